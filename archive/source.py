@@ -1,0 +1,66 @@
+"""Images out of the archive itself: found by a bucket's locations, read at their offsets, no request made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from archive.reader import READ_ERRORS, read_payload
+from records.page import LOCATION_SCHEMA, Headers, Location
+from storage import files
+from web.client import Answer, Refuse
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """`max_bytes` bounds the decoded body of one image."""
+
+    max_bytes: int
+
+
+def read_locations(path: str) -> dict[str, Location]:
+    """URL -> location; empty where the archive holds nothing of a bucket."""
+    if not files.exists(path):
+        return {}
+    with files.open_read(path) as stream:
+        rows = pq.read_table(stream).select(LOCATION_SCHEMA.names).to_pylist()
+    return {row["url"]: Location(**row) for row in rows}
+
+
+def fetch_from_archive(
+    urls: Iterable[str], found: Mapping[str, Location], settings: ArchiveSettings, refuse: Refuse, take: Callable[[Answer], None]
+) -> None:
+    """One answer for each URL, read in file order."""
+    missing = [url for url in urls if url not in found]
+    for url in missing:
+        take(Answer(url, "not_in_archive"))
+    there = sorted((found[url] for url in urls if url in found), key=lambda at: (at.warc_file, at.record_offset))
+    for location in there:
+        take(_answer(location, settings, refuse))
+
+
+def _answer(at: Location, settings: ArchiveSettings, refuse: Refuse) -> Answer:
+    if at.http_status != 200:
+        return Answer(at.url, "http_error", at.http_status, at.url, at.crawl_time)
+    try:
+        headers, body = read_at(at.warc_file, at.record_offset, settings.max_bytes)
+    except READ_ERRORS:
+        return Answer(at.url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
+    status = refuse(at.url, at.url, headers) or _body_status(body, settings)
+    place = (at.warc_file, at.record_offset)
+    kept = body if status == "ok" else b""
+    return Answer(at.url, status, at.http_status, at.url, at.crawl_time, at.content_type, headers, kept, place)
+
+
+def _body_status(body: bytes, settings: ArchiveSettings) -> str:
+    if not body:
+        return "empty"
+    return "too_large" if len(body) > settings.max_bytes else "ok"
+
+
+def read_at(warc_file: str, record_offset: int, max_bytes: int) -> tuple[Headers, bytes]:
+    """Headers and decoded payload of one record. Raises one of READ_ERRORS."""
+    with files.open_read(warc_file) as stream:
+        return read_payload(stream, record_offset, max_bytes)

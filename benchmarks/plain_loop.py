@@ -1,0 +1,135 @@
+"""The whole flow as a plain loop over the same functions: what Beam's result must equal, and what its cost is compared with.
+
+`python -m benchmarks.plain_loop` takes the options of `pipeline.run` and prints the seconds of each stage.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from archive.reader import ReadSettings, read_archive
+from archive.source import ArchiveSettings, fetch_from_archive, read_at
+from clip.model import load_encoder
+from clip.scorer import Scorer, score_part
+from filters.detector import Needs
+from filters.observe import load_all
+from filters.registry import needing
+from pipeline.command import prepare
+from pipeline.execute import Plan
+from pipeline.run import make_parser
+from records.page import Location, Page
+from records.pair import Pair
+from records.sample import Image, Sample, Score
+from transforms.deduplicate import deduplicate
+from transforms.extract import ExtractSettings, make_extractor
+from transforms.fetch import Ask, fetch_part, load_gate
+from transforms.group import prefer, slice_pairs
+from transforms.judge import Judge, JudgeSettings, Shelved
+from transforms.shard import ShardSettings, write_shard
+from web.language import SUBSETS
+from web.urls import bucket_of_url
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Pages read, and the parts of pairs and the locations that `extract` would write."""
+
+    pages: int
+    parts: list[list[Pair]]
+    locations: dict[str, Location]
+
+
+def extract(plan: Plan) -> Extracted:
+    """Every input file, page by page."""
+    config = plan.config.extract
+    extract_page = make_extractor(ExtractSettings(config.caption, config.url, config.language), needing(plan.detectors, Needs.PAGE))
+    pages, found, locations = 0, dict[int, list[Pair]](), dict[str, Location]()
+    for path in plan.inputs:
+        for item in read_archive(path, ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")):
+            if isinstance(item, Location):
+                locations[item.url] = prefer(locations.get(item.url), item)
+            elif isinstance(item, Page):
+                pages += 1
+                for pair in extract_page(item):
+                    if isinstance(pair, Pair):
+                        found.setdefault(bucket_of_url(pair.url, config.buckets), []).append(pair)
+    return Extracted(
+        pages, [part for bucket in sorted(found) for part in slice_pairs(deduplicate(found[bucket]), config.part_rows)], locations
+    )
+
+
+def archive_ask(plan: Plan, locations: dict[str, Location]) -> Ask:
+    """Ask the archive, as `fetch` does."""
+    settings = ArchiveSettings(plan.config.fetch.max_bytes)
+    return lambda urls, refuse, take: fetch_from_archive(urls, locations, settings, refuse, take)
+
+
+def fetch(plan: Plan, parts: Iterable[list[Pair]], ask: Ask, pictures: dict[str, bytes]) -> list[list[Image]]:
+    """The images of every part; bytes that do not stay in an archive go to `pictures`."""
+    gate = load_gate(plan.consent)
+    return [fetch_part(part, gate, ask, pictures.__setitem__) for part in parts]
+
+
+def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictures: dict[str, bytes]) -> list[list[Score]]:
+    """The scores of every part."""
+    config = plan.config.score
+
+    def read(image: Image) -> bytes:
+        if image.warc_file is not None and image.record_offset is not None:
+            return read_at(image.warc_file, image.record_offset, plan.config.fetch.max_bytes)[1]
+        return pictures[image.sha256 or ""]
+
+    encoders = {name: load_encoder(config.models[name], model, config.device, config.batch_size) for name, model in plan.models.items()}
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        scorer = Scorer(
+            encoders=encoders,
+            routes=config.routes,
+            decode=config.decode,
+            detect_from=config.detect_from,
+            keep_embeddings=config.keep_embeddings,
+            observe_picture=load_all(needing(plan.detectors, Needs.IMAGE)),
+            observe_embedding=load_all(needing(plan.detectors, Needs.EMBEDDING)),
+            executor=executor,
+        )
+        return [score_part(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
+
+
+def publish(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], scores: list[list[Score]], secret: bytes) -> Iterator[Shelved]:
+    """Rows and ledger entries of every sample."""
+    pair_detectors = needing(plan.detectors, Needs.PAIR)
+    judge = Judge(JudgeSettings(plan.rules, pair_detectors, secret, plan.config.publish.shards), load_all(pair_detectors))
+    for part in zip(parts, images, scores, strict=True):
+        for sample in map(Sample, *part):
+            yield from (result for result in judge.sample(sample) if isinstance(result, Shelved))
+
+
+def main() -> None:
+    """One stage after another in this process, with one thread in the model as each Beam worker has."""
+    torch.set_num_threads(1)
+    options, beam_arguments = make_parser().parse_known_args()
+    plan, _ = prepare(options, beam_arguments)
+    marks = [time.perf_counter()]
+    found = extract(plan)
+    marks.append(time.perf_counter())
+    images = fetch(plan, found.parts, archive_ask(plan, found.locations), {})
+    marks.append(time.perf_counter())
+    scores = score(plan, found.parts, images, {})
+    marks.append(time.perf_counter())
+    folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
+    shelved = list(publish(plan, found.parts, images, scores, bytes(32)))
+    for name in folders:
+        rows = [item.row for item in shelved if item.folder == name]
+        write_shard(((name, 0), rows), ShardSettings(plan.config.output, folders, 1))
+    marks.append(time.perf_counter())
+    for stage, start, end in zip(("extract", "fetch", "score", "publish"), marks, marks[1:], strict=False):
+        print(stage, end - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""CLIP: which model, its two towers, and the handler that scores a part."""

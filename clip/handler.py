@@ -1,0 +1,132 @@
+"""The model handler of Beam's RunInference: its element is a part, so that no shuffle follows the scoring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import torch
+from apache_beam.ml.inference.base import ModelHandler
+
+from archive.source import read_at
+from clip.model import ModelIdentity, ModelSettings, load_encoder
+from clip.scorer import Scorer, score_part
+from filters.detector import Detector, Needs
+from filters.observe import load_all
+from filters.registry import evidence_columns, needing
+from images.decode import DecodeSettings
+from records.outcome import Counted, Rejection, Tally, tally_of
+from records.pair import PAIR_SCHEMA, Pair
+from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
+from records.table import from_table, schema_with, to_table
+from storage import parts
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """Models by name with the identity that the run was started with, the model of each subset, and how they are run.
+
+    `threads` bounds the threads of one worker process inside the model: with more than one the last digits may change.
+    """
+
+    models: Mapping[str, ModelSettings]
+    identities: Mapping[str, ModelIdentity]
+    routes: Mapping[str, str]
+    device: str
+    batch_size: int
+    threads: int
+    decode: DecodeSettings
+    detect_from: float
+    keep_embeddings: bool
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class ScoreFolders:
+    """Where pairs, images and picture bytes are, and where samples go."""
+
+    pairs: str
+    images: str
+    pictures: str
+    samples: str
+
+
+@dataclass(frozen=True)
+class ScoredPart:
+    """A part's scores, ready to be written."""
+
+    name: str
+    table: pa.Table
+    tally: Tally
+
+
+class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
+    """Scores parts by name. The models are loaded once a process; a row that cannot be scored fails alone."""
+
+    def __init__(self, settings: ScoreSettings, detectors: Sequence[Detector], folders: ScoreFolders) -> None:
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self._settings = settings
+        self._detectors = detectors
+        self._folders = folders
+
+    def load_model(self) -> Scorer:
+        settings = self._settings
+        torch.set_num_threads(settings.threads)
+        encoders = {
+            name: load_encoder(settings.models[name], identity, settings.device, settings.batch_size)
+            for name, identity in settings.identities.items()
+        }
+        return Scorer(
+            encoders=encoders,
+            routes=settings.routes,
+            decode=settings.decode,
+            detect_from=settings.detect_from,
+            keep_embeddings=settings.keep_embeddings,
+            observe_picture=load_all(needing(self._detectors, Needs.IMAGE)),
+            observe_embedding=load_all(needing(self._detectors, Needs.EMBEDDING)),
+            executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
+        )
+
+    def run_inference(self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None) -> Iterator[ScoredPart]:
+        for name in batch:
+            yield self._score(name, model)
+
+    def _score(self, name: str, model: Scorer) -> ScoredPart:
+        pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
+        images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
+        with ExitStack() as stack:
+            scores = score_part(pairs, images, self._reader(name, images, stack), model)
+        schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
+        return ScoredPart(name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
+
+    def _reader(self, name: str, images: Sequence[Image], stack: ExitStack) -> Callable[[Image], bytes]:
+        """The function that gives an image's bytes: from the archive where they stayed there, else from the part's store."""
+        stored = any(image.sha256 and image.warc_file is None for image in images)
+        pictures = stack.enter_context(parts.open_pictures(self._folders.pictures, name)) if stored else None
+
+        def read(image: Image) -> bytes:
+            if image.warc_file is not None and image.record_offset is not None:
+                return read_at(image.warc_file, image.record_offset, self._settings.max_bytes)[1]
+            if pictures is None or image.sha256 is None:
+                raise KeyError("an image without bytes")
+            return pictures.read(image.sha256)
+
+        return read
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        return sum(map(len, batch))
+
+    def get_metrics_namespace(self) -> str:
+        return "pairsieve"
+
+
+def score_outcome(score: Score) -> Rejection | Counted:
+    """How a score is counted."""
+    if score.errors:
+        return Rejection("pair", f"error:{score.errors[0]}", "quarantined")
+    return Counted("pair", "kept") if score.status == "ok" else Rejection("pair", score.status)

@@ -1,0 +1,1 @@
+"""The pluggable stage: detectors observe, rules decide."""

@@ -1,0 +1,34 @@
+"""The one place where anything may go wrong without stopping the run: what cannot be judged is set aside, by name."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+Subject = TypeVar("Subject")
+Result = TypeVar("Result")
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The class of an exception; its message may hold a caption or a URL and is not kept."""
+
+    error: str
+
+    @property
+    def reason(self) -> str:
+        return f"error:{self.error}"
+
+
+def attempt(function: Callable[[Subject], Result], subject: Subject) -> Result | Failure:
+    """The function's result, or the class of what it raised. The log gets the place in the code, never the message."""
+    try:
+        return function(subject)
+    except Exception as error:  # noqa: BLE001 - the one broad except
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        LOGGER.warning("%s at %s:%s in %s; the row is quarantined", type(error).__name__, last.filename, last.lineno, last.name)
+        return Failure(type(error).__name__)

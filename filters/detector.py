@@ -1,0 +1,60 @@
+"""The contract of a detector.
+
+A detector adds evidence and drops nothing. It is a frozen dataclass of its settings, so that it travels to workers as a
+few bytes; `load` runs once on each worker and returns the function that observes:
+
+    @dataclass(frozen=True)
+    class CaptionLength:
+        name: ClassVar[str] = "caption_length"
+        version: ClassVar[int] = 1
+        needs: ClassVar[Needs] = Needs.PAIR
+        columns: ClassVar[Columns] = {"caption_chars": pa.int32()}
+
+        def load(self) -> Observe:
+            return lambda pair: {"caption_chars": len(pair.caption)}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import pyarrow as pa
+
+from records.pair import Evidence
+
+Columns: TypeAlias = Mapping[str, pa.DataType]
+Observe: TypeAlias = Callable[[Any], Evidence]
+
+
+class Needs(IntEnum):
+    """The earliest thing that a detector needs; the flow places it in the stage that has it.
+
+    Its function is called with: PAGE `web.html.ParsedPage`; PAIR `records.pair.Pair`; RESPONSE
+    `filters.subjects.Response`; IMAGE `filters.subjects.Picture`; EMBEDDING `filters.subjects.Embedding`.
+    """
+
+    PAGE = 1
+    PAIR = 2
+    RESPONSE = 3
+    IMAGE = 4
+    EMBEDDING = 5
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """What the flow asks of a detector.
+
+    `columns` names every piece of evidence with its Arrow type. Evidence of PAGE detectors that is a list is united
+    over all pages that show the same picture; other page evidence is that of the first page.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    needs: ClassVar[Needs]
+    columns: ClassVar[Columns]
+
+    def load(self) -> Observe:
+        """Make ready to observe (read vocabularies, load a model); called once a worker, never at construction."""
+        ...

@@ -1,0 +1,129 @@
+"""What the publisher allows: opt-outs on the page and on the image's answer, and licences.
+
+Sources: robots meta tag and X-Robots-Tag (`noai`, `noimageai` as DeviantArt introduced them), TDM Reservation Protocol
+(W3C community group report: header < meta; values other than 0 and 1 count as unset), Creative Commons `rel=license`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from filters.detector import Columns, Needs, Observe
+from filters.rule import Action, Decision, Readable
+from filters.subjects import Response
+from records.page import Headers, header
+from records.pair import Evidence
+from web.html import ParsedPage, meta_values
+
+ROBOTS_META_NAMES = ("robots", "ccbot", "gptbot", "google-extended", "img2dataset")
+ROBOTS_TOKENS = ("noai", "noimageai", "noindex", "noimageindex", "none")
+TDM_RESERVED = "tdm_reserved"
+LICENCE_MAX_CHARS = 80  # as LAION cut it
+_AGENT_SCOPE = re.compile(r"^\s*[\w.-]+\s*:(?!\s*//)")
+_CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
+
+
+def robots_signals(values: Iterable[str]) -> Iterator[str]:
+    """The opt-out tokens in robots directives, whatever their case, order or agent scope (any agent's no counts)."""
+    for value in values:
+        words = re.split(r"[,;\s]+", _AGENT_SCOPE.sub("", value).lower())
+        yield from (word for word in words if word in ROBOTS_TOKENS)
+
+
+def header_signals(headers: Headers) -> set[str]:
+    """The opt-outs that HTTP headers carry; a header that stands several times counts each time."""
+    values = [value for name, value in headers if name.lower() == "x-robots-tag"]
+    signals = set(robots_signals(part for value in values for part in value.split(",")))
+    return signals | ({TDM_RESERVED} if header(headers, "tdm-reservation").strip() == "1" else set())
+
+
+def page_signals(page: ParsedPage) -> set[str]:
+    """The opt-outs of a page: headers and meta elements; a valid TDM meta element has the last word over the header."""
+    meta = set(robots_signals(content for _, content in meta_values(page, *ROBOTS_META_NAMES)))
+    signals = header_signals(page.headers) | meta
+    for _, content in meta_values(page, "tdm-reservation"):
+        if content == "1":
+            signals.add(TDM_RESERVED)
+        elif content == "0":
+            signals.discard(TDM_RESERVED)
+    return signals
+
+
+@dataclass(frozen=True)
+class PageRights:
+    """Opt-out signals of the page on which the image stands."""
+
+    name: ClassVar[str] = "page_rights"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.PAGE
+    columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string())}
+
+    def load(self) -> Observe:
+        def observe(page: ParsedPage) -> Evidence:
+            return {"page_rights_signals": tuple(sorted(page_signals(page)))}
+
+        return observe
+
+
+@dataclass(frozen=True)
+class ResponseRights:
+    """Opt-out signals of the answer that carried the image."""
+
+    name: ClassVar[str] = "response_rights"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.RESPONSE
+    columns: ClassVar[Columns] = {"response_rights_signals": pa.list_(pa.string())}
+
+    def load(self) -> Observe:
+        def observe(response: Response) -> Evidence:
+            return {"response_rights_signals": tuple(sorted(header_signals(response.headers)))}
+
+        return observe
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The Creative Commons licence that the page names, wherever on the page it stands."""
+
+    name: ClassVar[str] = "licence"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.PAGE
+    columns: ClassVar[Columns] = {"licence": pa.string()}
+
+    def load(self) -> Observe:
+        def observe(page: ParsedPage) -> Evidence:
+            links = [link for link in _links(page) if _CREATIVE_COMMONS.search(link[1])]
+            declared = [url for rel, url in links if "license" in rel]
+            urls = declared or [url for _, url in links]
+            return {"licence": urls[0][:LICENCE_MAX_CHARS] if urls else None}
+
+        return observe
+
+
+def _links(page: ParsedPage) -> Iterator[tuple[list[str], str]]:
+    for node in page.tree.css("a[href], link[href], area[href]"):
+        attributes = node.attributes
+        yield (attributes.get("rel") or "").lower().split(), (attributes.get("href") or "").strip()
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Drop what its publisher has reserved. `refuse` lists the signals that count as a no to training."""
+
+    name: ClassVar[str] = "rights"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals")
+    saves_request: ClassVar[bool] = True
+
+    refuse: tuple[str, ...]
+
+    def judge(self, evidence: Readable) -> Iterable[Decision]:
+        """One decision for each signal; before the fetch there is no response yet to read."""
+        response = evidence.get("response_rights_signals") or ()
+        for signal in sorted({*evidence["page_rights_signals"], *response} & set(self.refuse)):
+            yield Decision(Action.DROP, f"rights_{signal}")

@@ -1,0 +1,39 @@
+"""What detectors are called with, where it is no record of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from records.page import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer that carried an image: its final URL and headers."""
+
+    url: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: RGB pixels, upright."""
+
+    image: Image.Image
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A picture's unit vector (float32, d), the text tower that goes with it and that model's logit scale.
+
+    `text_vectors` maps n texts to unit vectors (n, d) and keeps what it has computed.
+    """
+
+    vector: NDArray[np.float32]
+    text_vectors: Callable[[tuple[str, ...]], NDArray[np.float32]]
+    logit_scale: float

@@ -1,0 +1,25 @@
+"""Which of the subsets (en, multi, nolang) are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from filters.rule import Action, Decision, Readable
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Keep the pairs of these subsets; LAION-400M and LAION-2B-en took `en` alone."""
+
+    name: ClassVar[str] = "subset"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ()
+    saves_request: ClassVar[bool] = True
+
+    keep: tuple[str, ...]
+
+    def judge(self, evidence: Readable) -> Iterable[Decision]:
+        if evidence["subset"] not in self.keep:
+            yield Decision(Action.DROP, "subset_not_wanted")

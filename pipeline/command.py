@@ -1,0 +1,41 @@
+"""What `pipeline.run` does once its options are read: plan, execute, say how it went."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pipeline.config import ConfigError, load_config
+from pipeline.engine import Engine, JobFailed, make_engine
+from pipeline.execute import Plan, Run, make_plan
+from pipeline.stages import CountsDoNotAddUp
+from pipeline.summary import last_line, table
+
+DONE, FAILED, BAD_CONFIG = 0, 1, 2
+
+
+def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
+    """Run the flow; the exit status."""
+    try:
+        plan, engine = prepare(options, beam_arguments)
+        counts = Run(plan, engine).execute()
+    except ConfigError as error:
+        return _say(f"pairsieve: {error}", BAD_CONFIG)
+    except (JobFailed, CountsDoNotAddUp, OSError) as error:
+        return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
+    sys.stdout.write(f"{table(counts)}\n{last_line(plan.config.output, counts)}\n")
+    return DONE
+
+
+def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
+    """Everything that can be found wrong before work starts. Raises ConfigError."""
+    engine = make_engine(beam_arguments, own_options=[f"--{name}" for name in vars(options)])
+    given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
+    inputs = {"input": {"files": options.input}} if options.input else {}
+    return make_plan(load_config(options.config, options.set, {**given, **inputs})), engine
+
+
+def _say(message: str, status: int) -> int:
+    sys.stderr.write(message + "\n")
+    return status

@@ -1,0 +1,205 @@
+"""One YAML file -> one frozen, validated object. Unknown keys and missing values are errors before anything starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from clip.model import ModelSettings
+from filters.registry import nearest
+from images.decode import DecodeSettings
+from web.client import ClientSettings
+from web.language import SUBSETS, LanguageSettings
+from web.text import CaptionSettings
+from web.urls import UrlSettings
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+class ConfigError(ValueError):
+    """A config or an input that cannot be run; the message names the remedy."""
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """`files`: WARC files or patterns (local paths or URLs that fsspec reads)."""
+
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about `part_rows`."""
+
+    caption: CaptionSettings
+    url: UrlSettings
+    language: LanguageSettings
+    max_page_bytes: int = 10_000_000
+    buckets: int = 64
+    part_rows: int = 1000
+
+
+@dataclass(frozen=True)
+class FetchConfig:
+    """`source`: `archive` reads images from the WARC files, `web` asks their hosts (and then needs `contact`).
+
+    `keep_images`: picture bytes are deleted when scoring is complete (`until_scored`) or kept (`always`).
+    `allow_networks` lists networks beyond the public internet that may be asked, as CIDR.
+    """
+
+    source: Literal["web", "archive"]
+    max_bytes: int
+    keep_images: Literal["until_scored", "always"] = "until_scored"
+    contact: str = ""
+    connections: int = 64
+    connections_per_host: int = 2
+    min_interval_s: float = 0.5
+    connect_timeout_s: float = 20
+    read_timeout_s: float = 10
+    total_timeout_s: float = 60
+    max_redirects: int = 5
+    ports: tuple[int, ...] = (80, 443)
+    allow_networks: tuple[str, ...] = ()
+
+    def client(self) -> ClientSettings:
+        """The limits of the web client."""
+        return ClientSettings(**{f.name: getattr(self, f.name) for f in fields(ClientSettings)})
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Models by name; `routes` says which one scores which subset. Picture detectors run from `detect_from` on."""
+
+    models: Mapping[str, ModelSettings]
+    routes: Mapping[str, str]
+    decode: DecodeSettings
+    detect_from: float
+    device: str = "cpu"
+    batch_size: int = 64
+    threads: int = 1
+    keep_embeddings: bool = False
+
+
+@dataclass(frozen=True)
+class FiltersConfig:
+    """Detectors and rules by name, each with its settings; rules are asked in this order."""
+
+    detectors: Mapping[str, Mapping[str, Any]]
+    rules: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class PublishConfig:
+    """`shards` a subset; `key_file` holds the secret of the ledger's keys (default: made in the work directory)."""
+
+    shards: int
+    key_file: str = ""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A reproducible run. `output` is what may be published, `work` is private."""
+
+    name: str
+    extract: ExtractConfig
+    fetch: FetchConfig
+    score: ScoreConfig
+    filters: FiltersConfig
+    publish: PublishConfig
+    output: str
+    work: str
+    input: InputConfig = InputConfig()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> Config:
+    """Read a config; `overrides` are "a.b=value", `given` are top-level values that come last. Raises ConfigError.
+
+    `{here}` in the file is the file's own folder; every other relative path is relative to the working directory.
+    """
+    raw = _read(Path(path))
+    for override in overrides:
+        _set(raw, override)
+    merged = {**raw, **(given or {})}
+    _check_keys(merged, Config, "")
+    try:
+        config = TypeAdapter(Config).validate_python(merged)
+    except ValidationError as error:
+        raise ConfigError(_first_error(error, str(path))) from None
+    _check_sense(config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        known = ", ".join(sorted(str(found) for found in CONFIGS.glob("*.yaml")))
+        raise ConfigError(f"cannot read the config {path} ({error.strerror}); shipped ones: {known}") from None
+    try:
+        raw = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path} holds no settings; see {CONFIGS / 'demo.yaml'} for what a config looks like")
+    return raw
+
+
+def _set(raw: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: write it as --set name.of.setting=value")
+    *folders, last = name.split(".")
+    place = raw
+    for folder in folders:
+        place = place.setdefault(folder, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {override}: {folder} is a value and holds no settings")
+    place[last] = yaml.safe_load(value)
+
+
+def _check_keys(raw: Any, kind: Any, place: str) -> None:
+    """Raise ConfigError for the first key that `kind` does not have, naming the nearest one that it has."""
+    if get_origin(kind) is Mapping and isinstance(raw, dict):
+        for name, value in raw.items():
+            _check_keys(value, get_args(kind)[1], f"{place}{name}.")
+    if not (is_dataclass(kind) and isinstance(kind, type) and isinstance(raw, dict)):
+        return
+    known = get_type_hints(kind)
+    for name, value in raw.items():
+        if name not in known:
+            raise ConfigError(f"unknown setting {place}{name}; {nearest(str(name), known)}")
+        _check_keys(value, known[name], f"{place}{name}.")
+    for f in fields(kind):
+        if f.name not in raw and f.default is MISSING and f.default_factory is MISSING:
+            raise ConfigError(f"{place}{f.name} must be set; what decides what survives has no hidden default")
+
+
+def _first_error(error: ValidationError, path: str) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{path}: {place}: {first['msg']} (found {first['input']!r})"
+
+
+def _check_sense(config: Config) -> None:
+    if config.fetch.source == "web" and not config.fetch.contact:
+        raise ConfigError("fetch.source is web: set fetch.contact to a URL or address that publishers can turn to")
+    for subset in SUBSETS:
+        model = config.score.routes.get(subset)
+        if model not in config.score.models:
+            raise ConfigError(f"score.routes.{subset} is {model!r}; name one of score.models: {', '.join(config.score.models)}")
+    for setting, value in (
+        ("extract.buckets", config.extract.buckets),
+        ("extract.part_rows", config.extract.part_rows),
+        ("publish.shards", config.publish.shards),
+        ("score.batch_size", config.score.batch_size),
+    ):
+        if value < 1:
+            raise ConfigError(f"{setting} is {value}; it must be at least 1")
+    if os.path.abspath(config.output) == os.path.abspath(config.work):
+        raise ConfigError("output and work are the same directory; the work directory is private and must lie elsewhere")

@@ -1,0 +1,109 @@
+"""The four jobs, read top to bottom.
+
+extract   WARC files -> pairs, deduplicated and grouped by the host of their image
+fetch     pairs      -> images: their bytes, or where in the archive they lie
+score     images     -> similarity and evidence, one row a pair
+publish   samples    -> the rules decide; shards and ledger
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import apache_beam as beam
+
+from archive.reader import ReadSettings
+from archive.source import ArchiveSettings
+from clip.handler import ScoreFolders, ScoreSettings
+from filters.detector import Detector
+from filters.registry import evidence_columns
+from storage import files, parts
+from transforms.extract import ExtractPairs, ExtractSettings
+from transforms.fetch import Consent, FetchFolders, FetchImages
+from transforms.gather import WriteList, WriteTally
+from transforms.group import GroupByHost, GroupSettings, IndexLocations
+from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
+from transforms.read import LOCATIONS, ReadArchives
+from transforms.route import PROBLEMS, TALLY
+from transforms.score import ScoreParts
+from transforms.shard import ShardSettings, WriteShards
+from web.client import ClientSettings
+
+TALLY_FILE, PROBLEMS_FILE, SHARDS_FILE = "tally.json", "problems.json", "shards.json"
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """What `extract` needs."""
+
+    inputs: Sequence[str]
+    read: ReadSettings
+    settings: ExtractSettings
+    detectors: Sequence[Detector]
+    group: GroupSettings
+
+
+def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
+    """WARC files -> parts of pairs. Create spreads the files over the workers by itself."""
+    read = pipeline | "Files" >> beam.Create(list(job.inputs)) | "Read" >> ReadArchives(job.read)
+    extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors)
+    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors))
+    if job.read.locate:
+        _ = read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)
+    tallies = (read[TALLY], extracted[TALLY], grouped[TALLY]) | beam.Flatten()
+    _ = tallies | "Tally" >> WriteTally(files.join(job.group.folder, TALLY_FILE))
+    problems = (read[PROBLEMS], extracted[PROBLEMS]) | "All problems" >> beam.Flatten()
+    _ = problems | "Problems" >> WriteList(files.join(job.group.folder, PROBLEMS_FILE))
+
+
+@dataclass(frozen=True)
+class FetchJob:
+    """What `fetch` needs; parts that are there already are not among `unfinished`."""
+
+    unfinished: Sequence[str]
+    consent: Consent
+    source: ClientSettings | ArchiveSettings
+    folders: FetchFolders
+
+
+def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
+    """Parts of pairs -> parts of images. The element is a bucket of hosts: one worker at a time asks a host."""
+    buckets = [list(names) for _, names in groupby(sorted(job.unfinished), key=parts.bucket_of)]
+    _ = pipeline | "Buckets" >> beam.Create(buckets) | "Fetch" >> FetchImages(job.consent, job.source, job.folders)
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """What `score` needs; parts that are there already are not among `unfinished`."""
+
+    unfinished: Sequence[str]
+    settings: ScoreSettings
+    detectors: Sequence[Detector]
+    folders: ScoreFolders
+
+
+def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
+    """Parts of images -> parts of scores. The element is a part: nothing is regrouped."""
+    names = pipeline | "Parts" >> beam.Create(list(job.unfinished))
+    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders)
+
+
+@dataclass(frozen=True)
+class PublishJob:
+    """What `publish` needs; `results` is a private folder for its tally."""
+
+    names: Sequence[str]
+    judge: JudgeSettings
+    folders: SampleFolders
+    shards: ShardSettings
+    results: str
+
+
+def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
+    """Samples -> shards of the dataset and of the ledger."""
+    judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders)
+    shards = judged.main | "Shard" >> WriteShards(job.shards)
+    _ = judged[TALLY] | "Tally" >> WriteTally(files.join(job.results, TALLY_FILE))
+    _ = shards | "Shards" >> WriteList(files.join(job.results, SHARDS_FILE), most=job.shards.shards * len(job.shards.folders))

@@ -1,0 +1,124 @@
+"""The output directory: what readers may see, put in place in one order, the manifest last."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filters.registry import identity
+from pipeline import __version__
+from pipeline.card import data_card
+from pipeline.config import ConfigError
+from pipeline.stages import MANIFEST, StageResult, plain
+from records.outcome import Unit, UnitCounts
+from storage import files
+
+if TYPE_CHECKING:
+    from pipeline.execute import Plan
+
+CARD, INSTALLED, UNFINISHED = "README.md", "installed.json", "unfinished-"
+TREES = ("dataset", "ledger")
+PRODUCT = "pairsieve"
+
+Counts = Mapping[str, Mapping[Unit, UnitCounts]]
+
+
+def check_output(output: str) -> None:
+    """Raise ConfigError where the output directory holds what is not ours to replace."""
+    holds = [tree for tree in TREES if files.exists(files.join(output, tree))]
+    if not holds or any(name.startswith(UNFINISHED) for name in files.names_in(output)):
+        return
+    path = files.join(output, MANIFEST)
+    if not files.exists(path) or PRODUCT not in json.loads(files.read_text(path)):
+        raise ConfigError(f"{output} holds {' and '.join(holds)} that pairsieve did not make; choose another --output")
+
+
+@dataclass(frozen=True)
+class Release:
+    """An output directory and the publish stage that fills it."""
+
+    output: str
+    published: StageResult
+
+    @property
+    def staging(self) -> str:
+        """Where shards are written before they are put in place; readers leave it alone."""
+        return files.join(self.output, UNFINISHED + self.published.stage.fingerprint)
+
+    def is_whole(self) -> bool:
+        """Whether the directory still holds what this stage put there."""
+        installed = self.published.path(INSTALLED)
+        manifest = files.join(self.output, MANIFEST)
+        if not files.exists(installed) or not files.exists(manifest):
+            return False
+        text = files.read_text(manifest)
+        if _digest(text) != json.loads(files.read_text(installed))["manifest_sha256"]:
+            return False
+        return all(files.size_of(files.join(self.output, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
+
+    def install(self, plan: Plan, shards: Sequence[Sequence[Any]], counts: Counts, problems: Sequence[Sequence[str]]) -> None:
+        """Put staged shards, data card and manifest in place. A reader who waits for the manifest never sees a mixture."""
+        manifest = make_manifest(plan, shards, counts, problems)
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        files.remove_file(files.join(self.output, MANIFEST))
+        for tree in TREES:
+            files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
+        files.write_text(files.join(self.output, CARD), data_card(manifest))
+        files.write_text(files.join(self.output, MANIFEST), text)
+        files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        for name in files.names_in(self.output):
+            if name.startswith(UNFINISHED):
+                files.remove_tree(files.join(self.output, name))
+
+
+def make_manifest(plan: Plan, shards: Sequence[Sequence[Any]], counts: Counts, problems: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """What was run on what, and what came out. No times and no local folders: equal runs have equal manifests."""
+    config = plan.config
+    return {
+        PRODUCT: __version__,
+        "revision": code_revision(),
+        "name": config.name,
+        "demo_model": any(config.score.models[name].demo for name in plan.models),
+        "inputs": [files.public_name(path) for path in plan.inputs],
+        "config": _public_config(plan),
+        "models": {name: plain(model) for name, model in plan.models.items()},
+        "detectors": [plain(identity(detector)) for detector in plan.detectors],
+        "rules": [plain(identity(rule)) for rule in plan.rules],
+        "counts": {stage: {unit: asdict(c) for unit, c in units.items()} for stage, units in counts.items()},
+        "problems": [{"where": where, "unit": unit, "reason": reason} for where, unit, reason in problems],
+        "files": [{"path": path, "rows": rows, "bytes": size, "sha256": digest} for path, rows, size, digest in shards],
+    }
+
+
+def _public_config(plan: Plan) -> dict[str, Any]:
+    config: dict[str, Any] = plain(plan.config)
+    for private in ("input", "output", "work"):
+        del config[private]
+    del config["publish"]["key_file"]
+    for name, model in config["score"]["models"].items():
+        if name in plan.models:
+            model["architecture"] = plan.models[name].architecture
+        model["pretrained"] = files.public_name(model["pretrained"])
+    return config
+
+
+def code_revision() -> str:
+    """The commit of the checkout this runs from, or an empty string where it is no checkout."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return ""
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return asked.stdout.strip()
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,47 @@
+"""Run the flow: WARC files in, a publishable dataset of links out.
+
+python -m pipeline.run                        the demonstration (configs/demo.yaml), without a request
+python -m pipeline.run --config my.yaml       a run of your own
+python -m pipeline.run --config my.yaml --input 'crawl/*.warc.gz' --set filters.rules.similarity.thresholds.en=0.3
+
+A second run with the same config does only what is not done yet. Options that are not listed here are Beam's own.
+Exit status: 0 done, 1 the run failed, 2 the config or input cannot be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command's own options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--config", default=str(DEFAULT_CONFIG), metavar="FILE", help="the run's YAML file (default: configs/demo.yaml)")
+    parser.add_argument("--input", action="append", metavar="PATTERN", help="WARC files instead of the config's; may be given again")
+    parser.add_argument("--output", metavar="DIR", help="where the dataset goes (public)")
+    parser.add_argument("--work", metavar="DIR", help="where intermediate results go (private: unfiltered captions and pictures)")
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options, beam_arguments = make_parser().parse_known_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # workers have already said what the runner repeats
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    from pipeline.command import run  # noqa: PLC0415 - Beam and torch take seconds to import; --help need not wait
+
+    return run(options, beam_arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Stages: what identifies the result of one, where it lies, and whether it is complete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from hashlib import sha256
+from typing import Any
+
+from records.outcome import Tally, Unit, UnitCounts, balance
+from storage import files, parts
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one run: its result depends on these values alone."""
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    upstream: str
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that the result depends on."""
+        canonical = json.dumps([self.name, self.version, plain(self.settings), self.upstream], sort_keys=True)
+        return sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A stage's folder below the work directory. It is complete when its manifest is there."""
+
+    stage: Stage
+    work: str
+
+    @property
+    def folder(self) -> str:
+        return files.join(self.work, self.stage.name, self.stage.fingerprint)
+
+    def path(self, name: str) -> str:
+        return files.join(self.folder, name)
+
+    @property
+    def complete(self) -> bool:
+        return files.exists(self.path(MANIFEST))
+
+    def read_counts(self) -> dict[Unit, UnitCounts]:
+        """The balance of each unit of a complete stage."""
+        manifest = json.loads(files.read_text(self.path(MANIFEST)))
+        return {unit: UnitCounts(**counts) for unit, counts in manifest["counts"].items()}
+
+    def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
+        """Write the manifest: from now on the stage is complete."""
+        manifest = {
+            "stage": self.stage.name,
+            "version": self.stage.version,
+            "upstream": self.stage.upstream,
+            "settings": plain(self.stage.settings),
+            "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
+        }
+        files.write_text(self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON holds them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(child) for name, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(child) for child in value]
+    return value
+
+
+def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
+    """Rows and counts of parts, from their footers."""
+    rows, total = 0, Tally()
+    for name in names:
+        in_part, tally = parts.part_summary(folder, name)
+        rows += in_part
+        total.update(tally)
+    return rows, total
+
+
+class CountsDoNotAddUp(RuntimeError):
+    """Something was lost or counted twice: the run must not be published."""
+
+
+def checked(counts: UnitCounts, what: str) -> UnitCounts:
+    """The counts, if in = kept + dropped + quarantined. Raises CountsDoNotAddUp."""
+    if not counts.adds_up:
+        raise CountsDoNotAddUp(
+            f"{what}: {counts.entered} in, but {counts.kept} kept, {dict(counts.dropped)} dropped, {dict(counts.quarantined)} quarantined"
+        )
+    return counts
+
+
+def balances(tally: Tally, units: Sequence[Unit], stage: str) -> dict[Unit, UnitCounts]:
+    """The checked balance of several units."""
+    return {unit: checked(balance(tally, unit), f"{stage}, {unit}") for unit in units}

@@ -1,0 +1,1 @@
+"""What flows through the four stages: every record and every column, defined once."""

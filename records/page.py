@@ -1,0 +1,62 @@
+"""A web page as the archive holds it, and where any record of the archive lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record lies in the crawl. Times are ISO 8601 UTC, as WARC-Date has them."""
+
+    warc_file: str
+    record_offset: int
+    payload_digest: str
+    crawl_time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One HTML response: decoded payload bytes and the HTTP headers as the server sent them."""
+
+    url: str
+    headers: Headers
+    payload: bytes
+    origin: Origin
+
+    @property
+    def content_type(self) -> str:
+        return header(self.headers, "content-type")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the archive holds something that is not a page: a candidate picture."""
+
+    url: str
+    http_status: int
+    content_type: str
+    warc_file: str
+    record_offset: int
+    crawl_time: str
+
+
+LOCATION_SCHEMA = pa.schema(
+    [
+        ("url", pa.string()),
+        ("http_status", pa.int32()),
+        ("content_type", pa.string()),
+        ("warc_file", pa.string()),
+        ("record_offset", pa.int64()),
+        ("crawl_time", pa.string()),
+    ]
+)
+
+
+def header(headers: Headers, name: str) -> str:
+    """The first value of a header, whatever its case; empty where there is none."""
+    return next((value for key, value in headers if key.lower() == name), "")

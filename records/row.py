@@ -1,0 +1,77 @@
+"""Published columns: each one once, with its type, its source and its meaning. LAION's names and types come first.
+
+LAION-400M and LAION-5B swapped WIDTH and HEIGHT; here they are what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mmh3
+import pyarrow as pa
+
+Sources = Mapping[str, Any]
+"""A sample's columns with `text` (the caption as published), `public_key` and `tags` beside them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One published column. `value` takes it from a sample; `meaning` says unit and source for the data card."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    value: Callable[[Sources], Any]
+
+
+def _taken(name: str) -> Callable[[Sources], Any]:
+    return lambda sources: sources.get(name)
+
+
+def _sample_id(sources: Sources) -> int:
+    return int.from_bytes(sources["public_key"][:8], "big") >> 1
+
+
+def _hash(sources: Sources) -> int:
+    return int(mmh3.hash64(sources["url"] + sources["text"])[0])
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("SAMPLE_ID", pa.int64(), "the first 63 bits of `key`", _sample_id),
+    Column("URL", pa.string(), "image URL as the page gave it, made absolute", _taken("url")),
+    Column("TEXT", pa.string(), "caption: the alt text, cleaned and redacted", _taken("text")),
+    Column("HEIGHT", pa.int32(), "height in pixels, upright", _taken("height")),
+    Column("WIDTH", pa.int32(), "width in pixels, upright", _taken("width")),
+    Column("LICENSE", pa.string(), "Creative Commons URL that the page names, or ?", lambda s: s.get("licence") or "?"),
+    Column("NSFW", pa.string(), "not judged by this version: empty", _taken("nsfw")),
+    Column("similarity", pa.float64(), "cosine of picture and caption under `model`", _taken("similarity")),
+    Column("hash", pa.int64(), "LAION-5B's hash: mmh3.hash64(URL + TEXT)[0]", _hash),
+    Column("LANGUAGE", pa.string(), "CLD3's code for the caption; empty where not reliable", _taken("language")),
+    Column("punsafe", pa.float32(), "not judged by this version: empty", _taken("punsafe")),
+    Column("key", pa.string(), "identity of the pair, 128 bits in hex", lambda s: s["public_key"].hex()),
+    Column("tags", pa.list_(pa.string()), "reasons of rules that redacted or tagged the pair", lambda s: list(s["tags"])),
+    Column("page_url", pa.string(), "page on which the image stands", _taken("page_url")),
+    Column("warc_file", pa.string(), "crawl file that holds the page", _taken("public_warc_file")),
+    Column("record_offset", pa.int64(), "offset of the page's record in that file, bytes", _taken("record_offset")),
+    Column("payload_digest", pa.string(), "WARC-Payload-Digest of the page", _taken("payload_digest")),
+    Column("crawl_time", pa.string(), "when the page was crawled, ISO 8601 UTC", _taken("crawl_time")),
+    Column("final_url", pa.string(), "image URL after redirects", _taken("final_url")),
+    Column("fetched_at", pa.string(), "when the image was fetched (or crawled), ISO 8601 UTC", _taken("fetched_at")),
+    Column("http_status", pa.int32(), "HTTP status of the image", _taken("http_status")),
+    Column("content_type", pa.string(), "Content-Type of the image as served", _taken("content_type")),
+    Column("size_bytes", pa.int64(), "bytes of the image as served", _taken("size_bytes")),
+    Column("format", pa.string(), "image format by content", _taken("format")),
+    Column("sha256", pa.string(), "of the image bytes, hex", _taken("sha256")),
+    Column("md5", pa.string(), "of the image bytes, hex", _taken("md5")),
+    Column("model", pa.string(), "architecture@weights of the CLIP model", _taken("model")),
+)
+
+ROW_SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS])
+KEY_INDEX = ROW_SCHEMA.get_field_index("key")
+
+
+def row_of(sources: Sources) -> tuple[Any, ...]:
+    """One published row, in the order of COLUMNS."""
+    return tuple(column.value(sources) for column in COLUMNS)

@@ -1,0 +1,17 @@
+"""What is installed, and what Beam stages to workers with --setup_file."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGES = ("archive", "clip", "configs", "filters", "images", "pipeline", "records", "storage", "transforms", "web")
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1] for line in (HERE / "pipeline" / "__init__.py").read_text().splitlines() if line.startswith("__version__")
+)
+
+setup(
+    version=VERSION,
+    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    package_data={"configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"], "filters.medical": ["*.yaml"]},
+)

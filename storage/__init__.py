@@ -1,0 +1,1 @@
+"""Files and parts wherever fsspec reaches: local folders, object stores, memory."""

@@ -1,0 +1,139 @@
+"""Files by URL: list, read, and put in place whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+from uuid import uuid4
+
+import fsspec
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """The filesystem of a path or URL, and the path as that filesystem names it."""
+    fs, name = fsspec.core.url_to_fs(path)
+    return fs, name
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder, for local paths and URLs alike."""
+    return "/".join([folder.rstrip("/"), *names])
+
+
+def is_local(path: str) -> bool:
+    """Whether rename is atomic and cheap there."""
+    protocol = filesystem(path)[0].protocol
+    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
+
+
+def expand(pattern: str) -> list[str]:
+    """The files that a pattern names, sorted, each as a path or URL that `open_read` takes."""
+    fs, name = filesystem(pattern)
+    found = fs.glob(name) if any(sign in name for sign in "*?[") else [name] * fs.isfile(name)
+    return sorted(fs.unstrip_protocol(path) if not is_local(pattern) else path for path in found)
+
+
+def ukey(path: str) -> str:
+    """A mark that changes when the file does (size and times, or the store's own etag)."""
+    fs, name = filesystem(path)
+    return str(fs.ukey(name))
+
+
+def public_name(path: str) -> str:
+    """A file's name as a published row may carry it: URLs as they are, local files without their folders."""
+    return os.path.basename(path) if is_local(path) else path
+
+
+@contextmanager
+def open_read(path: str) -> Iterator[IO[bytes]]:
+    """A seekable binary stream."""
+    with fsspec.open(path, "rb") as stream:
+        yield stream
+
+
+@contextmanager
+def open_whole(path: str) -> Iterator[IO[bytes]]:
+    """Write a file that readers see whole or not at all.
+
+    Local files get a temporary name and a rename; an object store shows an object only when it is closed.
+    Nothing is left behind when the block raises.
+    """
+    fs, name = filesystem(path)
+    fs.makedirs(fs._parent(name), exist_ok=True)
+    target = f"{name}.{uuid4().hex}.tmp" if is_local(path) else name
+    stream = fs.open(target, "wb")
+    try:
+        yield stream
+    except BaseException:
+        if is_local(path):
+            stream.close()
+            os.remove(target)
+        else:
+            with suppress(AttributeError):  # not every store has multi-part uploads to abort
+                stream.discard()
+        raise
+    stream.close()
+    if is_local(path):
+        os.replace(target, name)
+
+
+def read_text(path: str) -> str:
+    """The whole file as UTF-8."""
+    with open_read(path) as stream:
+        return stream.read().decode()
+
+
+def write_text(path: str, text: str) -> None:
+    """Put a whole UTF-8 file in place."""
+    with open_whole(path) as stream:
+        stream.write(text.encode())
+
+
+def exists(path: str) -> bool:
+    """Whether a file or folder is there."""
+    fs, name = filesystem(path)
+    return bool(fs.exists(name))
+
+
+def names_in(folder: str, suffix: str = "") -> list[str]:
+    """The names of the files in a folder, sorted; empty where the folder is missing."""
+    fs, name = filesystem(folder)
+    if not fs.exists(name):
+        return []
+    return sorted(base for base in (os.path.basename(path) for path in fs.ls(name, detail=False)) if base.endswith(suffix))
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    fs, name = filesystem(folder)
+    if fs.exists(name):
+        fs.rm(name, recursive=True)
+
+
+def replace_tree(source: str, target: str) -> None:
+    """Put a folder where another one may be; in an object store readers may see both for a moment."""
+    remove_tree(target)
+    fs, name = filesystem(source)
+    fs.mv(name, filesystem(target)[1], recursive=True)
+
+
+def write_private(path: str, text: str) -> None:
+    """Put a file in place that its owner alone may read, where the filesystem knows owners."""
+    write_text(path, text)
+    if is_local(path):
+        os.chmod(path, 0o600)
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file, or -1 where there is none."""
+    fs, name = filesystem(path)
+    return int(fs.size(name)) if fs.exists(name) else -1
+
+
+def remove_file(path: str) -> None:
+    """Remove a file, if it is there."""
+    fs, name = filesystem(path)
+    if fs.exists(name):
+        fs.rm(name)

@@ -1,0 +1,111 @@
+"""Parts: one parquet file each, whole or absent, with the counts of the work that made it in its footer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+
+from records.outcome import Tally
+from storage import files
+
+COUNTS_KEY = b"pairsieve.counts"
+PART_SUFFIX = ".parquet"
+
+
+def part_name(bucket: int, chunk: int) -> str:
+    """The name of a part: the bucket of its image hosts, and which slice of that bucket."""
+    return f"part-{bucket:05d}-{chunk:04d}"
+
+
+def bucket_of(name: str) -> int:
+    """The bucket that a part's name holds."""
+    return int(name.split("-")[1])
+
+
+def part_path(folder: str, name: str) -> str:
+    """Where a part lies."""
+    return files.join(folder, name + PART_SUFFIX)
+
+
+def part_names(folder: str) -> list[str]:
+    """The finished parts of a folder, sorted."""
+    return [name.removesuffix(PART_SUFFIX) for name in files.names_in(folder, PART_SUFFIX)]
+
+
+def write_part(folder: str, name: str, table: pa.Table, tally: Tally) -> None:
+    """Put a part in place whole; writing it again replaces it by the same."""
+    counts = json.dumps(sorted((*key, number) for key, number in tally.items()))
+    stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), COUNTS_KEY: counts})
+    with files.open_whole(part_path(folder, name)) as stream:
+        pq.write_table(stamped, stream, compression="zstd")
+
+
+def read_part(folder: str, name: str) -> pa.Table:
+    """The whole part."""
+    with files.open_read(part_path(folder, name)) as stream:
+        return pq.read_table(stream)
+
+
+def part_summary(folder: str, name: str) -> tuple[int, Tally]:
+    """How many rows a part has, and its counts, from the footer alone."""
+    with files.open_read(part_path(folder, name)) as stream:
+        footer = pq.read_metadata(stream)
+    counts = json.loads((footer.metadata or {}).get(COUNTS_KEY, b"[]"))
+    return footer.num_rows, Tally({(unit, outcome, reason): number for unit, outcome, reason, number in counts})
+
+
+PICTURES_SCHEMA = pa.schema([("sha256", pa.string()), ("content", pa.large_binary())])
+PICTURES_SUFFIX = ".arrow"
+
+
+def pictures_path(folder: str, name: str) -> str:
+    """Where the pictures of a part lie."""
+    return files.join(folder, name + PICTURES_SUFFIX)
+
+
+class PictureWriter:
+    """Appends pictures to an Arrow file, one record batch each, so that any one can be read alone."""
+
+    def __init__(self, writer: ipc.RecordBatchFileWriter) -> None:
+        self._writer = writer
+        self._seen: set[str] = set()
+
+    def add(self, sha256: str, content: bytes) -> None:
+        """Store a picture once."""
+        if sha256 not in self._seen:
+            self._seen.add(sha256)
+            self._writer.write_batch(pa.record_batch([[sha256], pa.array([content], pa.large_binary())], schema=PICTURES_SCHEMA))
+
+
+@contextmanager
+def write_pictures(folder: str, name: str) -> Iterator[PictureWriter]:
+    """The picture store of one part."""
+    with (
+        files.open_whole(pictures_path(folder, name)) as stream,
+        ipc.new_file(stream, PICTURES_SCHEMA) as writer,
+    ):
+        yield PictureWriter(writer)
+
+
+class PictureReader:
+    """Pictures of one part by sha256. Raises KeyError for one that is not there."""
+
+    def __init__(self, reader: ipc.RecordBatchFileReader) -> None:
+        self._reader = reader
+        self._index = {reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)}
+
+    def read(self, sha256: str) -> bytes:
+        content: bytes = self._reader.get_batch(self._index[sha256])[1][0].as_py()
+        return content
+
+
+@contextmanager
+def open_pictures(folder: str, name: str) -> Iterator[PictureReader]:
+    """Read the picture store of one part."""
+    with files.open_read(pictures_path(folder, name)) as stream, ipc.open_file(stream) as reader:
+        yield PictureReader(reader)

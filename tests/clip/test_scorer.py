@@ -1,0 +1,227 @@
+"""Similarities are open_clip's own, whatever the batches, the order and the company."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image as PillowImage
+
+from clip.model import ModelError, ModelSettings, identify, load_encoder
+from clip.scorer import Scorer, chunks, score_part
+from demo.pictures import Scene, picture
+from filters.subjects import Embedding, Picture
+from images.decode import DecodeSettings
+from pipeline.config import CONFIGS
+from records.pair import Pair, key_of
+from records.sample import Image
+
+DEMO = ModelSettings(f"local-dir:{CONFIGS}/demo/clip", demo=True)
+DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
+SCENES = [Scene("star", "red", "white"), Scene("car", "blue", "yellow"), Scene("chest_xray"), Scene("fish", "green", "black")]
+CAPTIONS = ["a star in red on a white background", "a car in blue on a yellow background", "x-ray of the lungs and ribs", "something else"]
+
+
+def png(image: PillowImage.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+CONTENTS = {f"{n:064x}": png(picture(scene, Random(n), 96)) for n, scene in enumerate(SCENES)}
+
+
+def row(n: int, caption: str | None = None, status: str = "ok", sha256: str | None = None, subset: str = "en") -> tuple[Pair, Image]:
+    url, text = f"https://a.example/{n}.png", caption or CAPTIONS[n % len(CAPTIONS)]
+    pair = Pair(key_of(url, text), url, text, subset, "", "", "", 0, "", "", 0, {})
+    found = sha256 or f"{n % len(SCENES):064x}"
+    return pair, Image(pair.key, status, sha256=found if status == "ok" else None)
+
+
+def make_scorer(encoder, batch_size=2, **options) -> Scorer:
+    settings = dict(
+        encoders={"m": encoder},
+        routes={"en": "m", "multi": "m", "nolang": "m"},
+        decode=DECODE,
+        detect_from=2.0,
+        keep_embeddings=False,
+        observe_picture=lambda picture: {},
+        observe_embedding=lambda embedding: {},
+        executor=ThreadPoolExecutor(2),
+    )
+    return Scorer(**{**settings, **options})
+
+
+def demo_scorer(batch_size=2, **options) -> Scorer:
+    return make_scorer(load_encoder(DEMO, identify(DEMO), "cpu", batch_size), **options)
+
+
+def score(rows, scorer, read=lambda image: CONTENTS[image.sha256]):
+    pairs, images = zip(*rows, strict=True)
+    return score_part(pairs, images, read, scorer)
+
+
+@pytest.fixture(scope="module")
+def vit_b_32(tmp_path_factory):
+    """A randomly initialised ViT-B-32 checkpoint, as a user would give one by path."""
+    torch.manual_seed(11)
+    path = tmp_path_factory.mktemp("vit") / "vit-b-32.pt"
+    architecture = open_clip.create_model("ViT-B-32", pretrained=None, load_weights=False)
+    torch.save(architecture.state_dict(), path)
+    return ModelSettings("ViT-B-32", str(path))
+
+
+def direct_similarities(model, preprocess, tokenize, rows) -> list[float]:
+    """open_clip used directly, one pair at a time."""
+    found = []
+    with torch.inference_mode():
+        for pair, image in rows:
+            pixels = preprocess(PillowImage.open(io.BytesIO(CONTENTS[image.sha256])).convert("RGB"))[None]
+            vectors = model.encode_image(pixels, normalize=True), model.encode_text(tokenize([pair.caption]), normalize=True)
+            found.append(float((vectors[0] @ vectors[1].T)[0, 0]))
+    return found
+
+
+def test_a_checkpoint_by_path_gives_open_clips_own_similarities(vit_b_32):
+    rows = [row(n) for n in range(4)]
+    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained=vit_b_32.pretrained)
+    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer("ViT-B-32"), rows)
+    scores = score(rows, make_scorer(load_encoder(vit_b_32, identify(vit_b_32), "cpu", 3)))
+    assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
+    assert {s.model for s in scores} == {str(identify(vit_b_32))}
+
+
+def test_the_demo_model_gives_open_clips_own_similarities():
+    rows = [row(n) for n in range(8)]
+    model, preprocess = open_clip.create_model_from_pretrained(DEMO.architecture)
+    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer(DEMO.architecture), rows)
+    scores = score(rows, demo_scorer())
+    assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
+    assert min(s.similarity for s in scores[:3]) > 0.7
+    assert scores[3].similarity < 0.5
+
+
+def test_order_and_batches_do_not_matter():
+    rows = [row(n) for n in range(8)]
+    by_key = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=64))}
+    backwards = {s.key: s.similarity for s in score(rows[::-1], demo_scorer(batch_size=64))}
+    small = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=1))}
+    assert by_key == backwards
+    assert small == pytest.approx(by_key, abs=1e-6)
+
+
+def test_scores_come_in_the_order_of_the_pairs():
+    rows = [row(3), row(0, status="timeout"), row(1)]
+    scores = score(rows, demo_scorer())
+    assert [s.key for s in scores] == [pair.key for pair, _ in rows]
+    assert [s.status for s in scores] == ["ok", "no_image", "ok"]
+    assert scores[1].similarity is None
+
+
+def test_a_picture_that_cannot_be_decoded_fails_alone():
+    contents = {**CONTENTS, "bad": b"junk"}
+
+    def read(image):
+        if image.sha256 == "gone":
+            raise OSError("the store is broken")
+        return contents[image.sha256]
+
+    scores = score([row(0), row(1, sha256="bad"), row(2, sha256="gone"), row(3)], demo_scorer(), read)
+    assert [s.status for s in scores] == ["ok", "undecodable", "unreadable", "ok"]
+
+
+def test_each_distinct_picture_and_caption_goes_through_the_model_once(monkeypatch):
+    scorer = demo_scorer(batch_size=8)
+    model = scorer.encoders["m"].model
+    seen = {"image": 0, "text": 0}
+    for name in seen:
+        original = getattr(model, f"encode_{name}")
+
+        def counting(batch, normalize, original=original, name=name):
+            seen[name] += len(batch)
+            return original(batch, normalize=normalize)
+
+        monkeypatch.setattr(model, f"encode_{name}", counting)
+    score([row(n, sha256=f"{n % 2:064x}", caption=CAPTIONS[n % 3]) for n in range(12)], scorer)
+    assert seen == {"image": 2, "text": 3}
+
+
+def test_detectors_see_pictures_that_could_be_published_alone():
+    seen = []
+
+    def look(picture: Picture):
+        seen.append(picture.image.size)
+        return {"looked": True}
+
+    def embed(embedding: Embedding):
+        texts = embedding.text_vectors(("a star", "a car"))
+        return {"like_star": float(texts[0] @ embedding.vector), "length": float(np.linalg.norm(embedding.vector))}
+
+    scores = score(
+        [row(0), row(1, caption="nothing of the kind")], demo_scorer(detect_from=0.7, observe_picture=look, observe_embedding=embed)
+    )
+    assert seen == [(96, 96)]
+    assert "looked" in scores[0].evidence
+    assert "looked" not in scores[1].evidence
+    assert scores[1].evidence["length"] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_detector_that_raises_is_named_on_its_rows():
+    def broken(embedding):
+        raise ZeroDivisionError("private words")
+
+    scores = score([row(0), row(1, status="timeout")], demo_scorer(observe_embedding=broken))
+    assert scores[0].errors == ("ZeroDivisionError",)
+    assert scores[1].errors == ()
+
+
+def test_embeddings_are_kept_when_asked_for():
+    (kept,) = score([row(0)], demo_scorer(keep_embeddings=True))
+    assert len(kept.embedding) == 64
+    (not_kept,) = score([row(0)], demo_scorer())
+    assert not_kept.embedding is None
+
+
+def test_odd_sizes():
+    contents = {
+        "1x1": png(PillowImage.new("RGB", (1, 1), "red")),
+        "1x20": png(PillowImage.new("RGB", (1, 20))),
+        "1x5000": png(PillowImage.new("RGB", (1, 5000))),
+    }
+    scores = score([row(n, sha256=name) for n, name in enumerate(contents)], demo_scorer(), lambda image: contents[image.sha256])
+    assert [s.status for s in scores] == ["ok", "ok", "aspect_ratio"]
+
+
+def test_long_and_odd_captions():
+    scores = score([row(n, caption=text) for n, text in enumerate(["x " * 1500, "猫の写真です", "🎉🎉🎉🎉🎉"])], demo_scorer())
+    assert all(-1 <= s.similarity <= 1 for s in scores)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ModelSettings("local-dir:/nonexistent"), "no model in /nonexistent"),
+        (ModelSettings("ViT-Z-99", "openai"), "open_clip knows no model 'ViT-Z-99'"),
+        (ModelSettings("ViT-B-32", "/nonexistent.pt"), "neither a checkpoint file nor a tag of ViT-B-32; tags: openai"),
+    ],
+)
+def test_models_that_are_not_there(settings, message):
+    with pytest.raises(ModelError, match=message):
+        identify(settings)
+
+
+def test_other_weights_than_the_run_started_with_are_refused():
+    identity = identify(DEMO)
+    other = type(identity)(identity.architecture, "0" * 64)
+    with pytest.raises(ModelError, match="the weights on this worker are"):
+        load_encoder(DEMO, other, "cpu", 1)
+
+
+def test_chunks():
+    assert list(chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(chunks([], 2)) == []

@@ -1,0 +1,111 @@
+"""A zoo of tiny pictures: each gives pixels or one reason, never an exception."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from images.decode import Decoded, DecodeSettings, Undecodable, decode
+
+SETTINGS = DecodeSettings(formats=("JPEG", "PNG", "WEBP"), max_pixels=10_000, max_aspect_ratio=20)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size that nothing behind it holds."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + b"\0\0\0\0IDAT\0\0\0\0"
+
+
+RED = Image.new("RGB", (8, 4), "red")
+JPEG = encoded(Image.effect_noise((40, 40), 50).convert("RGB"), "JPEG")
+
+BROKEN = {
+    "nothing": (b"", "empty"),
+    "text": (b"hello", "undecodable"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "undecodable"),
+    "truncated": (JPEG[: len(JPEG) // 2], "undecodable"),
+    "header only": (JPEG[:20], "undecodable"),
+    "gif": (encoded(RED, "GIF"), "format_not_taken"),
+    "bmp": (encoded(RED, "BMP"), "format_not_taken"),
+    "pixel bomb": (png_claiming(65_000, 65_000), "undecodable"),
+    "many pixels": (encoded(Image.new("1", (101, 100))), "too_many_pixels"),
+    "hairline": (encoded(Image.new("RGB", (1, 21))), "aspect_ratio"),
+    "zero by zero": (png_claiming(0, 0), "undecodable"),
+    "corrupt chunk": (encoded(RED)[:30] + b"\0\1\2" + encoded(RED)[33:], "undecodable"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_pictures_have_a_reason(name):
+    content, reason = BROKEN[name]
+    assert decode(content, SETTINGS) == Undecodable(reason)
+
+
+def pixel(content: bytes) -> tuple[int, ...]:
+    decoded = decode(content, SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.mode == "RGB"
+    return decoded.image.getpixel((0, 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (encoded(RED), (255, 0, 0)),
+        (encoded(RED, "WEBP", lossless=True), (255, 0, 0)),
+        (encoded(RED.quantize(2)), (255, 0, 0)),
+        (encoded(Image.new("L", (4, 4), 77)), (77, 77, 77)),
+        (encoded(Image.new("1", (4, 4), 1)), (255, 255, 255)),
+        (encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0))), (255, 255, 255)),
+        (encoded(Image.new("LA", (4, 4), (0, 255))), (0, 0, 0)),
+        (encoded(Image.fromarray(np.full((4, 4), 32_896, np.uint16))), (128, 128, 128)),
+        (encoded(Image.new("P", (4, 4)), transparency=0), (255, 255, 255)),
+    ],
+)
+def test_modes(content, expected):
+    assert pixel(content) == expected
+
+
+def test_cmyk():
+    red, green, blue = pixel(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+def test_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by a quarter
+    decoded = decode(encoded(RED, "JPEG", exif=exif), SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.size == (4, 8)
+
+
+def test_first_frame_of_an_animation():
+    frames = encoded(RED, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 4), "blue")], lossless=True)
+    assert pixel(frames) == (255, 0, 0)
+
+
+def test_name_and_format_come_from_the_content():
+    decoded = decode(JPEG, SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.format == "JPEG"
+
+
+@given(st.binary(max_size=200), st.integers(0, len(JPEG)))
+@settings(max_examples=200, deadline=None)
+def test_never_raises(noise, cut):
+    for content in (noise, JPEG[:cut] + noise, encoded(RED)[: cut % 90] + noise):
+        assert isinstance(decode(content, SETTINGS), Decoded | Undecodable)

@@ -1,0 +1,23 @@
+"""A detector that fails on every pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from filters.detector import Columns, Needs, Observe
+from records.pair import Evidence, Pair
+
+
+@dataclass(frozen=True)
+class Broken:
+    name: ClassVar[str] = "broken"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.PAIR
+    columns: ClassVar[Columns] = {}
+
+    def load(self) -> Observe:
+        def observe(pair: Pair) -> Evidence:
+            raise OverflowError(f"secret words {pair.caption}")
+
+        return observe

@@ -1,0 +1,343 @@
+"""The whole flow through the command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import plain_loop
+from demo.crawl import make_crawl
+from records.row import ROW_SCHEMA
+from storage import files
+from transforms.shard import ShardSettings, write_shard
+from web.language import SUBSETS
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Every file below a folder with its sha256."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def manifest_of(output: Path) -> dict:
+    return json.loads((output / "manifest.json").read_text())
+
+
+def rows_of(output: Path) -> list[dict]:
+    return [row for path in sorted(output.glob("dataset/*/*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_the_last_line_names_directory_and_counts(demo_run):
+    assert demo_run.status == 0
+    samples = manifest_of(demo_run.output)["counts"]["publish"]["sample"]
+    dropped = sum(samples["dropped"].values())
+    assert demo_run.printed.splitlines()[-1] == f"{demo_run.output}: {samples['kept']} kept, {dropped} dropped, 0 quarantined"
+
+
+def test_counts_add_up_at_every_stage(demo_run):
+    counts = manifest_of(demo_run.output)["counts"]
+    assert list(counts) == ["extract", "fetch", "score", "publish"]
+    for units in counts.values():
+        for unit in units.values():
+            assert unit["entered"] == unit["kept"] + sum(unit["dropped"].values()) + sum(unit["quarantined"].values())
+    assert counts["extract"]["image"]["kept"] == counts["fetch"]["pair"]["entered"] == counts["publish"]["sample"]["entered"]
+    assert counts["publish"]["sample"]["kept"] == len(rows_of(demo_run.output))
+
+
+EVERY_OUTCOME = {
+    "extract": {"record": ["length_mismatch"], "page": ["http_301", "page_empty"],
+                "image": ["duplicate", "caption_too_short", "caption_too_long", "url_scheme", "url_suffix", "url_host", "url_invalid",
+                          "url_too_long", "url_dropped_host"]},
+    "fetch": {"pair": ["not_requested", "not_in_archive", "http_error", "empty", "refused_by_response"]},
+    "score": {"pair": ["undecodable", "format_not_taken", "aspect_ratio"]},
+    "publish": {"sample": ["similarity_low", "medical_picture", "rights_noai", "rights_noimageai", "rights_tdm_reserved", "image_bytes_low"]},
+}  # fmt: skip
+
+
+def test_the_demo_crawl_shows_every_outcome(demo_run):
+    counts = manifest_of(demo_run.output)["counts"]
+    for stage, units in EVERY_OUTCOME.items():
+        for unit, reasons in units.items():
+            found = counts[stage][unit]["dropped"] | counts[stage][unit]["quarantined"]
+            assert set(reasons) <= set(found), f"{stage} {unit}"
+    assert counts["extract"]["file"]["quarantined"], "the file ends in a broken record"
+    rows = rows_of(demo_run.output)
+    assert {path.parent.name for path in demo_run.output.glob("dataset/*/*.parquet")} == set(SUBSETS)
+    assert any("[PHONE]" in row["TEXT"] for row in rows)
+    assert any("[EMAIL]" in row["TEXT"] for row in rows)
+    assert any("creativecommons.org" in row["LICENSE"] for row in rows)
+    assert Counter(tag for row in rows for tag in row["tags"])["medical_page"]
+
+
+def test_what_must_not_be_published_is_not(demo_run):
+    urls = {row["URL"] for row in rows_of(demo_run.output)}
+    assert not any("artist.example" in url for url in urls)
+    assert not any("clinic.example/cases" in url or "leaks.example" in url or "blog.example" in url for url in urls)
+
+
+PLANTED = ("ana.silva", "901820", "456-1111", "noimageai.jpg", "artist.example", "leaks.example", "before and after")
+
+
+def test_nothing_personal_in_ledger_manifest_card_or_log(demo_run):
+    public = b"".join(path.read_bytes() for path in demo_run.output.rglob("*") if path.is_file())
+    ledger = str(pq.read_table(demo_run.output / "ledger").to_pylist())
+    for words in PLANTED[:3]:
+        assert words.encode() not in public
+    for words in PLANTED:
+        assert words not in ledger
+        assert words not in demo_run.printed
+        assert words not in (demo_run.output / "manifest.json").read_text().replace("two photos of a face before and after surgery", "")
+
+
+def test_the_manifest_describes_every_file(demo_run):
+    listed = {entry["path"]: entry for entry in manifest_of(demo_run.output)["files"]}
+    on_disk = {
+        path.relative_to(demo_run.output).as_posix(): path
+        for tree in ("dataset", "ledger")
+        for path in (demo_run.output / tree).rglob("*.parquet")
+    }
+    assert set(listed) == set(on_disk)
+    for name, path in on_disk.items():
+        assert listed[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert listed[name]["rows"] == pq.read_metadata(path).num_rows
+
+
+def test_the_manifest_holds_no_folder_of_this_machine(demo_run):
+    assert str(REPOSITORY) not in (demo_run.output / "manifest.json").read_text()
+    assert str(demo_run.work) not in (demo_run.output / "manifest.json").read_text()
+    assert manifest_of(demo_run.output)["demo_model"] is True
+
+
+def test_the_data_card_says_what_the_manifest_says(demo_run):
+    card = (demo_run.output / "README.md").read_text()
+    assert "Demonstration only" in card
+    assert f"{len(rows_of(demo_run.output))} image-text pairs" in card
+    for name in ROW_SCHEMA.names:
+        assert f"| `{name}` |" in card
+    for rule in manifest_of(demo_run.output)["rules"]:
+        assert f"- `{rule['name']}` version {rule['version']}" in card
+
+
+def test_picture_bytes_are_gone_when_scoring_is_complete(demo_run):
+    assert not list(demo_run.work.rglob("*.arrow"))
+    assert not list(demo_run.output.glob("unfinished-*"))
+
+
+def test_the_result_equals_a_plain_loop(demo_run, demo_plan, tmp_path):
+    found = plain_loop.extract(demo_plan)
+    images = plain_loop.fetch(demo_plan, found.parts, plain_loop.archive_ask(demo_plan, found.locations), {})
+    scores = plain_loop.score(demo_plan, found.parts, images, {})
+    shelved = list(plain_loop.publish(demo_plan, found.parts, images, scores, bytes(32)))
+    folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
+    settings = ShardSettings(str(tmp_path), folders, 1)
+    for folder in folders:
+        write_shard(((folder, 0), [item.row for item in shelved if item.folder == folder]), settings)
+    for tree in ("dataset", "ledger"):
+        assert hashes(tmp_path / tree) == hashes(demo_run.output / tree)
+
+
+def command(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.run", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        **options,
+    )
+
+
+def test_two_worker_processes_give_the_same_bytes(demo_run, key_file, tmp_path):
+    ran = command(
+        "--runner=DirectRunner", "--direct_num_workers=2", "--output", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
+        "--set", f"publish.key_file={key_file}",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert hashes(tmp_path / "out") == hashes(demo_run.output)
+    assert "example" not in ran.stderr, "logs hold no URL"
+
+
+def test_a_second_run_reuses_everything(demo_run, run_demo, monkeypatch):
+    before = hashes(demo_run.output)
+    monkeypatch.setattr("pipeline.engine.Engine.run", lambda *_: pytest.fail("no job may run"))
+    again = run_demo(folder=demo_run.output.parent)
+    assert again.status == 0
+    assert again.printed.splitlines()[-1] == demo_run.printed.splitlines()[-1]
+    assert hashes(demo_run.output) == before
+
+
+def ran_jobs(monkeypatch) -> list[str]:
+    from pipeline.engine import Engine
+
+    jobs: list[str] = []
+    original = Engine.run
+
+    def counting(self, lay_out, name):
+        jobs.append(name)
+        return original(self, lay_out, name)
+
+    monkeypatch.setattr(Engine, "run", counting)
+    return jobs
+
+
+def copy_of(demo_run, tmp_path) -> Path:
+    shutil.copytree(demo_run.output.parent, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_changed_rule_runs_publish_alone(demo_run, run_demo, monkeypatch, tmp_path):
+    jobs = ran_jobs(monkeypatch)
+    folder = copy_of(demo_run, tmp_path)
+    stricter = run_demo("--set", "filters.rules.similarity.thresholds.en=0.95", folder=folder)
+    assert stricter.status == 0
+    assert jobs == ["pairsieve-publish"]
+    assert len(rows_of(stricter.output)) < len(rows_of(demo_run.output))
+
+
+def test_older_shards_are_not_left_beside_new_ones(demo_run, run_demo, tmp_path):
+    again = run_demo("--set", "publish.shards=2", folder=copy_of(demo_run, tmp_path))
+    assert sorted(path.name for path in again.output.glob("dataset/en/*")) == ["part-00000-of-00002.parquet", "part-00001-of-00002.parquet"]
+    key = lambda row: row["key"]  # noqa: E731
+    assert sorted(rows_of(again.output), key=key) == sorted(rows_of(demo_run.output), key=key)
+
+
+def test_finished_parts_are_not_done_again(demo_run, run_demo, monkeypatch, tmp_path):
+    folder = copy_of(demo_run, tmp_path)
+    (score,) = (folder / "work" / "score").iterdir()
+    finished = sorted(score.glob("*.parquet"))
+    assert len(finished) > 1
+    (score / "manifest.json").unlink()
+    finished[0].unlink()
+    (score / "part-00000-0000.parquet.0.tmp").write_text("half a part of a killed run")
+    others = {path: path.stat().st_mtime_ns for path in finished[1:]}
+    shutil.rmtree(folder / "out")
+    jobs = ran_jobs(monkeypatch)
+    resumed = run_demo(folder=folder)
+    assert jobs == ["pairsieve-score", "pairsieve-publish"]
+    assert hashes(resumed.output) == hashes(demo_run.output)
+    assert {path: path.stat().st_mtime_ns for path in finished[1:]} == others
+
+
+def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(demo_run, run_demo, monkeypatch, tmp_path):
+    folder = copy_of(demo_run, tmp_path)
+    shutil.rmtree(folder / "out")
+    shutil.rmtree(folder / "work" / "publish")
+    original, calls = files.open_whole, []
+
+    def failing(path: str):
+        calls.append(path)
+        if "dataset/multi" in path:
+            raise OSError(28, "No space left on device")
+        return original(path)
+
+    monkeypatch.setattr(files, "open_whole", failing)
+    failed = run_demo(folder=folder)
+    assert failed.status == 1
+    assert "No space left on device" in failed.printed
+    assert "the same command goes on from there" in failed.printed
+    assert not (folder / "out" / "dataset").exists()
+    assert not (folder / "out" / "manifest.json").exists()
+    monkeypatch.undo()
+    finished = run_demo(folder=folder)
+    assert finished.status == 0
+    assert hashes(finished.output) == hashes(demo_run.output)
+
+
+def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
+    arguments = [
+        "--runner=DirectRunner",
+        "--direct_num_workers=1",
+        "--output",
+        str(tmp_path / "out"),
+        "--work",
+        str(tmp_path / "work"),
+        "--set",
+        f"publish.key_file={key_file}",
+    ]
+    running = subprocess.Popen([sys.executable, "-m", "pipeline.run", *arguments], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "score: running" in line:
+            break
+    running.kill()
+    running.wait()
+    running.stderr.close()
+    assert not (tmp_path / "out" / "dataset").exists()
+    ran = command(*arguments)
+    assert ran.returncode == 0, ran.stderr
+    assert "extract: reused" in ran.stderr
+    assert hashes(tmp_path / "out") == hashes(demo_run.output)
+
+
+def test_an_output_directory_that_is_not_ours_is_left_alone(run_demo, tmp_path):
+    (tmp_path / "out" / "dataset").mkdir(parents=True)
+    (tmp_path / "out" / "dataset" / "mine.txt").write_text("mine")
+    refused = run_demo(folder=tmp_path)
+    assert refused.status == 2
+    assert "that pairsieve did not make; choose another --output" in refused.printed
+    assert (tmp_path / "out" / "dataset" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "/nonexistent/*.warc.gz"], "no file matches /nonexistent/*.warc.gz"),
+        (["--confg", "x.yaml"], "unknown option --confg; did you mean '--config'?"),
+        (["--config", "/nonexistent.yaml"], "cannot read the config /nonexistent.yaml"),
+        (["--set", "filters.rules.similarty={}"], "did you mean 'similarity'?"),
+        (["--set", "fetch.source=web"], "set fetch.contact"),
+    ],
+)
+def test_exit_status_2_with_the_remedy(arguments, message, run_demo):
+    ran = run_demo(*arguments)
+    assert ran.status == 2
+    assert message in ran.printed
+    assert "Traceback" not in ran.printed
+
+
+def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
+    (tmp_path / "not-a.warc.gz").write_text("hello")
+    ran = run_demo("--input", str(tmp_path / "not-a.warc.gz"), folder=tmp_path)
+    assert ran.status == 0
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["counts"]["extract"]["file"]["quarantined"] == {"unreadable_ArchiveLoadFailed": 1}
+    assert manifest["problems"] == [{"where": "not-a.warc.gz@0", "unit": "file", "reason": "unreadable_ArchiveLoadFailed"}]
+    assert rows_of(tmp_path / "out") == []
+
+
+def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
+    ran = run_demo(
+        "--set",
+        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, licence: {}, page_types: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
+        folder=tmp_path,
+    )
+    assert ran.status == 0
+    quarantined = manifest_of(tmp_path / "out")["counts"]["publish"]["sample"]["quarantined"]
+    assert sum(quarantined.values()) > 100
+    assert set(quarantined) == {"error:OverflowError"}
+    assert rows_of(tmp_path / "out") == []
+    assert "secret words" not in ran.printed
+
+
+def test_the_help_teaches_without_loading_anything_heavy():
+    code = "import sys, pipeline.run as r\ntry: r.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules\nassert 'apache_beam' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    for words in ("--config", "--input", "--output", "--work", "--set", "Exit status", "demonstration"):
+        assert words in shown.stdout
+
+
+def test_the_demo_crawl_is_what_its_script_makes():
+    assert len([r for r in make_crawl() if r.content_type.startswith("text/html")]) >= 100
+    assert os.path.getsize(REPOSITORY / "configs/demo/clip/open_clip_model.safetensors") < 8_000_000

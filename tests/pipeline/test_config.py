@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+import yaml
+
+from pipeline.config import CONFIGS, ConfigError, load_config
+from pipeline.execute import find_inputs, make_plan
+
+DEMO = CONFIGS / "demo.yaml"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configs_are_valid(path):
+    config = load_config(path, ["fetch.contact=https://example.org/bot"])
+    assert config.name
+    with pytest.raises(FrozenInstanceError):
+        config.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("name", "thresholds", "min_bytes", "shards"),
+    [
+        ("laion400m", {"en": 0.30}, 5000, 32),
+        ("laion2b-en", {"en": 0.28}, 5000, 128),
+        ("laion5b", {"en": 0.28, "multi": 0.26, "nolang": 0.26}, 5000, 128),
+    ],
+)
+def test_laions_own_parameters(name, thresholds, min_bytes, shards):
+    config = load_config(CONFIGS / f"{name}.yaml", ["fetch.contact=x"])
+    assert config.filters.rules["similarity"]["thresholds"] == thresholds
+    assert config.filters.rules["image_size"]["min_bytes"] == min_bytes
+    assert config.publish.shards == shards
+    assert config.extract.caption.min_chars == 5
+
+
+ERRORS = [
+    (["extract.bukets=1"], "unknown setting extract.bukets; did you mean 'buckets'?"),
+    (["fetch.sauce=web"], "unknown setting fetch.sauce; did you mean 'source'?"),
+    (["score.models.demo.architectur=x"], "unknown setting score.models.demo.architectur; did you mean 'architecture'?"),
+    (["zebra=1"], "unknown setting zebra; known: "),
+    (["fetch.source=webb"], "fetch.source: Input should be 'web' or 'archive' (found 'webb')"),
+    (["fetch.max_bytes=many"], "fetch.max_bytes: Input should be a valid integer"),
+    (["extract.buckets=0"], "extract.buckets is 0; it must be at least 1"),
+    (["score.routes.en=other"], "score.routes.en is 'other'; name one of score.models: demo"),
+    (["fetch.source=web"], "set fetch.contact to a URL or address"),
+    (["output=work/demo"], "output and work are the same directory"),
+    (["name"], "write it as --set name.of.setting=value"),
+    (["name.x=1"], "name is a value and holds no settings"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), ERRORS)
+def test_errors_name_the_remedy(overrides, message):
+    with pytest.raises(ConfigError) as raised:
+        load_config(DEMO, overrides)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("filters.rules.similarty={}", "unknown rule 'similarty'; did you mean 'similarity'?"),
+        ("filters.rules.similarity={}", "thresholds must be set; what decides what survives has no hidden default"),
+        ("filters.detectors.licens={}", "unknown detector 'licens'; did you mean 'licence'?"),
+        ("score.models.demo.architecture=local-dir:/nonexistent", "no model in /nonexistent"),
+        ("input.files=[/nonexistent/*.gz]", "no file matches /nonexistent/*.gz"),
+        ("input.files=[]", "give --input PATTERN or set input.files"),
+    ],
+)
+def test_plans_are_checked_before_anything_starts(rules, message):
+    with pytest.raises(ConfigError) as raised:
+        make_plan(load_config(DEMO, [rules]))
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("missing", ["extract", "filters", "publish", "output"])
+def test_what_must_be_set(missing, tmp_path):
+    raw = yaml.safe_load(DEMO.read_text())
+    del raw[missing]
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(ConfigError, match=f"{missing} must be set"):
+        load_config(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(("text", "message"), [("[", "is not YAML"), ("", "holds no settings"), ("- a", "holds no settings")])
+def test_files_that_are_no_config(text, message, tmp_path):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "x.yaml")
+
+
+def test_no_such_file_names_the_shipped_ones():
+    with pytest.raises(ConfigError, match=r"demo\.yaml"):
+        load_config("/nonexistent.yaml")
+
+
+def test_here_is_the_configs_own_folder(tmp_path):
+    (tmp_path / "x.yaml").write_text(DEMO.read_text())
+    assert load_config(tmp_path / "x.yaml").input.files == (f"{tmp_path}/demo/crawl.warc.gz",)
+
+
+def test_inputs_are_found_once(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.warc.gz").write_text("")
+    config = load_config(DEMO, given={"input": {"files": [f"{tmp_path}/*.gz", f"{tmp_path}/a.warc.gz"]}})
+    assert find_inputs(config) == (f"{tmp_path}/a.warc.gz", f"{tmp_path}/b.warc.gz")

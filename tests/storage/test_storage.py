@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+import pyarrow as pa
+import pytest
+
+from records.outcome import Tally
+from storage import files, parts
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    path = str(tmp_path / "deep" / "x")
+
+    def fail() -> None:
+        with files.open_whole(path) as stream:
+            stream.write(b"half")
+            raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert os.listdir(tmp_path / "deep") == []
+    files.write_text(path, "whole")
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert files.read_text(path) == "whole"
+
+
+def test_object_stores_too():
+    path = "memory://bucket/folder/x.txt"
+    files.write_text(path, "whole")
+    assert files.read_text(path) == "whole"
+    assert files.names_in("memory://bucket/folder") == ["x.txt"]
+    assert not files.is_local(path)
+    assert files.public_name(path) == path
+    files.remove_tree("memory://bucket/folder")
+    assert not files.exists(path)
+
+
+def test_expand(tmp_path):
+    for name in ("b.gz", "a.gz", "c.txt"):
+        (tmp_path / name).write_text("")
+    assert files.expand(f"{tmp_path}/*.gz") == [f"{tmp_path}/a.gz", f"{tmp_path}/b.gz"]
+    assert files.expand(f"{tmp_path}/a.gz") == [f"{tmp_path}/a.gz"]
+    assert files.expand(f"{tmp_path}/z.gz") == []
+    assert files.public_name(f"{tmp_path}/a.gz") == "a.gz"
+
+
+def test_ukey_changes_with_the_file(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("one")
+    before = files.ukey(str(path))
+    path.write_text("other")
+    assert files.ukey(str(path)) != before
+
+
+def test_private_files(tmp_path):
+    files.write_private(str(tmp_path / "key"), "secret")
+    assert stat.S_IMODE(os.stat(tmp_path / "key").st_mode) == 0o600
+
+
+def test_replace_tree(tmp_path):
+    for folder, name in (("old", "gone"), ("new", "here")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("x")
+    files.replace_tree(str(tmp_path / "new"), str(tmp_path / "old"))
+    assert os.listdir(tmp_path) == ["old"]
+    assert os.listdir(tmp_path / "old") == ["here"]
+
+
+@pytest.mark.parametrize("folder", ["{tmp}/parts", "memory://parts"])
+def test_parts(folder, tmp_path):
+    place = folder.format(tmp=tmp_path)
+    tally = Tally({("pair", "kept", ""): 2, ("pair", "dropped", "x"): 1})
+    parts.write_part(place, parts.part_name(3, 1), pa.table({"a": [1, 2, 3]}), tally)
+    assert parts.part_names(place) == ["part-00003-0001"]
+    assert parts.bucket_of("part-00003-0001") == 3
+    assert parts.part_summary(place, "part-00003-0001") == (3, tally)
+    assert parts.read_part(place, "part-00003-0001")["a"].to_pylist() == [1, 2, 3]
+    files.remove_tree(place)
+
+
+def test_unfinished_parts_are_not_parts(tmp_path):
+    (tmp_path / "part-00000-0000.parquet.abc.tmp").write_text("half")
+    assert parts.part_names(str(tmp_path)) == []
+
+
+def test_pictures(tmp_path):
+    with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
+        writer.add("a", b"first")
+        writer.add("b", b"")
+        writer.add("a", b"first")
+    with parts.open_pictures(str(tmp_path), "part-00000-0000") as reader:
+        assert reader.read("b") == b""
+        assert reader.read("a") == b"first"
+        with pytest.raises(KeyError):
+            reader.read("c")

@@ -1,0 +1,295 @@
+"""Fetching: consent before the request, one request a URL, one status each; hostile servers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+import threading
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from filters.registry import build_detectors, build_rules
+from filters.rights import ResponseRights, Rights
+from records.pair import Pair, key_of
+from transforms.fetch import Consent, fetch_part, load_gate, web_source
+from web.client import ClientSettings, is_allowed_address
+
+PICTURE = b"picture bytes"
+
+
+class Site:
+    """A server on loopback that counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.agents: set[str] = set()
+        self.most_at_once = 0
+        self._now = 0
+        self.robots: tuple[int, str] = (404, "")
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked[request.path] += 1
+        self.agents.add(request.headers.get("User-Agent", ""))
+        assert "Referer" not in request.headers
+        assert "Cookie" not in request.headers
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            return await self._answer(request)
+        finally:
+            self._now -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.strip("/").partition(".")[0]
+        if name == "robots":
+            return web.Response(status=self.robots[0], text=self.robots[1])
+        if name == "noai":
+            return web.Response(body=PICTURE, headers={"X-Robots-Tag": "NoAI"})
+        if name == "gone":
+            return web.Response(status=404)
+        if name == "empty":
+            return web.Response(body=b"")
+        if name == "large":
+            return web.Response(body=b"x" * 3000)
+        if name == "moved":
+            return web.Response(status=302, headers={"Location": "/picture.jpg"})
+        if name == "round":
+            return web.Response(status=302, headers={"Location": "/round.jpg"})
+        if name == "nowhere":
+            return web.Response(status=302, headers={"Location": "http://["})
+        if name == "inside":
+            return web.Response(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+        if name == "file":
+            return web.Response(status=302, headers={"Location": "file:///etc/passwd"})
+        if name == "slow":
+            await asyncio.sleep(30)
+        if name in ("endless", "lies", "bomb"):
+            return await self._stream(request, name)
+        return web.Response(body=PICTURE, content_type="image/jpeg", headers={"Set-Cookie": "a=b"})
+
+    async def _stream(self, request: web.Request, name: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Encoding": "deflate"} if name == "bomb" else {})
+        if name == "bomb":
+            import zlib
+
+            await response.prepare(request)
+            await response.write(zlib.compress(b"\0" * 50_000_000))
+            return response
+        await response.prepare(request)
+        for _ in range(200):
+            await response.write(b"x" * 1000)
+            await asyncio.sleep(0.001)
+            if name == "lies":
+                assert request.transport is not None
+                request.transport.abort()
+                break
+        return response
+
+
+@pytest.fixture
+def site():
+    """The server, and its origin."""
+    found, started, loop = Site(), threading.Event(), asyncio.new_event_loop()
+    port: list[int] = []
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", found.answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        port.append(listener.getsockname()[1])
+        await web.SockSite(runner, listener).start()
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    found.origin = f"http://127.0.0.1:{port[0]}"
+    found.port = port[0]
+    yield found
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+def client(site, **changes) -> ClientSettings:
+    settings = ClientSettings(
+        contact="https://example.org/bot",
+        connections=8,
+        connections_per_host=4,
+        min_interval_s=0.0,
+        connect_timeout_s=2,
+        read_timeout_s=1,
+        total_timeout_s=2,
+        max_bytes=2000,
+        max_redirects=3,
+        ports=(80, 443, site.port),
+        allow_networks=("127.0.0.1/32",),
+    )
+    return replace(settings, **changes)
+
+
+def pair(url: str, caption: str = "a red star", signals: tuple[str, ...] = ()) -> Pair:
+    return Pair(key_of(url, caption), url, caption, "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": signals})
+
+
+GATE = load_gate(Consent([Rights(("noai",))], [], [ResponseRights()]))
+
+
+def fetch(site, pairs, gate=GATE, **changes):
+    stored: dict[str, bytes] = {}
+    with web_source(client(site, **changes)) as ask:
+        images = fetch_part(pairs, gate, ask, stored.__setitem__)
+    assert [image.key for image in images] == [p.key for p in pairs]
+    return images, stored
+
+
+def test_a_picture(site):
+    (image,), stored = fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    digest = hashlib.sha256(PICTURE).hexdigest()
+    assert (image.status, image.http_status, image.size_bytes, image.sha256) == ("ok", 200, len(PICTURE), digest)
+    assert image.md5 == hashlib.md5(PICTURE).hexdigest()
+    assert image.content_type == "image/jpeg"
+    assert stored == {digest: PICTURE}
+    assert site.agents == {"pairsieve (+https://example.org/bot)"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/gone.jpg", "http_error"),
+        ("/empty.jpg", "empty"),
+        ("/large.jpg", "too_large"),
+        ("/endless.jpg", "too_large"),
+        ("/bomb.jpg", "too_large"),
+        ("/lies.jpg", "connection_error"),
+        ("/round.jpg", "too_many_redirects"),
+        ("/nowhere.jpg", "bad_redirect"),
+        ("/inside.jpg", "private_address"),
+        ("/file.jpg", "scheme_not_allowed"),
+        ("/slow.jpg", "timeout"),
+        ("/noai.jpg", "refused_by_response"),
+    ],
+)
+def test_every_url_ends_in_one_status(site, path, status):
+    (image,), stored = fetch(site, [pair(site.origin + path)])
+    assert image.status == status
+    assert stored == {}
+
+
+def test_redirects_are_followed(site):
+    (image,), _ = fetch(site, [pair(f"{site.origin}/moved.jpg")])
+    assert image.status == "ok"
+    assert image.final_url == f"{site.origin}/picture.jpg"
+
+
+def test_what_the_answer_says_is_evidence(site):
+    (image,), _ = fetch(site, [pair(f"{site.origin}/noai.jpg")])
+    assert image.evidence == {"response_rights_signals": ("noai",)}
+
+
+def test_nothing_is_asked_of_those_who_said_no(site):
+    images, _ = fetch(site, [pair(f"{site.origin}/picture.jpg", signals=("noai",))])
+    assert [image.status for image in images] == ["not_requested"]
+    assert not site.asked
+
+
+def test_one_request_for_a_url_of_many_pairs(site):
+    images, stored = fetch(site, [pair(f"{site.origin}/picture.jpg", f"caption {n}") for n in range(5)])
+    assert {image.status for image in images} == {"ok"}
+    assert site.asked == {"/robots.txt": 1, "/picture.jpg": 1}
+    assert len(stored) == 1
+
+
+@pytest.mark.parametrize(
+    ("robots", "status"),
+    [
+        ((404, ""), "ok"),
+        ((200, ""), "ok"),
+        ((200, "User-agent: *\nDisallow: /private"), "ok"),
+        ((200, "User-agent: *\nDisallow: /"), "robots_disallowed"),
+        ((200, "User-agent: pairsieve\nDisallow: /picture"), "robots_disallowed"),
+        ((200, "User-agent: other\nDisallow: /"), "ok"),
+        ((500, ""), "robots_unreachable"),
+        ((503, "User-agent: *\nAllow: /"), "robots_unreachable"),
+    ],
+)
+def test_robots_txt(site, robots, status):
+    site.robots = robots
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    assert image.status == status
+    assert site.asked["/picture.jpg"] == (status == "ok")
+
+
+def test_connections_to_a_host_are_limited(site):
+    fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(30)], connections_per_host=2)
+    assert site.most_at_once <= 2
+
+
+def test_requests_to_a_host_are_spaced(site):
+    import time
+
+    start = time.monotonic()
+    fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(4)], min_interval_s=0.1)
+    assert time.monotonic() - start >= 0.4  # five requests with robots.txt
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:{port}/picture.jpg", "http://localhost:{port}/picture.jpg", "http://[::1]:{port}/picture.jpg"]
+)
+def test_private_addresses_are_not_asked(site, url):
+    (image,), _ = fetch(site, [pair(url.format(port=site.port))], allow_networks=())
+    assert image.status == "private_address"
+    assert not site.asked
+
+
+def test_other_ports_are_not_asked(site):
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], ports=(80, 443))
+    assert image.status == "port_not_allowed"
+
+
+def test_nobody_there(site):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    (image,), _ = fetch(site, [pair(f"http://127.0.0.1:{port}/picture.jpg")], ports=(port,))
+    assert image.status == "robots_unreachable", "robots.txt that cannot be read is a no"
+
+
+def test_a_rule_that_raises_asks_for_nothing(site):
+    broken = Pair(b"k" * 16, f"{site.origin}/picture.jpg", "c", "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": None})
+    (image,), _ = fetch(site, [broken])
+    assert (image.status, image.errors) == ("error", ("TypeError",))
+    assert not site.asked
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("93.184.215.14", True), ("2606:2800:220:1::", True),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False), ("192.168.1.1", False), ("169.254.169.254", False),
+        ("0.0.0.0", False), ("::1", False), ("::", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
+        ("::ffff:10.0.0.1", False), ("224.0.0.1", False), ("ff02::1", False), ("100.64.0.1", False), ("255.255.255.255", False),
+    ],
+)  # fmt: skip
+def test_addresses(address, allowed):
+    assert is_allowed_address(address, ()) == allowed
+
+
+def test_allowed_networks():
+    assert is_allowed_address("10.1.2.3", ("10.0.0.0/8",))
+    assert not is_allowed_address("10.1.2.3", ("192.168.0.0/16",))
+
+
+def test_rules_that_save_requests_are_known():
+    detectors = build_detectors({"page_rights": {}, "response_rights": {}, "medical_caption": {}})
+    rules = build_rules({"rights": {"refuse": ["noai"]}, "subset": {"keep": ["en"]}}, detectors)
+    assert all(rule.saves_request for rule in rules)

@@ -1,0 +1,154 @@
+"""Kept, dropped, quarantined: always exactly one of them, and never with a word too many in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from filters.privacy import PersonalData, PersonalDataInCaption
+from filters.rights import Rights
+from filters.rule import Action, Decision, Readable
+from filters.similarity import Similarity
+from records.ledger import LEDGER_SCHEMA, keyed
+from records.outcome import Counted, Rejection, balance, tally_of
+from records.pair import Pair, key_of
+from records.row import COLUMNS
+from records.sample import Image, Sample, Score
+from transforms.judge import JudgeSettings, Shelved, make_judge
+
+SECRET = b"s" * 32
+NAMES = [column.name for column in COLUMNS]
+
+
+@dataclass(frozen=True)
+class Broken:
+    name: ClassVar[str] = "broken"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ()
+    saves_request: ClassVar[bool] = False
+
+    def judge(self, evidence: Readable) -> Iterable[Decision]:
+        raise LookupError(evidence["caption"])
+
+
+@dataclass(frozen=True)
+class Tag(Broken):
+    def judge(self, evidence: Readable) -> Iterable[Decision]:
+        yield Decision(Action.TAG, "seen")
+
+
+RULES = (Rights(("noai",)), Similarity({"en": 0.3}), PersonalData(email="redact", phone="redact"))
+
+
+def sample(caption="a red star", signals=(), similarity=0.5, image="ok", score="ok", **changes) -> Sample:
+    url = "https://a.example/p.jpg"
+    pair = Pair(
+        key_of(url, caption),
+        url,
+        caption,
+        "en",
+        "en",
+        "https://a.example/",
+        "/private/f.warc.gz",
+        7,
+        "sha1:D",
+        "T",
+        0,
+        {"page_rights_signals": signals, "licence": None},
+    )
+    got = Image(pair.key, image, 200, url, "T", "image/jpeg", 9000, "ab", "cd")
+    scored = Score(pair.key, score, 640, 480, "JPEG", similarity, "m@w", evidence={})
+    return replace(Sample(pair, got, scored), **changes)
+
+
+def judge(one: Sample, rules=RULES):
+    found = list(make_judge(JudgeSettings(rules, (PersonalDataInCaption(),), SECRET, shards=4))(one))
+    tally = tally_of(f for f in found if isinstance(f, (Rejection, Counted)))
+    assert balance(tally, "sample").adds_up
+    assert balance(tally, "sample").entered == 1
+    rows = [dict(zip(NAMES, f.row, strict=True)) for f in found if isinstance(f, Shelved) and f.folder != "ledger"]
+    ledger = [dict(zip(LEDGER_SCHEMA.names, f.row, strict=True)) for f in found if isinstance(f, Shelved) and f.folder == "ledger"]
+    rejections = [(f.outcome, f.reason) for f in found if isinstance(f, Rejection)]
+    return rows, ledger, rejections
+
+
+def test_kept():
+    (row,), ledger, rejections = judge(sample())
+    assert rejections == []
+    assert ledger == []
+    assert row["URL"] == "https://a.example/p.jpg"
+    assert (row["WIDTH"], row["HEIGHT"]) == (640, 480)
+    assert row["LICENSE"] == "?"
+    assert row["warc_file"] == "f.warc.gz", "no folder of this machine is published"
+    assert bytes.fromhex(row["key"]) == sample().pair.key
+
+
+@pytest.mark.parametrize(
+    ("one", "reason", "stage"),
+    [
+        (sample(signals=("noai",)), "rights_noai", "fetch"),
+        (sample(signals=("noai",), image="not_requested", score="no_image"), "rights_noai", "fetch"),
+        (sample(image="timeout", score="no_image"), "fetch_timeout", "fetch"),
+        (sample(score="undecodable"), "score_undecodable", "score"),
+        (sample(similarity=0.1), "similarity_low", "publish"),
+    ],
+)
+def test_dropped(one, reason, stage):
+    rows, ledger, rejections = judge(one)
+    assert rows == []
+    assert rejections == [("dropped", reason)]
+    assert [(e["stage"], e["reason"], e["action"]) for e in ledger] == [(stage, reason, "drop")]
+
+
+def test_every_decision_is_in_the_ledger_but_one_reason_counts():
+    _, ledger, rejections = judge(sample("mail me@example.org", similarity=0.12345))
+    assert rejections == [("dropped", "similarity_low")]
+    assert [(e["reason"], e["score"]) for e in ledger] == [("similarity_low", 0.123), ("personal_data_email", None)]
+
+
+def test_redacted():
+    (row,), ledger, _ = judge(sample("mail me@example.org, +49 30 901820"))
+    assert row["TEXT"] == "mail [EMAIL], [PHONE]"
+    assert row["tags"] == ["personal_data_email", "personal_data_phone"]
+    assert {e["action"] for e in ledger} == {"redact"}
+
+
+def test_a_redacted_rows_key_does_not_confirm_a_guess():
+    caption = "mail me@example.org"
+    (row,), _, _ = judge(sample(caption))
+    url = row["URL"]
+    assert row["key"] != key_of(url, caption).hex()
+    assert row["key"] == keyed(SECRET, key_of(url, caption)).hex()
+
+
+@pytest.mark.parametrize(
+    ("one", "rules", "reason"),
+    [
+        (sample(), (*RULES, Broken()), "error:LookupError"),
+        (replace(sample(), image=Image(sample().pair.key, "error", errors=("TypeError",))), RULES, "error:TypeError"),
+        (replace(sample(), score=replace(sample().score, errors=("ZeroDivisionError",))), RULES, "error:ZeroDivisionError"),
+        (sample(similarity=None), RULES, "error:TypeError"),
+        (sample(signals=None), RULES, "error:TypeError"),
+    ],
+)
+def test_what_cannot_be_judged_is_quarantined(one, rules, reason, caplog):
+    rows, ledger, rejections = judge(one, rules)
+    assert rows == []
+    assert rejections == [("quarantined", reason)]
+    assert [(e["action"], e["reason"]) for e in ledger] == [("quarantine", reason)]
+    assert "red star" not in caplog.text
+
+
+def test_tags():
+    (row,), ledger, _ = judge(sample(), (*RULES, Tag()))
+    assert row["tags"] == ["seen"]
+    assert [e["action"] for e in ledger] == ["tag"]
+
+
+def test_the_ledger_holds_no_words():
+    _, ledger, _ = judge(sample("mail me@example.org", signals=("noai",)))
+    assert ledger
+    assert not any(word in str(ledger) for word in ("example", "mail", sample().pair.key.hex()))

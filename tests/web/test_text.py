@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from web.text import CaptionSettings, caption_problem, clean_caption, decode_html
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type", "expected"),
+    [
+        ("größe".encode(), "text/html; charset=utf-8", "größe"),
+        ("größe".encode("latin-1"), 'text/html; charset="ISO-8859-1"', "größe"),
+        ("größe".encode("latin-1"), "text/html", "größe"),
+        ("größe".encode(), "text/html", "größe"),
+        ("“a”".encode("cp1252"), "text/html; charset=iso-8859-1", "“a”"),
+        (b'<meta charset="windows-1251">' + "привет".encode("cp1251"), "text/html", "привет"),
+        (b'<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">' + "猫".encode("shift_jis"), "", "猫"),
+        (b"\xef\xbb\xbf" + "größe".encode(), "text/html; charset=latin-1", "größe"),
+        ("größe".encode(), "text/html; charset=no-such-thing", "größe"),
+    ],
+)
+def test_decode_html(payload, content_type, expected):
+    assert decode_html(payload, content_type).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("alt", "expected"),
+    [
+        ("  a \n red\t star ", "a red star"),
+        ("schÃ¶n", "schön"),
+        ("a\x00b\x07c", "abc"),
+        ("a\u200bred", "ared"),
+        ("猫の写真", "猫の写真"),
+        ("", ""),
+    ],
+)
+def test_clean_caption(alt, expected):
+    assert clean_caption(alt) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "problem"), [("abcd", "caption_too_short"), ("abcde", None), ("x" * 10, None), ("x" * 11, "caption_too_long")]
+)
+def test_caption_limits(caption, problem):
+    assert caption_problem(caption, CaptionSettings(5, 10)) == problem
+
+
+@given(st.text())
+def test_clean_captions_are_printable(alt):
+    cleaned = clean_caption(alt)
+    assert all(c.isprintable() for c in cleaned)
+    assert cleaned == " ".join(cleaned.split())
+
+
+@given(st.binary(), st.text(max_size=30))
+def test_decoding_never_raises(payload, content_type):
+    assert isinstance(decode_html(payload, content_type), str)

@@ -1,0 +1,1 @@
+"""Beam transforms, one a file: thin wiring over functions that need no Beam."""

@@ -1,0 +1,130 @@
+"""Pairs and locations, grouped by the host of their image and written as parts.
+
+A host lies in one bucket, so that one worker at a time asks it, and a URL lies in one bucket, so that duplicates meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+
+from records.outcome import Counted, Rejection, Tally
+from records.page import LOCATION_SCHEMA, Location
+from records.pair import PAIR_SCHEMA, Pair, pack, unpack
+from records.table import EvidenceColumns, schema_with, to_table
+from storage import files, parts
+from transforms.deduplicate import deduplicate
+from transforms.route import Work, routed
+from web.urls import bucket_of_url, url_digest
+
+
+@dataclass(frozen=True)
+class GroupSettings:
+    """How many buckets of hosts, from how many rows on a part is full, and where the parts go."""
+
+    buckets: int
+    part_rows: int
+    folder: str
+
+
+def write_bucket(
+    group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings, evidence: EvidenceColumns
+) -> Iterator[Rejection | Counted]:
+    """Deduplicate a bucket and write it as parts."""
+    bucket, packed = group
+    found = [unpack(row) for row in packed]
+    pairs = deduplicate(found)
+    schema = schema_with(PAIR_SCHEMA, evidence)
+    for chunk, rows in enumerate(slice_pairs(pairs, settings.part_rows)):
+        parts.write_part(settings.folder, parts.part_name(bucket, chunk), to_table(rows, schema), Tally())
+    yield Rejection("image", "duplicate", number=len(found) - len(pairs))
+    yield Counted("image", "kept", len(pairs))
+
+
+def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
+    """Parts of at least `part_rows` pairs but the last: all pairs of a URL are in one part, so that it is asked for once.
+
+    URLs come in the order of their hash, so that the hosts of a bucket are mixed.
+    """
+    rows: list[Pair] = []
+    for _, of_url in groupby(sorted(pairs, key=lambda pair: (url_digest(pair.url), pair.key)), key=lambda pair: pair.url):
+        rows += of_url
+        if len(rows) >= part_rows:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def _make_bucket_writer(settings: GroupSettings, evidence: EvidenceColumns) -> Work:
+    return partial(write_bucket, settings=settings, evidence=evidence)
+
+
+@dataclass
+class GroupByHost(beam.PTransform):  # type: ignore[misc]
+    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 400 bytes a pair."""
+
+    settings: GroupSettings
+    evidence: EvidenceColumns
+
+    def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
+        return (
+            pairs
+            | "Key by host" >> beam.Map(_keyed_pair, buckets=self.settings.buckets)
+            | "Group hosts" >> beam.GroupByKey()
+            | "Deduplicate and write" >> routed(partial(_make_bucket_writer, self.settings, self.evidence))
+        )
+
+
+def _keyed_pair(pair: Pair, buckets: int) -> tuple[int, tuple[Any, ...]]:
+    return bucket_of_url(pair.url, buckets), pack(pair)
+
+
+def locations_path(folder: str, bucket: int) -> str:
+    """Where the locations of a bucket's URLs are written."""
+    return files.join(folder, "locations", f"bucket-{bucket:05d}.parquet")
+
+
+def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings) -> None:
+    """The best location of each URL of a bucket."""
+    bucket, packed = group
+    best: dict[str, Location] = {}
+    for found in (Location(*row) for row in packed):
+        best[found.url] = prefer(best.get(found.url), found)
+    table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
+    with files.open_whole(locations_path(settings.folder, bucket)) as stream:
+        pq.write_table(table, stream, compression="zstd")
+
+
+def prefer(known: Location | None, found: Location) -> Location:
+    """Of two locations of one URL the better: a 200 before any other status, then the first in crawl order."""
+    return found if known is None else min(known, found, key=_preference)
+
+
+def _preference(found: Location) -> tuple[bool, str, int]:
+    return found.http_status != 200, found.warc_file, found.record_offset
+
+
+@dataclass
+class IndexLocations(beam.PTransform):  # type: ignore[misc]
+    """Locations -> one file a bucket. The shuffle carries about 200 bytes an archived file."""
+
+    settings: GroupSettings
+
+    def expand(self, locations: beam.PCollection) -> beam.PCollection:
+        return (
+            locations
+            | "Key location by host" >> beam.Map(_keyed_location, buckets=self.settings.buckets)
+            | "Group locations" >> beam.GroupByKey()
+            | "Write locations" >> beam.Map(write_locations, settings=self.settings)
+        )
+
+
+def _keyed_location(location: Location, buckets: int) -> tuple[int, tuple[Any, ...]]:
+    return bucket_of_url(location.url, buckets), astuple(location)

@@ -1,0 +1,67 @@
+"""Outcomes, routed: what goes on, what is counted, and where it went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from filters.attempt import Failure, attempt
+from records.outcome import Counted, Rejection, Tally, Unit, tally_of
+
+TALLY, PROBLEMS = "tally", "problems"
+Work = Callable[[Any], Iterable[Any]]
+
+
+class Route(beam.DoFn):  # type: ignore[misc]
+    """Runs a function on each element and sorts what it yields.
+
+    `make` is called once a worker and gives the function. Rejection and Counted go to the tally (and those with a
+    place to the problems), other results to the output that `outputs` names for their type, or to the main one. With a
+    `unit`, an element on which the function raises is quarantined whole under that unit; without one the error stops
+    the job.
+    """
+
+    def __init__(self, make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None) -> None:
+        self._make = make
+        self._unit = unit
+        self._outputs = dict(outputs or {})
+
+    def setup(self) -> None:
+        self._function = self._make()
+
+    def start_bundle(self) -> None:
+        self._tally = Tally()
+
+    def process(self, element: Any) -> Iterator[Any]:
+        for result in self._results(element):
+            if isinstance(result, (Rejection, Counted)):
+                self._tally += tally_of([result])
+                if isinstance(result, Rejection) and result.where:
+                    yield beam.pvalue.TaggedOutput(PROBLEMS, (result.where, result.unit, result.reason))
+            elif type(result) in self._outputs:
+                yield beam.pvalue.TaggedOutput(self._outputs[type(result)], result)
+            else:
+                yield result
+
+    def _results(self, element: Any) -> Iterable[Any]:
+        if self._unit is None:
+            return self._function(element)
+        results = attempt(lambda e: list(self._function(e)), element)
+        return [Rejection(self._unit, results.reason, "quarantined")] if isinstance(results, Failure) else results
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for (unit, outcome, reason), number in self._tally.items():
+            Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(number)
+        if self._tally:
+            window = GlobalWindow()
+            yield beam.pvalue.TaggedOutput(TALLY, WindowedValue(dict(self._tally), window.max_timestamp(), [window]))
+
+
+def routed(make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None) -> beam.PTransform:
+    """Route with its outputs: the main one as `None`, then "tally", "problems" and those that `outputs` names."""
+    return beam.ParDo(Route(make, unit, outputs)).with_outputs(TALLY, PROBLEMS, *(outputs or {}).values(), main="main")

@@ -1,0 +1,1 @@
+"""The web's own formats: text, URLs, HTML, robots.txt, and polite requests."""
