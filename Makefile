@@ -1,4 +1,4 @@
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 
 .PHONY: demo test lint types bench clean

@@ -67,7 +67,8 @@ def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
 
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].strip() if lines else ''}"
+    last = lines[-1].strip() if lines else ""
+    return last.removeprefix("RuntimeError: ") if isinstance(error, RuntimeError) else f"{type(error).__name__}: {last}"
 
 
 def make_engine(arguments: Sequence[str], own_options: Sequence[str] = ()) -> Engine:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options, beam_arguments = make_parser().parse_known_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # workers have already said what the runner repeats
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # workers have already said what the runner repeats
     logging.getLogger("pipeline").setLevel(logging.INFO)
     from pipeline.command import run  # noqa: PLC0415 - Beam and torch take seconds to import; --help need not wait
 

@@ -55,6 +55,7 @@ class StageResult:
 
     def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
         """Write the manifest: from now on the stage is complete."""
+        files.remove_leftovers(self.folder)
         manifest = {
             "stage": self.stage.name,
             "version": self.stage.version,

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import fsspec
 
+TEMPORARY = ".tmp"
+
 
 def filesystem(path: str) -> tuple[Any, str]:
     """The filesystem of a path or URL, and the path as that filesystem names it."""
@@ -62,21 +64,33 @@ def open_whole(path: str) -> Iterator[IO[bytes]]:
     """
     fs, name = filesystem(path)
     fs.makedirs(fs._parent(name), exist_ok=True)
-    target = f"{name}.{uuid4().hex}.tmp" if is_local(path) else name
+    local = is_local(path)
+    target = f"{name}.{uuid4().hex}{TEMPORARY}" if local else name
     stream = fs.open(target, "wb")
     try:
         yield stream
+        stream.close()  # a full disk may show only here
     except BaseException:
-        if is_local(path):
-            stream.close()
-            os.remove(target)
-        else:
-            with suppress(AttributeError):  # not every store has multi-part uploads to abort
-                stream.discard()
+        _abandon(stream, target if local else None)
         raise
-    stream.close()
-    if is_local(path):
+    if local:
         os.replace(target, name)
+
+
+def _abandon(stream: Any, temporary: str | None) -> None:
+    if temporary is None:
+        with suppress(AttributeError):  # not every store has multi-part uploads to abort
+            stream.discard()
+        return
+    with suppress(OSError):
+        stream.close()
+    os.remove(temporary)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove what killed writers left in a folder; nobody may be writing there."""
+    for name in names_in(folder, TEMPORARY):
+        remove_file(join(folder, name))
 
 
 def read_text(path: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from pipeline.config import CONFIGS, load_config
 from pipeline.execute import Plan, make_plan
 from pipeline.run import main
+from tests.site import Site, serve_site
 
 SECRET = "00" * 32
 DEMO = CONFIGS / "demo.yaml"
@@ -83,3 +84,9 @@ def _no_proxies(monkeypatch) -> Iterator[None]:
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     yield
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve_site() as found:
+        yield found

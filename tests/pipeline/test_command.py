@@ -228,6 +228,7 @@ def test_finished_parts_are_not_done_again(demo_run, run_demo, monkeypatch, tmp_
     assert jobs == ["pairsieve-score", "pairsieve-publish"]
     assert hashes(resumed.output) == hashes(demo_run.output)
     assert {path: path.stat().st_mtime_ns for path in finished[1:]} == others
+    assert not list(score.glob("*.tmp"))
 
 
 def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(demo_run, run_demo, monkeypatch, tmp_path):

@@ -28,6 +28,26 @@ def test_a_file_is_whole_or_absent(tmp_path):
     assert files.read_text(path) == "whole"
 
 
+def test_a_disk_that_is_full_when_the_file_is_closed(tmp_path, monkeypatch):
+    from fsspec.implementations.local import LocalFileOpener
+
+    def full(self):
+        self.f.close()
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(LocalFileOpener, "close", full)
+    with pytest.raises(OSError, match="no space"):
+        files.write_text(str(tmp_path / "x"), "words")
+    assert os.listdir(tmp_path) == []
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
+    for name in ("x.parquet", "x.parquet.abc.tmp"):
+        (tmp_path / name).write_text("")
+    files.remove_leftovers(str(tmp_path))
+    assert os.listdir(tmp_path) == ["x.parquet"]
+
+
 def test_object_stores_too():
     path = "memory://bucket/folder/x.txt"
     files.write_text(path, "whole")

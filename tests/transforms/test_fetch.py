@@ -2,123 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import socket
-import threading
-from collections import Counter
 from dataclasses import replace
 
 import pytest
-from aiohttp import web
 
 from filters.registry import build_detectors, build_rules
 from filters.rights import ResponseRights, Rights
 from records.pair import Pair, key_of
+from tests.site import PICTURE
 from transforms.fetch import Consent, fetch_part, load_gate, web_source
 from web.client import ClientSettings, is_allowed_address
-
-PICTURE = b"picture bytes"
-
-
-class Site:
-    """A server on loopback that counts what it is asked for."""
-
-    def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
-        self.agents: set[str] = set()
-        self.most_at_once = 0
-        self._now = 0
-        self.robots: tuple[int, str] = (404, "")
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked[request.path] += 1
-        self.agents.add(request.headers.get("User-Agent", ""))
-        assert "Referer" not in request.headers
-        assert "Cookie" not in request.headers
-        self._now += 1
-        self.most_at_once = max(self.most_at_once, self._now)
-        try:
-            return await self._answer(request)
-        finally:
-            self._now -= 1
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        name = request.path.strip("/").partition(".")[0]
-        if name == "robots":
-            return web.Response(status=self.robots[0], text=self.robots[1])
-        if name == "noai":
-            return web.Response(body=PICTURE, headers={"X-Robots-Tag": "NoAI"})
-        if name == "gone":
-            return web.Response(status=404)
-        if name == "empty":
-            return web.Response(body=b"")
-        if name == "large":
-            return web.Response(body=b"x" * 3000)
-        if name == "moved":
-            return web.Response(status=302, headers={"Location": "/picture.jpg"})
-        if name == "round":
-            return web.Response(status=302, headers={"Location": "/round.jpg"})
-        if name == "nowhere":
-            return web.Response(status=302, headers={"Location": "http://["})
-        if name == "inside":
-            return web.Response(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
-        if name == "file":
-            return web.Response(status=302, headers={"Location": "file:///etc/passwd"})
-        if name == "slow":
-            await asyncio.sleep(30)
-        if name in ("endless", "lies", "bomb"):
-            return await self._stream(request, name)
-        return web.Response(body=PICTURE, content_type="image/jpeg", headers={"Set-Cookie": "a=b"})
-
-    async def _stream(self, request: web.Request, name: str) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Encoding": "deflate"} if name == "bomb" else {})
-        if name == "bomb":
-            import zlib
-
-            await response.prepare(request)
-            await response.write(zlib.compress(b"\0" * 50_000_000))
-            return response
-        await response.prepare(request)
-        for _ in range(200):
-            await response.write(b"x" * 1000)
-            await asyncio.sleep(0.001)
-            if name == "lies":
-                assert request.transport is not None
-                request.transport.abort()
-                break
-        return response
-
-
-@pytest.fixture
-def site():
-    """The server, and its origin."""
-    found, started, loop = Site(), threading.Event(), asyncio.new_event_loop()
-    port: list[int] = []
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", found.answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        listener = socket.create_server(("127.0.0.1", 0))
-        port.append(listener.getsockname()[1])
-        await web.SockSite(runner, listener).start()
-        started.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert started.wait(10)
-    found.origin = f"http://127.0.0.1:{port[0]}"
-    found.port = port[0]
-    yield found
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    loop.close()
 
 
 def client(site, **changes) -> ClientSettings:

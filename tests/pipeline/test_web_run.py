@@ -1,0 +1,99 @@
+"""The whole flow with pictures from a web server on loopback: what is asked for, how often, and what is kept."""
+
+from __future__ import annotations
+
+import io
+import json
+from random import Random
+
+import pyarrow.parquet as pq
+import pytest
+
+from demo.pictures import Scene, picture
+from tests.warcs import page
+
+SCENES = {
+    "/star.png": Scene("star", "red", "white"),
+    "/car.png": Scene("car", "blue", "yellow"),
+    "/fish.png": Scene("fish", "green", "black"),
+}
+CAPTIONS = {
+    "/star.png": "a star in red on a white background",
+    "/car.png": "a car in blue on a yellow background",
+    "/fish.png": "a fish in green on a black background",
+}
+
+
+@pytest.fixture
+def crawl(site, tmp_path):
+    """A WARC of pages that show the site's pictures, one of them twice, one of them reserved; and one that is not there."""
+    for n, (path, scene) in enumerate(SCENES.items()):
+        buffer = io.BytesIO()
+        picture(scene, Random(n), 128).save(buffer, "PNG")
+        site.contents[path] = buffer.getvalue()
+    show = [page(f"{site.origin}/{n}.html", f'<img src="{path}" alt="{caption}">') for n, (path, caption) in enumerate(CAPTIONS.items())]
+    again = page(f"{site.origin}/again.html", '<img src="/star.png" alt="other words for the same star">')
+    reserved = page(f"{site.origin}/no.html", '<meta name=robots content=noai><img src="/fish.png" alt="a fish">')
+    gone = page(f"{site.origin}/gone.html", '<img src="/gone.png" alt="a picture that is not there">')
+    path = tmp_path / "crawl.warc.gz"
+    path.write_bytes(b"".join([*show, again, reserved, gone]))
+    return path
+
+
+@pytest.fixture
+def run_web(run_demo, site, crawl, tmp_path):
+    def run(*overrides: str):
+        own = [
+            "fetch.source=web",
+            "fetch.contact=https://example.org/bot",
+            f"fetch.ports=[{site.port}]",
+            "fetch.allow_networks=[127.0.0.1/32]",
+            "fetch.min_interval_s=0",
+        ]
+        settings = [argument for override in (*own, *overrides) for argument in ("--set", override)]
+        return run_demo("--input", str(crawl), *settings, folder=tmp_path)
+
+    return run
+
+
+def counts(run) -> dict:
+    return json.loads((run.output / "manifest.json").read_text())["counts"]
+
+
+def test_each_url_is_asked_for_once_and_never_again(run_web, site):
+    first = run_web()
+    assert first.status == 0
+    assert site.asked == {"/robots.txt": 1, "/star.png": 1, "/car.png": 1, "/gone.png": 1}, "the reserved fish is not asked for"
+    assert counts(first)["fetch"]["pair"]["dropped"] == {"not_requested": 2, "http_error": 1}
+    rows = [row for path in first.output.glob("dataset/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert sorted(row["URL"].rpartition("/")[2] for row in rows) == ["car.png", "star.png"]
+    assert not list(first.work.rglob("*.arrow")), "picture bytes are deleted when scoring is complete"
+    run_web("filters.rules.similarity.thresholds.en=0.2")
+    assert sum(site.asked.values()) == 4, "a changed rule asks for nothing"
+
+
+def test_kept_pictures_are_scored_again_without_a_request(run_web, site):
+    first = run_web("fetch.keep_images=always")
+    assert list(first.work.rglob("*.arrow"))
+    site.asked.clear()
+    again = run_web("fetch.keep_images=always", "score.keep_embeddings=true")
+    assert again.status == 0
+    assert not site.asked
+    (scores,) = {pq.read_table(path)["embedding"].type for path in again.work.rglob("score/*/part-*.parquet")} - {None}
+    assert str(scores) == "list<element: halffloat>"
+
+
+def test_deleted_pictures_are_fetched_again_and_the_run_says_so(run_web, site, caplog):
+    run_web()
+    site.asked.clear()
+    again = run_web("score.batch_size=3")
+    assert again.status == 0
+    assert site.asked["/star.png"] == 1
+    assert "its pictures were deleted: fetching them again" in caplog.text
+
+
+def test_loosening_an_opt_out_asks_for_what_it_kept_back(run_web, site):
+    run_web()
+    site.asked.clear()
+    run_web("filters.rules.rights.refuse=[tdm_reserved]")
+    assert site.asked["/fish.png"] == 1

@@ -1,0 +1,115 @@
+"""A server on loopback for tests: well-behaved, hostile, and counting."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+PICTURE = b"picture bytes"
+BODIES = {"empty": b"", "large": b"x" * 3000}
+REDIRECTS = {
+    "moved": "/picture.jpg",
+    "round": "/round.jpg",
+    "nowhere": "http://[",
+    "inside": "http://169.254.169.254/latest/meta-data",
+    "file": "file:///etc/passwd",
+}
+
+
+class Site:
+    """A server on loopback that counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.agents: set[str] = set()
+        self.most_at_once = 0
+        self._now = 0
+        self.origin = ""
+        self.port = 0
+        self.robots: tuple[int, str] = (404, "")
+        self.contents: dict[str, bytes] = {}
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked[request.path] += 1
+        self.agents.add(request.headers.get("User-Agent", ""))
+        assert "Referer" not in request.headers
+        assert "Cookie" not in request.headers
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            return await self._answer(request)
+        finally:
+            self._now -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.strip("/").partition(".")[0]
+        if request.path in self.contents:
+            return web.Response(body=self.contents[request.path])
+        if name == "robots":
+            return web.Response(status=self.robots[0], text=self.robots[1])
+        if name == "noai":
+            return web.Response(body=PICTURE, headers={"X-Robots-Tag": "NoAI"})
+        if name == "gone":
+            return web.Response(status=404)
+        if name in BODIES:
+            return web.Response(body=BODIES[name])
+        if name in REDIRECTS:
+            return web.Response(status=302, headers={"Location": REDIRECTS[name]})
+        if name == "slow":
+            await asyncio.sleep(30)
+        if name in ("endless", "lies", "bomb"):
+            return await self._stream(request, name)
+        return web.Response(body=PICTURE, content_type="image/jpeg", headers={"Set-Cookie": "a=b"})
+
+    async def _stream(self, request: web.Request, name: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Encoding": "deflate"} if name == "bomb" else {})
+        if name == "bomb":
+            await response.prepare(request)
+            await response.write(zlib.compress(b"\0" * 50_000_000))
+            return response
+        await response.prepare(request)
+        for _ in range(200):
+            await response.write(b"x" * 1000)
+            await asyncio.sleep(0.001)
+            if name == "lies":
+                assert request.transport is not None
+                request.transport.abort()
+                break
+        return response
+
+
+@contextmanager
+def serve_site() -> Iterator[Site]:
+    """Serve until the block ends; the site knows its `origin` and `port`."""
+    found, started, loop = Site(), threading.Event(), asyncio.new_event_loop()
+    port: list[int] = []
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", found.answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        port.append(listener.getsockname()[1])
+        await web.SockSite(runner, listener).start()
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    found.origin = f"http://127.0.0.1:{port[0]}"
+    found.port = port[0]
+    yield found
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
