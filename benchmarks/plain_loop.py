@@ -21,7 +21,7 @@ from filters.detector import Needs
 from filters.observe import load_all
 from filters.registry import needing
 from pipeline.command import prepare
-from pipeline.execute import Plan
+from pipeline.plan import Plan
 from pipeline.run import make_parser
 from records.page import Location, Page
 from records.pair import Pair

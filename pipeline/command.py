@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from pipeline.config import ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
-from pipeline.execute import Plan, Run, make_plan
+from pipeline.execute import Run
+from pipeline.plan import Plan, make_plan
+from pipeline.release import check_output
 from pipeline.stages import CountsDoNotAddUp
 from pipeline.summary import last_line, table
 
@@ -33,7 +35,9 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
     engine = make_engine(beam_arguments, own_options=[f"--{name}" for name in vars(options)])
     given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
     inputs = {"input": {"files": options.input}} if options.input else {}
-    return make_plan(load_config(options.config, options.set, {**given, **inputs})), engine
+    config = load_config(options.config, options.set, {**given, **inputs})
+    check_output(config.output)
+    return make_plan(config), engine
 
 
 def _say(message: str, status: int) -> int:

@@ -13,19 +13,18 @@ from typing import Any
 from archive.reader import ReadSettings
 from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders, ScoreSettings
-from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
-from filters.registry import FilterConfigError, build_detectors, build_rules, identity, needing
+from filters.registry import identity, needing
 from filters.rule import Rule
 from pipeline import flow
-from pipeline.config import Config, ConfigError
 from pipeline.engine import Engine
-from pipeline.release import Release, check_output
+from pipeline.plan import Plan
+from pipeline.release import Release
 from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts
 from storage import files, parts
 from transforms.extract import ExtractSettings
-from transforms.fetch import Consent, FetchFolders
+from transforms.fetch import FetchFolders
 from transforms.gather import read_tally
 from transforms.group import GroupSettings
 from transforms.judge import LEDGER_FOLDER, JudgeSettings, SampleFolders
@@ -34,53 +33,10 @@ from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
 PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
+# Raised when the code of a stage gives another result for the same input: what older code left is then done again.
+VERSIONS = {"extract": 1, "fetch": 1, "score": 1, "publish": 1}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A config with everything looked up: files found, plugins built, models identified. Nothing has been started."""
-
-    config: Config
-    inputs: tuple[str, ...]
-    detectors: tuple[Detector, ...]
-    rules: tuple[Rule, ...]
-    models: Mapping[str, ModelIdentity]
-
-    @property
-    def consent(self) -> Consent:
-        """The rules that can save a request, with the detectors that those read."""
-        rules = tuple(rule for rule in self.rules if rule.saves_request)
-        read = {column for rule in rules for column in rule.reads}
-        pair = tuple(d for d in needing(self.detectors, Needs.PAIR) if read & set(d.columns))
-        return Consent(rules, pair, needing(self.detectors, Needs.RESPONSE))
-
-
-def make_plan(config: Config) -> Plan:
-    """Look everything up. Raises ConfigError naming what is missing and what to do."""
-    try:
-        detectors = build_detectors(config.filters.detectors)
-        rules = build_rules(config.filters.rules, detectors)
-        used = sorted(set(config.score.routes.values()))
-        models = {name: identify(config.score.models[name]) for name in used}
-    except (FilterConfigError, ModelError) as error:
-        raise ConfigError(str(error)) from None
-    check_output(config.output)
-    return Plan(config, find_inputs(config), detectors, rules, models)
-
-
-def find_inputs(config: Config) -> tuple[str, ...]:
-    """Every input file once, sorted. Raises ConfigError for a pattern that matches nothing."""
-    if not config.input.files:
-        raise ConfigError("no input: give --input PATTERN or set input.files in the config")
-    found: set[str] = set()
-    for pattern in config.input.files:
-        matched = files.expand(pattern)
-        if not matched:
-            raise ConfigError(f"no file matches {pattern}; check the path (patterns may hold *, ? and [])")
-        found.update(matched)
-    return tuple(sorted(found))
 
 
 @dataclass(frozen=True)
@@ -99,7 +55,7 @@ class Run:
             "locate": config.fetch.source == "archive",
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.PAGE)],
         }
-        return self._result("extract", 1, settings, "")
+        return self._result("extract", settings, "")
 
     @property
     def fetched(self) -> StageResult:
@@ -110,7 +66,7 @@ class Run:
             "fetch": {name: getattr(fetch, name) for name in ("source", "max_bytes", "max_redirects", "ports", "allow_networks")},
             "plugins": [identity(p) for p in plugins],
         }
-        return self._result("fetch", 1, settings, self.extracted.stage.fingerprint)
+        return self._result("fetch", settings, self.extracted.stage.fingerprint)
 
     @property
     def scored(self) -> StageResult:
@@ -120,7 +76,7 @@ class Run:
             "models": plan.models,
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
         }
-        return self._result("score", 1, settings, self.fetched.stage.fingerprint)
+        return self._result("score", settings, self.fetched.stage.fingerprint)
 
     @property
     def published(self) -> StageResult:
@@ -132,10 +88,10 @@ class Run:
             "output": plan.config.output,
             "plugins": [identity(p) for p in plugins],
         }
-        return self._result("publish", 1, settings, self.scored.stage.fingerprint)
+        return self._result("publish", settings, self.scored.stage.fingerprint)
 
-    def _result(self, name: str, version: int, settings: Mapping[str, Any], upstream: str) -> StageResult:
-        return StageResult(Stage(name, version, settings, upstream), self.plan.config.work)
+    def _result(self, name: str, settings: Mapping[str, Any], upstream: str) -> StageResult:
+        return StageResult(Stage(name, VERSIONS[name], settings, upstream), self.plan.config.work)
 
     def execute(self) -> Counts:
         """All four stages; the counts of each. Raises what a failed job raises."""

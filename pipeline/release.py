@@ -8,18 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filters.registry import identity
 from pipeline import __version__
 from pipeline.card import data_card
 from pipeline.config import ConfigError
+from pipeline.plan import Plan
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
-
-if TYPE_CHECKING:
-    from pipeline.execute import Plan
 
 CARD, INSTALLED, UNFINISHED = "README.md", "installed.json", "unfinished-"
 TREES = ("dataset", "ledger")
@@ -65,6 +63,7 @@ class Release:
         """Put staged shards, data card and manifest in place. A reader who waits for the manifest never sees a mixture."""
         manifest = make_manifest(plan, shards, counts, problems)
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
         files.remove_file(files.join(self.output, MANIFEST))
         for tree in TREES:
             files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import CONFIGS, load_config
-from pipeline.execute import Plan, make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.run import main
 from tests.site import Site, serve_site
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -108,8 +109,17 @@ def test_the_demo_model_gives_open_clips_own_similarities():
 
 def test_order_and_batches_do_not_matter():
     rows = [row(n) for n in range(8)]
-    by_key = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=64))}
-    backwards = {s.key: s.similarity for s in score(rows[::-1], demo_scorer(batch_size=64))}
+    sent: list[list[int]] = []
+
+    def batches(scorer):
+        original = scorer.encoders["m"].preprocess
+        sent.append([])
+        object.__setattr__(scorer.encoders["m"], "preprocess", lambda image: (sent[-1].append(image.getpixel((5, 5))), original(image))[1])
+        return replace(scorer, executor=ThreadPoolExecutor(1))
+
+    by_key = {s.key: s.similarity for s in score(rows, batches(demo_scorer(batch_size=3)))}
+    backwards = {s.key: s.similarity for s in score(rows[::-1], batches(demo_scorer(batch_size=3)))}
+    assert sent[0] == sent[1], "pictures go through the model in an order of their own"
     small = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=1))}
     assert by_key == backwards
     assert small == pytest.approx(by_key, abs=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.config import CONFIGS, ConfigError, load_config
-from pipeline.execute import find_inputs, make_plan
+from pipeline.plan import find_inputs, make_plan
 
 DEMO = CONFIGS / "demo.yaml"
 

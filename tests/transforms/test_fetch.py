@@ -182,6 +182,7 @@ def test_addresses(address, allowed):
 
 def test_allowed_networks():
     assert is_allowed_address("10.1.2.3", ("10.0.0.0/8",))
+    assert is_allowed_address("::ffff:10.1.2.3", ("10.0.0.0/8",))
     assert not is_allowed_address("10.1.2.3", ("192.168.0.0/16",))
 
 
