@@ -28,9 +28,18 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class InputConfig:
-    """`files`: WARC files or patterns (local paths or URLs that fsspec reads)."""
+    """`files`: WARC files or patterns (local paths or URLs that fsspec reads).
+
+    `listings`: files with one WARC path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
+    each line. Of all files together `sample` are drawn without replacement by `seed`, and the first `limit` are read.
+    """
 
     files: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+    base: str = ""
+    sample: int | None = None
+    seed: int = 0
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,9 @@ def _check_sense(config: Config) -> None:
         model = config.score.routes.get(subset)
         if model not in config.score.models:
             raise ConfigError(f"score.routes.{subset} is {model!r}; name one of score.models: {', '.join(config.score.models)}")
+    given = [(f"input.{name}", n) for name in ("sample", "limit") if (n := getattr(config.input, name)) is not None]
     for setting, value in (
+        *given,
         ("extract.buckets", config.extract.buckets),
         ("extract.part_rows", config.extract.part_rows),
         ("publish.shards", config.publish.shards),

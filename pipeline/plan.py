@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from random import Random
 
 from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
 from filters.registry import FilterConfigError, build_detectors, build_rules, needing
 from filters.rule import Rule
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, InputConfig
 from storage import files
 from transforms.fetch import Consent
 
@@ -42,17 +44,34 @@ def make_plan(config: Config) -> Plan:
         models = {name: identify(config.score.models[name]) for name in used}
     except (FilterConfigError, ModelError) as error:
         raise ConfigError(str(error)) from None
-    return Plan(config, find_inputs(config), detectors, rules, models)
+    return Plan(config, find_inputs(config.input), detectors, rules, models)
 
 
-def find_inputs(config: Config) -> tuple[str, ...]:
+def find_inputs(config: InputConfig) -> tuple[str, ...]:
     """Every input file once, sorted. Raises ConfigError for a pattern that matches nothing."""
-    if not config.input.files:
-        raise ConfigError("no input: give --input PATTERN or set input.files in the config")
-    found: set[str] = set()
-    for pattern in config.input.files:
-        matched = files.expand(pattern)
-        if not matched:
-            raise ConfigError(f"no file matches {pattern}; check the path (patterns may hold *, ? and [])")
-        found.update(matched)
-    return tuple(sorted(found))
+    if not (config.files or config.listings):
+        raise ConfigError("no input: give --input PATTERN or set input.files or input.listings in the config")
+    listed = (config.base + line for listing in config.listings for line in _lines(listing))
+    found = sorted({*listed, *(path for pattern in config.files for path in _matches(pattern))})
+    if config.sample is not None:
+        if config.sample > len(found):
+            raise ConfigError(f"input.sample is {config.sample}, but there are only {len(found)} files")
+        found = sorted(Random(config.seed).sample(found, config.sample))  # noqa: S311 - seeded on purpose
+    return tuple(found[: config.limit])
+
+
+def _matches(pattern: str) -> list[str]:
+    matched = files.expand(pattern)
+    if not matched:
+        raise ConfigError(f"no file matches {pattern}; check the path (patterns may hold *, ? and [])")
+    return matched
+
+
+def _lines(listing: str) -> list[str]:
+    try:
+        lines = [line.strip() for line in files.read_text(listing).splitlines()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise ConfigError(
+            f"cannot read the listing {listing} ({type(error).__name__}); give a text file with one WARC path a line"
+        ) from None
+    return [line for line in lines if line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,9 +39,12 @@ def expand(pattern: str) -> list[str]:
 
 
 def ukey(path: str) -> str:
-    """A mark that changes when the file does (size and times, or the store's own etag)."""
+    """A mark that changes when a local file does (size and times).
+
+    Files in a store are taken not to change under their name: asking for 90,000 of them would take longer than a stage.
+    """
     fs, name = filesystem(path)
-    return str(fs.ukey(name))
+    return str(fs.ukey(name)) if is_local(path) else ""
 
 
 def public_name(path: str) -> str:
@@ -94,9 +98,10 @@ def remove_leftovers(folder: str) -> None:
 
 
 def read_text(path: str) -> str:
-    """The whole file as UTF-8."""
+    """The whole file as UTF-8, gunzipped where its name ends in .gz."""
     with open_read(path) as stream:
-        return stream.read().decode()
+        content = stream.read()
+    return (gzip.decompress(content) if path.endswith(".gz") else content).decode()
 
 
 def write_text(path: str, text: str) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import gzip
 from dataclasses import FrozenInstanceError
 
 import pytest
 import yaml
 
-from pipeline.config import CONFIGS, ConfigError, load_config
+from pipeline.config import CONFIGS, ConfigError, InputConfig, load_config
 from pipeline.plan import find_inputs, make_plan
 
 DEMO = CONFIGS / "demo.yaml"
@@ -45,6 +46,7 @@ ERRORS = [
     (["extract.buckets=0"], "extract.buckets is 0; it must be at least 1"),
     (["score.routes.en=other"], "score.routes.en is 'other'; name one of score.models: demo"),
     (["fetch.source=web"], "set fetch.contact to a URL or address"),
+    (["input.limit=0"], "input.limit is 0; it must be at least 1"),
     (["output=work/demo"], "output and work are the same directory"),
     (["name"], "write it as --set name.of.setting=value"),
     (["name.x=1"], "name is a value and holds no settings"),
@@ -67,6 +69,8 @@ def test_errors_name_the_remedy(overrides, message):
         ("score.models.demo.architecture=local-dir:/nonexistent", "no model in /nonexistent"),
         ("input.files=[/nonexistent/*.gz]", "no file matches /nonexistent/*.gz"),
         ("input.files=[]", "give --input PATTERN or set input.files"),
+        ("input.sample=2", "input.sample is 2, but there are only 1 files"),
+        ("input.listings=[/nonexistent/warc.paths]", "cannot read the listing /nonexistent/warc.paths (FileNotFoundError)"),
     ],
 )
 def test_plans_are_checked_before_anything_starts(rules, message):
@@ -105,4 +109,32 @@ def test_inputs_are_found_once(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.warc.gz").write_text("")
     config = load_config(DEMO, given={"input": {"files": [f"{tmp_path}/*.gz", f"{tmp_path}/a.warc.gz"]}})
-    assert find_inputs(config) == (f"{tmp_path}/a.warc.gz", f"{tmp_path}/b.warc.gz")
+    assert find_inputs(config.input) == (f"{tmp_path}/a.warc.gz", f"{tmp_path}/b.warc.gz")
+
+
+@pytest.fixture
+def listing(tmp_path):
+    (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"".join(b"crawl/%02d.warc.gz\n" % n for n in range(20)) + b"\n"))
+    return str(tmp_path / "warc.paths.gz")
+
+
+def test_a_listing_as_common_crawl_publishes_it(listing):
+    found = find_inputs(InputConfig(listings=(listing,), base="https://data.example/"))
+    assert found == tuple(f"https://data.example/crawl/{n:02d}.warc.gz" for n in range(20))
+
+
+def test_limit_and_sample(listing):
+    everything = find_inputs(InputConfig(listings=(listing,)))
+    assert find_inputs(InputConfig(listings=(listing,), limit=3)) == everything[:3]
+    drawn = find_inputs(InputConfig(listings=(listing,), sample=5, seed=1))
+    assert len(set(drawn)) == 5
+    assert set(drawn) < set(everything)
+    assert drawn == find_inputs(InputConfig(listings=(listing,), sample=5, seed=1))
+    assert drawn != find_inputs(InputConfig(listings=(listing,), sample=5, seed=2))
+    assert find_inputs(InputConfig(listings=(listing,), sample=5, seed=1, limit=2)) == drawn[:2]
+
+
+def test_a_listing_that_is_cut_off_is_an_error(tmp_path):
+    (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"a.warc.gz\n" * 1000)[:-10])
+    with pytest.raises(ConfigError, match="cannot read the listing"):
+        find_inputs(InputConfig(listings=(str(tmp_path / "warc.paths.gz"),)))

@@ -97,3 +97,13 @@ def test_loosening_an_opt_out_asks_for_what_it_kept_back(run_web, site):
     site.asked.clear()
     run_web("filters.rules.rights.refuse=[tdm_reserved]")
     assert site.asked["/fish.png"] == 1
+
+
+def test_a_crawl_is_read_over_http_by_its_listing(run_demo, site, crawl, tmp_path):
+    site.contents["/crawl/a.warc.gz"] = crawl.read_bytes()
+    (tmp_path / "warc.paths").write_text("crawl/a.warc.gz\ngone.warc.gz\n")
+    ran = run_demo("--set", f"input={{listings: [{tmp_path}/warc.paths], base: '{site.origin}/'}}", folder=tmp_path)
+    assert ran.status == 0, ran.printed
+    extracted = counts(ran)["extract"]
+    assert extracted["page"]["kept"] == 6
+    assert extracted["file"] == {"entered": 2, "kept": 1, "dropped": {}, "quarantined": {"unreadable_FileNotFoundError": 1}}
