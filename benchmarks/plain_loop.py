@@ -48,7 +48,8 @@ class Extracted:
 def extract(plan: Plan) -> Extracted:
     """Every input file, page by page."""
     config = plan.config.extract
-    extract_page = make_extractor(ExtractSettings(config.caption, config.url, config.language), needing(plan.detectors, Needs.PAGE))
+    settings = ExtractSettings(config.images, config.caption, config.url, config.language)
+    extract_page = make_extractor(settings, needing(plan.detectors, Needs.PAGE))
     pages, found, locations = 0, dict[int, list[Pair]](), dict[str, Location]()
     for path in plan.inputs:
         for item in read_archive(path, ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")):

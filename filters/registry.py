@@ -29,7 +29,6 @@ DETECTORS: Mapping[str, type[Detector]] = {
 RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, PersonalData)}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 
-# Evidence that every sample has from the stages themselves (records/sample.py).
 Settings = Mapping[str, Mapping[str, Any]]
 
 

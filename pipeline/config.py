@@ -15,6 +15,7 @@ from clip.model import ModelSettings
 from filters.registry import nearest
 from images.decode import DecodeSettings
 from web.client import ClientSettings
+from web.html import ImageRule
 from web.language import SUBSETS, LanguageSettings
 from web.text import CaptionSettings
 from web.urls import UrlSettings
@@ -44,8 +45,12 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about `part_rows`."""
+    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about `part_rows`.
 
+    `images`: `plain` takes src as LAION did; `best` the largest candidate of picture and srcset, and lazy attributes.
+    """
+
+    images: ImageRule
     caption: CaptionSettings
     url: UrlSettings
     language: LanguageSettings

@@ -34,7 +34,7 @@ from web.language import SUBSETS
 LOGGER = logging.getLogger(__name__)
 PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 1, "fetch": 1, "score": 1, "publish": 1}
+VERSIONS = {"extract": 2, "fetch": 1, "score": 1, "publish": 1}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -135,7 +135,7 @@ class Run:
         job = flow.ExtractJob(
             inputs=plan.inputs,
             read=ReadSettings(config.extract.max_page_bytes, locate=config.fetch.source == "archive"),
-            settings=ExtractSettings(config.extract.caption, config.extract.url, config.extract.language),
+            settings=ExtractSettings(config.extract.images, config.extract.caption, config.extract.url, config.extract.language),
             detectors=needing(plan.detectors, Needs.PAGE),
             group=GroupSettings(config.extract.buckets, config.extract.part_rows, result.folder),
         )

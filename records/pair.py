@@ -15,7 +15,8 @@ Evidence = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page detectors' columns."""
+    """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page detectors' columns;
+    `image_attribute` says what named the image (src, srcset, picture, lazy)."""
 
     key: bytes
     url: str
@@ -29,6 +30,7 @@ class Pair:
     crawl_time: str
     position: int
     evidence: Evidence
+    image_attribute: str = "src"
 
 
 PAIR_SCHEMA = pa.schema(
@@ -44,6 +46,7 @@ PAIR_SCHEMA = pa.schema(
         ("payload_digest", pa.string()),
         ("crawl_time", pa.string()),
         ("position", pa.int32()),
+        ("image_attribute", pa.string()),
     ]
 )
 

@@ -53,6 +53,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("key", pa.string(), "identity of the pair, 128 bits in hex", lambda s: s["public_key"].hex()),
     Column("tags", pa.list_(pa.string()), "reasons of rules that redacted or tagged the pair", lambda s: list(s["tags"])),
     Column("page_url", pa.string(), "page on which the image stands", _taken("page_url")),
+    Column("image_attribute", pa.string(), "what named the image: src, srcset, picture or lazy", _taken("image_attribute")),
     Column("warc_file", pa.string(), "crawl file that holds the page", _taken("public_warc_file")),
     Column("record_offset", pa.int64(), "offset of the page's record in that file, bytes", _taken("record_offset")),
     Column("payload_digest", pa.string(), "WARC-Payload-Digest of the page", _taken("payload_digest")),

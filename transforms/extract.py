@@ -14,7 +14,7 @@ from records.outcome import Counted, Rejection
 from records.page import Page
 from records.pair import Evidence, Pair, key_of
 from transforms.route import Work, routed
-from web.html import ImageElement, image_elements, parse_page
+from web.html import ImageElement, ImageRule, image_elements, parse_page
 from web.language import LanguageSettings, Subsets
 from web.text import CaptionSettings, caption_problem, clean_caption
 from web.urls import UrlSettings, url_problem
@@ -24,6 +24,7 @@ from web.urls import UrlSettings, url_problem
 class ExtractSettings:
     """What makes an image element a pair."""
 
+    images: ImageRule
     caption: CaptionSettings
     url: UrlSettings
     language: LanguageSettings
@@ -33,7 +34,7 @@ def extract_page(page: Page, settings: ExtractSettings, subsets: Subsets, observ
     """One Counted "in" for each image element, then its pair or its rejection; last the page itself."""
     parsed = parse_page(page)
     evidence = observe(parsed)
-    for element in image_elements(parsed):
+    for element in image_elements(parsed, settings.images):
         yield Counted("image", "in")
         yield _pair(element, page, settings, subsets, evidence)
     yield Counted("page", "kept")
@@ -61,6 +62,7 @@ def _pair(element: ImageElement, page: Page, settings: ExtractSettings, subsets:
         crawl_time=origin.crawl_time,
         position=element.position,
         evidence=evidence,
+        image_attribute=element.attribute,
     )
 
 

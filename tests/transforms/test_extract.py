@@ -14,7 +14,7 @@ from web.text import CaptionSettings
 from web.urls import UrlSettings
 
 SETTINGS = ExtractSettings(
-    CaptionSettings(5, 2000), UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)), LanguageSettings(5, 2000)
+    "best", CaptionSettings(5, 2000), UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)), LanguageSettings(5, 2000)
 )
 EXTRACT = make_extractor(SETTINGS, [PageRights()])
 

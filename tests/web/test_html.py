@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from records.page import Origin, Page
 from web.html import image_elements, meta_values, parse_page
+from web.srcset import candidates
 
 ORIGIN = Origin("x.warc.gz", 0, "", "")
 
@@ -36,11 +37,11 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
     ],
 )
 def test_image_elements(body, expected):
-    assert [(element.url, element.alt) for element in image_elements(parse_page(page(body)))] == expected
+    assert [(element.url, element.alt) for element in image_elements(parse_page(page(body)), "plain")] == expected
 
 
 def test_positions_count_from_zero():
-    found = image_elements(parse_page(page("<img src=a alt=x><img src=b><img src=c alt=y>")))
+    found = image_elements(parse_page(page("<img src=a alt=x><img src=b><img src=c alt=y>")), "plain")
     assert [element.position for element in found] == [0, 1]
 
 
@@ -51,15 +52,89 @@ def test_meta_values():
 
 @given(st.binary(max_size=500))
 def test_any_bytes(payload):
-    for element in image_elements(parse_page(page(payload))):
+    for element in image_elements(parse_page(page(payload)), "best"):
         assert isinstance(element.alt, str)
 
 
 @given(
     st.lists(
-        st.sampled_from(["<img ", "src=", "alt=", '"', "'", ">", "<base href=", "//", "http://[", "\0", "<svg>", "</", "&#x0;", "é", " "]),
+        st.sampled_from(
+            [
+                "<img ",
+                "src=",
+                "alt=",
+                '"',
+                "'",
+                ">",
+                "<base href=",
+                "//",
+                "http://[",
+                "\0",
+                "<svg>",
+                "<picture>",
+                "<source srcset=",
+                "data-src=",
+                "srcset=",
+                "<noscript>",
+                "2x,",
+                "</",
+                "&#x0;",
+                "é",
+                " ",
+            ]
+        ),
         max_size=40,
     )
 )
 def test_any_tags(pieces):
-    list(image_elements(parse_page(page("".join(pieces)))))
+    list(image_elements(parse_page(page("".join(pieces))), "best"))
+
+
+BEST = [
+    ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
+    ('<img src="b.jpg" srcset="s.jpg 320w, l.jpg 1280w, m.jpg 640w" alt=words>', [("l.jpg", "srcset")]),
+    ('<img src="b.jpg" srcset="s.jpg, l.jpg 2x" alt=words>', [("l.jpg", "srcset")]),
+    ('<img srcset="a,b.jpg 1x,c.jpg 3x" alt=words>', [("c.jpg", "srcset")]),
+    ('<img src="b.jpg" srcset="" alt=words>', [("b.jpg", "src")]),
+    (
+        '<picture><source srcset="w.webp 800w" type="image/webp"><source srcset="x.avif 900w" type="image/avif"><img src=b.jpg alt=words></picture>',
+        [("w.webp", "picture")],
+    ),
+    ('<picture><source data-srcset="w.webp"><img src=b.jpg alt=words></picture>', [("w.webp", "picture")]),
+    ('<img src="data:image/gif;base64,AA" data-src="r.jpg" alt=words>', [("r.jpg", "lazy")]),
+    ('<img data-original="r.jpg" alt=words>', [("r.jpg", "lazy")]),
+    ('<img src="/img/placeholder.png" data-lazy-src="r.jpg" alt=words>', [("r.jpg", "lazy")]),
+    ('<img src="b.jpg" data-src="r.jpg" alt=words>', [("b.jpg", "src")]),
+    ('<img src="data:," data-srcset="s.jpg 1x, l.jpg 2x" alt=words>', [("l.jpg", "lazy")]),
+    ('<img src="data:," data-src="r.jpg" alt=words><noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "lazy")]),
+    ('<noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "src")]),
+    ('<img src="r.jpg" alt=words><img src="r.jpg" alt=words>', [("r.jpg", "src"), ("r.jpg", "src")]),
+    ("<img alt=words>", []),
+    ('<img src="pixelated-castle/photo.jpg" data-src="r.jpg" alt=words>', [("pixelated-castle/photo.jpg", "src")]),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), BEST)
+def test_best_reference(body, expected):
+    found = image_elements(parse_page(page(body)), "best")
+    assert [(e.url.removeprefix("https://a.example/d/"), e.attribute) for e in found] == expected
+
+
+@pytest.mark.parametrize(("body", "expected"), BEST)
+def test_the_plain_rule_takes_src_alone(body, expected):
+    assert all(e.attribute == "src" for e in image_elements(parse_page(page(body)), "plain"))
+
+
+@pytest.mark.parametrize(
+    ("srcset", "expected"),
+    [
+        ("a.jpg", [("a.jpg", 1)]),
+        (" a.jpg 2x , b.jpg 100w,", [("a.jpg", 2), ("b.jpg", 100)]),
+        ("a.jpg, b.jpg 1.5x", [("a.jpg", 1), ("b.jpg", 1.5)]),
+        ("data:image/png;base64,AA== 1x, b.jpg 2x", [("data:image/png;base64,AA==", 1), ("b.jpg", 2)]),
+        ("a.jpg nonsense, b.jpg 5h 10w", [("a.jpg", 1), ("b.jpg", 10)]),
+        (",,,", []),
+    ],
+)
+def test_srcset(srcset, expected):
+    assert list(candidates(srcset)) == expected
