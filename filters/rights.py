@@ -1,7 +1,8 @@
 """What the publisher allows: opt-outs on the page and on the image's answer, and licences.
 
 Sources: robots meta tag and X-Robots-Tag (`noai`, `noimageai` as DeviantArt introduced them), TDM Reservation Protocol
-(W3C community group report: header < meta; values other than 0 and 1 count as unset), Creative Commons `rel=license`.
+(W3C community group report: header < meta; values other than 0 and 1 count as unset), Content-Usage (IETF AIPREF drafts:
+`train-ai=n`; the most restrictive of several wins), Creative Commons `rel=license`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from web.html import ParsedPage, meta_values
 ROBOTS_META_NAMES = ("robots", "ccbot", "gptbot", "google-extended", "img2dataset")
 ROBOTS_TOKENS = ("noai", "noimageai", "noindex", "noimageindex", "none")
 TDM_RESERVED = "tdm_reserved"
+NO_AI_TRAINING = "content_usage_no_ai"
+AI_CATEGORIES = ("train-ai", "train-genai", "ai", "genai")
 LICENCE_MAX_CHARS = 80  # as LAION cut it
 _AGENT_SCOPE = re.compile(r"^\s*[\w.-]+\s*:(?!\s*//)")
 _CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
@@ -39,7 +42,17 @@ def header_signals(headers: Headers) -> set[str]:
     """The opt-outs that HTTP headers carry; a header that stands several times counts each time."""
     values = [value for name, value in headers if name.lower() == "x-robots-tag"]
     signals = set(robots_signals(part for value in values for part in value.split(",")))
-    return signals | ({TDM_RESERVED} if header(headers, "tdm-reservation").strip() == "1" else set())
+    if header(headers, "tdm-reservation").strip() == "1":
+        signals.add(TDM_RESERVED)
+    if any(_forbids_training(value) for name, value in headers if name.lower() == "content-usage"):
+        signals.add(NO_AI_TRAINING)
+    return signals
+
+
+def _forbids_training(content_usage: str) -> bool:
+    """Whether a Content-Usage header says n to a category of AI training, whatever its case and spacing."""
+    preferences = (part.partition("=") for part in re.split(r"[,;]", content_usage.lower()))
+    return any(name.strip() in AI_CATEGORIES and value.strip().strip('"') == "n" for name, _, value in preferences)
 
 
 def page_signals(page: ParsedPage) -> set[str]:
@@ -59,7 +72,7 @@ class PageRights:
     """Opt-out signals of the page on which the image stands."""
 
     name: ClassVar[str] = "page_rights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string())}
 
@@ -75,7 +88,7 @@ class ResponseRights:
     """Opt-out signals of the answer that carried the image."""
 
     name: ClassVar[str] = "response_rights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.RESPONSE
     columns: ClassVar[Columns] = {"response_rights_signals": pa.list_(pa.string())}
 
