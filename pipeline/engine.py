@@ -22,6 +22,8 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from filters.registry import nearest
 from pipeline.config import ConfigError
 
+LayOut = Callable[[beam.Pipeline], None]
+
 
 class JobFailed(RuntimeError):
     """A Beam job that did not finish; the message holds the worker's own error."""
@@ -33,7 +35,7 @@ class Engine:
 
     arguments: tuple[str, ...]
 
-    def run(self, lay_out: Callable[[beam.Pipeline], None], name: str) -> None:
+    def run(self, lay_out: LayOut, name: str) -> None:
         """Run one job to its end. Raises JobFailed."""
         options = PipelineOptions([*self.arguments, f"--job_name={name}"])
         standard = options.view_as(StandardOptions)

@@ -17,8 +17,9 @@ from filters.detector import Detector, Needs
 from filters.registry import identity, needing
 from filters.rule import Rule
 from pipeline import flow
-from pipeline.engine import Engine
+from pipeline.engine import Engine, LayOut
 from pipeline.plan import Plan
+from pipeline.progress import reporting
 from pipeline.release import Release
 from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts
@@ -154,7 +155,7 @@ class Run:
             folders=FetchFolders(self.extracted.folder, result.folder, self._pictures),
         )
         if job.unfinished:
-            self._run(partial(flow.fetch, job=job), "fetch")
+            self._run_parts(partial(flow.fetch, job=job), result, len(job.unfinished))
         return self._part_counts(result)
 
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -177,7 +178,7 @@ class Run:
             folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder),
         )
         if job.unfinished:
-            self._run(partial(flow.score, job=job), "score")
+            self._run_parts(partial(flow.score, job=job), result, len(job.unfinished))
         return self._part_counts(result)
 
     def _publish(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -199,8 +200,14 @@ class Run:
         self._release.install(plan, shards, every, problems)
         return counts
 
-    def _run(self, lay_out: Any, stage: str) -> None:
+    def _run(self, lay_out: LayOut, stage: str) -> None:
         self.engine.run(lay_out, f"pairsieve-{stage}")
+
+    def _run_parts(self, lay_out: LayOut, result: StageResult, unfinished: int) -> None:
+        total = len(parts.part_names(self.extracted.folder))
+        LOGGER.info("%s: %d of %d parts to do", result.stage.name, unfinished, total)
+        with reporting(result.stage.name, result.folder, total):
+            self._run(lay_out, result.stage.name)
 
     def _unfinished(self, folder: str) -> list[str]:
         done = set(parts.part_names(folder))
