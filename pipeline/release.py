@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -112,9 +113,10 @@ def _public_config(plan: Plan) -> dict[str, Any]:
 def code_revision() -> str:
     """The commit of the checkout this runs from, or an empty string where it is no checkout."""
     here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
+    git = shutil.which("git")
+    if git is None or not (here / ".git").exists():
         return ""
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    command = [git, "-C", str(here), "rev-parse", "HEAD"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return asked.stdout.strip()
 

@@ -52,6 +52,8 @@ class Site:
         name = request.path.strip("/").partition(".")[0]
         if request.path in self.contents:
             return web.Response(body=self.contents[request.path])
+        if name == "robots" and self.robots[0] == 0:
+            await asyncio.sleep(30)
         if name == "robots":
             return web.Response(status=self.robots[0], text=self.robots[1])
         if name == "noai":

@@ -197,11 +197,17 @@ class Client:
             self._gates[host] = HostGate(asyncio.Semaphore(self._settings.connections_per_host), self._settings.min_interval_s)
         return self._gates[host]
 
+    def stop(self) -> None:
+        """Cancel what nobody waits for any more."""
+        for task in self._robots.values():
+            task.cancel()
+
     async def _ask_robots(self, url: str) -> None:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._robots:
             self._robots[origin] = asyncio.create_task(self._read_robots(origin))
+            self._robots[origin].add_done_callback(_look_at_exception)
         rules = await asyncio.shield(self._robots[origin])
         if not rules.can_fetch(url, ROBOTS_AGENT):
             raise Refused("robots_disallowed")
@@ -222,6 +228,12 @@ class Client:
                     return await _robots_of(response)
                 at = absolute(at, response.headers.get("Location", "")) or ""
         raise Refused("robots_unreachable")
+
+
+def _look_at_exception(task: asyncio.Task[Protego]) -> None:
+    """Keep asyncio from logging an exception that everybody who waited for it has timed out on."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _is_private(error: BaseException) -> bool:
@@ -271,4 +283,8 @@ async def open_client(settings: ClientSettings) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
     ) as session:
-        yield Client(session, settings)
+        client = Client(session, settings)
+        try:
+            yield client
+        finally:
+            client.stop()

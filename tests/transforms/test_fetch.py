@@ -126,6 +126,15 @@ def test_robots_txt(site, robots, status):
     assert site.asked["/picture.jpg"] == (status == "ok")
 
 
+@pytest.mark.parametrize("read_timeout_s", [0.2, 30])
+def test_a_robots_txt_that_never_comes_is_a_no(site, caplog, read_timeout_s):
+    site.robots = (0, "")
+    images, _ = fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(3)], total_timeout_s=0.5, read_timeout_s=read_timeout_s)
+    assert {image.status for image in images} <= {"robots_unreachable", "timeout"}
+    assert set(site.asked) == {"/robots.txt"}
+    assert "never retrieved" not in caplog.text
+
+
 def test_connections_to_a_host_are_limited(site):
     fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(30)], connections_per_host=2)
     assert site.most_at_once <= 2
