@@ -34,7 +34,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
     """Everything that can be found wrong before work starts. Raises ConfigError."""
     engine = make_engine(beam_arguments, own_options=[f"--{name}" for name in vars(options)])
     given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
-    inputs = {"input": {"files": options.input}} if options.input else {}
+    inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
     config = load_config(options.config, options.set, {**given, **inputs})
     check_output(config.output)
     return make_plan(config), engine

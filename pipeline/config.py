@@ -132,14 +132,14 @@ class Config:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> Config:
-    """Read a config; `overrides` are "a.b=value", `given` are top-level values that come last. Raises ConfigError.
+    """Read a config; `overrides` are "a.b=value", `given` are values that come last. Raises ConfigError.
 
     `{here}` in the file is the file's own folder; every other relative path is relative to the working directory.
     """
     raw = _read(Path(path))
     for override in overrides:
         _set(raw, override)
-    merged = {**raw, **(given or {})}
+    merged = {**raw, **{name: _merged(raw.get(name), value) for name, value in (given or {}).items()}}
     _check_keys(merged, Config, "")
     try:
         config = TypeAdapter(Config).validate_python(merged)
@@ -162,6 +162,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} holds no settings; see {CONFIGS / 'demo.yaml'} for what a config looks like")
     return raw
+
+
+def _merged(before: Any, value: Any) -> Any:
+    return {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
 
 
 def _set(raw: dict[str, Any], override: str) -> None:

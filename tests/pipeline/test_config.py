@@ -138,3 +138,9 @@ def test_a_listing_that_is_cut_off_is_an_error(tmp_path):
     (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"a.warc.gz\n" * 1000)[:-10])
     with pytest.raises(ConfigError, match="cannot read the listing"):
         find_inputs(InputConfig(listings=(str(tmp_path / "warc.paths.gz"),)))
+
+
+def test_input_patterns_replace_the_configs_files_and_leave_its_limit(listing):
+    overrides = [f"input.listings=[{listing}]", "input.limit=2", "input.files=[/elsewhere]"]
+    config = load_config(DEMO, overrides, {"input": {"files": ["/here"], "listings": []}})
+    assert config.input == InputConfig(files=("/here",), limit=2)
