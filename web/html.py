@@ -9,7 +9,7 @@ from typing import Literal
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from records.page import Headers, Page
-from web.srcset import Attribute, Reference, best_reference
+from web.srcset import Attribute, Reference, best_reference, picture_references
 from web.text import decode_html
 from web.urls import absolute
 
@@ -52,42 +52,42 @@ def base_url(page: ParsedPage) -> str:
 def image_elements(page: ParsedPage, rule: ImageRule) -> Iterator[ImageElement]:
     """Every `<img>` with a reference and an alt, in document order.
 
-    With "best", an image inside `<noscript>` that says what one outside of it says is not counted again.
+    With "best", an image inside `<noscript>` that says what an earlier one outside of it says is not counted again.
     """
     base = base_url(page)
-    outside: set[tuple[str | None, str]] = set()
-    position = 0
-    for node in page.tree.css("img[src][alt]" if rule == "plain" else "img[alt]"):
-        element = _image_element(node, base, rule, position)
-        if element is None:
+    found = _plain_references(page) if rule == "plain" else _best_references(page)
+    for position, (node, reference) in enumerate(found):
+        url = absolute(base, reference.url) if reference.url else None
+        yield ImageElement(position, url, node.attributes.get("alt") or "", reference.attribute)
+
+
+def _plain_references(page: ParsedPage) -> Iterator[tuple[LexborNode, Reference]]:
+    for node in page.tree.css("img[src][alt]"):
+        yield node, Reference((node.attributes.get("src") or "").strip(), "src")
+
+
+def _best_references(page: ParsedPage) -> Iterator[tuple[LexborNode, Reference]]:
+    pictures, hidden = picture_references(page.tree), _inside_noscript(page)
+    shown: set[tuple[str, str | None]] = set()
+    for node in page.tree.css("img[alt]"):
+        reference = best_reference(node, pictures)
+        if reference is None:
             continue
-        said = (element.url, element.alt)
-        if rule == "best" and _inside_noscript(node):
-            if said in outside:
-                continue
-        else:
-            outside.add(said)
-        yield element
-        position += 1
+        said = (reference.url, node.attributes.get("alt"))
+        if node.mem_id in hidden and said in shown:
+            continue
+        shown.add(said)
+        yield node, reference
 
 
-def _image_element(node: LexborNode, base: str, rule: ImageRule, position: int) -> ImageElement | None:
-    attributes = node.attributes
-    plain = Reference((attributes.get("src") or "").strip(), "src")
-    reference = plain if rule == "plain" else best_reference(node)
-    if reference is None:
-        return None
-    url = absolute(base, reference.url) if reference.url else None
-    return ImageElement(position, url, attributes.get("alt") or "", reference.attribute)
-
-
-def _inside_noscript(node: LexborNode) -> bool:
-    parent = node.parent
-    while parent is not None:
-        if parent.tag == "noscript":
-            return True
-        parent = parent.parent
-    return False
+def _inside_noscript(page: ParsedPage) -> set[int]:
+    """The `mem_id` of every image below a `<noscript>`; nested ones are passed over, so that each is visited once."""
+    images, nested = set[int](), set[int]()
+    for noscript in page.tree.css("noscript"):
+        if noscript.mem_id not in nested:
+            nested.update(inner.mem_id for inner in noscript.css("noscript"))
+            images.update(image.mem_id for image in noscript.css("img"))
+    return images
 
 
 def meta_values(page: ParsedPage, *names: str) -> Iterator[tuple[str, str]]:

@@ -7,73 +7,90 @@ candidate is the picture at its best.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from selectolax.lexbor import LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 Attribute = Literal["src", "srcset", "picture", "lazy"]
 
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url")
 LAZY_SRCSETS = ("data-srcset", "data-lazy-srcset")
 PICTURE_TYPES = ("", "image/jpeg", "image/jpg", "image/png", "image/webp")
-_STAND_INS = "blank|spacer|placeholder|loading|loader|transparent|pixel|1x1|lazy"
-_PLACEHOLDER = re.compile(rf"(?:^data:|(?:^|[/_-])(?:{_STAND_INS})[^/]*$)", re.IGNORECASE)
+_STAND_IN = re.compile(r"(?:^|[_-])(?:blank|spacer|placeholder|loading|loader|transparent|pixel|1x1|lazy)", re.IGNORECASE)
+_CANDIDATE = re.compile(r"[ \t\n\r\f,]*([^ \t\n\r\f,][^ \t\n\r\f]*)")
+_DESCRIPTOR = re.compile(r"(?:^|\s)(\d{1,6}(?:\.\d{1,3})?)[wx](?:\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A URL as the page wrote it, and the attribute that named it."""
+    """A URL as the page wrote it, the attribute that named it, and how large it says to be (`w` or `x`, else 1)."""
 
     url: str
     attribute: Attribute
+    size: float = 1.0
 
 
 def candidates(srcset: str) -> Iterator[tuple[str, float]]:
     """(URL, size) of a srcset: the width of `w` descriptors, the density of `x` ones, 1 where there is none."""
-    rest = srcset
-    while rest := rest.lstrip(" \t\n\r\f,"):
-        url, rest = _split(rest, r"[ \t\n\r\f]")
+    at = 0
+    while found := _CANDIDATE.match(srcset, at):
+        url, at = found[1], found.end()
         if url.endswith(","):
             yield url.rstrip(","), 1.0
             continue
-        descriptors, rest = _split(rest, ",")
-        yield url, _size(descriptors)
-
-
-def _split(text: str, at: str) -> tuple[str, str]:
-    found = re.search(at, text)
-    return (text[: found.start()], text[found.end() :]) if found else (text, "")
+        comma = srcset.find(",", at)
+        end = len(srcset) if comma < 0 else comma
+        yield url, _size(srcset[at:end])
+        at = end
 
 
 def _size(descriptors: str) -> float:
-    found = re.search(r"(?:^|\s)(\d{1,6}(?:\.\d{1,3})?)[wx](?:\s|$)", descriptors)
+    found = _DESCRIPTOR.search(descriptors)
     return float(found[1]) if found else 1.0
 
 
-def best_reference(node: LexborNode) -> Reference | None:
-    """The largest candidate of `<picture>` or srcset, else src, or the lazy attribute that src stands in for."""
+def is_placeholder(url: str) -> bool:
+    """Whether a URL stands in for a picture that a script loads later: data, or a file named so."""
+    return url[:5].lower() == "data:" or _STAND_IN.search(url.rpartition("/")[2]) is not None
+
+
+def best_reference(node: LexborNode, pictures: Mapping[int, Reference]) -> Reference | None:
+    """The largest candidate of `<picture>` or srcset, else src, or the lazy attribute that src stands in for.
+
+    `pictures` are the `picture_references` of the page.
+    """
     attributes = node.attributes
+    own = [_largest(attributes.get(name), "srcset" if name == "srcset" else "lazy") for name in ("srcset", *LAZY_SRCSETS)]
+    around = pictures.get(node.parent.mem_id) if node.parent is not None else None
+    found = [reference for reference in (around, *own) if reference]
+    if found:
+        return max(found, key=_by_size)
     src = (attributes.get("src") or "").strip()
-    lazy = [value for name in LAZY_SOURCES if (value := (attributes.get(name) or "").strip())]
-    found = [(size, Reference(url, "picture")) for srcset in _picture_srcsets(node) for url, size in candidates(srcset)]
-    for name in ("srcset", *LAZY_SRCSETS):
-        kind: Attribute = "srcset" if name == "srcset" else "lazy"
-        found += [(size, Reference(url, kind)) for url, size in candidates(attributes.get(name) or "")]
-    real = [(size, reference) for size, reference in found if not _PLACEHOLDER.search(reference.url)]
-    if real:
-        return max(real, key=lambda pair: pair[0])[1]
-    if lazy and (not src or _PLACEHOLDER.search(src)):
-        return Reference(lazy[0], "lazy")
+    lazy = next((value for name in LAZY_SOURCES if (value := (attributes.get(name) or "").strip())), None)
+    if lazy and (not src or is_placeholder(src)):
+        return Reference(lazy, "lazy")
     return Reference(src, "src") if src else None
 
 
-def _picture_srcsets(node: LexborNode) -> Iterator[str]:
-    parent = node.parent
-    if parent is None or parent.tag != "picture":
-        return
-    for source in parent.css("source"):
-        kind = (source.attributes.get("type") or "").strip().lower()
-        if kind in PICTURE_TYPES:
-            yield from (value for name in ("srcset", *LAZY_SRCSETS) if (value := source.attributes.get(name)))
+def picture_references(tree: LexborHTMLParser) -> dict[int, Reference]:
+    """The largest candidate of each `<picture>` by the node's `mem_id`: looked up once, however many images it holds."""
+    found = ((picture.mem_id, _largest_source(picture)) for picture in tree.css("picture"))
+    return {mem_id: reference for mem_id, reference in found if reference}
+
+
+def _largest_source(picture: LexborNode) -> Reference | None:
+    sources = [child.attributes for child in picture.iter() if child.tag == "source"]
+    taken = [source for source in sources if (source.get("type") or "").strip().lower() in PICTURE_TYPES]
+    found = [_largest(source.get(name), "picture") for source in taken for name in ("srcset", *LAZY_SRCSETS)]
+    return max(filter(None, found), key=_by_size, default=None)
+
+
+def _largest(srcset: str | None, attribute: Attribute) -> Reference | None:
+    found = (Reference(url, attribute, size) for url, size in candidates(srcset or "") if not is_placeholder(url))
+    return max(found, key=_by_size, default=None)
+
+
+def _by_size(reference: Reference) -> float:
+    return reference.size

@@ -138,3 +138,19 @@ def test_the_plain_rule_takes_src_alone(body, expected):
 )
 def test_srcset(srcset, expected):
     assert list(candidates(srcset)) == expected
+
+
+HOSTILE = {
+    "a long srcset": '<img alt=words srcset="' + "a 1x," * 200_000 + '">',
+    "commas": '<img alt=words src=b.jpg srcset="' + "," * 1_000_000 + '">',
+    "stand-ins": '<img alt=words data-src=b.jpg src="' + "_blank" * 150_000 + '/x.jpg">',
+    "images in one picture": "<picture>" + "<source srcset='a 1x'>" * 20_000 + "<img src=b alt=words>" * 20_000,
+    "images in deep noscripts": "<noscript>" * 300 + "<img src=b.jpg alt=words>" * 20_000,
+    "deep and many": "<div>" * 20_000 + "<img src=b.jpg alt=words>" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.timeout(60)
+def test_work_grows_with_the_page_and_not_with_its_square(name):
+    assert any(element.alt == "words" for element in image_elements(parse_page(page(HOSTILE[name])), "best"))
