@@ -1,162 +1,184 @@
-"""Read a WARC file: its HTML responses as pages, everything else as a location to find pictures by.
+"""Splits of archives to pages, and to locations of everything that is not a page.
 
-Format: WARC 1.0 and 1.1 (ISO 28500), as Common Crawl, wget and Browsertrix write them.
+Formats: WARC 1.0 and 1.1 (ISO 28500) as Common Crawl, wget and Browsertrix write them, ARC, and Common Crawl's WAT.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from os import SEEK_END
-from typing import IO
+from dataclasses import dataclass, field, replace
 
 from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
-from warcio.limitreader import LimitReader
-from warcio.recordloader import ArcWarcRecord
 
-from records.outcome import Counted, Rejection
+from archive.fast import record_of
+from archive.index import Excerpt, read_excerpt
+from archive.members import DamagedMember, Member, next_start, read_members, size_of_stream
+from archive.record import BadRecord, Record, decoded, digest_matches
+from archive.splits import Split
+from archive.streams import STREAM_ERRORS, Gunzipped, read_records
+from archive.wat import is_wat, page_of_wat
+from records.outcome import Counted, Noted, Rejection
 from records.page import Headers, Location, Origin, Page
 from storage import files
+from storage.files import Stream
+from storage.resume import TRANSIENT_ERRORS, ResumedStream
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 READ_ERRORS = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
+CODING_BYTES = 1 << 20  # chunk sizes, and codings that made a payload longer
 
-Found = Page | Location | Rejection | Counted
+Found = Page | Location | Rejection | Counted | Noted
 
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """`max_page_bytes` bounds the decoded payload of one page; `locate` asks for locations beside pages."""
+    """`max_page_bytes` bounds the decoded payload of one page; `locate` asks for locations beside pages; with
+    `check_digests` a page whose payload is not what its digest says is not taken."""
 
     max_page_bytes: int
     locate: bool
-
-
-class _Records(ArchiveIterator):  # type: ignore[misc]
-    """warcio's iterator without its habit of printing page content to stderr where a record's length is wrong."""
-
-    INC_RECORD = ""
-
-
-def read_archive(path: str, settings: ReadSettings) -> Iterator[Found]:
-    """Every page (and location) of a file, in file order.
-
-    A file that turns out to be broken ends with one Rejection; what came before it is kept.
-    """
-    yield Counted("file", "in")
-    position = Position(files.public_name(path))
-    try:
-        with files.open_read(path) as stream:
-            records = _Records(stream)
-            yield from _read_records(records, path, position, settings)
-            position.offset = records.offset
-            if position.offset < stream.seek(0, SEEK_END):
-                raise EOFError("the file ends inside a record")
-    except READ_ERRORS as error:
-        yield Rejection("file", f"unreadable_{type(error).__name__}", "quarantined", position.where)
-    else:
-        yield Counted("file", "kept")
-
-
-@dataclass
-class Position:
-    """How far a file has been read."""
-
-    file: str
-    offset: int = 0
+    check_digests: bool = False
+    options: files.Options = field(default_factory=dict)
 
     @property
-    def where(self) -> str:
-        return f"{self.file}@{self.offset}"
+    def keep_bytes(self) -> int:
+        """How much of a record is held at most."""
+        return self.max_page_bytes + CODING_BYTES
 
 
-def _read_records(records: _Records, path: str, position: Position, settings: ReadSettings) -> Iterator[Found]:
-    """Raises one of READ_ERRORS at the first place from which reading cannot go on."""
-    empty = True
-    for record in records:
-        empty, position.offset, mismatches = False, records.offset, records.err_count
-        if record.format != "warc" or not isinstance(record.raw_stream, LimitReader):
-            raise ArchiveLoadFailed("not a WARC record, or one without a length")
-        found = list(_read_record(record, path, position, settings))
-        records.read_to_end()
-        if record.raw_stream.limit > 0:
-            raise EOFError("the file ends inside a record")
-        yield Counted("record", "in")
-        if records.err_count > mismatches:
-            if not records.reader.decompressor:
-                raise ArchiveLoadFailed("a record's Content-Length is wrong and nothing marks the next record")
-            yield Rejection("record", "length_mismatch", "quarantined", position.where)
-        else:
-            yield Counted("record", "kept")
-            yield from found
-    if empty:
-        raise EOFError("no record in the file")
+def read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
+    """Every page (and location) of a split, in file order; damage is counted where it is, and what can be read is read."""
+    yield Counted("split", "in")
+    name = files.public_name(split.path)
+    try:
+        with ResumedStream(split.path, settings.options) as stream:
+            read = _read_members if split.form == "members" else _read_stream
+            yield from read(stream, split, settings)
+            if stream.resumed:
+                yield Noted("file", "read_resumed", stream.resumed)
+    except SplitInsideRecord as error:
+        yield Rejection("split", INSIDE_RECORD, "quarantined", f"{name}@{error}")
+    except TRANSIENT_ERRORS + STREAM_ERRORS as error:
+        yield Rejection("split", f"unreadable_{type(error).__name__}", "quarantined", f"{name}@{split.start}")
+    else:
+        yield Counted("split", "kept")
 
 
-def _read_record(record: ArcWarcRecord, path: str, position: Position, settings: ReadSettings) -> Iterator[Found]:
-    if record.rec_type not in ("response", "resource") or not record.rec_headers:
+INSIDE_RECORD = "starts_inside_record"
+
+
+class SplitInsideRecord(ValueError):
+    """What looked like the start of a record from the middle of a file is none: an archive lies inside a record."""
+
+
+def _read_members(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[Found]:
+    """The members from the first start in a split to the first start behind it.
+
+    The members must lead exactly to where the next split begins. By induction from the first split, whose start is the
+    file's, every start is then a true one; where they lead past it, SplitInsideRecord is raised.
+    """
+    at = next_start(stream, split.start) if split.start else 0
+    end = None if split.end is None else next_start(stream, split.end)
+    while at is not None and (end is None or at < end):
+        try:
+            for member in read_members(stream, at, end, settings.keep_bytes):
+                yield from _take(_record(member), split.path, settings)
+                at = member.end
+            break
+        except DamagedMember as damaged:
+            at = next_start(stream, damaged.offset + 1)
+            yield from _damage(damaged.offset, at or size_of_stream(stream), split.path)
+    if at is not None and end is not None and at > end:
+        raise SplitInsideRecord(end)
+
+
+def _damage(start: int, end: int, path: str) -> Iterator[Found]:
+    yield Counted("record", "in")
+    yield Rejection("record", "damaged", "quarantined", f"{files.public_name(path)}@{start}")
+    yield Noted("file", "damaged_bytes", end - start)
+
+
+def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[Found]:
+    """The records of a file that is read from its front to its end or to the first place that cannot be read."""
+    content = Gunzipped(stream) if split.form == "gzip stream" else stream
+    # Offsets inside one gzip stream are no places that can be read again.
+    settings = replace(settings, locate=settings.locate and split.form != "gzip stream")
+    for record in read_records(content, settings.keep_bytes):
+        yield from _take(record, split.path, settings)
+
+
+def read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[Found]:
+    """Every page (and location) that lies at the places of an excerpt."""
+    for place, record in read_excerpt(excerpt, settings.keep_bytes, settings.options):
+        yield from _take(record, place.path, settings)
+
+
+def _record(member: Member) -> Record | BadRecord:
+    try:
+        return record_of(member)
+    except BadRecord as bad:
+        return bad
+
+
+def _take(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[Found]:
+    yield Counted("record", "in")
+    if isinstance(record, BadRecord):
+        yield Rejection("record", record.reason, "quarantined", f"{files.public_name(path)}@{record.offset}")
+    elif settings.check_digests and digest_matches(record.payload, record.payload_digest) is False:
+        yield Rejection("record", "digest_mismatch", "quarantined", f"{files.public_name(path)}@{record.offset}")
+    else:
+        yield Counted("record", "kept")
+        yield from _read_record(record, path, settings)
+
+
+def _read_record(record: Record, path: str, settings: ReadSettings) -> Iterator[Found]:
+    if record.kind == "metadata" and is_wat(record):
+        yield from _read_wat(record, path)
+    if record.kind not in ("response", "resource") or not record.url.startswith(("http:", "https:")):
         return
-    url = record.rec_headers.get_header("WARC-Target-URI") or ""
-    status, content_type = _status(record), _content_type(record)
-    if not url.startswith(("http:", "https:")):
-        return
-    if not _is_html(content_type):
-        if settings.locate:
-            yield Location(url, status, content_type, path, position.offset, _date(record))
-        return
-    yield Counted("page", "in")
-    yield _page(record, url, status, Origin(path, position.offset, _digest(record), _date(record)), settings)
+    if _is_html(record.content_type):
+        yield Counted("page", "in")
+        yield _page(record, path, settings)
+    elif settings.locate:
+        yield Location(record.url, record.http_status, record.content_type, path, record.offset, record.date)
 
 
-def _page(record: ArcWarcRecord, url: str, status: int, origin: Origin, settings: ReadSettings) -> Page | Rejection:
-    if status != 200:
-        return Rejection("page", f"http_{status}")
-    payload = record.content_stream().read(settings.max_page_bytes + 1)
+def _read_wat(record: Record, path: str) -> Iterator[Found]:
+    try:
+        page = page_of_wat(record)
+    except BadRecord as bad:
+        page = Rejection("page", bad.reason, "quarantined", f"{files.public_name(path)}@{bad.offset}")
+    if page is not None:
+        yield Counted("page", "in")
+        yield page
+
+
+def _page(record: Record, path: str, settings: ReadSettings) -> Page | Rejection:
+    if record.http_status != 200:
+        return Rejection("page", f"http_{record.http_status}")
+    payload = decoded(record.payload, record.headers, settings.max_page_bytes + 1)
     if len(payload) > settings.max_page_bytes:
         return Rejection("page", "page_too_large")
     if not payload:
         return Rejection("page", "page_empty")
-    return Page(url, http_headers(record), payload, origin)
-
-
-def http_headers(record: ArcWarcRecord) -> Headers:
-    """The HTTP headers of a response; none for a resource record."""
-    return tuple(record.http_headers.headers) if record.http_headers else ()
+    origin = Origin(path, record.offset, record.payload_digest, record.date, record.record_id)
+    return Page(record.url, record.headers, payload, origin)
 
 
 def _is_html(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() in HTML_TYPES
 
 
-def _content_type(record: ArcWarcRecord) -> str:
-    holder = record.http_headers or record.rec_headers
-    return holder.get_header("Content-Type") or ""
-
-
-def _status(record: ArcWarcRecord) -> int:
-    if not record.http_headers:
-        return 200  # a resource record holds the thing itself
-    code = record.http_headers.get_statuscode() or ""
-    return int(code) if code.isdecimal() and len(code) == 3 else 0
-
-
-def _digest(record: ArcWarcRecord) -> str:
-    return record.rec_headers.get_header("WARC-Payload-Digest") or ""
-
-
-def _date(record: ArcWarcRecord) -> str:
-    return record.rec_headers.get_header("WARC-Date") or ""
-
-
-def read_payload(stream: IO[bytes], offset: int, max_bytes: int) -> tuple[Headers, bytes]:
+def read_payload(stream: Stream, offset: int, max_bytes: int) -> tuple[Headers, bytes]:
     """The HTTP headers and decoded payload of the record at an offset, cut at `max_bytes` + 1.
 
     Raises one of READ_ERRORS where there is no readable record.
     """
     stream.seek(offset)
-    record = next(iter(ArchiveIterator(stream)), None)
+    record = next(iter(ArchiveIterator(stream, arc2warc=True)), None)
     if record is None:
         raise EOFError("no record at this offset")
-    return http_headers(record), record.content_stream().read(max_bytes + 1)
+    headers = tuple(record.http_headers.headers) if record.http_headers else ()
+    return headers, record.content_stream().read(max_bytes + 1)

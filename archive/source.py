@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
@@ -15,9 +15,10 @@ from web.client import Answer, Refuse
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """`max_bytes` bounds the decoded body of one image."""
+    """`max_bytes` bounds the decoded body of one image; `options` is what fsspec needs to reach the archive."""
 
     max_bytes: int
+    options: files.Options = field(default_factory=dict)
 
 
 def read_locations(path: str) -> dict[str, Location]:
@@ -45,7 +46,7 @@ def _answer(at: Location, settings: ArchiveSettings, refuse: Refuse) -> Answer:
     if at.http_status != 200:
         return Answer(at.url, "http_error", at.http_status, at.url, at.crawl_time)
     try:
-        headers, body = read_at(at.warc_file, at.record_offset, settings.max_bytes)
+        headers, body = read_at(at.warc_file, at.record_offset, settings)
     except READ_ERRORS:
         return Answer(at.url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
     status = refuse(at.url, at.url, headers) or _body_status(body, settings)
@@ -60,7 +61,7 @@ def _body_status(body: bytes, settings: ArchiveSettings) -> str:
     return "too_large" if len(body) > settings.max_bytes else "ok"
 
 
-def read_at(warc_file: str, record_offset: int, max_bytes: int) -> tuple[Headers, bytes]:
+def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tuple[Headers, bytes]:
     """Headers and decoded payload of one record. Raises one of READ_ERRORS."""
-    with files.open_read(warc_file) as stream:
-        return read_payload(stream, record_offset, max_bytes)
+    with files.open_read(warc_file, settings.options) as stream:
+        return read_payload(stream, record_offset, settings.max_bytes)

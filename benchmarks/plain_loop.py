@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import torch
 
-from archive.reader import ReadSettings, read_archive
+from archive.reader import ReadSettings, read_split
 from archive.source import ArchiveSettings, fetch_from_archive, read_at
+from archive.splits import split_file
 from clip.model import load_encoder
 from clip.scorer import Scorer, score_part
 from filters.detector import Needs
@@ -48,11 +49,13 @@ class Extracted:
 def extract(plan: Plan) -> Extracted:
     """Every input file, page by page."""
     config = plan.config.extract
-    settings = ExtractSettings(config.images, config.caption, config.url, config.language)
-    extract_page = make_extractor(settings, needing(plan.detectors, Needs.PAGE))
+    extract_page = make_extractor(
+        ExtractSettings(config.images, config.caption, config.url, config.language), needing(plan.detectors, Needs.PAGE)
+    )
+    read = ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")
     pages, found, locations = 0, dict[int, list[Pair]](), dict[str, Location]()
     for path in plan.inputs:
-        for item in read_archive(path, ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")):
+        for item in (item for split in split_file(path, None, {}) for item in read_split(split, read)):
             if isinstance(item, Location):
                 locations[item.url] = prefer(locations.get(item.url), item)
             elif isinstance(item, Page):
@@ -83,7 +86,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
 
     def read(image: Image) -> bytes:
         if image.warc_file is not None and image.record_offset is not None:
-            return read_at(image.warc_file, image.record_offset, plan.config.fetch.max_bytes)[1]
+            return read_at(image.warc_file, image.record_offset, ArchiveSettings(plan.config.fetch.max_bytes))[1]
         return pictures[image.sha256 or ""]
 
     encoders = {name: load_encoder(config.models[name], model, config.device, config.batch_size) for name, model in plan.models.items()}

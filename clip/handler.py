@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 from apache_beam.ml.inference.base import ModelHandler
 
-from archive.source import read_at
+from archive.source import ArchiveSettings, read_at
 from clip.model import ModelIdentity, ModelSettings, load_encoder
 from clip.scorer import Scorer, score_part
 from filters.detector import Detector, Needs
@@ -43,7 +43,7 @@ class ScoreSettings:
     decode: DecodeSettings
     detect_from: float
     keep_embeddings: bool
-    max_bytes: int
+    archive: ArchiveSettings
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 
         def read(image: Image) -> bytes:
             if image.warc_file is not None and image.record_offset is not None:
-                return read_at(image.warc_file, image.record_offset, self._settings.max_bytes)[1]
+                return read_at(image.warc_file, image.record_offset, self._settings.archive)[1]
             if pictures is None or image.sha256 is None:
                 raise KeyError("an image without bytes")
             return pictures.read(image.sha256)

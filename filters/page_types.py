@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -35,19 +34,13 @@ def _bare(kind: str) -> str:
     return kind.rstrip("/#").replace("#", "/").rpartition("/")[2].rpartition(":")[2]
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def page_types(page: ParsedPage) -> Iterator[str]:
-    """The types of a page; scripts that are no JSON are passed over."""
-    for script in page.tree.css('script[type="application/ld+json" i]'):
-        yield from json_types(_parsed(script.text()))
-    for node in page.tree.css("[itemtype]"):
-        yield from (_bare(kind) for kind in (node.attributes.get("itemtype") or "").split())
+    """The types of a page."""
+    for value in page.json_ld:
+        yield from json_types(value)
+    if page.may_hold(b"itemtype"):
+        for node in page.tree.css("[itemtype]"):
+            yield from (_bare(kind) for kind in (node.attributes.get("itemtype") or "").split())
 
 
 @dataclass(frozen=True)

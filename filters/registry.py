@@ -12,20 +12,23 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from filters.detector import Detector, Needs
+from filters.licence import Licence
 from filters.medical.caption import MedicalCaption
 from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
+from filters.page_head import PageHead
 from filters.page_types import PageTypes
 from filters.privacy import PersonalData, PersonalDataInCaption
-from filters.rights import Licence, PageRights, ResponseRights, Rights
+from filters.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
 from filters.similarity import Similarity
 from filters.size import ImageSize
 from filters.subset import Subset
 
-DETECTORS: Mapping[str, type[Detector]] = {
-    kind.name: kind for kind in (PageRights, ResponseRights, Licence, PageTypes, PersonalDataInCaption, MedicalCaption, MedicalPicture)
-}
+_DETECTORS = (
+    PageRights, ResponseRights, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture
+)  # fmt: skip
+DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
 RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, PersonalData)}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 

@@ -1,8 +1,8 @@
-"""What the publisher allows: opt-outs on the page and on the image's answer, and licences.
+"""What the publisher reserves: opt-outs on the page and on the image's answer.
 
 Sources: robots meta tag and X-Robots-Tag (`noai`, `noimageai` as DeviantArt introduced them), TDM Reservation Protocol
 (W3C community group report: header < meta; values other than 0 and 1 count as unset), Content-Usage (IETF AIPREF drafts:
-`train-ai=n`; the most restrictive of several wins), Creative Commons `rel=license`.
+`train-ai=n`; the most restrictive of several wins).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -26,9 +26,7 @@ ROBOTS_TOKENS = ("noai", "noimageai", "noindex", "noimageindex", "none")
 TDM_RESERVED = "tdm_reserved"
 NO_AI_TRAINING = "content_usage_no_ai"
 AI_CATEGORIES = ("train-ai", "train-genai", "ai", "genai")
-LICENCE_MAX_CHARS = 80  # as LAION cut it
 _AGENT_SCOPE = re.compile(r"^\s*[\w.-]+\s*:(?!\s*//)")
-_CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
 
 
 def robots_signals(values: Iterable[str]) -> Iterator[str]:
@@ -100,43 +98,24 @@ class ResponseRights:
 
 
 @dataclass(frozen=True)
-class Licence:
-    """The Creative Commons licence that the page names, wherever on the page it stands."""
-
-    name: ClassVar[str] = "licence"
-    version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs.PAGE
-    columns: ClassVar[Columns] = {"licence": pa.string()}
-
-    def load(self) -> Observe:
-        def observe(page: ParsedPage) -> Evidence:
-            links = [link for link in _links(page) if _CREATIVE_COMMONS.search(link[1])]
-            declared = [url for rel, url in links if "license" in rel]
-            urls = declared or [url for _, url in links]
-            return {"licence": urls[0][:LICENCE_MAX_CHARS] if urls else None}
-
-        return observe
-
-
-def _links(page: ParsedPage) -> Iterator[tuple[list[str], str]]:
-    for node in page.tree.css("a[href], link[href], area[href]"):
-        attributes = node.attributes
-        yield (attributes.get("rel") or "").lower().split(), (attributes.get("href") or "").strip()
-
-
-@dataclass(frozen=True)
 class Rights:
-    """Drop what its publisher has reserved. `refuse` lists the signals that count as a no to training."""
+    """Drop what its publisher has reserved. `refuse` lists the signals that count as a no to training.
+
+    `unknown_page` decides on pairs whose page was never seen, as those of a dataset of links: nobody knows what it said.
+    """
 
     name: ClassVar[str] = "rights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals")
     saves_request: ClassVar[bool] = True
 
     refuse: tuple[str, ...]
+    unknown_page: Literal["drop", "keep"] = "drop"
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         """One decision for each signal; before the fetch there is no response yet to read."""
-        response = evidence.get("response_rights_signals") or ()
-        for signal in sorted({*evidence["page_rights_signals"], *response} & set(self.refuse)):
+        page, response = evidence["page_rights_signals"], evidence.get("response_rights_signals") or ()
+        if page is None and self.unknown_page == "drop":
+            yield Decision(Action.DROP, "rights_unknown_page")
+        for signal in sorted({*(page or ()), *response} & set(self.refuse)):
             yield Decision(Action.DROP, f"rights_{signal}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from clip.model import ModelSettings
 from filters.registry import nearest
 from images.decode import DecodeSettings
+from transforms.deduplicate import Identity
+from transforms.read import InputKind
 from web.client import ClientSettings
 from web.html import ImageRule
 from web.language import SUBSETS, LanguageSettings
@@ -29,10 +31,19 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class InputConfig:
-    """`files`: WARC files or patterns (local paths or URLs that fsspec reads).
+    """`files`: files or patterns (local paths or URLs that fsspec reads). `kind` says what they are:
 
-    `listings`: files with one WARC path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
+    - `archives`: WARC, WAT or ARC files, gzipped or not;
+    - `index`: index listings (CDXJ lines or parquet) whose rows name records by file, offset and length: only these are
+      read, by range, `base` put before each file name;
+    - `pairs`: parquet files of links that others collected, with URL and caption; `columns` names their columns where
+      they are not those of a known dataset, as {url: link, caption: words, id: number}.
+
+    `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
     each line. Of all files together `sample` are drawn without replacement by `seed`, and the first `limit` are read.
+    `options` go to fsspec, as {anon: true} for a public bucket; they are published with the config, so keep secrets in the
+    environment. Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
+    MANY_FILES or more.
     """
 
     files: tuple[str, ...] = ()
@@ -41,6 +52,14 @@ class InputConfig:
     sample: int | None = None
     seed: int = 0
     limit: int | None = None
+    kind: InputKind = "archives"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    split_mb: float = 64
+
+
+MANY_FILES = 100
+"""So many files keep every worker busy as they are."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,8 @@ class ExtractConfig:
     """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about `part_rows`.
 
     `images`: `plain` takes src as LAION did; `best` the largest candidate of picture and srcset, and lazy attributes.
+    `dedup`: one pair for each URL and caption (`pair`) or for each URL (`url`). `known`: parquet files of earlier datasets,
+    whose pairs are not taken again. `check_digests`: pages whose payload is not what its digest says are not taken.
     """
 
     images: ImageRule
@@ -57,6 +78,9 @@ class ExtractConfig:
     max_page_bytes: int = 10_000_000
     buckets: int = 64
     part_rows: int = 1000
+    dedup: Identity = "pair"
+    known: tuple[str, ...] = ()
+    check_digests: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,5 +245,9 @@ def _check_sense(config: Config) -> None:
     ):
         if value < 1:
             raise ConfigError(f"{setting} is {value}; it must be at least 1")
+    if config.input.split_mb <= 0:
+        raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
+    if config.input.kind == "pairs" and config.fetch.source == "archive":
+        raise ConfigError("input.kind is pairs: links have no archive to take pictures from; set fetch.source to web")
     if os.path.abspath(config.output) == os.path.abspath(config.work):
         raise ConfigError("output and work are the same directory; the work directory is private and must lie elsewhere")

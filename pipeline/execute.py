@@ -10,32 +10,35 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from archive.reader import ReadSettings
+from archive.reader import INSIDE_RECORD, ReadSettings
 from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders, ScoreSettings
 from filters.detector import Detector, Needs
 from filters.registry import identity, needing
 from filters.rule import Rule
 from pipeline import flow
+from pipeline.config import MANY_FILES
 from pipeline.engine import Engine, LayOut
 from pipeline.plan import Plan
 from pipeline.progress import reporting
 from pipeline.release import Release
 from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
-from records.outcome import Tally, Unit, UnitCounts
+from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
 from transforms.extract import ExtractSettings
 from transforms.fetch import FetchFolders
 from transforms.gather import read_tally
 from transforms.group import GroupSettings
 from transforms.judge import LEDGER_FOLDER, JudgeSettings, SampleFolders
+from transforms.known import KnownSettings
+from transforms.read import InputSettings
 from transforms.shard import ShardSettings
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
 PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 2, "fetch": 1, "score": 1, "publish": 1}
+VERSIONS = {"extract": 3, "fetch": 1, "score": 1, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -52,6 +55,8 @@ class Run:
         plan, config = self.plan, self.plan.config
         settings = {
             "inputs": [(path, files.ukey(path)) for path in plan.inputs],
+            "input": {name: getattr(config.input, name) for name in ("kind", "columns", "base")},
+            "known": [(path, files.ukey(path)) for path in plan.known],
             "extract": config.extract,
             "locate": config.fetch.source == "archive",
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.PAGE)],
@@ -121,6 +126,10 @@ class Run:
         return self.fetched.path(PICTURES)
 
     @property
+    def _archive(self) -> ArchiveSettings:
+        return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
+
+    @property
     def _release(self) -> Release:
         return Release(self.plan.config.output, self.published)
 
@@ -132,18 +141,31 @@ class Run:
             files.remove_tree(self.fetched.folder)
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
+        tally = self._extracted(result, whole=False)
+        if tally["split", "quarantined", INSIDE_RECORD]:
+            LOGGER.warning("an archive lies inside a record of an input, which cannot be split then: extracting again, file by file")
+            tally = self._extracted(result, whole=True)
+        for note, number in notes(tally).items():
+            LOGGER.info("extract: %s: %d", note, number)
+        tally["image", "kept", ""] = sum_parts(result.folder, parts.part_names(result.folder))[0]
+        return balances(tally, ("file", "split", "record", "page", "image"), "extract")
+
+    def _extracted(self, result: StageResult, whole: bool) -> Tally:
         plan, config = self.plan, self.plan.config
+        given, extract = config.input, config.extract
+        split_bytes = None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
         job = flow.ExtractJob(
             inputs=plan.inputs,
-            read=ReadSettings(config.extract.max_page_bytes, locate=config.fetch.source == "archive"),
-            settings=ExtractSettings(config.extract.images, config.extract.caption, config.extract.url, config.extract.language),
+            input=InputSettings(given.kind, split_bytes, given.base, given.columns),
+            read=ReadSettings(extract.max_page_bytes, config.fetch.source == "archive", extract.check_digests, given.options),
+            settings=ExtractSettings(extract.images, extract.caption, extract.url, extract.language),
             detectors=needing(plan.detectors, Needs.PAGE),
-            group=GroupSettings(config.extract.buckets, config.extract.part_rows, result.folder),
+            group=GroupSettings(extract.buckets, extract.part_rows, result.folder, extract.dedup),
+            known=KnownSettings(plan.known, extract.buckets, extract.dedup) if plan.known else None,
         )
+        files.remove_tree(result.folder)
         self._run(partial(flow.extract, job=job), "extract")
-        tally = read_tally(result.path(flow.TALLY_FILE))
-        tally["image", "kept", ""] = sum_parts(result.folder, parts.part_names(result.folder))[0]
-        return balances(tally, ("file", "record", "page", "image"), "extract")
+        return read_tally(result.path(flow.TALLY_FILE))
 
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
         config = self.plan.config
@@ -151,7 +173,7 @@ class Run:
         job = flow.FetchJob(
             unfinished=self._unfinished(result.folder),
             consent=self.plan.consent,
-            source=config.fetch.client() if web else ArchiveSettings(config.fetch.max_bytes),
+            source=config.fetch.client() if web else self._archive,
             folders=FetchFolders(self.extracted.folder, result.folder, self._pictures),
         )
         if job.unfinished:
@@ -172,7 +194,7 @@ class Run:
                 decode=settings.decode,
                 detect_from=settings.detect_from,
                 keep_embeddings=settings.keep_embeddings,
-                max_bytes=plan.config.fetch.max_bytes,
+                archive=self._archive,
             ),
             detectors=plan.detectors,
             folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder),

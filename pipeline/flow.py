@@ -1,6 +1,6 @@
 """The four jobs, read top to bottom.
 
-extract   WARC files -> pairs, deduplicated and grouped by the host of their image
+extract   archives   -> pairs, deduplicated and grouped by the host of their image
 fetch     pairs      -> images: their bytes, or where in the archive they lie
 score     images     -> similarity and evidence, one row a pair
 publish   samples    -> the rules decide; shards and ledger
@@ -25,7 +25,8 @@ from transforms.fetch import Consent, FetchFolders, FetchImages
 from transforms.gather import WriteList, WriteTally
 from transforms.group import GroupByHost, GroupSettings, IndexLocations
 from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
-from transforms.read import LOCATIONS, ReadArchives
+from transforms.known import KnownSettings, ReadKnown
+from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
 from transforms.route import PROBLEMS, TALLY
 from transforms.score import ScoreParts
 from transforms.shard import ShardSettings, WriteShards
@@ -39,22 +40,26 @@ class ExtractJob:
     """What `extract` needs."""
 
     inputs: Sequence[str]
+    input: InputSettings
     read: ReadSettings
     settings: ExtractSettings
     detectors: Sequence[Detector]
     group: GroupSettings
+    known: KnownSettings | None = None
 
 
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
-    """WARC files -> parts of pairs. Create spreads the files over the workers by itself."""
-    read = pipeline | "Files" >> beam.Create(list(job.inputs)) | "Read" >> ReadArchives(job.read)
+    """Archives (or links that others collected) -> parts of pairs."""
+    split = pipeline | "Files" >> beam.Create(list(job.inputs)) | "Split" >> SplitInputs(job.input, job.read.options)
+    read = split.main | "Read" >> ReadPieces(job.read, job.input.columns)
     extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors)
-    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors))
+    known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
+    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors), known)
     if job.read.locate:
         _ = read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)
-    tallies = (read[TALLY], extracted[TALLY], grouped[TALLY]) | beam.Flatten()
+    tallies = (split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY]) | beam.Flatten()
     _ = tallies | "Tally" >> WriteTally(files.join(job.group.folder, TALLY_FILE))
-    problems = (read[PROBLEMS], extracted[PROBLEMS]) | "All problems" >> beam.Flatten()
+    problems = (split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS]) | "All problems" >> beam.Flatten()
     _ = problems | "Problems" >> WriteList(files.join(job.group.folder, PROBLEMS_FILE))
 
 

@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
+import pyarrow as pa
+
 from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
 from filters.registry import FilterConfigError, build_detectors, build_rules, needing
 from filters.rule import Rule
+from links.columns import MissingColumns, find_columns
+from links.tables import column_names
 from pipeline.config import Config, ConfigError, InputConfig
 from storage import files
 from transforms.fetch import Consent
+from web.language import LanguageConfigError, find_detector
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Plan:
     detectors: tuple[Detector, ...]
     rules: tuple[Rule, ...]
     models: Mapping[str, ModelIdentity]
+    known: tuple[str, ...] = ()
 
     @property
     def consent(self) -> Consent:
@@ -42,17 +48,32 @@ def make_plan(config: Config) -> Plan:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-    except (FilterConfigError, ModelError) as error:
+        find_detector(config.extract.language.detector)
+    except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
-    return Plan(config, find_inputs(config.input), detectors, rules, models)
+    known = tuple(path for pattern in config.extract.known for path in _matches(pattern, {}))
+    inputs = find_inputs(config.input)
+    if config.input.kind == "pairs":
+        _check_columns(inputs[0], config.input)
+    return Plan(config, inputs, detectors, rules, models, known)
+
+
+def _check_columns(path: str, config: InputConfig) -> None:
+    """Whether the first table of links has the columns that it must have."""
+    try:
+        find_columns(column_names(path, config.options), config.columns)
+    except MissingColumns as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(f"{path} is no parquet file that can be read ({type(error).__name__}); input.kind is pairs") from None
 
 
 def find_inputs(config: InputConfig) -> tuple[str, ...]:
     """Every input file once, sorted. Raises ConfigError for a pattern that matches nothing."""
     if not (config.files or config.listings):
         raise ConfigError("no input: give --input PATTERN or set input.files or input.listings in the config")
-    listed = (config.base + line for listing in config.listings for line in _lines(listing))
-    found = sorted({*listed, *(path for pattern in config.files for path in _matches(pattern))})
+    listed = (config.base + line for listing in config.listings for line in _lines(listing, config.options))
+    found = sorted({*listed, *(path for pattern in config.files for path in _matches(pattern, config.options))})
     if config.sample is not None:
         if config.sample > len(found):
             raise ConfigError(f"input.sample is {config.sample}, but there are only {len(found)} files")
@@ -60,16 +81,16 @@ def find_inputs(config: InputConfig) -> tuple[str, ...]:
     return tuple(found[: config.limit])
 
 
-def _matches(pattern: str) -> list[str]:
-    matched = files.expand(pattern)
+def _matches(pattern: str, options: files.Options) -> list[str]:
+    matched = files.expand(pattern, options)
     if not matched:
         raise ConfigError(f"no file matches {pattern}; check the path (patterns may hold *, ? and [])")
     return matched
 
 
-def _lines(listing: str) -> list[str]:
+def _lines(listing: str, options: files.Options) -> list[str]:
     try:
-        lines = [line.strip() for line in files.read_text(listing).splitlines()]
+        lines = [line.strip() for line in files.read_text(listing, options).splitlines()]
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ConfigError(
             f"cannot read the listing {listing} ({type(error).__name__}); give a text file with one WARC path a line"

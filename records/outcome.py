@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["kept", "dropped", "quarantined"]
-Unit = Literal["file", "record", "page", "image", "pair", "sample"]
+Unit = Literal["file", "split", "record", "page", "image", "pair", "sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,28 @@ class Counted:
     number: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something worth telling that decides nothing: `what` is snake_case and stable."""
+
+    unit: Unit
+    what: str
+    number: int = 1
+
+
+NOTED = "noted"
 Tally = Counter[tuple[str, str, str]]
-"""(unit, outcome, reason) -> number; outcome may also be "in", and then the reason is empty."""
+"""(unit, outcome, reason) -> number; outcome may also be "in", and then the reason is empty, or "noted"."""
 
 
-def tally_of(outcomes: Iterable[Rejection | Counted]) -> Tally:
+def tally_of(outcomes: Iterable[Rejection | Counted | Noted]) -> Tally:
     """Count outcomes."""
     tally: Tally = Counter()
     for outcome in outcomes:
         if isinstance(outcome, Rejection):
             tally[outcome.unit, outcome.outcome, outcome.reason] += outcome.number
+        elif isinstance(outcome, Noted):
+            tally[outcome.unit, NOTED, outcome.what] += outcome.number
         else:
             tally[outcome.unit, outcome.outcome, ""] += outcome.number
     return tally
@@ -71,3 +83,8 @@ def balance(tally: Tally, unit: Unit) -> UnitCounts:
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     return UnitCounts(tally[unit, "in", ""], tally[unit, "kept", ""], reasons("dropped"), reasons("quarantined"))
+
+
+def notes(tally: Tally) -> dict[str, int]:
+    """What was noted, as "unit: what" -> number, sorted."""
+    return {f"{unit}: {what}": n for (unit, outcome, what), n in sorted(tally.items()) if outcome == NOTED}

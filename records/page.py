@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
 Headers = tuple[tuple[str, str], ...]
+PageSource = Literal["warc", "wat", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +19,21 @@ class Origin:
     record_offset: int
     payload_digest: str
     crawl_time: str
+    record_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One HTML response: decoded payload bytes and the HTTP headers as the server sent them."""
+    """One HTML response: decoded payload bytes and the HTTP headers as the server sent them.
+
+    `source` is "warc" for the page as it was crawled, "wat" for what a WAT record tells of it.
+    """
 
     url: str
     headers: Headers
     payload: bytes
     origin: Origin
+    source: PageSource = "warc"
 
     @property
     def content_type(self) -> str:

@@ -10,13 +10,31 @@ from typing import Any
 
 import pyarrow as pa
 
+from records.page import PageSource
+
 Evidence = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class PerImage:
+    """Page evidence that is not the same for all images of the page: by the position of an image, else `default`."""
+
+    by_position: Mapping[int, object]
+    default: object
+
+
+def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
+    """What a page's evidence says of one of its images."""
+    return {
+        name: value.by_position.get(position, value.default) if isinstance(value, PerImage) else value for name, value in evidence.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page detectors' columns;
-    `image_attribute` says what named the image (src, srcset, picture, lazy)."""
+    `image_attribute` says what named the image (src, srcset, picture, lazy; empty where no page was read); `page_source`
+    says what is known of the page: all of it (warc), what a WAT tells (wat), or nothing (none)."""
 
     key: bytes
     url: str
@@ -31,6 +49,8 @@ class Pair:
     position: int
     evidence: Evidence
     image_attribute: str = "src"
+    record_id: str = ""
+    page_source: PageSource = "warc"
 
 
 PAIR_SCHEMA = pa.schema(
@@ -47,6 +67,8 @@ PAIR_SCHEMA = pa.schema(
         ("crawl_time", pa.string()),
         ("position", pa.int32()),
         ("image_attribute", pa.string()),
+        ("record_id", pa.string()),
+        ("page_source", pa.string()),
     ]
 )
 

@@ -38,13 +38,18 @@ def _hash(sources: Sources) -> int:
     return int(mmh3.hash64(sources["url"] + sources["text"])[0])
 
 
+def _laion_licence(sources: Sources) -> str:
+    licence: str = sources.get("licence") or ""
+    return licence if "//creativecommons.org/" in licence.lower() else "?"
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("SAMPLE_ID", pa.int64(), "the first 63 bits of `key`", _sample_id),
     Column("URL", pa.string(), "image URL as the page gave it, made absolute", _taken("url")),
     Column("TEXT", pa.string(), "caption: the alt text, cleaned and redacted", _taken("text")),
     Column("HEIGHT", pa.int32(), "height in pixels, upright", _taken("height")),
     Column("WIDTH", pa.int32(), "width in pixels, upright", _taken("width")),
-    Column("LICENSE", pa.string(), "Creative Commons URL that the page names, or ?", lambda s: s.get("licence") or "?"),
+    Column("LICENSE", pa.string(), "Creative Commons URL that the page names for the image, or ?", _laion_licence),
     Column("NSFW", pa.string(), "not judged by this version: empty", _taken("nsfw")),
     Column("similarity", pa.float64(), "cosine of picture and caption under `model`", _taken("similarity")),
     Column("hash", pa.int64(), "LAION-5B's hash: mmh3.hash64(URL + TEXT)[0]", _hash),
@@ -52,10 +57,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("punsafe", pa.float32(), "not judged by this version: empty", _taken("punsafe")),
     Column("key", pa.string(), "identity of the pair, 128 bits in hex", lambda s: s["public_key"].hex()),
     Column("tags", pa.list_(pa.string()), "reasons of rules that redacted or tagged the pair", lambda s: list(s["tags"])),
+    Column("licence_url", pa.string(), "any licence that is named for the image, Creative Commons or not", _taken("licence")),
+    Column("licence_scope", pa.string(), "what that licence was said of: image (JSON-LD), figure or page", _taken("licence_scope")),
+    Column("page_source", pa.string(), "what was seen of the page: warc (all), wat (a part) or none", _taken("page_source")),
     Column("page_url", pa.string(), "page on which the image stands", _taken("page_url")),
-    Column("image_attribute", pa.string(), "what named the image: src, srcset, picture or lazy", _taken("image_attribute")),
-    Column("warc_file", pa.string(), "crawl file that holds the page", _taken("public_warc_file")),
-    Column("record_offset", pa.int64(), "offset of the page's record in that file, bytes", _taken("record_offset")),
+    Column(
+        "image_attribute",
+        pa.string(),
+        "what named the image: src, srcset, picture, lazy; empty where no page was seen",
+        _taken("image_attribute"),
+    ),
+    Column("warc_file", pa.string(), "file that holds the page, or the row of the dataset that it came from", _taken("public_warc_file")),
+    Column("record_offset", pa.int64(), "offset of the page's record in bytes, or the number of the row", _taken("record_offset")),
+    Column("record_id", pa.string(), "WARC-Record-ID of the page, or the row's own identifier", _taken("record_id")),
     Column("payload_digest", pa.string(), "WARC-Payload-Digest of the page", _taken("payload_digest")),
     Column("crawl_time", pa.string(), "when the page was crawled, ISO 8601 UTC", _taken("crawl_time")),
     Column("final_url", pa.string(), "image URL after redirects", _taken("final_url")),

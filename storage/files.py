@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Any, Protocol, cast
 from uuid import uuid4
 
 import fsspec
 
 TEMPORARY = ".tmp"
+Options = Mapping[str, Any]
+"""What fsspec needs to reach files, as `{anon: true}` for a public bucket."""
+NO_OPTIONS: Options = {}
 
 
-def filesystem(path: str) -> tuple[Any, str]:
+class Stream(Protocol):
+    """What reads of an archive need of a file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+def filesystem(path: str, options: Options = NO_OPTIONS) -> tuple[Any, str]:
     """The filesystem of a path or URL, and the path as that filesystem names it."""
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = fsspec.core.url_to_fs(path, **options)
     return fs, name
 
 
@@ -31,9 +44,9 @@ def is_local(path: str) -> bool:
     return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
 
 
-def expand(pattern: str) -> list[str]:
+def expand(pattern: str, options: Options = NO_OPTIONS) -> list[str]:
     """The files that a pattern names, sorted, each as a path or URL that `open_read` takes."""
-    fs, name = filesystem(pattern)
+    fs, name = filesystem(pattern, options)
     found = fs.glob(name) if any(sign in name for sign in "*?[") else [name] * fs.isfile(name)
     return sorted(fs.unstrip_protocol(path) if not is_local(pattern) else path for path in found)
 
@@ -53,10 +66,31 @@ def public_name(path: str) -> str:
 
 
 @contextmanager
-def open_read(path: str) -> Iterator[IO[bytes]]:
+def open_read(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
     """A seekable binary stream."""
-    with fsspec.open(path, "rb") as stream:
+    with fsspec.open(path, "rb", **options) as stream:
         yield stream
+
+
+def open_stream(path: str, options: Options) -> IO[bytes]:
+    """A seekable binary stream that the caller closes."""
+    fs, name = filesystem(path, options)
+    return cast(IO[bytes], fs.open(name, "rb"))
+
+
+def read_range(wanted: tuple[str, int, int], options: Options) -> bytes:
+    """The bytes from start to end of one file."""
+    path, start, end = wanted
+    fs, name = filesystem(path, options)
+    return bytes(fs.cat_file(name, start, end))
+
+
+def read_ranges(ranges: Sequence[tuple[str, int, int]], options: Options) -> list[bytes | Exception]:
+    """The bytes from start to end of each (path, start, end), or what went wrong there; stores are asked at the same time."""
+    fs, _ = filesystem(ranges[0][0], options)
+    names = [filesystem(path, options)[1] for path, _, _ in ranges]
+    found = fs.cat_ranges(names, [start for _, start, _ in ranges], [end for _, _, end in ranges], on_error="return")
+    return list(found)
 
 
 @contextmanager
@@ -97,9 +131,9 @@ def remove_leftovers(folder: str) -> None:
         remove_file(join(folder, name))
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, options: Options = NO_OPTIONS) -> str:
     """The whole file as UTF-8, gunzipped where its name ends in .gz."""
-    with open_read(path) as stream:
+    with open_read(path, options) as stream:
         content = stream.read()
     return (gzip.decompress(content) if path.endswith(".gz") else content).decode()
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
@@ -87,16 +87,19 @@ class Site:
         return response
 
 
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 @contextmanager
-def serve_site() -> Iterator[Site]:
-    """Serve until the block ends; the site knows its `origin` and `port`."""
-    found, started, loop = Site(), threading.Event(), asyncio.new_event_loop()
+def serve(answer: Answer) -> Iterator[int]:
+    """Serve on a free port of loopback until the block ends; the port."""
+    started, loop = threading.Event(), asyncio.new_event_loop()
     port: list[int] = []
     stop = asyncio.Event()
 
-    async def serve() -> None:
+    async def run() -> None:
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", found.answer)
+        app.router.add_route("*", "/{path:.*}", answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))
@@ -106,12 +109,19 @@ def serve_site() -> Iterator[Site]:
         await stop.wait()
         await runner.cleanup()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
     thread.start()
     assert started.wait(10)
-    found.origin = f"http://127.0.0.1:{port[0]}"
-    found.port = port[0]
-    yield found
+    yield port[0]
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
     loop.close()
+
+
+@contextmanager
+def serve_site() -> Iterator[Site]:
+    """Serve a Site until the block ends; it knows its `origin` and `port`."""
+    found = Site()
+    with serve(found.answer) as port:
+        found.origin, found.port = f"http://127.0.0.1:{port}", port
+        yield found

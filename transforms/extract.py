@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import apache_beam as beam
 
 from filters.detector import Detector, Observe
 from filters.observe import load_all
+from filters.registry import evidence_columns
+from records.link import Link
 from records.outcome import Counted, Rejection
 from records.page import Page
-from records.pair import Evidence, Pair, key_of
+from records.pair import Evidence, Pair, evidence_of_image, key_of
 from transforms.route import Work, routed
-from web.html import ImageElement, ImageRule, image_elements, parse_page
-from web.language import LanguageSettings, Subsets
+from web.html import ImageElement, ImageRule, parse_page
+from web.language import FindLanguage, LanguageSettings, find_detector, language_of
 from web.text import CaptionSettings, caption_problem, clean_caption
-from web.urls import UrlSettings, url_problem
+from web.urls import UrlProblem, UrlSettings, absolute, canonical, url_checker
+
+KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
 
 
 @dataclass(frozen=True)
@@ -30,31 +35,82 @@ class ExtractSettings:
     language: LanguageSettings
 
 
-def extract_page(page: Page, settings: ExtractSettings, subsets: Subsets, observe: Observe) -> Iterator[Pair | Rejection | Counted]:
-    """One Counted "in" for each image element, then its pair or its rejection; last the page itself."""
-    parsed = parse_page(page)
-    evidence = observe(parsed)
-    for element in image_elements(parsed, settings.images):
-        yield Counted("image", "in")
-        yield _pair(element, page, settings, subsets, evidence)
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """An alt text, cleaned, with its language, or with the reason why it is not taken."""
+
+    text: str
+    problem: str | None
+    language: str = ""
+    subset: str = ""
+
+
+ReadCaption = Callable[[str], Caption]
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """Settings and detectors, made ready on a worker."""
+
+    images: ImageRule
+    url_problem: UrlProblem
+    caption_of: ReadCaption
+    observe: Observe
+    unseen: Evidence
+
+    def __call__(self, found: Page | Link) -> Iterator[Pair | Rejection | Counted]:
+        return extract_page(found, self) if isinstance(found, Page) else extract_link(found, self)
+
+
+def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption:
+    """The function that cleans an alt text and finds its language, once for each distinct text that is not very long."""
+
+    def read(alt: str) -> Caption:
+        text = clean_caption(alt)
+        problem = caption_problem(text, settings)
+        if problem:
+            return Caption(text, problem)
+        language = language_of(text, find)
+        return Caption(text, None, language.code, language.subset)
+
+    remembered = lru_cache(KNOWN_CAPTIONS)(read)
+    return lambda alt: remembered(alt) if len(alt) <= KNOWN_CAPTION_CHARS else read(alt)
+
+
+def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
+    """The pairs of a page, its images counted; last the page itself.
+
+    Of images that say the same the first is taken: galleries repeat theirs.
+    """
+    parsed = parse_page(page, extractor.images)
+    evidence = extractor.observe(parsed)
+    rejected: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
+    for element in parsed.images:
+        caption = extractor.caption_of(element.alt)
+        problem = "url_invalid" if element.url is None else extractor.url_problem(element.url) or caption.problem
+        if element.url is None or problem:
+            rejected[problem or ""] += 1
+            continue
+        identity = (canonical(element.url), caption.text)
+        if identity in seen:
+            rejected["duplicate"] += 1
+            continue
+        seen.add(identity)
+        yield _pair(element.url, element, caption, page, evidence_of_image(evidence, element.position))
+    yield from (Rejection("image", reason, number=number) for reason, number in rejected.items())
+    yield Counted("image", "in", len(parsed.images))
     yield Counted("page", "kept")
 
 
-def _pair(element: ImageElement, page: Page, settings: ExtractSettings, subsets: Subsets, evidence: Evidence) -> Pair | Rejection:
-    if element.url is None:
-        return Rejection("image", "url_invalid")
-    caption = clean_caption(element.alt)
-    problem = url_problem(element.url, settings.url) or caption_problem(caption, settings.caption)
-    if problem:
-        return Rejection("image", problem)
-    language = subsets.of(caption)
+def _pair(url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence) -> Pair:
     origin = page.origin
     return Pair(
-        key=key_of(element.url, caption),
-        url=element.url,
-        caption=caption,
-        subset=language.subset,
-        language=language.code,
+        key=key_of(url, caption.text),
+        url=url,
+        caption=caption.text,
+        subset=caption.subset,
+        language=caption.language,
         page_url=page.url,
         warc_file=origin.warc_file,
         record_offset=origin.record_offset,
@@ -63,17 +119,53 @@ def _pair(element: ImageElement, page: Page, settings: ExtractSettings, subsets:
         position=element.position,
         evidence=evidence,
         image_attribute=element.attribute,
+        record_id=origin.record_id,
+        page_source=page.source,
+    )
+
+
+def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
+    """The pair of a link that somebody else collected: the same rules, and no page evidence, since no page was seen."""
+    yield Counted("image", "in")
+    url, caption = absolute(link.url, ""), extractor.caption_of(link.caption)
+    problem = "url_invalid" if url is None else extractor.url_problem(url) or caption.problem
+    if url is None or problem:
+        yield Rejection("image", problem or "")
+        return
+    yield Pair(
+        key=key_of(url, caption.text),
+        url=url,
+        caption=caption.text,
+        subset=caption.subset,
+        language=caption.language,
+        page_url="",
+        warc_file=link.file,
+        record_offset=link.row,
+        payload_digest="",
+        crawl_time="",
+        position=0,
+        evidence=extractor.unseen,
+        image_attribute="",
+        record_id=link.row_id,
+        page_source="none",
     )
 
 
 def make_extractor(settings: ExtractSettings, detectors: Sequence[Detector]) -> Work:
-    """The function that extracts one page, its detectors loaded."""
-    return partial(extract_page, settings=settings, subsets=Subsets(settings.language), observe=load_all(detectors))
+    """The function that extracts one page or link, its detectors loaded."""
+    find = find_detector(settings.language.detector)(settings.language)
+    return Extractor(
+        images=settings.images,
+        url_problem=url_checker(settings.url),
+        caption_of=caption_reader(settings.caption, find),
+        observe=load_all(detectors),
+        unseen=dict.fromkeys(evidence_columns(detectors)),
+    )
 
 
 @dataclass
 class ExtractPairs(beam.PTransform):  # type: ignore[misc]
-    """Pages -> pairs; a page on which a detector raises is quarantined whole. Side outputs "tally", "problems"."""
+    """Pages and links -> pairs; a page on which a detector raises is quarantined whole. Side outputs "tally", "problems"."""
 
     settings: ExtractSettings
     detectors: Sequence[Detector]

@@ -19,31 +19,44 @@ from records.page import LOCATION_SCHEMA, Location
 from records.pair import PAIR_SCHEMA, Pair, pack, unpack
 from records.table import EvidenceColumns, schema_with, to_table
 from storage import files, parts
-from transforms.deduplicate import deduplicate
+from transforms.deduplicate import Identity, deduplicate, identity_of
 from transforms.route import Work, routed
 from web.urls import bucket_of_url, url_digest
 
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """How many buckets of hosts, from how many rows on a part is full, and where the parts go."""
+    """How many buckets of hosts, from how many rows on a part is full, where the parts go, and which pairs are the same."""
 
     buckets: int
     part_rows: int
     folder: str
+    identity: Identity = "pair"
+
+
+KnownPair = bytes
+"""The identity of a pair that an earlier dataset has."""
 
 
 def write_bucket(
-    group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings, evidence: EvidenceColumns
+    group: tuple[int, Iterable[tuple[Any, ...] | KnownPair]], settings: GroupSettings, evidence: EvidenceColumns
 ) -> Iterator[Rejection | Counted]:
-    """Deduplicate a bucket and write it as parts."""
+    """Deduplicate a bucket, leave out what is known, and write the rest as parts."""
     bucket, packed = group
-    found = [unpack(row) for row in packed]
-    pairs = deduplicate(found)
+    known: set[KnownPair] = set()
+    found: list[Pair] = []
+    for row in packed:
+        if isinstance(row, bytes):
+            known.add(row)
+        else:
+            found.append(unpack(row))
+    distinct = deduplicate(found, settings.identity)
+    pairs = [pair for pair in distinct if identity_of(pair.url, pair.caption, settings.identity) not in known] if known else distinct
     schema = schema_with(PAIR_SCHEMA, evidence)
     for chunk, rows in enumerate(slice_pairs(pairs, settings.part_rows)):
         parts.write_part(settings.folder, parts.part_name(bucket, chunk), to_table(rows, schema), Tally())
-    yield Rejection("image", "duplicate", number=len(found) - len(pairs))
+    yield Rejection("image", "duplicate", number=len(found) - len(distinct))
+    yield Rejection("image", "already_known", number=len(distinct) - len(pairs))
     yield Counted("image", "kept", len(pairs))
 
 
@@ -68,15 +81,21 @@ def _make_bucket_writer(settings: GroupSettings, evidence: EvidenceColumns) -> W
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
-    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 400 bytes a pair."""
+    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 400 bytes a pair.
+
+    `known` are (bucket, identity) of pairs that are not taken again, 16 bytes each.
+    """
 
     settings: GroupSettings
     evidence: EvidenceColumns
+    known: beam.PCollection | None = None
 
     def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
+        keyed = pairs | "Key by host" >> beam.Map(_keyed_pair, buckets=self.settings.buckets)
+        if self.known is not None:
+            keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return (
-            pairs
-            | "Key by host" >> beam.Map(_keyed_pair, buckets=self.settings.buckets)
+            keyed
             | "Group hosts" >> beam.GroupByKey()
             | "Deduplicate and write" >> routed(partial(_make_bucket_writer, self.settings, self.evidence))
         )

@@ -1,31 +1,113 @@
-"""WARC files to pages, and to locations of everything that is not a page."""
+"""Inputs to what can be read at the same time, and that to pages, links, and locations of what is no page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Literal
 
 import apache_beam as beam
+import pyarrow as pa
 
-from archive.reader import Found, ReadSettings, read_archive
+from archive.index import BadIndex, Excerpt, excerpts
+from archive.reader import Found, ReadSettings, read_places, read_split
+from archive.splits import NotAnArchive, Split, split_file
+from links.columns import MissingColumns
+from links.tables import RowGroup, read_row_group, row_groups
+from records.link import Link
+from records.outcome import Counted, Noted, Rejection
 from records.page import Location
+from storage import files
+from storage.resume import TRANSIENT_ERRORS
 from transforms.route import Work, routed
 
 LOCATIONS = "locations"
+InputKind = Literal["archives", "index", "pairs"]
+Piece = Split | Excerpt | RowGroup
+INPUT_ERRORS = (*TRANSIENT_ERRORS, NotAnArchive, BadIndex, MissingColumns, EOFError, pa.ArrowInvalid)
 
 
-def make_reader(settings: ReadSettings) -> Work:
-    """The function that reads one file."""
-    read: Callable[[str], Iterator[Found]] = partial(read_archive, settings=settings)
-    return read
+@dataclass(frozen=True)
+class InputSettings:
+    """What inputs are, and how large a piece of one archive is at most (None: every file is read whole)."""
+
+    kind: InputKind = "archives"
+    split_bytes: int | None = None
+    base: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def split_input(path: str, settings: InputSettings, options: files.Options) -> Iterator[Piece | Counted | Rejection | Noted]:
+    """The pieces of one input that can be read at the same time."""
+    yield Counted("file", "in")
+    try:
+        pieces = list(_pieces(path, settings, options))
+    except INPUT_ERRORS as error:
+        yield Rejection("file", f"unreadable_{type(error).__name__}", "quarantined", files.public_name(path))
+        return
+    yield Counted("file", "kept")
+    yield from (Noted("file", f"read_whole_{p.form.replace(' ', '_')}") for p in pieces if isinstance(p, Split) and p.form != "members")
+    yield from pieces
+
+
+def _pieces(path: str, settings: InputSettings, options: files.Options) -> Iterator[Piece]:
+    if settings.kind == "index":
+        return excerpts(path, settings.base, options)
+    if settings.kind == "pairs":
+        return row_groups(path, options)
+    return split_file(path, settings.split_bytes, options)
+
+
+def read_piece(piece: Piece, settings: ReadSettings, columns: Mapping[str, str]) -> Iterator[Found | Link]:
+    """What a piece holds, in order."""
+    if isinstance(piece, Split):
+        return read_split(piece, settings)
+    if isinstance(piece, Excerpt):
+        return read_places(piece, settings)
+    return _read_links(piece, settings.options, columns)
+
+
+def _read_links(piece: RowGroup, options: files.Options, columns: Mapping[str, str]) -> Iterator[Found | Link]:
+    yield Counted("split", "in")
+    try:
+        yield from read_row_group(piece, columns, options)
+    except INPUT_ERRORS as error:
+        where = f"{files.public_name(piece.path)}@{piece.first_row}"
+        yield Rejection("split", f"unreadable_{type(error).__name__}", "quarantined", where)
+    else:
+        yield Counted("split", "kept")
+
+
+def make_splitter(settings: InputSettings, options: files.Options) -> Work:
+    """The function that splits one input."""
+    split: Callable[[str], Iterator[Any]] = partial(split_input, settings=settings, options=options)
+    return split
+
+
+def make_reader(settings: ReadSettings, columns: Mapping[str, str]) -> Work:
+    """The function that reads one piece."""
+    return partial(read_piece, settings=settings, columns=columns)
 
 
 @dataclass
-class ReadArchives(beam.PTransform):  # type: ignore[misc]
-    """Paths -> pages; side outputs "locations", "tally", "problems"."""
+class SplitInputs(beam.PTransform):  # type: ignore[misc]
+    """Paths -> pieces, spread over the workers; side outputs "tally", "problems"."""
 
-    settings: ReadSettings
+    settings: InputSettings
+    options: files.Options
 
     def expand(self, paths: beam.PCollection) -> beam.DoOutputsTuple:
-        return paths | routed(partial(make_reader, self.settings), outputs={Location: LOCATIONS})
+        return paths | routed(partial(make_splitter, self.settings, self.options))
+
+
+@dataclass
+class ReadPieces(beam.PTransform):  # type: ignore[misc]
+    """Pieces -> pages and links; side outputs "locations", "tally", "problems". The reshuffle spreads the pieces."""
+
+    settings: ReadSettings
+    columns: Mapping[str, str]
+
+    def expand(self, pieces: beam.PCollection) -> beam.DoOutputsTuple:
+        read = routed(partial(make_reader, self.settings, self.columns), outputs={Location: LOCATIONS})
+        return pieces | "Spread" >> beam.Reshuffle() | "Read" >> read

@@ -11,7 +11,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from filters.attempt import Failure, attempt
-from records.outcome import Counted, Rejection, Tally, Unit, tally_of
+from records.outcome import Counted, Noted, Rejection, Tally, Unit, tally_of
 
 TALLY, PROBLEMS = "tally", "problems"
 Work = Callable[[Any], Iterable[Any]]
@@ -20,7 +20,7 @@ Work = Callable[[Any], Iterable[Any]]
 class Route(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element and sorts what it yields.
 
-    `make` is called once a worker and gives the function. Rejection and Counted go to the tally (and those with a
+    `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the tally (and those with a
     place to the problems), other results to the output that `outputs` names for their type, or to the main one. With a
     `unit`, an element on which the function raises is quarantined whole under that unit; without one the error stops
     the job.
@@ -39,7 +39,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: Any) -> Iterator[Any]:
         for result in self._results(element):
-            if isinstance(result, (Rejection, Counted)):
+            if isinstance(result, (Rejection, Counted, Noted)):
                 self._tally += tally_of([result])
                 if isinstance(result, Rejection) and result.where:
                     yield beam.pvalue.TaggedOutput(PROBLEMS, (result.where, result.unit, result.reason))

@@ -7,16 +7,17 @@ candidate is the picture at its best.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 Attribute = Literal["src", "srcset", "picture", "lazy"]
 
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url")
 LAZY_SRCSETS = ("data-srcset", "data-lazy-srcset")
+_SRCSETS: tuple[tuple[str, Attribute], ...] = (("srcset", "srcset"), *((name, "lazy") for name in LAZY_SRCSETS))
 PICTURE_TYPES = ("", "image/jpeg", "image/jpg", "image/png", "image/webp")
 _STAND_IN = re.compile(r"(?:^|[_-])(?:blank|spacer|placeholder|loading|loader|transparent|pixel|1x1|lazy)", re.IGNORECASE)
 _CANDIDATE = re.compile(r"[ \t\n\r\f,]*([^ \t\n\r\f,][^ \t\n\r\f]*)")
@@ -56,14 +57,13 @@ def is_placeholder(url: str) -> bool:
     return url[:5].lower() == "data:" or _STAND_IN.search(url.rpartition("/")[2]) is not None
 
 
-def best_reference(node: LexborNode, pictures: Mapping[int, Reference]) -> Reference | None:
+def best_reference(node: LexborNode, attributes: Mapping[str, str | None], pictures: Mapping[int, Reference]) -> Reference | None:
     """The largest candidate of `<picture>` or srcset, else src, or the lazy attribute that src stands in for.
 
-    `pictures` are the `picture_references` of the page.
+    `attributes` are those of the node, `pictures` the `picture_references` of the page.
     """
-    attributes = node.attributes
-    own = [_largest(attributes.get(name), "srcset" if name == "srcset" else "lazy") for name in ("srcset", *LAZY_SRCSETS)]
-    around = pictures.get(node.parent.mem_id) if node.parent is not None else None
+    own = [_largest(value, kind) for name, kind in _SRCSETS if (value := attributes.get(name))]
+    around = pictures.get(node.parent.mem_id) if pictures and node.parent is not None else None
     found = [reference for reference in (around, *own) if reference]
     if found:
         return max(found, key=_by_size)
@@ -74,9 +74,9 @@ def best_reference(node: LexborNode, pictures: Mapping[int, Reference]) -> Refer
     return Reference(src, "src") if src else None
 
 
-def picture_references(tree: LexborHTMLParser) -> dict[int, Reference]:
+def picture_references(pictures: Iterable[LexborNode]) -> dict[int, Reference]:
     """The largest candidate of each `<picture>` by the node's `mem_id`: looked up once, however many images it holds."""
-    found = ((picture.mem_id, _largest_source(picture)) for picture in tree.css("picture"))
+    found = ((picture.mem_id, _largest_source(picture)) for picture in pictures)
     return {mem_id: reference for mem_id, reference in found if reference}
 
 

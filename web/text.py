@@ -5,29 +5,43 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import chardetng_py
 import ftfy
 import webencodings
 
 META_SCAN_BYTES = 1024  # the HTML standard's prescan
+DETECT_BYTES = 1 << 16
+WINDOWS_1252 = "windows-1252"
+_OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _META_CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 _HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
 def decode_html(payload: bytes, content_type: str) -> str:
-    """Text by byte order mark, HTTP header, then `<meta>`; without any, UTF-8 if it is valid and windows-1252 if not."""
+    """Text by byte order mark, HTTP header, then `<meta>`, as browsers do.
+
+    Where none of them names a known encoding: UTF-8 if the payload is valid UTF-8, else what Firefox's detector
+    (chardetng) makes of it.
+    """
     declared = _HEADER_CHARSET.search(content_type)
+    encoding = _lookup(declared[1] if declared else "") or _from_meta(payload)
+    if encoding in (None, webencodings.UTF8) and not payload.startswith(_OTHER_MARKS):
+        try:
+            return payload.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
+    return str(webencodings.decode(payload, encoding or WINDOWS_1252)[0])
+
+
+def _from_meta(payload: bytes) -> webencodings.Encoding | None:
+    """What a `<meta>` among the first bytes declares; UTF-16 is taken as UTF-8, since it was read as ASCII just now."""
     found = _META_CHARSET.search(payload, 0, META_SCAN_BYTES)
-    label = declared[1] if declared else found[1].decode("ascii") if found else ""
-    encoding = webencodings.lookup(label) or (webencodings.UTF8 if _is_utf8(payload) else webencodings.lookup("windows-1252"))
-    return str(webencodings.decode(payload, encoding)[0])
+    encoding = _lookup(found[1].decode("ascii") if found else "")
+    return webencodings.UTF8 if encoding is not None and encoding.name.startswith("utf-16") else encoding
 
 
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _lookup(label: str) -> webencodings.Encoding | None:
+    return webencodings.lookup(label) if label else None
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,35 @@
-"""Image URLs: made absolute by the WHATWG rules, and LAION's reasons not to take one."""
+"""Image URLs: made absolute by the WHATWG rules, their canonical form, and LAION's reasons not to take one."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
 import ada_url
+from publicsuffixlist import PublicSuffixList
+
+KNOWN_HOSTS = 4096
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 @dataclass(frozen=True)
 class UrlSettings:
-    """What LAION-5B left out: suffixes svg and gif, hosts over 60 characters, URLs over 2,000."""
+    """What LAION-5B left out: suffixes svg and gif, hosts over 60 characters, URLs over 2,000.
+
+    `drop_hosts`: a host and all below it. `drop_domains`: the registered domain of each, with all its hosts: for
+    shop.example.co.uk that is example.co.uk (Public Suffix List, as it is in the installed publicsuffixlist).
+    """
 
     max_chars: int
     max_host_chars: int
     drop_suffixes: tuple[str, ...]
     drop_hosts: tuple[str, ...]
+    drop_domains: tuple[str, ...] = ()
 
 
 def absolute(base: str, reference: str) -> str | None:
@@ -28,6 +41,21 @@ def absolute(base: str, reference: str) -> str | None:
     return url.partition("#")[0]
 
 
+def canonical(url: str) -> str:
+    """The form in which two spellings of one absolute URL are the same (RFC 3986, 6.2.2): host, port and path are so
+    already by the WHATWG rules; escapes of unreserved characters are undone, the digits of others put in upper case, and
+    an empty query is taken off. The order of a query's arguments is kept: servers may mean something by it.
+    """
+    if "%" in url:
+        url = _ESCAPE.sub(_canonical_escape, url)
+    return url.removesuffix("?")
+
+
+def _canonical_escape(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else found[0].upper()
+
+
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
     try:
@@ -36,18 +64,33 @@ def host_of(url: str) -> str:
         return ""
 
 
-def url_problem(url: str, settings: UrlSettings) -> str | None:
-    """The reason why an absolute URL is not taken, if there is one."""
-    if not url.startswith(("http://", "https://")):
-        return "url_scheme"
-    host = host_of(url)
-    if not host or len(host) > settings.max_host_chars:
-        return "url_host"
-    if len(url) > settings.max_chars:
-        return "url_too_long"
-    if urlsplit(url).path.lower().endswith(settings.drop_suffixes):
-        return "url_suffix"
-    return "url_dropped_host" if is_below(host, settings.drop_hosts) else None
+UrlProblem = Callable[[str], str | None]
+
+
+def url_checker(settings: UrlSettings) -> UrlProblem:
+    """The function that gives the reason why an absolute URL is not taken, if there is one."""
+    suffixes = PublicSuffixList() if settings.drop_domains else None
+    dropped = frozenset(suffixes.privatesuffix(name.lower()) or name.lower() for name in settings.drop_domains) if suffixes else frozenset()
+
+    @lru_cache(KNOWN_HOSTS)
+    def host_problem(host: str) -> str | None:
+        if not host or len(host) > settings.max_host_chars:
+            return "url_host"
+        if is_below(host, settings.drop_hosts):
+            return "url_dropped_host"
+        return "url_dropped_domain" if suffixes and suffixes.privatesuffix(host) in dropped else None
+
+    def problem(url: str) -> str | None:
+        if not url.startswith(("http://", "https://")):
+            return "url_scheme"
+        if len(url) > settings.max_chars:
+            return "url_too_long"
+        parts = urlsplit(url)
+        if parts.path.lower().endswith(settings.drop_suffixes):
+            return "url_suffix"
+        return host_problem(host_of(url))
+
+    return problem
 
 
 def is_below(host: str, domains: tuple[str, ...]) -> bool:

@@ -37,7 +37,7 @@ class Medical:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         words = bool(evidence["medical_terms"])
-        page = not MEDICAL_PAGE_TYPES.isdisjoint(evidence["page_types"])
+        page = not MEDICAL_PAGE_TYPES.isdisjoint(evidence["page_types"] or ())  # None: no page was seen
         score: float = evidence["medical_picture_score"]
         if not score < self.picture_alone:  # NaN cannot be judged, so it is dropped
             yield Decision(Action.DROP, "medical_picture", score=score)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from filters.rights import Licence, PageRights, ResponseRights, Rights
+from filters.rights import PageRights, ResponseRights, Rights
+from filters.rule import Action
 from filters.subjects import Response
 from records.page import Origin, Page
 from web.html import parse_page
@@ -52,25 +53,6 @@ def test_response_signals(headers, signals):
     assert ResponseRights().load()(Response("https://a.example/p.jpg", headers)) == {"response_rights_signals": signals}
 
 
-BY = "https://creativecommons.org/licenses/by/4.0/"
-
-
-@pytest.mark.parametrize(
-    ("body", "licence"),
-    [
-        (f'<img src=a alt=b><a rel="license" href="{BY}">', BY),
-        (f'<link rel="license" href="{BY}">', BY),
-        (f'<a href="{BY}">CC BY</a>', BY),
-        (f'<a href="//creativecommons.org/licenses/by-nc/2.0/"></a><a rel="License nofollow" href="{BY}">', BY),
-        ('<a rel="license" href="https://a.example/terms">', None),
-        ('<a href="https://creativecommons.org/about/">', None),
-        (f'<a rel=license href="{BY}{"x" * 100}">', (BY + "x" * 100)[:80]),
-    ],
-)
-def test_licence(body, licence):
-    assert Licence().load()(parsed(body)) == {"licence": licence}
-
-
 RULE = Rights(refuse=("noai", "tdm_reserved"))
 
 
@@ -93,5 +75,11 @@ def test_rule(page, response, reasons):
 def test_page_evidence_that_is_missing_is_no_consent():
     with pytest.raises(KeyError):
         list(RULE.judge({}))
-    with pytest.raises(TypeError):
-        list(RULE.judge({"page_rights_signals": None}))
+    (decision,) = RULE.judge({"page_rights_signals": None})
+    assert (decision.action, decision.reason) == (Action.DROP, "rights_unknown_page")
+
+
+def test_pages_that_nobody_saw_may_be_taken_on_purpose():
+    rule = Rights(refuse=("noai",), unknown_page="keep")
+    assert not list(rule.judge({"page_rights_signals": None}))
+    assert [d.reason for d in rule.judge({"page_rights_signals": None, "response_rights_signals": ("noai",)})] == ["rights_noai"]

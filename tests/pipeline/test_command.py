@@ -71,7 +71,7 @@ def test_the_demo_crawl_shows_every_outcome(demo_run):
         for unit, reasons in units.items():
             found = counts[stage][unit]["dropped"] | counts[stage][unit]["quarantined"]
             assert set(reasons) <= set(found), f"{stage} {unit}"
-    assert counts["extract"]["file"]["quarantined"], "the file ends in a broken record"
+    assert counts["extract"]["record"]["quarantined"] == {"damaged": 1, "length_mismatch": 1}
     rows = rows_of(demo_run.output)
     assert {path.parent.name for path in demo_run.output.glob("dataset/*/*.parquet")} == set(SUBSETS)
     assert any("[PHONE]" in row["TEXT"] for row in rows)
@@ -313,15 +313,15 @@ def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
     ran = run_demo("--input", str(tmp_path / "not-a.warc.gz"), folder=tmp_path)
     assert ran.status == 0
     manifest = manifest_of(tmp_path / "out")
-    assert manifest["counts"]["extract"]["file"]["quarantined"] == {"unreadable_ArchiveLoadFailed": 1}
-    assert manifest["problems"] == [{"where": "not-a.warc.gz@0", "unit": "file", "reason": "unreadable_ArchiveLoadFailed"}]
+    assert manifest["counts"]["extract"]["file"]["quarantined"] == {"unreadable_NotAnArchive": 1}
+    assert manifest["problems"] == [{"where": "not-a.warc.gz", "unit": "file", "reason": "unreadable_NotAnArchive"}]
     assert rows_of(tmp_path / "out") == []
 
 
 def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
     ran = run_demo(
         "--set",
-        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, licence: {}, page_types: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
+        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
         folder=tmp_path,
     )
     assert ran.status == 0

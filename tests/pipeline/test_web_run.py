@@ -42,7 +42,7 @@ def crawl(site, tmp_path):
 
 @pytest.fixture
 def run_web(run_demo, site, crawl, tmp_path):
-    def run(*overrides: str):
+    def run(*overrides: str, given: str = str(crawl)):
         own = [
             "fetch.source=web",
             "fetch.contact=https://example.org/bot",
@@ -51,7 +51,7 @@ def run_web(run_demo, site, crawl, tmp_path):
             "fetch.min_interval_s=0",
         ]
         settings = [argument for override in (*own, *overrides) for argument in ("--set", override)]
-        return run_demo("--input", str(crawl), *settings, folder=tmp_path)
+        return run_demo("--input", given, *settings, folder=tmp_path)
 
     return run
 

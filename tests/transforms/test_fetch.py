@@ -170,7 +170,7 @@ def test_nobody_there(site):
 
 
 def test_a_rule_that_raises_asks_for_nothing(site):
-    broken = Pair(b"k" * 16, f"{site.origin}/picture.jpg", "c", "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": None})
+    broken = Pair(b"k" * 16, f"{site.origin}/picture.jpg", "c", "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": 7})
     (image,), _ = fetch(site, [broken])
     assert (image.status, image.errors) == ("error", ("TypeError",))
     assert not site.asked

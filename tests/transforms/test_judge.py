@@ -131,7 +131,7 @@ def test_a_redacted_rows_key_does_not_confirm_a_guess():
         (replace(sample(), image=Image(sample().pair.key, "error", errors=("TypeError",))), RULES, "error:TypeError"),
         (replace(sample(), score=replace(sample().score, errors=("ZeroDivisionError",))), RULES, "error:ZeroDivisionError"),
         (sample(similarity=None), RULES, "error:TypeError"),
-        (sample(signals=None), RULES, "error:TypeError"),
+        (sample(signals=7), RULES, "error:TypeError"),
     ],
 )
 def test_what_cannot_be_judged_is_quarantined(one, rules, reason, caplog):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from records.page import Origin, Page
-from web.html import image_elements, meta_values, parse_page
+from web.html import meta_values, parse_page
 from web.srcset import candidates
 
 ORIGIN = Origin("x.warc.gz", 0, "", "")
@@ -37,11 +37,11 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
     ],
 )
 def test_image_elements(body, expected):
-    assert [(element.url, element.alt) for element in image_elements(parse_page(page(body)), "plain")] == expected
+    assert [(element.url, element.alt) for element in parse_page(page(body), "plain").images] == expected
 
 
 def test_positions_count_from_zero():
-    found = image_elements(parse_page(page("<img src=a alt=x><img src=b><img src=c alt=y>")), "plain")
+    found = parse_page(page("<img src=a alt=x><img src=b><img src=c alt=y>"), "plain").images
     assert [element.position for element in found] == [0, 1]
 
 
@@ -52,7 +52,7 @@ def test_meta_values():
 
 @given(st.binary(max_size=500))
 def test_any_bytes(payload):
-    for element in image_elements(parse_page(page(payload)), "best"):
+    for element in parse_page(page(payload), "best").images:
         assert isinstance(element.alt, str)
 
 
@@ -87,7 +87,7 @@ def test_any_bytes(payload):
     )
 )
 def test_any_tags(pieces):
-    list(image_elements(parse_page(page("".join(pieces))), "best"))
+    list(parse_page(page("".join(pieces)), "best").images)
 
 
 BEST = [
@@ -116,13 +116,13 @@ BEST = [
 
 @pytest.mark.parametrize(("body", "expected"), BEST)
 def test_best_reference(body, expected):
-    found = image_elements(parse_page(page(body)), "best")
+    found = parse_page(page(body), "best").images
     assert [(e.url.removeprefix("https://a.example/d/"), e.attribute) for e in found] == expected
 
 
 @pytest.mark.parametrize(("body", "expected"), BEST)
 def test_the_plain_rule_takes_src_alone(body, expected):
-    assert all(e.attribute == "src" for e in image_elements(parse_page(page(body)), "plain"))
+    assert all(e.attribute == "src" for e in parse_page(page(body), "plain").images)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.timeout(60)
 def test_work_grows_with_the_page_and_not_with_its_square(name):
-    assert any(element.alt == "words" for element in image_elements(parse_page(page(HOSTILE[name])), "best"))
+    assert any(element.alt == "words" for element in parse_page(page(HOSTILE[name]), "best").images)

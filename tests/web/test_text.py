@@ -19,6 +19,13 @@ from web.text import CaptionSettings, caption_problem, clean_caption, decode_htm
         (b'<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">' + "猫".encode("shift_jis"), "", "猫"),
         (b"\xef\xbb\xbf" + "größe".encode(), "text/html; charset=latin-1", "größe"),
         ("größe".encode(), "text/html; charset=no-such-thing", "größe"),
+        ("größe".encode("utf-16"), "text/html", "größe"),
+        (b'<meta charset="utf-16">' + "größe".encode(), "text/html", "größe"),
+        ("<p>Привет, мир. Фотография горы на рассвете".encode("cp1251"), "text/html", "рассвете"),
+        ("<p>写真の山の夜明け、東京タワー".encode("shift_jis"), "text/html", "東京タワー"),
+        ("<p>산의 사진 새벽 서울".encode("euc-kr"), "text/html", "서울"),
+        ("<p>Zdjęcie góry o świcie, łódź i żółw".encode("iso-8859-2"), "text/html", "żółw"),
+        ("größe".encode() + b"\xff", "text/html; charset=utf-8", "größe\ufffd"),
     ],
 )
 def test_decode_html(payload, content_type, expected):

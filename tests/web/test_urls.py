@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.urls import UrlSettings, absolute, bucket_of_url, host_of, url_problem
+from web.urls import UrlSettings, absolute, bucket_of_url, canonical, host_of, url_checker
 
-SETTINGS = UrlSettings(max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",))
+SETTINGS = UrlSettings(
+    max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",), drop_domains=("img.shop.co.uk",)
+)
+CHECK = url_checker(SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +45,15 @@ def test_absolute(base, reference, expected):
         ("https://ads.example/p.jpg", "url_dropped_host"),
         ("https://x.ads.example/p.jpg", "url_dropped_host"),
         ("https://notads.example/p.jpg", None),
+        ("https://shop.co.uk/p.jpg", "url_dropped_domain"),
+        ("https://cdn.shop.co.uk/p.jpg", "url_dropped_domain"),
+        ("https://other.co.uk/p.jpg", None),
+        ("https://co.uk/p.jpg", None),
+        ("https://127.0.0.1/p.jpg", None),
     ],
 )
 def test_url_problem(url, problem):
-    assert url_problem(url, SETTINGS) == problem
+    assert CHECK(url) == problem
 
 
 def test_one_host_one_bucket():
@@ -55,5 +63,27 @@ def test_one_host_one_bucket():
 @given(st.text(), st.text())
 def test_never_raises(base, reference):
     url = absolute(base, reference)
-    assert url is None or isinstance(url_problem(url, SETTINGS), str | None)
+    assert url is None or isinstance(CHECK(url), str | None)
     assert isinstance(host_of(reference), str)
+
+
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        ("https://a.example/%7Eann/p%2fq.jpg", "https://a.example/~ann/p%2Fq.jpg"),
+        ("https://a.example/p.jpg?", "https://a.example/p.jpg"),
+        ("https://a.example/p.jpg?b=1&a=2", "https://a.example/p.jpg?b=1&a=2"),
+        ("https://a.example/p%20q%C3%A4%c3.jpg", "https://a.example/p%20q%C3%A4%C3.jpg"),
+        ("https://a.example/100%", "https://a.example/100%"),
+    ],
+)
+def test_canonical(url, form):
+    assert canonical(url) == form
+
+
+@given(st.text(alphabet="%0aAfF7e?&/.~-_2", max_size=30))
+def test_canonical_is_stable(path):
+    assert canonical(canonical(f"https://a.example/{path}")) in (
+        canonical(f"https://a.example/{path}"),
+        canonical(canonical(canonical(f"https://a.example/{path}"))),
+    )

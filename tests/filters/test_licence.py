@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.licence import Licence, observe_licences
+from filters.page_head import PageHead
+from filters.page_types import PageTypes
+from records.page import Origin, Page
+from records.pair import evidence_of_image
+from web.html import parse_page
+
+BY, SA = "https://creativecommons.org/licenses/by/4.0/", "https://creativecommons.org/licenses/by-sa/4.0/"
+TERMS = "https://a.example/terms"
+IMAGE = "<img src=/1.jpg alt=one>"
+
+
+def parsed(body: str, headers=()):
+    return parse_page(Page("https://a.example/", (("Content-Type", "text/html"), *headers), body.encode(), Origin("", 0, "", "")))
+
+
+def licences(body: str) -> list[tuple[str | None, str | None]]:
+    page = parsed(body)
+    found = observe_licences(page)
+    of_images = [evidence_of_image(found, image.position) for image in page.images]
+    return [(own["licence"], own["licence_scope"]) for own in of_images]
+
+
+def json_ld(value) -> str:
+    return f'<script type="application/ld+json">{json.dumps(value)}</script>'
+
+
+@pytest.mark.parametrize(
+    ("body", "licence"),
+    [
+        (f'{IMAGE}<a rel="license" href="{BY}">', (BY, "page")),
+        (f'<a rel="license" href="{BY}">{IMAGE}', (BY, "page")),
+        (f'<link rel="license" href="{BY}">{IMAGE}', (BY, "page")),
+        (f'<link rel="stylesheet" href="{BY}">{IMAGE}', (None, None)),
+        (f'<a href="{BY}">CC BY</a>{IMAGE}', (BY, "page")),
+        (f'<a href="{SA}"></a><a rel="License nofollow" href="{BY}"></a>{IMAGE}', (BY, "page")),
+        (f'<a rel="license" href="{TERMS}"></a>{IMAGE}', (TERMS, "page")),
+        (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
+        (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
+        (f'<a rel=license href="{BY}{"x" * 100}"></a>{IMAGE}', ((BY + "x" * 100)[:80], "page")),
+        (f'<a rel="license" href="{BY}"></a><figure>{IMAGE}<a rel="license" href="{SA}"></a></figure>', (SA, "figure")),
+        (f'<figure><div>{IMAGE}</div><figcaption><a href="{SA}"></a></figcaption></figure><a rel=license href="{BY}">', (SA, "figure")),
+        (f'<figure><a rel="license" href="{SA}"></a></figure>{IMAGE}', (None, None)),
+        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/1.jpg", "license": SA}) + f'<a rel=license href="{BY}">', (SA, "image")),
+        (
+            IMAGE + json_ld([{"@graph": [{"@type": ["Thing", "ImageObject"], "url": "https://a.example/1.jpg", "license": {"@id": SA}}]}]),
+            (SA, "image"),
+        ),
+        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/1.jpg", "acquireLicensePage": TERMS}), (TERMS, "image")),
+        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/2.jpg", "license": SA}), (None, None)),
+        (IMAGE + json_ld({"@type": "Article", "url": "/1.jpg", "license": SA}), (None, None)),
+    ],
+)
+def test_licence(body, licence):
+    assert licences(body) == [licence]
+
+
+def test_a_figures_licence_is_not_its_neighbours():
+    two = f'<figure>{IMAGE}<a rel=license href="{SA}"></a></figure><figure><img src=/2.jpg alt=two></figure><a rel=license href="{BY}"></a>'
+    assert licences(two) == [(SA, "figure"), (BY, "page")]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["ImageObject", "/1.jpg", BY, "http://[", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["@type", "license", "contentUrl", "url", "@id", "@graph"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_json_ld(value):
+    body = IMAGE + json_ld(value)
+    assert len(licences(body)) == 1
+    assert set(PageTypes().load()(parsed(body))) == {"page_types"}
+
+
+def test_json_ld_that_is_none_or_too_deep():
+    assert licences(IMAGE + '<script type="application/ld+json">{oops</script>') == [(None, None)]
+    assert licences(IMAGE + json_ld(None).replace("null", "[" * 100_000)) == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "title", "language"),
+    [
+        ("<html lang=de-AT><title> Ein \n Haus </title>", (), "Ein Haus", "de-at"),
+        ("<title>a</title><title>b</title>", [("Content-Language", "FR, en")], "a", "fr"),
+        ("<p>nothing", (), "", ""),
+        (f"<title>{'x' * 1000}</title>", (), "x" * 300, ""),
+    ],
+)
+def test_page_head(body, headers, title, language):
+    assert PageHead().load()(parsed(body, headers)) == {"page_title": title, "page_language": language}
+
+
+def test_types_on_a_utf_16_page():
+    page = Page("https://a.example/", (), "<p itemtype='https://schema.org/Patient'>".encode("utf-16"), Origin("", 0, "", ""))
+    assert PageTypes().load()(parse_page(page)) == {"page_types": ("Patient",)}
+
+
+def test_columns():
+    assert set(Licence.columns) == set(observe_licences(parsed(IMAGE)))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from links.columns import LinkColumns, MissingColumns, find_columns
+from links.tables import read_row_group, row_groups
+from records.link import Link
+from transforms.known import KnownSettings, known_identities
+from transforms.read import InputSettings, split_input
+from web.urls import bucket_of_url
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["SAMPLE_ID", "URL", "TEXT", "HEIGHT"], LinkColumns("URL", "TEXT", "SAMPLE_ID")),
+        (["URL", "TEXT", "WIDTH", "hash", "punsafe"], LinkColumns("URL", "TEXT", "hash")),
+        (["uid", "url", "text", "sha256"], LinkColumns("url", "text", "uid")),
+        (["id", "url", "text", "image_phash"], LinkColumns("url", "text", "id")),
+        (["key", "url", "caption"], LinkColumns("url", "caption", "key")),
+        (["url", "caption"], LinkColumns("url", "caption", None)),
+    ],
+)
+def test_known_datasets(names, expected):
+    assert find_columns(names, {}) == expected
+
+
+def test_a_mapping():
+    assert find_columns(["link", "words", "n", "url"], {"url": "link", "caption": "words", "id": "n"}) == LinkColumns("link", "words", "n")
+
+
+@pytest.mark.parametrize(
+    ("names", "mapping", "message"),
+    [
+        (["a", "b"], {}, "no column for url among a, b; name it under input.columns"),
+        (["url", "b"], {}, "no column for caption"),
+        (["url", "text"], {"caption": "words"}, "no column for caption"),
+    ],
+)
+def test_missing_columns(names, mapping, message):
+    with pytest.raises(MissingColumns, match=message):
+        find_columns(names, mapping)
+
+
+TABLE = pa.table({"URL": ["https://a.example/1.jpg", None, "p q"], "TEXT": ["one", "two", None], "uid": ["x", "y", "z"]})
+
+
+def test_rows(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(TABLE, path, row_group_size=2)
+    groups = list(row_groups(path, {}))
+    assert [group.first_row for group in groups] == [0, 2]
+    links = [link for group in groups for link in read_row_group(group, {}, {})]
+    assert links == [
+        Link("https://a.example/1.jpg", "one", path, 0, "x"),
+        Link("", "two", path, 1, "y"),
+        Link("p q", "", path, 2, "z"),
+    ]
+
+
+def test_identities_of_known_pairs(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(TABLE, path)
+    (group,) = row_groups(path, {})
+    ((bucket, identity),) = known_identities(group, KnownSettings((path,), 64, "pair"))
+    assert bucket == bucket_of_url("https://a.example/1.jpg", 64)
+    assert len(identity) == 16
+
+
+def test_what_is_no_table(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"nothing")
+    found = list(split_input(str(tmp_path / "t.parquet"), InputSettings(kind="pairs"), {}))
+    assert [getattr(item, "reason", "") for item in found] == ["", "unreadable_ArrowInvalid"]

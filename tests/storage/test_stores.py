@@ -1,0 +1,229 @@
+"""Inputs in object stores and on web servers, each a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from aiohttp import web
+
+from archive.index import Excerpt, Place
+from archive.splits import Split
+from records.outcome import Noted, Rejection
+from storage import files
+from storage.resume import FileChanged, ResumedStream
+from tests.archive.test_index import cdxj
+from tests.archive.test_reader import ALL, SETTINGS, A, B, C, pages
+from tests.site import serve
+from transforms.read import InputSettings, ReadSettings, read_piece, split_input
+
+CRAWL = A + B + C
+
+
+def read_all(path: str, options: files.Options, **settings) -> list[object]:
+    found: list[object] = []
+    read = ReadSettings(SETTINGS.max_page_bytes, locate=False, options=options)
+    for piece in split_input(path, InputSettings(**settings), options):
+        found += read_piece(piece, read, {}) if isinstance(piece, (Split, Excerpt)) else [piece]
+    return found
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def test_s3_without_an_account(s3, monkeypatch):
+    s3fs = pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    own = s3fs.S3FileSystem(key="x", secret="x")
+    own.mkdir("commoncrawl", acl="public-read")
+    own.pipe("commoncrawl/crawl/x.warc.gz", CRAWL)
+    own.chmod("commoncrawl/crawl/x.warc.gz", "public-read")
+    options = {"anon": True}
+    assert files.expand("s3://commoncrawl/crawl/*.warc.gz", options) == ["s3://commoncrawl/crawl/x.warc.gz"]
+    assert pages(read_all("s3://commoncrawl/crawl/x.warc.gz", options, split_bytes=100)) == ALL
+    own.pipe("commoncrawl/i.cdxj", cdxj([("crawl/x.warc.gz", len(A), len(B))]))
+    own.chmod("commoncrawl/i.cdxj", "public-read")
+    assert pages(read_all("s3://commoncrawl/i.cdxj", options, kind="index", base="s3://commoncrawl/")) == [ALL[1]]
+
+
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[str]:
+    program = shutil.which("fake-gcs-server")
+    if program is None:
+        pytest.skip("fake-gcs-server is not installed: go install github.com/fsouza/fake-gcs-server@v1.52.2")
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [program, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory", "-external-url", url]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        wait_for(f"{url}/storage/v1/b?project=test")
+        yield url
+        server.terminate()
+
+
+def wait_for(url: str) -> None:
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(url)
+
+
+def test_gs(gcs, monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # read when gcsfs is imported; a minute's wait otherwise
+    gcsfs = pytest.importorskip("gcsfs")
+    options = {"token": "anon"}
+    store = gcsfs.GCSFileSystem(project="test", **options)
+    store.mkdir("crawl")
+    store.pipe("crawl/a/x.warc.gz", CRAWL)
+    assert files.expand("gs://crawl/a/*.warc.gz", options) == ["gs://crawl/a/x.warc.gz"]
+    assert pages(read_all("gs://crawl/a/x.warc.gz", options, split_bytes=100)) == ALL
+
+
+class Flaky:
+    """A web server with ranges that breaks off the first answers to a GET, after some bytes."""
+
+    def __init__(self, content: bytes, breaks: int) -> None:
+        self.content, self.breaks, self.ranges = content, breaks, 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        start, stop = 0, len(self.content)
+        if "Range" in request.headers:
+            self.ranges += 1
+            first, _, last = request.headers["Range"].removeprefix("bytes=").partition("-")
+            start, stop = int(first), min(stop, int(last) + 1) if last else stop
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(stop - start),
+            "Content-Range": f"bytes {start}-{stop - 1}/{len(self.content)}",
+        }
+        response = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
+        await response.prepare(request)
+        if request.method == "GET" and "Range" in request.headers and self.breaks > 0 and stop - start > 1:
+            self.breaks -= 1
+            await response.write(self.content[start : start + 1])
+            await asyncio.sleep(0.01)
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        if request.method == "GET":
+            await response.write(self.content[start:stop])
+        return response
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch):
+    monkeypatch.setattr("storage.resume.time.sleep", lambda seconds: None)
+
+
+def test_http_with_ranges():
+    server = Flaky(CRAWL, breaks=0)
+    with serve(server.answer) as port:
+        found = read_all(f"http://127.0.0.1:{port}/x.warc.gz", {}, split_bytes=100)
+    assert pages(found) == ALL
+    assert server.ranges > 0
+
+
+def test_a_broken_connection_is_resumed_and_counted():
+    server = Flaky(CRAWL, breaks=0)
+    with serve(server.answer) as port:
+        path = f"http://127.0.0.1:{port}/x.warc.gz"
+        server.breaks = 3
+        found = list(read_piece(Split(path), SETTINGS, {}))
+    assert pages(found) == ALL
+    assert [note.number for note in found if isinstance(note, Noted) and note.what == "read_resumed"] == [3]
+
+
+def test_a_connection_that_stays_broken_is_one_problem():
+    server = Flaky(CRAWL, breaks=1000)
+    with serve(server.answer) as port:
+        found = list(read_piece(Split(f"http://127.0.0.1:{port}/x.warc.gz"), SETTINGS, {}))
+    (problem,) = [item for item in found if isinstance(item, Rejection)]
+    assert (problem.unit, problem.outcome) == ("split", "quarantined")
+    assert server.breaks == 1000 - 5, "one try and four more"
+
+
+def test_a_range_that_breaks_off_is_asked_for_again():
+    server = Flaky(CRAWL, breaks=0)
+    with serve(server.answer) as port:
+        base = f"http://127.0.0.1:{port}/"
+        index = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A), len(B))]
+        server.breaks = 1
+        excerpt = Excerpt(tuple(Place(base + name, offset, length) for name, offset, length in index))
+        assert pages(read_piece(excerpt, SETTINGS, {})) == ALL[:2]
+
+
+class Failing:
+    """A stream that fails now and then."""
+
+    def __init__(self, content: bytes, fails: int, sizes: list[int]) -> None:
+        self.content, self.at, self.fails, self.sizes = content, 0, fails, sizes
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.at = self.sizes[0] if whence == 2 else offset
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def read(self, size: int = -1) -> bytes:
+        if self.at > 10 and self.fails:
+            raise ConnectionResetError
+        found = self.content[self.at : self.at + size]
+        self.at += len(found)
+        return found
+
+    def close(self) -> None:
+        raise OSError("closing fails too")
+
+
+def opened(monkeypatch, *streams) -> None:
+    waiting = list(streams)
+    monkeypatch.setattr("storage.resume.files.open_stream", lambda path, options: waiting.pop(0))
+
+
+def test_reading_goes_on_where_it_was(monkeypatch):
+    content = bytes(range(100))
+    opened(monkeypatch, Failing(content, 1, [100]), Failing(content, 1, [100]), Failing(content, 0, [100]))
+    with ResumedStream("x", {}) as stream:
+        assert b"".join(iter(lambda: stream.read(7), b"")) == content
+        assert stream.resumed == 2
+
+
+def test_a_file_that_changed_is_not_read_on(monkeypatch):
+    opened(monkeypatch, Failing(bytes(100), 1, [100]), Failing(bytes(90), 0, [90]))
+    with ResumedStream("x", {}) as stream, pytest.raises(FileChanged, match="had 100 bytes and has 90 now"):
+        list(iter(lambda: stream.read(7), b""))
+
+
+@pytest.mark.parametrize("kind", [FileNotFoundError, PermissionError])
+def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
+    tried = []
+
+    def fail(path, options):
+        tried.append(path)
+        raise kind
+
+    monkeypatch.setattr("storage.resume.files.open_stream", fail)
+    with pytest.raises(kind), ResumedStream("x", {}):
+        pass
+    assert len(tried) == 1
