@@ -8,6 +8,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord
 
 from archive.members import Member
 from archive.record import BadRecord, Record
+from records.page import header
 
 HEADER_END = b"\r\n\r\n"
 
@@ -18,40 +19,38 @@ def record_of(member: Member) -> Record:
         record = next(ArchiveIterator(BytesIO(member.head), stream_detect=False), None)
     except (OSError, ValueError):
         record = None
-    if record is None or "WARC-Type" not in record.headers:
+    if record is None:
         raise BadRecord("not_a_record", member.offset)
-    _check_length(member)
-    return _taken(record, member.offset)
+    headers = {name.lower(): value for name, value in record.headers.items()}
+    if "warc-type" not in headers:
+        raise BadRecord("not_a_record", member.offset)
+    end = _end_of_block(member, headers.get("content-length", ""))
+    payload = member.head[end - record.content_length : end]  # without the HTTP headers, where there are some
+    return _taken(record, headers, payload, member.offset)
 
 
-def _check_length(member: Member) -> None:
-    """Only line ends may follow the block that the record's Content-Length announces."""
-    block = member.head.find(HEADER_END) + len(HEADER_END)
-    end = block + _content_length(member.head[:block])
-    if end < block or end > member.length or member.head[end:].strip(b"\r\n") or member.length - end > len(HEADER_END):
+def _end_of_block(member: Member, content_length: str) -> int:
+    """Where in the member the record's block ends; only line ends may follow it. Raises BadRecord."""
+    start = member.head.find(HEADER_END) + len(HEADER_END)
+    end = start + int(content_length) if content_length.isdecimal() and start >= len(HEADER_END) else -1
+    behind = member.length - end
+    if not 0 <= behind <= len(HEADER_END) or end < 0 or member.head[end:].strip(b"\r\n"):
         raise BadRecord("length_mismatch", member.offset)
+    return end
 
 
-def _content_length(head: bytes) -> int:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value)
-    return -1
-
-
-def _taken(record: WarcRecord, offset: int) -> Record:
-    headers, http = record.headers, record.http_headers
-    kind = headers.get("WARC-Type") or ""
+def _taken(record: WarcRecord, headers: dict[str, str], payload: bytes, offset: int) -> Record:
+    http = record.http_headers
+    sent = tuple(http.items()) if http is not None else ()
     return Record(
         offset=offset,
-        kind=kind,
-        url=(headers.get("WARC-Target-URI") or "").strip("<>"),
-        date=headers.get("WARC-Date") or "",
-        record_id=headers.get("WARC-Record-ID") or "",
-        payload_digest=headers.get("WARC-Payload-Digest") or "",
+        kind=headers["warc-type"],
+        url=headers.get("warc-target-uri", "").strip("<>"),
+        date=headers.get("warc-date", ""),
+        record_id=headers.get("warc-record-id", ""),
+        payload_digest=headers.get("warc-payload-digest", ""),
         http_status=200 if http is None else (http.status_code or 0),
-        content_type=(headers if http is None else http).get("Content-Type") or "",
-        headers=tuple(http.astuples()) if http is not None else (),
-        payload=bytes(record.reader.read()),
+        content_type=headers.get("content-type", "") if http is None else header(sent, "content-type"),
+        headers=sent,
+        payload=payload,
     )

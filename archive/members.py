@@ -7,20 +7,41 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import SEEK_END
+from typing import Protocol, cast
 
 from storage.files import Stream
+
+try:
+    from isal import isal_zlib
+except ImportError:
+    isal_zlib = None  # type: ignore[assignment]
 
 BLOCK_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
 SEARCH_BYTES = 1 << 20
 HEADER_BYTES = 4096  # a gzip header with its extra fields and name; longer ones are not found as a start
 PROBE_BYTES = 512
+INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, getattr(isal_zlib, "error", zlib.error))
 GZIP = 16 + zlib.MAX_WBITS
 _MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")  # deflate, no reserved flag
 WARC_SIGN = b"WARC/"
+
+
+class Inflate(Protocol):
+    """What zlib and ISA-L have in common."""
+
+    eof: bool
+    unused_data: bytes
+    unconsumed_tail: bytes
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+# ISA-L inflates in half the time; where there are no wheels of it, zlib reads the same.
+inflater = cast(Callable[[int], Inflate], isal_zlib.decompressobj if isal_zlib else zlib.decompressobj)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +91,8 @@ def _starts_record(window: bytes, start: int) -> bool:
 def begins_with(compressed: bytes, sign: bytes) -> bool:
     """Whether the start of a gzip member inflates to these bytes."""
     try:
-        return zlib.decompressobj(GZIP).decompress(compressed, len(sign)) == sign
-    except zlib.error:
+        return inflater(GZIP).decompress(compressed, len(sign)) == sign
+    except INFLATE_ERRORS:
         return False
 
 
@@ -83,17 +104,17 @@ def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -
     stream.seek(start)
     block, at = stream.read(BLOCK_BYTES), start
     while block and (end is None or at < end):
-        offset, length, head = at, 0, [b""]
-        inflate = zlib.decompressobj(GZIP)
+        offset, length, head = at, 0, list[bytes]()
+        inflate = inflater(GZIP)
         while not inflate.eof:
             if not block:
                 raise DamagedMember(offset)
             try:
                 piece = inflate.decompress(block, PIECE_BYTES)
-            except zlib.error:
+            except INFLATE_ERRORS:
                 raise DamagedMember(offset) from None
             if length < keep_bytes:
-                head.append(piece[: keep_bytes - length])
+                head.append(piece[: keep_bytes - length])  # one piece of most pages, which is then not copied
             length += len(piece)
             rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
             at += len(block) - len(rest)
@@ -104,12 +125,12 @@ def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -
 def first_member_bytes(stream: Stream, skip: int, size: int) -> bytes:
     """Bytes `skip` to `skip + size` of what the member at the start of a stream inflates to; fewer where it ends before."""
     stream.seek(0)
-    inflate, passed, found = zlib.decompressobj(GZIP), 0, b""
+    inflate, passed, found = inflater(GZIP), 0, b""
     block = stream.read(BLOCK_BYTES)
     while block and passed < skip + size and not inflate.eof:
         try:
             piece = inflate.decompress(block, PIECE_BYTES)
-        except zlib.error:
+        except INFLATE_ERRORS:
             break
         found += piece[max(0, skip - passed) :]
         passed += len(piece)

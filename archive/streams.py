@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 
 from warcio.archiveiterator import ArchiveIterator
@@ -10,11 +9,11 @@ from warcio.exceptions import ArchiveLoadFailed
 from warcio.limitreader import LimitReader
 from warcio.recordloader import ArcWarcRecord
 
-from archive.members import BLOCK_BYTES, GZIP, size_of_stream
+from archive.members import BLOCK_BYTES, GZIP, INFLATE_ERRORS, inflater, size_of_stream
 from archive.record import BadRecord, Record
 from storage.files import Stream
 
-STREAM_ERRORS = (ArchiveLoadFailed, EOFError, ValueError, zlib.error)
+STREAM_ERRORS = (ArchiveLoadFailed, EOFError, ValueError, *INFLATE_ERRORS)
 
 
 class _Records(ArchiveIterator):  # type: ignore[misc]
@@ -26,12 +25,12 @@ class _Records(ArchiveIterator):  # type: ignore[misc]
 class Gunzipped:
     """The content of a file that is one gzip stream; offsets in it are those of the content.
 
-    Whatever can be read of a stream that ends too early is read before EOFError is raised, or zlib.error for a damaged one.
+    Whatever can be read of a stream that ends too early is read before EOFError is raised, or one of INFLATE_ERRORS for a damaged one.
     """
 
     def __init__(self, stream: Stream) -> None:
         stream.seek(0)
-        self._stream, self._inflate = stream, zlib.decompressobj(GZIP)
+        self._stream, self._inflate = stream, inflater(GZIP)
         self._at, self._block = 0, b""
 
     def tell(self) -> int:
@@ -56,7 +55,7 @@ class Gunzipped:
     def _next_member(self) -> bool:
         self._block = self._inflate.unused_data or self._stream.read(BLOCK_BYTES)
         if self._block:
-            self._inflate = zlib.decompressobj(GZIP)
+            self._inflate = inflater(GZIP)
         return bool(self._block)
 
 

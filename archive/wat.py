@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from html import escape
 from typing import Any
 
 from archive.record import BadRecord, Record
@@ -72,7 +71,7 @@ def _headers(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _html(told: dict[str, Any]) -> Iterator[str]:
     head = told.get("Head") or {}
     yield f"<!doctype html><head>{_element('base', {'href': head['Base']}) if head.get('Base') else ''}"
-    yield f"<title>{escape(str(head.get('Title') or ''))}</title>"
+    yield f"<title>{str(head.get('Title') or '').replace('<', '&lt;')}</title>"
     yield from (_element("meta", meta) for meta in head.get("Metas") or ())
     yield from (_element("link", {**_without(link, "path", "url"), "href": link["url"]}) for link in _with_url(head.get("Link")))
     yield "</head><body>"
@@ -93,4 +92,9 @@ def _without(link: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _element(tag: str, attributes: dict[str, Any]) -> str:
     named = ((name, value) for name, value in attributes.items() if _NAME.fullmatch(name))
-    return f"<{tag} " + " ".join(f'{name}="{escape(str(value))}"' for name, value in named) + ">"
+    return f"<{tag} " + " ".join(f'{name}="{_quoted(value)}"' for name, value in named) + ">"
+
+
+def _quoted(value: object) -> str:
+    """An attribute's value as the page wrote it: a WAT keeps its entities as they are."""
+    return str(value).replace('"', "&quot;")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from records.pair import Evidence
-from web.html import ParsedPage
+from web.html import TYPED, ParsedPage
 
 MAX_TYPES = 50
 MAX_DEPTH = 20
@@ -38,9 +38,8 @@ def page_types(page: ParsedPage) -> Iterator[str]:
     """The types of a page."""
     for value in page.json_ld:
         yield from json_types(value)
-    if page.may_hold(b"itemtype"):
-        for node in page.tree.css("[itemtype]"):
-            yield from (_bare(kind) for kind in (node.attributes.get("itemtype") or "").split())
+    for node in page.elements[TYPED]:
+        yield from (_bare(kind) for kind in (node.attributes.get("itemtype") or "").split())
 
 
 @dataclass(frozen=True)

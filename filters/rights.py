@@ -19,9 +19,10 @@ from filters.rule import Action, Decision, Readable
 from filters.subjects import Response
 from records.page import Headers, header
 from records.pair import Evidence
+from web.agents import AI_AGENTS
 from web.html import ParsedPage, meta_values
 
-ROBOTS_META_NAMES = ("robots", "ccbot", "gptbot", "google-extended", "img2dataset")
+ROBOTS_META_NAMES = ("robots", *AI_AGENTS)
 ROBOTS_TOKENS = ("noai", "noimageai", "noindex", "noimageindex", "none")
 TDM_RESERVED = "tdm_reserved"
 NO_AI_TRAINING = "content_usage_no_ai"
@@ -70,7 +71,7 @@ class PageRights:
     """Opt-out signals of the page on which the image stands."""
 
     name: ClassVar[str] = "page_rights"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string())}
 

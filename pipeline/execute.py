@@ -151,21 +151,24 @@ class Run:
         return balances(tally, ("file", "split", "record", "page", "image"), "extract")
 
     def _extracted(self, result: StageResult, whole: bool) -> Tally:
+        files.remove_tree(result.folder)
+        self._run(partial(flow.extract, job=self.extract_job(result.folder, whole)), "extract")
+        return read_tally(result.path(flow.TALLY_FILE))
+
+    def extract_job(self, folder: str, whole: bool = False) -> flow.ExtractJob:
+        """The job that extracts into a folder, with every file in one piece if `whole`."""
         plan, config = self.plan, self.plan.config
         given, extract = config.input, config.extract
         split_bytes = None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
-        job = flow.ExtractJob(
+        return flow.ExtractJob(
             inputs=plan.inputs,
             input=InputSettings(given.kind, split_bytes, given.base, given.columns),
             read=ReadSettings(extract.max_page_bytes, config.fetch.source == "archive", extract.check_digests, given.options),
             settings=ExtractSettings(extract.images, extract.caption, extract.url, extract.language),
             detectors=needing(plan.detectors, Needs.PAGE),
-            group=GroupSettings(extract.buckets, extract.part_rows, result.folder, extract.dedup),
+            group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),
             known=KnownSettings(plan.known, extract.buckets, extract.dedup) if plan.known else None,
         )
-        files.remove_tree(result.folder)
-        self._run(partial(flow.extract, job=job), "extract")
-        return read_tally(result.path(flow.TALLY_FILE))
 
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
         config = self.plan.config

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pickle
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any
 
 import pyarrow as pa
 
@@ -81,12 +82,11 @@ def key_of(url: str, caption: str) -> bytes:
 _FIELDS = attrgetter(*(f.name for f in fields(Pair)))
 
 
-def pack(pair: Pair) -> tuple[Any, ...]:
-    """A plain tuple: what goes through a shuffle at a tenth of a pickled object's cost."""
-    packed: tuple[Any, ...] = _FIELDS(pair)
-    return packed
+def pack(pairs: Iterable[Pair]) -> bytes:
+    """Pairs as they go through a shuffle: those of a page share most of what they hold, so that some 80 bytes a pair do."""
+    return zlib.compress(pickle.dumps([_FIELDS(pair) for pair in pairs], pickle.HIGHEST_PROTOCOL), level=1)
 
 
-def unpack(packed: tuple[Any, ...]) -> Pair:
-    """What `pack` packed."""
-    return Pair(*packed)
+def unpack(packed: bytes) -> Iterator[Pair]:
+    """What `pack` packed, in this same run."""
+    return (Pair(*values) for values in pickle.loads(zlib.decompress(packed)))  # noqa: S301 - our own workers wrote it

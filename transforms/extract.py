@@ -85,21 +85,20 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
     parsed = parse_page(page, extractor.images)
     evidence = extractor.observe(parsed)
     rejected: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
-    for element in parsed.images:
-        caption = extractor.caption_of(element.alt)
-        problem = "url_invalid" if element.url is None else extractor.url_problem(element.url) or caption.problem
-        if element.url is None or problem:
-            rejected[problem or ""] += 1
-            continue
-        identity = (canonical(element.url), caption.text)
-        if identity in seen:
-            rejected["duplicate"] += 1
-            continue
-        seen.add(identity)
-        yield _pair(element.url, element, caption, page, evidence_of_image(evidence, element.position))
-    yield from (Rejection("image", reason, number=number) for reason, number in rejected.items())
-    yield Counted("image", "in", len(parsed.images))
+    taken: set[tuple[str, str]] = set()
+    for image in parsed.images:
+        caption = extractor.caption_of(image.alt)
+        problem = "url_invalid" if image.url is None else extractor.url_problem(image.url) or caption.problem
+        if image.url is None or problem:
+            rejected[problem or ""] += image.times
+        elif (identity := (canonical(image.url), caption.text)) in taken:
+            rejected["duplicate"] += image.times
+        else:
+            taken.add(identity)
+            rejected["duplicate"] += image.times - 1
+            yield _pair(image.url, image, caption, page, evidence_of_image(evidence, image.position))
+    yield from (Rejection("image", reason, number=number) for reason, number in rejected.items() if number)
+    yield Counted("image", "in", sum(image.times for image in parsed.images))
     yield Counted("page", "kept")
 
 

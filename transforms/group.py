@@ -13,6 +13,8 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow.parquet as pq
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from records.outcome import Counted, Rejection, Tally
 from records.page import LOCATION_SCHEMA, Location
@@ -22,6 +24,8 @@ from storage import files, parts
 from transforms.deduplicate import Identity, deduplicate, identity_of
 from transforms.route import Work, routed
 from web.urls import bucket_of_url, url_digest
+
+HELD_PAIRS = 20_000  # of a worker, before it packs them
 
 
 @dataclass(frozen=True)
@@ -34,30 +38,45 @@ class GroupSettings:
     identity: Identity = "pair"
 
 
-KnownPair = bytes
+Batch = bytes
+"""Packed pairs of one bucket."""
+KnownPair = tuple[bytes]
 """The identity of a pair that an earlier dataset has."""
 
 
 def write_bucket(
-    group: tuple[int, Iterable[tuple[Any, ...] | KnownPair]], settings: GroupSettings, evidence: EvidenceColumns
+    group: tuple[int, Iterable[Batch | KnownPair]], settings: GroupSettings, evidence: EvidenceColumns
 ) -> Iterator[Rejection | Counted]:
     """Deduplicate a bucket, leave out what is known, and write the rest as parts."""
-    bucket, packed = group
-    known: set[KnownPair] = set()
-    found: list[Pair] = []
-    for row in packed:
-        if isinstance(row, bytes):
-            known.add(row)
-        else:
-            found.append(unpack(row))
-    distinct = deduplicate(found, settings.identity)
+    bucket, rows = group
+    contents = _Contents(rows)
+    distinct = deduplicate(contents, settings.identity)
+    known = contents.known
     pairs = [pair for pair in distinct if identity_of(pair.url, pair.caption, settings.identity) not in known] if known else distinct
     schema = schema_with(PAIR_SCHEMA, evidence)
-    for chunk, rows in enumerate(slice_pairs(pairs, settings.part_rows)):
-        parts.write_part(settings.folder, parts.part_name(bucket, chunk), to_table(rows, schema), Tally())
-    yield Rejection("image", "duplicate", number=len(found) - len(distinct))
+    for chunk, part in enumerate(slice_pairs(pairs, settings.part_rows)):
+        parts.write_part(settings.folder, parts.part_name(bucket, chunk), to_table(part, schema), Tally())
+    yield Rejection("image", "duplicate", number=contents.number - len(distinct))
     yield Rejection("image", "already_known", number=len(distinct) - len(pairs))
     yield Counted("image", "kept", len(pairs))
+
+
+class _Contents:
+    """The pairs of a bucket, unpacked batch by batch and counted; what is known is put aside."""
+
+    def __init__(self, rows: Iterable[Batch | KnownPair]) -> None:
+        self._rows = rows
+        self.known: set[bytes] = set()
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Pair]:
+        for row in self._rows:
+            if isinstance(row, tuple):
+                self.known.add(row[0])
+            else:
+                for pair in unpack(row):
+                    self.number += 1
+                    yield pair
 
 
 def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
@@ -81,7 +100,7 @@ def _make_bucket_writer(settings: GroupSettings, evidence: EvidenceColumns) -> W
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
-    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 400 bytes a pair.
+    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 80 bytes a pair.
 
     `known` are (bucket, identity) of pairs that are not taken again, 16 bytes each.
     """
@@ -91,7 +110,7 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     known: beam.PCollection | None = None
 
     def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
-        keyed = pairs | "Key by host" >> beam.Map(_keyed_pair, buckets=self.settings.buckets)
+        keyed = pairs | "Pack by host" >> beam.ParDo(PackByHost(self.settings.buckets))
         if self.known is not None:
             keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return (
@@ -101,8 +120,30 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
         )
 
 
-def _keyed_pair(pair: Pair, buckets: int) -> tuple[int, tuple[Any, ...]]:
-    return bucket_of_url(pair.url, buckets), pack(pair)
+class PackByHost(beam.DoFn):  # type: ignore[misc]
+    """Pairs -> (bucket, batch). The local runner holds a shuffle's content several times over, so it is made small first."""
+
+    def __init__(self, buckets: int) -> None:
+        self._buckets = buckets
+
+    def start_bundle(self) -> None:
+        self._held: dict[int, list[Pair]] = {}
+        self._number = 0
+
+    def process(self, pair: Pair) -> Iterator[tuple[int, Batch]]:
+        self._held.setdefault(bucket_of_url(pair.url, self._buckets), []).append(pair)
+        self._number += 1
+        if self._number >= HELD_PAIRS:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        return (WindowedValue(batch, window.max_timestamp(), [window]) for batch in self._flush())
+
+    def _flush(self) -> list[tuple[int, Batch]]:
+        batches = [(bucket, pack(pairs)) for bucket, pairs in self._held.items()]
+        self.start_bundle()
+        return batches
 
 
 def locations_path(folder: str, bucket: int) -> str:

@@ -11,6 +11,7 @@ import apache_beam as beam
 from links.tables import RowGroup, read_row_group, row_groups
 from storage import files
 from transforms.deduplicate import Identity, identity_of
+from transforms.group import KnownPair
 from web.text import clean_caption
 from web.urls import absolute, bucket_of_url
 
@@ -26,12 +27,12 @@ class KnownSettings:
     options: files.Options = field(default_factory=dict)
 
 
-def known_identities(group: RowGroup, settings: KnownSettings) -> Iterator[tuple[int, bytes]]:
+def known_identities(group: RowGroup, settings: KnownSettings) -> Iterator[tuple[int, KnownPair]]:
     """(bucket, identity) of each row; what is no URL cannot be met again."""
     for link in read_row_group(group, settings.columns, settings.options):
         url = absolute(link.url, "")
         if url is not None:
-            yield bucket_of_url(url, settings.buckets), identity_of(url, clean_caption(link.caption), settings.identity)
+            yield bucket_of_url(url, settings.buckets), (identity_of(url, clean_caption(link.caption), settings.identity),)
 
 
 @dataclass

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from records.page import Headers, Page
-from web.srcset import Attribute, Reference, best_reference, picture_references
-from web.text import decode_html
+from web.srcset import Attribute, best_reference, picture_references
+from web.text import to_utf8
 from web.urls import absolute
 
-TAGS = ("html", "title", "base", "meta", "link", "script", "img", "picture", "noscript")
-LICENSED = "licensed"
-_LICENSED = ('a[rel~="license" i]', 'area[rel~="license" i]', 'a[href*="creativecommons.org/" i]', 'area[href*="creativecommons.org/" i]')
-# A query costs a walk over the whole tree, a third of the time that parsing takes, whatever it asks for: hence one for all.
-_WALK = ", ".join((*TAGS, *_LICENSED))
+TAGS = ("html", "title", "meta", "link", "script")
+LICENSED, TYPED = "licensed", "typed"
+_LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
+# A query costs a walk over the whole tree, a sixth of the time that parsing takes, whatever it asks for: hence one for
+# images and what decides on their URLs, and one for everything that detectors ask of a page.
+_WALK = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
@@ -30,29 +31,36 @@ ImageRule = Literal["plain", "best"]
 class ParsedPage:
     """What a page detector observes.
 
-    `elements` holds the nodes of TAGS by tag, and under LICENSED links that name a licence or Creative Commons; whatever
-    else a detector looks for is in `tree`.
+    `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in `tree`.
     """
 
     url: str
     headers: Headers
-    payload: bytes
     tree: LexborHTMLParser
-    elements: Elements
     rule: ImageRule
 
     @cached_property
-    def images(self) -> tuple[ImageElement, ...]:
-        """The images of the page that could be pairs; an image's `position` is its place among them."""
-        return tuple(image_elements(self))
+    def elements(self) -> Elements:
+        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with microdata."""
+        elements: dict[str, list[LexborNode]] = {name: [] for name in (*TAGS, LICENSED, TYPED)}
+        for node in self.tree.css(_WALK):
+            tag = node.tag or ""
+            if tag in elements:
+                elements[tag].append(node)
+            elif tag == "a":
+                elements[LICENSED].append(node)
+            if "itemtype" in node.attributes:
+                elements[TYPED].append(node)
+        return elements
 
     @cached_property
-    def _lower(self) -> bytes:
-        return self.payload.lower()
+    def images(self) -> tuple[ImageElement, ...]:
+        """The images of the page that could be pairs, in document order; those that say the same are one."""
+        return tuple(_image(self, said, seen) for said, seen in self._seen.images.items())
 
-    def may_hold(self, word: bytes) -> bool:
-        """Whether a lower-case ASCII word that has no other spelling (a tag, an attribute's name) can be on the page."""
-        return word in self._lower or b"\0" in self.payload  # NUL: UTF-16, where a word looks otherwise
+    @cached_property
+    def _seen(self) -> Seen:
+        return _see_plain(self.tree) if self.rule == "plain" else _see_best(self.tree)
 
     @cached_property
     def json_ld(self) -> tuple[Any, ...]:
@@ -63,33 +71,25 @@ class ParsedPage:
     @cached_property
     def base(self) -> str:
         """What references on the page are relative to: its URL, or what its first `<base href>` makes of it."""
-        href = next((href for node in self.elements["base"] if (href := node.attributes.get("href")) is not None), None)
+        href = self._seen.base
         return (absolute(self.url, href) if href is not None else None) or self.url
 
 
-@dataclass(frozen=True, slots=True)
-class ImageElement:
+class ImageElement(NamedTuple):
     """An `<img>` with an alt: its place among them, what its reference means on this page (None: nothing), the raw alt,
-    the attribute that named the picture, and the node."""
+    the attribute that named the picture, the node, and how many images of the page say the same."""
 
     position: int
     url: str | None
     alt: str
     attribute: Attribute
     node: LexborNode
+    times: int
 
 
 def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
     """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any bytes."""
-    tree = LexborHTMLParser(decode_html(page.payload, page.content_type))
-    return ParsedPage(page.url, page.headers, page.payload, tree, _walk(tree), rule)
-
-
-def _walk(tree: LexborHTMLParser) -> Elements:
-    elements: dict[str, list[LexborNode]] = {tag: [] for tag in (*TAGS, LICENSED)}
-    for node in tree.css(_WALK):
-        elements.get(node.tag or "", elements[LICENSED]).append(node)
-    return elements
+    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule)
 
 
 def _json(text: str) -> Any:
@@ -103,48 +103,83 @@ def _attribute(node: LexborNode, name: str) -> str:
     return (node.attributes.get(name) or "").strip()
 
 
-def image_elements(page: ParsedPage) -> Iterator[ImageElement]:
-    """Every `<img>` with a reference and an alt, in document order.
-
-    With "best", an image inside `<noscript>` that says what an earlier one outside of it says is not counted again.
-    """
-    found = _plain_references(page) if page.rule == "plain" else _best_references(page)
-    for position, (node, alt, reference) in enumerate(found):
-        url = absolute(page.base, reference.url) if reference.url else None
-        yield ImageElement(position, url, alt, reference.attribute, node)
+def _image(page: ParsedPage, said: tuple[str, str], seen: SeenImage) -> ImageElement:
+    url = absolute(page.base, said[0]) if said[0].strip() else None
+    return ImageElement(seen.position, url, said[1], seen.attribute, seen.node, seen.times)
 
 
-Referring = tuple[LexborNode, str, Reference]
+@dataclass(slots=True)
+class SeenImage:
+    """The first image of a page with some reference and alt, and how many there are."""
+
+    position: int
+    attribute: Attribute
+    node: LexborNode
+    times: int = 1
 
 
-def _plain_references(page: ParsedPage) -> Iterator[Referring]:
-    for node in page.elements["img"]:
+@dataclass(slots=True)
+class Seen:
+    """What one walk finds: images by (reference, alt) in document order, how many, and the first `<base href>`."""
+
+    images: dict[tuple[str, str], SeenImage] = field(default_factory=dict)
+    number: int = 0
+    base: str | None = None
+
+    def add(self, reference: str, alt: str, attribute: Attribute, node: LexborNode) -> None:
+        said = (reference, alt)
+        if said in self.images:
+            self.images[said].times += 1
+        else:
+            self.images[said] = SeenImage(self.number, attribute, node)
+        self.number += 1
+
+    def add_base(self, href: str | None) -> None:
+        if self.base is None:
+            self.base = href or ""
+
+
+def _see_plain(tree: LexborHTMLParser) -> Seen:
+    """LAION's rule. Galleries hold a thousand images on a page, so this loop asks for no more than it needs."""
+    seen = Seen()
+    images = seen.images
+    for node in tree.css("img[src][alt], base[href]"):
         attributes = node.attributes
-        if "src" in attributes and "alt" in attributes:
-            yield node, attributes["alt"] or "", Reference((attributes["src"] or "").strip(), "src")
+        if "href" in attributes and node.tag == "base":
+            seen.add_base(attributes["href"])
+            continue
+        said = (attributes["src"] or "", attributes["alt"] or "")
+        if said in images:
+            images[said].times += 1
+            seen.number += 1
+        else:
+            seen.add(*said, "src", node)
+    return seen
 
 
-def _best_references(page: ParsedPage) -> Iterator[Referring]:
-    pictures, hidden = picture_references(page.elements["picture"]), _inside_noscript(page)
-    shown: set[tuple[str, str]] = set()
-    for node in page.elements["img"]:
+def _see_best(tree: LexborHTMLParser) -> Seen:
+    """The best reference of each image. One inside `<noscript>` that says what an earlier one outside of it says is its twin."""
+    nodes: dict[str, list[LexborNode]] = {"img": [], "base": [], "picture": [], "noscript": []}
+    for node in tree.css("img[alt], base[href], picture, noscript"):
+        nodes[node.tag or ""].append(node)
+    pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
+    seen = Seen()
+    for node in nodes["base"]:
+        seen.add_base(node.attributes["href"])
+    for node in nodes["img"]:
         attributes = node.attributes
-        if "alt" not in attributes:
-            continue
-        reference = best_reference(node, attributes, pictures)
-        if reference is None:
-            continue
         alt = attributes["alt"] or ""
-        if node.mem_id in hidden and (reference.url, alt) in shown:
-            continue
-        shown.add((reference.url, alt))
-        yield node, alt, reference
+        reference = best_reference(node, attributes, pictures)
+        twin = reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
+        if reference is not None and not twin:
+            seen.add(reference.url, alt, reference.attribute, node)
+    return seen
 
 
-def _inside_noscript(page: ParsedPage) -> set[int]:
+def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
     """The `mem_id` of every image below a `<noscript>`; nested ones are passed over, so that each is visited once."""
     images, nested = set[int](), set[int]()
-    for noscript in page.elements["noscript"]:
+    for noscript in noscripts:
         if noscript.mem_id not in nested:
             nested.update(inner.mem_id for inner in noscript.css("noscript"))
             images.update(image.mem_id for image in noscript.css("img"))

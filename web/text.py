@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 import chardetng_py
@@ -17,8 +18,8 @@ _META_CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{
 _HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
-def decode_html(payload: bytes, content_type: str) -> str:
-    """Text by byte order mark, HTTP header, then `<meta>`, as browsers do.
+def to_utf8(payload: bytes, content_type: str) -> bytes:
+    """A page in UTF-8, read by byte order mark, HTTP header, then `<meta>`, as browsers do.
 
     Where none of them names a known encoding: UTF-8 if the payload is valid UTF-8, else what Firefox's detector
     (chardetng) makes of it.
@@ -26,11 +27,19 @@ def decode_html(payload: bytes, content_type: str) -> str:
     declared = _HEADER_CHARSET.search(content_type)
     encoding = _lookup(declared[1] if declared else "") or _from_meta(payload)
     if encoding in (None, webencodings.UTF8) and not payload.startswith(_OTHER_MARKS):
-        try:
-            return payload.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
-    return str(webencodings.decode(payload, encoding or WINDOWS_1252)[0])
+        if _is_utf8(payload):
+            return payload.removeprefix(BOM_UTF8)
+        encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
+    text: str = webencodings.decode(payload, encoding or WINDOWS_1252)[0]
+    return text.encode("utf-8", "replace")
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _from_meta(payload: bytes) -> webencodings.Encoding | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import ada_url
 from publicsuffixlist import PublicSuffixList
 
-KNOWN_HOSTS = 4096
+KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -72,7 +72,7 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
     suffixes = PublicSuffixList() if settings.drop_domains else None
     dropped = frozenset(suffixes.privatesuffix(name.lower()) or name.lower() for name in settings.drop_domains) if suffixes else frozenset()
 
-    @lru_cache(KNOWN_HOSTS)
+    @lru_cache(KNOWN)
     def host_problem(host: str) -> str | None:
         if not host or len(host) > settings.max_host_chars:
             return "url_host"
@@ -80,6 +80,7 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_dropped_host"
         return "url_dropped_domain" if suffixes and suffixes.privatesuffix(host) in dropped else None
 
+    @lru_cache(KNOWN)
     def problem(url: str) -> str | None:
         if not url.startswith(("http://", "https://")):
             return "url_scheme"

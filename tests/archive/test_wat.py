@@ -32,7 +32,7 @@ HTML = {
         "Link": [{"path": "LINK@/href", "rel": "license", "url": BY}],
     },
     "Links": [
-        {"path": "IMG@/src", "url": "1.jpg", "alt": 'größe "in" <em>'},
+        {"path": "IMG@/src", "url": "1.jpg?a=1&amp;b=2", "alt": 'größe "in" <em> &amp; &#233;'},
         {"path": "IMG@/src", "url": "2.jpg"},
         {"path": "A@/href", "url": "/about", "text": "about"},
         {"path": "IMG@/src", "alt": "no url"},
@@ -67,7 +67,7 @@ def test_a_page_of_a_wat_record():
     assert page.origin == Origin("crawl.warc.gz", 123, "sha1:D", "T", "<urn:1>")
     assert page.source == "wat"
     parsed = parse_page(page)
-    assert [(image.url, image.alt) for image in parsed.images] == [("https://cdn.example/1.jpg", 'größe "in" <em>')]
+    assert [(image.url, image.alt) for image in parsed.images] == [("https://cdn.example/1.jpg?a=1&b=2", 'größe "in" <em> & é')]
     assert page_signals(parsed) == {"noai", "tdm_reserved"}
     assert observe_licences(parsed)["licence"].default == BY
     assert parsed.elements["title"][0].text() == "A <b> & c"

@@ -18,6 +18,8 @@ PAGES = [
     ('<META NAME="Robots" CONTENT="NoAI, NoImageAI">', (), {"noai", "noimageai"}),
     ('<meta name="robots" content="noai;noindex">', (), {"noai", "noindex"}),
     ('<meta name="gptbot" content="noai">', (), {"noai"}),
+    ('<meta name="ClaudeBot" content="noimageai">', (), {"noimageai"}),
+    ('<meta name="somebody" content="noai">', (), set()),
     ('<meta name="robots" content="index, follow, max-image-preview:large">', (), set()),
     ('<meta name="description" content="noai">', (), set()),
     ("", [("X-Robots-Tag", "noai")], {"noai"}),

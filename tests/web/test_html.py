@@ -40,6 +40,12 @@ def test_image_elements(body, expected):
     assert [(element.url, element.alt) for element in parse_page(page(body), "plain").images] == expected
 
 
+def test_images_that_say_the_same_are_one_and_counted():
+    found = parse_page(page("<img src=a alt=x><img src=b alt=x><img src=a alt=x><img src=' a' alt=x><img src=a alt=y>"), "plain").images
+    expected = [(0, "a", "x", 2), (1, "b", "x", 1), (3, "a", "x", 1), (4, "a", "y", 1)]
+    assert [(image.position, image.url[-1], image.alt, image.times) for image in found] == expected
+
+
 def test_positions_count_from_zero():
     found = parse_page(page("<img src=a alt=x><img src=b><img src=c alt=y>"), "plain").images
     assert [element.position for element in found] == [0, 1]
@@ -108,7 +114,7 @@ BEST = [
     ('<img src="data:," data-srcset="s.jpg 1x, l.jpg 2x" alt=words>', [("l.jpg", "lazy")]),
     ('<img src="data:," data-src="r.jpg" alt=words><noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "lazy")]),
     ('<noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "src")]),
-    ('<img src="r.jpg" alt=words><img src="r.jpg" alt=words>', [("r.jpg", "src"), ("r.jpg", "src")]),
+    ('<img src="r.jpg" alt=words><img src="r.jpg" alt=words>', [("r.jpg", "src")]),
     ("<img alt=words>", []),
     ('<img src="pixelated-castle/photo.jpg" data-src="r.jpg" alt=words>', [("pixelated-castle/photo.jpg", "src")]),
 ]
