@@ -46,8 +46,10 @@ def observe_licences(page: ParsedPage) -> Evidence:
     links = [link for node in (*page.elements[LICENSED], *page.elements["link"]) if (link := _link(node))]
     figures, of_page = _figures(links), _page_licence(links)
     of_images = dict(_json_ld_images(page))
-    found = {image.position: own for image in page.images if (own := _own(image, of_images, figures))} if figures or of_images else {}
     default = (of_page, "page") if of_page else NONE
+    if not (figures or of_images):
+        return dict(zip(Licence.columns, default, strict=True))
+    found = {image.position: own for image in page.images if (own := _own(image, of_images, figures))}
     return {name: PerImage({position: own[i] for position, own in found.items()}, default[i]) for i, name in enumerate(Licence.columns)}
 
 

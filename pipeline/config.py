@@ -88,7 +88,10 @@ class FetchConfig:
     """`source`: `archive` reads images from the WARC files, `web` asks their hosts (and then needs `contact`).
 
     `keep_images`: picture bytes are deleted when scoring is complete (`until_scored`) or kept (`always`).
-    `allow_networks` lists networks beyond the public internet that may be asked, as CIDR.
+    `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
+    `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
+    `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
+    (web/agents.py) refuses us.
     """
 
     source: Literal["web", "archive"]
@@ -104,6 +107,10 @@ class FetchConfig:
     max_redirects: int = 5
     ports: tuple[int, ...] = (80, 443)
     allow_networks: tuple[str, ...] = ()
+    retries: int = 2
+    max_pause_s: float = 30
+    host_failures: int = 10
+    robots_ai_agents: bool = True
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""

@@ -36,9 +36,10 @@ from transforms.shard import ShardSettings
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
+FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
 PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 3, "fetch": 1, "score": 1, "publish": 2}
+VERSIONS = {"extract": 3, "fetch": 2, "score": 1, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -69,7 +70,10 @@ class Run:
         plugins: tuple[Detector | Rule, ...] = (*consent.rules, *consent.pair_detectors, *consent.response_detectors)
         fetch = plan.config.fetch
         settings = {
-            "fetch": {name: getattr(fetch, name) for name in ("source", "max_bytes", "max_redirects", "ports", "allow_networks")},
+            "fetch": {
+                name: getattr(fetch, name)
+                for name in ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
+            },
             "plugins": [identity(p) for p in plugins],
         }
         return self._result("fetch", settings, self.extracted.stage.fingerprint)

@@ -66,4 +66,7 @@ LOCATION_SCHEMA = pa.schema(
 
 def header(headers: Headers, name: str) -> str:
     """The first value of a header, whatever its case; empty where there is none."""
-    return next((value for key, value in headers if key.lower() == name), "")
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return ""

@@ -25,7 +25,9 @@ class PerImage:
 
 
 def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
-    """What a page's evidence says of one of its images."""
+    """What a page's evidence says of one of its images; the evidence itself where it says the same of all."""
+    if not any(isinstance(value, PerImage) for value in evidence.values()):
+        return evidence
     return {
         name: value.by_position.get(position, value.default) if isinstance(value, PerImage) else value for name, value in evidence.items()
     }

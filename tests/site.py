@@ -35,6 +35,8 @@ class Site:
         self.port = 0
         self.robots: tuple[int, str] = (404, "")
         self.contents: dict[str, bytes] = {}
+        self.first: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        """Statuses and headers with which a path is answered at first, before its real answer."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked[request.path] += 1
@@ -50,6 +52,9 @@ class Site:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         name = request.path.strip("/").partition(".")[0]
+        if self.first.get(request.path):
+            status, headers = self.first[request.path].pop(0)
+            return web.Response(status=status, headers=headers)
         if request.path in self.contents:
             return web.Response(body=self.contents[request.path])
         if name == "robots" and self.robots[0] == 0:

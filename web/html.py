@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -13,14 +13,14 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from records.page import Headers, Page
 from web.srcset import Attribute, best_reference, picture_references
 from web.text import to_utf8
-from web.urls import absolute
+from web.urls import absolute, resolver
 
 TAGS = ("html", "title", "meta", "link", "script")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
-# A query costs a walk over the whole tree, a sixth of the time that parsing takes, whatever it asks for: hence one for
-# images and what decides on their URLs, and one for everything that detectors ask of a page.
-_WALK = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
+_EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
+_IMAGES = {"plain": "img[src][alt], base[href]", "best": "img[alt], base[href], picture, noscript"}
+_KINDS = (*TAGS, "img", "base", "picture", "noscript", LICENSED, TYPED)
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
@@ -31,36 +31,49 @@ ImageRule = Literal["plain", "best"]
 class ParsedPage:
     """What a page detector observes.
 
-    `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in `tree`.
+    `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in `tree`. A query costs a
+    walk over the whole tree, a fifth of the time that parsing takes, whatever it asks for: hence one for all of them, and
+    for the images, unless `evidence` says that nobody will ask.
     """
 
     url: str
     headers: Headers
     tree: LexborHTMLParser
     rule: ImageRule
+    evidence: bool = True
 
     @cached_property
     def elements(self) -> Elements:
-        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with microdata."""
-        elements: dict[str, list[LexborNode]] = {name: [] for name in (*TAGS, LICENSED, TYPED)}
-        for node in self.tree.css(_WALK):
+        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with
+        microdata (images left aside)."""
+        return self._nodes if self.evidence else replace(self, evidence=True)._nodes
+
+    @cached_property
+    def _nodes(self) -> Elements:
+        nodes: dict[str, list[LexborNode]] = {kind: [] for kind in _KINDS}
+        images = nodes["img"]
+        for node in self.tree.css(f"{_IMAGES[self.rule]}, {_EVIDENCE}" if self.evidence else _IMAGES[self.rule]):
             tag = node.tag or ""
-            if tag in elements:
-                elements[tag].append(node)
-            elif tag == "a":
-                elements[LICENSED].append(node)
+            if tag == "img":
+                images.append(node)
+                continue
+            if tag == "a":
+                nodes[LICENSED].append(node)
+            elif tag in nodes:
+                nodes[tag].append(node)
             if "itemtype" in node.attributes:
-                elements[TYPED].append(node)
-        return elements
+                nodes[TYPED].append(node)
+        return nodes
 
     @cached_property
     def images(self) -> tuple[ImageElement, ...]:
         """The images of the page that could be pairs, in document order; those that say the same are one."""
-        return tuple(_image(self, said, seen) for said, seen in self._seen.images.items())
+        resolve = resolver(self.base)
+        return tuple(_image(resolve, said, seen) for said, seen in self._seen.images.items())
 
     @cached_property
     def _seen(self) -> Seen:
-        return _see_plain(self.tree) if self.rule == "plain" else _see_best(self.tree)
+        return _see_plain(self._nodes) if self.rule == "plain" else _see_best(self._nodes)
 
     @cached_property
     def json_ld(self) -> tuple[Any, ...]:
@@ -87,9 +100,9 @@ class ImageElement(NamedTuple):
     times: int
 
 
-def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
+def parse_page(page: Page, rule: ImageRule = "plain", evidence: bool = True) -> ParsedPage:
     """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any bytes."""
-    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule)
+    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule, evidence)
 
 
 def _json(text: str) -> Any:
@@ -103,8 +116,8 @@ def _attribute(node: LexborNode, name: str) -> str:
     return (node.attributes.get(name) or "").strip()
 
 
-def _image(page: ParsedPage, said: tuple[str, str], seen: SeenImage) -> ImageElement:
-    url = absolute(page.base, said[0]) if said[0].strip() else None
+def _image(resolve: Callable[[str], str | None], said: tuple[str, str], seen: SeenImage) -> ImageElement:
+    url = resolve(said[0]) if said[0].strip() else None
     return ImageElement(seen.position, url, said[1], seen.attribute, seen.node, seen.times)
 
 
@@ -134,19 +147,20 @@ class Seen:
             self.images[said] = SeenImage(self.number, attribute, node)
         self.number += 1
 
-    def add_base(self, href: str | None) -> None:
-        if self.base is None:
-            self.base = href or ""
+
+def _base_of(nodes: list[LexborNode]) -> str | None:
+    """The first `<base href>`."""
+    return next((found["href"] or "" for node in nodes if "href" in (found := node.attributes)), None)
 
 
-def _see_plain(tree: LexborHTMLParser) -> Seen:
+def _see_plain(nodes: Elements) -> Seen:
     """LAION's rule. Galleries hold a thousand images on a page, so this loop asks for no more than it needs."""
     seen = Seen()
     images = seen.images
-    for node in tree.css("img[src][alt], base[href]"):
+    seen.base = _base_of(nodes["base"])
+    for node in nodes["img"]:
         attributes = node.attributes
-        if "href" in attributes and node.tag == "base":
-            seen.add_base(attributes["href"])
+        if "src" not in attributes or "alt" not in attributes:  # it came for its microdata
             continue
         said = (attributes["src"] or "", attributes["alt"] or "")
         if said in images:
@@ -157,22 +171,18 @@ def _see_plain(tree: LexborHTMLParser) -> Seen:
     return seen
 
 
-def _see_best(tree: LexborHTMLParser) -> Seen:
+def _see_best(nodes: Elements) -> Seen:
     """The best reference of each image. One inside `<noscript>` that says what an earlier one outside of it says is its twin."""
-    nodes: dict[str, list[LexborNode]] = {"img": [], "base": [], "picture": [], "noscript": []}
-    for node in tree.css("img[alt], base[href], picture, noscript"):
-        nodes[node.tag or ""].append(node)
     pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
     seen = Seen()
-    for node in nodes["base"]:
-        seen.add_base(node.attributes["href"])
+    seen.base = _base_of(nodes["base"])
     for node in nodes["img"]:
         attributes = node.attributes
-        alt = attributes["alt"] or ""
-        reference = best_reference(node, attributes, pictures)
-        twin = reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
+        alt = attributes.get("alt")
+        reference = best_reference(node, attributes, pictures) if "alt" in attributes else None
+        twin = reference is not None and node.mem_id in hidden and (reference.url, alt or "") in seen.images
         if reference is not None and not twin:
-            seen.add(reference.url, alt, reference.attribute, node)
+            seen.add(reference.url, alt or "", reference.attribute, node)
     return seen
 
 

@@ -63,6 +63,13 @@ class CaptionSettings:
 
 def clean_caption(alt: str) -> str:
     """The alt text with mojibake mended (ftfy, as LAION did), unprintable characters out and white space folded."""
+    if alt.isascii() and alt.isprintable() and "&" not in alt:
+        return " ".join(alt.split())  # in such a text ftfy finds nothing to mend, and takes 30 us for it
+    return mended_caption(alt)
+
+
+def mended_caption(alt: str) -> str:
+    """What `clean_caption` gives for any text."""
     mended = " ".join(ftfy.fix_text(alt).split())
     return " ".join("".join(c for c in mended if c.isprintable()).split())
 

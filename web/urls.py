@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
@@ -13,6 +13,8 @@ import ada_url
 from publicsuffixlist import PublicSuffixList
 
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
+# Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
+_PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -39,6 +41,25 @@ def absolute(base: str, reference: str) -> str | None:
     except ValueError:
         return None
     return url.partition("#")[0]
+
+
+def resolver(base: str) -> Callable[[str], str | None]:
+    """The function that makes references on a page absolute.
+
+    Plain paths, as most pages write them, are put behind what the base gives them to stand on; the rest is for `absolute`.
+    """
+    whole = absolute(base, "")
+    if whole is None or not whole.startswith(("http://", "https://")):
+        return partial(absolute, base)
+    path = whole.partition("?")[0]
+    folder, origin = path[: path.rindex("/") + 1], "/".join(path.split("/", 3)[:3])
+
+    def resolve(reference: str) -> str | None:
+        if _PLAIN_PATH.fullmatch(reference):
+            return origin + reference if reference[0] == "/" else folder + reference
+        return absolute(base, reference)
+
+    return resolve
 
 
 def canonical(url: str) -> str:
@@ -86,10 +107,12 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_scheme"
         if len(url) > settings.max_chars:
             return "url_too_long"
-        parts = urlsplit(url)
-        if parts.path.lower().endswith(settings.drop_suffixes):
-            return "url_suffix"
-        return host_problem(host_of(url))
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            return "url_host"
+        return "url_suffix" if parts.path.lower().endswith(settings.drop_suffixes) else host_problem(host)
 
     return problem
 

@@ -69,7 +69,7 @@ def test_a_page_of_a_wat_record():
     parsed = parse_page(page)
     assert [(image.url, image.alt) for image in parsed.images] == [("https://cdn.example/1.jpg?a=1&b=2", 'größe "in" <em> & é')]
     assert page_signals(parsed) == {"noai", "tdm_reserved"}
-    assert observe_licences(parsed)["licence"].default == BY
+    assert observe_licences(parsed)["licence"] == BY
     assert parsed.elements["title"][0].text() == "A <b> & c"
 
 

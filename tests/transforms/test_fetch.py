@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
+import time
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from filters.rights import ResponseRights, Rights
 from records.pair import Pair, key_of
 from tests.site import PICTURE
 from transforms.fetch import Consent, fetch_part, load_gate, web_source
-from web.client import ClientSettings, is_allowed_address
+from web.client import ClientSettings, is_allowed_address, retry_after_s
 
 
 def client(site, **changes) -> ClientSettings:
@@ -141,8 +143,6 @@ def test_connections_to_a_host_are_limited(site):
 
 
 def test_requests_to_a_host_are_spaced(site):
-    import time
-
     start = time.monotonic()
     fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(4)], min_interval_s=0.1)
     assert time.monotonic() - start >= 0.4  # five requests with robots.txt
@@ -199,3 +199,85 @@ def test_rules_that_save_requests_are_known():
     detectors = build_detectors({"page_rights": {}, "response_rights": {}, "medical_caption": {}})
     rules = build_rules({"rights": {"refuse": ["noai"]}, "subset": {"keep": ["en"]}}, detectors)
     assert all(rule.saves_request for rule in rules)
+
+
+@pytest.mark.parametrize("busy", [(429, {"Retry-After": "0"}), (503, {"Retry-After": "Thu, 01 Jan 2015 00:00:00 GMT"}), (503, {})])
+def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
+    monkeypatch.setattr("web.client.BACK_OFF_S", 0.01)
+    site.first["/picture.jpg"] = [busy, busy]
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    assert image.status == "ok"
+    assert site.asked["/picture.jpg"] == 3
+
+
+def test_a_host_that_stays_busy_is_given_up(site, monkeypatch):
+    monkeypatch.setattr("web.client.BACK_OFF_S", 0.01)
+    site.first["/picture.jpg"] = [(503, {})] * 10
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    assert (image.status, image.http_status) == ("host_busy", 503)
+    assert site.asked["/picture.jpg"] == 3
+
+
+def test_a_host_that_wants_a_long_pause_is_left_alone(site):
+    site.first["/picture.jpg"] = [(429, {"Retry-After": "3600"})]
+    images, _ = fetch(site, [pair(f"{site.origin}/picture.jpg"), *(pair(f"{site.origin}/other{n}.jpg") for n in range(20))], connections=1)
+    assert sorted({image.status for image in images}) == ["host_busy", "host_left_alone"]
+    assert site.asked.total() == 2, "robots.txt and one picture"
+
+
+def test_the_pause_that_a_host_asks_for_is_kept_by_all(site):
+    site.first["/picture.jpg"] = [(429, {"Retry-After": "1"})]
+    started = time.monotonic()
+    images, _ = fetch(site, [pair(f"{site.origin}/picture.jpg"), pair(f"{site.origin}/other.jpg")], connections=1)
+    assert time.monotonic() - started >= 1
+    assert [image.status for image in images] == ["ok", "ok"]
+
+
+def test_a_host_that_keeps_failing_is_left_alone(site):
+    for n in range(30):
+        site.first[f"/p{n}.jpg"] = [(500, {})]
+    images, _ = fetch(site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=5)
+    assert Counter(image.status for image in images) == {"http_error": 5, "host_left_alone": 25}
+
+
+def test_failures_that_are_not_in_a_row_are_forgiven(site):
+    for n in range(0, 30, 2):
+        site.first[f"/p{n}.jpg"] = [(500, {})]
+    images, _ = fetch(site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=2)
+    assert Counter(image.status for image in images) == {"http_error": 15, "ok": 15}
+
+
+def test_crawl_delay_is_kept(site):
+    site.robots = (200, "User-agent: *\nCrawl-delay: 0.3")
+    started = time.monotonic()
+    images, _ = fetch(site, [pair(f"{site.origin}/p{n}.jpg") for n in range(4)])
+    assert time.monotonic() - started >= 0.9
+    assert {image.status for image in images} == {"ok"}
+
+
+def test_a_crawl_delay_beyond_our_patience_is_a_no(site):
+    site.robots = (200, "User-agent: *\nCrawl-delay: 86400")
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    assert image.status == "crawl_delay_too_long"
+
+
+@pytest.mark.parametrize(
+    ("robots", "respect", "status"),
+    [
+        ("User-agent: GPTBot\nDisallow: /", True, "robots_ai_disallowed"),
+        ("User-agent: GPTBot\nDisallow: /", False, "ok"),
+        ("User-agent: *\nContent-Signal: ai-train=no", True, "robots_ai_reserved"),
+        ("User-agent: *\nContent-Usage: train-ai=n", False, "robots_ai_reserved"),
+    ],
+)
+def test_what_robots_txt_says_of_ai(site, robots, respect, status):
+    site.robots = (200, robots)
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], robots_ai_agents=respect)
+    assert image.status == status
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("120", 120), (" 0 ", 0), ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("soon", None), ("", None), ("-5", None)]
+)
+def test_retry_after(value, seconds):
+    assert retry_after_s(value) == seconds

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.text import CaptionSettings, caption_problem, clean_caption, to_utf8
+from web.text import CaptionSettings, caption_problem, clean_caption, mended_caption, to_utf8
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,8 @@ def test_clean_captions_are_printable(alt):
 @given(st.binary(), st.text(max_size=30))
 def test_decoding_never_raises(payload, content_type):
     assert isinstance(to_utf8(payload, content_type).decode(), str)
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=0x17F), max_size=30) | st.text(alphabet="abc &;#x39\t\n\"'<>~^", max_size=20))
+def test_plain_text_needs_no_mending(alt):
+    assert clean_caption(alt) == mended_caption(alt)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.urls import UrlSettings, absolute, bucket_of_url, canonical, host_of, url_checker
+from web.urls import UrlSettings, absolute, bucket_of_url, canonical, host_of, resolver, url_checker
 
 SETTINGS = UrlSettings(
     max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",), drop_domains=("img.shop.co.uk",)
@@ -87,3 +87,19 @@ def test_canonical_is_stable(path):
         canonical(f"https://a.example/{path}"),
         canonical(canonical(canonical(f"https://a.example/{path}"))),
     )
+
+
+REFERENCES = (
+    st.from_regex(r"/?[a-zA-Z0-9_./ -]{0,12}", fullmatch=True) | st.text(alphabet="abC/.:?#%@\\\t -_01", max_size=12) | st.text(max_size=8)
+)
+BASES = st.sampled_from(
+    [
+        "https://a.example", "https://A.example:443/x/y/z.html?q=/r#s", "http://a.example:8080/x/", "https://a.example/x/../y", "http://[::1]/a/b",
+        "https://u:p@a.example/x", "file:///x/y", "about:blank", "no url", "https://exämple.org/ü/x", "http://1/x/%7e/y",
+    ]
+)  # fmt: skip
+
+
+@given(BASES, REFERENCES)
+def test_plain_paths_are_resolved_as_all_others(base, reference):
+    assert resolver(base)(reference) == absolute(base, reference)
