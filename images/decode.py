@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,6 +20,11 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
     MemoryError,
 )
+
+
+PNG_SIGN = b"\x89PNG\r\n\x1a\n"
+PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
+CHUNK_FRAME_BYTES = 12  # length, type and checksum
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,28 @@ def decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
     """The picture in `content`, whatever its name or type said. Never raises on any bytes."""
     if not content:
         return Undecodable("empty")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is no reason to lose a picture
-            return _decode(content, settings)
-    except DECODE_ERRORS:
-        return Undecodable("undecodable")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata is no reason to lose a picture
+        for readable in (content, *_without_metadata(content)):
+            try:
+                return _decode(readable, settings)
+            except DECODE_ERRORS:
+                continue
+    return Undecodable("undecodable")
+
+
+def _without_metadata(content: bytes) -> Iterator[bytes]:
+    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which browsers pass over."""
+    if not content.startswith(PNG_SIGN):
+        return
+    kept, at = [PNG_SIGN], len(PNG_SIGN)
+    while at + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        end = at + length + CHUNK_FRAME_BYTES
+        if kind in PIXEL_CHUNKS:
+            kept.append(content[at:end])
+        at = end
+    yield b"".join(kept)
 
 
 def _decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
@@ -69,7 +91,16 @@ def _decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
             return Undecodable("too_many_pixels")
         if max(image.size) > settings.max_aspect_ratio * min(image.size):
             return Undecodable("aspect_ratio")
-        return Decoded(_on_white(ImageOps.exif_transpose(image)), kind)
+        image.load()
+        return Decoded(_on_white(_upright(image)), kind)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As EXIF says it was held; as it is stored where the EXIF block is broken."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except DECODE_ERRORS:
+        return image
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -39,7 +39,7 @@ LOGGER = logging.getLogger(__name__)
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
 PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 3, "fetch": 2, "score": 1, "publish": 2}
+VERSIONS = {"extract": 3, "fetch": 2, "score": 2, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 

@@ -79,6 +79,31 @@ def test_modes(content, expected):
     assert pixel(content) == expected
 
 
+def with_chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    """A red PNG with one more chunk behind its header."""
+    png, chunk = encoded(RED), struct.pack(">I", len(data)) + kind + data
+    crc = zlib.crc32(kind + data) if checksum is None else checksum
+    return png[:33] + chunk + struct.pack(">I", crc) + png[33:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_chunk(b"iCCP", b"x\0\0nothing", checksum=7),
+        with_chunk(b"iCCP", b"no profile at all"),
+        with_chunk(b"zTXt", b"Raw profile\0\0" + zlib.compress(b"x" * 5_000_000)),
+        with_chunk(b"eXIf", b"MM\0*garbage"),
+        encoded(RED, "JPEG", exif=b"Exif\0\0garbage"),
+        encoded(RED, "JPEG", icc_profile=b"garbage"),
+    ],
+)
+def test_broken_metadata_is_no_reason_to_lose_a_picture(content):
+    red, green, blue = pixel(content)
+    assert red > 240
+    assert green < 10
+    assert blue < 10
+
+
 def test_cmyk():
     red, green, blue = pixel(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
     assert red > 240
