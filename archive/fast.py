@@ -11,12 +11,13 @@ from archive.record import BadRecord, Record
 from records.page import header
 
 HEADER_END = b"\r\n\r\n"
+USUAL_HEADER_BYTES = 1 << 13
 
 
 def record_of(member: Member) -> Record:
     """The one record of a member. Raises BadRecord where there is none, or where its length is not the member's."""
     try:
-        record = next(ArchiveIterator(BytesIO(member.head), stream_detect=False), None)
+        record = next(ArchiveIterator(BytesIO(_headers_of(member.head)), stream_detect=False), None)
     except (OSError, ValueError):
         record = None
     if record is None:
@@ -27,6 +28,12 @@ def record_of(member: Member) -> Record:
     end = _end_of_block(member, headers.get("content-length", ""))
     payload = member.head[end - record.content_length : end]  # without the HTTP headers, where there are some
     return _taken(record, headers, payload, member.offset)
+
+
+def _headers_of(head: bytes) -> bytes:
+    """As much of a record as holds its headers and those of HTTP: what is handed on is copied, and pages are long."""
+    ends = head.find(HEADER_END, head.find(HEADER_END, 0, USUAL_HEADER_BYTES) + 1, USUAL_HEADER_BYTES)
+    return head[:USUAL_HEADER_BYTES] if ends > 0 else head
 
 
 def _end_of_block(member: Member, content_length: str) -> int:

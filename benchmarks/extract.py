@@ -233,7 +233,7 @@ def pages_of(path: str) -> Iterator[Page]:
 
 def our_rows(path: str) -> int:
     """Absolute URL and caption of every image; those of a page that say the same come once, counted."""
-    return sum(image.times for page in pages_of(path) for image in parse_page(page, evidence=False).images if (image.url, image.alt))
+    return sum(image.times for page in pages_of(path) for image in parse_page(page).images if (image.url, image.alt))
 
 
 def plan_of(pattern: str, folder: Path) -> Plan:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -19,8 +19,8 @@ TAGS = ("html", "title", "meta", "link", "script")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
 _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
-_IMAGES = {"plain": "img[src][alt], base[href]", "best": "img[alt], base[href], picture, noscript"}
-_KINDS = (*TAGS, "img", "base", "picture", "noscript", LICENSED, TYPED)
+_PLAIN = "img[src][alt], base[href]"
+_BEST = "img[alt], base[href], picture, noscript"
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
@@ -32,31 +32,21 @@ class ParsedPage:
     """What a page detector observes.
 
     `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in `tree`. A query costs a
-    walk over the whole tree, a fifth of the time that parsing takes, whatever it asks for: hence one for all of them, and
-    for the images, unless `evidence` says that nobody will ask.
+    walk over the whole tree, a tenth of the time that parsing takes: hence one for all of them, when the first is asked for.
     """
 
     url: str
     headers: Headers
     tree: LexborHTMLParser
     rule: ImageRule
-    evidence: bool = True
 
     @cached_property
     def elements(self) -> Elements:
         """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with
-        microdata (images left aside)."""
-        return self._nodes if self.evidence else replace(self, evidence=True)._nodes
-
-    @cached_property
-    def _nodes(self) -> Elements:
-        nodes: dict[str, list[LexborNode]] = {kind: [] for kind in _KINDS}
-        images = nodes["img"]
-        for node in self.tree.css(f"{_IMAGES[self.rule]}, {_EVIDENCE}" if self.evidence else _IMAGES[self.rule]):
+        microdata."""
+        nodes: dict[str, list[LexborNode]] = {kind: [] for kind in (*TAGS, LICENSED, TYPED)}
+        for node in self.tree.css(_EVIDENCE):
             tag = node.tag or ""
-            if tag == "img":
-                images.append(node)
-                continue
             if tag == "a":
                 nodes[LICENSED].append(node)
             elif tag in nodes:
@@ -69,11 +59,14 @@ class ParsedPage:
     def images(self) -> tuple[ImageElement, ...]:
         """The images of the page that could be pairs, in document order; those that say the same are one."""
         resolve = resolver(self.base)
-        return tuple(_image(resolve, said, seen) for said, seen in self._seen.images.items())
+        return tuple(
+            ImageElement(seen.position, resolve(reference) if reference.strip() else None, alt, seen.attribute, seen.node, seen.times)
+            for (reference, alt), seen in self._seen.images.items()
+        )
 
     @cached_property
     def _seen(self) -> Seen:
-        return _see_plain(self._nodes) if self.rule == "plain" else _see_best(self._nodes)
+        return _see_plain(self.tree) if self.rule == "plain" else _see_best(self.tree)
 
     @cached_property
     def json_ld(self) -> tuple[Any, ...]:
@@ -100,9 +93,9 @@ class ImageElement(NamedTuple):
     times: int
 
 
-def parse_page(page: Page, rule: ImageRule = "plain", evidence: bool = True) -> ParsedPage:
+def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
     """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any bytes."""
-    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule, evidence)
+    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule)
 
 
 def _json(text: str) -> Any:
@@ -114,11 +107,6 @@ def _json(text: str) -> Any:
 
 def _attribute(node: LexborNode, name: str) -> str:
     return (node.attributes.get(name) or "").strip()
-
-
-def _image(resolve: Callable[[str], str | None], said: tuple[str, str], seen: SeenImage) -> ImageElement:
-    url = resolve(said[0]) if said[0].strip() else None
-    return ImageElement(seen.position, url, said[1], seen.attribute, seen.node, seen.times)
 
 
 @dataclass(slots=True)
@@ -139,6 +127,11 @@ class Seen:
     number: int = 0
     base: str | None = None
 
+    def add_base(self, href: str | None) -> None:
+        """The first counts (HTML standard)."""
+        if self.base is None:
+            self.base = href or ""
+
     def add(self, reference: str, alt: str, attribute: Attribute, node: LexborNode) -> None:
         said = (reference, alt)
         if said in self.images:
@@ -148,19 +141,14 @@ class Seen:
         self.number += 1
 
 
-def _base_of(nodes: list[LexborNode]) -> str | None:
-    """The first `<base href>`."""
-    return next((found["href"] or "" for node in nodes if "href" in (found := node.attributes)), None)
-
-
-def _see_plain(nodes: Elements) -> Seen:
+def _see_plain(tree: LexborHTMLParser) -> Seen:
     """LAION's rule. Galleries hold a thousand images on a page, so this loop asks for no more than it needs."""
     seen = Seen()
     images = seen.images
-    seen.base = _base_of(nodes["base"])
-    for node in nodes["img"]:
+    for node in tree.css(_PLAIN):
         attributes = node.attributes
-        if "src" not in attributes or "alt" not in attributes:  # it came for its microdata
+        if "href" in attributes and node.tag == "base":
+            seen.add_base(attributes["href"])
             continue
         said = (attributes["src"] or "", attributes["alt"] or "")
         if said in images:
@@ -171,18 +159,22 @@ def _see_plain(nodes: Elements) -> Seen:
     return seen
 
 
-def _see_best(nodes: Elements) -> Seen:
+def _see_best(tree: LexborHTMLParser) -> Seen:
     """The best reference of each image. One inside `<noscript>` that says what an earlier one outside of it says is its twin."""
+    nodes: dict[str, list[LexborNode]] = {tag: [] for tag in ("img", "base", "picture", "noscript")}
+    for node in tree.css(_BEST):
+        nodes[node.tag or ""].append(node)
     pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
     seen = Seen()
-    seen.base = _base_of(nodes["base"])
+    for base in nodes["base"]:
+        seen.add_base(base.attributes["href"])
     for node in nodes["img"]:
         attributes = node.attributes
-        alt = attributes.get("alt")
-        reference = best_reference(node, attributes, pictures) if "alt" in attributes else None
-        twin = reference is not None and node.mem_id in hidden and (reference.url, alt or "") in seen.images
+        alt = attributes["alt"] or ""
+        reference = best_reference(node, attributes, pictures)
+        twin = reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
         if reference is not None and not twin:
-            seen.add(reference.url, alt or "", reference.attribute, node)
+            seen.add(reference.url, alt, reference.attribute, node)
     return seen
 
 

@@ -22,14 +22,14 @@ def to_utf8(payload: bytes, content_type: str) -> bytes:
     """A page in UTF-8, read by byte order mark, HTTP header, then `<meta>`, as browsers do.
 
     Where none of them names a known encoding: UTF-8 if the payload is valid UTF-8, else what Firefox's detector
-    (chardetng) makes of it.
+    (chardetng) makes of it. What is declared as UTF-8 is given as it is: where it is invalid, whoever decodes parts of it
+    with "replace", as selectolax does, gets the same text, and checking costs as much as reading the archive.
     """
     declared = _HEADER_CHARSET.search(content_type)
     encoding = _lookup(declared[1] if declared else "") or _from_meta(payload)
-    if encoding in (None, webencodings.UTF8) and not payload.startswith(_OTHER_MARKS):
-        if _is_utf8(payload):
-            return payload.removeprefix(BOM_UTF8)
-        encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
+    if not payload.startswith(_OTHER_MARKS) and (encoding is webencodings.UTF8 or (encoding is None and _is_utf8(payload))):
+        return payload.removeprefix(BOM_UTF8)
+    encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
     text: str = webencodings.decode(payload, encoding or WINDOWS_1252)[0]
     return text.encode("utf-8", "replace")
 

@@ -15,6 +15,10 @@ from publicsuffixlist import PublicSuffixList
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
 # Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
 _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+_PLAIN_BASE = re.compile(
+    r"https?://(?!.*xn--)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]+/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*)?"
+)
+_PARTS = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)(?::[0-9]*)?(?=[/?#]|$)([^?#]*)", re.DOTALL)  # host, path
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -48,7 +52,7 @@ def resolver(base: str) -> Callable[[str], str | None]:
 
     Plain paths, as most pages write them, are put behind what the base gives them to stand on; the rest is for `absolute`.
     """
-    whole = absolute(base, "")
+    whole = base if _PLAIN_BASE.fullmatch(base) else absolute(base, "")
     if whole is None or not whole.startswith(("http://", "https://")):
         return partial(absolute, base)
     path = whole.partition("?")[0]
@@ -107,12 +111,10 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_scheme"
         if len(url) > settings.max_chars:
             return "url_too_long"
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError:
+        parts = _PARTS.match(url)
+        if parts is None:
             return "url_host"
-        return "url_suffix" if parts.path.lower().endswith(settings.drop_suffixes) else host_problem(host)
+        return "url_suffix" if parts[2].lower().endswith(settings.drop_suffixes) else host_problem(parts[1].strip("[]").lower())
 
     return problem
 

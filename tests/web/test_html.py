@@ -56,6 +56,19 @@ def test_meta_values():
     assert list(meta_values(parsed, "robots")) == [("robots", "noai")]
 
 
+PIECES = st.sampled_from(
+    [b"<img src=", b'"', b" alt=", b"'", b">", b"a.png", b"\xc3", b"\xa9", b"\xe2\x82", b"\xac", b"\xff", b"&eacute", b"</p>", b"\xf0\x9f", b"\xed\xa0\x80", b"\0", b"<base href="]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=25).map(b"".join))
+def test_what_is_declared_utf_8_and_is_not_reads_as_if_decoded_with_replacement(payload):
+    declared = (("Content-Type", "text/html; charset=utf-8"),)
+    raw, mended = (Page("https://a.example/", declared, b"<p>" + p, ORIGIN) for p in (payload, payload.decode("utf-8", "replace").encode()))
+    found, expected = ([(i.url, i.alt) for i in parse_page(given, "plain").images] for given in (raw, mended))
+    assert found == expected
+
+
 @given(st.binary(max_size=500))
 def test_any_bytes(payload):
     for element in parse_page(page(payload), "best").images:

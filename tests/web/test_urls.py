@@ -50,6 +50,13 @@ def test_absolute(base, reference, expected):
         ("https://other.co.uk/p.jpg", None),
         ("https://co.uk/p.jpg", None),
         ("https://127.0.0.1/p.jpg", None),
+        ("https://x.ads.example:8080/p.jpg", "url_dropped_host"),
+        ("https://u:p@x.ads.example/p.jpg", "url_dropped_host"),
+        ("https://ads.example@a.example/p.jpg", None),
+        ("https://[::1]:80/p.gif#x", "url_suffix"),
+        ("https://a.example?p.gif", None),
+        ("https://[::1/p.jpg", "url_host"),
+        ("https:///p.jpg", "url_host"),
     ],
 )
 def test_url_problem(url, problem):
@@ -95,7 +102,8 @@ REFERENCES = (
 BASES = st.sampled_from(
     [
         "https://a.example", "https://A.example:443/x/y/z.html?q=/r#s", "http://a.example:8080/x/", "https://a.example/x/../y", "http://[::1]/a/b",
-        "https://u:p@a.example/x", "file:///x/y", "about:blank", "no url", "https://exämple.org/ü/x", "http://1/x/%7e/y",
+        "https://a.example/x/y.html", "https://a.example/x/y/", "https://a.b-c.example/x//y", "https://a.example/x/.y", "https://xn--a.example/x/",
+        "https://a.1/x/", "https://1.2.3.4/x/y", "https://a..example/x/", "https://u:p@a.example/x", "file:///x/y", "about:blank", "no url", "https://exämple.org/ü/x", "http://1/x/%7e/y",
     ]
 )  # fmt: skip
 
