@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from archive.reader import READ_ERRORS, read_payload
 from records.page import LOCATION_SCHEMA, Headers, Location
 from storage import files
-from web.client import Answer, Refuse
+from web.answer import Answer, Refuse
 
 
 @dataclass(frozen=True)

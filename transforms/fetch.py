@@ -27,11 +27,13 @@ from records.table import from_table, schema_with, to_table
 from storage import parts
 from transforms.group import locations_path
 from transforms.route import Work, routed
-from web.client import Answer, ClientSettings, Refuse, open_client
+from web.answer import Answer, Order, Refuse, Take
+from web.client import Client, ClientSettings, open_client
+from web.schedule import Schedule
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
 
-Ask = Callable[[Iterable[str], Refuse, Callable[[Answer], None]], None]
+Ask = Callable[[Iterable[str], Refuse, Take], None]
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,18 @@ def web_source(settings: ClientSettings) -> Iterator[Ask]:
         opened = open_client(settings)
         client = runner.run(opened.__aenter__())
         try:
-            yield lambda urls, refuse, take: runner.run(client.fetch_all(urls, refuse, take))
+            yield lambda urls, refuse, take: runner.run(_ask_all(client, [Order(url, refuse, take) for url in urls]))
         finally:
             runner.run(opened.__aexit__(None, None, None))
+
+
+async def _ask_all(client: Client, orders: Sequence[Order]) -> None:
+    waiting = [orders]
+
+    async def refill() -> Sequence[Order] | None:
+        return waiting.pop() if waiting else None
+
+    await Schedule(client, refill, most_waiting=len(orders)).run()
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from filters.rights import ResponseRights, Rights
 from records.pair import Pair, key_of
 from tests.site import PICTURE
 from transforms.fetch import Consent, fetch_part, load_gate, web_source
-from web.client import ClientSettings, is_allowed_address, retry_after_s
+from web.addresses import is_allowed_address
+from web.client import ClientSettings, retry_after_s
 
 
 def client(site, **changes) -> ClientSettings:
