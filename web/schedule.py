@@ -36,6 +36,11 @@ class Host:
     listed: bool = False
     learning: bool = False
 
+    @property
+    def next_turn_at(self) -> float:
+        """Nobody waits for a host that is left alone: its orders are answered without it."""
+        return 0.0 if self.turns.left_alone else max(self.ready_at, self.turns.next_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -109,7 +114,7 @@ class Schedule:
         if host.orders and not host.listed and not host.learning and host.active < host.turns.connections:
             host.listed = True
             self._listed += 1
-            heappush(self._heaps[host.turns.quick], (max(host.ready_at, host.turns.next_at), self._listed, host))
+            heappush(self._heaps[host.turns.quick], (host.next_turn_at, self._listed, host))
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         while self._workers < self._connections and (job := self._next()):
@@ -139,7 +144,7 @@ class Schedule:
         while heap and heap[0][0] <= now:
             host = heappop(heap)[2]
             host.listed = False
-            if host.turns.next_at > now and not host.turns.left_alone:  # it was paused meanwhile
+            if host.next_turn_at > now:  # it was paused meanwhile
                 self._list(host)
                 continue
             return self._job(host, quick)
