@@ -91,7 +91,7 @@ class FetchConfig:
     `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
     `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (web/agents.py) refuses us.
+    (web/agents.py) refuses us. `bytes_per_s`: nothing new is asked for while more than this has come on average.
     """
 
     source: Literal["web", "archive"]
@@ -111,6 +111,7 @@ class FetchConfig:
     max_pause_s: float = 30
     host_failures: int = 10
     robots_ai_agents: bool = True
+    bytes_per_s: float | None = None
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""

@@ -25,7 +25,7 @@ Refill = Callable[[], Awaitable[Sequence[Order] | None]]
 """Gives more orders (perhaps none), or None when there are no more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Host:
     """A host's orders, in order, and how many of them are under way."""
 
@@ -63,6 +63,7 @@ class Schedule:
         self._hosts: dict[str, Host] = {}
         self._heaps: dict[bool, list[tuple[float, int, Host]]] = {True: [], False: []}
         self._listed = self._workers = self._slow_active = self.waiting = 0
+        self._quick: set[Host] = set()
         self._exhausted = False
         self._wake = asyncio.Event()
 
@@ -111,6 +112,8 @@ class Schedule:
 
     def _list(self, host: Host) -> None:
         """Put a host among those that wait for their turn, if it has something to ask and may."""
+        if host.orders and host.turns.quick:
+            self._quick.add(host)
         if host.orders and not host.listed and not host.learning and host.active < host.turns.connections:
             host.listed = True
             self._listed += 1
@@ -137,7 +140,7 @@ class Schedule:
         return self._pop(True, now) or (self._pop(False, now) if self._may_start_slow() else None)
 
     def _may_start_slow(self) -> bool:
-        return self._slow_active < self._slow_connections or not self._heaps[True]
+        return self._slow_active < self._slow_connections or not self._quick
 
     def _pop(self, quick: bool, now: float) -> Job | None:
         heap = self._heaps[quick]
@@ -152,6 +155,8 @@ class Schedule:
 
     def _job(self, host: Host, quick: bool) -> Job:
         order, tried = host.orders.popleft()
+        if not host.orders or not host.turns.quick:
+            self._quick.discard(host)
         learn = not self._client.knows_robots(order.url)
         self.waiting -= 1
         host.active += 1

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+
+from web.answer import Answer, Order
+from web.refusals import Busy
+from web.schedule import Schedule
+from web.turns import HostTurns, Pace, clock, turns_of
+
+
+class Web:
+    """A client whose hosts answer after some time, that knows what was asked when."""
+
+    def __init__(
+        self, seconds: dict[str, float], connections: int = 8, per_host: int = 4, interval_s: float = 0, pace: float | None = None
+    ):
+        self.settings = SimpleNamespace(connections=connections)
+        self.pace = Pace(pace)
+        self._seconds, self._per_host, self._interval_s = seconds, per_host, interval_s
+        self._turns: dict[str, HostTurns] = {}
+        self.learned: Counter[str] = Counter()
+        self.asked: list[tuple[str, float]] = []
+        self.most: Counter[str] = Counter()
+        self.now: Counter[str] = Counter()
+        self.busy: Counter[str] = Counter()
+
+    def turns(self, url: str) -> HostTurns:
+        return self._turns.setdefault(urlsplit(url).hostname, turns_of(self._per_host, self._interval_s, 1))
+
+    def knows_robots(self, url: str) -> bool:
+        return self.learned[urlsplit(url).hostname] > 0
+
+    async def learn_robots(self, url: str) -> None:
+        host = urlsplit(url).hostname
+        async with self.turns(url).turn():
+            await asyncio.sleep(self._seconds[host])
+        self.learned[host] += 1
+
+    async def ask(self, url: str, refuse) -> Answer:
+        host = urlsplit(url).hostname
+        if self.busy[url] > 0:
+            self.busy[url] -= 1
+            raise Busy(503, 0)
+        async with self.turns(url).turn():
+            self.asked.append((url, clock()))
+            self.now.update([host, ""])
+            self.most |= self.now
+            await asyncio.sleep(self._seconds[host])
+            self.now.subtract([host, ""])
+        self.pace.spend(1000)
+        return Answer(url, "ok")
+
+    def comes_again(self, url: str, busy: Busy, tried: int) -> bool:
+        return tried <= 2
+
+
+def run(web: Web, urls: list[str], batches: int = 1, timeout_s: float = 20) -> list[Answer]:
+    answers: list[Answer] = []
+    given = [[Order(url, lambda *_: None, answers.append) for url in urls[n::batches]] for n in range(batches)]
+
+    async def refill():
+        return given.pop() if given else None
+
+    asyncio.run(asyncio.wait_for(Schedule(web, refill, most_waiting=10).run(), timeout_s))
+    return answers
+
+
+def test_every_url_is_asked_for_once_and_robots_txt_once_a_host():
+    urls = [f"https://h{n % 7}.example/{n}" for n in range(300)]
+    web = Web({f"h{n}.example": 0.001 for n in range(7)})
+    assert sorted(answer.url for answer in run(web, urls, batches=5)) == sorted(urls)
+    assert set(web.learned.values()) == {1}
+    assert web.most[""] <= 8
+    assert max(web.most[f"h{n}.example"] for n in range(7)) <= 4
+
+
+def test_nothing_to_ask():
+    assert run(Web({}), []) == []
+
+
+def test_hosts_that_do_not_answer_leave_connections_to_those_that_do():
+    slow = {f"slow{n}.example": 1.5 for n in range(40)}
+    web = Web({"quick.example": 0.001, **slow})
+    answers = run(web, [f"https://quick.example/{n}" for n in range(400)] + [f"https://{host}/x" for host in slow], timeout_s=60)
+    first = [answer.url for answer in answers[:400]]
+    assert len(answers) == 440
+    assert sum("quick" in url for url in first) >= 395
+    assert web.most[""] == 8, "with the quick ones answered, all connections are for the others"
+
+
+def test_a_pause_between_requests_holds_up_nobody_else():
+    web = Web({"a.example": 0, "b.example": 0}, interval_s=0.05)
+    run(web, [f"https://{host}.example/{n}" for host in "ab" for n in range(5)])
+    for host in "ab":
+        times = [at for url, at in web.asked if url.startswith(f"https://{host}")]
+        assert all(later - earlier >= 0.049 for earlier, later in zip(times, times[1:], strict=False))
+    assert max(at for _, at in web.asked) - min(at for _, at in web.asked) < 0.6
+
+
+def test_busy_urls_are_asked_again_and_given_up():
+    web = Web({"a.example": 0})
+    web.busy.update({"https://a.example/1": 2, "https://a.example/2": 9})
+    found = {answer.url[-1]: answer.status for answer in run(web, [f"https://a.example/{n}" for n in range(4)])}
+    assert found == {"0": "ok", "1": "ok", "2": "host_busy", "3": "ok"}
+
+
+def test_bytes_a_second():
+    web = Web({"a.example": 0}, pace=10_000, connections=1)
+    run(web, [f"https://a.example/{n}" for n in range(6)])
+    assert web.asked[-1][1] - web.asked[0][1] >= 0.45
+
+
+def test_an_error_of_our_own_ends_everything():
+    web = Web({"a.example": 0})
+    order = Order("https://a.example/1", lambda *_: None, lambda answer: 1 / 0)
+    given = [[order]]
+
+    async def refill():
+        return given.pop() if given else None
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(asyncio.wait_for(Schedule(web, refill, 1).run(), 5))
+
+
+@pytest.mark.parametrize(("share", "connections", "interval_s"), [(1, 4, 0.5), (2, 2, 1.0), (4, 1, 2.0), (8, 1, 4.0)])
+def test_an_allowance_that_several_processes_share(share, connections, interval_s):
+    turns = turns_of(4, 0.5, share)
+    assert (turns.connections, turns.interval_s) == (connections, interval_s)
+    turns.slow_down(1)
+    assert turns.interval_s == max(interval_s, share)
