@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from archive.reader import READ_ERRORS, read_payload
 from records.page import LOCATION_SCHEMA, Headers, Location
 from storage import files
-from web.answer import Answer, Refuse
+from web.answer import Answer, Order, Refuse
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ def read_locations(path: str) -> dict[str, Location]:
     return {row["url"]: Location(**row) for row in rows}
 
 
-def fetch_from_archive(
-    urls: Iterable[str], found: Mapping[str, Location], settings: ArchiveSettings, refuse: Refuse, take: Callable[[Answer], None]
-) -> None:
-    """One answer for each URL, read in file order."""
-    missing = [url for url in urls if url not in found]
-    for url in missing:
-        take(Answer(url, "not_in_archive"))
-    there = sorted((found[url] for url in urls if url in found), key=lambda at: (at.warc_file, at.record_offset))
-    for location in there:
-        take(_answer(location, settings, refuse))
+def fetch_from_archive(orders: Iterable[Order], found: Mapping[str, Location], settings: ArchiveSettings) -> None:
+    """One answer for each order, read in file order."""
+    there = []
+    for order in orders:
+        if order.url in found:
+            there.append((found[order.url], order))
+        else:
+            order.take(Answer(order.url, "not_in_archive"))
+    for location, order in sorted(there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)):
+        order.take(_answer(location, settings, order.refuse))
 
 
 def _answer(at: Location, settings: ArchiveSettings, refuse: Refuse) -> Answer:

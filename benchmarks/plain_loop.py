@@ -29,7 +29,7 @@ from records.pair import Pair
 from records.sample import Image, Sample, Score
 from transforms.deduplicate import deduplicate
 from transforms.extract import ExtractSettings, make_extractor
-from transforms.fetch import Ask, fetch_part, load_gate
+from transforms.fetch import load_gate, open_part
 from transforms.group import prefer, slice_pairs
 from transforms.judge import Judge, JudgeSettings, Shelved
 from transforms.shard import ShardSettings, write_shard
@@ -68,16 +68,15 @@ def extract(plan: Plan) -> Extracted:
     )
 
 
-def archive_ask(plan: Plan, locations: dict[str, Location]) -> Ask:
-    """Ask the archive, as `fetch` does."""
-    settings = ArchiveSettings(plan.config.fetch.max_bytes)
-    return lambda urls, refuse, take: fetch_from_archive(urls, locations, settings, refuse, take)
-
-
-def fetch(plan: Plan, parts: Iterable[list[Pair]], ask: Ask, pictures: dict[str, bytes]) -> list[list[Image]]:
-    """The images of every part; bytes that do not stay in an archive go to `pictures`."""
-    gate = load_gate(plan.consent)
-    return [fetch_part(part, gate, ask, pictures.__setitem__) for part in parts]
+def fetch(plan: Plan, parts: Iterable[list[Pair]], locations: dict[str, Location], pictures: dict[str, bytes]) -> list[list[Image]]:
+    """The images of every part, from the archive; bytes that do not stay there go to `pictures`."""
+    gate, settings = load_gate(plan.consent), ArchiveSettings(plan.config.fetch.max_bytes)
+    images = []
+    for pairs in parts:
+        part = open_part(pairs, gate, pictures.__setitem__)
+        fetch_from_archive(part.orders(), locations, settings)
+        images.append(part.images())
+    return images
 
 
 def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictures: dict[str, bytes]) -> list[list[Score]]:
@@ -121,7 +120,7 @@ def main() -> None:
     marks = [time.perf_counter()]
     found = extract(plan)
     marks.append(time.perf_counter())
-    images = fetch(plan, found.parts, archive_ask(plan, found.locations), {})
+    images = fetch(plan, found.parts, found.locations, {})
     marks.append(time.perf_counter())
     scores = score(plan, found.parts, images, {})
     marks.append(time.perf_counter())

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -24,6 +25,7 @@ DECODE_ERRORS = (
 
 PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
+OPAQUE = 255
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
 
 
@@ -92,23 +94,26 @@ def _decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
         if max(image.size) > settings.max_aspect_ratio * min(image.size):
             return Undecodable("aspect_ratio")
         image.load()
-        return Decoded(_on_white(_upright(image)), kind)
+        _turn_upright(image)
+        return Decoded(_on_white(image), kind)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """As EXIF says it was held; as it is stored where the EXIF block is broken."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except DECODE_ERRORS:
-        return image
+def _turn_upright(image: Image.Image) -> None:
+    """As EXIF says it was held; as it is stored where the EXIF block is broken. In place, since copies cost a quarter of a decode."""
+    with suppress(*DECODE_ERRORS):
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
-        return _eight_bits(image).convert("RGB")
-    clear = image.convert("RGBA")
-    white = Image.new("RGBA", clear.size, "white")
-    return Image.alpha_composite(white, clear).convert("RGB")
+        return image if image.mode == "RGB" else _eight_bits(image).convert("RGB")
+    clear = image if image.mode == "RGBA" else image.convert("RGBA")
+    alpha = clear.getchannel("A")
+    if alpha.getextrema()[0] == OPAQUE:
+        return clear.convert("RGB")
+    white = Image.new("RGB", clear.size, "white")
+    white.paste(clear, mask=alpha)
+    return white
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

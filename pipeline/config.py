@@ -92,6 +92,7 @@ class FetchConfig:
     `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
     (web/agents.py) refuses us. `bytes_per_s`: nothing new is asked for while more than this has come on average.
+    These limits are those of the whole run: workers share them. A robots.txt is read again after `robots_max_age_h` hours.
     """
 
     source: Literal["web", "archive"]
@@ -112,6 +113,7 @@ class FetchConfig:
     host_failures: int = 10
     robots_ai_agents: bool = True
     bytes_per_s: float | None = None
+    robots_max_age_h: float = 24
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""

@@ -49,6 +49,18 @@ class Engine:
         except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
             raise JobFailed(f"{name}: {_last_line(error)}") from error
 
+    @property
+    def workers(self) -> int:
+        """How many worker processes are expected: what is divided among them beforehand is divided by this."""
+        options = PipelineOptions(list(self.arguments))
+        if (options.view_as(StandardOptions).runner or "DirectRunner") == "DirectRunner":
+            direct = options.view_as(DirectOptions)
+            _use_all_cores(direct, self.arguments)
+            return int(direct.direct_num_workers)
+        worker = options.view_as(WorkerOptions)
+        given = options.get_all_options()
+        return int(worker.max_num_workers or worker.num_workers or max(1, given.get("parallelism") or 1))
+
 
 def _use_all_cores(direct: DirectOptions, arguments: Sequence[str]) -> None:
     given = {argument.partition("=")[0] for argument in arguments}

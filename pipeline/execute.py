@@ -26,18 +26,20 @@ from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
 from transforms.extract import ExtractSettings
-from transforms.fetch import FetchFolders
+from transforms.fetch import FetchFolders, WebSource
 from transforms.gather import read_tally
 from transforms.group import GroupSettings
 from transforms.judge import LEDGER_FOLDER, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings
+from transforms.lanes import make_lanes
 from transforms.read import InputSettings
+from transforms.robots_texts import RobotsShelf
 from transforms.shard import ShardSettings
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
-PICTURES, KEY_FILE, SECRET_BYTES = "pictures", "ledger.key", 32
+PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
 VERSIONS = {"extract": 3, "fetch": 2, "score": 2, "publish": 2}
 
@@ -134,6 +136,11 @@ class Run:
         return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
 
     @property
+    def _robots(self) -> RobotsShelf:
+        config = self.plan.config
+        return RobotsShelf(files.join(config.work, ROBOTS), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
+
+    @property
     def _release(self) -> Release:
         return Release(self.plan.config.output, self.published)
 
@@ -177,14 +184,16 @@ class Run:
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
         config = self.plan.config
         web = config.fetch.source == "web"
+        unfinished = self._unfinished(result.folder)
+        lanes = (self.engine.workers, config.fetch.connections_per_host) if web else (len(unfinished), 1)
         job = flow.FetchJob(
-            unfinished=self._unfinished(result.folder),
+            lanes=make_lanes(unfinished, *lanes),
             consent=self.plan.consent,
-            source=config.fetch.client() if web else self._archive,
+            source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
             folders=FetchFolders(self.extracted.folder, result.folder, self._pictures),
         )
-        if job.unfinished:
-            self._run_parts(partial(flow.fetch, job=job), result, len(job.unfinished))
+        if unfinished:
+            self._run_parts(partial(flow.fetch, job=job), result, len(unfinished))
         return self._part_counts(result)
 
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import apache_beam as beam
 
@@ -19,18 +18,18 @@ from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders, ScoreSettings
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from storage import files, parts
+from storage import files
 from transforms.extract import ExtractPairs, ExtractSettings
-from transforms.fetch import Consent, FetchFolders, FetchImages
+from transforms.fetch import Consent, FetchFolders, FetchImages, WebSource
 from transforms.gather import WriteList, WriteTally
 from transforms.group import GroupByHost, GroupSettings, IndexLocations
 from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings, ReadKnown
+from transforms.lanes import Lane
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
 from transforms.route import PROBLEMS, TALLY
 from transforms.score import ScoreParts
 from transforms.shard import ShardSettings, WriteShards
-from web.client import ClientSettings
 
 TALLY_FILE, PROBLEMS_FILE, SHARDS_FILE = "tally.json", "problems.json", "shards.json"
 
@@ -65,18 +64,17 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
 
 @dataclass(frozen=True)
 class FetchJob:
-    """What `fetch` needs; parts that are there already are not among `unfinished`."""
+    """What `fetch` needs; parts that are there already are in no lane."""
 
-    unfinished: Sequence[str]
+    lanes: Sequence[Lane]
     consent: Consent
-    source: ClientSettings | ArchiveSettings
+    source: WebSource | ArchiveSettings
     folders: FetchFolders
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
-    """Parts of pairs -> parts of images. The element is a bucket of hosts: one worker at a time asks a host."""
-    buckets = [list(names) for _, names in groupby(sorted(job.unfinished), key=parts.bucket_of)]
-    _ = pipeline | "Buckets" >> beam.Create(buckets) | "Fetch" >> FetchImages(job.consent, job.source, job.folders)
+    """Parts of pairs -> parts of images. The element is a lane: its hosts are asked by one worker."""
+    _ = pipeline | "Lanes" >> beam.Create(list(job.lanes)) | "Fetch" >> FetchImages(job.consent, job.source, job.folders)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def bucket_of(name: str) -> int:
     return int(name.split("-")[1])
 
 
+def chunk_of(name: str) -> int:
+    """Which slice of its bucket a part is."""
+    return int(name.split("-")[2])
+
+
 def part_path(folder: str, name: str) -> str:
     """Where a part lies."""
     return files.join(folder, name + PART_SUFFIX)
@@ -98,6 +103,10 @@ class PictureReader:
     def __init__(self, reader: ipc.RecordBatchFileReader) -> None:
         self._reader = reader
         self._index = {reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)}
+
+    def names(self) -> list[str]:
+        """The sha256 of every picture, in the order in which they came."""
+        return list(self._index)
 
     def read(self, sha256: str) -> bytes:
         content: bytes = self._reader.get_batch(self._index[sha256])[1][0].as_py()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
+from typing import TypeVar
 
 import apache_beam as beam
+import pyarrow as pa
 
 from archive.source import ArchiveSettings, fetch_from_archive, read_locations
 from filters.attempt import Failure, attempt
@@ -26,14 +30,22 @@ from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
 from storage import parts
 from transforms.group import locations_path
+from transforms.lanes import Lane
+from transforms.robots_texts import RobotsShelf
 from transforms.route import Work, routed
-from web.answer import Answer, Order, Refuse, Take
-from web.client import Client, ClientSettings, open_client
+from web.answer import Answer, Order
+from web.client import ClientSettings, open_client
 from web.schedule import Schedule
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
+MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
+MOST_OPEN = 48  # parts of one worker: each holds its pairs and an open file
+POLL_S = 0.05
 
-Ask = Callable[[Iterable[str], Refuse, Take], None]
+Store = Callable[[str, bytes], None]
+"""Gets (sha256, bytes) of every picture that does not stay in an archive."""
+Outcomes = list[Rejection | Counted]
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,14 @@ class FetchFolders:
     pairs: str
     images: str
     pictures: str
+
+
+@dataclass(frozen=True)
+class WebSource:
+    """The limits of the whole run, which its lanes share, and robots.txt files that are known already."""
+
+    client: ClientSettings
+    robots: RobotsShelf
 
 
 @dataclass(frozen=True)
@@ -78,38 +98,56 @@ def load_gate(consent: Consent) -> Gate:
     )
 
 
-def fetch_part(pairs: Sequence[Pair], gate: Gate, ask: Ask, store: Callable[[str, bytes], None]) -> list[Image]:
-    """The image of each pair, in the order of the pairs; one request for each URL that may be asked for.
+@dataclass
+class OpenPart:
+    """A part whose URLs are being asked for: who refused, what may be asked for, and what has been learned."""
 
-    `store` gets (sha256, bytes) of every picture that does not stay in an archive.
-    """
-    refused: dict[bytes, Image] = {}
-    admitted: dict[str, Evidence] = {}
-    for pair in pairs:
-        evidence = attempt(gate.evidence_of, pair)
-        allowed = evidence if isinstance(evidence, Failure) else attempt(gate.allows, evidence)
-        if isinstance(allowed, Failure):
-            refused[pair.key] = Image(pair.key, ERROR, errors=(allowed.error,))
-        elif isinstance(evidence, Failure) or not allowed:
-            refused[pair.key] = Image(pair.key, NOT_REQUESTED)
-        else:
-            admitted.setdefault(pair.url, evidence)
-    learned: dict[str, Image] = {}
+    keys: list[tuple[bytes, str]]
+    gate: Gate
+    store: Store
+    refused: dict[bytes, Image] = field(default_factory=dict)
+    admitted: dict[str, Pair] = field(default_factory=dict)
+    learned: dict[str, Image] = field(default_factory=dict)
 
-    def refuse(url: str, final_url: str, headers: Headers) -> str | None:
-        said = attempt(lambda r: gate.allows({**admitted[url], **gate.observe_response(r)}), Response(final_url, headers))
+    def orders(self) -> list[Order]:
+        """One for each URL that may be asked for."""
+        return [Order(url, self.refuse, self.take) for url in self.admitted]
+
+    def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
+        """The status with which an answer's headers end the download."""
+        said = attempt(lambda pair: self._allows(pair, Response(final_url, headers)), self.admitted[url])
         if isinstance(said, Failure):
             return ERROR
         return None if said else REFUSED_BY_RESPONSE
 
-    def take(answer: Answer) -> None:
-        image = _image(answer, gate)
-        learned[answer.url] = image
-        if image.sha256 and not answer.place:
-            store(image.sha256, answer.body)
+    def _allows(self, pair: Pair, response: Response) -> bool:
+        return self.gate.allows({**self.gate.evidence_of(pair), **self.gate.observe_response(response)})
 
-    ask(list(admitted), refuse, take)
-    return [refused.get(pair.key) or replace(learned[pair.url], key=pair.key) for pair in pairs]
+    def take(self, answer: Answer) -> None:
+        """Keep what an answer says; its picture is stored."""
+        image = _image(answer, self.gate)
+        self.learned[answer.url] = image
+        del self.admitted[answer.url]
+        if image.sha256 and not answer.place:
+            self.store(image.sha256, answer.body)
+
+    def images(self) -> list[Image]:
+        """The image of each pair, in the order of the pairs, once every URL has been answered."""
+        return [self.refused.get(key) or replace(self.learned[url], key=key) for key, url in self.keys]
+
+
+def open_part(pairs: Sequence[Pair], gate: Gate, store: Store) -> OpenPart:
+    """Ask the rules which pairs may be asked for."""
+    part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store)
+    for pair in pairs:
+        allowed = attempt(lambda p: gate.allows(gate.evidence_of(p)), pair)
+        if isinstance(allowed, Failure):
+            part.refused[pair.key] = Image(pair.key, ERROR, errors=(allowed.error,))
+        elif not allowed:
+            part.refused[pair.key] = Image(pair.key, NOT_REQUESTED)
+        else:
+            part.admitted.setdefault(pair.url, pair)
+    return part
 
 
 def _image(answer: Answer, gate: Gate) -> Image:
@@ -132,52 +170,99 @@ def _image(answer: Answer, gate: Gate) -> Image:
     )
 
 
-@contextmanager
-def web_source(settings: ClientSettings) -> Iterator[Ask]:
-    """Ask the web; the pauses and robots.txt of a host are remembered until the block ends."""
-    with asyncio.Runner() as runner:
-        opened = open_client(settings)
-        client = runner.run(opened.__aenter__())
-        try:
-            yield lambda urls, refuse, take: runner.run(_ask_all(client, [Order(url, refuse, take) for url in urls]))
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+@dataclass(frozen=True)
+class Shelf:
+    """Opens parts and puts their images in place."""
+
+    gate: Gate
+    folders: FetchFolders
+
+    @property
+    def schema(self) -> pa.Schema:
+        return schema_with(IMAGE_SCHEMA, self.gate.response_columns)
+
+    def open(self, name: str, stack: ExitStack) -> OpenPart:
+        """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
+        pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
+        return open_part(pairs, self.gate, stack.enter_context(parts.write_pictures(self.folders.pictures, name)).add)
+
+    def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
+        """Put the pictures, then the images in place."""
+        stack.close()
+        images = part.images()
+        outcomes = [image_outcome(image) for image in images]
+        parts.write_part(self.folders.images, name, to_table(images, self.schema), tally_of(outcomes))
+        return outcomes
 
 
-async def _ask_all(client: Client, orders: Sequence[Order]) -> None:
-    waiting = [orders]
+def fetch_lane(lane: Lane, shelf: Shelf, source: WebSource | ArchiveSettings) -> Iterator[Rejection | Counted]:
+    """Every part of a lane that is not there yet."""
+    done = set(parts.part_names(shelf.folders.images))
+    names = [name for name in lane.names if name not in done]
+    if isinstance(source, WebSource):
+        yield from asyncio.run(WebLane(lane, names, shelf, source).run())
+        return
+    for bucket, of_bucket in groupby(sorted(names), key=parts.bucket_of):
+        found = read_locations(locations_path(shelf.folders.pairs, bucket))
+        for name in of_bucket:
+            with ExitStack() as stack:
+                part = shelf.open(name, stack)
+                fetch_from_archive(part.orders(), found, source)
+                yield from shelf.finish(name, part, stack)
 
-    async def refill() -> Sequence[Order] | None:
-        return waiting.pop() if waiting else None
 
-    await Schedule(client, refill, most_waiting=len(orders)).run()
+class WebLane:
+    """Asks the web for several parts at the same time: while one waits for its slowest host, others go on."""
+
+    def __init__(self, lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> None:
+        self._lane, self._shelf, self._source = lane, shelf, source
+        self._names = iter(names)
+        self._open: dict[str, tuple[OpenPart, ExitStack]] = {}
+        self._all_answered = False
+        self._outcomes: Outcomes = []
+
+    async def run(self) -> Outcomes:
+        """Until every part is in place. Parts that were open are dropped whole if anything raises."""
+        lane, robots = self._lane, self._source.robots
+        texts = robots.read(lane.shares)
+        with ThreadPoolExecutor(1) as writer, ExitStack() as opened:
+            self._writer, self._opened = writer, opened
+            limits = _share(self._source.client, lane.lanes)
+            async with open_client(limits, lane.share_of(robots.buckets), texts) as client, asyncio.TaskGroup() as group:
+                group.create_task(self._finish())
+                await Schedule(client, self._refill, MOST_WAITING).run()
+                self._all_answered = True
+        robots.write(lane.shares, texts)
+        return self._outcomes
+
+    async def _refill(self) -> Sequence[Order] | None:
+        """The orders of one more part, when there are not too many open."""
+        while len(self._open) >= MOST_OPEN:
+            await asyncio.sleep(POLL_S)
+        name = next(self._names, None)
+        if name is None:
+            return None
+        stack = self._opened.enter_context(ExitStack())
+        part = await self._in_thread(partial(self._shelf.open, name, stack))
+        self._open[name] = part, stack
+        return part.orders()
+
+    async def _finish(self) -> None:
+        """Put parts in place as soon as all of their URLs have been answered, until that is so of all."""
+        while self._open or not self._all_answered:
+            for name in [name for name, (part, _) in self._open.items() if not part.admitted]:
+                part, stack = self._open.pop(name)
+                self._outcomes += await self._in_thread(partial(self._shelf.finish, name, part, stack))
+            await asyncio.sleep(POLL_S)
+
+    async def _in_thread(self, work: Callable[[], Done]) -> Done:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
 
-@contextmanager
-def archive_source(settings: ArchiveSettings, locations: str) -> Iterator[Ask]:
-    """Ask the archive."""
-    found = read_locations(locations)
-    yield lambda urls, refuse, take: fetch_from_archive(urls, found, settings, refuse, take)
-
-
-def fetch_bucket(
-    names: Sequence[str], gate: Gate, source: ClientSettings | ArchiveSettings, folders: FetchFolders
-) -> Iterator[Rejection | Counted]:
-    """All unfinished parts of one bucket of hosts, one after another, so that a host has one visitor."""
-    opened = (
-        web_source(source)
-        if isinstance(source, ClientSettings)
-        else archive_source(source, locations_path(folders.pairs, parts.bucket_of(names[0])))
-    )
-    schema = schema_with(IMAGE_SCHEMA, gate.response_columns)
-    with opened as ask:
-        for name in names:
-            pairs = from_table(parts.read_part(folders.pairs, name), Pair, PAIR_SCHEMA)
-            with parts.write_pictures(folders.pictures, name) as pictures:
-                images = fetch_part(pairs, gate, ask, pictures.add)
-            outcomes = [image_outcome(image) for image in images]
-            parts.write_part(folders.images, name, to_table(images, schema), tally_of(outcomes))
-            yield from outcomes
+def _share(client: ClientSettings, lanes: int) -> ClientSettings:
+    """What one of several lanes may use of the limits of the whole run."""
+    bytes_per_s = client.bytes_per_s / lanes if client.bytes_per_s else None
+    return replace(client, connections=max(1, client.connections // lanes), bytes_per_s=bytes_per_s)
 
 
 def image_outcome(image: Image) -> Rejection | Counted:
@@ -187,17 +272,17 @@ def image_outcome(image: Image) -> Rejection | Counted:
     return Counted("pair", "kept") if image.status == "ok" else Rejection("pair", image.status)
 
 
-def _make_fetcher(consent: Consent, source: ClientSettings | ArchiveSettings, folders: FetchFolders) -> Work:
-    return partial(fetch_bucket, gate=load_gate(consent), source=source, folders=folders)
+def _make_fetcher(consent: Consent, source: WebSource | ArchiveSettings, folders: FetchFolders) -> Work:
+    return partial(fetch_lane, shelf=Shelf(load_gate(consent), folders), source=source)
 
 
 @dataclass
 class FetchImages(beam.PTransform):  # type: ignore[misc]
-    """Lists of the part names of one bucket -> image parts (and picture bytes) in their folders; output "tally"."""
+    """Lanes -> image parts (and picture bytes) in their folders; output "tally"."""
 
     consent: Consent
-    source: ClientSettings | ArchiveSettings
+    source: WebSource | ArchiveSettings
     folders: FetchFolders
 
-    def expand(self, buckets: beam.PCollection) -> beam.DoOutputsTuple:
-        return buckets | routed(partial(_make_fetcher, self.consent, self.source, self.folders))
+    def expand(self, lanes: beam.PCollection) -> beam.DoOutputsTuple:
+        return lanes | routed(partial(_make_fetcher, self.consent, self.source, self.folders))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from records.page import Headers, header
 from web.addresses import GuardedResolver, is_address, is_allowed_address
 from web.answer import Answer, Refuse, now_utc
 from web.refusals import NO_CONNECTION, Busy, Refused, is_private, status_of
-from web.robots import ROBOTS_AGENT, Robots
+from web.robots import ROBOTS_AGENT, Robots, RobotsText
 from web.turns import HostTurns, Pace, clock, turns_of
 from web.urls import absolute, host_of
 
@@ -77,14 +78,16 @@ class Client:
         session: aiohttp.ClientSession,
         settings: ClientSettings,
         share_of: ShareOf = _whole,
-        texts: MutableMapping[str, str] | None = None,
+        texts: MutableMapping[str, RobotsText] | None = None,
     ) -> None:
         self._session = session
         self.settings = settings
         self.pace = Pace(settings.bytes_per_s)
         self._share_of = share_of
         self._texts = {} if texts is None else texts
+        self._allowed: set[str] = set()
         self._turns: dict[str, HostTurns] = {}
+        self._turns_of_origin: dict[str, HostTurns] = {}
         self._robots: dict[str, asyncio.Task[Robots]] = {}
 
     async def ask(self, url: str, refuse: Refuse) -> Answer:
@@ -140,6 +143,13 @@ class Client:
         return Answer(url, status, response.status, at, now_utc(), header(headers, "content-type"), headers, body)
 
     def _check(self, url: str) -> None:
+        """Raise Refused for an origin that may not be asked; what is allowed once stays so, DNS being asked at each connection."""
+        origin = origin_of(url)
+        if origin not in self._allowed:
+            self._check_origin(url)
+            self._allowed.add(origin)
+
+    def _check_origin(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
             raise Refused("scheme_not_allowed")
@@ -151,7 +161,11 @@ class Client:
 
     def turns(self, url: str) -> HostTurns:
         """The allowance of a URL's host."""
-        host = host_of(url)
+        origin = origin_of(url)
+        known = self._turns_of_origin.get(origin)
+        return known or self._turns_of_origin.setdefault(origin, self._turns_of(host_of(url)))
+
+    def _turns_of(self, host: str) -> HostTurns:
         if host not in self._turns:
             self._turns[host] = turns_of(self.settings.connections_per_host, self.settings.min_interval_s, self._share_of(host))
         return self._turns[host]
@@ -188,10 +202,10 @@ class Client:
         """RFC 9309: a 4xx allows everything; what cannot be read (5xx, time-out, no connection) refuses everything."""
         if origin not in self._texts:
             try:
-                self._texts[origin] = await self._follow_robots(f"{origin}/robots.txt")
+                self._texts[origin] = RobotsText(await self._follow_robots(f"{origin}/robots.txt"), time.time())
             except NO_CONNECTION as error:
                 raise Refused("private_address" if is_private(error) else "robots_unreachable") from None
-        robots = Robots(self._texts[origin], self.settings.robots_ai_agents)
+        robots = Robots(self._texts[origin].text, self.settings.robots_ai_agents)
         if robots.crawl_delay_s > self.settings.max_pause_s:
             raise Refused("crawl_delay_too_long")
         self.turns(origin).slow_down(robots.crawl_delay_s)
@@ -257,7 +271,7 @@ def origin_of(url: str) -> str:
 
 @asynccontextmanager
 async def open_client(
-    settings: ClientSettings, share_of: ShareOf = _whole, texts: MutableMapping[str, str] | None = None
+    settings: ClientSettings, share_of: ShareOf = _whole, texts: MutableMapping[str, RobotsText] | None = None
 ) -> AsyncIterator[Client]:
     """A client with no cookies, no credentials and no Referer, that trusts no environment variables."""
     connector = aiohttp.TCPConnector(limit=settings.connections, resolver=GuardedResolver(settings.allow_networks), use_dns_cache=False)

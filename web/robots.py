@@ -23,6 +23,14 @@ BYTE_ORDER_MARK = "\ufeff"  # with it the first line would be no line that anybo
 _NO = ("n", "no")
 
 
+@dataclass(frozen=True, slots=True)
+class RobotsText:
+    """What a host's robots.txt said (nothing, where it has none), and when it was read (seconds since 1970)."""
+
+    text: str
+    read_at: float
+
+
 @dataclass(frozen=True)
 class Robots:
     """A robots.txt. `ai_agents`: whether a no to any known AI crawler is a no to us."""
@@ -46,6 +54,8 @@ class Robots:
 
     def refusal(self, url: str) -> str | None:
         """The status with which a URL is not asked for, or None."""
+        if not self.text:  # as most hosts, which have none
+            return None
         if not self._rules.can_fetch(url, ROBOTS_AGENT):
             return "robots_disallowed"
         if any(not self._rules.can_fetch(url, agent) for agent in self._named_agents):

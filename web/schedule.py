@@ -17,9 +17,8 @@ from web.answer import Answer, Order, now_utc
 from web.client import Client
 from web.refusals import Busy
 from web.turns import HostTurns, clock
-from web.urls import host_of
 
-SLOW_SHARE = 0.5  # of the connections, for hosts that are not known to be quick, while quick ones wait
+SLOW_SHARE = 0.25  # of the connections, for hosts that are not known to be quick, while quick ones wait
 
 Refill = Callable[[], Awaitable[Sequence[Order] | None]]
 """Gives more orders (perhaps none), or None when there are no more."""
@@ -60,7 +59,7 @@ class Schedule:
         self._client, self._refill, self._most_waiting = client, refill, most_waiting
         self._connections = client.settings.connections
         self._slow_connections = max(1, int(self._connections * SLOW_SHARE))
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[int, Host] = {}
         self._heaps: dict[bool, list[tuple[float, int, Host]]] = {True: [], False: []}
         self._listed = self._workers = self._slow_active = self.waiting = 0
         self._quick: set[Host] = set()
@@ -102,10 +101,10 @@ class Schedule:
             return
 
     def _add(self, order: Order, tried: int) -> None:
-        name = host_of(order.url)
-        host = self._hosts.get(name)
+        turns = self._client.turns(order.url)
+        host = self._hosts.get(id(turns))
         if host is None:
-            host = self._hosts[name] = Host(self._client.turns(order.url))
+            host = self._hosts[id(turns)] = Host(turns)
         host.orders.append((order, tried))
         self.waiting += 1
         self._list(host)

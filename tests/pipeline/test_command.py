@@ -136,7 +136,7 @@ def test_picture_bytes_are_gone_when_scoring_is_complete(demo_run):
 
 def test_the_result_equals_a_plain_loop(demo_run, demo_plan, tmp_path):
     found = plain_loop.extract(demo_plan)
-    images = plain_loop.fetch(demo_plan, found.parts, plain_loop.archive_ask(demo_plan, found.locations), {})
+    images = plain_loop.fetch(demo_plan, found.parts, found.locations, {})
     scores = plain_loop.score(demo_plan, found.parts, images, {})
     shelved = list(plain_loop.publish(demo_plan, found.parts, images, scores, bytes(32)))
     folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]

@@ -107,3 +107,20 @@ def test_a_crawl_is_read_over_http_by_its_listing(run_demo, site, crawl, tmp_pat
     extracted = counts(ran)["extract"]
     assert extracted["page"]["kept"] == 6
     assert extracted["file"] == {"entered": 2, "kept": 1, "dropped": {}, "quarantined": {"unreadable_FileNotFoundError": 1}}
+
+
+def test_robots_txt_is_read_once_a_day_and_not_once_a_run(run_web, site):
+    site.robots = (200, "User-agent: *\nDisallow: /car.png")
+    run_web()
+    run_web("fetch.max_bytes=9000000")
+    assert site.asked["/robots.txt"] == 1
+    assert site.asked["/star.png"] == 2, "another limit, so another fetch"
+    assert site.asked["/car.png"] == 0
+    run_web("fetch.max_bytes=8000000", "fetch.robots_max_age_h=0")
+    assert site.asked["/robots.txt"] == 2
+
+
+def test_a_part_for_each_pair_changes_nothing(run_web, site, tmp_path):
+    run = run_web("extract.part_rows=1")
+    assert counts(run)["fetch"]["pair"]["kept"] == 3
+    assert site.asked == {"/robots.txt": 1, "/star.png": 1, "/car.png": 1, "/gone.png": 1}

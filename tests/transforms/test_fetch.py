@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import socket
@@ -15,9 +16,11 @@ from filters.registry import build_detectors, build_rules
 from filters.rights import ResponseRights, Rights
 from records.pair import Pair, key_of
 from tests.site import PICTURE
-from transforms.fetch import Consent, fetch_part, load_gate, web_source
+from transforms.fetch import Consent, load_gate, open_part
 from web.addresses import is_allowed_address
-from web.client import ClientSettings, retry_after_s
+from web.answer import Order
+from web.client import ClientSettings, open_client, retry_after_s
+from web.schedule import Schedule
 
 
 def client(site, **changes) -> ClientSettings:
@@ -37,6 +40,16 @@ def client(site, **changes) -> ClientSettings:
     return replace(settings, **changes)
 
 
+async def ask_all(settings: ClientSettings, orders: list[Order]) -> None:
+    given = [orders]
+
+    async def refill():
+        return given.pop() if given else None
+
+    async with open_client(settings) as opened:
+        await Schedule(opened, refill, most_waiting=1000).run()
+
+
 def pair(url: str, caption: str = "a red star", signals: tuple[str, ...] = ()) -> Pair:
     return Pair(key_of(url, caption), url, caption, "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": signals})
 
@@ -46,8 +59,9 @@ GATE = load_gate(Consent([Rights(("noai",))], [], [ResponseRights()]))
 
 def fetch(site, pairs, gate=GATE, **changes):
     stored: dict[str, bytes] = {}
-    with web_source(client(site, **changes)) as ask:
-        images = fetch_part(pairs, gate, ask, stored.__setitem__)
+    part = open_part(pairs, gate, stored.__setitem__)
+    asyncio.run(ask_all(client(site, **changes), part.orders()))
+    images = part.images()
     assert [image.key for image in images] == [p.key for p in pairs]
     return images, stored
 
