@@ -60,4 +60,5 @@ def _taken(record: WarcRecord, headers: dict[str, str], payload: bytes, offset: 
         content_type=headers.get("content-type", "") if http is None else header(sent, "content-type"),
         headers=sent,
         payload=payload,
+        refers_to=headers.get("warc-refers-to-target-uri", "").strip("<>"),
     )

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
 
 from archive.fast import record_of
@@ -20,11 +19,14 @@ from archive.splits import Split
 from archive.streams import STREAM_ERRORS, Gunzipped, read_records
 from archive.wat import is_wat, page_of_wat
 from records.outcome import Counted, Noted, Rejection
-from records.page import Headers, Location, Origin, Page
+from records.page import Location, Origin, Page, header
 from storage import files
 from storage.files import Stream
 from storage.resume import TRANSIENT_ERRORS, ResumedStream
+from web.answer import REDIRECTS
+from web.urls import redirect_target
 
+LOCATED = ("response", "resource", "revisit")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 READ_ERRORS = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
 CODING_BYTES = 1 << 20  # chunk sizes, and codings that made a payload longer
@@ -136,13 +138,26 @@ def _take(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iter
 def _read_record(record: Record, path: str, settings: ReadSettings) -> Iterator[Found]:
     if record.kind == "metadata" and is_wat(record):
         yield from _read_wat(record, path)
-    if record.kind not in ("response", "resource") or not record.url.startswith(("http:", "https:")):
+    if record.kind not in LOCATED or not record.url.startswith(("http:", "https:")):
         return
-    if _is_html(record.content_type):
+    is_page = record.kind != "revisit" and _is_html(record.content_type)
+    if settings.locate and not (is_page and record.http_status == 200):
+        yield from _location(record, path)
+    if is_page:
         yield Counted("page", "in")
         yield _page(record, path, settings)
-    elif settings.locate:
-        yield Location(record.url, record.http_status, record.content_type, path, record.offset, record.date)
+
+
+def _location(record: Record, path: str) -> Iterator[Location]:
+    """A revisit of the same URL tells nothing: what it repeats is found by that URL."""
+    target = ""
+    if record.kind == "revisit":
+        target = record.refers_to
+        if target in ("", record.url):
+            return
+    elif record.http_status in REDIRECTS:
+        target = redirect_target(record.url, header(record.headers, "location")) or ""
+    yield Location(record.url, record.http_status, record.content_type, path, record.offset, record.date, target)
 
 
 def _read_wat(record: Record, path: str) -> Iterator[Found]:
@@ -169,16 +184,3 @@ def _page(record: Record, path: str, settings: ReadSettings) -> Page | Rejection
 
 def _is_html(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() in HTML_TYPES
-
-
-def read_payload(stream: Stream, offset: int, max_bytes: int) -> tuple[Headers, bytes]:
-    """The HTTP headers and decoded payload of the record at an offset, cut at `max_bytes` + 1.
-
-    Raises one of READ_ERRORS where there is no readable record.
-    """
-    stream.seek(offset)
-    record = next(iter(ArchiveIterator(stream, arc2warc=True)), None)
-    if record is None:
-        raise EOFError("no record at this offset")
-    headers = tuple(record.http_headers.headers) if record.http_headers else ()
-    return headers, record.content_stream().read(max_bytes + 1)

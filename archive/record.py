@@ -29,7 +29,7 @@ class Record:
     """`kind` is WARC-Type, `offset` where the record starts in its file, `date` is ISO 8601 UTC.
 
     `http_status` is 200 for a resource record, which holds the thing itself, and 0 where the status cannot be read.
-    `payload` is as stored, cut at what its reader keeps.
+    `refers_to` is the URL whose payload a revisit record repeats. `payload` is as stored, cut at what its reader keeps.
     """
 
     offset: int
@@ -42,6 +42,7 @@ class Record:
     content_type: str
     headers: Headers
     payload: bytes
+    refers_to: str = ""
 
 
 def decoded(raw: bytes, headers: Headers, max_bytes: int) -> bytes:

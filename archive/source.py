@@ -1,16 +1,22 @@
-"""Images out of the archive itself: found by a bucket's locations, read at their offsets, no request made."""
+"""Images out of the archive itself: found by the locations of their hosts, read at their offsets, no request made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
-from archive.reader import READ_ERRORS, read_payload
+from archive.reader import CODING_BYTES, READ_ERRORS
+from archive.record import Record, decoded, digest_matches
+from archive.streams import read_record
 from records.page import LOCATION_SCHEMA, Headers, Location
 from storage import files
-from web.answer import Answer, Order, Refuse
+from web.answer import Answer, Order
+
+MAX_HOPS = 5  # redirects and revisits on the way to one picture
+Find = Callable[[str], Location | None]
+"""URL -> where the archive holds it."""
 
 
 @dataclass(frozen=True)
@@ -30,38 +36,74 @@ def read_locations(path: str) -> dict[str, Location]:
     return {row["url"]: Location(**row) for row in rows}
 
 
-def fetch_from_archive(orders: Iterable[Order], found: Mapping[str, Location], settings: ArchiveSettings) -> None:
+def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSettings) -> None:
     """One answer for each order, read in file order."""
     there = []
     for order in orders:
-        if order.url in found:
-            there.append((found[order.url], order))
+        found = follow(order.url, find)
+        if isinstance(found, str):
+            order.take(Answer(order.url, found))
         else:
-            order.take(Answer(order.url, "not_in_archive"))
+            there.append((found, order))
     for location, order in sorted(there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)):
-        order.take(_answer(location, settings, order.refuse))
+        order.take(_answer(location, order, settings))
 
 
-def _answer(at: Location, settings: ArchiveSettings, refuse: Refuse) -> Answer:
+def follow(url: str, find: Find) -> Location | str:
+    """Where the bytes of a URL lie, redirects and revisits inside the archive followed; else the status that says why not."""
+    at = url
+    for _ in range(MAX_HOPS + 1):
+        found = find(at)
+        if found is None:
+            return "not_in_archive"
+        if not found.target:
+            return found
+        at = found.target
+    return "too_many_redirects"
+
+
+def _answer(at: Location, order: Order, settings: ArchiveSettings) -> Answer:
+    url = order.url
     if at.http_status != 200:
-        return Answer(at.url, "http_error", at.http_status, at.url, at.crawl_time)
+        return Answer(url, "http_error", at.http_status, at.url, at.crawl_time)
     try:
-        headers, body = read_at(at.warc_file, at.record_offset, settings)
+        record = _read(at.warc_file, at.record_offset, settings)
+        body = _body(record, settings)
     except READ_ERRORS:
-        return Answer(at.url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
-    status = refuse(at.url, at.url, headers) or _body_status(body, settings)
+        return Answer(url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
+    status = order.refuse(url, at.url, record.headers) or _body_status(record, body, settings)
     place = (at.warc_file, at.record_offset)
     kept = body if status == "ok" else b""
-    return Answer(at.url, status, at.http_status, at.url, at.crawl_time, at.content_type, headers, kept, place)
+    return Answer(url, status, at.http_status, at.url, at.crawl_time, at.content_type, record.headers, kept, place)
 
 
-def _body_status(body: bytes, settings: ArchiveSettings) -> str:
+def _body_status(record: Record, body: bytes, settings: ArchiveSettings) -> str:
     if not body:
         return "empty"
-    return "too_large" if len(body) > settings.max_bytes else "ok"
+    if len(body) > settings.max_bytes:
+        return "too_large"
+    return "ok" if _is_whole(record) else "digest_mismatch"
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether the payload is what its digest says, if it has one. Some crawlers take it of a body without its chunks."""
+    unchunked = tuple((name, value) for name, value in record.headers if name.lower() == "transfer-encoding")
+    return (
+        digest_matches(record.payload, record.payload_digest) is not False
+        or digest_matches(decoded(record.payload, unchunked, len(record.payload)), record.payload_digest) is True
+    )
 
 
 def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tuple[Headers, bytes]:
     """Headers and decoded payload of one record. Raises one of READ_ERRORS."""
+    record = _read(warc_file, record_offset, settings)
+    return record.headers, _body(record, settings)
+
+
+def _read(warc_file: str, record_offset: int, settings: ArchiveSettings) -> Record:
     with files.open_read(warc_file, settings.options) as stream:
-        return read_payload(stream, record_offset, settings.max_bytes)
+        return read_record(stream, record_offset, settings.max_bytes + CODING_BYTES)
+
+
+def _body(record: Record, settings: ArchiveSettings) -> bytes:
+    return decoded(record.payload, record.headers, settings.max_bytes + 1)

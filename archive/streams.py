@@ -87,6 +87,18 @@ def read_records(stream: Stream | Gunzipped, keep_bytes: int) -> Iterator[Record
         raise EOFError("the file ends inside a record")
 
 
+def read_record(stream: Stream, offset: int, keep_bytes: int) -> Record:
+    """The record at an offset, its payload cut at `keep_bytes`. Raises one of STREAM_ERRORS where none can be read."""
+    stream.seek(offset)
+    record = next(iter(_Records(stream, arc2warc=True)), None)
+    if record is None:
+        raise EOFError("no record at this offset")
+    payload = record.raw_stream.read(keep_bytes)
+    if len(payload) < keep_bytes and getattr(record.raw_stream, "limit", 0) > 0:
+        raise EOFError("the file ends inside a record")
+    return record_of(record, offset, payload)
+
+
 def record_of(record: ArcWarcRecord, offset: int, payload: bytes) -> Record:
     """warcio's record as ours."""
     headers, http = record.rec_headers, record.http_headers
@@ -102,4 +114,5 @@ def record_of(record: ArcWarcRecord, offset: int, payload: bytes) -> Record:
         content_type=(http or headers).get_header("Content-Type") or "",
         headers=tuple(http.headers) if http else (),
         payload=payload,
+        refers_to=headers.get_header("WARC-Refers-To-Target-URI") or "",
     )

@@ -267,7 +267,8 @@ def consent() -> Consent:
 
 
 def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:
-    folders = FetchFolders(*(str(folder / name) for name in ("pairs", "images", "pictures")))
+    pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
+    folders = FetchFolders(pairs, images, pictures, BUCKETS)
     shelf = Shelf(load_gate(consent()), folders)
     source = WebSource(settings or _settings(port), RobotsShelf(str(folder / "robots"), BUCKETS, 0))
     started, cpu = time.perf_counter(), time.process_time()

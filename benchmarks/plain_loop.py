@@ -74,7 +74,7 @@ def fetch(plan: Plan, parts: Iterable[list[Pair]], locations: dict[str, Location
     images = []
     for pairs in parts:
         part = open_part(pairs, gate, pictures.__setitem__)
-        fetch_from_archive(part.orders(), locations, settings)
+        fetch_from_archive(part.orders(), locations.get, settings)
         images.append(part.images())
     return images
 

@@ -41,7 +41,7 @@ LOGGER = logging.getLogger(__name__)
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 3, "fetch": 2, "score": 2, "publish": 2}
+VERSIONS = {"extract": 4, "fetch": 3, "score": 2, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -190,7 +190,7 @@ class Run:
             lanes=make_lanes(unfinished, *lanes),
             consent=self.plan.consent,
             source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
-            folders=FetchFolders(self.extracted.folder, result.folder, self._pictures),
+            folders=FetchFolders(self.extracted.folder, result.folder, self._pictures, config.extract.buckets),
         )
         if unfinished:
             self._run_parts(partial(flow.fetch, job=job), result, len(unfinished))

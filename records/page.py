@@ -42,7 +42,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the archive holds something that is not a page: a candidate picture."""
+    """Where the archive holds something that may be a picture, or says what became of one.
+
+    `target` is the URL at which the bytes are to be found instead: where a redirect leads, or what a revisit record repeats.
+    """
 
     url: str
     http_status: int
@@ -50,6 +53,7 @@ class Location:
     warc_file: str
     record_offset: int
     crawl_time: str
+    target: str = ""
 
 
 LOCATION_SCHEMA = pa.schema(
@@ -60,6 +64,7 @@ LOCATION_SCHEMA = pa.schema(
         ("warc_file", pa.string()),
         ("record_offset", pa.int64()),
         ("crawl_time", pa.string()),
+        ("target", pa.string()),
     ]
 )
 

@@ -18,6 +18,7 @@ REDIRECTS = {
     "moved": "/picture.jpg",
     "round": "/round.jpg",
     "nowhere": "http://[",
+    "blank": "",
     "inside": "http://169.254.169.254/latest/meta-data",
     "file": "file:///etc/passwd",
 }

@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
 from typing import TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
 
-from archive.source import ArchiveSettings, fetch_from_archive, read_locations
+from archive.source import ArchiveSettings, fetch_from_archive
 from filters.attempt import Failure, attempt
 from filters.detector import Columns, Detector, Observe
 from filters.observe import load_all
@@ -29,7 +28,7 @@ from records.pair import PAIR_SCHEMA, Evidence, Pair
 from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
 from storage import parts
-from transforms.group import locations_path
+from transforms.group import LocationIndex
 from transforms.lanes import Lane
 from transforms.robots_texts import RobotsShelf
 from transforms.route import Work, routed
@@ -59,11 +58,12 @@ class Consent:
 
 @dataclass(frozen=True)
 class FetchFolders:
-    """Where the pairs are, where images go, and where picture bytes go while they are needed."""
+    """Where the pairs are, in how many buckets, where images go, and where picture bytes go while they are needed."""
 
     pairs: str
     images: str
     pictures: str
+    buckets: int
 
 
 @dataclass(frozen=True)
@@ -202,13 +202,12 @@ def fetch_lane(lane: Lane, shelf: Shelf, source: WebSource | ArchiveSettings) ->
     if isinstance(source, WebSource):
         yield from asyncio.run(WebLane(lane, names, shelf, source).run())
         return
-    for bucket, of_bucket in groupby(sorted(names), key=parts.bucket_of):
-        found = read_locations(locations_path(shelf.folders.pairs, bucket))
-        for name in of_bucket:
-            with ExitStack() as stack:
-                part = shelf.open(name, stack)
-                fetch_from_archive(part.orders(), found, source)
-                yield from shelf.finish(name, part, stack)
+    locations = LocationIndex(shelf.folders.pairs, shelf.folders.buckets)
+    for name in sorted(names):
+        with ExitStack() as stack:
+            part = shelf.open(name, stack)
+            fetch_from_archive(part.orders(), locations.find, source)
+            yield from shelf.finish(name, part, stack)
 
 
 class WebLane:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from archive.source import read_locations
 from records.outcome import Counted, Rejection, Tally
 from records.page import LOCATION_SCHEMA, Location
 from records.pair import PAIR_SCHEMA, Pair, pack, unpack
@@ -25,6 +26,7 @@ from transforms.deduplicate import Identity, deduplicate, identity_of
 from transforms.route import Work, routed
 from web.urls import bucket_of_url, url_digest
 
+KNOWN_BUCKETS = 4
 HELD_PAIRS = 20_000  # of a worker, before it packs them
 
 
@@ -163,12 +165,25 @@ def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: Grou
 
 
 def prefer(known: Location | None, found: Location) -> Location:
-    """Of two locations of one URL the better: a 200 before any other status, then the first in crawl order."""
+    """Of two locations of one URL the better: one with the bytes before any other, then the first in crawl order."""
     return found if known is None else min(known, found, key=_preference)
 
 
-def _preference(found: Location) -> tuple[bool, str, int]:
-    return found.http_status != 200, found.warc_file, found.record_offset
+def _preference(found: Location) -> tuple[bool, bool, str, int]:
+    """First what has the bytes, then what says where they are."""
+    return bool(found.target) or found.http_status != 200, not found.target, found.warc_file, found.record_offset
+
+
+class LocationIndex:
+    """URL -> location, over all buckets; a few of them are held."""
+
+    def __init__(self, folder: str, buckets: int) -> None:
+        self._buckets = buckets
+        self._bucket = lru_cache(KNOWN_BUCKETS)(lambda bucket: read_locations(locations_path(folder, bucket)))
+
+    def find(self, url: str) -> Location | None:
+        found: Location | None = self._bucket(bucket_of_url(url, self._buckets)).get(url)
+        return found
 
 
 @dataclass

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from records.page import Headers
 
+REDIRECTS = (301, 302, 303, 307, 308)
 Refuse = Callable[[str, str, Headers], str | None]
 """(URL asked for, final URL, headers) -> the status with which to end the download before its body, or None."""
 

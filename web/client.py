@@ -16,13 +16,12 @@ import aiohttp
 
 from records.page import Headers, header
 from web.addresses import GuardedResolver, is_address, is_allowed_address
-from web.answer import Answer, Refuse, now_utc
+from web.answer import REDIRECTS, Answer, Refuse, now_utc
 from web.refusals import NO_CONNECTION, Busy, Refused, is_private, status_of
 from web.robots import ROBOTS_AGENT, Robots, RobotsText
 from web.turns import HostTurns, Pace, clock, turns_of
-from web.urls import absolute, host_of
+from web.urls import host_of, redirect_target
 
-REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (429, 503)
 BACK_OFF_S = 1.0  # doubled with every try, and drawn between half of it and all of it
 ROBOTS_MAX_BYTES = 512 * 1024  # RFC 9309 asks for at least 500 KiB
@@ -122,7 +121,7 @@ class Client:
                 async with asyncio.timeout(left_s), self._session.get(at, allow_redirects=False) as response:
                     if response.status not in REDIRECTS:
                         return await self._read(url, at, response, refuse)
-                    target = absolute(at, response.headers.get("Location", ""))
+                    target = redirect_target(at, response.headers.get("Location", ""))
                 left_s -= clock() - started
             if not target:
                 raise Refused("bad_redirect", response.status)
@@ -221,7 +220,10 @@ class Client:
             ):
                 if response.status not in REDIRECTS:
                     return await _robots_text(response)
-                at = absolute(at, response.headers.get("Location", "")) or ""
+                target = redirect_target(at, response.headers.get("Location", ""))
+            if not target:
+                break
+            at = target
         raise Refused("robots_unreachable")
 
 

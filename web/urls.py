@@ -47,6 +47,11 @@ def absolute(base: str, reference: str) -> str | None:
     return url.partition("#")[0]
 
 
+def redirect_target(at: str, location: str) -> str | None:
+    """The URL that a Location header means; None where it means none."""
+    return absolute(at, location) if location.strip() else None
+
+
 def resolver(base: str) -> Callable[[str], str | None]:
     """The function that makes references on a page absolute.
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from archive.fast import record_of
 from archive.members import next_start, read_members
-from archive.reader import INSIDE_RECORD, ReadSettings, read_payload, read_split
+from archive.reader import INSIDE_RECORD, ReadSettings, read_split
 from archive.record import decoded, digest_matches
 from archive.source import ArchiveSettings, read_at
 from archive.splits import Split
@@ -183,13 +183,6 @@ def test_encoded_bodies_are_decoded(tmp_path):
 def test_wget_puts_brackets_round_urls(tmp_path):
     member = gzip.compress(plain(A).replace(b"WARC-Target-URI: https://a.example/", b"WARC-Target-URI: <https://a.example/>"))
     assert pages(read(tmp_path, member)) == [ALL[0]]
-
-
-def test_no_record_at_an_offset(tmp_path):
-    path = tmp_path / "x"
-    path.write_bytes(A)
-    with path.open("rb") as stream, pytest.raises(EOFError, match="no record"):
-        read_payload(stream, len(A), 10)
 
 
 @given(content=st.binary(max_size=300), cut=st.integers(0, len(A + B)), insert=st.binary(max_size=40))

@@ -87,6 +87,7 @@ def test_a_picture(site):
         ("/lies.jpg", "connection_error"),
         ("/round.jpg", "too_many_redirects"),
         ("/nowhere.jpg", "bad_redirect"),
+        ("/blank.jpg", "bad_redirect"),
         ("/inside.jpg", "private_address"),
         ("/file.jpg", "scheme_not_allowed"),
         ("/slow.jpg", "timeout"),
