@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from records.pair import PAIR_SCHEMA, Evidence, Pair
 from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
 from storage import parts
+from storage.progress import Progress, write_progress
 from transforms.group import LocationIndex
 from transforms.lanes import Lane
 from transforms.robots_texts import RobotsShelf
@@ -39,7 +41,7 @@ from web.schedule import Schedule
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
 MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
 MOST_OPEN = 48  # parts of one worker: each holds its pairs and an open file
-POLL_S = 0.05
+POLL_S, TELL_S = 0.05, 2.0
 
 Store = Callable[[str, bytes], None]
 """Gets (sha256, bytes) of every picture that does not stay in an archive."""
@@ -108,6 +110,7 @@ class OpenPart:
     refused: dict[bytes, Image] = field(default_factory=dict)
     admitted: dict[str, Pair] = field(default_factory=dict)
     learned: dict[str, Image] = field(default_factory=dict)
+    answered: Counter[str] = field(default_factory=Counter)
 
     def orders(self) -> list[Order]:
         """One for each URL that may be asked for."""
@@ -127,6 +130,7 @@ class OpenPart:
         """Keep what an answer says; its picture is stored."""
         image = _image(answer, self.gate)
         self.learned[answer.url] = image
+        self.answered[answer.status] += 1
         del self.admitted[answer.url]
         if image.sha256 and not answer.place:
             self.store(image.sha256, answer.body)
@@ -218,6 +222,7 @@ class WebLane:
         self._names = iter(names)
         self._open: dict[str, tuple[OpenPart, ExitStack]] = {}
         self._all_answered = False
+        self._answered: Counter[str] = Counter()
         self._outcomes: Outcomes = []
 
     async def run(self) -> Outcomes:
@@ -228,8 +233,11 @@ class WebLane:
             self._writer, self._opened = writer, opened
             limits = _share(self._source.client, lane.lanes)
             async with open_client(limits, lane.share_of(robots.buckets), texts) as client, asyncio.TaskGroup() as group:
+                schedule = Schedule(client, self._refill, MOST_WAITING)
                 group.create_task(self._finish())
-                await Schedule(client, self._refill, MOST_WAITING).run()
+                telling = group.create_task(self._tell(schedule))
+                await schedule.run()
+                telling.cancel()
                 self._all_answered = True
         robots.write(lane.shares, texts)
         return self._outcomes
@@ -243,8 +251,16 @@ class WebLane:
             return None
         stack = self._opened.enter_context(ExitStack())
         part = await self._in_thread(partial(self._shelf.open, name, stack))
+        part.answered = self._answered
         self._open[name] = part, stack
         return part.orders()
+
+    async def _tell(self, schedule: Schedule) -> None:
+        """Say every few seconds how far this lane is."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            said = Progress(dict(self._answered), schedule.hosts_waiting)
+            await asyncio.to_thread(write_progress, self._shelf.folders.images, self._lane.names[0], said)
 
     async def _finish(self) -> None:
         """Put parts in place as soon as all of their URLs have been answered, until that is so of all."""

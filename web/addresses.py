@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 class PrivateAddress(OSError):
     """A name that resolves to an address which is not public."""
@@ -26,10 +28,18 @@ def is_address(host: str) -> bool:
 def is_allowed_address(address: str, allow_networks: Iterable[str]) -> bool:
     """Whether an IP address is public, or in a network that the config allows."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if any(ip in ipaddress.ip_network(network) for network in allow_networks):
+    inner = _ipv4_inside(ip) if isinstance(ip, ipaddress.IPv6Address) else None
+    if any((inner or ip) in ipaddress.ip_network(network) for network in allow_networks):
         return True
-    return ip.is_global and not ip.is_multicast
+    found = inner or ip
+    return found.is_global and not found.is_multicast
+
+
+def _ipv4_inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: mapped, by NAT64 (RFC 6052), 6to4 or Teredo."""
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 class GuardedResolver(AbstractResolver):

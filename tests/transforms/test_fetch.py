@@ -198,6 +198,7 @@ def test_a_rule_that_raises_asks_for_nothing(site):
         ("93.184.215.14", True), ("2606:2800:220:1::", True),
         ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False), ("192.168.1.1", False), ("169.254.169.254", False),
         ("0.0.0.0", False), ("::1", False), ("::", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False), ("64:ff9b::5db8:d70e", True), ("2002:a00:1::", False), ("2001:0:1::f5ff:fffe", False),
         ("::ffff:10.0.0.1", False), ("224.0.0.1", False), ("ff02::1", False), ("100.64.0.1", False), ("255.255.255.255", False),
     ],
 )  # fmt: skip
