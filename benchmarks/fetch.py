@@ -259,11 +259,12 @@ def _settings(port: int, **changes: object) -> ClientSettings:
 
 def consent() -> Consent:
     """The demonstration's rules that can save a request."""
-    named: dict[str, dict[str, object]] = {name: {} for name in ("page_rights", "response_rights", "personal_data", "medical_caption")}
-    detectors = build_detectors(named)
+    names = ("page_rights", "response_rights", "picture_metadata", "personal_data", "medical_caption")
+    detectors = build_detectors({name: {} for name in names})
     rights = {"refuse": ["noai", "noimageai", "tdm_reserved", "content_usage_no_ai"]}
     rules = build_rules({"rights": rights, "personal_data": {"email": "redact", "phone": "redact"}}, detectors)
-    return Consent([r for r in rules if r.saves_request], needing(detectors, Needs.PAIR), needing(detectors, Needs.RESPONSE))
+    needed = (needing(detectors, kind) for kind in (Needs.PAIR, Needs.RESPONSE, Needs.CONTENT))
+    return Consent([rule for rule in rules if rule.saves_request], *needed)
 
 
 def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:

@@ -31,15 +31,16 @@ Observe: TypeAlias = Callable[[Any], Evidence]
 class Needs(IntEnum):
     """The earliest thing that a detector needs; the flow places it in the stage that has it.
 
-    Its function is called with: PAGE `web.html.ParsedPage`; PAIR `records.pair.Pair`; RESPONSE
-    `filters.subjects.Response`; IMAGE `filters.subjects.Picture`; EMBEDDING `filters.subjects.Embedding`.
+    Its function is called with: PAGE `web.html.ParsedPage`; PAIR `records.pair.Pair`; of `filters.subjects`: RESPONSE
+    `Response`, CONTENT `Content`, IMAGE `Picture`, EMBEDDING `Embedding`.
     """
 
     PAGE = 1
     PAIR = 2
     RESPONSE = 3
-    IMAGE = 4
-    EMBEDDING = 5
+    CONTENT = 4
+    IMAGE = 5
+    EMBEDDING = 6
 
 
 @runtime_checkable

@@ -18,6 +18,8 @@ from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
 from filters.page_head import PageHead
 from filters.page_types import PageTypes
+from filters.picture_hash import PictureHash
+from filters.picture_metadata import PictureMetadata
 from filters.privacy import PersonalData, PersonalDataInCaption
 from filters.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
@@ -26,7 +28,8 @@ from filters.size import ImageSize
 from filters.subset import Subset
 
 _DETECTORS = (
-    PageRights, ResponseRights, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture
+    PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture,
+    PictureHash,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
 RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, PersonalData)}

@@ -106,17 +106,18 @@ class Rights:
     """
 
     name: ClassVar[str] = "rights"
-    version: ClassVar[int] = 2
-    reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals")
+    version: ClassVar[int] = 3
+    reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals", "picture_rights_signals")
     saves_request: ClassVar[bool] = True
 
     refuse: tuple[str, ...]
     unknown_page: Literal["drop", "keep"] = "drop"
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """One decision for each signal; before the fetch there is no response yet to read."""
-        page, response = evidence["page_rights_signals"], evidence.get("response_rights_signals") or ()
+        """One decision for each signal; before the fetch there is no response and no picture yet to read."""
+        page = evidence["page_rights_signals"]
+        fetched = [*(evidence.get("response_rights_signals") or ()), *(evidence.get("picture_rights_signals") or ())]
         if page is None and self.unknown_page == "drop":
             yield Decision(Action.DROP, "rights_unknown_page")
-        for signal in sorted({*(page or ()), *response} & set(self.refuse)):
+        for signal in sorted({*(page or ()), *fetched} & set(self.refuse)):
             yield Decision(Action.DROP, f"rights_{signal}")

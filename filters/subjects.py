@@ -21,6 +21,13 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """A picture's bytes as served, not decoded: whatever they are."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A decoded picture: RGB pixels, upright."""
 

@@ -69,7 +69,12 @@ class Run:
     @property
     def fetched(self) -> StageResult:
         plan, consent = self.plan, self.plan.consent
-        plugins: tuple[Detector | Rule, ...] = (*consent.rules, *consent.pair_detectors, *consent.response_detectors)
+        plugins: tuple[Detector | Rule, ...] = (
+            *consent.rules,
+            *consent.pair_detectors,
+            *consent.response_detectors,
+            *consent.content_detectors,
+        )
         fetch = plan.config.fetch
         settings = {
             "fetch": {

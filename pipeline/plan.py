@@ -38,7 +38,7 @@ class Plan:
         rules = tuple(rule for rule in self.rules if rule.saves_request)
         read = {column for rule in rules for column in rule.reads}
         pair = tuple(d for d in needing(self.detectors, Needs.PAIR) if read & set(d.columns))
-        return Consent(rules, pair, needing(self.detectors, Needs.RESPONSE))
+        return Consent(rules, pair, needing(self.detectors, Needs.RESPONSE), needing(self.detectors, Needs.CONTENT))
 
 
 def make_plan(config: Config) -> Plan:

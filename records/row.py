@@ -80,6 +80,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("format", pa.string(), "image format by content", _taken("format")),
     Column("sha256", pa.string(), "of the image bytes, hex", _taken("sha256")),
     Column("md5", pa.string(), "of the image bytes, hex", _taken("md5")),
+    Column("pdq", pa.string(), "perceptual hash of the picture (PDQ), hex; empty where no detector made one", _taken("pdq")),
     Column("model", pa.string(), "architecture@weights of the CLIP model", _taken("model")),
 )
 

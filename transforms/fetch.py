@@ -21,7 +21,7 @@ from filters.detector import Columns, Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
 from filters.rule import Rule
-from filters.subjects import Response
+from filters.subjects import Content, Response
 from filters.verdict import judge
 from records.outcome import Counted, Rejection, tally_of
 from records.page import Headers
@@ -51,11 +51,12 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True)
 class Consent:
-    """What stands between a pair and a request: the rules that can save one, and what they read."""
+    """What stands between a pair and a request: the rules that can save one, and what they read; and what looks at the bytes."""
 
     rules: Sequence[Rule]
     pair_detectors: Sequence[Detector]
     response_detectors: Sequence[Detector]
+    content_detectors: Sequence[Detector] = ()
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,17 @@ class Gate:
     rules: Sequence[Rule]
     observe_pair: Observe
     observe_response: Observe
-    response_columns: Columns
+    observe_content: Observe
+    columns: Columns
 
     def evidence_of(self, pair: Pair) -> Evidence:
         """What is known before anything is asked for."""
         return {**pair_columns(pair), **self.observe_pair(pair)}
+
+    def learn(self, answer: Answer) -> Evidence:
+        """What an answer and its body say."""
+        said = self.observe_response(Response(answer.final_url or answer.url, answer.headers))
+        return {**said, **self.observe_content(Content(answer.body))} if answer.status == "ok" else said
 
     def allows(self, evidence: Evidence) -> bool:
         return judge(self.rules, evidence).drop is None
@@ -96,7 +103,11 @@ class Gate:
 def load_gate(consent: Consent) -> Gate:
     """Load the detectors that consent needs."""
     return Gate(
-        consent.rules, load_all(consent.pair_detectors), load_all(consent.response_detectors), evidence_columns(consent.response_detectors)
+        rules=consent.rules,
+        observe_pair=load_all(consent.pair_detectors),
+        observe_response=load_all(consent.response_detectors),
+        observe_content=load_all(consent.content_detectors),
+        columns=evidence_columns((*consent.response_detectors, *consent.content_detectors)),
     )
 
 
@@ -155,7 +166,7 @@ def open_part(pairs: Sequence[Pair], gate: Gate, store: Store) -> OpenPart:
 
 
 def _image(answer: Answer, gate: Gate) -> Image:
-    evidence = attempt(gate.observe_response, Response(answer.final_url or answer.url, answer.headers))
+    evidence = attempt(gate.learn, answer)
     ok = answer.status == "ok"
     return Image(
         key=b"",
@@ -183,7 +194,7 @@ class Shelf:
 
     @property
     def schema(self) -> pa.Schema:
-        return schema_with(IMAGE_SCHEMA, self.gate.response_columns)
+        return schema_with(IMAGE_SCHEMA, self.gate.columns)
 
     def open(self, name: str, stack: ExitStack) -> OpenPart:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""

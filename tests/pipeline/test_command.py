@@ -321,7 +321,7 @@ def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
 def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
     ran = run_demo(
         "--set",
-        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
+        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, picture_metadata: {}, picture_hash: {}, licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
         folder=tmp_path,
     )
     assert ran.status == 0
