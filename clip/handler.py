@@ -25,6 +25,7 @@ from records.pair import PAIR_SCHEMA, Pair
 from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from records.table import from_table, schema_with, to_table
 from storage import parts
+from storage.settled import settled_scores
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,13 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class ScoreFolders:
-    """Where pairs, images and picture bytes are, and where samples go."""
+    """Where pairs, images and picture bytes are, where samples go, and where those are that need not be scored again."""
 
     pairs: str
     images: str
     pictures: str
     samples: str
+    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,12 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     def _score(self, name: str, model: Scorer) -> ScoredPart:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
         images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
+        settled = settled_scores(self._folders.before, name)
+        unsettled = [(pair, image) for pair, image in zip(pairs, images, strict=True) if pair.key not in settled]
         with ExitStack() as stack:
-            scores = score_part(pairs, images, self._reader(name, images, stack), model)
+            new = score_part(*_columns(unsettled), self._reader(name, [image for _, image in unsettled], stack), model)
+        found = {**settled, **{score.key: score for score in new}}
+        scores = [found[pair.key] for pair in pairs]
         schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
         return ScoredPart(name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
 
@@ -123,6 +129,10 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 
     def get_metrics_namespace(self) -> str:
         return "pairsieve"
+
+
+def _columns(rows: Sequence[tuple[Pair, Image]]) -> tuple[list[Pair], list[Image]]:
+    return [pair for pair, _ in rows], [image for _, image in rows]
 
 
 def score_outcome(score: Score) -> Rejection | Counted:

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Run the flow; the exit status."""
     try:
         plan, engine = prepare(options, beam_arguments)
-        counts = Run(plan, engine).execute()
+        counts = Run(plan, engine).execute(options.retry_failed)
     except ConfigError as error:
         return _say(f"pairsieve: {error}", BAD_CONFIG)
     except (JobFailed, CountsDoNotAddUp, OSError) as error:

@@ -29,6 +29,11 @@ class ConfigError(ValueError):
     """A config or an input that cannot be run; the message names the remedy."""
 
 
+TRANSIENT = (
+    "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable", "http_408", "http_425", "http_429", "http_5xx",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class InputConfig:
     """`files`: files or patterns (local paths or URLs that fsspec reads). `kind` says what they are:
@@ -93,6 +98,7 @@ class FetchConfig:
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
     (web/agents.py) refuses us. `bytes_per_s`: nothing new is asked for while more than this has come on average.
     These limits are those of the whole run: workers share them. A robots.txt is read again after `robots_max_age_h` hours.
+    `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx: by the server's answer).
     """
 
     source: Literal["web", "archive"]
@@ -114,6 +120,7 @@ class FetchConfig:
     robots_ai_agents: bool = True
     bytes_per_s: float | None = None
     robots_max_age_h: float = 24
+    transient: tuple[str, ...] = TRANSIENT
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""

@@ -6,7 +6,7 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.engine import Engine, LayOut
 from pipeline.plan import Plan
 from pipeline.progress import reporting
 from pipeline.release import Release
+from pipeline.retry import generation_of, reopen
 from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
@@ -93,7 +94,17 @@ class Run:
             "models": plan.models,
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
         }
-        return self._result("score", settings, self.fetched.stage.fingerprint)
+        return self._result("score", settings, self._generation(generation_of(self.fetched)))
+
+    def _generation(self, number: int) -> str:
+        """The fetch as scoring knows it: what was asked again is another one."""
+        return f"{self.fetched.stage.fingerprint}.{number}" if number else self.fetched.stage.fingerprint
+
+    @property
+    def _scored_before(self) -> str | None:
+        """Where scores lie that were made before the fetch was asked again."""
+        number = generation_of(self.fetched)
+        return replace(self.scored, stage=replace(self.scored.stage, upstream=self._generation(number - 1))).folder if number else None
 
     @property
     def published(self) -> StageResult:
@@ -110,8 +121,13 @@ class Run:
     def _result(self, name: str, settings: Mapping[str, Any], upstream: str) -> StageResult:
         return StageResult(Stage(name, VERSIONS[name], settings, upstream), self.plan.config.work)
 
-    def execute(self) -> Counts:
-        """All four stages; the counts of each. Raises what a failed job raises."""
+    def execute(self, retry_failed: bool = False) -> Counts:
+        """All four stages; the counts of each. With `retry_failed` pictures are asked for again that could not be had for now.
+
+        Raises what a failed job raises.
+        """
+        if retry_failed and self.fetched.complete:
+            LOGGER.info("fetch: asking again for %d pictures", reopen(self.fetched, self.plan.config.fetch.transient))
         if not self.scored.complete:
             self._forget_images_without_pictures()
         steps = (
@@ -195,11 +211,16 @@ class Run:
             lanes=make_lanes(unfinished, *lanes),
             consent=self.plan.consent,
             source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
+            transient=config.fetch.transient,
             folders=FetchFolders(self.extracted.folder, result.folder, self._pictures, config.extract.buckets),
         )
         if unfinished:
             self._run_parts(partial(flow.fetch, job=job), result, len(unfinished))
-        return self._part_counts(result)
+        counts = self._part_counts(result)
+        number = sum(counts["pair"].dropped.get(status, 0) for status in config.fetch.transient)
+        if number:
+            LOGGER.info("fetch: %d pictures were not to be had this time; --retry-failed asks again for them", number)
+        return counts
 
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:
         plan, settings = self.plan, self.plan.config.score
@@ -218,7 +239,7 @@ class Run:
                 archive=self._archive,
             ),
             detectors=plan.detectors,
-            folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder),
+            folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder, self._scored_before),
         )
         if job.unfinished:
             self._run_parts(partial(flow.score, job=job), result, len(job.unfinished))

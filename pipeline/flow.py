@@ -70,11 +70,12 @@ class FetchJob:
     consent: Consent
     source: WebSource | ArchiveSettings
     folders: FetchFolders
+    transient: Sequence[str]
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
     """Parts of pairs -> parts of images. The element is a lane: its hosts are asked by one worker."""
-    _ = pipeline | "Lanes" >> beam.Create(list(job.lanes)) | "Fetch" >> FetchImages(job.consent, job.source, job.folders)
+    _ = pipeline | "Lanes" >> beam.Create(list(job.lanes)) | "Fetch" >> FetchImages(job.consent, job.source, job.folders, job.transient)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", action="append", metavar="PATTERN", help="WARC files instead of the config's; may be given again")
     parser.add_argument("--output", metavar="DIR", help="where the dataset goes (public)")
     parser.add_argument("--work", metavar="DIR", help="where intermediate results go (private: unfiltered captions and pictures)")
+    parser.add_argument("--retry-failed", action="store_true", help="ask again for pictures that were not to be had (fetch.transient)")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
     return parser
 

@@ -179,6 +179,14 @@ def write_private(path: str, text: str) -> None:
         os.chmod(path, 0o600)
 
 
+def move(source: str, target: str) -> None:
+    """Give a file another name in the same store."""
+    fs, name = filesystem(source)
+    other = filesystem(target)[1]
+    fs.makedirs(fs._parent(other), exist_ok=True)
+    fs.mv(name, other)
+
+
 def size_of(path: str) -> int:
     """Bytes of a file, or -1 where there is none."""
     fs, name = filesystem(path)

@@ -88,13 +88,18 @@ class PictureWriter:
 
 
 @contextmanager
-def write_pictures(folder: str, name: str) -> Iterator[PictureWriter]:
-    """The picture store of one part."""
+def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[PictureWriter]:
+    """The picture store of one part; with `keep` what it has already stays in it."""
     with (
         files.open_whole(pictures_path(folder, name)) as stream,
         ipc.new_file(stream, PICTURES_SCHEMA) as writer,
     ):
-        yield PictureWriter(writer)
+        pictures = PictureWriter(writer)
+        if keep and files.exists(pictures_path(folder, name)):
+            with open_pictures(folder, name) as before:
+                for sha256 in before.names():
+                    pictures.add(sha256, before.read(sha256))
+        yield pictures
 
 
 class PictureReader:

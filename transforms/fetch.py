@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,7 @@ from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
 from storage import parts
 from storage.progress import Progress, write_progress
+from storage.settled import forget_previous, settled_images
 from transforms.group import LocationIndex
 from transforms.lanes import Lane
 from transforms.robots_texts import RobotsShelf
@@ -113,12 +114,12 @@ def load_gate(consent: Consent) -> Gate:
 
 @dataclass
 class OpenPart:
-    """A part whose URLs are being asked for: who refused, what may be asked for, and what has been learned."""
+    """A part whose URLs are being asked for: what is settled without that, what may be asked for, and what has been learned."""
 
     keys: list[tuple[bytes, str]]
     gate: Gate
     store: Store
-    refused: dict[bytes, Image] = field(default_factory=dict)
+    settled: dict[bytes, Image] = field(default_factory=dict)
     admitted: dict[str, Pair] = field(default_factory=dict)
     learned: dict[str, Image] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
@@ -148,18 +149,20 @@ class OpenPart:
 
     def images(self) -> list[Image]:
         """The image of each pair, in the order of the pairs, once every URL has been answered."""
-        return [self.refused.get(key) or replace(self.learned[url], key=key) for key, url in self.keys]
+        return [self.settled.get(key) or replace(self.learned[url], key=key) for key, url in self.keys]
 
 
-def open_part(pairs: Sequence[Pair], gate: Gate, store: Store) -> OpenPart:
-    """Ask the rules which pairs may be asked for."""
-    part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store)
+def open_part(pairs: Sequence[Pair], gate: Gate, store: Store, settled: Mapping[bytes, Image] | None = None) -> OpenPart:
+    """Ask the rules which of the pairs that are not settled may be asked for."""
+    part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store, dict(settled or {}))
     for pair in pairs:
+        if pair.key in part.settled:
+            continue
         allowed = attempt(lambda p: gate.allows(gate.evidence_of(p)), pair)
         if isinstance(allowed, Failure):
-            part.refused[pair.key] = Image(pair.key, ERROR, errors=(allowed.error,))
+            part.settled[pair.key] = Image(pair.key, ERROR, errors=(allowed.error,))
         elif not allowed:
-            part.refused[pair.key] = Image(pair.key, NOT_REQUESTED)
+            part.settled[pair.key] = Image(pair.key, NOT_REQUESTED)
         else:
             part.admitted.setdefault(pair.url, pair)
     return part
@@ -191,6 +194,7 @@ class Shelf:
 
     gate: Gate
     folders: FetchFolders
+    transient: Sequence[str] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -199,7 +203,9 @@ class Shelf:
     def open(self, name: str, stack: ExitStack) -> OpenPart:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
-        return open_part(pairs, self.gate, stack.enter_context(parts.write_pictures(self.folders.pictures, name)).add)
+        settled = settled_images(self.folders.images, name, self.transient)
+        pictures = stack.enter_context(parts.write_pictures(self.folders.pictures, name, keep=bool(settled)))
+        return open_part(pairs, self.gate, pictures.add, settled)
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
         """Put the pictures, then the images in place."""
@@ -207,6 +213,7 @@ class Shelf:
         images = part.images()
         outcomes = [image_outcome(image) for image in images]
         parts.write_part(self.folders.images, name, to_table(images, self.schema), tally_of(outcomes))
+        forget_previous(self.folders.images, name)
         return outcomes
 
 
@@ -298,8 +305,8 @@ def image_outcome(image: Image) -> Rejection | Counted:
     return Counted("pair", "kept") if image.status == "ok" else Rejection("pair", image.status)
 
 
-def _make_fetcher(consent: Consent, source: WebSource | ArchiveSettings, folders: FetchFolders) -> Work:
-    return partial(fetch_lane, shelf=Shelf(load_gate(consent), folders), source=source)
+def _make_fetcher(consent: Consent, source: WebSource | ArchiveSettings, folders: FetchFolders, transient: Sequence[str]) -> Work:
+    return partial(fetch_lane, shelf=Shelf(load_gate(consent), folders, transient), source=source)
 
 
 @dataclass
@@ -309,6 +316,7 @@ class FetchImages(beam.PTransform):  # type: ignore[misc]
     consent: Consent
     source: WebSource | ArchiveSettings
     folders: FetchFolders
+    transient: Sequence[str] = ()
 
     def expand(self, lanes: beam.PCollection) -> beam.DoOutputsTuple:
-        return lanes | routed(partial(_make_fetcher, self.consent, self.source, self.folders))
+        return lanes | routed(partial(_make_fetcher, self.consent, self.source, self.folders, self.transient))

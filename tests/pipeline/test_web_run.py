@@ -50,8 +50,9 @@ def run_web(run_demo, site, crawl, tmp_path):
             "fetch.allow_networks=[127.0.0.1/32]",
             "fetch.min_interval_s=0",
         ]
-        settings = [argument for override in (*own, *overrides) for argument in ("--set", override)]
-        return run_demo("--input", given, *settings, folder=tmp_path)
+        flags = [override for override in overrides if override.startswith("--")]
+        settings = [argument for override in (*own, *overrides) if override not in flags for argument in ("--set", override)]
+        return run_demo("--input", given, *settings, *flags, folder=tmp_path)
 
     return run
 
@@ -124,3 +125,39 @@ def test_a_part_for_each_pair_changes_nothing(run_web, site, tmp_path):
     run = run_web("extract.part_rows=1")
     assert counts(run)["fetch"]["pair"]["kept"] == 3
     assert site.asked == {"/robots.txt": 1, "/star.png": 1, "/car.png": 1, "/gone.png": 1}
+
+
+def rows_of(run) -> dict[str, dict]:
+    found = [row for path in run.output.glob("dataset/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    return {row["URL"].rpartition("/")[2]: row for row in found}
+
+
+@pytest.mark.parametrize("keep", ["until_scored", "always"])
+def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep):
+    site.first["/star.png"] = [(500, {})]
+    setting = f"fetch.keep_images={keep}"
+    before = run_web(setting)
+    assert sorted(rows_of(before)) == ["car.png"]
+    car = rows_of(before)["car.png"]
+    run_web(setting)
+    assert site.asked["/star.png"] == 1, "not without being told"
+    after = run_web("--retry-failed", setting)
+    assert sorted(rows_of(after)) == ["car.png", "star.png"]
+    assert rows_of(after)["car.png"] == car
+    assert site.asked == {"/robots.txt": 1, "/star.png": 2, "/car.png": 1, "/gone.png": 1}, "a 404 is final"
+    assert counts(after)["fetch"]["pair"]["kept"] == 3
+    run_web("--retry-failed", setting)
+    assert site.asked.total() == 5, "nothing is left to ask for again"
+    if keep == "always":
+        again = run_web(setting, "score.detect_from=0.1")
+        assert sorted(rows_of(again)) == ["car.png", "star.png"], "the pictures of both are there"
+        assert site.asked.total() == 5
+
+
+def test_retrying_is_for_what_the_config_calls_transient(run_web, site):
+    site.first["/star.png"] = [(500, {})]
+    run_web("fetch.transient=[timeout, http_404]")
+    site.contents["/gone.png"] = site.contents["/car.png"]
+    run_web("--retry-failed", "fetch.transient=[timeout, http_404]")
+    assert site.asked["/star.png"] == 1
+    assert site.asked["/gone.png"] == 2
