@@ -42,10 +42,11 @@ from records.outcome import Tally
 from records.pair import PAIR_SCHEMA, Pair, key_of
 from records.table import schema_with, to_table
 from storage import parts
-from transforms.fetch import Consent, FetchFolders, Shelf, WebSource, fetch_lane, load_gate
+from transforms.fetch import Consent, Fetcher, FetchFolders, WebSource, load_gate
 from transforms.group import slice_pairs
 from transforms.lanes import Lane, make_lanes
 from transforms.robots_texts import RobotsShelf
+from transforms.store import StoreSettings
 from web.answer import Order
 from web.client import ClientSettings, open_client
 from web.schedule import Schedule
@@ -270,10 +271,10 @@ def consent() -> Consent:
 def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:
     pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
     folders = FetchFolders(pairs, images, pictures, BUCKETS)
-    shelf = Shelf(load_gate(consent()), folders)
     source = WebSource(settings or _settings(port), RobotsShelf(str(folder / "robots"), BUCKETS, 0))
     started, cpu = time.perf_counter(), time.process_time()
-    number = sum(outcome.number for outcome in fetch_lane(lane, shelf, source))
+    fetcher = Fetcher(load_gate(consent()), source, folders, StoreSettings(DECODE))
+    number = sum(outcome.number for outcome in fetcher(lane))
     if pixels:
         for name in lane.names:
             _decode_part(folders.pictures, name)

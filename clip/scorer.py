@@ -50,6 +50,7 @@ class Prepared:
     """A picture's pixels, and the tensor that each model that needs it takes."""
 
     sha256: str
+    image: Image
     decoded: Decoded | Undecodable
     tensors: Mapping[str, Tensor]
 
@@ -71,7 +72,7 @@ def score_part(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[I
 
     def start(sha256: str) -> Future[Prepared]:
         models = sorted({scorer.routes[pair.subset] for pair in shown[sha256]})
-        return scorer.executor.submit(_prepare, sha256, _read(read, sources[sha256]), models, scorer)
+        return scorer.executor.submit(_prepare, sources[sha256], _read(read, sources[sha256]), models, scorer)
 
     for batch in chunks(ahead(sorted(shown), start, AHEAD * scorer.batch_size), scorer.batch_size):
         for score in _score_batch(batch, shown, captions, scorer):
@@ -107,11 +108,11 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _prepare(sha256: str, content: bytes | None, models: Sequence[str], scorer: Scorer) -> Prepared:
+def _prepare(image: Image, content: bytes | None, models: Sequence[str], scorer: Scorer) -> Prepared:
     decoded = Undecodable("unreadable") if content is None else decode(content, scorer.decode)
     if isinstance(decoded, Undecodable):
-        return Prepared(sha256, decoded, {})
-    return Prepared(sha256, decoded, {name: scorer.encoders[name].preprocess(decoded.image) for name in models})
+        return Prepared(image.sha256 or "", image, decoded, {})
+    return Prepared(image.sha256 or "", image, decoded, {name: scorer.encoders[name].preprocess(decoded.image) for name in models})
 
 
 def _caption_vectors(pairs: Iterable[Pair], scorer: Scorer) -> dict[tuple[str, str], Vector]:
@@ -138,21 +139,22 @@ def _score_batch(
         for picture, vector in zip(members, vectors, strict=True):
             pairs = [pair for pair in shown[picture.sha256] if scorer.routes[pair.subset] == name]
             similarities = [float(vector @ captions[name, pair.caption]) for pair in pairs]
-            yield from _scores(picture.decoded, vector, encoder, pairs, similarities, scorer)
+            yield from _scores(picture, vector, encoder, pairs, similarities, scorer)
 
 
 def _scores(
-    decoded: Decoded | Undecodable, vector: Vector, encoder: Encoder, pairs: Sequence[Pair], similarities: Sequence[float], scorer: Scorer
+    picture: Prepared, vector: Vector, encoder: Encoder, pairs: Sequence[Pair], similarities: Sequence[float], scorer: Scorer
 ) -> Iterator[Score]:
+    decoded, image = picture.decoded, picture.image
     assert isinstance(decoded, Decoded)
     evidence, errors = _observe(decoded, vector, encoder, max(similarities) >= scorer.detect_from, scorer)
     for pair, similarity in zip(pairs, similarities, strict=True):
         yield Score(
             key=pair.key,
             status="ok",
-            width=decoded.image.width,
-            height=decoded.image.height,
-            format=decoded.format,
+            width=image.original_width or decoded.width,
+            height=image.original_height or decoded.height,
+            format=image.original_format or decoded.format,
             similarity=similarity,
             model=str(encoder.identity),
             embedding=tuple(vector.tolist()) if scorer.keep_embeddings else None,

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -26,6 +27,7 @@ DECODE_ERRORS = (
 PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
 OPAQUE = 255
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF 2.32, 4.6.4
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
 
 
@@ -43,10 +45,12 @@ class DecodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Upright RGB pixels, alpha laid on white, the first frame of an animation."""
+    """Upright RGB pixels, alpha laid on white, the first frame of an animation; `width` and `height` are the file's own."""
 
     image: Image.Image
     format: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,18 @@ class Undecodable:
     reason: str
 
 
-def decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
-    """The picture in `content`, whatever its name or type said. Never raises on any bytes."""
+def decode(content: bytes, settings: DecodeSettings, at_least: int | None = None) -> Decoded | Undecodable:
+    """The picture in `content`, whatever its name or type said. Never raises on any bytes.
+
+    With `at_least` a JPEG may be decoded at a half, a quarter or an eighth, to no fewer pixels than that on its shorter side.
+    """
     if not content:
         return Undecodable("empty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is no reason to lose a picture
         for readable in (content, *_without_metadata(content)):
             try:
-                return _decode(readable, settings)
+                return _decode(readable, settings, at_least)
             except DECODE_ERRORS:
                 continue
     return Undecodable("undecodable")
@@ -84,7 +91,7 @@ def _without_metadata(content: bytes) -> Iterator[bytes]:
     yield b"".join(kept)
 
 
-def _decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
+def _decode(content: bytes, settings: DecodeSettings, at_least: int | None) -> Decoded | Undecodable:
     with Image.open(io.BytesIO(content)) as image:
         kind = image.format or ""
         if kind not in settings.formats:
@@ -93,15 +100,28 @@ def _decode(content: bytes, settings: DecodeSettings) -> Decoded | Undecodable:
             return Undecodable("too_many_pixels")
         if max(image.size) > settings.max_aspect_ratio * min(image.size):
             return Undecodable("aspect_ratio")
+        stored = image.size
+        if at_least is not None:
+            image.draft(None, _no_smaller(stored, at_least))
         image.load()
-        _turn_upright(image)
-        return Decoded(_on_white(image), kind)
+        width, height = stored[::-1] if _turn_upright(image) else stored
+        return Decoded(_on_white(image), kind, width, height)
 
 
-def _turn_upright(image: Image.Image) -> None:
-    """As EXIF says it was held; as it is stored where the EXIF block is broken. In place, since copies cost a quarter of a decode."""
+def _no_smaller(size: tuple[int, int], side: int) -> tuple[int, int]:
+    return ceil(size[0] * side / min(size)), ceil(size[1] * side / min(size))
+
+
+def _turn_upright(image: Image.Image) -> bool:
+    """As EXIF says it was held; as it is stored where the EXIF block is broken. Whether it lay on its side.
+
+    In place, since copies cost a quarter of a decode.
+    """
     with suppress(*DECODE_ERRORS):
+        sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
         ImageOps.exif_transpose(image, in_place=True)
+        return sideways
+    return False
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ from filters.registry import nearest
 from images.decode import DecodeSettings
 from transforms.deduplicate import Identity
 from transforms.read import InputKind
+from transforms.store import StoreSettings
 from web.client import ClientSettings
 from web.html import ImageRule
 from web.language import SUBSETS, LanguageSettings
@@ -29,6 +30,7 @@ class ConfigError(ValueError):
     """A config or an input that cannot be run; the message names the remedy."""
 
 
+GIGABYTE = 1_000_000_000
 TRANSIENT = (
     "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable", "http_408", "http_425", "http_429", "http_5xx",
 )  # fmt: skip
@@ -99,6 +101,8 @@ class FetchConfig:
     (web/agents.py) refuses us. `bytes_per_s`: nothing new is asked for while more than this has come on average.
     These limits are those of the whole run: workers share them. A robots.txt is read again after `robots_max_age_h` hours.
     `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx: by the server's answer).
+    With `store_size` pictures whose shorter side has more pixels are stored as JPEG of that many, and scored from these. A run
+    stops before its pictures take more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
     """
 
     source: Literal["web", "archive"]
@@ -121,6 +125,14 @@ class FetchConfig:
     bytes_per_s: float | None = None
     robots_max_age_h: float = 24
     transient: tuple[str, ...] = TRANSIENT
+    store_size: int | None = None
+    max_store_gb: float | None = None
+    min_free_gb: float = 1
+
+    def store(self, decode: DecodeSettings) -> StoreSettings:
+        """How pictures are stored, and how much room they may take."""
+        max_bytes = None if self.max_store_gb is None else self.max_store_gb * GIGABYTE
+        return StoreSettings(decode, self.store_size, max_bytes, self.min_free_gb * GIGABYTE)
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""

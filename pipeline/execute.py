@@ -39,10 +39,10 @@ from transforms.shard import ShardSettings
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
-FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
+FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "store_size")
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 3, "score": 2, "publish": 2}
+VERSIONS = {"extract": 4, "fetch": 4, "score": 3, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -78,10 +78,7 @@ class Run:
         )
         fetch = plan.config.fetch
         settings = {
-            "fetch": {
-                name: getattr(fetch, name)
-                for name in ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents")
-            },
+            "fetch": {name: getattr(fetch, name) for name in FETCH_DECIDES},
             "plugins": [identity(p) for p in plugins],
         }
         return self._result("fetch", settings, self.extracted.stage.fingerprint)
@@ -211,6 +208,7 @@ class Run:
             lanes=make_lanes(unfinished, *lanes),
             consent=self.plan.consent,
             source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
+            store=config.fetch.store(config.score.decode),
             transient=config.fetch.transient,
             folders=FetchFolders(self.extracted.folder, result.folder, self._pictures, config.extract.buckets),
         )

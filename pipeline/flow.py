@@ -30,6 +30,7 @@ from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
 from transforms.route import PROBLEMS, TALLY
 from transforms.score import ScoreParts
 from transforms.shard import ShardSettings, WriteShards
+from transforms.store import StoreSettings
 
 TALLY_FILE, PROBLEMS_FILE, SHARDS_FILE = "tally.json", "problems.json", "shards.json"
 
@@ -70,12 +71,17 @@ class FetchJob:
     consent: Consent
     source: WebSource | ArchiveSettings
     folders: FetchFolders
+    store: StoreSettings
     transient: Sequence[str]
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
     """Parts of pairs -> parts of images. The element is a lane: its hosts are asked by one worker."""
-    _ = pipeline | "Lanes" >> beam.Create(list(job.lanes)) | "Fetch" >> FetchImages(job.consent, job.source, job.folders, job.transient)
+    _ = (
+        pipeline
+        | "Lanes" >> beam.Create(list(job.lanes))
+        | "Fetch" >> FetchImages(job.consent, job.source, job.folders, job.store, job.transient)
+    )
 
 
 @dataclass(frozen=True)

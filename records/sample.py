@@ -14,6 +14,7 @@ class Image:
     """What `fetch` learned. `status` is "ok" or the one reason why there are no bytes.
 
     `warc_file` and `record_offset` are set where the bytes stay in the archive; hashes are lower-case hex.
+    `original_...`: what the picture was before it was reduced for the store, where it was.
     `errors` names the classes of exceptions that a detector raised on this row.
     """
 
@@ -28,6 +29,9 @@ class Image:
     md5: str | None = None
     warc_file: str | None = None
     record_offset: int | None = None
+    original_width: int | None = None
+    original_height: int | None = None
+    original_format: str | None = None
     errors: tuple[str, ...] = ()
     evidence: Evidence | None = None
 
@@ -45,6 +49,9 @@ IMAGE_SCHEMA = pa.schema(
         ("md5", pa.string()),
         ("warc_file", pa.string()),
         ("record_offset", pa.int64()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("original_format", pa.string()),
         ("errors", pa.list_(pa.string())),
     ]
 )

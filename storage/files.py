@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, Protocol, cast
 from uuid import uuid4
 
@@ -191,6 +192,18 @@ def size_of(path: str) -> int:
     """Bytes of a file, or -1 where there is none."""
     fs, name = filesystem(path)
     return int(fs.size(name)) if fs.exists(name) else -1
+
+
+def size_of_folder(folder: str) -> int:
+    """Bytes of all files below a folder; 0 where it is missing."""
+    fs, name = filesystem(folder)
+    return int(fs.du(name)) if fs.exists(name) else 0
+
+
+def local_parent(path: str) -> str:
+    """The nearest folder above a local path that is there."""
+    at = Path(filesystem(path)[1]).absolute()
+    return str(next(folder for folder in (at, *at.parents) if folder.exists()))
 
 
 def remove_file(path: str) -> None:

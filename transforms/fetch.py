@@ -35,6 +35,7 @@ from transforms.group import LocationIndex
 from transforms.lanes import Lane
 from transforms.robots_texts import RobotsShelf
 from transforms.route import Work, routed
+from transforms.store import Stores, StoreSettings, open_stores
 from web.answer import Answer, Order
 from web.client import ClientSettings, open_client
 from web.schedule import Schedule
@@ -44,7 +45,7 @@ MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
 MOST_OPEN = 48  # parts of one worker: each holds its pairs and an open file
 POLL_S, TELL_S = 0.05, 2.0
 
-Store = Callable[[str, bytes], None]
+Keep = Callable[[str, bytes], None]
 """Gets (sha256, bytes) of every picture that does not stay in an archive."""
 Outcomes = list[Rejection | Counted]
 Done = TypeVar("Done")
@@ -118,11 +119,12 @@ class OpenPart:
 
     keys: list[tuple[bytes, str]]
     gate: Gate
-    store: Store
+    store: Keep
     settled: dict[bytes, Image] = field(default_factory=dict)
     admitted: dict[str, Pair] = field(default_factory=dict)
     learned: dict[str, Image] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
+    describe: Callable[[Image], Image] = lambda image: image
 
     def orders(self) -> list[Order]:
         """One for each URL that may be asked for."""
@@ -149,10 +151,10 @@ class OpenPart:
 
     def images(self) -> list[Image]:
         """The image of each pair, in the order of the pairs, once every URL has been answered."""
-        return [self.settled.get(key) or replace(self.learned[url], key=key) for key, url in self.keys]
+        return [self.settled.get(key) or self.describe(replace(self.learned[url], key=key)) for key, url in self.keys]
 
 
-def open_part(pairs: Sequence[Pair], gate: Gate, store: Store, settled: Mapping[bytes, Image] | None = None) -> OpenPart:
+def open_part(pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[bytes, Image] | None = None) -> OpenPart:
     """Ask the rules which of the pairs that are not settled may be asked for."""
     part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store, dict(settled or {}))
     for pair in pairs:
@@ -194,7 +196,8 @@ class Shelf:
 
     gate: Gate
     folders: FetchFolders
-    transient: Sequence[str] = ()
+    transient: Sequence[str]
+    stores: Stores
 
     @property
     def schema(self) -> pa.Schema:
@@ -204,8 +207,10 @@ class Shelf:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
         settled = settled_images(self.folders.images, name, self.transient)
-        pictures = stack.enter_context(parts.write_pictures(self.folders.pictures, name, keep=bool(settled)))
-        return open_part(pairs, self.gate, pictures.add, settled)
+        store = stack.enter_context(self.stores.open(name, keep=bool(settled)))
+        part = open_part(pairs, self.gate, store.add, settled)
+        part.describe = store.described
+        return part
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
         """Put the pictures, then the images in place."""
@@ -217,13 +222,40 @@ class Shelf:
         return outcomes
 
 
-def fetch_lane(lane: Lane, shelf: Shelf, source: WebSource | ArchiveSettings) -> Iterator[Rejection | Counted]:
-    """Every part of a lane that is not there yet."""
-    done = set(parts.part_names(shelf.folders.images))
-    names = [name for name in lane.names if name not in done]
-    if isinstance(source, WebSource):
-        yield from asyncio.run(WebLane(lane, names, shelf, source).run())
-        return
+@dataclass(frozen=True)
+class Fetcher:
+    """Consent with its detectors loaded, where images come from, and where everything goes."""
+
+    gate: Gate
+    source: WebSource | ArchiveSettings
+    folders: FetchFolders
+    store: StoreSettings
+    transient: Sequence[str] = ()
+
+    def __call__(self, lane: Lane) -> Iterator[Rejection | Counted]:
+        """Fetch every part of a lane that is not there yet. Raises StoreFull."""
+        done = set(parts.part_names(self.folders.images))
+        names = [name for name in lane.names if name not in done]
+        with open_stores(self.folders.pictures, self.store, lane.lanes) as stores:
+            shelf = Shelf(self.gate, self.folders, self.transient, stores)
+            if isinstance(self.source, WebSource):
+                yield from _fetch_from_web(lane, names, shelf, self.source)
+            else:
+                yield from _fetch_from_archive(names, shelf, self.source)
+
+
+def _fetch_from_web(lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> Outcomes:
+    try:
+        return asyncio.run(WebLane(lane, names, shelf, source).run())
+    except ExceptionGroup as errors:  # of concurrent tasks; the first is what went wrong
+        raise _first_of(errors) from None
+
+
+def _first_of(error: Exception) -> Exception:
+    return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
+def _fetch_from_archive(names: Sequence[str], shelf: Shelf, source: ArchiveSettings) -> Iterator[Rejection | Counted]:
     locations = LocationIndex(shelf.folders.pairs, shelf.folders.buckets)
     for name in sorted(names):
         with ExitStack() as stack:
@@ -305,8 +337,8 @@ def image_outcome(image: Image) -> Rejection | Counted:
     return Counted("pair", "kept") if image.status == "ok" else Rejection("pair", image.status)
 
 
-def _make_fetcher(consent: Consent, source: WebSource | ArchiveSettings, folders: FetchFolders, transient: Sequence[str]) -> Work:
-    return partial(fetch_lane, shelf=Shelf(load_gate(consent), folders, transient), source=source)
+def _make_fetcher(images: FetchImages) -> Work:
+    return Fetcher(load_gate(images.consent), images.source, images.folders, images.store, images.transient)
 
 
 @dataclass
@@ -316,7 +348,8 @@ class FetchImages(beam.PTransform):  # type: ignore[misc]
     consent: Consent
     source: WebSource | ArchiveSettings
     folders: FetchFolders
-    transient: Sequence[str] = ()
+    store: StoreSettings
+    transient: Sequence[str]
 
     def expand(self, lanes: beam.PCollection) -> beam.DoOutputsTuple:
-        return lanes | routed(partial(_make_fetcher, self.consent, self.source, self.folders, self.transient))
+        return lanes | routed(partial(_make_fetcher, self))

@@ -161,3 +161,21 @@ def test_retrying_is_for_what_the_config_calls_transient(run_web, site):
     run_web("--retry-failed", "fetch.transient=[timeout, http_404]")
     assert site.asked["/star.png"] == 1
     assert site.asked["/gone.png"] == 2
+
+
+def test_a_run_stops_before_its_store_is_too_large_and_goes_on_with_more(run_web, site):
+    stopped = run_web("fetch.max_store_gb=0.000001")
+    assert stopped.status == 1
+    assert "the pictures need more room than fetch.max_store_gb gives" in stopped.printed
+    assert not list(stopped.work.rglob("*.arrow*")), "nothing half is left"
+    assert run_web("fetch.max_store_gb=1").status == 0
+
+
+def test_pictures_that_are_stored_small_are_published_as_they_were(run_web, site):
+    buffer = io.BytesIO()
+    picture(SCENES["/star.png"], Random(0), 640).save(buffer, "PNG")
+    site.contents["/star.png"] = buffer.getvalue()
+    run = run_web("fetch.store_size=128")
+    star = rows_of(run)["star.png"]
+    assert (star["WIDTH"], star["HEIGHT"], star["format"]) == (640, 640, "PNG")
+    assert star["size_bytes"] == len(buffer.getvalue())
