@@ -16,11 +16,12 @@ import torch
 from archive.reader import ReadSettings, read_split
 from archive.source import ArchiveSettings, fetch_from_archive, read_at
 from archive.splits import split_file
-from clip.model import load_encoder
+from clip.encoder import load_encoder
 from clip.scorer import Scorer, score_part
 from filters.detector import Needs
 from filters.observe import load_all
 from filters.registry import needing
+from images.processes import Processes
 from pipeline.command import prepare
 from pipeline.plan import Plan
 from pipeline.run import make_parser
@@ -88,7 +89,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             return read_at(image.warc_file, image.record_offset, ArchiveSettings(plan.config.fetch.max_bytes))[1]
         return pictures[image.sha256 or ""]
 
-    encoders = {name: load_encoder(config.models[name], model, config.device, config.batch_size) for name, model in plan.models.items()}
+    encoders = {name: load_encoder(config.models[name], model, config.encoder) for name, model in plan.models.items()}
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         scorer = Scorer(
             encoders=encoders,
@@ -99,6 +100,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             observe_picture=load_all(needing(plan.detectors, Needs.IMAGE)),
             observe_embedding=load_all(needing(plan.detectors, Needs.EMBEDDING)),
             executor=executor,
+            processes=Processes(1),
         )
         return [score_part(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,21 +12,26 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
 from archive.source import ArchiveSettings, read_at
-from clip.model import ModelIdentity, ModelSettings, load_encoder
+from clip.encoder import EncoderSettings, load_encoder
+from clip.model import ModelIdentity, ModelSettings
 from clip.scorer import Scorer, score_part
 from filters.detector import Detector, Needs
 from filters.observe import load_all
 from filters.registry import evidence_columns, needing
 from images.decode import DecodeSettings
+from images.processes import Processes
 from records.outcome import Counted, Rejection, Tally, tally_of
 from records.pair import PAIR_SCHEMA, Pair
 from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from records.table import from_table, schema_with, to_table
 from storage import parts
 from storage.settled import settled_scores
+
+NAMESPACE = "pairsieve"
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,9 @@ class ScoreSettings:
     models: Mapping[str, ModelSettings]
     identities: Mapping[str, ModelIdentity]
     routes: Mapping[str, str]
-    device: str
-    batch_size: int
+    encoder: EncoderSettings
     threads: int
+    decode_processes: int | None
     decode: DecodeSettings
     detect_from: float
     keep_embeddings: bool
@@ -79,24 +85,26 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     def load_model(self) -> Scorer:
         settings = self._settings
         torch.set_num_threads(settings.threads)
-        encoders = {
-            name: load_encoder(settings.models[name], identity, settings.device, settings.batch_size)
-            for name, identity in settings.identities.items()
-        }
+        encoders = {name: load_encoder(settings.models[name], identity, settings.encoder) for name, identity in settings.identities.items()}
+        dear = needing(self._detectors, Needs.IMAGE)
         return Scorer(
             encoders=encoders,
             routes=settings.routes,
             decode=settings.decode,
             detect_from=settings.detect_from,
             keep_embeddings=settings.keep_embeddings,
-            observe_picture=load_all(needing(self._detectors, Needs.IMAGE)),
+            observe_picture=load_all(dear) if dear else None,
             observe_embedding=load_all(needing(self._detectors, Needs.EMBEDDING)),
             executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
+            processes=Processes(settings.decode_processes or os.cpu_count() or 1),
         )
 
     def run_inference(self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None) -> Iterator[ScoredPart]:
         for name in batch:
-            yield self._score(name, model)
+            started = time.perf_counter()
+            scored = self._score(name, model)
+            _measure(model, time.perf_counter() - started)
+            yield scored
 
     def _score(self, name: str, model: Scorer) -> ScoredPart:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
@@ -128,7 +136,18 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return sum(map(len, batch))
 
     def get_metrics_namespace(self) -> str:
-        return "pairsieve"
+        return NAMESPACE
+
+
+def _measure(scorer: Scorer, seconds: float) -> None:
+    """Seconds in all and in the models, and the rows of each batch, as Beam metrics: so a device that idles shows."""
+    Metrics.counter(NAMESPACE, "score_ms").inc(round(1000 * seconds))
+    for encoder in scorer.encoders.values():
+        Metrics.counter(NAMESPACE, "model_ms").inc(round(1000 * encoder.meter.busy_s))
+        for rows in encoder.meter.batches:
+            Metrics.distribution(NAMESPACE, "batch_rows").update(rows)
+        encoder.meter.busy_s = 0.0
+        encoder.meter.batches.clear()
 
 
 def _columns(rows: Sequence[tuple[Pair, Image]]) -> tuple[list[Pair], list[Image]]:

@@ -14,7 +14,7 @@ from filters.detector import Columns, Needs, Observe
 from filters.subjects import Picture
 from records.pair import Evidence
 
-PDQ_SIDE = 512  # the reference shrinks to this before it hashes, and so leaves large pictures cheap
+PDQ_SIDE = 640  # the reference shrinks large pictures before it hashes, and so leaves large pictures cheap
 
 
 def pdq(image: Image.Image) -> tuple[bytes, int]:
@@ -31,7 +31,7 @@ class PictureHash:
     """PDQ in hex, and its quality."""
 
     name: ClassVar[str] = "picture_hash"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.IMAGE
     columns: ClassVar[Columns] = {"pdq": pa.string(), "pdq_quality": pa.int32()}
 

@@ -29,7 +29,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: RGB pixels, upright."""
+    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels (clip/scorer.py says why)."""
 
     image: Image.Image
 

@@ -11,7 +11,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from clip.encoder import EncoderSettings
 from clip.model import ModelSettings
+from clip.precision import Precision
 from filters.registry import nearest
 from images.decode import DecodeSettings
 from transforms.deduplicate import Identity
@@ -141,16 +143,31 @@ class FetchConfig:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Models by name; `routes` says which one scores which subset. Picture detectors run from `detect_from` on."""
+    """Models by name; `routes` says which one scores which subset. Picture detectors run from the similarity `detect_from` on.
+
+    `device`, `batch_size`, `precision`, `compile`: see clip/encoder.py. With `precision: auto` each worker measures which numbers
+    are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
+    Each worker decodes in `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
+    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver".
+    """
 
     models: Mapping[str, ModelSettings]
     routes: Mapping[str, str]
     decode: DecodeSettings
     detect_from: float
     device: str = "cpu"
-    batch_size: int = 64
+    batch_size: int | None = None
+    precision: Precision = "auto"
+    compile: bool = False
     threads: int = 1
+    decode_processes: int | None = None
+    accelerator: str = ""
     keep_embeddings: bool = False
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """How models are run."""
+        return EncoderSettings(self.device, self.batch_size, self.precision, self.compile)
 
 
 @dataclass(frozen=True)
@@ -265,12 +282,12 @@ def _check_sense(config: Config) -> None:
         if model not in config.score.models:
             raise ConfigError(f"score.routes.{subset} is {model!r}; name one of score.models: {', '.join(config.score.models)}")
     given = [(f"input.{name}", n) for name in ("sample", "limit") if (n := getattr(config.input, name)) is not None]
+    given += [(f"score.{name}", n) for name in ("batch_size", "decode_processes") if (n := getattr(config.score, name)) is not None]
     for setting, value in (
         *given,
         ("extract.buckets", config.extract.buckets),
         ("extract.part_rows", config.extract.part_rows),
         ("publish.shards", config.publish.shards),
-        ("score.batch_size", config.score.batch_size),
     ):
         if value < 1:
             raise ConfigError(f"{setting} is {value}; it must be at least 1")

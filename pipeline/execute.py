@@ -40,9 +40,10 @@ from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "store_size")
+SCORE_COSTS = ("models", "accelerator", "decode_processes")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 4, "score": 3, "publish": 2}
+VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 2}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -87,7 +88,7 @@ class Run:
     def scored(self) -> StageResult:
         plan = self.plan
         settings = {
-            "score": {**plain(plan.config.score), "models": None},
+            "score": {name: value for name, value in plain(plan.config.score).items() if name not in SCORE_COSTS},
             "models": plan.models,
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
         }
@@ -228,15 +229,16 @@ class Run:
                 models={name: settings.models[name] for name in plan.models},
                 identities=plan.models,
                 routes=settings.routes,
-                device=settings.device,
-                batch_size=settings.batch_size,
+                encoder=settings.encoder,
                 threads=settings.threads,
+                decode_processes=settings.decode_processes,
                 decode=settings.decode,
                 detect_from=settings.detect_from,
                 keep_embeddings=settings.keep_embeddings,
                 archive=self._archive,
             ),
             detectors=plan.detectors,
+            accelerator=settings.accelerator,
             folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder, self._scored_before),
         )
         if job.unfinished:

@@ -86,18 +86,19 @@ def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """What `score` needs; parts that are there already are not among `unfinished`."""
+    """What `score` needs; parts that are there already are not among `unfinished`. `accelerator`: Beam's resource hint."""
 
     unfinished: Sequence[str]
     settings: ScoreSettings
     detectors: Sequence[Detector]
     folders: ScoreFolders
+    accelerator: str = ""
 
 
 def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
     """Parts of images -> parts of scores. The element is a part: nothing is regrouped."""
     names = pipeline | "Parts" >> beam.Create(list(job.unfinished))
-    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders)
+    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders, job.accelerator)
 
 
 @dataclass(frozen=True)

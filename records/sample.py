@@ -61,7 +61,8 @@ IMAGE_SCHEMA = pa.schema(
 class Score:
     """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be judged.
 
-    `similarity` is the cosine of picture and caption; `embedding` is the picture's unit vector, kept when asked.
+    `similarity` is the cosine of picture and caption, by `model` computed in `precision`; `embedding` is the picture's
+    unit vector, kept when asked.
     """
 
     key: bytes
@@ -71,6 +72,7 @@ class Score:
     format: str | None = None
     similarity: float | None = None
     model: str | None = None
+    precision: str | None = None
     embedding: tuple[float, ...] | None = None
     errors: tuple[str, ...] = ()
     evidence: Evidence | None = None
@@ -85,6 +87,7 @@ SCORE_SCHEMA = pa.schema(
         ("format", pa.string()),
         ("similarity", pa.float64()),
         ("model", pa.string()),
+        ("precision", pa.string()),
         ("embedding", pa.list_(pa.float16())),
         ("errors", pa.list_(pa.string())),
     ]

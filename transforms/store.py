@@ -1,15 +1,15 @@
-"""The picture store of a part, with what is to be made smaller made smaller on other threads."""
+"""The picture store of a part, with what is to be made smaller made smaller in other processes."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from images.decode import DecodeSettings
+from images.processes import Crashed, Processes, Task
 from images.reduce import Reduced, reduce
 from records.sample import Image
 from storage import parts
@@ -32,9 +32,9 @@ class StoreSettings:
 class Store:
     """Takes (sha256, bytes as served) of each picture of one part."""
 
-    def __init__(self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, executor: Executor) -> None:
-        self._writer, self._room, self._settings, self._executor = writer, room, settings, executor
-        self._pending: deque[tuple[str, bytes, Future[Reduced | None]]] = deque()
+    def __init__(self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, processes: Processes) -> None:
+        self._writer, self._room, self._settings, self._processes = writer, room, settings, processes
+        self._pending: deque[tuple[str, bytes, Task[Reduced | None]]] = deque()
         self._originals: dict[str, Reduced] = {}
 
     def add(self, sha256: str, content: bytes) -> None:
@@ -43,13 +43,14 @@ class Store:
         if side is None:
             self._write(sha256, content)
             return
-        self._pending.append((sha256, content, self._executor.submit(reduce, content, side, self._settings.decode)))
+        self._pending.append((sha256, content, self._processes.submit(reduce, content, side, self._settings.decode)))
         if len(self._pending) > MOST_PENDING:
             self._write_reduced()
 
     def _write_reduced(self) -> None:
-        sha256, content, future = self._pending.popleft()
-        reduced = future.result()
+        sha256, content, task = self._pending.popleft()
+        found = self._processes.result(task)
+        reduced = None if isinstance(found, Crashed) else found  # scoring will say what it is
         if reduced is not None:
             self._originals[sha256] = replace(reduced, content=b"")
         self._write(sha256, reduced.content if reduced else content)
@@ -71,18 +72,18 @@ class Store:
 
 @dataclass(frozen=True)
 class Stores:
-    """Opens the stores of one worker, which share its room and its threads."""
+    """Opens the stores of one worker, which share its room and its processes."""
 
     folder: str
     settings: StoreSettings
     room: Room
-    executor: Executor
+    processes: Processes
 
     @contextmanager
     def open(self, name: str, keep: bool) -> Iterator[Store]:
         """The store of one part; with `keep`, what it has stays in it."""
         with parts.write_pictures(self.folder, name, keep) as writer:
-            store = Store(writer, self.room, self.settings, self.executor)
+            store = Store(writer, self.room, self.settings, self.processes)
             yield store
             store.finish()
 
@@ -90,5 +91,8 @@ class Stores:
 @contextmanager
 def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[Stores]:
     """The stores of one of several workers."""
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
-        yield Stores(folder, settings, Room(folder, settings.max_bytes, settings.min_free_bytes, workers), executor)
+    processes = Processes(os.cpu_count() or 1)
+    try:
+        yield Stores(folder, settings, Room(folder, settings.max_bytes, settings.min_free_bytes, workers), processes)
+    finally:
+        processes.close()

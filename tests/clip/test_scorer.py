@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -13,16 +14,17 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from clip.model import ModelError, ModelSettings, identify, load_encoder
-from clip.scorer import Scorer, chunks, score_part
+from clip.encoder import EncoderSettings, load_encoder
+from clip.model import identify
+from clip.scorer import Scorer, score_part
 from demo.pictures import Scene, picture
 from filters.subjects import Embedding, Picture
 from images.decode import DecodeSettings
-from pipeline.config import CONFIGS
+from images.processes import Processes
 from records.pair import Pair, key_of
 from records.sample import Image
+from tests.clip.models import DEMO
 
-DEMO = ModelSettings(f"local-dir:{CONFIGS}/demo/clip", demo=True)
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 SCENES = [Scene("star", "red", "white"), Scene("car", "blue", "yellow"), Scene("chest_xray"), Scene("fish", "green", "black")]
 CAPTIONS = ["a star in red on a white background", "a car in blue on a yellow background", "x-ray of the lungs and ribs", "something else"]
@@ -44,7 +46,16 @@ def row(n: int, caption: str | None = None, status: str = "ok", sha256: str | No
     return pair, Image(pair.key, status, sha256=found if status == "ok" else None)
 
 
-def make_scorer(encoder, batch_size=2, **options) -> Scorer:
+PROCESSES = Processes(2)  # started at the first picture, and shared by all tests here
+
+
+@pytest.fixture(scope="module", autouse=True)
+def end_processes():
+    yield
+    PROCESSES.close()
+
+
+def make_scorer(encoder, **options) -> Scorer:
     settings = dict(
         encoders={"m": encoder},
         routes={"en": "m", "multi": "m", "nolang": "m"},
@@ -54,27 +65,18 @@ def make_scorer(encoder, batch_size=2, **options) -> Scorer:
         observe_picture=lambda picture: {},
         observe_embedding=lambda embedding: {},
         executor=ThreadPoolExecutor(2),
+        processes=PROCESSES,
     )
     return Scorer(**{**settings, **options})
 
 
 def demo_scorer(batch_size=2, **options) -> Scorer:
-    return make_scorer(load_encoder(DEMO, identify(DEMO), "cpu", batch_size), **options)
+    return make_scorer(load_encoder(DEMO, identify(DEMO), EncoderSettings(batch_size=batch_size, precision="fp32")), **options)
 
 
 def score(rows, scorer, read=lambda image: CONTENTS[image.sha256]):
     pairs, images = zip(*rows, strict=True)
     return score_part(pairs, images, read, scorer)
-
-
-@pytest.fixture(scope="module")
-def vit_b_32(tmp_path_factory):
-    """A randomly initialised ViT-B-32 checkpoint, as a user would give one by path."""
-    torch.manual_seed(11)
-    path = tmp_path_factory.mktemp("vit") / "vit-b-32.pt"
-    architecture = open_clip.create_model("ViT-B-32", pretrained=None, load_weights=False)
-    torch.save(architecture.state_dict(), path)
-    return ModelSettings("ViT-B-32", str(path))
 
 
 def direct_similarities(model, preprocess, tokenize, rows) -> list[float]:
@@ -92,7 +94,7 @@ def test_a_checkpoint_by_path_gives_open_clips_own_similarities(vit_b_32):
     rows = [row(n) for n in range(4)]
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained=vit_b_32.pretrained)
     expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer("ViT-B-32"), rows)
-    scores = score(rows, make_scorer(load_encoder(vit_b_32, identify(vit_b_32), "cpu", 3)))
+    scores = score(rows, make_scorer(load_encoder(vit_b_32, identify(vit_b_32), EncoderSettings(batch_size=3, precision="fp32"))))
     assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
     assert {s.model for s in scores} == {str(identify(vit_b_32))}
 
@@ -107,22 +109,17 @@ def test_the_demo_model_gives_open_clips_own_similarities():
     assert scores[3].similarity < 0.5
 
 
-def test_order_and_batches_do_not_matter():
+def test_neither_order_nor_company_nor_processes_change_a_bit():
     rows = [row(n) for n in range(8)]
-    sent: list[list[int]] = []
-
-    def batches(scorer):
-        original = scorer.encoders["m"].preprocess
-        sent.append([])
-        object.__setattr__(scorer.encoders["m"], "preprocess", lambda image: (sent[-1].append(image.getpixel((5, 5))), original(image))[1])
-        return replace(scorer, executor=ThreadPoolExecutor(1))
-
-    by_key = {s.key: s.similarity for s in score(rows, batches(demo_scorer(batch_size=3)))}
-    backwards = {s.key: s.similarity for s in score(rows[::-1], batches(demo_scorer(batch_size=3)))}
-    assert sent[0] == sent[1], "pictures go through the model in an order of their own"
+    together = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=3))}
+    backwards = {s.key: s.similarity for s in score(rows[::-1], demo_scorer(batch_size=3))}
+    alone = {s.key: s.similarity for one in rows for s in score([one], demo_scorer(batch_size=3))}
+    other = Processes(1)
+    in_one_process = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=3, processes=other))}
+    other.close()
+    assert together == backwards == alone == in_one_process
     small = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=1))}
-    assert by_key == backwards
-    assert small == pytest.approx(by_key, abs=1e-6)
+    assert small == pytest.approx(together, abs=1e-6)
 
 
 def test_scores_come_in_the_order_of_the_pairs():
@@ -145,20 +142,38 @@ def test_a_picture_that_cannot_be_decoded_fails_alone():
     assert [s.status for s in scores] == ["ok", "undecodable", "unreadable", "ok"]
 
 
-def test_each_distinct_picture_and_caption_goes_through_the_model_once(monkeypatch):
+def die(*_):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Killing(Processes):
+    """One picture is the end of whoever decodes it."""
+
+    def submit(self, function, *arguments):
+        return super().submit(die if arguments[0] == b"deadly" else function, *arguments)
+
+
+def test_a_picture_that_kills_the_decoder_takes_nothing_with_it():
+    contents, processes = {**CONTENTS, "deadly": b"deadly"}, Killing(2)
+    rows = [row(0), row(1, sha256="deadly"), row(2), row(3)]
+    scores = score(rows, demo_scorer(processes=processes), lambda image: contents[image.sha256])
+    processes.close()
+    assert [s.status for s in scores] == ["ok", "decoder_crashed", "ok", "ok"]
+
+
+def test_a_similarity_that_is_no_number_is_not_published():
+    scorer = demo_scorer()
+    scorer.encoders["m"].model.encode_image = lambda rows: torch.full((len(rows), 64), float("nan"))
+    assert {s.status for s in score([row(n) for n in range(3)], scorer)} == {"similarity_not_finite"}
+
+
+def test_each_distinct_picture_and_caption_goes_through_the_model_once():
     scorer = demo_scorer(batch_size=8)
-    model = scorer.encoders["m"].model
-    seen = {"image": 0, "text": 0}
-    for name in seen:
-        original = getattr(model, f"encode_{name}")
-
-        def counting(batch, normalize, original=original, name=name):
-            seen[name] += len(batch)
-            return original(batch, normalize=normalize)
-
-        monkeypatch.setattr(model, f"encode_{name}", counting)
-    score([row(n, sha256=f"{n % 2:064x}", caption=CAPTIONS[n % 3]) for n in range(12)], scorer)
-    assert seen == {"image": 2, "text": 3}
+    rows = [row(n, sha256=f"{n % 2:064x}", caption=CAPTIONS[n % 3]) for n in range(12)]
+    score(rows, scorer)
+    assert scorer.encoders["m"].meter.batches == [3, 2], "3 captions, 2 pictures"
+    score(rows, scorer)
+    assert scorer.encoders["m"].meter.batches[2:] == [2], "captions are kept between parts"
 
 
 def test_detectors_see_pictures_that_could_be_published_alone():
@@ -210,28 +225,3 @@ def test_odd_sizes():
 def test_long_and_odd_captions():
     scores = score([row(n, caption=text) for n, text in enumerate(["x " * 1500, "猫の写真です", "🎉🎉🎉🎉🎉"])], demo_scorer())
     assert all(-1 <= s.similarity <= 1 for s in scores)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (ModelSettings("local-dir:/nonexistent"), "no model in /nonexistent"),
-        (ModelSettings("ViT-Z-99", "openai"), "open_clip knows no model 'ViT-Z-99'"),
-        (ModelSettings("ViT-B-32", "/nonexistent.pt"), "neither a checkpoint file nor a tag of ViT-B-32; tags: openai"),
-    ],
-)
-def test_models_that_are_not_there(settings, message):
-    with pytest.raises(ModelError, match=message):
-        identify(settings)
-
-
-def test_other_weights_than_the_run_started_with_are_refused():
-    identity = identify(DEMO)
-    other = type(identity)(identity.architecture, "0" * 64)
-    with pytest.raises(ModelError, match="the weights on this worker are"):
-        load_encoder(DEMO, other, "cpu", 1)
-
-
-def test_chunks():
-    assert list(chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(chunks([], 2)) == []

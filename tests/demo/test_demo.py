@@ -8,7 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from clip.model import ModelSettings, identify, load_encoder
+from clip.encoder import EncoderSettings, load_encoder
+from clip.model import ModelSettings, identify
 from demo import train
 from demo.crawl import make_crawl, write_warc
 from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
@@ -45,6 +46,6 @@ def test_training_writes_a_model_that_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train", "--out", str(tmp_path / "clip"), "--steps", "2"])
     train.main()
     settings = ModelSettings(f"local-dir:{tmp_path}/clip", demo=True)
-    encoder = load_encoder(settings, identify(settings), "cpu", 4)
+    encoder = load_encoder(settings, identify(settings), EncoderSettings(precision="fp32"))
     assert encoder.texts(["a red star"]).shape == (1, 64)
     assert "Retrieval among" in (tmp_path / "clip" / "README.md").read_text()

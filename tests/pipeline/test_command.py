@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
 
@@ -330,6 +331,22 @@ def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
     assert set(quarantined) == {"error:OverflowError"}
     assert rows_of(tmp_path / "out") == []
     assert "secret words" not in ran.printed
+
+
+def test_no_job_but_score_asks_for_an_accelerator(run_demo, monkeypatch, tmp_path):
+    asking, run = {}, beam.Pipeline.run
+
+    def watched(pipeline, *arguments, **options):
+        proto = pipeline.to_runner_api()
+        names = {transform.unique_name.partition("/")[0] for transform in proto.components.transforms.values()}
+        hinted = [e for e in proto.components.environments.values() if "beam:resources:accelerator:v1" in e.resource_hints]
+        asking[frozenset(names)] = bool(hinted)
+        return run(pipeline, *arguments, **options)
+
+    monkeypatch.setattr(beam.Pipeline, "run", watched)
+    assert run_demo("--set", "score.accelerator=type:nvidia-l4;count:1", folder=tmp_path).status == 0
+    assert len(asking) >= 4
+    assert ["Score" in names for names, hinted in asking.items() if hinted] == [True]
 
 
 def test_the_help_teaches_without_loading_anything_heavy():

@@ -45,7 +45,7 @@ def test_shuffled_pairs_come_back(pair):
 def test_image_and_score_survive_a_table():
     image = Image(b"k" * 16, "ok", 200, sha256="ab", errors=("A",), evidence={"x": None})
     assert from_table(to_table([image], schema_with(IMAGE_SCHEMA, {"x": pa.int32()})), Image, IMAGE_SCHEMA) == [image]
-    score = Score(b"k" * 16, "ok", 3, 4, "PNG", 0.5, "m", (0.5, -0.25), evidence={"x": 1.5})
+    score = Score(b"k" * 16, "ok", 3, 4, "PNG", 0.5, "m", "fp32", (0.5, -0.25), evidence={"x": 1.5})
     assert from_table(to_table([score], schema_with(SCORE_SCHEMA, {"x": pa.float32()})), Score, SCORE_SCHEMA) == [score]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from images.decode import DecodeSettings
+from images.processes import Processes
 from images.reduce import reduce
 from records.sample import Image as Row
 from storage import parts
@@ -110,4 +110,4 @@ def test_a_disk_that_is_almost_full(tmp_path, monkeypatch):
 
 def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: pytest.fail("not asked"))
-    Stores("memory://pictures", StoreSettings(DECODE), Room("memory://pictures", None, 1e9, 1), ThreadPoolExecutor(1)).room.take(10)
+    Stores("memory://pictures", StoreSettings(DECODE), Room("memory://pictures", None, 1e9, 1), Processes(1)).room.take(10)

@@ -1,0 +1,205 @@
+"""A loaded CLIP model: pictures and texts to unit vectors, in batches of one size.
+
+Every batch is filled up to `batch_size`, and a text is cut at its own length rounded up: so a vector depends on its own
+picture or text and on nothing that happens to be beside it, to the last bit, and may be kept for later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from numpy.typing import NDArray
+from open_clip.transform import PreprocessCfg
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clip.model import LOCAL, ModelError, ModelIdentity, ModelSettings, checkpoint_of, identify
+from clip.precision import Precision, Probe, with_precision
+from clip.texts import TextTower
+from images.prepare import FILTERS, Pixels, Square
+
+Vectors = NDArray[np.float32]
+KEPT_TEXTS = 20_000  # captions whose vectors are kept between parts: 40 MB at 512 dimensions
+PROBE_ROWS = 8
+CPU_BATCH, DEVICE_BATCH = 16, 256  # measured: on a CPU 16 is as fast as any size and wastes least on batches not full
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """`device` is torch's name ("cpu", "cuda"); without `batch_size` it is CPU_BATCH or DEVICE_BATCH.
+
+    `precision` "auto" is the fastest one by a short measurement. With `compile` the picture tower goes through torch.compile.
+    """
+
+    device: str = "cpu"
+    batch_size: int | None = None
+    precision: Precision = "auto"
+    compile: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of a batch."""
+        return self.batch_size or (CPU_BATCH if self.device == "cpu" else DEVICE_BATCH)
+
+
+@dataclass
+class Meter:
+    """What a model did: seconds in it, and the number of rows of each batch."""
+
+    busy_s: float = 0.0
+    batches: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Unit vectors (float32, on the CPU) of pictures and texts. `precision` is the one that was chosen."""
+
+    identity: ModelIdentity
+    model: Any
+    text_tower: TextTower
+    preprocess: PreprocessCfg
+    logit_scale: float
+    device: str
+    batch_size: int
+    precision: str
+    dtype: torch.dtype
+    meter: Meter = field(default_factory=Meter)
+    _kept: OrderedDict[str, NDArray[np.float32]] = field(default_factory=OrderedDict)
+    _prompts: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+
+    @cached_property
+    def square(self) -> Square:
+        """How pictures are to be prepared."""
+        return square_of(self.preprocess)
+
+    def pictures(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Unit vectors (n, d) of pictures prepared as `square` says."""
+        vectors = [self._pictures(torch.from_numpy(np.stack(rows))) for rows in _batches(pixels, self.batch_size)]
+        return np.concatenate(vectors)
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors (n, d) of texts; the last KEPT_TEXTS ones are kept."""
+        missing = sorted({text for text in texts if text not in self._kept})
+        found = {**{text: self._kept[text] for text in texts if text in self._kept}, **self._new_texts(missing)}
+        for text, vector in found.items():
+            self._kept[text] = vector
+            self._kept.move_to_end(text)
+        while len(self._kept) > KEPT_TEXTS:
+            self._kept.popitem(last=False)
+        return np.stack([found[text] for text in texts])
+
+    def prompts(self, texts: tuple[str, ...]) -> Vectors:
+        """`texts` for prompts that are asked for again and again."""
+        if texts not in self._prompts:
+            self._prompts[texts] = self.texts(texts)
+        return self._prompts[texts]
+
+    def _new_texts(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        found: dict[str, NDArray[np.float32]] = {}
+        for length, numbers, tokens in self.text_tower.by_length(texts):
+            for rows in _batches(range(len(numbers)), self.batch_size):
+                vectors = self._texts(length, tokens[list(rows)])
+                found |= {texts[numbers[row]]: vector for row, vector in zip(rows, vectors, strict=True)}
+        return found
+
+    def _texts(self, length: int, rows: Tensor) -> Vectors:
+        encode = self.text_tower.encoder(length)
+        return self._run(lambda batch: encode(batch.to(self.device)), rows)
+
+    def _pictures(self, rows: Tensor) -> Vectors:
+        mean, std = (torch.tensor(value, device=self.device).view(1, 3, 1, 1) for value in (self.preprocess.mean, self.preprocess.std))
+
+        def encode(batch: Tensor) -> Tensor:
+            scaled = batch.to(self.device).permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+            result: Tensor = self.model.encode_image(scaled.to(self.dtype))
+            return result
+
+        return self._run(encode, rows)
+
+    @torch.inference_mode()
+    def _run(self, encode: Callable[[Tensor], Tensor], rows: Tensor) -> Vectors:
+        started = time.perf_counter()
+        vectors = _halving(encode, _filled(rows, self.batch_size))[: len(rows)]
+        found = normalize(vectors.float(), dim=-1).cpu().numpy()
+        self.meter.busy_s += time.perf_counter() - started
+        self.meter.batches.append(len(rows))
+        return np.asarray(found, np.float32)
+
+
+def _halving(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Half the batch, and half again, where a device has no memory for the whole."""
+    try:
+        return encode(rows)
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise
+    half = len(rows) // 2
+    return torch.cat([_halving(encode, rows[:half]), _halving(encode, rows[half:])])
+
+
+def _filled(rows: Tensor, size: int) -> Tensor:
+    missing = size - len(rows)
+    return rows if missing <= 0 else torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])
+
+
+def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def square_of(preprocess: PreprocessCfg) -> Square:
+    """open_clip's preprocessing as ours. Raises ModelError where ours has none."""
+    size = preprocess.size if isinstance(preprocess.size, tuple | list) else (preprocess.size, preprocess.size)
+    if preprocess.resize_mode not in ("shortest", "squash") or preprocess.interpolation not in FILTERS or size[0] != size[1]:
+        raise ModelError(
+            f"preprocessing with size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation} is not known here: "
+            f"use a model with square pictures, `shortest` or `squash`, and {' or '.join(FILTERS)}"
+        )
+    return Square(size[0], preprocess.interpolation, preprocess.resize_mode == "squash")
+
+
+def _probe(preprocess: PreprocessCfg, tokenize: Callable[[Sequence[str]], Tensor], device: str) -> Probe:
+    """The same noise and the same words on every machine."""
+    side = square_of(preprocess).side
+    pixels = torch.randn(PROBE_ROWS, 3, side, side, generator=torch.Generator().manual_seed(0))
+    tokens = tokenize([" ".join(["picture"] * (number + 1)) for number in range(PROBE_ROWS)])
+    return Probe(pixels.to(device), tokens.to(device))
+
+
+def load_encoder(model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings) -> Encoder:
+    """Load a model onto a device; open_clip verifies that the weights fit.
+
+    Raises ModelError where the weights are not those of `identity`, or hold what is no number.
+    """
+    checkpoint = checkpoint_of(model)
+    found = identify(model)
+    if found != identity:
+        raise ModelError(f"the weights on this worker are {found}, the run was started with {identity}")
+    local = model.architecture.startswith(LOCAL)
+    loaded = open_clip.create_model(model.architecture, None if local else str(checkpoint), device=settings.device).eval()
+    if not all(bool(torch.isfinite(weights).all()) for weights in loaded.parameters()):
+        raise ModelError(f"the weights of {identity} hold what is no finite number; the checkpoint is damaged")
+    tokenize = open_clip.get_tokenizer(model.architecture)
+    logit_scale = float(loaded.logit_scale.detach().exp())
+    preprocess = PreprocessCfg(**loaded.visual.preprocess_cfg)
+    precise, precision = with_precision(loaded, settings.precision, _probe(preprocess, tokenize, settings.device))
+    if settings.compile:
+        precise.visual = torch.compile(precise.visual)
+    return Encoder(
+        identity=identity,
+        model=precise,
+        text_tower=TextTower(precise, tokenize),
+        preprocess=preprocess,
+        logit_scale=logit_scale,
+        device=settings.device,
+        batch_size=settings.rows,
+        precision=precision,
+        dtype=next(precise.parameters()).dtype,
+    )

@@ -1,0 +1,60 @@
+"""A picture may kill the process that decodes it, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from images.processes import CRASHED, MAX_MEMORY_BYTES, Processes
+
+
+@pytest.fixture
+def processes():
+    opened = Processes(2, max_task_s=1)
+    yield opened
+    opened.close()
+
+
+def die(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number
+
+
+def grow(_):
+    return len(bytearray(MAX_MEMORY_BYTES))
+
+
+def stay(_):
+    time.sleep(30)
+
+
+def test_the_task_that_kills_is_found_and_the_others_are_done(processes):
+    tasks = [processes.submit(die, number) for number in range(8)]
+    assert [processes.result(task) for task in tasks] == [0, 1, 2, CRASHED, 4, 5, 6, 7]
+    assert processes.result(processes.submit(die, 8)) == 8
+
+
+def test_work_goes_on_after_several_deaths(processes):
+    for _ in range(2):
+        first, second = processes.submit(die, 3), processes.submit(die, 1)
+        assert (processes.result(first), processes.result(second)) == (CRASHED, 1)
+
+
+def test_memory_is_bounded(processes):
+    with pytest.raises(MemoryError):
+        processes.result(processes.submit(grow, 0))
+
+
+def test_time_is_bounded(processes):
+    started = time.monotonic()
+    assert processes.result(processes.submit(stay, 0)) is CRASHED
+    assert time.monotonic() - started < 15
+
+
+def test_what_a_function_raises_is_raised(processes):
+    with pytest.raises(ZeroDivisionError):
+        processes.result(processes.submit(divmod, 1, 0))
