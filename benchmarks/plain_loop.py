@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -90,7 +91,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
         return pictures[image.sha256 or ""]
 
     encoders = {name: load_encoder(config.models[name], model, config.encoder) for name, model in plan.models.items()}
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    with ThreadPoolExecutor(os.cpu_count()) as executor, closing(Processes(1)) as processes:
         scorer = Scorer(
             encoders=encoders,
             routes=config.routes,
@@ -100,7 +101,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             observe_picture=load_all(needing(plan.detectors, Needs.IMAGE)),
             observe_embedding=load_all(needing(plan.detectors, Needs.EMBEDDING)),
             executor=executor,
-            processes=Processes(1),
+            processes=processes,
         )
         return [score_part(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
 

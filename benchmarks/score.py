@@ -2,9 +2,10 @@
 
     python -m benchmarks.score [--quick] [--input PATTERN] [--model NAME] [--checkpoint FILE] [--device cuda]
 
-Pairs and pictures come from the archives that PATTERN names (the demonstration crawl by default) and lie in memory for all
-sides. Without a checkpoint the model has random weights, which cost the same. The loop is open_clip as clip-retrieval runs it:
-every pair through both towers in float32, pictures made ready ahead on other threads.
+Forward passes are counted for each distinct picture of each part, and for each distinct caption. Pairs and pictures come from
+the archives that PATTERN names (the demonstration crawl by default) and lie in memory for all sides. Without a checkpoint the
+model has random weights, which cost the same. The loop is open_clip as clip-retrieval runs it: every pair through both towers
+in float32, pictures made ready ahead on other threads.
 """
 
 from __future__ import annotations
@@ -212,7 +213,8 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     captions = sorted({pair.caption for pair, _ in shown})
     decoded = {sha256.encode(): prepare(content, DECODE, [encoder.square], None) for sha256, content in work.contents.items()}
     rows = [row for row in shown if isinstance(decoded[(row[1].sha256 or "").encode()], Prepared)]
-    pictures = len({image.sha256 for _, image in rows})
+    judged = {image.sha256 for _, image in rows}
+    pictures = sum(len(judged & {image.sha256 for image in images}) for images in work.images)
     sample = rows[:: max(1, len(rows) // loop_pairs)][:loop_pairs]
     limit_s, decoded_s, whole_s, loop_rate, share, scores, exact = [], [], [], [], [], list[Score](), list[float]()
     processes = Processes(os.cpu_count() or 1)
@@ -235,7 +237,7 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     limit, ours, whole, loop = map(statistics.median, (limit_s, decoded_s, whole_s, loop_rate))
     device = torch.cuda.get_device_name() if options.device.startswith("cuda") else cpu()
     print(f"{device}; {options.model}, {encoder.precision}, batch {encoder.batch_size}; medians of {rounds}")
-    print(f"{len(rows)} pairs, {pictures} pictures, {len(captions)} captions")
+    print(f"{len(rows)} pairs, {len(judged)} pictures ({pictures} counting each part by itself), {len(captions)} captions")
     print(f"{'bare forward passes':32} {limit:8.2f} s {len(rows) / limit:8.1f} pairs/s {pictures / limit:8.1f} images/s")
     print(f"{'ours, from decoded pictures':32} {ours:8.2f} s {len(rows) / ours:8.1f} pairs/s {pictures / ours:8.1f} images/s")
     print(f"{'ours, from bytes':32} {whole:8.2f} s {len(rows) / whole:8.1f} pairs/s {pictures / whole:8.1f} images/s")

@@ -1,7 +1,8 @@
-"""A loaded CLIP model: pictures and texts to unit vectors, in batches of one size.
+"""A loaded CLIP model: pictures and texts to unit vectors, in batches that are always full.
 
-Every batch is filled up to `batch_size`, and a text is cut at its own length rounded up: so a vector depends on its own
-picture or text and on nothing that happens to be beside it, to the last bit, and may be kept for later.
+A batch of pictures is filled up to `batch_size` rows, one of texts to a number that depends on their length alone, and a
+text is cut at its own length rounded up: so a vector depends on its own picture or text and on nothing that happens to be
+beside it, to the last bit, and may be kept for later.
 """
 
 from __future__ import annotations

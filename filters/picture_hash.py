@@ -14,14 +14,9 @@ from filters.detector import Columns, Needs, Observe
 from filters.subjects import Picture
 from records.pair import Evidence
 
-PDQ_SIDE = 640  # the reference shrinks large pictures before it hashes, and so leaves large pictures cheap
-
 
 def pdq(image: Image.Image) -> tuple[bytes, int]:
     """256 bits, most significant first, and the quality from 0 to 100; at most 49 a hash tells nothing (PDQ's paper)."""
-    if max(image.size) > PDQ_SIDE:
-        image = image.copy()
-        image.thumbnail((PDQ_SIDE, PDQ_SIDE), Image.Resampling.BOX)
     bits, quality = pdqhash.compute(np.asarray(image))
     return np.packbits(bits.astype(np.uint8)).tobytes(), int(quality)
 

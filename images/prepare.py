@@ -66,8 +66,6 @@ def _centre(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
 
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
-    if max(image.size) <= side:
-        return image
-    share = side / max(image.size)
-    size = max(1, round(image.width * share)), max(1, round(image.height * share))
-    return image.resize(size, Image.Resampling.BOX)
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    return small

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from images.decode import DecodeSettings
@@ -91,8 +91,5 @@ class Stores:
 @contextmanager
 def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[Stores]:
     """The stores of one of several workers."""
-    processes = Processes(os.cpu_count() or 1)
-    try:
+    with closing(Processes(os.cpu_count() or 1)) as processes:
         yield Stores(folder, settings, Room(folder, settings.max_bytes, settings.min_free_bytes, workers), processes)
-    finally:
-        processes.close()
