@@ -2,7 +2,7 @@
 
     python -m benchmarks.score [--quick] [--input PATTERN] [--model NAME] [--checkpoint FILE] [--device cuda]
 
-Forward passes are counted for each distinct picture of each part, and for each distinct caption. Pairs and pictures come from
+Forward passes are counted for each distinct picture and each distinct caption, once. Pairs and pictures come from
 the archives that PATTERN names (the demonstration crawl by default) and lie in memory for all sides. Without a checkpoint the
 model has random weights, which cost the same. The loop is open_clip as clip-retrieval runs it: every pair through both towers
 in float32, pictures made ready ahead on other threads.
@@ -31,7 +31,8 @@ from PIL.Image import Image as PillowImage
 
 from archive.source import ArchiveSettings, read_at
 from benchmarks.plain_loop import extract, fetch
-from clip.encoder import Encoder, EncoderSettings, load_encoder
+from clip.encoder import KEPT_TEXTS, Encoder, EncoderSettings, Meter, load_encoder
+from clip.kept import Kept
 from clip.model import ModelSettings, identify
 from clip.scorer import Scorer, score_part
 from images.decode import Decoded, DecodeSettings, Undecodable, decode
@@ -109,7 +110,7 @@ def score_all(work: Work, read: Callable[[Image], bytes], scorer: Scorer) -> lis
 
 def fresh(encoder: Encoder) -> Encoder:
     """The same model without kept captions."""
-    return replace(encoder, meter=type(encoder.meter)(), _kept=type(encoder._kept)(), _prompts={})
+    return replace(encoder, meter=Meter(), _kept=Kept(KEPT_TEXTS), _prompts={})
 
 
 @torch.inference_mode()
@@ -214,7 +215,7 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     decoded = {sha256.encode(): prepare(content, DECODE, [encoder.square], None) for sha256, content in work.contents.items()}
     rows = [row for row in shown if isinstance(decoded[(row[1].sha256 or "").encode()], Prepared)]
     judged = {image.sha256 for _, image in rows}
-    pictures = sum(len(judged & {image.sha256 for image in images}) for images in work.images)
+    pictures = len(judged)
     sample = rows[:: max(1, len(rows) // loop_pairs)][:loop_pairs]
     limit_s, decoded_s, whole_s, loop_rate, share, scores, exact = [], [], [], [], [], list[Score](), list[float]()
     processes = Processes(os.cpu_count() or 1)
@@ -237,7 +238,7 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     limit, ours, whole, loop = map(statistics.median, (limit_s, decoded_s, whole_s, loop_rate))
     device = torch.cuda.get_device_name() if options.device.startswith("cuda") else cpu()
     print(f"{device}; {options.model}, {encoder.precision}, batch {encoder.batch_size}; medians of {rounds}")
-    print(f"{len(rows)} pairs, {len(judged)} pictures ({pictures} counting each part by itself), {len(captions)} captions")
+    print(f"{len(rows)} pairs, {pictures} pictures, {len(captions)} captions")
     print(f"{'bare forward passes':32} {limit:8.2f} s {len(rows) / limit:8.1f} pairs/s {pictures / limit:8.1f} images/s")
     print(f"{'ours, from decoded pictures':32} {ours:8.2f} s {len(rows) / ours:8.1f} pairs/s {pictures / ours:8.1f} images/s")
     print(f"{'ours, from bytes':32} {whole:8.2f} s {len(rows) / whole:8.1f} pairs/s {pictures / whole:8.1f} images/s")

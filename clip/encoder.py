@@ -8,7 +8,6 @@ beside it, to the last bit, and may be kept for later.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from open_clip.transform import PreprocessCfg
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from clip.kept import Kept
 from clip.model import LOCAL, ModelError, ModelIdentity, ModelSettings, checkpoint_of, identify
 from clip.precision import Precision, Probe, with_precision
 from clip.texts import TextTower
@@ -74,7 +74,7 @@ class Encoder:
     precision: str
     dtype: torch.dtype
     meter: Meter = field(default_factory=Meter)
-    _kept: OrderedDict[str, NDArray[np.float32]] = field(default_factory=OrderedDict)
+    _kept: Kept[str, NDArray[np.float32]] = field(default_factory=lambda: Kept(KEPT_TEXTS))
     _prompts: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     @cached_property
@@ -89,13 +89,10 @@ class Encoder:
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors (n, d) of texts; the last KEPT_TEXTS ones are kept."""
-        missing = sorted({text for text in texts if text not in self._kept})
-        found = {**{text: self._kept[text] for text in texts if text in self._kept}, **self._new_texts(missing)}
+        found = {text: vector for text in texts if (vector := self._kept.get(text)) is not None}
+        found |= self._new_texts(sorted(set(texts) - found.keys()))
         for text, vector in found.items():
-            self._kept[text] = vector
-            self._kept.move_to_end(text)
-        while len(self._kept) > KEPT_TEXTS:
-            self._kept.popitem(last=False)
+            self._kept.put(text, vector)
         return np.stack([found[text] for text in texts])
 
     def prompts(self, texts: tuple[str, ...]) -> Vectors:

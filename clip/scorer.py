@@ -1,4 +1,7 @@
-"""Score one part: each distinct picture is decoded and embedded once, each distinct caption embedded once."""
+"""Score one part: each distinct picture is decoded and embedded once, each distinct caption embedded once.
+
+What was learned of a picture is kept for the parts that come after: on a web page, and in a crawl, pictures return.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -16,22 +19,35 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from clip.encoder import Encoder
+from clip.kept import Kept
 from filters.attempt import Failure, attempt
 from filters.detector import Observe
 from filters.subjects import Embedding, Picture
 from images.decode import DecodeSettings, Undecodable
-from images.prepare import Prepared, Square, prepare
+from images.prepare import Pixels, Prepared, Square, prepare
 from images.processes import Crashed, Processes, Task
 from records.pair import Evidence, Pair
 from records.sample import Image, Score
 
 AHEAD = 2  # batches that are decoded while one is in the model
+KEPT_PICTURES = 30_000  # whose vectors and evidence are kept between parts: 60 MB at 512 dimensions
 PICTURE_SIDE = 640  # pixels of the longer side that detectors see: faces are found from about 10 pixels on
 
 Vector = NDArray[np.float32]
 Item = TypeVar("Item")
 Pairs = Mapping[str, list[Pair]]
 """Model -> the pairs of one picture that it scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of a picture: its file's size and format, its vector by each model, what picture detectors found if they looked."""
+
+    width: int
+    height: int
+    format: str
+    vectors: Mapping[str, Vector]
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class Scorer:
     observe_embedding: Observe
     executor: Executor
     processes: Processes
+    seen: Kept[str, Seen] = field(default_factory=lambda: Kept(KEPT_PICTURES))
 
     @property
     def squares(self) -> tuple[Square, ...]:
@@ -73,14 +90,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A picture that went through a model, with what its detectors are finding."""
+    """A picture with its vector by one model, and what its detectors found or are finding."""
 
-    ready: Ready
+    image: Image
+    model: str
+    seen: Seen
     pairs: Sequence[Pair]
     similarities: Sequence[float]
-    vector: Vector
-    encoder: Encoder
-    observed: Sequence[Future[Evidence | Failure]]
+    of_vector: Evidence | Failure
+    of_pixels: Future[Evidence | Failure] | None
 
 
 def score_part(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> list[Score]:
@@ -89,17 +107,36 @@ def score_part(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[I
     Distinct pictures are looked at in the order of their hashes, so that the same part gives the same batches.
     """
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
+    shown, sources = _shown(pairs, images, scorer.routes)
+    seen = {sha256: found for sha256 in shown if (found := _seen(sha256, shown[sha256], scorer)) is not None}
+    new = _made_ready([sources[sha256] for sha256 in sorted(shown.keys() - seen.keys())], read, scorer)
+    comparing = Comparing(shown, _caption_vectors(shown.values(), scorer), scorer)
+    known = [comparing.compared(sources[sha256], name, found) for sha256, found in seen.items() for name in shown[sha256]]
+    again = {sha256 for picture in known if comparing.lacks_pixels(picture) and (sha256 := picture.image.sha256)}
+    pictures = chain(new, _made_ready([sources[sha256] for sha256 in sorted(again)], read, scorer))
+    finished = (_finished(picture, scorer) for picture in known if picture.image.sha256 not in again)
+    for score in chain(chain.from_iterable(finished), _scores(pictures, comparing)):
+        scores[score.key] = score
+    return [scores[pair.key] for pair in pairs]
+
+
+def _shown(
+    pairs: Sequence[Pair], images: Sequence[Image], routes: Mapping[str, str]
+) -> tuple[dict[str, dict[str, list[Pair]]], dict[str, Image]]:
+    """By sha256: the pairs that show a picture, by their model; and where it can be had. In the order of the hashes."""
     shown: dict[str, dict[str, list[Pair]]] = {}
     sources: dict[str, Image] = {}
     for pair, image in zip(pairs, images, strict=True):
         if image.status == "ok" and image.sha256:
             sources.setdefault(image.sha256, image)
-            shown.setdefault(image.sha256, {}).setdefault(scorer.routes[pair.subset], []).append(pair)
-    pictures = _made_ready([sources[sha256] for sha256 in sorted(sources)], read, scorer)
-    captions = _caption_vectors(shown.values(), scorer)
-    for score in _scores(pictures, shown, captions, scorer):
-        scores[score.key] = score
-    return [scores[pair.key] for pair in pairs]
+            shown.setdefault(image.sha256, {}).setdefault(routes[pair.subset], []).append(pair)
+    return dict(sorted(shown.items())), sources
+
+
+def _seen(sha256: str, models: Iterable[str], scorer: Scorer) -> Seen | None:
+    """What is known of a picture, if all of these models have had it."""
+    found = scorer.seen.get(sha256)
+    return found if found is not None and found.vectors.keys() >= set(models) else None
 
 
 def _made_ready(images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> Iterator[Ready]:
@@ -153,71 +190,95 @@ def _caption_vectors(shown: Iterable[Pairs], scorer: Scorer) -> dict[tuple[str, 
     return vectors
 
 
-def _scores(
-    pictures: Iterable[Ready], shown: Mapping[str, Pairs], captions: Mapping[tuple[str, str], Vector], scorer: Scorer
-) -> Iterator[Score]:
+@dataclass(frozen=True)
+class Comparing:
+    """The pairs of each picture of a part by model, and the vector of each (model, caption)."""
+
+    shown: Mapping[str, Pairs]
+    captions: Mapping[tuple[str, str], Vector]
+    scorer: Scorer
+
+    def pairs(self, image: Image) -> Pairs:
+        """The pairs of a picture, by model."""
+        return self.shown[image.sha256 or ""]
+
+    def compared(self, image: Image, model: str, seen: Seen, small: Pixels | None = None) -> Embedded:
+        """A picture beside its captions. Detectors that look at the pixels do so on another thread; no failure of theirs stops it."""
+        pairs, vector, scorer = self.pairs(image)[model], seen.vectors[model], self.scorer
+        similarities = [float(vector @ self.captions[model, pair.caption]) for pair in pairs]
+        encoder = scorer.encoders[model]
+        of_vector = attempt(scorer.observe_embedding, Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity)))
+        of_pixels = None
+        if scorer.observe_picture and max(similarities) >= scorer.detect_from:
+            of_pixels = self._of_pixels(scorer.observe_picture, seen, small)
+        return Embedded(image, model, seen, pairs, similarities, of_vector, of_pixels)
+
+    def _of_pixels(self, observe: Observe, seen: Seen, small: Pixels | None) -> Future[Evidence | Failure]:
+        if small is not None:
+            return self.scorer.executor.submit(partial(attempt, observe), Picture(PillowImage.fromarray(small)))
+        known: Future[Evidence | Failure] = Future()
+        if seen.evidence is not None:
+            known.set_result(seen.evidence)
+        return known
+
+    def lacks_pixels(self, picture: Embedded) -> bool:
+        """Whether detectors have still to look at a picture that is known."""
+        return picture.of_pixels is not None and picture.seen.evidence is None
+
+
+def _scores(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[Score]:
     """Scores of every batch, once its detectors are done: those work while the model has the next batch."""
     embedded: list[Embedded] = []
-    for name, batch in _batches(pictures, shown, scorer):
+    for name, batch in _batches(pictures, comparing):
         if name is None:
-            yield from _not_scored(batch, shown)
+            yield from _not_scored(batch, comparing)
             continue
-        found = list(_embedded(name, batch, shown, captions, scorer))
+        found = list(_embedded(name, batch, comparing))
         for picture in embedded:
-            yield from _finished(picture, scorer)
+            yield from _finished(picture, comparing.scorer)
         embedded = found
     for picture in embedded:
-        yield from _finished(picture, scorer)
+        yield from _finished(picture, comparing.scorer)
 
 
-def _not_scored(batch: Sequence[Ready], shown: Mapping[str, Pairs]) -> Iterator[Score]:
+def _not_scored(batch: Sequence[Ready], comparing: Comparing) -> Iterator[Score]:
     for picture in batch:
         assert isinstance(picture.found, Undecodable)
-        for pairs in shown[picture.image.sha256 or ""].values():
+        for pairs in comparing.pairs(picture.image).values():
             yield from (Score(pair.key, picture.found.reason) for pair in pairs)
 
 
-def _batches(pictures: Iterable[Ready], shown: Mapping[str, Pairs], scorer: Scorer) -> Iterator[tuple[str | None, list[Ready]]]:
+def _batches(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[tuple[str | None, list[Ready]]]:
     """(model, full batch of its pictures); the last ones shorter; (None, [picture]) for what cannot be judged."""
     gathered: dict[str, list[Ready]] = {}
     for picture in pictures:
         if isinstance(picture.found, Undecodable):
             yield None, [picture]
             continue
-        for name in shown[picture.image.sha256 or ""]:
+        for name in comparing.pairs(picture.image):
             gathered.setdefault(name, []).append(picture)
-            if len(gathered[name]) == scorer.encoders[name].batch_size:
+            if len(gathered[name]) == comparing.scorer.encoders[name].batch_size:
                 yield name, gathered.pop(name)
     yield from gathered.items()
 
 
-def _embedded(
-    name: str, batch: Sequence[Ready], shown: Mapping[str, Pairs], captions: Mapping[tuple[str, str], Vector], scorer: Scorer
-) -> Iterator[Embedded]:
+def _embedded(name: str, batch: Sequence[Ready], comparing: Comparing) -> Iterator[Embedded]:
+    scorer = comparing.scorer
     encoder = scorer.encoders[name]
     place = scorer.squares.index(encoder.square)
-    vectors = encoder.pictures([picture.found.squares[place] for picture in batch if isinstance(picture.found, Prepared)])
-    for picture, vector in zip(batch, vectors, strict=True):
-        pairs = shown[picture.image.sha256 or ""][name]
-        similarities = [float(vector @ captions[name, pair.caption]) for pair in pairs]
-        observed = tuple(_observed(picture, vector, max(similarities), encoder, scorer))
-        yield Embedded(picture, pairs, similarities, vector, encoder, observed)
-
-
-def _observed(picture: Ready, vector: Vector, similarity: float, encoder: Encoder, scorer: Scorer) -> Iterator[Future[Evidence | Failure]]:
-    """What detectors find; those that look at pixels do so on another thread."""
-    at_once: Future[Evidence | Failure] = Future()
-    at_once.set_result(attempt(scorer.observe_embedding, Embedding(vector, encoder.prompts, encoder.logit_scale)))
-    yield at_once
-    small = picture.found.small if isinstance(picture.found, Prepared) else None
-    if scorer.observe_picture and small is not None and similarity >= scorer.detect_from:
-        yield scorer.executor.submit(partial(attempt, scorer.observe_picture), Picture(PillowImage.fromarray(small)))
+    prepared = [picture.found for picture in batch if isinstance(picture.found, Prepared)]
+    vectors = encoder.pictures([found.squares[place] for found in prepared])
+    for picture, found, vector in zip(batch, prepared, vectors, strict=True):
+        seen = Seen(found.width, found.height, found.format, {name: vector})
+        yield comparing.compared(picture.image, name, seen, found.small)
 
 
 def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
-    image, found = picture.ready.image, picture.ready.found
-    assert isinstance(found, Prepared)
-    observed = [future.result() for future in picture.observed]
+    """The scores of a picture's pairs, once its detectors are done; what was learned is kept."""
+    image, seen, encoder = picture.image, picture.seen, scorer.encoders[picture.model]
+    of_pixels = picture.of_pixels.result() if picture.of_pixels else None
+    _keep(picture, of_pixels, scorer)
+    observed = [part for part in (picture.of_vector, of_pixels) if part is not None]
     evidence = {name: value for part in observed if not isinstance(part, Failure) for name, value in part.items()}
     errors = tuple(part.error for part in observed if isinstance(part, Failure))
     for pair, similarity in zip(picture.pairs, picture.similarities, strict=True):
@@ -227,13 +288,22 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
         yield Score(
             key=pair.key,
             status="ok",
-            width=image.original_width or found.width,
-            height=image.original_height or found.height,
-            format=image.original_format or found.format,
+            width=image.original_width or seen.width,
+            height=image.original_height or seen.height,
+            format=image.original_format or seen.format,
             similarity=similarity,
-            model=str(picture.encoder.identity),
-            precision=picture.encoder.precision,
-            embedding=tuple(picture.vector.tolist()) if scorer.keep_embeddings else None,
+            model=str(encoder.identity),
+            precision=encoder.precision,
+            embedding=tuple(seen.vectors[picture.model].tolist()) if scorer.keep_embeddings else None,
             errors=errors,
             evidence=evidence,
         )
+
+
+def _keep(picture: Embedded, of_pixels: Evidence | Failure | None, scorer: Scorer) -> None:
+    """Add what is new to what is known of a picture; a detector that failed is asked again when the picture returns."""
+    known = scorer.seen.get(picture.image.sha256 or "")
+    found = None if isinstance(of_pixels, Failure) else of_pixels
+    vectors = {**(known.vectors if known else {}), **picture.seen.vectors}
+    evidence = found if found is not None else known.evidence if known else None
+    scorer.seen.put(picture.image.sha256 or "", replace(picture.seen, vectors=vectors, evidence=evidence))

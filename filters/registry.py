@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -12,27 +13,32 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from filters.detector import Detector, Needs
+from filters.heads.detectors import AestheticHead, NsfwHead
+from filters.heads.network import HeadError
 from filters.licence import Licence
 from filters.medical.caption import MedicalCaption
 from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
+from filters.nudity import Nudity
 from filters.page_head import PageHead
 from filters.page_types import PageTypes
 from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata
 from filters.privacy import PersonalData, PersonalDataInCaption
+from filters.prompts import PromptGroups
 from filters.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
 from filters.similarity import Similarity
 from filters.size import ImageSize
 from filters.subset import Subset
+from storage import files
 
 _DETECTORS = (
     PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture,
-    PictureHash,
+    PictureHash, PromptGroups, NsfwHead, AestheticHead,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
-RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, PersonalData)}
+RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, Nudity, PersonalData)}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -127,6 +133,30 @@ def evidence_columns(detectors: Sequence[Detector]) -> dict[str, Any]:
 
 
 def identity(plugin: Detector | Rule) -> dict[str, Any]:
-    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings."""
+    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings, and its files by sha256."""
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
-    return {"name": plugin.name, "version": plugin.version, "settings": settings}
+    found = {"name": plugin.name, "version": plugin.version, "settings": settings}
+    digests = [_digest(path) for path in getattr(plugin, "files", ())]
+    return {**found, "files_sha256": digests} if digests else found
+
+
+def _digest(path: str) -> str:
+    with files.open_read(path) as stream:
+        return sha256(stream.read()).hexdigest()
+
+
+def check_heads(detectors: Sequence[Detector], models: Iterable[str]) -> None:
+    """Raise FilterConfigError where a detector made for certain models lacks one of these, or a file that it needs."""
+    for detector in detectors:
+        bound: frozenset[str] | None = getattr(detector, "models", None)
+        for model in models if bound is not None else ():
+            if model not in (bound or ()):
+                raise FilterConfigError(
+                    f"filters.detectors.{detector.name} has no head for the model {model}; add `{model}: FILE` to its heads "
+                    f"(it has {', '.join(sorted(bound or ())) or 'none'}; a head of another model tells nothing)"
+                )
+        if bound is not None:
+            try:
+                detector.load()
+            except HeadError as error:
+                raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None

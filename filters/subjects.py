@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A picture's unit vector (float32, d), the text tower that goes with it and that model's logit scale.
+    """A picture's unit vector (float32, d), the text tower that goes with it, that model's logit scale and its identity.
 
     `text_vectors` maps n texts to unit vectors (n, d) and keeps what it has computed.
     """
@@ -44,3 +44,4 @@ class Embedding:
     vector: NDArray[np.float32]
     text_vectors: Callable[[tuple[str, ...]], NDArray[np.float32]]
     logit_scale: float
+    model: str = ""

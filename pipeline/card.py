@@ -40,7 +40,7 @@ Detectors that observed the evidence:
 Models:
 
 {_models(manifest["models"])}
-## Columns
+{_computed(manifest["scored_by"])}## Columns
 
 | column | type | meaning |
 |---|---|---|
@@ -87,6 +87,10 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 def _models(models: Mapping[str, Mapping[str, str]]) -> str:
     return "".join(f"- {name}: {m['architecture']}, weights sha256 `{m['weights_sha256']}`\n" for name, m in models.items())
+
+
+def _computed(scored_by: Mapping[str, int]) -> str:
+    return "".join(f"{number} pairs were scored by {model_and_numbers}.\n" for model_and_numbers, number in scored_by.items()) + "\n"
 
 
 def _columns() -> str:

@@ -21,7 +21,7 @@ from pipeline.config import MANY_FILES
 from pipeline.engine import Engine, LayOut
 from pipeline.plan import Plan
 from pipeline.progress import reporting
-from pipeline.release import Release
+from pipeline.release import Made, Release
 from pipeline.retry import generation_of, reopen
 from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
@@ -43,7 +43,7 @@ FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_network
 SCORE_COSTS = ("models", "accelerator", "decode_processes")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 2}
+VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 3}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -256,12 +256,16 @@ class Run:
             results=result.folder,
         )
         self._run(partial(flow.publish, job=job), "publish")
-        counts = balances(read_tally(result.path(flow.TALLY_FILE)), ("sample",), "publish")
+        tally = read_tally(result.path(flow.TALLY_FILE))
+        computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
+        for said, number in computed.items():
+            LOGGER.info("publish: %d pairs scored by %s", number, said)
+        counts = balances(tally, ("sample",), "publish")
         every = {r.stage.name: r.read_counts() for r in (self.extracted, self.fetched, self.scored)} | {"publish": counts}
         shards, problems = (
             json.loads(files.read_text(p)) for p in (result.path(flow.SHARDS_FILE), self.extracted.path(flow.PROBLEMS_FILE))
         )
-        self._release.install(plan, shards, every, problems)
+        self._release.install(plan, Made(shards, every, problems, computed))
         return counts
 
     def _run(self, lay_out: LayOut, stage: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
-from filters.registry import FilterConfigError, build_detectors, build_rules, needing
+from filters.registry import FilterConfigError, build_detectors, build_rules, check_heads, needing
 from filters.rule import Rule
 from links.columns import MissingColumns, find_columns
 from links.tables import column_names
@@ -48,6 +48,7 @@ def make_plan(config: Config) -> Plan:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
+        check_heads(detectors, [str(model) for model in models.values()])
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None

@@ -38,6 +38,16 @@ def check_output(output: str) -> None:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a run has made: shards, the counts of each stage, problems, and how many pairs were scored by which model in which numbers."""
+
+    shards: Sequence[Sequence[Any]]
+    counts: Counts
+    problems: Sequence[Sequence[str]]
+    computed: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Release:
     """An output directory and the publish stage that fills it."""
 
@@ -60,9 +70,9 @@ class Release:
             return False
         return all(files.size_of(files.join(self.output, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
 
-    def install(self, plan: Plan, shards: Sequence[Sequence[Any]], counts: Counts, problems: Sequence[Sequence[str]]) -> None:
+    def install(self, plan: Plan, made: Made) -> None:
         """Put staged shards, data card and manifest in place. A reader who waits for the manifest never sees a mixture."""
-        manifest = make_manifest(plan, shards, counts, problems)
+        manifest = make_manifest(plan, made)
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
         files.remove_file(files.join(self.output, MANIFEST))
@@ -79,7 +89,7 @@ class Release:
                 files.remove_tree(files.join(self.output, name))
 
 
-def make_manifest(plan: Plan, shards: Sequence[Sequence[Any]], counts: Counts, problems: Sequence[Sequence[str]]) -> dict[str, Any]:
+def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
     """What was run on what, and what came out. No times and no local folders: equal runs have equal manifests."""
     config = plan.config
     return {
@@ -90,11 +100,12 @@ def make_manifest(plan: Plan, shards: Sequence[Sequence[Any]], counts: Counts, p
         "inputs": [files.public_name(path) for path in plan.inputs],
         "config": _public_config(plan),
         "models": {name: plain(model) for name, model in plan.models.items()},
+        "scored_by": dict(made.computed),
         "detectors": [plain(identity(detector)) for detector in plan.detectors],
         "rules": [plain(identity(rule)) for rule in plan.rules],
-        "counts": {stage: {unit: asdict(c) for unit, c in units.items()} for stage, units in counts.items()},
-        "problems": [{"where": where, "unit": unit, "reason": reason} for where, unit, reason in problems],
-        "files": [{"path": path, "rows": rows, "bytes": size, "sha256": digest} for path, rows, size, digest in shards],
+        "counts": {stage: {unit: asdict(c) for unit, c in units.items()} for stage, units in made.counts.items()},
+        "problems": [{"where": where, "unit": unit, "reason": reason} for where, unit, reason in made.problems],
+        "files": [{"path": path, "rows": rows, "bytes": size, "sha256": digest} for path, rows, size, digest in made.shards],
     }
 
 

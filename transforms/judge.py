@@ -15,7 +15,7 @@ from filters.observe import load_all
 from filters.rule import Action, Decision, Rule
 from filters.verdict import Ruling, Verdict, judge, redact
 from records.ledger import entry, keyed
-from records.outcome import Counted, Rejection
+from records.outcome import Counted, Noted, Rejection
 from records.pair import PAIR_SCHEMA, Pair
 from records.row import row_of
 from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
@@ -69,12 +69,14 @@ class Judge:
     settings: JudgeSettings
     observe: Observe
 
-    def sample(self, sample: Sample) -> Iterator[Shelved | Rejection | Counted]:
+    def sample(self, sample: Sample) -> Iterator[Shelved | Rejection | Counted | Noted]:
         """A kept row or a rejection, with a ledger entry for each decision.
 
         A sample on which anything raised, here or in an earlier stage, is quarantined.
         """
         yield Counted("sample", "in")
+        if sample.score.precision:
+            yield Noted("sample", f"{sample.score.model} in {sample.score.precision}")
         judged = Failure(sample.errors[0]) if sample.errors else attempt(self._judged, sample)
         identity = keyed(self.settings.secret, sample.pair.key)
         if isinstance(judged, Failure):

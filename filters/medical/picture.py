@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import ClassVar
 
-import numpy as np
 import pyarrow as pa
 import yaml
 
 from filters.detector import Columns, Needs, Observe
+from filters.prompts import group_shares
 from filters.subjects import Embedding
 from records.pair import Evidence
 
@@ -38,8 +38,6 @@ class MedicalPicture:
         everyday = self.everyday or shipped_prompts("everyday")
 
         def observe(embedding: Embedding) -> Evidence:
-            logits = embedding.logit_scale * (embedding.text_vectors(medical + everyday) @ embedding.vector)
-            weights = np.exp(logits - logits.max())
-            return {"medical_picture_score": float(weights[: len(medical)].sum() / weights.sum())}
+            return {"medical_picture_score": group_shares(embedding, {"medical": medical, "everyday": everyday})["medical"]}
 
         return observe

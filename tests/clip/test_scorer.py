@@ -15,6 +15,7 @@ import torch
 from PIL import Image as PillowImage
 
 from clip.encoder import EncoderSettings, load_encoder
+from clip.kept import Kept
 from clip.model import identify
 from clip.scorer import Scorer, score_part
 from demo.pictures import Scene, picture
@@ -173,7 +174,55 @@ def test_each_distinct_picture_and_caption_goes_through_the_model_once():
     score(rows, scorer)
     assert scorer.encoders["m"].meter.batches == [3, 2], "3 captions, 2 pictures"
     score(rows, scorer)
-    assert scorer.encoders["m"].meter.batches[2:] == [2], "captions are kept between parts"
+    assert scorer.encoders["m"].meter.batches == [3, 2], "captions and pictures are kept between parts"
+
+
+def test_a_picture_that_is_known_gets_the_score_of_one_that_is_new():
+    looked = []
+    options = {
+        "detect_from": 0.7,
+        "observe_picture": lambda picture: {"looked": looked.append(picture.image.size) or True},
+        "keep_embeddings": True,
+    }
+    scorer = demo_scorer(**options)
+    rows = [row(0), row(1), row(2, status="timeout"), row(3)]
+    first = score(rows, scorer)
+    assert score(rows, scorer) == first == score(rows[::-1], demo_scorer(**options))[::-1]
+    assert len(looked) == 2 * sum("looked" in (s.evidence or {}) for s in first), "what detectors found is kept too"
+
+
+def test_detectors_look_at_a_known_picture_when_a_better_caption_comes():
+    looked = []
+    scorer = demo_scorer(detect_from=0.7, observe_picture=lambda picture: {"looked": looked.append(1) or True})
+    plain = score([row(0, caption="nothing of the kind")], scorer)
+    good, poor = score([row(0), row(0, caption="nothing of the kind")], scorer), score([row(0, caption="nothing of the kind")], scorer)
+    assert "looked" not in plain[0].evidence
+    assert "looked" in good[0].evidence
+    assert poor == plain, "what came before changes nothing"
+    assert looked == [1]
+
+
+def test_a_detector_that_failed_is_asked_again():
+    answers = iter([ZeroDivisionError(), {"looked": True}])
+
+    def look(picture):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    scorer = demo_scorer(detect_from=0.7, observe_picture=look)
+    assert score([row(0)], scorer)[0].errors == ("ZeroDivisionError",)
+    assert score([row(0)], scorer)[0].evidence == {"looked": True}
+
+
+def test_what_is_kept_is_bounded():
+    kept = Kept(2)
+    for number in (1, 2):
+        kept.put(number, str(number))
+    assert kept.get(1) == "1"
+    kept.put(3, "3")
+    assert [kept.get(number) for number in (1, 2, 3)] == ["1", None, "3"]
 
 
 def test_detectors_see_pictures_that_could_be_published_alone():
