@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from records.table import from_table, schema_with, to_table
 from storage import parts
 from storage.settled import settled_scores
 
+LOGGER = logging.getLogger(__name__)
 NAMESPACE = "pairsieve"
 
 
@@ -83,21 +85,10 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         self._folders = folders
 
     def load_model(self) -> Scorer:
-        settings = self._settings
-        torch.set_num_threads(settings.threads)
-        encoders = {name: load_encoder(settings.models[name], identity, settings.encoder) for name, identity in settings.identities.items()}
-        dear = needing(self._detectors, Needs.IMAGE)
-        return Scorer(
-            encoders=encoders,
-            routes=settings.routes,
-            decode=settings.decode,
-            detect_from=settings.detect_from,
-            keep_embeddings=settings.keep_embeddings,
-            observe_picture=load_all(dear) if dear else None,
-            observe_embedding=load_all(needing(self._detectors, Needs.EMBEDDING)),
-            executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
-            processes=Processes(settings.decode_processes or os.cpu_count() or 1),
-        )
+        scorer = load_scorer(self._settings, self._detectors)
+        for encoder in scorer.encoders.values():
+            LOGGER.info("%s computes in %s on %s", encoder.identity, encoder.precision, encoder.device)
+        return scorer
 
     def run_inference(self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None) -> Iterator[ScoredPart]:
         for name in batch:
@@ -137,6 +128,24 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 
     def get_metrics_namespace(self) -> str:
         return NAMESPACE
+
+
+def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
+    """Load models and detectors. Raises ModelError."""
+    torch.set_num_threads(settings.threads)
+    encoders = {name: load_encoder(settings.models[name], identity, settings.encoder) for name, identity in settings.identities.items()}
+    dear = needing(detectors, Needs.IMAGE)
+    return Scorer(
+        encoders=encoders,
+        routes=settings.routes,
+        decode=settings.decode,
+        detect_from=settings.detect_from,
+        keep_embeddings=settings.keep_embeddings,
+        observe_picture=load_all(dear) if dear else None,
+        observe_embedding=load_all(needing(detectors, Needs.EMBEDDING)),
+        executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
+        processes=Processes(settings.decode_processes or os.cpu_count() or 1),
+    )
 
 
 def _measure(scorer: Scorer, seconds: float) -> None:

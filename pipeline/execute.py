@@ -12,14 +12,14 @@ from typing import Any
 
 from archive.reader import INSIDE_RECORD, ReadSettings
 from archive.source import ArchiveSettings
-from clip.handler import ScoreFolders, ScoreSettings
+from clip.handler import ScoreFolders
 from filters.detector import Detector, Needs
 from filters.registry import identity, needing
 from filters.rule import Rule
 from pipeline import flow
 from pipeline.config import MANY_FILES
 from pipeline.engine import Engine, LayOut
-from pipeline.plan import Plan
+from pipeline.plan import Plan, score_settings
 from pipeline.progress import reporting
 from pipeline.release import Made, Release
 from pipeline.retry import generation_of, reopen
@@ -225,18 +225,7 @@ class Run:
         plan, settings = self.plan, self.plan.config.score
         job = flow.ScoreJob(
             unfinished=self._unfinished(result.folder),
-            settings=ScoreSettings(
-                models={name: settings.models[name] for name in plan.models},
-                identities=plan.models,
-                routes=settings.routes,
-                encoder=settings.encoder,
-                threads=settings.threads,
-                decode_processes=settings.decode_processes,
-                decode=settings.decode,
-                detect_from=settings.detect_from,
-                keep_embeddings=settings.keep_embeddings,
-                archive=self._archive,
-            ),
+            settings=score_settings(plan.config, plan.models, self._archive, settings.detect_from),
             detectors=plan.detectors,
             accelerator=settings.accelerator,
             folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder, self._scored_before),

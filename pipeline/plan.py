@@ -9,6 +9,8 @@ from random import Random
 
 import pyarrow as pa
 
+from archive.source import ArchiveSettings
+from clip.handler import ScoreSettings
 from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
 from filters.registry import FilterConfigError, build_detectors, build_rules, check_heads, needing
@@ -41,8 +43,17 @@ class Plan:
         return Consent(rules, pair, needing(self.detectors, Needs.RESPONSE), needing(self.detectors, Needs.CONTENT))
 
 
-def make_plan(config: Config) -> Plan:
-    """Look everything up. Raises ConfigError naming what is missing and what to do."""
+@dataclass(frozen=True)
+class LookedUp:
+    """What a config names: plugins built, models identified."""
+
+    detectors: tuple[Detector, ...]
+    rules: tuple[Rule, ...]
+    models: Mapping[str, ModelIdentity]
+
+
+def look_up(config: Config) -> LookedUp:
+    """Plugins and models of a config. Raises ConfigError naming what is missing and what to do."""
     try:
         detectors = build_detectors(config.filters.detectors)
         rules = build_rules(config.filters.rules, detectors)
@@ -52,11 +63,34 @@ def make_plan(config: Config) -> Plan:
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
+    return LookedUp(detectors, rules, models)
+
+
+def score_settings(config: Config, models: Mapping[str, ModelIdentity], archive: ArchiveSettings, detect_from: float) -> ScoreSettings:
+    """How pictures are scored; picture detectors run from the similarity `detect_from` on."""
+    score = config.score
+    return ScoreSettings(
+        models={name: score.models[name] for name in models},
+        identities=models,
+        routes=score.routes,
+        encoder=score.encoder,
+        threads=score.threads,
+        decode_processes=score.decode_processes,
+        decode=score.decode,
+        detect_from=detect_from,
+        keep_embeddings=score.keep_embeddings,
+        archive=archive,
+    )
+
+
+def make_plan(config: Config) -> Plan:
+    """Look everything up. Raises ConfigError naming what is missing and what to do."""
+    found = look_up(config)
     known = tuple(path for pattern in config.extract.known for path in _matches(pattern, {}))
     inputs = find_inputs(config.input)
     if config.input.kind == "pairs":
         _check_columns(inputs[0], config.input)
-    return Plan(config, inputs, detectors, rules, models, known)
+    return Plan(config, inputs, found.detectors, found.rules, found.models, known)
 
 
 def _check_columns(path: str, config: InputConfig) -> None:
