@@ -24,7 +24,7 @@ from images.decode import DecodeSettings
 from images.processes import Processes
 from records.pair import Pair, key_of
 from records.sample import Image
-from tests.clip.models import DEMO
+from tests.clip.models import DEMO, small_model
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 SCENES = [Scene("star", "red", "white"), Scene("car", "blue", "yellow"), Scene("chest_xray"), Scene("fish", "green", "black")]
@@ -108,6 +108,16 @@ def test_the_demo_model_gives_open_clips_own_similarities():
     assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
     assert min(s.similarity for s in scores[:3]) > 0.7
     assert scores[3].similarity < 0.5
+
+
+def test_a_model_with_its_own_text_tower_gives_open_clips_own_similarities(tmp_path):
+    """Multilingual models have one whose tokens see each other both ways, so that nothing may be cut."""
+    settings = small_model(tmp_path / "multilingual", {"no_causal_mask": True}, custom_text=True)
+    rows = [row(n, caption=text) for n, text in enumerate(["猫の写真です", "ein roter Stern auf blauem Grund", "x " * 1500])]
+    model, preprocess = open_clip.create_model_from_pretrained(settings.architecture)
+    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer(settings.architecture), rows)
+    scores = score(rows, make_scorer(load_encoder(settings, identify(settings), EncoderSettings(batch_size=2, precision="fp32"))))
+    assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
 
 
 def test_neither_order_nor_company_nor_processes_change_a_bit():

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -331,6 +332,29 @@ def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
     assert set(quarantined) == {"error:OverflowError"}
     assert rows_of(tmp_path / "out") == []
     assert "secret words" not in ran.printed
+
+
+def test_a_head_fills_laions_columns_and_its_rule_drops(run_demo, demo_plan, tmp_path):
+    (model,) = map(str, demo_plan.models.values())
+    np.savez(tmp_path / "head.npz", weight=np.eye(1, 64, dtype=np.float32) * 9, bias=np.zeros(1, np.float32))
+    limits = "unsure_from: 0.5, nsfw_from: 0.9"
+    ran = run_demo(
+        "--set",
+        f"filters.detectors.nsfw_head={{heads: {{{model}: {tmp_path / 'head.npz'}}}, {limits}}}",
+        "--set",
+        "filters.rules.nudity={drop_from: 0.6, tag_from: 0.5}",
+        folder=tmp_path,
+    )
+    assert ran.status == 0
+    rows = rows_of(tmp_path / "out")
+    assert {row["NSFW"] for row in rows} <= {"UNLIKELY", "UNSURE"}
+    assert all((row["punsafe"] >= 0.5) == ("nudity_possible" in row["tags"]) for row in rows)
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["counts"]["publish"]["sample"]["dropped"]["nudity"] > 0
+    assert sum(manifest["scored_by"].values()) == manifest["counts"]["score"]["pair"]["kept"]
+    other = run_demo("--set", f"filters.detectors.nsfw_head={{heads: {{other@0: head.npz}}, {limits}}}", folder=tmp_path)
+    assert other.status == 2
+    assert f"no head for the model {model}" in other.printed
 
 
 def test_no_job_but_score_asks_for_an_accelerator(run_demo, monkeypatch, tmp_path):
