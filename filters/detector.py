@@ -50,8 +50,8 @@ class Detector(Protocol):
     `columns` names every piece of evidence with its Arrow type. Evidence of PAGE detectors that is a list is united
     over all pages that show the same picture; other page evidence is that of the first page.
 
-    Two more properties count where a detector has them: `models`, the identities of the models whose embeddings it is made
-    for (a run with another one does not start), and `files`, whose contents decide what it sees.
+    A setting called `heads` maps identities of models to files (filters/heads/): a run with a model that has none does not
+    start, and what is in the files counts, not where they lie.
     """
 
     name: ClassVar[str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from filters.detector import Detector, Needs
 from filters.heads.detectors import AestheticHead, NsfwHead
-from filters.heads.network import HeadError
+from filters.heads.network import HeadError, head_digest
 from filters.licence import Licence
 from filters.medical.caption import MedicalCaption
 from filters.medical.picture import MedicalPicture
@@ -31,7 +30,6 @@ from filters.rule import Rule
 from filters.similarity import Similarity
 from filters.size import ImageSize
 from filters.subset import Subset
-from storage import files
 
 _DETECTORS = (
     PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture,
@@ -133,30 +131,24 @@ def evidence_columns(detectors: Sequence[Detector]) -> dict[str, Any]:
 
 
 def identity(plugin: Detector | Rule) -> dict[str, Any]:
-    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings, and its files by sha256."""
+    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings; of heads their sha256."""
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
-    found = {"name": plugin.name, "version": plugin.version, "settings": settings}
-    digests = [_digest(path) for path in getattr(plugin, "files", ())]
-    return {**found, "files_sha256": digests} if digests else found
-
-
-def _digest(path: str) -> str:
-    with files.open_read(path) as stream:
-        return sha256(stream.read()).hexdigest()
+    if "heads" in settings:
+        settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in settings["heads"].items()}
+    return {"name": plugin.name, "version": plugin.version, "settings": settings}
 
 
 def check_heads(detectors: Sequence[Detector], models: Iterable[str]) -> None:
-    """Raise FilterConfigError where a detector made for certain models lacks one of these, or a file that it needs."""
-    for detector in detectors:
-        bound: frozenset[str] | None = getattr(detector, "models", None)
-        for model in models if bound is not None else ():
-            if model not in (bound or ()):
+    """Raise FilterConfigError where a detector with heads lacks that of one of these models, or cannot read one."""
+    with_heads = [(detector, heads) for detector in detectors if (heads := getattr(detector, "heads", None)) is not None]
+    for detector, heads in with_heads:
+        for model in models:
+            if model not in heads:
                 raise FilterConfigError(
                     f"filters.detectors.{detector.name} has no head for the model {model}; add `{model}: FILE` to its heads "
-                    f"(it has {', '.join(sorted(bound or ())) or 'none'}; a head of another model tells nothing)"
+                    f"(it has {', '.join(sorted(heads)) or 'none'}; a head of another model tells nothing)"
                 )
-        if bound is not None:
-            try:
-                detector.load()
-            except HeadError as error:
-                raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None
+        try:
+            detector.load()
+        except HeadError as error:
+            raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None

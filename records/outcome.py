@@ -36,7 +36,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something worth telling that decides nothing: `what` is snake_case and stable."""
+    """Something worth telling that decides nothing: `what` is stable, and never a URL or a caption."""
 
     unit: Unit
     what: str

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
-from filters.heads.network import Activation, HeadError, head_files, read_network, sigmoid
+from filters.heads.network import Activation, HeadError, read_network, sigmoid
 from filters.subjects import Embedding
 from records.pair import Evidence
 
@@ -45,14 +45,6 @@ class NsfwHead:
     unsure_from: float
     nsfw_from: float
 
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset(self.heads)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(name for path in self.heads.values() for name in head_files(path))
-
     def load(self) -> Observe:
         judge = load_heads(self.heads, "relu")
 
@@ -78,14 +70,6 @@ class AestheticHead:
 
     heads: Mapping[str, str]
     activation: Activation = "none"
-
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset(self.heads)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(name for path in self.heads.values() for name in head_files(path))
 
     def load(self) -> Observe:
         judge = load_heads(self.heads, self.activation)

@@ -14,6 +14,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -89,6 +90,8 @@ def read_network(path: str, activation: Activation = "relu") -> Network:
     fitting = all(before[0] == after[1] for before, after in pairwise(widths)) and widths[-1][0] == 1
     if not fitting or any(layer.bias.shape != layer.weight.shape[:1] for layer in network.layers):
         raise HeadError(f"{files.public_name(path)}: layers of {widths} do not lead to one number")
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise HeadError(f"{files.public_name(path)} holds what is no finite number; the file is damaged")
     return network
 
 
@@ -98,6 +101,11 @@ def head_files(path: str) -> tuple[str, ...]:
         return (path,)
     folder = path if files.exists(files.join(path, INDEX)) else files.join(path, "variables")
     return files.join(folder, INDEX), files.join(folder, DATA)
+
+
+def head_digest(path: str) -> str:
+    """sha256 of what a head is read from."""
+    return sha256(b"".join(map(_read, head_files(path)))).hexdigest()
 
 
 def _read(path: str) -> bytes:

@@ -79,6 +79,7 @@ def test_one_layer_and_normalisation(tmp_path):
         {"bias": np.zeros(1, np.float32)},
         {**WIDE, "layers.2.weight": np.ones((1, 5), np.float32)},
         {"weight": np.ones((1, 8), np.float32), "bias": np.zeros(2, np.float32)},
+        {"weight": np.full((1, 8), np.nan, np.float32), "bias": np.zeros(1, np.float32)},
     ],
 )
 def test_what_is_no_head(arrays, tmp_path):
@@ -129,6 +130,9 @@ def test_another_file_is_another_detector(tmp_path):
     before = identity(head)
     write(tmp_path / "head.npz", {**WIDE, "layers.2.bias": np.zeros(1, np.float32)})
     assert identity(head) != before
+    assert str(tmp_path) not in str(before), "a manifest names no folder of this machine"
+    moved = AestheticHead({MODEL: write(tmp_path / "elsewhere.npz", WIDE)})
+    assert identity(moved) == before, "the same head elsewhere is the same"
 
 
 def test_shares_of_prompt_groups_add_up():
