@@ -23,7 +23,8 @@ from filters.page_head import PageHead
 from filters.page_types import PageTypes
 from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata
-from filters.privacy import PersonalData, PersonalDataInCaption
+from filters.privacy.detector import PersonalDataInPair
+from filters.privacy.rule import PersonalData
 from filters.prompts import PromptGroups
 from filters.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
@@ -32,7 +33,7 @@ from filters.size import ImageSize
 from filters.subset import Subset
 
 _DETECTORS = (
-    PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInCaption, MedicalCaption, MedicalPicture,
+    PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInPair, MedicalCaption, MedicalPicture,
     PictureHash, PromptGroups, NsfwHead, AestheticHead,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}

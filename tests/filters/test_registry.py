@@ -58,7 +58,7 @@ ERRORS = [
     ({"similarity": {}}, "filters.rules.similarity: thresholds must be set"),
     ({"similarity": {"tresholds": {}}}, "unknown setting 'tresholds'; did you mean 'thresholds'?"),
     ({"similarity": {"thresholds": {"en": "high"}}}, "filters.rules.similarity.thresholds.en: "),
-    ({"personal_data": {"email": "burn", "phone": "drop"}}, "filters.rules.personal_data.email: "),
+    ({"personal_data": {"captions": "burn", "urls": "drop"}}, "filters.rules.personal_data.captions: "),
     (
         {"rights": {"refuse": ["noai"]}},
         "rights reads page_rights_signals, which no detector under filters.detectors observes; add `page_rights: {}`",

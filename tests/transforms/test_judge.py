@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from filters.privacy import PersonalData, PersonalDataInCaption
+from filters.privacy.detector import PersonalDataInPair
+from filters.privacy.rule import PersonalData
 from filters.rights import Rights
 from filters.rule import Action, Decision, Readable
 from filters.similarity import Similarity
@@ -40,7 +41,7 @@ class Tag(Broken):
         yield Decision(Action.TAG, "seen")
 
 
-RULES = (Rights(("noai",)), Similarity({"en": 0.3}), PersonalData(email="redact", phone="redact"))
+RULES = (Rights(("noai",)), Similarity({"en": 0.3}), PersonalData(captions="redact", urls="drop"))
 
 
 def sample(caption="a red star", signals=(), similarity=0.5, image="ok", score="ok", **changes) -> Sample:
@@ -65,7 +66,7 @@ def sample(caption="a red star", signals=(), similarity=0.5, image="ok", score="
 
 
 def judge(one: Sample, rules=RULES):
-    found = list(make_judge(JudgeSettings(rules, (PersonalDataInCaption(),), SECRET, shards=4))(one))
+    found = list(make_judge(JudgeSettings(rules, (PersonalDataInPair(),), SECRET, shards=4))(one))
     tally = tally_of(f for f in found if isinstance(f, (Rejection, Counted)))
     assert balance(tally, "sample").adds_up
     assert balance(tally, "sample").entered == 1
