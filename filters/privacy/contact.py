@@ -24,7 +24,9 @@ _DOT_WRITTEN = re.compile(r"\s?[\[({]?\s?\bdot\b\s?[\])}]?\s?", re.IGNORECASE)
 # Words that announce a number, in the shipped languages; the number stands within a window behind them. [PHONE] is our own.
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?!(?-i:PHONE\]))(?:tel(?:efon(?:o|e|as?|ieren)?|éfono|éphone|éf|f)?"
-    r"|phone|ph|call|ring|mobile?|mob|cell(?:ulare|ular)?|fax|whats ?app|sms|tél(?:éphone)?|teléfono|móvil|celular|telemóvel|ruf(?:nummer)?|handy|portable|appelez|llame|llamar|reservas?|bel|gsm"
+    r"|phone|ph|call|ring|mobile?|mob|cell(?:ulare|ular)?|fax|whats ?app|sms|tél(?:éphone)?|teléfono"
+    r"|móvil|celular|telemóvel|ruf(?:nummer)?|handy|portable"
+    r"|appelez|llame|llamar|reservas?|bel|gsm"
     r"|zadzwoń|dzwoń|kom(?:órka)?|contact(?:o|to)?|kontakt)(?![^\W_])|(?<!\d)(?=00[1-9]\d)",
     re.IGNORECASE,
 )
