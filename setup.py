@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-PACKAGES = ("archive", "clip", "configs", "filters", "images", "links", "pipeline", "records", "storage", "transforms", "web")
+PACKAGES = ("archive", "clip", "configs", "erasure", "filters", "images", "links", "pipeline", "records", "storage", "transforms", "web")
 HERE = Path(__file__).parent
 VERSION = next(
     line.split('"')[1] for line in (HERE / "pipeline" / "__init__.py").read_text().splitlines() if line.startswith("__version__")
@@ -13,5 +13,5 @@ VERSION = next(
 setup(
     version=VERSION,
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"], "filters.medical": ["*.yaml"]},
+    package_data={"configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"], "filters.medical": ["*.yaml", "*.txt", "*.tsv"]},
 )

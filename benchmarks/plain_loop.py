@@ -33,7 +33,7 @@ from transforms.deduplicate import deduplicate
 from transforms.extract import ExtractSettings, make_extractor
 from transforms.fetch import load_gate, open_part
 from transforms.group import prefer, slice_pairs
-from transforms.judge import Judge, JudgeSettings, Shelved
+from transforms.judge import JudgeSettings, Shelved, make_judge
 from transforms.shard import ShardSettings, write_shard
 from web.language import SUBSETS
 from web.urls import bucket_of_url
@@ -108,11 +108,11 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
 
 def publish(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], scores: list[list[Score]], secret: bytes) -> Iterator[Shelved]:
     """Rows and ledger entries of every sample."""
-    pair_detectors = needing(plan.detectors, Needs.PAIR)
-    judge = Judge(JudgeSettings(plan.rules, pair_detectors, secret, plan.config.publish.shards), load_all(pair_detectors))
+    detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
+    judge = make_judge(JudgeSettings(plan.rules, detectors, secret, plan.config.publish.shards))
     for part in zip(parts, images, scores, strict=True):
         for sample in map(Sample, *part):
-            yield from (result for result in judge.sample(sample) if isinstance(result, Shelved))
+            yield from (result for result in judge(sample) if isinstance(result, Shelved))
 
 
 def main() -> None:

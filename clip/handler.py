@@ -51,6 +51,7 @@ class ScoreSettings:
     decode_processes: int | None
     decode: DecodeSettings
     detect_from: float
+    detect_timeout_s: float
     keep_embeddings: bool
     archive: ArchiveSettings
 
@@ -140,6 +141,7 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         routes=settings.routes,
         decode=settings.decode,
         detect_from=settings.detect_from,
+        detect_timeout_s=settings.detect_timeout_s,
         keep_embeddings=settings.keep_embeddings,
         observe_picture=load_all(dear) if dear else None,
         observe_embedding=load_all(needing(detectors, Needs.EMBEDDING)),

@@ -67,6 +67,7 @@ class Scorer:
     observe_embedding: Observe
     executor: Executor
     processes: Processes
+    detect_timeout_s: float = 120.0
     seen: Kept[str, Seen] = field(default_factory=lambda: Kept(KEPT_PICTURES))
 
     @property
@@ -276,7 +277,7 @@ def _embedded(name: str, batch: Sequence[Ready], comparing: Comparing) -> Iterat
 def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
     """The scores of a picture's pairs, once its detectors are done; what was learned is kept."""
     image, seen, encoder = picture.image, picture.seen, scorer.encoders[picture.model]
-    of_pixels = picture.of_pixels.result() if picture.of_pixels else None
+    of_pixels = _within(picture.of_pixels, scorer.detect_timeout_s) if picture.of_pixels else None
     _keep(picture, of_pixels, scorer)
     observed = [part for part in (picture.of_vector, of_pixels) if part is not None]
     evidence = {name: value for part in observed if not isinstance(part, Failure) for name, value in part.items()}
@@ -298,6 +299,14 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
             errors=errors,
             evidence=evidence,
         )
+
+
+def _within(found: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
+    """What detectors found; a failure where they take longer. Their thread is left to itself: none can be ended from outside."""
+    try:
+        return found.result(seconds)
+    except TimeoutError:
+        return Failure("TimeoutError")
 
 
 def _keep(picture: Embedded, of_pixels: Evidence | Failure | None, scorer: Scorer) -> None:

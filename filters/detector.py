@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from importlib import import_module
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
@@ -28,11 +29,24 @@ Columns: TypeAlias = Mapping[str, pa.DataType]
 Observe: TypeAlias = Callable[[Any], Evidence]
 
 
+class MissingModel(ValueError):
+    """A model, or the package that runs it, is not there: raised by `load`, so that a run stops before it starts."""
+
+
+def required(module: str, extra: str) -> Any:
+    """A module that an extra of this package brings. Raises MissingModel naming the extra."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingModel(f"the module `{module}` is not installed: pip install 'pairsieve[{extra}]'") from None
+
+
 class Needs(IntEnum):
     """The earliest thing that a detector needs; the flow places it in the stage that has it.
 
     Its function is called with: PAGE `web.html.ParsedPage`; PAIR `records.pair.Pair`; of `filters.subjects`: RESPONSE
-    `Response`, CONTENT `Content`, IMAGE `Picture`, EMBEDDING `Embedding`.
+    `Response`, CONTENT `Content`, IMAGE `Picture`, EMBEDDING `Embedding`; EVIDENCE what rules read: every record column and what all
+    other detectors found.
     """
 
     PAGE = 1
@@ -41,6 +55,7 @@ class Needs(IntEnum):
     CONTENT = 4
     IMAGE = 5
     EMBEDDING = 6
+    EVIDENCE = 7
 
 
 @runtime_checkable

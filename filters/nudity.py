@@ -19,6 +19,7 @@ class Nudity:
     name: ClassVar[str] = "nudity"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("punsafe",)
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = False
 
     drop_from: float

@@ -11,19 +11,28 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from filters.detector import Detector, Needs
+from filters.c2pa import ContentCredentials
+from filters.detector import Detector, MissingModel, Needs
+from filters.erasure import ContentSha1, Erasure, HashLists
+from filters.faces import Faces
 from filters.heads.detectors import AestheticHead, NsfwHead
-from filters.heads.network import HeadError, head_digest
+from filters.heads.network import head_digest
 from filters.licence import Licence
+from filters.medical.burned_in import BurnedInText
 from filters.medical.caption import MedicalCaption
+from filters.medical.dicom import Dicom, DicomContent
+from filters.medical.looks import Halves, Radiograph
+from filters.medical.page import MedicalPage
 from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
+from filters.nsfw_picture import NsfwPicture
 from filters.nudity import Nudity
 from filters.page_head import PageHead
 from filters.page_types import PageTypes
 from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata
 from filters.privacy.detector import PersonalDataInPair
+from filters.privacy.names import PersonNames
 from filters.privacy.rule import PersonalData
 from filters.prompts import PromptGroups
 from filters.rights import PageRights, ResponseRights, Rights
@@ -33,11 +42,13 @@ from filters.size import ImageSize
 from filters.subset import Subset
 
 _DETECTORS = (
-    PageRights, ResponseRights, PictureMetadata, Licence, PageTypes, PageHead, PersonalDataInPair, MedicalCaption, MedicalPicture,
-    PictureHash, PromptGroups, NsfwHead, AestheticHead,
+    PageRights, ResponseRights, PictureMetadata, ContentCredentials, Licence, PageTypes, PageHead, PersonalDataInPair, PersonNames,
+    MedicalCaption, MedicalPage, MedicalPicture, Radiograph, Halves, BurnedInText, DicomContent, ContentSha1, PictureHash, Faces,
+    PromptGroups, NsfwHead, NsfwPicture, AestheticHead,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
-RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in (Subset, Rights, ImageSize, Similarity, Medical, Nudity, PersonalData)}
+_RULES = (Erasure, HashLists, Subset, Rights, Dicom, ImageSize, Similarity, Medical, Nudity, PersonalData)
+RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in _RULES}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -131,19 +142,39 @@ def evidence_columns(detectors: Sequence[Detector]) -> dict[str, Any]:
     return {name: kind for detector in detectors for name, kind in detector.columns.items()}
 
 
+def subsets_of(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """The subsets that rules move samples to."""
+    return tuple(sorted({subset for rule in rules for subset in getattr(rule, "subsets", ())}))
+
+
 def identity(plugin: Detector | Rule) -> dict[str, Any]:
-    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings; of heads their sha256."""
+    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings; of model files their sha256."""
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
+    if settings.get("weights"):
+        settings["weights"] = f"sha256:{head_digest(settings['weights'])}"
+    if hasattr(plugin, "prepare"):
+        return {"name": plugin.name, "version": plugin.version, "settings": {"content": plugin.prepare()}}
     if "heads" in settings:
         settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in settings["heads"].items()}
     return {"name": plugin.name, "version": plugin.version, "settings": settings}
 
 
-def check_heads(detectors: Sequence[Detector], models: Iterable[str]) -> None:
-    """Raise FilterConfigError where a detector with heads lacks that of one of these models, or cannot read one."""
-    with_heads = [(detector, heads) for detector in detectors if (heads := getattr(detector, "heads", None)) is not None]
-    for detector, heads in with_heads:
-        for model in models:
+def check_files(rules: Sequence[Rule]) -> None:
+    """Raise FilterConfigError where a rule's files cannot be read."""
+    for rule in rules:
+        if hasattr(rule, "prepare"):
+            try:
+                rule.prepare()
+            except MissingModel as error:
+                raise FilterConfigError(f"filters.rules.{rule.name}: {error}") from None
+
+
+def check_models(detectors: Sequence[Detector], models: Iterable[str]) -> None:
+    """Raise FilterConfigError where a detector cannot be loaded, or has heads and lacks that of one of these models."""
+    for detector in detectors:
+        heads: Mapping[str, str] | None = getattr(detector, "heads", None)
+        for model in () if heads is None else models:
+            assert heads is not None
             if model not in heads:
                 raise FilterConfigError(
                     f"filters.detectors.{detector.name} has no head for the model {model}; add `{model}: FILE` to its heads "
@@ -151,5 +182,5 @@ def check_heads(detectors: Sequence[Detector], models: Iterable[str]) -> None:
                 )
         try:
             detector.load()
-        except HeadError as error:
+        except MissingModel as error:
             raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None

@@ -19,6 +19,7 @@ class Similarity:
     name: ClassVar[str] = "similarity"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
     thresholds: Mapping[str, float]

@@ -16,6 +16,7 @@ class ImageSize:
     name: ClassVar[str] = "image_size"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
     min_bytes: int

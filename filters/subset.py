@@ -16,6 +16,7 @@ class Subset:
     name: ClassVar[str] = "subset"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = True
 
     keep: tuple[str, ...]

@@ -29,6 +29,11 @@ class Verdict:
         return next((r for r in self.rulings if r.decision.action is Action.DROP), None)
 
     @property
+    def subset(self) -> str | None:
+        """The subset that the first rule to move the sample names."""
+        return next((r.decision.subset for r in self.rulings if r.decision.action is Action.MOVE), None)
+
+    @property
     def tags(self) -> tuple[str, ...]:
         return tuple(sorted({r.decision.reason for r in self.rulings if r.decision.action is not Action.DROP}))
 

@@ -42,7 +42,7 @@ def prepare(content: bytes, settings: DecodeSettings, squares: Sequence[Square],
     if isinstance(found, Undecodable):
         return found
     pixels = tuple(np.asarray(squared(found.image, square)) for square in squares)
-    small = None if small_side is None else np.asarray(_shrunk(found.image, small_side))
+    small = None if small_side is None else np.asarray(within(found.image, small_side))
     return Prepared(pixels, small, found.format, found.width, found.height)
 
 
@@ -65,7 +65,8 @@ def _centre(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def _shrunk(image: Image.Image, side: int) -> Image.Image:
+def within(image: Image.Image, side: int) -> Image.Image:
+    """The picture, made smaller where its longer side has more pixels than that."""
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BOX)
     return small

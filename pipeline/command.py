@@ -11,7 +11,7 @@ from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.execute import Run
 from pipeline.plan import Plan, make_plan
 from pipeline.release import check_output
-from pipeline.stages import CountsDoNotAddUp
+from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined
 from pipeline.summary import last_line, table
 
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         counts = Run(plan, engine).execute(options.retry_failed)
     except ConfigError as error:
         return _say(f"pairsieve: {error}", BAD_CONFIG)
-    except (JobFailed, CountsDoNotAddUp, OSError) as error:
+    except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
     sys.stdout.write(f"{table(counts)}\n{last_line(plan.config.output, counts)}\n")
     return DONE

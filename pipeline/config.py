@@ -148,13 +148,15 @@ class ScoreConfig:
     `device`, `batch_size`, `precision`, `compile`: see clip/encoder.py. With `precision: auto` each worker measures which numbers
     are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
     Each worker decodes in `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
-    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver".
+    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver". A picture on which
+    detectors take longer than `detect_timeout_s`, waiting for their turn included, is quarantined.
     """
 
     models: Mapping[str, ModelSettings]
     routes: Mapping[str, str]
     decode: DecodeSettings
     detect_from: float
+    detect_timeout_s: float = 120
     device: str = "cpu"
     batch_size: int | None = None
     precision: Precision = "auto"
@@ -180,9 +182,13 @@ class FiltersConfig:
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """`shards` a subset; `key_file` holds the secret of the ledger's keys (default: made in the work directory)."""
+    """`shards` a subset; `key_file` holds the secret of the ledger's keys (default: made in the work directory).
+
+    Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
+    """
 
     shards: int
+    max_quarantine: float = 0.01
     key_file: str = ""
 
 
@@ -291,6 +297,8 @@ def _check_sense(config: Config) -> None:
     ):
         if value < 1:
             raise ConfigError(f"{setting} is {value}; it must be at least 1")
+    if not 0 <= config.publish.max_quarantine <= 1:
+        raise ConfigError(f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 to 1")
     if config.input.split_mb <= 0:
         raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
     if config.input.kind == "pairs" and config.fetch.source == "archive":

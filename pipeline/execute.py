@@ -14,7 +14,7 @@ from archive.reader import INSIDE_RECORD, ReadSettings
 from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders
 from filters.detector import Detector, Needs
-from filters.registry import identity, needing
+from filters.registry import identity, needing, subsets_of
 from filters.rule import Rule
 from pipeline import flow
 from pipeline.config import MANY_FILES
@@ -23,7 +23,7 @@ from pipeline.plan import Plan, score_settings
 from pipeline.progress import reporting
 from pipeline.release import Made, Release
 from pipeline.retry import generation_of, reopen
-from pipeline.stages import Stage, StageResult, balances, plain, sum_parts
+from pipeline.stages import Stage, StageResult, balances, check_quarantine, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
 from transforms.extract import ExtractSettings
@@ -40,10 +40,10 @@ from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "store_size")
-SCORE_COSTS = ("models", "accelerator", "decode_processes")  # how fast it is, or said in another way
+SCORE_COSTS = ("models", "accelerator", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 3}
+VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 4}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -107,10 +107,10 @@ class Run:
     @property
     def published(self) -> StageResult:
         plan = self.plan
-        plugins: tuple[Detector | Rule, ...] = (*needing(plan.detectors, Needs.PAIR), *plan.rules)
+        plugins: tuple[Detector | Rule, ...] = (*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules)
         settings = {
             "name": plan.config.name,
-            "publish": plan.config.publish,
+            "publish": {name: value for name, value in plain(plan.config.publish).items() if name != "max_quarantine"},
             "output": plan.config.output,
             "plugins": [identity(p) for p in plugins],
         }
@@ -178,7 +178,9 @@ class Run:
         for note, number in notes(tally).items():
             LOGGER.info("extract: %s: %d", note, number)
         tally["image", "kept", ""] = sum_parts(result.folder, parts.part_names(result.folder))[0]
-        return balances(tally, ("file", "split", "record", "page", "image"), "extract")
+        counts = balances(tally, ("file", "split", "record", "page", "image"), "extract")
+        check_quarantine(counts["page"], self.plan.config.publish.max_quarantine, "extract, pages")
+        return counts
 
     def _extracted(self, result: StageResult, whole: bool) -> Tally:
         files.remove_tree(result.folder)
@@ -236,10 +238,10 @@ class Run:
 
     def _publish(self, result: StageResult) -> dict[Unit, UnitCounts]:
         plan, config = self.plan, self.plan.config
-        folders = [*(f"dataset/{subset}" for subset in SUBSETS), LEDGER_FOLDER]
+        folders = [*(f"dataset/{subset}" for subset in (*SUBSETS, *subsets_of(plan.rules))), LEDGER_FOLDER]
         job = flow.PublishJob(
             names=parts.part_names(self.extracted.folder),
-            judge=JudgeSettings(plan.rules, needing(plan.detectors, Needs.PAIR), self._secret(), config.publish.shards),
+            judge=JudgeSettings(plan.rules, needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), self._secret(), config.publish.shards),
             folders=SampleFolders(self.extracted.folder, self.fetched.folder, self.scored.folder),
             shards=ShardSettings(self._release.staging, folders, config.publish.shards),
             results=result.folder,
@@ -250,6 +252,7 @@ class Run:
         for said, number in computed.items():
             LOGGER.info("publish: %d pairs scored by %s", number, said)
         counts = balances(tally, ("sample",), "publish")
+        check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
         every = {r.stage.name: r.read_counts() for r in (self.extracted, self.fetched, self.scored)} | {"publish": counts}
         shards, problems = (
             json.loads(files.read_text(p)) for p in (result.path(flow.SHARDS_FILE), self.extracted.path(flow.PROBLEMS_FILE))

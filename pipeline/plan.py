@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -13,8 +13,9 @@ from archive.source import ArchiveSettings
 from clip.handler import ScoreSettings
 from clip.model import ModelError, ModelIdentity, identify
 from filters.detector import Detector, Needs
-from filters.registry import FilterConfigError, build_detectors, build_rules, check_heads, needing
+from filters.registry import FilterConfigError, build_detectors, build_rules, check_files, check_models, needing
 from filters.rule import Rule
+from filters.similarity import Similarity
 from links.columns import MissingColumns, find_columns
 from links.tables import column_names
 from pipeline.config import Config, ConfigError, InputConfig
@@ -59,11 +60,24 @@ def look_up(config: Config) -> LookedUp:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-        check_heads(detectors, [str(model) for model in models.values()])
+        check_models(detectors, [str(model) for model in models.values()])
+        check_files(rules)
+        check_looked_at(config.score.detect_from, detectors, rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
     return LookedUp(detectors, rules, models)
+
+
+def check_looked_at(detect_from: float, detectors: Sequence[Detector], rules: Sequence[Rule]) -> None:
+    """Raise FilterConfigError where pictures could be published that no picture detector has looked at."""
+    looking = [detector.name for detector in needing(detectors, Needs.IMAGE)]
+    lowest = min((least for rule in rules if isinstance(rule, Similarity) for least in rule.thresholds.values()), default=-1.0)
+    if looking and detect_from > lowest:
+        raise FilterConfigError(
+            f"score.detect_from is {detect_from:g}, but pairs may be published from a similarity of {lowest:g} on: pictures in between "
+            f"would not have been looked at by {', '.join(looking)}; set score.detect_from to {lowest:g} or lower"
+        )
 
 
 def score_settings(config: Config, models: Mapping[str, ModelIdentity], archive: ArchiveSettings, detect_from: float) -> ScoreSettings:
@@ -78,6 +92,7 @@ def score_settings(config: Config, models: Mapping[str, ModelIdentity], archive:
         decode_processes=score.decode_processes,
         decode=score.decode,
         detect_from=detect_from,
+        detect_timeout_s=score.detect_timeout_s,
         keep_embeddings=score.keep_embeddings,
         archive=archive,
     )

@@ -100,6 +100,21 @@ def checked(counts: UnitCounts, what: str) -> UnitCounts:
     return counts
 
 
+class TooMuchQuarantined(RuntimeError):
+    """So much could not be judged that something must be broken: nothing is published."""
+
+
+def check_quarantine(counts: UnitCounts, most: float, what: str) -> None:
+    """Raise TooMuchQuarantined where more than the share `most` of a unit could not be judged."""
+    number = sum(counts.quarantined.values())
+    if number > most * counts.entered:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in counts.quarantined.items() if n)
+        raise TooMuchQuarantined(
+            f"{what}: {number} of {counts.entered} could not be judged ({reasons}), more than publish.max_quarantine = {most:g} allows. "
+            "Nothing was published. The log names the place in the code; mend or leave out what raises there, or raise the limit"
+        )
+
+
 def balances(tally: Tally, units: Sequence[Unit], stage: str) -> dict[Unit, UnitCounts]:
     """The checked balance of several units."""
     return {unit: checked(balance(tally, unit), f"{stage}, {unit}") for unit in units}

@@ -12,6 +12,9 @@ from typing import Any
 import mmh3
 import pyarrow as pa
 
+from records.licence import licence_kind
+
+RIGHTS_SOURCES = ("page", "response", "picture", "c2pa")
 Sources = Mapping[str, Any]
 """A sample's columns with `text` (the caption as published), `public_key` and `tags` beside them."""
 
@@ -36,6 +39,17 @@ def _sample_id(sources: Sources) -> int:
 
 def _hash(sources: Sources) -> int:
     return int(mmh3.hash64(sources["url"] + sources["text"])[0])
+
+
+def _licence(sources: Sources) -> tuple[str | None, str | None]:
+    """URL and scope: what the page says of the image, else what the picture's file says of itself."""
+    if sources.get("licence"):
+        return sources["licence"], sources.get("licence_scope")
+    return (sources["picture_licence"], "xmp") if sources.get("picture_licence") else (None, None)
+
+
+def _rights_signals(sources: Sources) -> list[str]:
+    return [f"{source}:{signal}" for source in RIGHTS_SOURCES for signal in sources.get(f"{source}_rights_signals") or ()]
 
 
 def _laion_licence(sources: Sources) -> str:
@@ -63,8 +77,24 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("key", pa.string(), "identity of the pair, 128 bits in hex", lambda s: s["public_key"].hex()),
     Column("tags", pa.list_(pa.string()), "reasons of rules that redacted or tagged the pair", lambda s: list(s["tags"])),
-    Column("licence_url", pa.string(), "any licence that is named for the image, Creative Commons or not", _taken("licence")),
-    Column("licence_scope", pa.string(), "what that licence was said of: image (JSON-LD), figure or page", _taken("licence_scope")),
+    Column("licence_url", pa.string(), "any licence that is named for the image, Creative Commons or not", lambda s: _licence(s)[0]),
+    Column(
+        "licence_kind", pa.string(), "what that URL names: cc-by-4.0, cc0-1.0, public-domain, other", lambda s: licence_kind(_licence(s)[0])
+    ),
+    Column(
+        "licence_scope",
+        pa.string(),
+        "what that licence was said of: image (JSON-LD), figure or page; xmp: the picture's file says it",
+        lambda s: _licence(s)[1],
+    ),
+    Column(
+        "rights_signals",
+        pa.list_(pa.string()),
+        "opt-outs that were found, as source:signal; source is page, response, picture or c2pa",
+        _rights_signals,
+    ),
+    Column("face_count", pa.int32(), "faces in the picture, whoever they are; empty where no detector looked", _taken("face_count")),
+    Column("medical_picture_score", pa.float32(), "share of medical prompts among CLIP prompts, 0 to 1", _taken("medical_picture_score")),
     Column("page_source", pa.string(), "what was seen of the page: warc (all), wat (a part) or none", _taken("page_source")),
     Column("page_url", pa.string(), "page on which the image stands", _taken("page_url")),
     Column(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 from uuid import uuid4
@@ -186,6 +188,34 @@ def move(source: str, target: str) -> None:
     other = filesystem(target)[1]
     fs.makedirs(fs._parent(other), exist_ok=True)
     fs.mv(name, other)
+
+
+def copy(source: str, target: str) -> None:
+    """Put a copy in place whole."""
+    with open_read(source) as stream, open_whole(target) as out:
+        shutil.copyfileobj(stream, out)
+
+
+def folders_in(folder: str) -> list[str]:
+    """The names of the folders in a folder, sorted; empty where the folder is missing."""
+    fs, name = filesystem(folder)
+    if not fs.exists(name):
+        return []
+    return sorted(os.path.basename(found["name"].rstrip("/")) for found in fs.ls(name, detail=True) if found["type"] == "directory")
+
+
+def last_written(folder: str) -> float:
+    """When a file below a folder was written last, in seconds since 1970; 0 where the store does not say, or there is none."""
+    fs, name = filesystem(folder)
+    found = fs.find(name, detail=True).values()
+    times = [one.get("mtime") or one.get("LastModified") or one.get("updated") for one in found]
+    return max((_seconds(at) for at in times if at), default=0.0)
+
+
+def _seconds(at: Any) -> float:
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return float(at.timestamp()) if isinstance(at, datetime) else float(at)
 
 
 def size_of(path: str) -> int:

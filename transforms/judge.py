@@ -10,8 +10,9 @@ from typing import Any
 import apache_beam as beam
 
 from filters.attempt import Failure, attempt
-from filters.detector import Detector, Observe
+from filters.detector import Detector, Needs, Observe
 from filters.observe import load_all
+from filters.registry import needing
 from filters.rule import Action, Decision, Rule
 from filters.verdict import Ruling, Verdict, judge, redact
 from records.ledger import entry, keyed
@@ -28,10 +29,10 @@ LEDGER_FOLDER = "ledger"
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """The rules in order, the detectors that need a pair alone, and the secret of the ledger's keys."""
+    """The rules in order, the detectors that need a pair alone or what others found, and the secret of the ledger's keys."""
 
     rules: Sequence[Rule]
-    pair_detectors: Sequence[Detector]
+    detectors: Sequence[Detector]
     secret: bytes = field(repr=False)
     shards: int
 
@@ -67,7 +68,8 @@ class Judge:
     """Settings with their detectors loaded."""
 
     settings: JudgeSettings
-    observe: Observe
+    observe_pair: Observe
+    observe_evidence: Observe
 
     def sample(self, sample: Sample) -> Iterator[Shelved | Rejection | Counted | Noted]:
         """A kept row or a rejection, with a ledger entry for each decision.
@@ -85,7 +87,7 @@ class Judge:
             return
         evidence, verdict = judged
         for ruling in verdict.rulings:
-            yield self._ledger(_entry(identity, ruling, self._stage(ruling)), identity)
+            yield self._ledger(_entry(b"" if ruling.decision.unlinked else identity, ruling, self._stage(ruling)), identity)
         if verdict.drop:
             yield Rejection("sample", verdict.drop.decision.reason)
             return
@@ -93,7 +95,8 @@ class Judge:
         yield Counted("sample", "kept")
 
     def _judged(self, sample: Sample) -> tuple[dict[str, Any], Verdict]:
-        evidence = {**sample.columns(), **self.observe(sample.pair)}
+        known = {**sample.columns(), **self.observe_pair(sample.pair)}
+        evidence = {**known, **self.observe_evidence(known)}
         early = judge([rule for rule in self.settings.rules if rule.saves_request], evidence)
         missing = _missing_picture(sample)
         if early.drop or missing:
@@ -116,7 +119,7 @@ class Judge:
             "tags": verdict.tags,
             "public_warc_file": files.public_name(sample.pair.warc_file),
         }
-        return Shelved(f"dataset/{sample.pair.subset}", self._shard(public_key), row_of({**evidence, **derived}))
+        return Shelved(f"dataset/{verdict.subset or sample.pair.subset}", self._shard(public_key), row_of({**evidence, **derived}))
 
     def _ledger(self, row: tuple[Any, ...], identity: bytes) -> Shelved:
         return Shelved(LEDGER_FOLDER, self._shard(identity), row)
@@ -139,7 +142,8 @@ def _entry(identity: bytes, ruling: Ruling, stage: str) -> tuple[Any, ...]:
 
 def make_judge(settings: JudgeSettings) -> Work:
     """The function that judges one sample, its detectors loaded."""
-    return Judge(settings, load_all(settings.pair_detectors)).sample
+    pair, evidence = (load_all(needing(settings.detectors, needs)) for needs in (Needs.PAIR, Needs.EVIDENCE))
+    return Judge(settings, pair, evidence).sample
 
 
 @dataclass

@@ -15,7 +15,7 @@ from web.srcset import Attribute, best_reference, picture_references
 from web.text import to_utf8
 from web.urls import absolute, resolver
 
-TAGS = ("html", "title", "meta", "link", "script")
+TAGS = ("html", "title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
 _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))

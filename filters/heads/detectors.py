@@ -32,6 +32,11 @@ def load_heads(heads: Mapping[str, str], activation: Activation) -> Judge:
     return judge
 
 
+def nsfw_tag(punsafe: float, unsure_from: float, nsfw_from: float) -> str:
+    """LAION's tag of a score."""
+    return "NSFW" if punsafe >= nsfw_from else "UNSURE" if punsafe >= unsure_from else "UNLIKELY"
+
+
 @dataclass(frozen=True)
 class NsfwHead:
     """`punsafe`, the sigmoid of the head, and LAION's tag: UNLIKELY, UNSURE from `unsure_from` on, NSFW from `nsfw_from` on."""
@@ -50,8 +55,7 @@ class NsfwHead:
 
         def observe(embedding: Embedding) -> Evidence:
             punsafe = sigmoid(judge(embedding))
-            tag = "NSFW" if punsafe >= self.nsfw_from else "UNSURE" if punsafe >= self.unsure_from else "UNLIKELY"
-            return {"punsafe": punsafe, "nsfw": tag}
+            return {"punsafe": punsafe, "nsfw": nsfw_tag(punsafe, self.unsure_from, self.nsfw_from)}
 
         return observe
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from filters.detector import MissingModel
 from filters.heads.bundle import read_bundle
 from storage import files
 
@@ -36,7 +37,7 @@ EPSILON = 1e-7  # Keras: the least deviation that Normalization divides by
 _NUMBER = re.compile(r"(\d+)\D*$")
 
 
-class HeadError(ValueError):
+class HeadError(MissingModel):
     """A head that cannot be read or used; the message says what to do."""
 
 

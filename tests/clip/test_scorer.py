@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
@@ -224,6 +225,20 @@ def test_a_detector_that_failed_is_asked_again():
     scorer = demo_scorer(detect_from=0.7, observe_picture=look)
     assert score([row(0)], scorer)[0].errors == ("ZeroDivisionError",)
     assert score([row(0)], scorer)[0].evidence == {"looked": True}
+
+
+def test_a_detector_that_takes_too_long_fails_alone():
+    released = threading.Event()
+
+    def look(picture):
+        released.wait(20)
+        return {"looked": True}
+
+    scorer = demo_scorer(detect_from=0.7, observe_picture=look, detect_timeout_s=0.05)
+    try:
+        assert score([row(0)], scorer)[0].errors == ("TimeoutError",)
+    finally:
+        released.set()
 
 
 def test_what_is_kept_is_bounded():

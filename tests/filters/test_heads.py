@@ -15,7 +15,7 @@ from filters.heads.detectors import AestheticHead, NsfwHead
 from filters.heads.network import HeadError, read_network, sigmoid
 from filters.nudity import Nudity
 from filters.prompts import PromptGroups
-from filters.registry import FilterConfigError, check_heads, identity
+from filters.registry import FilterConfigError, check_models, identity
 from filters.subjects import Embedding
 
 KERAS = Path(__file__).parent / "data" / "keras_head"  # made by TensorFlow 2.15: Normalization, Dense 6, 4, 1 with ReLU, sigmoid
@@ -118,11 +118,11 @@ def test_a_head_refuses_another_model(tmp_path):
         head.load()(embedding(model="ViT-L-14@0"))
     with pytest.raises(HeadError):
         head.load()(embedding(vector=np.ones(9, np.float32)))
-    check_heads([head], [MODEL])
+    check_models([head], [MODEL])
     with pytest.raises(FilterConfigError, match="no head for the model ViT-L-14@0; add `ViT-L-14@0: FILE`"):
-        check_heads([head], [MODEL, "ViT-L-14@0"])
+        check_models([head], [MODEL, "ViT-L-14@0"])
     with pytest.raises(FilterConfigError, match="missing"):
-        check_heads([NsfwHead({MODEL: str(tmp_path / "missing.npz")}, 0.45, 0.95)], [MODEL])
+        check_models([NsfwHead({MODEL: str(tmp_path / "missing.npz")}, 0.45, 0.95)], [MODEL])
 
 
 def test_another_file_is_another_detector(tmp_path):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, PngImagePlugin
 
-from filters.picture_hash import PictureHash, pdq
+from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata, licence_of
 from filters.subjects import Content, Picture
+from images.pdq import pdq
 
 OBSERVE = PictureMetadata().load()
 RED = Image.effect_noise((300, 200), 60).filter(ImageFilter.GaussianBlur(6)).convert("RGB")

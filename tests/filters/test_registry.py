@@ -32,6 +32,7 @@ class Quiet:
     name: ClassVar[str] = "quiet"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("capitals",)
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
     most: int
@@ -60,7 +61,7 @@ ERRORS = [
     ({"similarity": {"thresholds": {"en": "high"}}}, "filters.rules.similarity.thresholds.en: "),
     ({"personal_data": {"captions": "burn", "urls": "drop"}}, "filters.rules.personal_data.captions: "),
     (
-        {"rights": {"refuse": ["noai"]}},
+        {"rights": {"profile": "respect"}},
         "rights reads page_rights_signals, which no detector under filters.detectors observes; add `page_rights: {}`",
     ),
     ({"no.such.module:Rule": {}}, "cannot be imported"),

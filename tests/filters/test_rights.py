@@ -5,6 +5,7 @@ import pytest
 from filters.rights import PageRights, ResponseRights, Rights
 from filters.rule import Action
 from filters.subjects import Response
+from records.licence import licence_kind
 from records.page import Origin, Page
 from web.html import parse_page
 
@@ -35,7 +36,9 @@ PAGES = [
     ("", [("content-usage", 'search=y, Train-AI = "n"')], {"content_usage_no_ai"}),
     ("", [("Content-Usage", "train-ai=y"), ("Content-Usage", "train-genai=n")], {"content_usage_no_ai"}),
     ("", [("Content-Usage", "train-ai=y, search=n")], set()),
-    ("", [("Content-Usage", "n")], set()),
+    ("", [("Content-Usage", "n")], {"content_usage_unreadable"}),
+    ("", [("Content-Usage", "train-ai=perhaps, search=y")], {"content_usage_unreadable"}),
+    ("", [("Content-Usage", "search=y, ")], set()),
     ('<meta name="tdm-reservation" content="1">', (), {"tdm_reserved"}),
     ('<meta name="tdm-reservation" content="0">', [("tdm-reservation", "1")], set()),
     ('<meta name="tdm-reservation" content="1">', [("tdm-reservation", "0")], {"tdm_reserved"}),
@@ -55,7 +58,7 @@ def test_response_signals(headers, signals):
     assert ResponseRights().load()(Response("https://a.example/p.jpg", headers)) == {"response_rights_signals": signals}
 
 
-RULE = Rights(refuse=("noai", "tdm_reserved"))
+RULE = Rights("respect")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,65 @@ def test_page_evidence_that_is_missing_is_no_consent():
 
 
 def test_pages_that_nobody_saw_may_be_taken_on_purpose():
-    rule = Rights(refuse=("noai",), unknown_page="keep")
+    rule = Rights("respect", unknown_page="keep")
     assert not list(rule.judge({"page_rights_signals": None}))
     assert [d.reason for d in rule.judge({"page_rights_signals": None, "response_rights_signals": ("noai",)})] == ["rights_noai"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "signals", "decisions"),
+    [
+        (Rights("respect"), ("noindex",), []),
+        (Rights("respect", refuse=("noindex",)), ("noindex",), ["drop rights_noindex"]),
+        (Rights("strict", allow_licences=("cc0",)), ("noindex",), ["drop rights_noindex", "drop rights_licence_not_allowed"]),
+        (Rights("record"), ("noai", "noindex"), ["tag rights_noai"]),
+    ],
+)
+def test_profiles(rule, signals, decisions):
+    evidence = {"page_rights_signals": signals, "picture_licence": None}
+    assert [f"{d.action} {d.reason}" for d in rule.judge(evidence)] == decisions
+
+
+@pytest.mark.parametrize("source", ["page", "response", "picture", "c2pa"])
+def test_a_no_counts_wherever_it_is_said(source):
+    evidence = {"page_rights_signals": (), f"{source}_rights_signals": ("noai",)}
+    assert [d.reason for d in Rights("respect").judge(evidence)] == ["rights_noai"]
+
+
+CC_BY = "https://creativecommons.org/licenses/by/4.0/"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "dropped"),
+    [
+        ({"licence": CC_BY}, False),
+        ({"licence": "https://a.example/terms", "picture_licence": CC_BY}, True),
+        ({"licence": None, "picture_licence": CC_BY}, False),
+        ({"licence": None, "picture_licence": None}, True),
+        ({"licence": None}, False),  # before the fetch nobody knows what the picture says
+    ],
+)
+def test_licences_that_are_taken(evidence, dropped):
+    rule = Rights("respect", allow_licences=("cc-by", "cc0-1.0"))
+    assert bool([d.reason for d in rule.judge({"page_rights_signals": (), **evidence})]) == dropped
+
+
+def test_strict_wants_to_know_which_licences():
+    with pytest.raises(ValueError, match="set allow_licences"):
+        Rights("strict")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://creativecommons.org/licenses/by-nc-sa/3.0/de/", "cc-by-nc-sa-3.0"),
+        ("http://www.creativecommons.org/publicdomain/zero/1.0/", "cc0-1.0"),
+        ("//creativecommons.org/publicdomain/mark/1.0", "public-domain"),
+        ("https://creativecommons.org/licenses/by/", "cc-by"),
+        ("https://a.example/licence", "other"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_kinds_of_licences(url, kind):
+    assert licence_kind(url) == kind

@@ -1,4 +1,4 @@
-"""A detector that fails on every pair."""
+"""Detectors that fail."""
 
 from __future__ import annotations
 
@@ -19,5 +19,23 @@ class Broken:
     def load(self) -> Observe:
         def observe(pair: Pair) -> Evidence:
             raise OverflowError(f"secret words {pair.caption}")
+
+        return observe
+
+
+@dataclass(frozen=True)
+class Wibble:
+    """Fails on some pairs, and says what they hold."""
+
+    name: ClassVar[str] = "wibble"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.PAIR
+    columns: ClassVar[Columns] = {}
+
+    def load(self) -> Observe:
+        def observe(pair: Pair) -> Evidence:
+            if "raise" in pair.caption:
+                raise ValueError(f"{pair.caption} at {pair.url}")
+            return {}
 
         return observe

@@ -320,12 +320,23 @@ def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
     assert rows_of(tmp_path / "out") == []
 
 
+BROKEN = (
+    "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, picture_metadata: {}, picture_hash: {}, "
+    "licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_page: {}, medical_picture: {}, dicom: {}}"
+)
+
+
+def test_a_detector_that_raises_publishes_nothing(run_demo, tmp_path):
+    ran = run_demo("--set", BROKEN, folder=tmp_path)
+    assert ran.status == 1
+    assert "could not be judged (error:OverflowError" in ran.printed
+    assert "more than publish.max_quarantine = 0.01 allows" in ran.printed
+    assert "secret words" not in ran.printed
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
-    ran = run_demo(
-        "--set",
-        "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, picture_metadata: {}, picture_hash: {}, licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_picture: {}}",
-        folder=tmp_path,
-    )
+    ran = run_demo("--set", BROKEN, "--set", "publish.max_quarantine=1", folder=tmp_path)
     assert ran.status == 0
     quarantined = manifest_of(tmp_path / "out")["counts"]["publish"]["sample"]["quarantined"]
     assert sum(quarantined.values()) > 100

@@ -96,7 +96,7 @@ def test_deleted_pictures_are_fetched_again_and_the_run_says_so(run_web, site, c
 def test_loosening_an_opt_out_asks_for_what_it_kept_back(run_web, site):
     run_web()
     site.asked.clear()
-    run_web("filters.rules.rights.refuse=[tdm_reserved]")
+    run_web("filters.rules.rights.profile=record")
     assert site.asked["/fish.png"] == 1
 
 

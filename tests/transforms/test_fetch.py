@@ -214,7 +214,7 @@ def test_allowed_networks():
 
 def test_rules_that_save_requests_are_known():
     detectors = build_detectors({"page_rights": {}, "response_rights": {}, "picture_metadata": {}, "medical_caption": {}})
-    rules = build_rules({"rights": {"refuse": ["noai"]}, "subset": {"keep": ["en"]}}, detectors)
+    rules = build_rules({"rights": {"profile": "respect"}, "subset": {"keep": ["en"]}}, detectors)
     assert all(rule.saves_request for rule in rules)
 
 

@@ -29,6 +29,7 @@ class Broken:
     name: ClassVar[str] = "broken"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
@@ -41,7 +42,7 @@ class Tag(Broken):
         yield Decision(Action.TAG, "seen")
 
 
-RULES = (Rights(("noai",)), Similarity({"en": 0.3}), PersonalData(captions="redact", urls="drop"))
+RULES = (Rights("respect"), Similarity({"en": 0.3}), PersonalData(captions="redact", urls="drop"))
 
 
 def sample(caption="a red star", signals=(), similarity=0.5, image="ok", score="ok", **changes) -> Sample:

@@ -1,0 +1,106 @@
+"""Which rows of a table requests are about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from erasure.requests import Request, places_of
+from images.pdq import ALIKE, BYTES, Hashes, as_hashes, nearest
+from web.urls import canonical
+
+IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
+COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", "pdq")
+_HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^/?#:]*)"
+Hits = dict[int, set[int]]
+"""Row -> numbers of requests."""
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Requests, ready to be looked for."""
+
+    requests: Sequence[Request]
+
+    @cached_property
+    def _exact(self) -> Mapping[str, Mapping[str, set[int]]]:
+        """Column -> value -> requests."""
+        wanted: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in ("key", "sha256", "md5")}
+        for number, request in enumerate(self.requests):
+            values = request.bytes_hashes if request.kind == "image" else request.values
+            for column, value in zip(("sha256", "md5") if request.kind == "image" else (request.kind,), values, strict=False):
+                if column in wanted:
+                    wanted[column][value].add(number)
+        return wanted
+
+    @cached_property
+    def _urls(self) -> Mapping[str, Mapping[str, set[int]]]:
+        """`image_url` and `page_url` -> canonical URL -> requests; `place` -> domain or prefix -> requests."""
+        wanted: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in ("image_url", "page_url", "place")}
+        for number, request in enumerate(self.requests):
+            if request.kind in ("image_url", "page_url"):
+                wanted[request.kind][canonical(request.values[0])].add(number)
+            elif request.kind in ("domain", "prefix"):
+                wanted["place"][request.values[0]].add(number)
+        return wanted
+
+    @cached_property
+    def _hosts(self) -> frozenset[str]:
+        """The hosts that requests by URL or place are about."""
+        named = (request.values[0] for request in self.requests if request.kind in ("image_url", "page_url", "domain", "prefix"))
+        return frozenset(next(places_of(value if "://" in value else f"http://{value}/")) for value in named)
+
+    @cached_property
+    def _hashes(self) -> Sequence[tuple[int, Hashes]]:
+        wanted = [(n, request.values) for n, request in enumerate(self.requests) if request.kind in ("pdq", "image")]
+        return [(n, as_hashes(map(bytes.fromhex, values))) for n, values in wanted if values]
+
+    def find(self, table: pa.Table) -> Hits:
+        """The rows of a table with (some of) COLUMNS that requests are about."""
+        hits: Hits = defaultdict(set)
+        for row, number in self._found(table):
+            hits[row].add(number)
+        return dict(hits)
+
+    def _found(self, table: pa.Table) -> Iterator[tuple[int, int]]:
+        names = set(table.column_names)
+        for column, wanted in self._exact.items():
+            if wanted and column in names:
+                found = pc.index_in(pc.utf8_lower(table[column]), pa.array(list(wanted)))
+                order = list(wanted.values())
+                for row in np.nonzero(pc.is_valid(found).to_numpy())[0]:
+                    yield from ((int(row), number) for number in order[found[int(row)].as_py()])
+        if self._hosts:
+            for column in {*IMAGE_URLS, PAGE_URL} & names:
+                yield from self._by_url(table[column], "page_url" if column == PAGE_URL else "image_url")
+        if self._hashes and "pdq" in names:
+            yield from self._by_hash(table["pdq"])
+
+    def _by_url(self, column: pa.ChunkedArray, kind: str) -> Iterator[tuple[int, int]]:
+        hosts = pc.struct_field(pc.extract_regex(column, _HOST), "host").combine_chunks().dictionary_encode()
+        if not len(hosts):
+            return
+        wanted = np.array([self._is_wanted(host) for host in hosts.dictionary.to_pylist()] + [False])
+        codes = hosts.indices.fill_null(len(wanted) - 1).to_numpy(zero_copy_only=False)
+        for row in np.nonzero(wanted[codes])[0]:
+            url = column[int(row)].as_py()
+            numbers = set(self._urls[kind].get(canonical(url), ()))
+            numbers.update(*(self._urls["place"].get(place, ()) for place in places_of(url)))
+            yield from ((int(row), number) for number in numbers)
+
+    def _is_wanted(self, host: str | None) -> bool:
+        return host is not None and not self._hosts.isdisjoint(places_of(f"http://{host}/"))
+
+    def _by_hash(self, column: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
+        there = np.nonzero(pc.equal(pc.fill_null(pc.utf8_length(column), 0), 2 * BYTES).to_numpy())[0]
+        if not len(there):
+            return
+        rows = as_hashes(bytes.fromhex(bits) for bits in column.take(pa.array(there)).to_pylist())
+        for number, wanted in self._hashes:
+            yield from ((int(there[i]), number) for i in np.nonzero(nearest(rows, wanted) <= ALIKE)[0])

@@ -1,0 +1,163 @@
+"""What is asked to be taken out: one JSON object a line, with one of KINDS and, if wanted, a receipt.
+
+    {"image_url": "https://a.example/me.jpg", "receipt": "5f0c..."}
+    {"page_url": "https://a.example/about"}         every pair that this page shows
+    {"domain": "a.example"}                         pictures and pages of a host and of all below it
+    {"prefix": "a.example/~anna/"}                  pictures and pages of a host below a path
+    {"sha256": "..."}, {"md5": "..."}               a picture by its bytes
+    {"pdq": "..."}                                  a picture by its perceptual hash, turned and mirrored too
+    {"image": "photo.jpg"}                          an example picture, by its hashes; the path starts at the file's folder
+    {"key": "..."}                                  one row
+
+Anything else in a line is refused: no names, no addresses, no reasons are to be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from erasure.lists import KINDS as LIST_KINDS
+from erasure.lists import read_lists
+from images.decode import Decoded, DecodeSettings, decode
+from images.pdq import orientations, orientations_of
+from storage import files
+from web.urls import absolute
+
+KINDS = ("image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "image", "key")
+RECEIPT = "receipt"
+HEX_DIGITS = {"sha256": 64, "md5": 32, "pdq": 64, "key": 32}
+EXAMPLES = DecodeSettings(("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"), 89_478_484, 200)
+MAX_EXAMPLE_BYTES = 20_000_000
+MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
+_HEX = re.compile(r"[0-9a-f]+")
+_RECEIPT = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class MalformedRequests(ValueError):
+    """Lines that cannot be read as requests; the message names each, and none of the file is applied."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `values` are what is looked for: a URL, a host, a hash; of a picture one PDQ hash for each orientation.
+
+    `shows`: whether it is about one picture, wherever that turns up, and not about a place.
+    """
+
+    kind: str
+    values: tuple[str, ...]
+    receipt: str = ""
+    bytes_hashes: tuple[str, ...] = ()
+
+    @property
+    def shows(self) -> bool:
+        return self.kind not in ("page_url", "domain", "prefix")
+
+
+def read_requests(path: str) -> list[Request]:
+    """The requests of a file. Raises MalformedRequests."""
+    try:
+        lines = files.read_text(path).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MalformedRequests(f"cannot read {path} ({type(error).__name__}); give a file with one JSON object a line") from None
+    found, wrong = list[Request](), list[str]()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                found.append(parse_request(line, path.rpartition("/")[0]))
+            except ValueError as error:
+                wrong.append(f"line {number}: {error}")
+    if wrong or not found:
+        raise MalformedRequests(f"{path}: {'; '.join(wrong) or 'no requests'}. Nothing was changed")
+    return found
+
+
+def requests_of_list(path: str, kind: str) -> list[Request]:
+    """A request for each hash of a list of others (erasure/lists.py). Raises UnreadableList, MalformedRequests."""
+    if kind not in ("auto", *LIST_KINDS):
+        raise MalformedRequests(f"--hash-list {path}:{kind}: a list is of {', '.join(LIST_KINDS)}")
+    known = read_lists({path: kind}).known  # type: ignore[dict-item]
+    if known["sha1"]:
+        raise MalformedRequests(f"{path} holds SHA-1, which rows do not have; the rule `hash_lists` matches it where pictures are fetched")
+    return [_request(name, value, "", "") for name, values in known.items() for value in sorted(values)]
+
+
+def parse_request(line: str, folder: str = "") -> Request:
+    """One line. Raises ValueError saying what is wrong, without repeating what the line holds."""
+    try:
+        given: Any = json.loads(line)
+    except json.JSONDecodeError:
+        raise ValueError("this is no JSON object") from None
+    if not isinstance(given, dict):
+        raise ValueError("this is no JSON object")
+    kinds = [kind for kind in KINDS if kind in given]
+    if len(kinds) != 1:
+        raise ValueError(f"give one of {', '.join(KINDS)}")
+    if set(given) - {kinds[0], RECEIPT}:
+        raise ValueError(f"only {kinds[0]} and {RECEIPT} may be given: nothing else is to be kept")
+    value, receipt = given[kinds[0]], given.get(RECEIPT, "")
+    if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not _RECEIPT.fullmatch(receipt)):
+        raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
+    return _request(kinds[0], value.strip(), receipt, folder)
+
+
+def _request(kind: str, value: str, receipt: str, folder: str) -> Request:
+    if kind == "image":
+        return _example(files.join(folder, value) if folder and not value.startswith("/") else value, receipt)
+    if kind in HEX_DIGITS:
+        bits = value.lower()
+        if len(bits) != HEX_DIGITS[kind] or not _HEX.fullmatch(bits):
+            raise ValueError(f"{kind} must be {HEX_DIGITS[kind]} hex digits")
+        return Request(kind, tuple(h.hex() for h in orientations(bytes.fromhex(bits))) if kind == "pdq" else (bits,), receipt)
+    if kind in ("image_url", "page_url"):
+        url = absolute(value, "")
+        if url is None or not url.startswith(("http://", "https://")):
+            raise ValueError(f"{kind} must be a whole http or https URL")
+        return Request(kind, (url,), receipt)
+    return _place(kind, value, receipt)
+
+
+def _place(kind: str, value: str, receipt: str) -> Request:
+    host, slash, path = value.rstrip(".").partition("/")
+    if not _HOST.fullmatch(host.lower()) or (slash if kind == "domain" else not path):
+        example = "a host, as a.example" if kind == "domain" else "a host and a path, as a.example/~anna/"
+        raise ValueError(f"{kind} must be {example}")
+    return Request(kind, (f"{host.lower()}{slash}{path}",), receipt)
+
+
+def _example(path: str, receipt: str) -> Request:
+    """An example picture becomes hashes; it is kept nowhere."""
+    try:
+        with files.open_read(path) as stream:
+            content = stream.read(MAX_EXAMPLE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"the example picture cannot be read ({type(error).__name__})") from None
+    found = decode(content, EXAMPLES) if len(content) <= MAX_EXAMPLE_BYTES else None
+    if not isinstance(found, Decoded):
+        raise ValueError("the example is no picture that can be read, or larger than 20 MB")
+    by_bytes = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Request("image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes)
+
+
+def places_of(url: str) -> Iterator[str]:
+    """Every domain and prefix that a URL lies below: hosts from the whole one to the last two labels, paths of the whole host."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower().rstrip(".")
+    labels = host.split(".")
+    hosts = [".".join(labels[i:]) for i in range(max(1, len(labels) - 1))]
+    yield from hosts
+    path = parts.path or "/"
+    yield from (f"{host}{path[:end]}" for end in _ends(path))
+
+
+def _ends(path: str) -> Iterator[int]:
+    """Behind and before each slash of the first MAX_FOLDERS, and the whole path."""
+    slashes = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
+    yield from sorted({*slashes, *(i + 1 for i in slashes), len(path)})
