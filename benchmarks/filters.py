@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ from records.sample import Image as FetchedImage
 from records.sample import Sample, Score
 from tests.filters.marked import found_and_missed, marked_captions
 from transforms.judge import JudgeSettings, make_judge
+from web.language import FindLanguage, LanguageSettings, find_detector, language_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORDS_FROM = 0.9
@@ -65,9 +67,28 @@ SHOWN = 6
 
 
 def pair(caption: str) -> Pair:
-    """A pair with this caption."""
+    """A pair with this caption, in the language that extraction would tell."""
     url = "https://pictures.example/a.jpg"
-    return Pair(key_of(url, caption), url, caption, "en", "en", "https://pages.example/", "", 0, "", "", 0, {"page_rights_signals": ()})
+    return Pair(
+        key_of(url, caption),
+        url,
+        caption,
+        "en",
+        language_of(caption, _find_language()).code,
+        "https://pages.example/",
+        "",
+        0,
+        "",
+        "",
+        0,
+        {"page_rights_signals": ()},
+    )
+
+
+@lru_cache(1)
+def _find_language() -> FindLanguage:
+    settings = LanguageSettings(min_bytes=5, max_bytes=2000)
+    return find_detector(settings.detector)(settings)
 
 
 def cost_us(function: Callable[[Pair], object], captions: Sequence[str], rounds: int) -> float:

@@ -12,6 +12,8 @@ from filters.medical.terms import DEFUSED, WORDS, make_finder, shipped_terms, te
 from filters.medical.words import load_words
 from records.pair import Evidence, Pair
 
+WEIGHED = ("en", "")  # the weights are of English words; where CLD3 is not sure, it may be English
+
 
 @dataclass(frozen=True)
 class MedicalCaption:
@@ -35,6 +37,7 @@ class MedicalCaption:
 
         def observe(pair: Pair) -> Evidence:
             found = finder.find(pair.caption)
-            return {"medical_terms": found.terms, "medical_words": words.score(found.defused)}
+            weighed = words.score(found.defused) if pair.language in WEIGHED else 0.0
+            return {"medical_terms": found.terms, "medical_words": weighed}
 
         return observe

@@ -20,6 +20,7 @@ from images.prepare import within
 from records.pair import Evidence
 
 SIDE = 256  # pixels of the square on which the figures below were found
+COLOUR_STEP = 4  # colour is looked for on a smaller square
 LOW = 16  # frequencies below a sixteenth of the highest are low
 Grey = NDArray[np.float32]
 
@@ -40,10 +41,10 @@ class Radiograph:
 
     def load(self) -> Observe:
         def observe(picture: Picture) -> Evidence:
-            pixels = np.asarray(picture.image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
-            if colour(pixels) > self.max_colour:
+            square = picture.image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+            if colour(np.asarray(square.reduce(COLOUR_STEP), np.float32)) > self.max_colour:
                 return {"radiograph_like": False}
-            grey: Grey = pixels.mean(axis=2)
+            grey: Grey = np.asarray(square, np.float32).mean(axis=2)
             return {"radiograph_like": detail(grey) <= self.max_detail and low_frequency(grey) >= self.min_low_frequency}
 
         return observe
@@ -51,7 +52,8 @@ class Radiograph:
 
 def colour(pixels: NDArray[np.float32]) -> float:
     """How far apart red, green and blue are on the mean, 0 to 255."""
-    return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return float(np.mean(np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)))
 
 
 def low_frequency(grey: Grey) -> float:
@@ -85,7 +87,7 @@ class Halves:
 
 def halves_distance(image: Image.Image) -> int | None:
     """The distance of the two halves that are most alike."""
-    image = within(image, 2 * SIDE)  # PDQ sees 64 pixels of a side
+    image = within(image, SIDE)  # PDQ sees 64 pixels of a side
     width, height = image.size
     if min(width, height) < 2:
         return None
