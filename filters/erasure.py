@@ -35,6 +35,11 @@ class Erasure:
     def _stones(self) -> Tombstones:
         return read_tombstones(self.tombstones)
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of the keys that are known. Raises NoTombstones."""
+        return frozenset(key.id for key in self._stones.keys)
+
     def prepare(self) -> str:
         """Read the tombstones; what they are, as hex digits. Raises MissingModel."""
         try:

@@ -32,7 +32,8 @@ def orientations_of(image: Image.Image) -> tuple[bytes, ...]:
 
 
 def orientations(bits: bytes) -> tuple[bytes, ...]:
-    """The 8 hashes that a picture has when it is turned and mirrored, from its hash alone: within some 18 bits of the true ones.
+    """The 8 hashes that a picture has when it is turned and mirrored, from its hash alone: of photographs within some 18 bits of the
+    true ones, of drawings within some 50, so that a mirrored drawing may be missed where no example picture is given.
 
     Mirroring changes the sign of every second frequency, turning by a quarter exchanges the two directions.
     """

@@ -54,8 +54,31 @@ Models:
 
 The work directory holds captions and addresses that no rule has judged; it is not part of this dataset. The ledger in
 `ledger/` has one row for each decision under a keyed hash: without the key it leads back to no picture and no person.
-Whoever wants a picture, page or domain taken out asks the publisher of this dataset.
+{_kept(manifest["config"])}
+
+## Being taken out
+
+Whoever wants a picture, page or domain taken out asks the publisher of this dataset; no name is needed, an example picture or a link is
+enough. {_erased(manifest)}
 """
+
+
+def _kept(config: Mapping[str, Any]) -> str:
+    pictures = "were deleted when they were scored" if config["fetch"]["keep_images"] == "until_scored" else "are kept there"
+    vectors = " Their vectors are kept there too." if config["score"]["keep_embeddings"] else ""
+    web = config["fetch"]["source"] == "web"
+    return (f"Pictures that were fetched {pictures}." if web else "Pictures were read from the archive and not stored.") + vectors
+
+
+def _erased(manifest: Mapping[str, Any]) -> str:
+    erasures = manifest.get("erasures", ())
+    if not erasures:
+        return "Nobody has been taken out of it so far."
+    rows = sum(one["rows"] for one in erasures)
+    return (
+        f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} erasures. "
+        "`erasures/` lists their ids for those who hold an earlier version, and are to delete them there."
+    )
 
 
 def _subsets(manifest: Mapping[str, Any]) -> str:

@@ -10,9 +10,10 @@ from pipeline.config import ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.execute import Run
 from pipeline.plan import Plan, make_plan
-from pipeline.release import check_output
+from pipeline.release import check_erasures, check_output
 from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined
 from pipeline.summary import last_line, table
+from storage.lock import InUse, one_writer
 
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
 
@@ -21,9 +22,12 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Run the flow; the exit status."""
     try:
         plan, engine = prepare(options, beam_arguments)
-        counts = Run(plan, engine).execute(options.retry_failed)
+        with one_writer(plan.config.work):
+            counts = Run(plan, engine).execute(options.retry_failed)
     except ConfigError as error:
         return _say(f"pairsieve: {error}", BAD_CONFIG)
+    except InUse as error:
+        return _say(f"pairsieve: {plan.config.work}: {error}", FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
     sys.stdout.write(f"{table(counts)}\n{last_line(plan.config.output, counts)}\n")
@@ -37,7 +41,9 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
     inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
     config = load_config(options.config, options.set, {**given, **inputs})
     check_output(config.output)
-    return make_plan(config), engine
+    plan = make_plan(config)
+    check_erasures(config.output, plan.rules)
+    return plan, engine
 
 
 def _say(message: str, status: int) -> int:

@@ -6,7 +6,7 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from pipeline.retry import generation_of, reopen
 from pipeline.stages import Stage, StageResult, balances, check_quarantine, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
+from storage.settled import Earlier
 from transforms.extract import ExtractSettings
 from transforms.fetch import FetchFolders, WebSource
 from transforms.gather import read_tally
@@ -43,7 +44,7 @@ FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_network
 SCORE_COSTS = ("models", "accelerator", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 4, "score": 4, "publish": 4}
+VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 4}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -71,18 +72,14 @@ class Run:
     @property
     def fetched(self) -> StageResult:
         plan, consent = self.plan, self.plan.consent
-        plugins: tuple[Detector | Rule, ...] = (
-            *consent.rules,
-            *consent.pair_detectors,
-            *consent.response_detectors,
-            *consent.content_detectors,
-        )
         fetch = plan.config.fetch
         settings = {
             "fetch": {name: getattr(fetch, name) for name in FETCH_DECIDES},
-            "plugins": [identity(p) for p in plugins],
+            "buckets": plan.config.extract.buckets,
+            "plugins": [identity(p) for p in (*consent.response_detectors, *consent.content_detectors)],
         }
-        return self._result("fetch", settings, self.extracted.stage.fingerprint)
+        opinions = [*map(identity, consent.rules), *map(identity, consent.pair_detectors)]
+        return self._result("fetch", settings, self.extracted.stage.fingerprint, opinions)
 
     @property
     def scored(self) -> StageResult:
@@ -90,6 +87,7 @@ class Run:
         settings = {
             "score": {name: value for name, value in plain(plan.config.score).items() if name not in SCORE_COSTS},
             "models": plan.models,
+            "buckets": plan.config.extract.buckets,
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
         }
         return self._result("score", settings, self._generation(generation_of(self.fetched)))
@@ -97,12 +95,6 @@ class Run:
     def _generation(self, number: int) -> str:
         """The fetch as scoring knows it: what was asked again is another one."""
         return f"{self.fetched.stage.fingerprint}.{number}" if number else self.fetched.stage.fingerprint
-
-    @property
-    def _scored_before(self) -> str | None:
-        """Where scores lie that were made before the fetch was asked again."""
-        number = generation_of(self.fetched)
-        return replace(self.scored, stage=replace(self.scored.stage, upstream=self._generation(number - 1))).folder if number else None
 
     @property
     def published(self) -> StageResult:
@@ -116,8 +108,16 @@ class Run:
         }
         return self._result("publish", settings, self.scored.stage.fingerprint)
 
-    def _result(self, name: str, settings: Mapping[str, Any], upstream: str) -> StageResult:
-        return StageResult(Stage(name, VERSIONS[name], settings, upstream), self.plan.config.work)
+    def _result(self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None) -> StageResult:
+        return StageResult(Stage(name, VERSIONS[name], settings, upstream, opinions), self.plan.config.work)
+
+    @property
+    def _earlier(self) -> Earlier:
+        """What the web need not be asked for again. From an archive pictures are read where they lie, at no request."""
+        if self.plan.config.fetch.source != "web":
+            return Earlier()
+        folders = self.fetched.earlier()
+        return Earlier(tuple(folders), tuple(files.join(folder, PICTURES) for folder in folders), tuple(self.scored.earlier()))
 
     def execute(self, retry_failed: bool = False) -> Counts:
         """All four stages; the counts of each. With `retry_failed` pictures are asked for again that could not be had for now.
@@ -213,7 +213,7 @@ class Run:
             source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
             store=config.fetch.store(config.score.decode),
             transient=config.fetch.transient,
-            folders=FetchFolders(self.extracted.folder, result.folder, self._pictures, config.extract.buckets),
+            folders=FetchFolders(self.extracted.folder, result.folder, self._pictures, config.extract.buckets, self._earlier),
         )
         if unfinished:
             self._run_parts(partial(flow.fetch, job=job), result, len(unfinished))
@@ -230,7 +230,7 @@ class Run:
             settings=score_settings(plan.config, plan.models, self._archive, settings.detect_from),
             detectors=plan.detectors,
             accelerator=settings.accelerator,
-            folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder, self._scored_before),
+            folders=ScoreFolders(self.extracted.folder, self.fetched.folder, self._pictures, result.folder, tuple(self.scored.earlier())),
         )
         if job.unfinished:
             self._run_parts(partial(flow.score, job=job), result, len(job.unfinished))

@@ -11,7 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from filters.erasure import Erasure
 from filters.registry import identity
+from filters.rule import Rule
 from pipeline import __version__
 from pipeline.card import data_card
 from pipeline.config import ConfigError
@@ -22,9 +24,28 @@ from storage import files
 
 CARD, INSTALLED, UNFINISHED = "README.md", "installed.json", "unfinished-"
 TREES = ("dataset", "ledger")
+DELTAS = "erasures"  # below the output directory
 PRODUCT = "pairsieve"
 
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
+
+
+def check_erasures(output: str, rules: Sequence[Rule]) -> None:
+    """Raise ConfigError where what was erased from a dataset would come back with the next one in its place."""
+    keys = {key for erasure in _manifest_in(output).get("erasures", ()) for key in erasure["keys"]}
+    held = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
+    if keys - held:
+        raise ConfigError(
+            f"people were taken out of {output} under the key {', '.join(sorted(keys - held))}, and this config would bring them back; "
+            "name the folder of tombstones that `pipeline.erase` used, as "
+            f"filters.rules.erasure: {{tombstones: {output.rstrip('/')}.erased}}"
+        )
+
+
+def _manifest_in(output: str) -> Mapping[str, Any]:
+    path = files.join(output, MANIFEST)
+    found: Mapping[str, Any] = json.loads(files.read_text(path)) if files.exists(path) else {}
+    return found
 
 
 def check_output(output: str) -> None:
@@ -72,7 +93,8 @@ class Release:
 
     def install(self, plan: Plan, made: Made) -> None:
         """Put staged shards, data card and manifest in place. A reader who waits for the manifest never sees a mixture."""
-        manifest = make_manifest(plan, made)
+        manifest = {**make_manifest(plan, made), **self._erasures()}
+        manifest["files"] = [*manifest["files"], *self._deltas()]
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
         files.remove_file(files.join(self.output, MANIFEST))
@@ -82,6 +104,16 @@ class Release:
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
         self._remove_unfinished()
+
+    def _erasures(self) -> dict[str, Any]:
+        """The next version, and what was taken out of the ones before; a dataset that nobody was taken out of is version 1."""
+        before = _manifest_in(self.output)
+        erasures = before.get("erasures", [])
+        return {"version": before.get("version", 1) + 1 if erasures else 1, "erasures": erasures}
+
+    def _deltas(self) -> list[dict[str, Any]]:
+        """The lists of row ids for those who hold an earlier version."""
+        return [listed for listed in _manifest_in(self.output).get("files", ()) if listed["path"].startswith(DELTAS + "/")]
 
     def _remove_unfinished(self) -> None:
         for name in files.names_in(self.output):
@@ -114,6 +146,10 @@ def _public_config(plan: Plan) -> dict[str, Any]:
     for private in ("input", "output", "work"):
         del config[private]
     del config["publish"]["key_file"]
+    config["filters"] = {  # files by what they hold, not by where they lie
+        "detectors": {detector.name: plain(identity(detector)["settings"]) for detector in plan.detectors},
+        "rules": {rule.name: plain(identity(rule)["settings"]) for rule in plan.rules},
+    }
     for name, model in config["score"]["models"].items():
         if name in plan.models:
             model["architecture"] = plan.models[name].architecture

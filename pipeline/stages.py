@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from hashlib import sha256
@@ -16,17 +17,21 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one run: its result depends on these values alone."""
+    """One stage of one run: its result depends on these values alone.
+
+    `opinions`: rules that were asked what may be requested. Another opinion makes another result, of which what is settled stays settled.
+    """
 
     name: str
     version: int
     settings: Mapping[str, Any]
     upstream: str
+    opinions: Any = None
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits over everything that the result depends on."""
-        canonical = json.dumps([self.name, self.version, plain(self.settings), self.upstream], sort_keys=True)
+        canonical = json.dumps([self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)], sort_keys=True)
         return sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -48,6 +53,12 @@ class StageResult:
     def complete(self) -> bool:
         return files.exists(self.path(MANIFEST))
 
+    def earlier(self) -> list[str]:
+        """Folders of complete results of the same settings, made of other input or by other opinions; the newest last."""
+        wanted = self.stage.version, plain(self.stage.settings)
+        found = [m for m in manifests(self.work, self.stage.name) if (m["version"], m["settings"]) == wanted]
+        return [m["folder"] for m in found if m["folder"] != self.folder]
+
     def read_counts(self) -> dict[Unit, UnitCounts]:
         """The balance of each unit of a complete stage."""
         manifest = json.loads(files.read_text(self.path(MANIFEST)))
@@ -61,9 +72,19 @@ class StageResult:
             "version": self.stage.version,
             "upstream": self.stage.upstream,
             "settings": plain(self.stage.settings),
+            "opinions": plain(self.stage.opinions),
+            "finished": time.time(),
             "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
         }
         files.write_text(self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def manifests(work: str, stage: str) -> list[dict[str, Any]]:
+    """The manifests of every complete result of a stage in a work directory with their `folder`, the newest last."""
+    folders = [files.join(work, stage, name) for name in files.folders_in(files.join(work, stage))]
+    paths = [(folder, files.join(folder, MANIFEST)) for folder in folders]
+    found = [{**json.loads(files.read_text(path)), "folder": folder} for folder, path in paths if files.exists(path)]
+    return sorted(found, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
 
 
 def plain(value: Any) -> Any:

@@ -62,11 +62,12 @@ class Score:
     """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be judged.
 
     `similarity` is the cosine of picture and caption, by `model` computed in `precision`; `embedding` is the picture's
-    unit vector, kept when asked.
+    unit vector, kept when asked; `scored_sha256` is that of the picture that was looked at.
     """
 
     key: bytes
     status: str
+    scored_sha256: str | None = None
     width: int | None = None
     height: int | None = None
     format: str | None = None
@@ -82,6 +83,7 @@ SCORE_SCHEMA = pa.schema(
     [
         ("key", pa.binary(16)),
         ("status", pa.string()),
+        ("scored_sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("format", pa.string()),

@@ -42,6 +42,11 @@ def part_names(folder: str) -> list[str]:
     return [name.removesuffix(PART_SUFFIX) for name in files.names_in(folder, PART_SUFFIX)]
 
 
+def of_bucket(folder: str, bucket: int) -> list[str]:
+    """The finished parts of a bucket in a folder."""
+    return [name for name in part_names(folder) if bucket_of(name) == bucket]
+
+
 def write_part(folder: str, name: str, table: pa.Table, tally: Tally) -> None:
     """Put a part in place whole; writing it again replaces it by the same."""
     counts = json.dumps(sorted((*key, number) for key, number in tally.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
 from storage import parts
 from storage.progress import Progress, write_progress
-from storage.settled import forget_previous, settled_images
+from storage.settled import Earlier, EarlierImages, Found, forget_previous, settled_images
 from transforms.group import LocationIndex
 from transforms.lanes import Lane
 from transforms.robots_texts import RobotsShelf
@@ -63,12 +63,14 @@ class Consent:
 
 @dataclass(frozen=True)
 class FetchFolders:
-    """Where the pairs are, in how many buckets, where images go, and where picture bytes go while they are needed."""
+    """Where the pairs are, in how many buckets, where images go, where picture bytes go while they are needed, and what is there of
+    earlier fetches."""
 
     pairs: str
     images: str
     pictures: str
     buckets: int
+    earlier: Earlier = field(default_factory=Earlier)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ class Shelf:
     folders: FetchFolders
     transient: Sequence[str]
     stores: Stores
+    earlier: EarlierImages
 
     @property
     def schema(self) -> pa.Schema:
@@ -206,10 +209,13 @@ class Shelf:
     def open(self, name: str, stack: ExitStack) -> OpenPart:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
-        settled = settled_images(self.folders.images, name, self.transient)
-        store = stack.enter_context(self.stores.open(name, keep=bool(settled)))
-        part = open_part(pairs, self.gate, store.add, settled)
+        own = settled_images(self.folders.images, name, self.transient)
+        found = self.earlier.of(name)
+        known = {pair.key: found[pair.key] for pair in pairs if pair.key not in own and pair.key in found}
+        store = stack.enter_context(self.stores.open(name, keep=bool(own)))
+        part = open_part(pairs, self.gate, store.add, {**{key: one.image for key, one in known.items()}, **own})
         part.describe = store.described
+        _take_over(known.values(), store.add)
         return part
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
@@ -220,6 +226,14 @@ class Shelf:
         parts.write_part(self.folders.images, name, to_table(images, self.schema), tally_of(outcomes))
         forget_previous(self.folders.images, name)
         return outcomes
+
+
+def _take_over(known: Collection[Found], keep: Keep) -> None:
+    """Bytes of pictures that an earlier fetch has stored."""
+    for folder, name in sorted({found.bytes_at for found in known if found.bytes_at}):
+        with parts.open_pictures(folder, name) as stored:
+            for sha256 in sorted({found.image.sha256 or "" for found in known if found.bytes_at == (folder, name)}):
+                keep(sha256, stored.read(sha256))
 
 
 @dataclass(frozen=True)
@@ -237,7 +251,7 @@ class Fetcher:
         done = set(parts.part_names(self.folders.images))
         names = [name for name in lane.names if name not in done]
         with open_stores(self.folders.pictures, self.store, lane.lanes) as stores:
-            shelf = Shelf(self.gate, self.folders, self.transient, stores)
+            shelf = Shelf(self.gate, self.folders, self.transient, stores, EarlierImages(self.folders.earlier))
             if isinstance(self.source, WebSource):
                 yield from _fetch_from_web(lane, names, shelf, self.source)
             else:

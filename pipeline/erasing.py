@@ -1,0 +1,249 @@
+"""Erasure of a finished dataset: found, written anew beside it, put in place at one point, and searched again.
+
+What is written anew lies in `unfinished-erasure/` until the file COMMIT is there. Before that point a crash leaves the old version; from
+that point on the next call finishes the new one. Meanwhile there is no manifest, so that a reader who waits for one never sees a mixture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from erasure.match import COLUMNS, Matcher
+from erasure.requests import Request
+from erasure.tombstones import make_keys, read_tombstones, write_tombstones
+from images.pdq import orientations
+from pipeline.audit import NoSuchDataset, read_manifest
+from pipeline.card import data_card
+from pipeline.release import DELTAS
+from pipeline.stages import MANIFEST
+from storage import files
+from storage.lock import one_writer
+
+LOGGER = logging.getLogger(__name__)
+STAGING, COMMIT, STATUS, CARD = "unfinished-erasure", "COMMIT", "status.json", "README.md"
+IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
+FOUND = ("URL", "final_url", "sha256", "md5", "pdq")
+
+
+class ErasureIncomplete(RuntimeError):
+    """The search found something again after it was taken out."""
+
+
+@dataclass
+class Findings:
+    """What requests are about: rows by shard, and by request. `ids` and `pictures` of the rows that go."""
+
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    rows_of: Counter[int] = field(default_factory=Counter)
+    shards_of: Counter[int] = field(default_factory=Counter)
+    ids: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()
+    version: int = 0
+
+    @property
+    def number(self) -> int:
+        """How many rows."""
+        return sum(map(len, self.rows.values()))
+
+
+def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
+    """The files that hold rows."""
+    below = manifest.get("rows", "dataset/")
+    return [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
+
+
+def find(dataset: str, requests: Sequence[Request]) -> Findings:
+    """The rows that requests are about; nothing is changed. Raises NoSuchDataset."""
+    recover(dataset)
+    manifest = read_manifest(dataset)
+    matcher, found = Matcher(requests), Findings(version=manifest.get("version", 1))
+    missing: set[str] | None = None
+    for path in shard_paths(manifest):
+        table = _read(files.join(dataset, path), (*COLUMNS, *IDS), manifest.get("columns", {}))
+        missing = set(COLUMNS) - set(table.column_names) if missing is None else missing & (set(COLUMNS) - set(table.column_names))
+        hits = matcher.find(table)
+        if hits:
+            _note(found, path, table, hits, requests)
+    found.missing = frozenset(missing or ())
+    return found
+
+
+def _note(found: Findings, path: str, table: pa.Table, hits: Mapping[int, set[int]], requests: Sequence[Request]) -> None:
+    rows = sorted(hits)
+    found.rows[path] = rows
+    found.rows_of.update(number for numbers in hits.values() for number in numbers)
+    found.shards_of.update({number for numbers in hits.values() for number in numbers})
+    for row, values in zip(rows, table.take(pa.array(rows)).to_pylist(), strict=True):
+        found.ids.append({name: values[name] for name in IDS if name in values})
+        if any(requests[number].shows for number in hits[row]):
+            found.pictures.append({name: values.get(name) for name in FOUND})
+
+
+def _read(path: str, columns: Sequence[str], names: Mapping[str, str]) -> pa.Table:
+    """Those of the columns that a shard has; `names`: ours -> the dataset's own."""
+    with files.open_read(path) as stream:
+        shard = pq.ParquetFile(stream)
+        there = {name: names.get(name, name) for name in dict.fromkeys(columns) if names.get(name, name) in shard.schema_arrow.names}
+        return shard.read(columns=list(there.values())).select(list(there.values())).rename_columns(list(there))
+
+
+def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:
+    """Take rows out, keep them out, and search again. Raises NoSuchDataset, NoTombstones, ErasureIncomplete."""
+    if files.join(tombstones, "").startswith(files.join(dataset, "")):
+        raise NoSuchDataset(f"the tombstones would lie in the dataset ({tombstones}); they are confidential: name another folder")
+    found = find(dataset, requests)
+    make_keys(tombstones)
+    with one_writer(tombstones):
+        return _erase(dataset, requests, tombstones, found)
+
+
+def _erase(dataset: str, requests: Sequence[Request], tombstones: str, found: Findings) -> Findings:
+    stones = read_tombstones(tombstones)
+    pictures = [{**p, "orientations": [h.hex() for h in orientations(bytes.fromhex(p["pdq"]))]} if p["pdq"] else p for p in found.pictures]
+    write_tombstones(tombstones, stones.adding(requests, pictures))
+    if found.number:
+        _stage(dataset, found, [key.id for key in stones.keys][:1], len(requests))
+        recover(dataset)
+    _verify(dataset, requests)
+    found.version = read_manifest(dataset).get("version", 1)
+    _write_status(tombstones, found, requests)
+    return found
+
+
+def _verify(dataset: str, requests: Sequence[Request]) -> None:
+    left = find(dataset, requests)
+    if left.number:
+        raise ErasureIncomplete(f"{left.number} rows in {len(left.rows)} shards were found again; do not publish this version")
+
+
+def _stage(dataset: str, found: Findings, key_ids: Sequence[str], requests: int) -> None:
+    """Everything of the new version beside the old one; last the file that makes it the version to be."""
+    manifest = dict(read_manifest(dataset))
+    staging = files.join(dataset, STAGING)
+    version = manifest.get("version", 1) + 1
+    listed = {f["path"]: f for f in manifest["files"]}
+    for path, rows in found.rows.items():
+        for name, content, number in _without(dataset, path, rows, listed):
+            listed[name] = _put(staging, name, content, number)
+    delta = f"{DELTAS}/delta-{version:05d}.parquet"
+    listed[delta] = _put(staging, delta, _parquet(pa.Table.from_pylist(found.ids)), len(found.ids))
+    said = {"version": version, "requests": requests, "rows": found.number, "shards": len(found.rows), "keys": list(key_ids)}
+    manifest |= {"version": version, "erasures": [*manifest.get("erasures", ()), said], "files": list(listed.values())}
+    if "pairsieve" in manifest and "adopted" not in manifest:
+        files.write_text(files.join(staging, CARD), data_card(manifest))
+    files.write_text(files.join(staging, MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    moved = [*found.rows, *_embeddings(found.rows, listed), delta]
+    files.write_text(files.join(staging, COMMIT), json.dumps(moved) + "\n")
+
+
+def _without(dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, Any]) -> Iterator[tuple[str, bytes, int]]:
+    """A shard without some rows, and its embeddings without the same."""
+    with files.open_read(files.join(dataset, path)) as stream:
+        table = pq.read_table(stream)
+    stays = np.ones(table.num_rows, bool)
+    stays[list(rows)] = False
+    yield path, _parquet(table.filter(pa.array(stays))), int(stays.sum())
+    for name in _embeddings([path], listed):
+        with files.open_read(files.join(dataset, name)) as stream:
+            vectors = np.load(io.BytesIO(stream.read()))
+        buffer = io.BytesIO()
+        np.save(buffer, vectors[stays])
+        yield name, buffer.getvalue(), int(stays.sum())
+
+
+def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, Any]) -> list[str]:
+    """The files whose rows stand beside those of shards: `embeddings/en/part-....npy` beside `dataset/en/part-....parquet`."""
+    beside = (path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy" for path in paths)
+    return [name for name in beside if name in listed]
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
+    with files.open_whole(files.join(staging, path)) as stream:
+        stream.write(content)
+    return {"path": path, "rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def recover(dataset: str) -> None:
+    """Finish an erasure that has passed its point of no return; forget one that has not."""
+    staging = files.join(dataset, STAGING)
+    if not files.exists(files.join(staging, COMMIT)):
+        files.remove_tree(staging)
+        return
+    LOGGER.info("finishing an erasure in %s", files.public_name(dataset))
+    files.remove_file(files.join(dataset, MANIFEST))
+    for path in json.loads(files.read_text(files.join(staging, COMMIT))):
+        if files.exists(files.join(staging, path)):
+            files.move(files.join(staging, path), files.join(dataset, path))
+    for name in (CARD, MANIFEST):
+        if files.exists(files.join(staging, name)):
+            files.copy(files.join(staging, name), files.join(dataset, name))
+    files.remove_file(files.join(staging, COMMIT))
+    files.remove_tree(staging)
+
+
+def _write_status(tombstones: str, found: Findings, requests: Sequence[Request]) -> None:
+    """What became of each request, by its receipt; nothing of what it was about."""
+    path = files.join(tombstones, STATUS)
+    before = json.loads(files.read_text(path)) if files.exists(path) else {"requests": []}
+    said = [
+        {"receipt": r.receipt, "kind": r.kind, "rows": found.rows_of[n], "shards": found.shards_of[n], "version": found.version}
+        for n, r in enumerate(requests)
+    ]
+    verified = datetime.now(UTC).isoformat(timespec="seconds")
+    content = {"requests": [*before["requests"], *said], "last_verification": verified, "version": found.version}
+    files.write_private(path, json.dumps(content, indent=1) + "\n")
+
+
+def status(dataset: str, tombstones: str) -> str:
+    """Requests, rows, shards and the last verification, as text. Raises NoSuchDataset, NoTombstones."""
+    recover(dataset)
+    manifest = read_manifest(dataset)
+    stones = read_tombstones(tombstones)
+    path = files.join(tombstones, STATUS)
+    said = json.loads(files.read_text(path)) if files.exists(path) else {"requests": [], "last_verification": "never"}
+    done = manifest.get("erasures", ())
+    lines = [
+        f"version {manifest.get('version', 1)} of {manifest.get('name', dataset)}",
+        f"{len(said['requests'])} requests, {sum(e['rows'] for e in done)} rows taken out of {sum(e['shards'] for e in done)} shards",
+        f"{sum(map(len, stones.tokens.values()))} tombstones under {len(stones.tokens)} keys, {len(stones.pdq)} perceptual hashes",
+        f"last verification {said['last_verification']}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def told(found: Findings, requests: Sequence[Request], what: str) -> str:
+    """What was found, a line a request that has anything to say, and a last line for scripts."""
+    lines = [f"{'request':<10}{'kind':<12}{'rows':>9}{'shards':>8}  receipt"]
+    lines += [
+        f"{n + 1:<10}{request.kind:<12}{found.rows_of[n]:>9}{found.shards_of[n]:>8}  {request.receipt}".rstrip()
+        for n, request in enumerate(requests[:MOST_TOLD])
+    ]
+    if len(requests) > MOST_TOLD:
+        lines.append(f"... and {len(requests) - MOST_TOLD} more")
+    unseen = sorted(found.missing & {"sha256", "md5", "pdq", "page_url"})
+    if unseen:
+        lines.append(f"the dataset has no {', '.join(unseen)}: requests by these find nothing in it")
+    lines.append(f"{found.number} rows in {len(found.rows)} shards {what}; version {found.version}")
+    return "\n".join(lines) + "\n"
+
+
+MOST_TOLD = 50

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from erasure.lists import UnreadableList, read_lists
+from erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
+
+SHA = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("given_line", "kind", "values"),
+    [
+        ({"image_url": "https://a.example/me.jpg"}, "image_url", ("https://a.example/me.jpg",)),
+        ({"page_url": "http://a.example"}, "page_url", ("http://a.example/",)),
+        ({"domain": "Pictures.A.example"}, "domain", ("pictures.a.example",)),
+        ({"domain": "a.example."}, "domain", ("a.example",)),
+        ({"prefix": "A.example/~Anna/"}, "prefix", ("a.example/~Anna/",)),
+        ({"sha256": SHA.upper()}, "sha256", (SHA,)),
+        ({"md5": "cd" * 16, "receipt": "5f0c2b1a"}, "md5", ("cd" * 16,)),
+        ({"key": "ef" * 16}, "key", ("ef" * 16,)),
+    ],
+)
+def test_requests(given_line, kind, values):
+    request = parse_request(json.dumps(given_line))
+    assert (request.kind, request.values) == (kind, values)
+
+
+def test_a_hash_stands_for_all_orientations():
+    request = parse_request(json.dumps({"pdq": "0f" * 32}))
+    assert len(set(request.values)) == 8
+    assert "0f" * 32 in request.values
+
+
+def test_an_example_becomes_hashes(tmp_path):
+    content = io.BytesIO()
+    Image.effect_noise((200, 200), 90).convert("RGB").save(content, "PNG")
+    (tmp_path / "me.png").write_bytes(content.getvalue())
+    request = parse_request('{"image": "me.png"}', str(tmp_path))
+    assert len(request.values) == 8
+    assert [len(h) for h in request.bytes_hashes] == [64, 32]
+    assert request.shows
+
+
+MALFORMED = [
+    ("", "no JSON object"),
+    ("[1]", "no JSON object"),
+    ("{}", "give one of image_url"),
+    ('{"image_url": "https://a.example/", "domain": "a.example"}', "give one of"),
+    ('{"image_url": "https://a.example/", "name": "Anna"}', "nothing else is to be kept"),
+    ('{"image_url": "https://a.example/", "reason": "x"}', "nothing else is to be kept"),
+    ('{"image_url": "a.example/me.jpg"}', "whole http or https URL"),
+    ('{"image_url": "javascript:alert(1)"}', "whole http or https URL"),
+    ('{"image_url": 3}', "must be text"),
+    ('{"image_url": "https://a.example/", "receipt": "Anna Berger"}', "a receipt is"),
+    ('{"domain": "a.example/x"}', "must be a host"),
+    ('{"domain": "example"}', "must be a host"),
+    ('{"domain": "*.example.org"}', "must be a host"),
+    ('{"prefix": "a.example"}', "must be a host and a path"),
+    ('{"prefix": "a.example/"}', "must be a host and a path"),
+    ('{"sha256": "abc"}', "64 hex digits"),
+    ('{"md5": "' + "z" * 32 + '"}', "32 hex digits"),
+    ('{"pdq": "' + "0" * 63 + '"}', "64 hex digits"),
+    ('{"image": "missing.png"}', "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), MALFORMED)
+def test_malformed_requests_are_named(line, message):
+    with pytest.raises(ValueError, match=message):
+        parse_request(line or "no json")
+
+
+def test_one_malformed_line_and_none_is_applied(tmp_path):
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"domain": "a.example"}\n\n{"domain": 3}\n{"secret words": 1}\n')
+    with pytest.raises(MalformedRequests) as raised:
+        read_requests(str(path))
+    said = str(raised.value)
+    assert "line 3: " in said
+    assert "line 4: " in said
+    assert "secret words" not in said
+    path.write_text("\n")
+    with pytest.raises(MalformedRequests, match="no requests"):
+        read_requests(str(path))
+    with pytest.raises(MalformedRequests, match="cannot read"):
+        read_requests(str(tmp_path / "none"))
+
+
+def test_a_picture_that_is_none_is_malformed(tmp_path):
+    (tmp_path / "me.png").write_bytes(b"junk")
+    with pytest.raises(ValueError, match="no picture that can be read"):
+        parse_request('{"image": "me.png"}', str(tmp_path))
+
+
+def test_places_of_a_url():
+    places = list(places_of("https://www.pics.a.example:8080/~anna/2013/me.jpg?x=1"))
+    assert places[:3] == ["www.pics.a.example", "pics.a.example", "a.example"]
+    assert "www.pics.a.example/~anna/" in places
+    assert "www.pics.a.example/~anna" in places
+    assert "www.pics.a.example/~anna/2013/me.jpg" in places
+    assert "a.example/~anna/" not in places
+    assert "example" not in places
+
+
+@given(st.text(max_size=40))
+def test_places_of_anything(path):
+    assert next(places_of(f"https://a.example/{path.replace('[', '')}")) == "a.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "known"),
+    [
+        ("ab" * 16 + "\n" + "CD" * 32 + "\n\n" + "ef" * 20, "auto", {"md5": 1, "sha256": 1, "sha1": 1, "pdq": 0}),
+        ("ab" * 32, "pdq", {"md5": 0, "sha256": 0, "sha1": 0, "pdq": 1}),
+        (f"name,MD5,pdq\nx,{'ab' * 16},{'cd' * 32}\ny,,{'ce' * 32}", "auto", {"md5": 1, "sha256": 0, "sha1": 0, "pdq": 2}),
+    ],
+)
+def test_hash_lists(text, kind, known, tmp_path):
+    (tmp_path / "list").write_text(text)
+    found = read_lists({str(tmp_path / "list"): kind}).known
+    assert {name: len(values) for name, values in found.items()} == known
+
+
+@pytest.mark.parametrize("text", ["xyz", "ab" * 15, "sha256\n" + "ab" * 16, "md5,sha1\nab,cd"])
+def test_half_a_list_is_none(text, tmp_path):
+    (tmp_path / "list").write_text(text)
+    with pytest.raises(UnreadableList, match="line"):
+        read_lists({str(tmp_path / "list"): "auto"})
+
+
+def test_what_lists_match(tmp_path):
+    (tmp_path / "list").write_text(f"sha256,pdq\n{SHA},{'0f' * 32}\n")
+    known = read_lists({str(tmp_path / "list"): "auto"})
+    assert known.match(None, None, SHA, None) == "sha256"
+    assert known.match(None, None, None, "0f" * 31 + "0e") == "pdq"
+    assert known.match(None, None, None, "aa" * 32) is None
+    assert [r.kind for r in requests_of_list(str(tmp_path / "list"), "auto")] == ["sha256", "pdq"]
+
+
+def test_lists_that_rows_cannot_be_matched_with(tmp_path):
+    (tmp_path / "list").write_text("ef" * 20)
+    with pytest.raises(MalformedRequests, match="SHA-1"):
+        requests_of_list(str(tmp_path / "list"), "auto")
+    with pytest.raises(MalformedRequests, match="a list is of"):
+        requests_of_list(str(tmp_path / "list"), "crc")

@@ -1,0 +1,366 @@
+"""Taking people out of a finished dataset, and keeping them out."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from demo.crawl import make_crawl
+from pipeline import erasing
+from pipeline.adopt import main as adopt
+from pipeline.erase import main as erase
+from storage import files
+from tests.pipeline.test_command import hashes, manifest_of, rows_of
+from tests.warcs import page, response
+
+ARGUMENTS = ["--set", "publish.shards=4"]
+
+
+@pytest.fixture(scope="module")
+def made(run_demo):
+    return run_demo(*ARGUMENTS)
+
+
+@pytest.fixture
+def dataset(made, tmp_path):
+    """A copy of the demonstration's dataset in four shards a subset."""
+    shutil.copytree(made.output, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def asked(tmp_path, *requests):
+    path = tmp_path / "requests.jsonl"
+    path.write_text("".join(json.dumps(request) + "\n" for request in requests))
+    return str(path)
+
+
+def some_row(dataset):
+    return next(
+        row for row in rows_of(dataset) if row["sha256"] and row["pdq"] and sum(r["sha256"] == row["sha256"] for r in rows_of(dataset)) == 1
+    )
+
+
+def test_a_dry_run_changes_nothing(dataset, tmp_path, capsys):
+    before = hashes(dataset)
+    row = some_row(dataset)
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"], "receipt": "abcdefgh"}), "--dry-run"])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "abcdefgh" in printed
+    assert printed.splitlines()[-1].startswith("1 rows in 1 shards would be taken out")
+    assert hashes(dataset) == before
+    assert not (tmp_path / "out.erased").exists()
+
+
+def test_only_shards_with_matches_are_written_anew(dataset, tmp_path, capsys):
+    before, row, rows = hashes(dataset), some_row(dataset), rows_of(dataset)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"sha256": row["sha256"]})]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 rows in 1 shards taken out; version 2"
+    after = hashes(dataset)
+    changed = {name for name in before if after.get(name) != before[name]}
+    (shard,) = changed - {"manifest.json", "README.md"}
+    assert shard.startswith("dataset/")
+    assert rows_of(dataset) == [r for r in rows if r["key"] != row["key"]]
+    manifest = manifest_of(dataset)
+    assert manifest["version"] == 2
+    listed = {f["path"]: f for f in manifest["files"]}
+    assert {path: f["sha256"] for path, f in listed.items()} == {path: after[path] for path in listed}
+    assert listed[shard]["rows"] == pq.read_metadata(dataset / shard).num_rows
+    (delta,) = pq.read_table(dataset / "erasures" / "delta-00002.parquet").to_pylist()
+    assert delta["key"] == row["key"]
+    assert "version 2: 1 rows were taken out" in (dataset / "README.md").read_text()
+
+
+def test_a_rewritten_shard_is_what_the_flow_would_write(dataset, made, run_demo, tmp_path):
+    """The same rows give the same bytes, whoever writes them."""
+    row = some_row(dataset)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    shutil.copytree(made.work, tmp_path / "work")
+    rule = f"filters.rules.erasure={{tombstones: {tmp_path / 'out.erased'}}}"
+    again = run_demo(*ARGUMENTS, "--set", rule, folder=tmp_path)
+    assert again.status == 0, again.printed
+    erased, flow = hashes(dataset), hashes(again.output)
+    assert row["key"] not in {r["key"] for r in rows_of(again.output)}
+    assert [n for n in erased if n.startswith("dataset/") and erased[n] != flow[n]] == []
+
+
+@pytest.mark.parametrize("how", ["image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "key"])
+def test_every_kind_of_request(how, dataset, tmp_path):
+    row = some_row(dataset)
+    host, _, path = row["URL"].partition("://")[2].partition("/")
+    value = {
+        "image_url": row["URL"], "page_url": row["page_url"], "domain": host, "prefix": f"{host}/{path}", "sha256": row["sha256"], "md5": row["md5"],
+        "pdq": row["pdq"], "key": row["key"],
+    }[how]  # fmt: skip
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {how: value})]) == 0
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+    assert rows_of(dataset) or how in ("domain",)
+
+
+def bytes_of(row):
+    return next(resource.body for resource in make_crawl() if resource.url == row["URL"])
+
+
+@pytest.mark.parametrize("turn", [None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_90])
+def test_an_example_picture_finds_its_like(turn, dataset, tmp_path):
+    row = some_row(dataset)
+    image = Image.open(io.BytesIO(bytes_of(row))).convert("RGB")
+    (image if turn is None else image.transpose(turn)).save(tmp_path / "me.jpg", quality=70)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image": "me.jpg"})]) == 0
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+
+
+def test_hash_lists_of_others(dataset, tmp_path, capsys):
+    row = some_row(dataset)
+    (tmp_path / "list.csv").write_text(f"id,sha256\nx,{row['sha256']}\n")
+    assert erase(["--dataset", str(dataset), "--hash-list", str(tmp_path / "list.csv")]) == 0
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+    (tmp_path / "pdq.txt").write_text("5a" * 32)
+    assert erase(["--dataset", str(dataset), "--hash-list", f"{tmp_path / 'pdq.txt'}:pdq"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 rows in 0 shards taken out")
+
+
+def test_malformed_requests_change_nothing(dataset, tmp_path, capsys):
+    before, row = hashes(dataset), some_row(dataset)
+    path = asked(tmp_path, {"image_url": row["URL"]}, {"image_url": row["URL"], "name": "somebody"})
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 2
+    assert "line 2" in capsys.readouterr().err
+    assert hashes(dataset) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "{out}"], "nothing is asked for"),
+        (["--dataset", "{empty}", "--requests", "{requests}"], "holds no manifest.json"),
+        (["--dataset", "{out}", "--requests", "{requests}", "--tombstones", "{out}/private"], "they are confidential"),
+        (["status", "--dataset", "{out}"], "cannot be read"),
+        (["--dataset", "{out}", "--hash-list", "{empty}/none"], "cannot be read"),
+    ],
+)
+def test_errors_name_the_remedy(arguments, message, dataset, tmp_path, capsys):
+    places = {"out": dataset, "empty": tmp_path / "empty", "requests": asked(tmp_path, {"domain": "b.example"})}
+    assert erase([a.format(**places) for a in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_status_says_what_became_of_each_request(dataset, tmp_path, capsys):
+    row = some_row(dataset)
+    erase(
+        [
+            "--dataset",
+            str(dataset),
+            "--requests",
+            asked(tmp_path, {"key": row["key"], "receipt": "abcdefgh"}, {"domain": "nowhere.example"}),
+        ]
+    )
+    capsys.readouterr()
+    assert erase(["status", "--dataset", str(dataset)]) == 0
+    printed = capsys.readouterr().out
+    assert "version 2" in printed
+    assert "2 requests, 1 rows taken out of 1 shards" in printed
+    said = (tmp_path / "out.erased" / "status.json").read_text()
+    assert json.loads(said)["requests"][0] == {"receipt": "abcdefgh", "kind": "key", "rows": 1, "shards": 1, "version": 2}
+    assert "nowhere.example" not in said
+    assert row["URL"] not in said
+    assert erase(["rotate-keys", "--dataset", str(dataset)]) == 0
+
+
+def test_asking_again_finds_nothing_and_makes_no_version(dataset, tmp_path):
+    path = asked(tmp_path, {"key": some_row(dataset)["key"]})
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 0
+    before = hashes(dataset)
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 0
+    assert hashes(dataset) == before
+
+
+STEPS = [
+    (name, number)
+    for name, times in (("open_whole", 6), ("move", 2), ("remove_file", 2), ("copy", 2), ("remove_tree", 2))
+    for number in range(times)
+]
+
+
+@pytest.mark.parametrize(("name", "number"), STEPS)
+def test_a_crash_leaves_the_old_version_or_the_new_one(name, number, dataset, tmp_path, monkeypatch):
+    row, before = some_row(dataset), hashes(dataset)
+    path = asked(tmp_path, {"key": row["key"]})
+    real, calls = getattr(files, name), []
+
+    def crash(*arguments):
+        concerns = str(dataset) in str(arguments[0])
+        calls.extend([arguments] if concerns else [])
+        if concerns and len(calls) == number + 1:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, name, crash)
+        try:
+            erase(["--dataset", str(dataset), "--requests", path])
+        except KeyboardInterrupt:
+            pass
+        else:
+            pytest.skip(f"{name} is not called so often")
+    crashed = hashes(dataset)
+    if "manifest.json" in crashed and "unfinished-erasure/COMMIT" not in crashed:
+        seen = {n: h for n, h in crashed.items() if not n.startswith(("unfinished-", "erasures/"))}
+        listed = {f["path"]: f["sha256"] for f in manifest_of(dataset)["files"] if not f["path"].startswith("erasures/")}
+        assert {n: seen[n] for n in listed} == listed, "a manifest tells of what is there"
+        if manifest_of(dataset).get("version", 1) == 1:
+            assert {n: h for n, h in crashed.items() if not n.startswith("unfinished-")} == before
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 0
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+    assert not list(dataset.glob("unfinished-*"))
+    listed = {f["path"]: f["sha256"] for f in manifest_of(dataset)["files"]}
+    now = hashes(dataset)
+    assert {n: now[n] for n in listed} == listed
+
+
+def test_what_is_found_again_fails_loudly(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(erasing, "_without", lambda dataset, path, rows, listed: iter([(path, (files.read_text, b"")[1], 0)]))
+    monkeypatch.setattr(erasing, "_verify", erasing._verify)
+    row = some_row(dataset)
+
+    def keeps_everything(dataset, path, rows, listed):
+        yield path, (tmp_path / "out" / path).read_bytes(), listed[path]["rows"]
+
+    monkeypatch.setattr(erasing, "_without", keeps_everything)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
+    assert "1 rows in 1 shards were found again" in capsys.readouterr().err
+
+
+def test_a_config_that_would_bring_people_back_is_refused(dataset, made, run_demo, tmp_path):
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": some_row(dataset)["key"]})]) == 0
+    shutil.copytree(made.work, tmp_path / "work")
+    refused = run_demo(*ARGUMENTS, folder=tmp_path)
+    assert refused.status == 2
+    assert "this config would bring them back" in refused.printed
+    assert manifest_of(dataset)["version"] == 2
+
+
+def test_the_picture_does_not_come_back_from_elsewhere(dataset, run_demo, tmp_path):
+    """Mirrored by another host under another name, re-encoded, with another caption."""
+    row = some_row(dataset)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})]) == 0
+    again = io.BytesIO()
+    Image.open(io.BytesIO(bytes_of(row))).convert("RGB").save(again, "JPEG", quality=80)
+    crawl = tmp_path / "next.warc.gz"
+    crawl.write_bytes(
+        response("https://mirror.example/x.jpg", again.getvalue(), kind="image/jpeg")
+        + response(row["URL"], bytes_of(row), kind="image/png")
+        + page(
+            "https://other.example/",
+            f'<img src="https://mirror.example/x.jpg" alt="{row["TEXT"]}"><img src="{row["URL"]}" alt="{row["TEXT"]} again">',
+        )
+    )
+    rule = f"filters.rules.erasure={{tombstones: {tmp_path / 'out.erased'}}}"
+    (tmp_path / "next").mkdir()
+    ran = run_demo("--input", str(crawl), "--set", rule, folder=tmp_path / "next")
+    assert ran.status == 0, ran.printed
+    counts = manifest_of(ran.output)["counts"]
+    assert counts["fetch"]["pair"]["dropped"] == {"not_requested": 1}
+    assert counts["publish"]["sample"]["kept"] == 0
+    assert set(counts["publish"]["sample"]["dropped"]) == {"erased_url", "erased_picture_alike"}
+
+
+def test_tombstones_that_are_gone_stop_a_run(run_demo, tmp_path):
+    ran = run_demo("--set", f"filters.rules.erasure={{tombstones: {tmp_path / 'gone'}}}", folder=tmp_path)
+    assert ran.status == 2
+    assert "what was erased would come back" in ran.printed
+
+
+def test_pictures_on_hash_lists_are_dropped_without_a_trace_of_their_row(made, run_demo, tmp_path):
+    row = some_row(made.output)
+    (tmp_path / "list").write_text(row["md5"])
+    rules = ["--set", "filters.detectors.content_sha1={}", "--set", f"filters.rules.hash_lists={{files: {{{tmp_path / 'list'}: auto}}}}"]
+    ran = run_demo(*rules, folder=tmp_path)
+    assert ran.status == 0, ran.printed
+    assert manifest_of(ran.output)["counts"]["publish"]["sample"]["dropped"]["hash_list_md5"] == 1
+    (entry,) = [e for p in ran.output.glob("ledger/*.parquet") for e in pq.read_table(p).to_pylist() if e["rule"] == "hash_lists"]
+    assert entry["id"] == ""
+    assert str(tmp_path / "list") not in (ran.output / "manifest.json").read_text()
+
+
+def test_embeddings_stay_beside_their_rows(dataset, tmp_path):
+    row = some_row(dataset)
+    shard = next(p for p in sorted(dataset.glob("dataset/*/*.parquet")) if row["key"] in pq.read_table(p)["key"].to_pylist())
+    rows = pq.read_table(shard).num_rows
+    vectors = np.arange(rows * 4, dtype=np.float16).reshape(rows, 4)
+    name = f"embeddings/{shard.parent.name}/{shard.stem}.npy"
+    (dataset / name).parent.mkdir(parents=True)
+    np.save(dataset / name, vectors)
+    manifest = manifest_of(dataset)
+    manifest["files"].append({"path": name, "rows": rows, "bytes": (dataset / name).stat().st_size, "sha256": "x"})
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    at = pq.read_table(shard)["key"].to_pylist().index(row["key"])
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    assert np.array_equal(np.load(dataset / name), np.delete(vectors, at, axis=0))
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A dataset as LAION's was, in two files."""
+    folder = tmp_path / "laion"
+    (folder / "sub").mkdir(parents=True)
+    for n, place in enumerate((folder, folder / "sub")):
+        rows = {
+            "URL": [f"https://{host}.example/{n}.jpg" for host in "abc"],
+            "TEXT": list("xyz"),
+            "hash": [n, n + 1, n + 2],
+            "similarity": [0.3] * 3,
+        }
+        pq.write_table(pa.table(rows), place / f"part-{n}.snappy.parquet")
+    return folder
+
+
+def test_a_dataset_of_others_is_adopted_and_erased_from(foreign, tmp_path, capsys):
+    before = hashes(foreign)
+    assert adopt(["--dataset", str(foreign)]) == 0
+    assert "6 rows in 2 files adopted; columns URL, TEXT, hash" in capsys.readouterr().out
+    after = hashes(foreign)
+    assert {n: after[n] for n in before} == before, "nothing else is changed"
+    listed = {f["path"]: f["sha256"] for f in manifest_of(foreign)["files"]}
+    assert listed == before
+    assert erase(["--dataset", str(foreign), "--requests", asked(tmp_path, {"domain": "b.example"}, {"md5": "ab" * 16})]) == 0
+    printed = capsys.readouterr().out
+    assert "the dataset has no md5, page_url, pdq, sha256" in printed
+    assert printed.splitlines()[-1] == "2 rows in 2 shards taken out; version 2"
+    left = [row for p in foreign.rglob("part-*.parquet") for row in pq.read_table(p).to_pylist()]
+    assert {row["URL"][8] for row in left} == {"a", "c"}
+    assert not (foreign / "README.md").exists()
+    assert [d["hash"] for d in pq.read_table(foreign / "erasures" / "delta-00002.parquet").to_pylist()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "{empty}"], "holds no parquet files"),
+        (["--dataset", "{foreign}", "--columns", "URL=link"], "known are"),
+        (["--dataset", "{foreign}", "--columns", "NAME=TEXT"], "known are"),
+    ],
+)
+def test_what_cannot_be_adopted(arguments, message, foreign, tmp_path, capsys):
+    assert adopt([a.format(empty=tmp_path / "empty", foreign=foreign) for a in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_parquet_is_named(foreign, capsys):
+    (foreign / "junk.parquet").write_bytes(b"junk")
+    assert adopt(["--dataset", str(foreign)]) == 2
+    assert "junk.parquet is no parquet file" in capsys.readouterr().err
+
+
+def test_adopting_twice_is_refused(foreign, capsys):
+    assert adopt(["--dataset", str(foreign)]) == 0
+    assert adopt(["--dataset", str(foreign)]) == 2
+    assert "has a manifest already" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from pipeline.purge import main as purge
+from storage.lock import one_writer
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Two results of fetch, an old and a new one, with pictures; one of score; the ledger's key."""
+    for name, age_days in (("fetch/old", 40), ("fetch/new", 1), ("score/new", 1)):
+        folder = tmp_path / name
+        (folder / "pictures").mkdir(parents=True)
+        for path in (folder / "manifest.json", folder / "pictures" / "part-00000-0000.arrow"):
+            path.write_text("x" * 1000)
+            then = time.time() - age_days * 86400
+            os.utime(path, (then, then))
+    (tmp_path / "ledger.key").write_text("secret")
+    return tmp_path
+
+
+def left(work) -> set[str]:
+    return {str(path.parent.relative_to(work)) for path in work.rglob("manifest.json")}
+
+
+ALL = {"fetch/old", "fetch/new", "score/new"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "last"),
+    [
+        ([], ALL, "0 of 3, 0.0 MB, chosen: give --older-than, --stage or --pictures"),
+        (["--older-than", "30"], ALL, "1 of 3, 0.0 MB, would be removed (--yes does it)"),
+        (["--older-than", "30", "--yes"], {"fetch/new", "score/new"}, "1 of 3, 0.0 MB, removed"),
+        (["--stage", "score", "--yes"], {"fetch/old", "fetch/new"}, "1 of 3, 0.0 MB, removed"),
+        (["--stage", "fetch", "--yes"], set(), "3 of 3, 0.0 MB, removed"),
+        (["--stage", "fetch", "--older-than", "30", "--yes"], {"fetch/new", "score/new"}, "1 of 3, 0.0 MB, removed"),
+        (["--yes"], ALL, "0 of 3, 0.0 MB, chosen: give --older-than, --stage or --pictures"),
+    ],
+)
+def test_purge(arguments, expected, last, work, capsys):
+    assert purge(["--work", str(work), *arguments]) == 0
+    assert left(work) == expected
+    assert capsys.readouterr().out.splitlines()[-1] == last
+    assert (work / "ledger.key").exists()
+
+
+def test_pictures_alone(work):
+    assert purge(["--work", str(work), "--pictures", "--yes"]) == 0
+    assert left(work) == ALL
+    assert not list(work.rglob("*.arrow"))
+
+
+def test_nothing_to_purge(tmp_path, capsys):
+    assert purge(["--work", str(tmp_path)]) == 2
+    assert "give the --work of a run" in capsys.readouterr().err
+
+
+def test_a_work_directory_in_use_is_left_alone(work, capsys):
+    with one_writer(str(work)):
+        assert purge(["--work", str(work), "--older-than", "0", "--yes"]) == 2
+    assert left(work) == ALL
+    assert "another run works there" in capsys.readouterr().err
+
+
+def test_a_second_run_in_the_same_work_directory_stops(run_demo, tmp_path):
+    with one_writer(str(tmp_path / "work")):
+        ran = run_demo(folder=tmp_path)
+    assert ran.status == 1
+    assert "another run works there since" in ran.printed
