@@ -246,7 +246,7 @@ def _not_scored(batch: Sequence[Ready], comparing: Comparing) -> Iterator[Score]
     for picture in batch:
         assert isinstance(picture.found, Undecodable)
         for pairs in comparing.pairs(picture.image).values():
-            yield from (Score(pair.key, picture.found.reason, picture.image.sha256) for pair in pairs)
+            yield from (Score(pair.key, picture.found.reason, scored_sha256=picture.image.sha256) for pair in pairs)
 
 
 def _batches(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[tuple[str | None, list[Ready]]]:
@@ -284,7 +284,7 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
     errors = tuple(part.error for part in observed if isinstance(part, Failure))
     for pair, similarity in zip(picture.pairs, picture.similarities, strict=True):
         if not math.isfinite(similarity):
-            yield Score(pair.key, "similarity_not_finite", image.sha256)
+            yield Score(pair.key, "similarity_not_finite", scored_sha256=image.sha256)
             continue
         yield Score(
             key=pair.key,

@@ -62,7 +62,8 @@ class Findings:
 def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
     """The files that hold rows."""
     below = manifest.get("rows", "dataset/")
-    return [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
+    paths = [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
+    return [path for path in paths if not path.startswith(DELTAS + "/")]  # those hold the ids of rows that are gone
 
 
 def find(dataset: str, requests: Sequence[Request]) -> Findings:

@@ -23,9 +23,11 @@ from pipeline.plan import Plan, score_settings
 from pipeline.progress import reporting
 from pipeline.release import Made, Release
 from pipeline.retry import generation_of, reopen
+from pipeline.reuse import reuse_table
 from pipeline.stages import Stage, StageResult, balances, check_quarantine, plain, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
+from storage.journal import FOLDER as JOURNAL
 from storage.settled import Earlier
 from transforms.extract import ExtractSettings
 from transforms.fetch import FetchFolders, WebSource
@@ -134,6 +136,8 @@ class Run:
             (self.scored, self._score),
             (self.published, self._publish),
         )
+        for line in reuse_table([result for result, _ in steps]):
+            LOGGER.info(line)
         counts: Counts = {}
         for result, run in steps:
             if result.complete and (result.stage.name != "publish" or self._release.is_whole()):
@@ -167,7 +171,12 @@ class Run:
         """Scoring must run and the pictures are gone: they have to be fetched again."""
         needs_pictures = self.plan.config.fetch.source == "web" and self.fetched.complete
         if needs_pictures and not files.exists(self._pictures):
-            LOGGER.warning("score must run again and its pictures were deleted: fetching them again (fetch.keep_images: always keeps them)")
+            number = self.fetched.read_counts()["pair"].kept
+            LOGGER.warning(
+                "score must run again and its pictures were deleted: fetching them again, those of up to %d pairs "
+                "(fetch.keep_images: always keeps them)",
+                number,
+            )
             files.remove_tree(self.fetched.folder)
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -218,6 +227,7 @@ class Run:
         if unfinished:
             self._run_parts(partial(flow.fetch, job=job), result, len(unfinished))
         counts = self._part_counts(result)
+        files.remove_tree(files.join(result.folder, JOURNAL))
         number = sum(counts["pair"].dropped.get(status, 0) for status in config.fetch.transient)
         if number:
             LOGGER.info("fetch: %d pictures were not to be had this time; --retry-failed asks again for them", number)

@@ -67,7 +67,6 @@ class Score:
 
     key: bytes
     status: str
-    scored_sha256: str | None = None
     width: int | None = None
     height: int | None = None
     format: str | None = None
@@ -77,13 +76,13 @@ class Score:
     embedding: tuple[float, ...] | None = None
     errors: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    scored_sha256: str | None = None
 
 
 SCORE_SCHEMA = pa.schema(
     [
         ("key", pa.binary(16)),
         ("status", pa.string()),
-        ("scored_sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("format", pa.string()),
@@ -92,6 +91,7 @@ SCORE_SCHEMA = pa.schema(
         ("precision", pa.string()),
         ("embedding", pa.list_(pa.float16())),
         ("errors", pa.list_(pa.string())),
+        ("scored_sha256", pa.string()),
     ]
 )
 

@@ -128,6 +128,12 @@ def _abandon(stream: Any, temporary: str | None) -> None:
     os.remove(temporary)
 
 
+def leftovers(path: str) -> list[str]:
+    """What killed writers left of a file: its content up to where they were."""
+    folder, _, name = path.rpartition("/")
+    return [join(folder, found) for found in names_in(folder, TEMPORARY) if found.startswith(f"{name}.")]
+
+
 def remove_leftovers(folder: str) -> None:
     """Remove what killed writers left in a folder; nobody may be writing there."""
     for name in names_in(folder, TEMPORARY):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import apache_beam as beam
@@ -28,7 +28,8 @@ from records.page import Headers
 from records.pair import PAIR_SCHEMA, Evidence, Pair
 from records.sample import IMAGE_SCHEMA, Image, pair_columns
 from records.table import from_table, schema_with, to_table
-from storage import parts
+from storage import files, parts
+from storage.journal import Entry, Journal, salvaged
 from storage.progress import Progress, write_progress
 from storage.settled import Earlier, EarlierImages, Found, forget_previous, settled_images
 from transforms.group import LocationIndex
@@ -41,9 +42,10 @@ from web.client import ClientSettings, open_client
 from web.schedule import Schedule
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
+NO_KEY = bytes(16)  # of an image before it is that of a pair
 MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
 MOST_OPEN = 48  # parts of one worker: each holds its pairs and an open file
-POLL_S, TELL_S = 0.05, 2.0
+POLL_S, TELL_S, SAVE_S = 0.05, 2.0, 2.0
 
 Keep = Callable[[str, bytes], None]
 """Gets (sha256, bytes) of every picture that does not stay in an archive."""
@@ -126,6 +128,7 @@ class OpenPart:
     admitted: dict[str, Pair] = field(default_factory=dict)
     learned: dict[str, Image] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
+    unsaved: list[tuple[str, Image]] = field(default_factory=list)
     describe: Callable[[Image], Image] = lambda image: image
 
     def orders(self) -> list[Order]:
@@ -146,10 +149,22 @@ class OpenPart:
         """Keep what an answer says; its picture is stored."""
         image = _image(answer, self.gate)
         self.learned[answer.url] = image
+        self.unsaved.append((answer.url, image))
         self.answered[answer.status] += 1
         del self.admitted[answer.url]
         if image.sha256 and not answer.place:
             self.store(image.sha256, answer.body)
+
+    def take_again(self, known: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
+        """What a run that was killed had learned; pictures whose bytes are gone are asked for again."""
+        for url in [url for url in self.admitted if url in known]:
+            image = known[url]
+            if image.sha256 and image.warc_file is None:
+                if image.sha256 not in contents:
+                    continue
+                self.store(image.sha256, contents[image.sha256])
+            self.learned[url] = image
+            del self.admitted[url]
 
     def images(self) -> list[Image]:
         """The image of each pair, in the order of the pairs, once every URL has been answered."""
@@ -176,7 +191,7 @@ def _image(answer: Answer, gate: Gate) -> Image:
     evidence = attempt(gate.learn, answer)
     ok = answer.status == "ok"
     return Image(
-        key=b"",
+        key=NO_KEY,
         status=answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
@@ -202,6 +217,10 @@ class Shelf:
     stores: Stores
     earlier: EarlierImages
 
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.folders.images, self.schema)
+
     @property
     def schema(self) -> pa.Schema:
         return schema_with(IMAGE_SCHEMA, self.gate.columns)
@@ -216,7 +235,19 @@ class Shelf:
         part = open_part(pairs, self.gate, store.add, {**{key: one.image for key, one in known.items()}, **own})
         part.describe = store.described
         _take_over(known.values(), store.add)
+        answered = self.journal.of(name)
+        if answered and self.stores.settings.side is None:  # of pictures made smaller it is not known what they were
+            part.take_again(answered, salvaged(self.folders.pictures, name))
         return part
+
+    def save(self, opened: Mapping[str, OpenPart]) -> None:
+        """Put in place what was answered since the last time."""
+        entries: list[Entry] = []
+        for name, part in opened.items():
+            unsaved, part.unsaved = part.unsaved, []
+            entries += [Entry(name, url, image) for url, image in unsaved]
+        if entries:
+            self.journal.write(entries)
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
         """Put the pictures, then the images in place."""
@@ -225,6 +256,8 @@ class Shelf:
         outcomes = [image_outcome(image) for image in images]
         parts.write_part(self.folders.images, name, to_table(images, self.schema), tally_of(outcomes))
         forget_previous(self.folders.images, name)
+        for path in files.leftovers(parts.pictures_path(self.folders.pictures, name)):
+            files.remove_file(path)
         return outcomes
 
 
@@ -299,9 +332,10 @@ class WebLane:
             async with open_client(limits, lane.share_of(robots.buckets), texts) as client, asyncio.TaskGroup() as group:
                 schedule = Schedule(client, self._refill, MOST_WAITING)
                 group.create_task(self._finish())
-                telling = group.create_task(self._tell(schedule))
+                beside = [group.create_task(self._tell(schedule)), group.create_task(self._save())]
                 await schedule.run()
-                telling.cancel()
+                for task in beside:
+                    task.cancel()
                 self._all_answered = True
         robots.write(lane.shares, texts)
         return self._outcomes
@@ -325,6 +359,12 @@ class WebLane:
             await asyncio.sleep(TELL_S)
             said = Progress(dict(self._answered), schedule.hosts_waiting)
             await asyncio.to_thread(write_progress, self._shelf.folders.images, self._lane.names[0], said)
+
+    async def _save(self) -> None:
+        """Keep a journal of what was answered for parts that are open."""
+        while True:
+            await asyncio.sleep(SAVE_S)
+            await self._in_thread(partial(self._shelf.save, {name: part for name, (part, _) in self._open.items()}))
 
     async def _finish(self) -> None:
         """Put parts in place as soon as all of their URLs have been answered, until that is so of all."""

@@ -341,6 +341,18 @@ def test_a_dataset_of_others_is_adopted_and_erased_from(foreign, tmp_path, capsy
     assert [d["hash"] for d in pq.read_table(foreign / "erasures" / "delta-00002.parquet").to_pylist()] == [1, 2]
 
 
+def test_the_list_of_what_is_gone_is_no_shard(tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    pq.write_table(
+        pa.table({"url": ["https://a.example/1.jpg", "https://b.example/2.jpg"], "key": ["ab" * 16, "cd" * 16]}), folder / "x.parquet"
+    )
+    assert adopt(["--dataset", str(folder)]) == 0
+    for _ in range(2):
+        assert erase(["--dataset", str(folder), "--requests", asked(tmp_path, {"key": "ab" * 16})]) == 0
+    assert manifest_of(folder)["version"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
