@@ -48,13 +48,15 @@ class MalformedRequests(ValueError):
 class Request:
     """One request. `values` are what is looked for: a URL, a host, a hash; of a picture one PDQ hash for each orientation.
 
-    `shows`: whether it is about one picture, wherever that turns up, and not about a place.
+    `bytes_hashes` and `example` are the hashes and the path of an example picture. `shows`: whether it is about one picture,
+    wherever that turns up, and not about a place.
     """
 
     kind: str
     values: tuple[str, ...]
     receipt: str = ""
     bytes_hashes: tuple[str, ...] = ()
+    example: str = ""
 
     @property
     def shows(self) -> bool:
@@ -143,7 +145,7 @@ def _example(path: str, receipt: str) -> Request:
     if not isinstance(found, Decoded):
         raise ValueError("the example is no picture that can be read, or larger than 20 MB")
     by_bytes = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return Request("image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes)
+    return Request("image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes, path)
 
 
 def places_of(url: str) -> Iterator[str]:

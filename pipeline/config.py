@@ -100,8 +100,9 @@ class FetchConfig:
     `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
     `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (web/agents.py) refuses us. `bytes_per_s`: nothing new is asked for while more than this has come on average.
-    These limits are those of the whole run: workers share them. A robots.txt is read again after `robots_max_age_h` hours.
+    (web/agents.py) refuses us; with `tdmrep` so does a site's tdmrep.json, one more request a host. `bytes_per_s`: nothing new
+    is asked for while more than this has come on average. These limits are those of the whole run: workers share them. A
+    robots.txt is read again after `robots_max_age_h` hours.
     `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx: by the server's answer).
     With `store_size` pictures whose shorter side has more pixels are stored as JPEG of that many, and scored from these. A run
     stops before its pictures take more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
@@ -124,6 +125,7 @@ class FetchConfig:
     max_pause_s: float = 30
     host_failures: int = 10
     robots_ai_agents: bool = True
+    tdmrep: bool = False
     bytes_per_s: float | None = None
     robots_max_age_h: float = 24
     transient: tuple[str, ...] = TRANSIENT
@@ -184,11 +186,15 @@ class FiltersConfig:
 class PublishConfig:
     """`shards` a subset; `key_file` holds the secret of the ledger's keys (default: made in the work directory).
 
+    With `embeddings` the pictures' vectors (float16, as clip-retrieval reads them) are published beside the shards, row by row; they
+    tell what a picture shows. They need `score.keep_embeddings`.
+
     Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
     """
 
     shards: int
     max_quarantine: float = 0.01
+    embeddings: bool = False
     key_file: str = ""
 
 
@@ -297,11 +303,17 @@ def _check_sense(config: Config) -> None:
     ):
         if value < 1:
             raise ConfigError(f"{setting} is {value}; it must be at least 1")
-    if not 0 <= config.publish.max_quarantine <= 1:
-        raise ConfigError(f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 to 1")
+    _check_publish(config)
     if config.input.split_mb <= 0:
         raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
     if config.input.kind == "pairs" and config.fetch.source == "archive":
         raise ConfigError("input.kind is pairs: links have no archive to take pictures from; set fetch.source to web")
     if os.path.abspath(config.output) == os.path.abspath(config.work):
         raise ConfigError("output and work are the same directory; the work directory is private and must lie elsewhere")
+
+
+def _check_publish(config: Config) -> None:
+    if config.publish.embeddings and not config.score.keep_embeddings:
+        raise ConfigError("publish.embeddings: the vectors are not kept; set score.keep_embeddings to true")
+    if not 0 <= config.publish.max_quarantine <= 1:
+        raise ConfigError(f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 to 1")

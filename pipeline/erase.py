@@ -6,6 +6,9 @@ python -m pipeline.erase --dataset runs/mine --hash-list list.csv               
 python -m pipeline.erase status --dataset runs/mine                                 requests, rows, shards, last verification
 python -m pipeline.erase rotate-keys --dataset runs/mine                            a new secret; the one before still counts
 
+With --config, the one that the dataset was made with, and where its embeddings are published, pictures that look like an example are
+listed: crops, say, which no hash finds. Somebody looks at them, and --confirm KEY takes out those that show the same.
+
 A request is one JSON object a line: {"image_url": ...}, {"page_url": ...}, {"domain": ...}, {"prefix": "host/path/"}, {"sha256": ...},
 {"md5": ...}, {"pdq": ...}, {"image": "example.jpg"} or {"key": ...}, and {"receipt": ...} beside it if wanted. Names, addresses and
 reasons are refused: nothing is kept of them. One malformed line, and none is applied.
@@ -21,6 +24,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from erasure.requests import Request
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -33,6 +40,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--requests", metavar="FILE", help="JSON lines")
     parser.add_argument("--hash-list", action="append", default=[], metavar="FILE[:KIND]", help="md5, sha256 or pdq; may be given again")
     parser.add_argument("--tombstones", metavar="DIR", help="the private folder of keys and tombstones (default: DATASET.erased)")
+    parser.add_argument("--config", metavar="FILE", help="the config of the dataset: lists what else looks like example pictures")
+    parser.add_argument(
+        "--confirm", action="append", default=[], metavar="KEY", help="a row that somebody has looked at; may be given again"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
     parser.add_argument("--dry-run", action="store_true", help="say what would be taken out, and change nothing")
     return parser
 
@@ -44,12 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from erasure.requests import MalformedRequests  # noqa: PLC0415
     from erasure.tombstones import NoTombstones  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset  # noqa: PLC0415
+    from pipeline.config import ConfigError  # noqa: PLC0415
     from pipeline.erasing import ErasureIncomplete  # noqa: PLC0415
     from storage.lock import InUse  # noqa: PLC0415
 
     try:
         sys.stdout.write({"apply": _apply, "status": _status, "rotate-keys": _rotate}[options.verb](options))
-    except (MalformedRequests, NoTombstones, NoSuchDataset, UnreadableList) as error:
+    except (MalformedRequests, NoTombstones, NoSuchDataset, UnreadableList, ConfigError) as error:
         return _say(f"pairsieve: {error}", 2)
     except (ErasureIncomplete, InUse, OSError) as error:
         return _say(f"pairsieve: the erasure failed: {error}\nThe same command goes on from there.", 1)
@@ -61,18 +74,28 @@ def _folder(options: argparse.Namespace) -> str:
 
 
 def _apply(options: argparse.Namespace) -> str:
-    from erasure.requests import MalformedRequests, read_requests, requests_of_list  # noqa: PLC0415
+    from erasure.requests import MalformedRequests, Request, read_requests, requests_of_list  # noqa: PLC0415
     from pipeline.erasing import erase, find, told  # noqa: PLC0415
 
     requests = read_requests(options.requests) if options.requests else []
     for given in options.hash_list:
         path, colon, kind = given.rpartition(":")
         requests += requests_of_list(path if colon and "/" not in kind else given, kind if colon and "/" not in kind else "auto")
+    requests += [Request("key", (key.lower(),)) for key in options.confirm]
     if not requests:
-        raise MalformedRequests("nothing is asked for: give --requests FILE or --hash-list FILE")
+        raise MalformedRequests("nothing is asked for: give --requests FILE, --hash-list FILE or --confirm KEY")
     if options.dry_run:
-        return told(find(options.dataset, requests), requests, "would be taken out")
-    return told(erase(options.dataset, requests, _folder(options)), requests, "taken out")
+        said = told(find(options.dataset, requests), requests, "would be taken out")
+    else:
+        said = told(erase(options.dataset, requests, _folder(options)), requests, "taken out")
+    return (_neighbours(options, requests) if options.config else "") + said
+
+
+def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str:
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.neighbours import neighbours, told  # noqa: PLC0415
+
+    return told(neighbours(options.dataset, requests, load_config(options.config, options.set)))
 
 
 def _status(options: argparse.Namespace) -> str:

@@ -33,7 +33,7 @@ from transforms.extract import ExtractSettings
 from transforms.fetch import FetchFolders, WebSource
 from transforms.gather import read_tally
 from transforms.group import GroupSettings
-from transforms.judge import LEDGER_FOLDER, JudgeSettings, SampleFolders
+from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings
 from transforms.lanes import make_lanes
 from transforms.read import InputSettings
@@ -42,7 +42,7 @@ from transforms.shard import ShardSettings
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)
-FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "store_size")
+FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "store_size")
 SCORE_COSTS = ("models", "accelerator", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
@@ -161,7 +161,8 @@ class Run:
     @property
     def _robots(self) -> RobotsShelf:
         config = self.plan.config
-        return RobotsShelf(files.join(config.work, ROBOTS), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
+        folder = f"{ROBOTS}-tdmrep" if config.fetch.tdmrep else ROBOTS  # without it less was asked
+        return RobotsShelf(files.join(config.work, folder), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
 
     @property
     def _release(self) -> Release:
@@ -248,10 +249,13 @@ class Run:
 
     def _publish(self, result: StageResult) -> dict[Unit, UnitCounts]:
         plan, config = self.plan, self.plan.config
-        folders = [*(f"dataset/{subset}" for subset in (*SUBSETS, *subsets_of(plan.rules))), LEDGER_FOLDER]
+        detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
+        subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
+        trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings else []))
+        folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
         job = flow.PublishJob(
             names=parts.part_names(self.extracted.folder),
-            judge=JudgeSettings(plan.rules, needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), self._secret(), config.publish.shards),
+            judge=JudgeSettings(plan.rules, detectors, self._secret(), config.publish.shards, embeddings),
             folders=SampleFolders(self.extracted.folder, self.fetched.folder, self.scored.folder),
             shards=ShardSettings(self._release.staging, folders, config.publish.shards),
             results=result.folder,

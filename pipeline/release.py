@@ -23,7 +23,8 @@ from records.outcome import Unit, UnitCounts
 from storage import files
 
 CARD, INSTALLED, UNFINISHED = "README.md", "installed.json", "unfinished-"
-TREES = ("dataset", "ledger")
+TREES = ("dataset", "ledger", "embeddings")
+PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
 DELTAS = "erasures"  # below the output directory
 PRODUCT = "pairsieve"
 
@@ -43,8 +44,10 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
 
 
 def _manifest_in(output: str) -> Mapping[str, Any]:
-    path = files.join(output, MANIFEST)
-    found: Mapping[str, Any] = json.loads(files.read_text(path)) if files.exists(path) else {}
+    """The manifest of a directory, or the one it had before an installation that was cut off."""
+    unfinished = [files.join(output, name, PREVIOUS) for name in files.names_in(output) if name.startswith(UNFINISHED)]
+    path = next((path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None)
+    found: Mapping[str, Any] = json.loads(files.read_text(path)) if path else {}
     return found
 
 
@@ -97,9 +100,14 @@ class Release:
         manifest["files"] = [*manifest["files"], *self._deltas()]
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
+        if files.exists(files.join(self.output, MANIFEST)):
+            files.copy(files.join(self.output, MANIFEST), files.join(self.staging, PREVIOUS))
         files.remove_file(files.join(self.output, MANIFEST))
         for tree in TREES:
-            files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
+            if files.exists(files.join(self.staging, tree)):
+                files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
+            else:
+                files.remove_tree(files.join(self.output, tree))
         files.write_text(files.join(self.output, CARD), data_card(manifest))
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 
 from filters.attempt import Failure, attempt
 from filters.detector import Detector, Needs, Observe
@@ -24,7 +25,7 @@ from records.table import from_table
 from storage import files, parts
 from transforms.route import Work, routed
 
-LEDGER_FOLDER = "ledger"
+LEDGER_FOLDER, EMBEDDINGS_FOLDER = "ledger", "embeddings"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class JudgeSettings:
     detectors: Sequence[Detector]
     secret: bytes = field(repr=False)
     shards: int
+    embeddings: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Judge:
         if verdict.drop:
             yield Rejection("sample", verdict.drop.decision.reason)
             return
-        yield self._row(sample, evidence, verdict, identity)
+        yield from self._rows(sample, evidence, verdict, identity)
         yield Counted("sample", "kept")
 
     def _judged(self, sample: Sample) -> tuple[dict[str, Any], Verdict]:
@@ -109,7 +111,7 @@ class Judge:
         early = any(rule.name == ruling.rule and rule.saves_request for rule in self.settings.rules)
         return "fetch" if early else "publish"
 
-    def _row(self, sample: Sample, evidence: dict[str, Any], verdict: Verdict, identity: bytes) -> Shelved:
+    def _rows(self, sample: Sample, evidence: dict[str, Any], verdict: Verdict, identity: bytes) -> Iterator[Shelved]:
         text = redact(sample.pair.caption, verdict.spans)
         # A hash of URL and caption would confirm a guess at what was redacted; the keyed one does not.
         public_key = identity if text != sample.pair.caption else sample.pair.key
@@ -119,7 +121,11 @@ class Judge:
             "tags": verdict.tags,
             "public_warc_file": files.public_name(sample.pair.warc_file),
         }
-        return Shelved(f"dataset/{verdict.subset or sample.pair.subset}", self._shard(public_key), row_of({**evidence, **derived}))
+        subset, shard = verdict.subset or sample.pair.subset, self._shard(public_key)
+        yield Shelved(f"dataset/{subset}", shard, row_of({**evidence, **derived}))
+        if self.settings.embeddings:
+            vector = np.asarray(sample.score.embedding, np.float16).tobytes()
+            yield Shelved(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector))
 
     def _ledger(self, row: tuple[Any, ...], identity: bytes) -> Shelved:
         return Shelved(LEDGER_FOLDER, self._shard(identity), row)

@@ -6,15 +6,17 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from records.ledger import LEDGER_SCHEMA
 from records.row import KEY_INDEX, ROW_SCHEMA
 from storage import files
-from transforms.judge import LEDGER_FOLDER, Shelved
+from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
 
 Row = tuple[object, ...]
 Shelf = tuple[str, int]
@@ -40,16 +42,30 @@ def write_shard(group: tuple[Shelf, Iterable[Row | None]], settings: ShardSettin
     """One shard, sorted by key (the ledger by all its columns): the same rows give the same bytes."""
     (folder, shard), found = group
     rows = [row for row in found if row is not None]
+    vectors = folder.startswith(EMBEDDINGS_FOLDER + "/")
+    content = _vectors(rows) if vectors else _table(rows, folder)
+    path = shard_path(folder, shard, settings.shards)
+    path = path.removesuffix(".parquet") + ".npy" if vectors else path
+    with files.open_whole(files.join(settings.output, path)) as stream:
+        stream.write(content)
+    return path, len(rows), len(content), hashlib.sha256(content).hexdigest()
+
+
+def _vectors(rows: list[Row]) -> bytes:
+    """(n, d) float16, in the order of the rows that stand beside them."""
+    rows.sort(key=lambda row: str(row[0]))
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([np.frombuffer(cast(bytes, row[1]), np.float16) for row in rows]) if rows else np.empty((0, 0), np.float16))
+    return buffer.getvalue()
+
+
+def _table(rows: list[Row], folder: str) -> bytes:
     schema = LEDGER_SCHEMA if folder == LEDGER_FOLDER else ROW_SCHEMA
     rows.sort(key=_ledger_order if folder == LEDGER_FOLDER else _row_order)
     columns = [pa.array([row[i] for row in rows], column.type) for i, column in enumerate(schema)]
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
-    content = buffer.getvalue()
-    path = shard_path(folder, shard, settings.shards)
-    with files.open_whole(files.join(settings.output, path)) as stream:
-        stream.write(content)
-    return path, len(rows), len(content), hashlib.sha256(content).hexdigest()
+    return buffer.getvalue()
 
 
 def _row_order(row: Row) -> str:
@@ -66,7 +82,8 @@ def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, None]]:
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 800 bytes a row."""
+    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 800 bytes a row, and
+    with embeddings 2 bytes a dimension more."""
 
     settings: ShardSettings
 

@@ -18,7 +18,8 @@ from records.page import Headers, header
 from web.addresses import GuardedResolver, is_address, is_allowed_address
 from web.answer import REDIRECTS, Answer, Refuse, now_utc
 from web.refusals import NO_CONNECTION, Busy, Refused, is_private, status_of
-from web.robots import ROBOTS_AGENT, Robots, RobotsText
+from web.robots import BYTE_ORDER_MARK, ROBOTS_AGENT, Robots, RobotsText
+from web.tdmrep import TDMREP_PATH, as_robots_lines
 from web.turns import HostTurns, Pace, clock, turns_of
 from web.urls import host_of, redirect_target
 
@@ -37,7 +38,8 @@ class ClientSettings:
 
     A URL whose host is busy (429, 503) is asked for up to `retries` times more, after Retry-After or a growing pause of
     the whole host. A host that asks for a longer pause than `max_pause_s`, or that fails `host_failures` times in a row, is
-    left alone. `robots_ai_agents`: whether a robots.txt that refuses a known AI crawler refuses us.
+    left alone. `robots_ai_agents`: whether a robots.txt that refuses a known AI crawler refuses us. `tdmrep`: whether the site's
+    TDM reservations are asked for too, one more request a host.
     """
 
     contact: str
@@ -56,6 +58,7 @@ class ClientSettings:
     host_failures: int = 10
     robots_ai_agents: bool = True
     bytes_per_s: float | None = None
+    tdmrep: bool = False
 
     @property
     def user_agent(self) -> str:
@@ -201,7 +204,11 @@ class Client:
         """RFC 9309: a 4xx allows everything; what cannot be read (5xx, time-out, no connection) refuses everything."""
         if origin not in self._texts:
             try:
-                self._texts[origin] = RobotsText(await self._follow_robots(f"{origin}/robots.txt"), time.time())
+                text = await self._follow_robots(f"{origin}/robots.txt")
+                if self.settings.tdmrep:
+                    reserved = await self._follow_robots(f"{origin}{TDMREP_PATH}")
+                    text = (as_robots_lines(reserved) if reserved else "") + text.removeprefix(BYTE_ORDER_MARK)
+                self._texts[origin] = RobotsText(text, time.time())
             except NO_CONNECTION as error:
                 raise Refused("private_address" if is_private(error) else "robots_unreachable") from None
         robots = Robots(self._texts[origin].text, self.settings.robots_ai_agents)

@@ -15,6 +15,7 @@ from PIL import Image
 from demo.crawl import make_crawl
 from pipeline import erasing
 from pipeline.adopt import main as adopt
+from pipeline.config import CONFIGS
 from pipeline.erase import main as erase
 from storage import files
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
@@ -289,6 +290,69 @@ def test_pictures_on_hash_lists_are_dropped_without_a_trace_of_their_row(made, r
     (entry,) = [e for p in ran.output.glob("ledger/*.parquet") for e in pq.read_table(p).to_pylist() if e["rule"] == "hash_lists"]
     assert entry["id"] == ""
     assert str(tmp_path / "list") not in (ran.output / "manifest.json").read_text()
+
+
+@pytest.fixture(scope="module")
+def embedded(run_demo):
+    return run_demo(*ARGUMENTS, "--set", "publish.embeddings=true", "--set", "score.keep_embeddings=true")
+
+
+def test_embeddings_are_published_row_by_row(embedded):
+    assert embedded.status == 0, embedded.printed
+    manifest = manifest_of(embedded.output)
+    (folder,) = (embedded.work / "score").iterdir()
+    scored = {row["key"].hex(): row for path in folder.glob("part-*.parquet") for row in pq.read_table(path).to_pylist()}
+    number = 0
+    for path in sorted(embedded.output.glob("dataset/*/*.parquet")):
+        keys = pq.read_table(path)["key"].to_pylist()
+        vectors = np.load(embedded.output / "embeddings" / path.parent.name / f"{path.stem}.npy")
+        assert len(vectors) == len(keys)
+        for key, vector in zip(keys, vectors, strict=True):
+            if key in scored:  # redacted rows have another key
+                number += 1
+                assert vector.dtype == np.float16
+                assert np.allclose(vector, np.array(scored[key]["embedding"], np.float16))
+    assert number > 100
+    assert sum(f["path"].startswith("embeddings/") for f in manifest["files"]) == 12
+
+
+def test_embeddings_that_are_not_kept_cannot_be_published(run_demo, tmp_path):
+    refused = run_demo("--set", "publish.embeddings=true", folder=tmp_path)
+    assert refused.status == 2
+    assert "set score.keep_embeddings to true" in refused.printed
+
+
+def test_neighbours_are_listed_and_taken_out_when_somebody_has_looked(embedded, tmp_path, capsys):
+    shutil.copytree(embedded.output, tmp_path / "out")
+    dataset = tmp_path / "out"
+    row = next(r for r in rows_of(dataset) if r["sha256"])
+    image = Image.open(io.BytesIO(bytes_of(row))).convert("RGB")
+    width, height = image.size
+    image.crop((width // 8, height // 8, width - 4, height - 4)).save(tmp_path / "crop.png")  # no hash finds it
+    given = ["--dataset", str(dataset), "--requests", asked(tmp_path, {"image": "crop.png"}), "--config", str(CONFIGS / "demo.yaml")]
+    assert erase([*given, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert row["key"] in printed
+    assert printed.splitlines()[-1].startswith("0 rows")
+    assert erase([*given, "--confirm", row["key"]]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 rows in 1 shards taken out")
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+    shards = {p.stem: pq.read_metadata(p).num_rows for p in dataset.glob("dataset/en/*.parquet")}
+    assert {p.stem: len(np.load(p)) for p in dataset.glob("embeddings/en/*.npy")} == shards
+
+
+def test_neighbours_need_vectors_and_their_model(embedded, dataset, tmp_path, capsys):
+    Image.effect_noise((64, 64), 90).save(tmp_path / "me.png")
+    given = ["--requests", asked(tmp_path, {"image": "me.png"}), "--config", str(CONFIGS / "demo.yaml"), "--dry-run"]
+    assert erase(["--dataset", str(dataset), *given]) == 2
+    assert "has no embeddings" in capsys.readouterr().err
+    manifest = manifest_of(embedded.output)
+    manifest["models"]["demo"]["weights_sha256"] = "other"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text(json.dumps(manifest))
+    shutil.copytree(embedded.output / "dataset", tmp_path / "other" / "dataset")
+    assert erase(["--dataset", str(tmp_path / "other"), *given]) == 2
+    assert "other models" in capsys.readouterr().err
 
 
 def test_embeddings_stay_beside_their_rows(dataset, tmp_path):

@@ -294,6 +294,43 @@ def test_what_robots_txt_says_of_ai(site, robots, respect, status):
 
 
 @pytest.mark.parametrize(
+    ("tdmrep", "status"),
+    [
+        (None, "ok"),
+        ('[{"location": "/private/*", "tdm-reservation": 1}]', "ok"),
+        ('[{"location": "/pict*.jpg$", "tdm-reservation": 1}]', "robots_ai_reserved"),
+        ('[{"location": "/", "tdm-reservation": "1"}]', "robots_ai_reserved"),
+        ('[{"location": "/", "tdm-reservation": 0}]', "ok"),
+        ('[{"tdm-reservation": 1}]', "robots_ai_reserved"),
+        ("{}", "robots_ai_reserved"),
+        ("<html>", "robots_ai_reserved"),
+        ("[", "robots_ai_reserved"),
+        ("[]", "ok"),
+    ],
+)
+def test_what_tdmrep_says(site, tdmrep, status):
+    site.robots = (200, "User-agent: somebody\nDisallow: /")
+    if tdmrep is None:
+        site.first["/.well-known/tdmrep.json"] = [(404, {})]
+    else:
+        site.contents["/.well-known/tdmrep.json"] = tdmrep.encode()
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], tdmrep=True)
+    assert image.status == status
+    assert site.asked["/.well-known/tdmrep.json"] == 1
+
+
+def test_a_tdmrep_that_does_not_come_is_a_no(site):
+    site.first["/.well-known/tdmrep.json"] = [(500, {})]
+    (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], tdmrep=True)
+    assert image.status == "robots_unreachable"
+
+
+def test_tdmrep_is_not_asked_for_unless_wanted(site):
+    fetch(site, [pair(f"{site.origin}/picture.jpg")])
+    assert "/.well-known/tdmrep.json" not in site.asked
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"), [("120", 120), (" 0 ", 0), ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("soon", None), ("", None), ("-5", None)]
 )
 def test_retry_after(value, seconds):

@@ -1,0 +1,93 @@
+"""Pictures that look like an example to the model: somebody looks at them before they are taken out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from clip.encoder import Encoder, load_encoder
+from erasure.requests import EXAMPLES, Request
+from images.prepare import Prepared, prepare
+from pipeline.audit import NoSuchDataset, read_manifest
+from pipeline.config import Config
+from pipeline.plan import look_up
+from pipeline.stages import plain
+from storage import files
+
+MOST = 10  # of an example
+LEAST_SIMILAR = 0.8  # cosine of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A row whose picture looks like that of a request."""
+
+    request: int
+    key: str
+    similarity: float
+    url: str
+
+
+def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> list[Neighbour]:
+    """For each request with an example picture the most similar rows. Raises NoSuchDataset where vectors or their model are missing."""
+    manifest = read_manifest(dataset)
+    vectors = [f["path"] for f in manifest["files"] if f["path"].startswith("embeddings/")]
+    if not vectors:
+        raise NoSuchDataset(f"{dataset} has no embeddings, by which neighbours are found; publish.embeddings writes them")
+    encoders = _encoders(config, manifest)
+    found = []
+    for number, request in enumerate(requests):
+        if request.example:
+            shown = {model: _vector(request.example, encoder) for model, encoder in encoders.items()}
+            near = sorted(_near(dataset, vectors, number, shown, config.score.routes), key=lambda n: (-n.similarity, n.key))
+            found += near[:MOST]
+    return found
+
+
+def _encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Encoder]:
+    models = look_up(config).models
+    if {name: plain(model) for name, model in models.items()} != manifest["models"]:
+        raise NoSuchDataset("the config has other models than those that made this dataset's embeddings; give the config it was made with")
+    return {name: load_encoder(config.score.models[name], identity, config.score.encoder) for name, identity in models.items()}
+
+
+def _vector(path: str, encoder: Encoder) -> NDArray[np.float32]:
+    with files.open_read(path) as stream:
+        found = prepare(stream.read(), EXAMPLES, [encoder.square], None)
+    assert isinstance(found, Prepared), "read_requests has decoded it"
+    vector: NDArray[np.float32] = encoder.pictures([found.squares[0]])[0]
+    return vector
+
+
+def _near(
+    dataset: str, paths: Sequence[str], number: int, shown: Mapping[str, NDArray[np.float32]], routes: Mapping[str, str]
+) -> Iterator[Neighbour]:
+    for path in paths:
+        subset = path.split("/")[1]
+        model = routes.get(subset)
+        with files.open_read(files.join(dataset, path)) as stream:
+            vectors = np.load(io.BytesIO(stream.read())).astype(np.float32)
+        if model is None or not len(vectors):  # a subset of several models: vectors are not told apart there
+            continue
+        similarities = vectors @ shown[model]
+        rows = np.argsort(-similarities)[:MOST]
+        near = [int(row) for row in rows if similarities[row] >= LEAST_SIMILAR]
+        shard = path.replace("embeddings/", "dataset/", 1).removesuffix(".npy") + ".parquet"
+        with files.open_read(files.join(dataset, shard)) as stream:
+            table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(near, pa.int64()))
+        for row, values in zip(near, table.to_pylist(), strict=True):
+            yield Neighbour(number, values["key"], float(similarities[row]), values["URL"])
+
+
+def told(found: Sequence[Neighbour]) -> str:
+    """What a person is to look at."""
+    lines = ["", "pictures that look like an example; look at them, and give --confirm KEY for those that show the same:"]
+    lines += [f"{n.request + 1:<10}{n.similarity:<8.3f}{n.key}  {n.url}" for n in found]
+    return "\n".join(lines) + "\n" if found else "\nno picture looks like an example\n"
