@@ -42,11 +42,14 @@ from records.outcome import Tally
 from records.pair import PAIR_SCHEMA, Pair, key_of
 from records.table import schema_with, to_table
 from storage import parts
-from transforms.fetch import Consent, Fetcher, FetchFolders, WebSource, load_gate
+from transforms.fetch import Fetcher
 from transforms.group import slice_pairs
 from transforms.lanes import Lane, make_lanes
+from transforms.open_part import Consent, load_gate
+from transforms.part_shelf import FetchFolders
 from transforms.robots_texts import RobotsShelf
 from transforms.store import StoreSettings
+from transforms.web_lane import WebSource
 from web.answer import Order
 from web.client import ClientSettings, open_client
 from web.schedule import Schedule

@@ -31,9 +31,9 @@ from records.pair import Pair
 from records.sample import Image, Sample, Score
 from transforms.deduplicate import deduplicate
 from transforms.extract import ExtractSettings, make_extractor
-from transforms.fetch import load_gate, open_part
 from transforms.group import prefer, slice_pairs
 from transforms.judge import JudgeSettings, Shelved, make_judge
+from transforms.open_part import load_gate, open_part
 from transforms.shard import ShardSettings, write_shard
 from web.language import SUBSETS
 from web.urls import bucket_of_url

@@ -30,15 +30,16 @@ from storage import files, parts
 from storage.journal import FOLDER as JOURNAL
 from storage.settled import Earlier
 from transforms.extract import ExtractSettings
-from transforms.fetch import FetchFolders, WebSource
 from transforms.gather import read_tally
 from transforms.group import GroupSettings
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings
 from transforms.lanes import make_lanes
+from transforms.part_shelf import FetchFolders
 from transforms.read import InputSettings
 from transforms.robots_texts import RobotsShelf
 from transforms.shard import ShardSettings
+from transforms.web_lane import WebSource
 from web.language import SUBSETS
 
 LOGGER = logging.getLogger(__name__)

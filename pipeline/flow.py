@@ -20,17 +20,20 @@ from filters.detector import Detector
 from filters.registry import evidence_columns
 from storage import files
 from transforms.extract import ExtractPairs, ExtractSettings
-from transforms.fetch import Consent, FetchFolders, FetchImages, WebSource
+from transforms.fetch import FetchImages
 from transforms.gather import WriteList, WriteTally
 from transforms.group import GroupByHost, GroupSettings, IndexLocations
 from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings, ReadKnown
 from transforms.lanes import Lane
+from transforms.open_part import Consent
+from transforms.part_shelf import FetchFolders
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
 from transforms.route import PROBLEMS, TALLY
 from transforms.score import ScoreParts
 from transforms.shard import ShardSettings, WriteShards
 from transforms.store import StoreSettings
+from transforms.web_lane import WebSource
 
 TALLY_FILE, PROBLEMS_FILE, SHARDS_FILE = "tally.json", "problems.json", "shards.json"
 

@@ -20,7 +20,7 @@ from links.columns import MissingColumns, find_columns
 from links.tables import column_names
 from pipeline.config import Config, ConfigError, InputConfig
 from storage import files
-from transforms.fetch import Consent
+from transforms.open_part import Consent
 from web.language import LanguageConfigError, find_detector
 
 

@@ -16,7 +16,7 @@ from filters.registry import build_detectors, build_rules
 from filters.rights import ResponseRights, Rights
 from records.pair import Pair, key_of
 from tests.site import PICTURE
-from transforms.fetch import Consent, load_gate, open_part
+from transforms.open_part import Consent, load_gate, open_part
 from web.addresses import is_allowed_address
 from web.answer import Order
 from web.client import ClientSettings, open_client, retry_after_s
