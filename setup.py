@@ -13,5 +13,9 @@ VERSION = next(
 setup(
     version=VERSION,
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"], "filters.medical": ["*.yaml", "*.txt", "*.tsv"]},
+    package_data={
+        "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
+        "pipeline": ["*.j2"],
+        "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
+    },
 )

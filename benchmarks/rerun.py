@@ -130,7 +130,8 @@ def erasure(place: Path, rows: int) -> dict[str, Any]:
 
 
 def killed(options: argparse.Namespace, place: Path) -> dict[str, Any]:
-    """A run that is killed at half-way, and the one that finishes it, beside one that nobody disturbs."""
+    """A run that is killed at half-way, and the one that finishes it, beside one that nobody disturbs; by the demonstration's model."""
+    options = argparse.Namespace(**{**vars(options), "checkpoint": None})
     whole_s = _command(options, place / "undisturbed", None)
     first_s = _command(options, place / "disturbed", whole_s / 2)
     second_s = _command(options, place / "disturbed", None)

@@ -26,7 +26,10 @@ from erasure.tombstones import make_keys, read_tombstones, write_tombstones
 from images.pdq import orientations
 from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.card import data_card
+from pipeline.facts import gather
 from pipeline.release import DELTAS
+from pipeline.report import REPORT
+from pipeline.report_page import report_page
 from pipeline.stages import MANIFEST
 from storage import files
 from storage.lock import one_writer
@@ -194,6 +197,9 @@ def recover(dataset: str) -> None:
     for path in json.loads(files.read_text(files.join(staging, COMMIT))):
         if files.exists(files.join(staging, path)):
             files.move(files.join(staging, path), files.join(dataset, path))
+    if files.exists(files.join(dataset, REPORT)):  # it names domains
+        new = json.loads(files.read_text(files.join(staging, MANIFEST)))
+        files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, new)))
     for name in (CARD, MANIFEST):
         if files.exists(files.join(staging, name)):
             files.copy(files.join(staging, name), files.join(dataset, name))

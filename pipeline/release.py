@@ -17,7 +17,10 @@ from filters.rule import Rule
 from pipeline import __version__
 from pipeline.card import data_card
 from pipeline.config import ConfigError
+from pipeline.facts import gather
 from pipeline.plan import Plan
+from pipeline.report import REPORT
+from pipeline.report_page import report_page
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
@@ -109,6 +112,7 @@ class Release:
             else:
                 files.remove_tree(files.join(self.output, tree))
         files.write_text(files.join(self.output, CARD), data_card(manifest))
+        files.write_text(files.join(self.output, REPORT), report_page(gather(self.output, manifest)))
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
         self._remove_unfinished()

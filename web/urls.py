@@ -86,6 +86,19 @@ def _canonical_escape(found: re.Match[str]) -> str:
     return character if character in _UNRESERVED else found[0].upper()
 
 
+@lru_cache(1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def registered_domain(url: str) -> str:
+    """example.co.uk of https://shop.example.co.uk/a (Public Suffix List); the host itself where it has none, or is an address."""
+    host = host_of(url)
+    if not host.rpartition(".")[2].isalpha() and "xn--" not in host:
+        return host
+    return _suffixes().privatesuffix(host) or host
+
+
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
     try:

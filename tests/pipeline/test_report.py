@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from pipeline.facts import Facts, gather
+from pipeline.report import main as report
+from pipeline.report_page import bars, render, report_page
+from tests.pipeline.test_command import manifest_of, rows_of
+
+
+def test_every_run_leaves_a_report(demo_run):
+    page = (demo_run.output / "report.html").read_text()
+    manifest = manifest_of(demo_run.output)
+    assert page.startswith("<!doctype html>")
+    assert f"<b>{len(rows_of(demo_run.output)):,}</b>" in page
+    assert "Demonstration only" in page
+    for reason in manifest["counts"]["publish"]["sample"]["dropped"]:
+        assert reason in page
+    assert page.count("<svg") >= 5
+
+
+def test_a_report_needs_no_network_and_runs_nothing(demo_run):
+    page = (demo_run.output / "report.html").read_text()
+    assert "<script" not in page
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page)
+    assert "default-src 'none'" in page
+
+
+def test_a_report_holds_no_caption_and_no_url(demo_run):
+    page = (demo_run.output / "report.html").read_text()
+    for row in rows_of(demo_run.output):
+        assert row["TEXT"] not in page
+        assert row["URL"] not in page
+
+
+def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys):
+    assert report(["--dataset", str(demo_run.output), "--out", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_bytes() == (demo_run.output / "report.html").read_bytes()
+    assert capsys.readouterr().out == f"{tmp_path / 'again.html'}\n"
+
+
+def test_two_runs_side_by_side(demo_run, run_demo, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = run_demo("--set", "filters.rules.similarity.thresholds.en=0.9", folder=tmp_path / "other")
+    assert report(["--compare", str(demo_run.output), str(other.output), "--out", str(tmp_path / "c.html")]) == 0
+    page = (tmp_path / "c.html").read_text()
+    assert "similarity_low" in page
+    assert f"<b>{len(rows_of(other.output)) - len(rows_of(demo_run.output)):+,}</b>" in page
+
+
+def test_no_dataset(tmp_path, capsys):
+    assert report(["--dataset", str(tmp_path)]) == 2
+    assert "holds no manifest.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "\u202egpj.exe"])
+def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
+    facts = gather(str(demo_run.output))
+    facts.domains[hostile] = 9999
+    page = report_page(facts)
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "&lt;" in page or "\u202e" in hostile
+
+
+def test_a_dataset_without_rows(demo_run, tmp_path):
+    shutil.copytree(demo_run.output, tmp_path / "out")
+    facts = Facts({**manifest_of(tmp_path / "out"), "files": []})
+    assert "<b>0</b>" in report_page(facts)
+    assert "<h1>t</h1>" in render("t", "s", [], [], [])
+
+
+def test_bars():
+    found = bars({"a": 10, "b": 5, "": 1, "c": 1}, most=2)
+    assert [(bar.name, bar.number, bar.percent) for bar in found] == [("a", "10", 100.0), ("b", "5", 50.0), ("2 others", "2", 20.0)]
+    assert bars({}) == ()
+    assert bars({"": 1})[0].name == "(not said)"
