@@ -3,7 +3,7 @@
 A folder of its own, outside of every dataset, that its owner alone may read:
 
     keys.json         {"id", "secret", "previous": {"id", "secret"} or null}: with `previous` tokens of an older secret still count
-    tombstones.json   tokens by kind and key id, hashes, and the receipts with what became of them
+    tombstones.json   tokens by key id, and hashes
 
 A token is HMAC-SHA256 of what it stands for: without the secret it leads back to nothing. No name, mail or reason is kept.
 """
@@ -14,7 +14,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -141,18 +141,3 @@ def rotate_keys(folder: str) -> str:
     key = {"id": secrets.token_hex(4), "secret": secrets.token_hex(SECRET_BYTES), "previous": before}
     files.write_private(files.join(folder, KEYS), json.dumps(key) + "\n")
     return str(key["id"])
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of one request: how many rows and shards held it, and in which version of the dataset it was applied."""
-
-    receipt: str
-    kind: str
-    rows: int
-    shards: int
-    version: int
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pdqhash
@@ -59,9 +59,3 @@ def nearest(rows: Hashes, wanted: Hashes) -> NDArray[np.int64]:
     for one in wanted:
         np.minimum(best, np.bitwise_count(rows ^ one).sum(axis=1, dtype=np.int64), out=best)
     return best
-
-
-def is_alike(bits: bytes, wanted: Sequence[bytes] | Hashes) -> bool:
-    """Whether a hash is that of one of the wanted pictures."""
-    hashes = wanted if isinstance(wanted, np.ndarray) else as_hashes(wanted)
-    return bool(nearest(as_hashes([bits]), hashes)[0] <= ALIKE)
