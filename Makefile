@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Installed once, and again when what is declared changes.
 .venv/installed: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --config-settings editable_mode=compat --editable '.[dev]'
 	touch $@
 
 demo: .venv/installed  ## run the whole flow on the demonstration crawl

@@ -12,9 +12,13 @@ Prints what differs by kind, and one example of each; ends with status 1 if anyt
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import argparse
 import json
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -9,6 +9,11 @@ also groups two million pairs on this machine, which takes some minutes.
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import argparse
 import io
 import os
@@ -16,7 +21,6 @@ import platform
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator

@@ -9,6 +9,11 @@ beside ours.
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import argparse
 import asyncio
 import multiprocessing
@@ -19,7 +24,6 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """What each detector finds, what it flags wrongly, and what it costs.
 
-    python -m benchmarks.filters [--quick] [--wordnet DIR] [--captions FILE]
+    python benchmarks/filters.py [--quick] [--wordnet DIR] [--captions FILE]
 
 Captions come from the frozen sets of tests/filters/sets, pictures from scikit-image and pydicom. The medical lists were written
 by somebody who had read the frozen set, so that its recall is that of a set one has worked with. --wordnet reads WordNet's
@@ -10,6 +10,11 @@ operations should be found, the example sentences of everything else should not 
 """
 
 from __future__ import annotations
+
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
 
 import argparse
 import os

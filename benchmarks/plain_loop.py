@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import os
 import time
 from collections.abc import Iterable, Iterator

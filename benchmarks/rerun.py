@@ -9,12 +9,16 @@ a dataset of N made rows in 32 shards, beside a loop that writes every shard ane
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import argparse
 import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence

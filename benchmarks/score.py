@@ -10,6 +10,11 @@ in float32, pictures made ready ahead on other threads.
 
 from __future__ import annotations
 
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
 import argparse
 import os
 import platform

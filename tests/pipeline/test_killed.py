@@ -91,7 +91,7 @@ def test_twenty_kills(site, crawl, key_file, tmp_path):
         place = tmp_path / f"killed-{folder}"
         run = start(site, crawl, place, key_file)
         try:
-            run.communicate(timeout=random.uniform(0.2, 1.1) * length_s)
+            run.communicate(timeout=random.uniform(0.25, 0.75) * length_s)
         except subprocess.TimeoutExpired:
             settled = len(finished_parts(place))
             kill(run)
