@@ -71,7 +71,6 @@ def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
 
 def find(dataset: str, requests: Sequence[Request]) -> Findings:
     """The rows that requests are about; nothing is changed. Raises NoSuchDataset."""
-    recover(dataset)
     manifest = read_manifest(dataset)
     matcher, found = Matcher(requests), Findings(version=manifest.get("version", 1))
     missing: set[str] | None = None
@@ -108,9 +107,10 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
     """Take rows out, keep them out, and search again. Raises NoSuchDataset, NoTombstones, ErasureIncomplete."""
     if files.join(tombstones, "").startswith(files.join(dataset, "")):
         raise NoSuchDataset(f"the tombstones would lie in the dataset ({tombstones}); they are confidential: name another folder")
-    found = find(dataset, requests)
-    make_keys(tombstones)
-    with one_writer(tombstones):
+    with one_writer(tombstones):  # what is found holds only while nobody else takes rows out
+        recover(dataset)
+        found = find(dataset, requests)
+        make_keys(tombstones)
         return _erase(dataset, requests, tombstones, found)
 
 
@@ -222,7 +222,6 @@ def _write_status(tombstones: str, found: Findings, requests: Sequence[Request])
 
 def status(dataset: str, tombstones: str) -> str:
     """Requests, rows, shards and the last verification, as text. Raises NoSuchDataset, NoTombstones."""
-    recover(dataset)
     manifest = read_manifest(dataset)
     stones = read_tombstones(tombstones)
     path = files.join(tombstones, STATUS)

@@ -18,6 +18,7 @@ from pipeline.adopt import main as adopt
 from pipeline.config import CONFIGS
 from pipeline.erase import main as erase
 from storage import files
+from storage.lock import one_writer
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
 from tests.warcs import page, response
 
@@ -174,6 +175,20 @@ def test_status_says_what_became_of_each_request(dataset, tmp_path, capsys):
     assert "nowhere.example" not in said
     assert row["URL"] not in said
     assert erase(["rotate-keys", "--dataset", str(dataset)]) == 0
+
+
+def test_a_dry_run_leaves_an_erasure_that_is_under_way_alone(dataset, tmp_path):
+    (dataset / "unfinished-erasure").mkdir()
+    (dataset / "unfinished-erasure" / "staged").write_text("by another process")
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"domain": "b.example"}), "--dry-run"]) == 0
+    assert (dataset / "unfinished-erasure" / "staged").exists()
+
+
+def test_two_erasures_at_once(dataset, tmp_path, capsys):
+    with one_writer(str(tmp_path / "out.erased")):
+        assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": some_row(dataset)["key"]})]) == 1
+    assert "another run works there" in capsys.readouterr().err
+    assert manifest_of(dataset)["version"] == 1
 
 
 def test_asking_again_finds_nothing_and_makes_no_version(dataset, tmp_path):
