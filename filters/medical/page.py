@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
-from filters.medical.terms import make_finder, shipped_terms
+from filters.medical.terms import make_finder, shipped_phrases, shipped_terms
 from filters.medical.words import load_words
 from filters.page_head import title_of
 from records.pair import Evidence
@@ -48,7 +48,7 @@ class MedicalPage:
     """
 
     name: ClassVar[str] = "medical_page"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {
         "page_medical_terms": pa.list_(pa.string()),
@@ -59,7 +59,7 @@ class MedicalPage:
     extra_hosts: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        finder, words = make_finder(shipped_terms()), load_words()
+        finder, words = make_finder((*shipped_terms(), *shipped_phrases())), load_words()
         is_medical = host_checker((*shipped_hosts(), *self.extra_hosts))
 
         def observe(page: ParsedPage) -> Evidence:

@@ -1,4 +1,4 @@
-"""Medical words and phrases in a text: the editable lists of terms.yaml and of a config, found in one pass.
+"""Medical words and phrases in a text: the editable lists of terms.yaml and of a config, and the phrases of the dictionaries, in one pass.
 
 A part of the body is nothing medical, and neither is "before and after"; near each other they are.
 """
@@ -16,6 +16,7 @@ import ahocorasick_rs
 import yaml
 
 NEAR_CHARS = 30  # between a part of the body and what is said of it: some five words
+PHRASES = "phrases.txt"
 DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
 TOGETHER = ("harm", "treatment", "change")  # medical near a part of the body
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
@@ -68,6 +69,13 @@ def shipped_terms() -> tuple[Term, ...]:
         for kind, listed in (kinds.items() if isinstance(kinds, Mapping) else ((DEFUSED, kinds),))
         for written in listed.split(",")
     )
+
+
+@lru_cache(1)
+def shipped_phrases() -> tuple[Term, ...]:
+    """The English names of diseases and signs that the dictionaries hold; `make_words.py` says which."""
+    lines = files("filters.medical").joinpath(PHRASES).read_text("utf-8").splitlines()
+    return tuple(Term(line, False, False, WORDS, "en") for line in lines if not line.startswith("#"))
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from filters.medical.caption import MedicalCaption
 from filters.medical.dicom import Dicom, DicomContent
-from filters.medical.make_words import weigh
+from filters.medical.make_words import Stops, load_stops, phrases, weigh
 from filters.medical.page import MedicalPage, host_checker
 from filters.medical.picture import MedicalPicture, shipped_prompts
 from filters.medical.rule import Medical, equal_faces
-from filters.medical.terms import DEFUSED, WORDS, folded, make_finder, shipped_terms, term
+from filters.medical.terms import DEFUSED, WORDS, folded, make_finder, shipped_phrases, shipped_terms, term
 from filters.medical.words import STRONG, WordWeights, load_words
 from filters.page_types import PageTypes
 from filters.rule import Action
@@ -163,6 +163,60 @@ def test_shipped_lists_are_sane():
     assert not any("*" in t.text or "?" in t.text for t in terms)
     assert len(shipped_prompts("medical")) > 5
     assert len(shipped_prompts("everyday")) > 5
+
+
+@pytest.mark.parametrize(
+    ("caption", "found"),
+    [
+        ("A boy with osteogenesis imperfecta and his dog on the beach near the old harbour of the town", True),
+        ("Living with Marfan-syndrome: our family on a walk", True),
+        ("acute pain", True),  # "acute pain NOS" in ICD-10-CM
+        ("Her high forehead, fair skin and long neck made her a model", False),
+        ("Alarm triggered by cold", False),
+        ("The food allergy menu of the restaurant", False),
+    ],
+)
+def test_phrases_of_the_dictionaries(caption, found):
+    assert bool(make_finder(shipped_phrases()).find(caption).terms) == found
+
+
+STOPS = Stops(
+    frozenset({"triggered by"}), frozenset({"of"}), frozenset({"flat", "high"}), frozenset({"feet", "brow"}), frozenset({"eye drop"})
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("Femoral hernia", ["femoral hernia"]),
+        ("Femoral hernia, NOS", []),  # a list, no phrase
+        ("Femoral hernia NOS", ["femoral hernia"]),
+        ("Hernia", []),
+        ("Femoral hernia type 2", []),
+        ("Rare femoral hernia of the leg", []),  # six words
+        ("triggered by hernia", []),
+        ("hernia of", []),
+        ("Flat feet", []),
+        ("high hernia", ["high hernia"]),
+        ("eye drop", []),
+        ("warm hands", []),  # everyday words
+        ("x-ray hernia", []),  # a list of terms.yaml has it
+    ],
+)
+def test_phrases_that_are_taken(name, taken):
+    weights = {"hernia": 2.0, "femoral": 1.5, "feet": 1.2, "eye": 1.1}
+    assert phrases([name], weights, STOPS, make_finder([term("x-ray*", WORDS)])) == taken
+
+
+def test_a_phrase_that_holds_another_is_left_out():
+    weights = {"hernia": 2.0}
+    assert phrases(["femoral hernia", "left femoral hernia"], weights, STOPS, make_finder([])) == ["femoral hernia"]
+
+
+def test_shipped_phrases_are_what_the_script_would_take():
+    shipped, stops = [one.text for one in shipped_phrases()], load_stops()
+    assert 15_000 < len(shipped) < 40_000
+    assert phrases(shipped, load_words().weights, stops, make_finder(shipped_terms())) == shipped
 
 
 @pytest.mark.parametrize(
