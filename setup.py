@@ -16,6 +16,7 @@ setup(
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "pipeline": ["*.j2"],
+        "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
     },
 )

@@ -39,7 +39,7 @@ from transforms.extract import ExtractSettings, make_extractor
 from transforms.group import prefer, slice_pairs
 from transforms.judge import JudgeSettings, Shelved, make_judge
 from transforms.open_part import load_gate, open_part
-from transforms.shard import ShardSettings, write_shard
+from transforms.shard import ShardSettings, pack, write_shard
 from web.language import SUBSETS
 from web.urls import bucket_of_url
 
@@ -135,8 +135,9 @@ def main() -> None:
     folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
     shelved = list(publish(plan, found.parts, images, scores, bytes(32)))
     for name in folders:
+        settings = ShardSettings(plan.config.output, folders, 1)
         rows = [item.row for item in shelved if item.folder == name]
-        write_shard(((name, 0), rows), ShardSettings(plan.config.output, folders, 1))
+        write_shard(((name, 0), [pack(rows, settings.schema(name))] if rows else []), settings)
     marks.append(time.perf_counter())
     for stage, start, end in zip(("extract", "fetch", "score", "publish"), marks, marks[1:], strict=False):
         print(stage, end - start)

@@ -1,66 +1,91 @@
-"""The data card: written from the manifest, never by hand."""
+"""The data card: written from the manifest and from what the shards hold, never by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from typing import Any
 
-from records.row import COLUMNS
+from jinja2 import Environment, StrictUndefined
 
+from filters.measured import measured, threshold_source
+from pipeline.facts import Facts
+from records.row import PRIVACY, published_columns
+
+CARD = "README.md"
 DEMO_WARNING = (
     "> **Demonstration only.** Similarities were computed with a very small model that knows generated drawings alone. "
     "They mean nothing for real pictures.\n\n"
 )
+MOST_COUNTED, MOST_SETTINGS = 30, 200
+LEAST_SHARE = 0.01  # of the rows: so many make a language one of the dataset's
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"),
+         (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"), (10_000_000_000, "1B<n<10B"))  # fmt: skip
+"""Hugging Face's size categories."""
 
 
-def data_card(manifest: Mapping[str, Any]) -> str:
-    """Markdown with a Hugging Face front matter; every statement follows from the manifest."""
+def data_card(facts: Facts) -> str:
+    """Markdown with a Hugging Face front matter; every statement follows from the manifest or was counted in the shards."""
+    manifest = facts.manifest
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701 - Markdown
+    template = environment.from_string(files("pipeline").joinpath("card.md.j2").read_text("utf-8"))
+    config = manifest["config"]
+    return template.render(
+        manifest=manifest,
+        publish=config["publish"],
+        contact=config["publish"]["contact"] or config["fetch"]["contact"],
+        demo_warning=DEMO_WARNING,
+        summary=summary_of(manifest),
+        size=next((name for most, name in SIZES if facts.rows < most), "10B<n<100B"),
+        languages=_languages(facts),
+        subsets=sorted({f["path"].split("/")[1] for f in manifest["files"] if f["path"].startswith("dataset/")}),
+        counted={name: _most_common(facts.counted[name]) for name in ("LANGUAGE", "licence_kind")},
+        columns=published_columns(facts.columns),
+        privacy=PRIVACY,
+        sources=list(_sources(manifest)),
+        measured=measured,
+        reasons=_reasons,
+        settings=_settings,
+        pictures=_pictures(config),
+        kept=_kept(config),
+        erased=_erased(manifest),
+    )
+
+
+def summary_of(manifest: Mapping[str, Any]) -> str:
+    """One sentence or two on what it is."""
     rows = sum(f["rows"] for f in manifest["files"] if f["path"].startswith("dataset/"))
-    return f"""---
-pretty_name: {manifest["name"]}
-configs:
-{_subsets(manifest)}---
+    return (
+        f"{rows} image-text pairs: links with captions, no pictures. "
+        f"Made with pairsieve {manifest['pairsieve']} from {len(manifest['inputs'])} crawl file(s)."
+    )
 
-# {manifest["name"]}
 
-{DEMO_WARNING if manifest["demo_model"] else ""}{rows} image-text pairs: links with captions, no pictures.
-Made with pairsieve {manifest["pairsieve"]} from {len(manifest["inputs"])} crawl file(s).
+def _languages(facts: Facts) -> list[str]:
+    counted = Counter({code.partition("-")[0]: number for code, number in facts.counted["LANGUAGE"].items() if code})
+    return sorted(code for code, number in counted.items() if number >= LEAST_SHARE * facts.rows)
 
-## What was counted
 
-{_counts(manifest["counts"])}
-## What decided
+def _most_common(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(number for _, number in ordered[MOST_COUNTED:])
+    return [*ordered[:MOST_COUNTED], *([("others", rest)] if rest else [])]
 
-Rules, in order, with their settings:
 
-{_plugins(manifest["rules"])}
-Detectors that observed the evidence:
+def _sources(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for plugin in (*manifest["rules"], *manifest["detectors"]):
+        for setting in plugin["settings"]:
+            source = threshold_source(plugin["name"], setting)
+            if source:
+                yield f"{plugin['name']}.{setting}", source
 
-{_plugins(manifest["detectors"])}
-Models:
 
-{_models(manifest["models"])}
-{_computed(manifest["scored_by"])}## Columns
-
-| column | type | meaning |
-|---|---|---|
-{_columns()}
-## Files
-
-| file | rows | sha256 |
-|---|---|---|
-{_files(manifest["files"])}
-## What is private
-
-The work directory holds captions and addresses that no rule has judged; it is not part of this dataset. The ledger in
-`ledger/` has one row for each decision under a keyed hash: without the key it leads back to no picture and no person.
-{_kept(manifest["config"])}
-
-## Being taken out
-
-Whoever wants a picture, page or domain taken out asks the publisher of this dataset; no name is needed, an example picture or a link is
-enough. {_erased(manifest)}
-"""
+def _pictures(config: Mapping[str, Any]) -> str:
+    if config["fetch"]["source"] == "archive":
+        return "Pictures were taken from the archive itself: no request was made."
+    agents = " and the known AI crawlers" if config["fetch"]["robots_ai_agents"] else ""
+    return f"Pictures were asked for on the web, where robots.txt allows it to us{agents}, and named us with {config['fetch']['contact']}."
 
 
 def _kept(config: Mapping[str, Any]) -> str:
@@ -75,50 +100,13 @@ def _erased(manifest: Mapping[str, Any]) -> str:
     if not erasures:
         return "Nobody has been taken out of it so far."
     rows = sum(one["rows"] for one in erasures)
-    return (
-        f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} erasures. "
-        "`erasures/` lists their ids for those who hold an earlier version, and are to delete them there."
-    )
-
-
-def _subsets(manifest: Mapping[str, Any]) -> str:
-    subsets = sorted({f["path"].split("/")[1] for f in manifest["files"] if f["path"].startswith("dataset/")})
-    return "".join(f"  - config_name: {subset}\n    data_files: dataset/{subset}/*.parquet\n" for subset in subsets)
-
-
-def _counts(stages: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
-    head = "| stage | unit | in | kept | dropped | quarantined |\n|---|---|---|---|---|---|\n"
-    lines = [
-        f"| {stage} | {unit} | {c['entered']} | {c['kept']} | {_reasons(c['dropped'])} | {_reasons(c['quarantined'])} |\n"
-        for stage, units in stages.items()
-        for unit, c in units.items()
-    ]
-    return head + "".join(lines)
+    return f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} erasures."
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {number}" for reason, number in reasons.items()) or "0"
-
-
-def _plugins(plugins: list[Mapping[str, Any]]) -> str:
-    return "".join(f"- `{p['name']}` version {p['version']}: {_settings(p['settings'])}\n" for p in plugins)
+    return ", ".join(f"{reason} {number}" for reason, number in reasons.items() if number) or "0"
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in settings.items()) or "no settings"
-
-
-def _models(models: Mapping[str, Mapping[str, str]]) -> str:
-    return "".join(f"- {name}: {m['architecture']}, weights sha256 `{m['weights_sha256']}`\n" for name, m in models.items())
-
-
-def _computed(scored_by: Mapping[str, int]) -> str:
-    return "".join(f"{number} pairs were scored by {model_and_numbers}.\n" for model_and_numbers, number in scored_by.items()) + "\n"
-
-
-def _columns() -> str:
-    return "".join(f"| `{column.name}` | {column.type} | {column.meaning} |\n" for column in COLUMNS)
-
-
-def _files(listed: list[Mapping[str, Any]]) -> str:
-    return "".join(f"| {f['path']} | {f['rows']} | `{f['sha256']}` |\n" for f in listed)
+    said = ", ".join(f"{name} = {value}" for name, value in settings.items()).replace("|", "\\|") or "no settings"
+    return said if len(said) <= MOST_SETTINGS else f"{said[:MOST_SETTINGS]} ... (all in manifest.json)"

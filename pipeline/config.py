@@ -17,6 +17,7 @@ from clip.precision import Precision
 from filters.registry import nearest
 from images.decode import DecodeSettings
 from transforms.deduplicate import Identity
+from transforms.judge import Embeddings
 from transforms.read import InputKind
 from transforms.store import StoreSettings
 from web.client import ClientSettings
@@ -184,17 +185,25 @@ class FiltersConfig:
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """`shards` a subset; `key_file` holds the secret of the ledger's keys (default: made in the work directory).
+    """At least `shards` a subset, and more where one of them could hold over `rows_per_shard`; `key_file` holds the secret of the
+    ledger's keys (default: made in the work directory).
 
-    With `embeddings` the pictures' vectors (float16, as clip-retrieval reads them) are published beside the shards, row by row; they
-    tell what a picture shows. They need `score.keep_embeddings`.
+    `embeddings`: the pictures' vectors (float16) are published beside the shards, row by row, as clip-retrieval reads them (`npy`), or as a
+    `column` of the rows, or not (`none`). They tell what a picture shows, and need `score.keep_embeddings`.
+
+    `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their own) and `contact` (whom to ask to
+    be taken out; else `fetch.contact`) stand in the data card and the Croissant metadata.
 
     Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
     """
 
     shards: int
     max_quarantine: float = 0.01
-    embeddings: bool = False
+    embeddings: Embeddings = "none"
+    rows_per_shard: int = 1_000_000
+    url: str = ""
+    licence: str = ""
+    contact: str = ""
     key_file: str = ""
 
 
@@ -300,6 +309,7 @@ def _check_sense(config: Config) -> None:
         ("extract.buckets", config.extract.buckets),
         ("extract.part_rows", config.extract.part_rows),
         ("publish.shards", config.publish.shards),
+        ("publish.rows_per_shard", config.publish.rows_per_shard),
     ):
         if value < 1:
             raise ConfigError(f"{setting} is {value}; it must be at least 1")
@@ -313,7 +323,7 @@ def _check_sense(config: Config) -> None:
 
 
 def _check_publish(config: Config) -> None:
-    if config.publish.embeddings and not config.score.keep_embeddings:
+    if config.publish.embeddings != "none" and not config.score.keep_embeddings:
         raise ConfigError("publish.embeddings: the vectors are not kept; set score.keep_embeddings to true")
     if not 0 <= config.publish.max_quarantine <= 1:
         raise ConfigError(f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 to 1")

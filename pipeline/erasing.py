@@ -25,17 +25,16 @@ from erasure.requests import Request
 from erasure.tombstones import make_keys, read_tombstones, write_tombstones
 from images.pdq import orientations
 from pipeline.audit import NoSuchDataset, read_manifest
-from pipeline.card import data_card
-from pipeline.facts import gather
+from pipeline.pages import write_pages
 from pipeline.release import DELTAS
-from pipeline.report import REPORT
-from pipeline.report_page import report_page
 from pipeline.stages import MANIFEST
+from records.row import KEY
 from storage import files
 from storage.lock import one_writer
+from storage.shards import shard_bytes
 
 LOGGER = logging.getLogger(__name__)
-STAGING, COMMIT, STATUS, CARD = "unfinished-erasure", "COMMIT", "status.json", "README.md"
+STAGING, COMMIT, STATUS = "unfinished-erasure", "COMMIT", "status.json"
 IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
 FOUND = ("URL", "final_url", "sha256", "md5", "pdq")
 
@@ -143,11 +142,9 @@ def _stage(dataset: str, found: Findings, key_ids: Sequence[str], requests: int)
         for name, content, number in _without(dataset, path, rows, listed):
             listed[name] = _put(staging, name, content, number)
     delta = f"{DELTAS}/delta-{version:05d}.parquet"
-    listed[delta] = _put(staging, delta, _parquet(pa.Table.from_pylist(found.ids)), len(found.ids))
+    listed[delta] = _put(staging, delta, shard_bytes(pa.Table.from_pylist(found.ids)), len(found.ids))
     said = {"version": version, "requests": requests, "rows": found.number, "shards": len(found.rows), "keys": list(key_ids)}
     manifest |= {"version": version, "erasures": [*manifest.get("erasures", ()), said], "files": list(listed.values())}
-    if "pairsieve" in manifest and "adopted" not in manifest:
-        files.write_text(files.join(staging, CARD), data_card(manifest))
     files.write_text(files.join(staging, MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     moved = [*found.rows, *_embeddings(found.rows, listed), delta]
     files.write_text(files.join(staging, COMMIT), json.dumps(moved) + "\n")
@@ -156,10 +153,12 @@ def _stage(dataset: str, found: Findings, key_ids: Sequence[str], requests: int)
 def _without(dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, Any]) -> Iterator[tuple[str, bytes, int]]:
     """A shard without some rows, and its embeddings without the same."""
     with files.open_read(files.join(dataset, path)) as stream:
-        table = pq.read_table(stream)
+        shard = pq.ParquetFile(stream)
+        is_sorted = bool(shard.metadata.num_row_groups and shard.metadata.row_group(0).sorting_columns)
+        table = shard.read()
     stays = np.ones(table.num_rows, bool)
     stays[list(rows)] = False
-    yield path, _parquet(table.filter(pa.array(stays))), int(stays.sum())
+    yield path, shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None), int(stays.sum())
     for name in _embeddings([path], listed):
         with files.open_read(files.join(dataset, name)) as stream:
             vectors = np.load(io.BytesIO(stream.read()))
@@ -172,12 +171,6 @@ def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, A
     """The files whose rows stand beside those of shards: `embeddings/en/part-....npy` beside `dataset/en/part-....parquet`."""
     beside = (path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy" for path in paths)
     return [name for name in beside if name in listed]
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
@@ -197,12 +190,8 @@ def recover(dataset: str) -> None:
     for path in json.loads(files.read_text(files.join(staging, COMMIT))):
         if files.exists(files.join(staging, path)):
             files.move(files.join(staging, path), files.join(dataset, path))
-    if files.exists(files.join(dataset, REPORT)):  # it names domains
-        new = json.loads(files.read_text(files.join(staging, MANIFEST)))
-        files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, new)))
-    for name in (CARD, MANIFEST):
-        if files.exists(files.join(staging, name)):
-            files.copy(files.join(staging, name), files.join(dataset, name))
+    write_pages(dataset, json.loads(files.read_text(files.join(staging, MANIFEST))))  # they name domains
+    files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
     files.remove_file(files.join(staging, COMMIT))
     files.remove_tree(staging)
 

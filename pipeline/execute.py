@@ -38,7 +38,7 @@ from transforms.lanes import make_lanes
 from transforms.part_shelf import FetchFolders
 from transforms.read import InputSettings
 from transforms.robots_texts import RobotsShelf
-from transforms.shard import ShardSettings
+from transforms.shard import ShardSettings, shard_count
 from transforms.web_lane import WebSource
 from web.language import SUBSETS
 
@@ -47,7 +47,7 @@ FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_network
 SCORE_COSTS = ("models", "accelerator", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
 PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 32
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 4}
+VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 5}
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
 
@@ -252,13 +252,14 @@ class Run:
         plan, config = self.plan, self.plan.config
         detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
-        trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings else []))
+        trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings == "npy" else []))
+        shards = shard_count(self.scored.read_counts()["pair"].kept, config.publish.shards, config.publish.rows_per_shard)
         folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
         job = flow.PublishJob(
             names=parts.part_names(self.extracted.folder),
-            judge=JudgeSettings(plan.rules, detectors, self._secret(), config.publish.shards, embeddings),
+            judge=JudgeSettings(plan.rules, detectors, self._secret(), shards, embeddings),
             folders=SampleFolders(self.extracted.folder, self.fetched.folder, self.scored.folder),
-            shards=ShardSettings(self._release.staging, folders, config.publish.shards),
+            shards=ShardSettings(self._release.staging, folders, shards, embeddings == "column"),
             results=result.folder,
         )
         self._run(partial(flow.publish, job=job), "publish")

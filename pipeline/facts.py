@@ -32,7 +32,8 @@ class Histogram:
 
 @dataclass
 class Facts:
-    """`counted`: column -> value -> rows. `reasons`: (stage, rule, action, reason) -> decisions. `measured`: column -> values."""
+    """`columns`: those of the shards. `counted`: column -> value -> rows. `reasons`: (stage, rule, action, reason) -> decisions.
+    `measured`: column -> values."""
 
     manifest: Mapping[str, Any]
     rows: int = 0
@@ -41,6 +42,7 @@ class Facts:
     measured: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {name: [] for name in MEASURED})
     reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     scores: dict[str, list[float]] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
 
     def values(self, column: str) -> NDArray[np.float64]:
         """Every value of a measured column that is there."""
@@ -64,7 +66,7 @@ def gather(dataset: str, manifest: Mapping[str, Any] | None = None) -> Facts:
     facts = Facts(manifest or read_manifest(dataset))
     for listed in facts.manifest["files"]:
         read: Callable[[Facts, str], None] | None = next((f for tree, f in _READERS if listed["path"].startswith(tree)), None)
-        if read and listed["rows"]:
+        if read:
             read(facts, files.join(dataset, listed["path"]))
     return facts
 
@@ -72,7 +74,8 @@ def gather(dataset: str, manifest: Mapping[str, Any] | None = None) -> Facts:
 def _rows(facts: Facts, path: str) -> None:
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = set(shard.schema_arrow.names)
+        facts.columns = shard.schema_arrow.names
+        there = set(facts.columns)
         for batch in shard.iter_batches(columns=[name for name in (*COUNTED, *MEASURED, "URL") if name in there]):
             facts.rows += batch.num_rows
             for name in there & set(COUNTED):

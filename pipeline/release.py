@@ -15,17 +15,14 @@ from filters.erasure import Erasure
 from filters.registry import identity
 from filters.rule import Rule
 from pipeline import __version__
-from pipeline.card import data_card
 from pipeline.config import ConfigError
-from pipeline.facts import gather
+from pipeline.pages import write_pages
 from pipeline.plan import Plan
-from pipeline.report import REPORT
-from pipeline.report_page import report_page
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
 
-CARD, INSTALLED, UNFINISHED = "README.md", "installed.json", "unfinished-"
+INSTALLED, UNFINISHED = "installed.json", "unfinished-"
 TREES = ("dataset", "ledger", "embeddings")
 PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
 DELTAS = "erasures"  # below the output directory
@@ -98,7 +95,7 @@ class Release:
         return all(files.size_of(files.join(self.output, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
 
     def install(self, plan: Plan, made: Made) -> None:
-        """Put staged shards, data card and manifest in place. A reader who waits for the manifest never sees a mixture."""
+        """Put staged shards, pages and manifest in place. A reader who waits for the manifest never sees a mixture."""
         manifest = {**make_manifest(plan, made), **self._erasures()}
         manifest["files"] = [*manifest["files"], *self._deltas()]
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
@@ -111,8 +108,7 @@ class Release:
                 files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
             else:
                 files.remove_tree(files.join(self.output, tree))
-        files.write_text(files.join(self.output, CARD), data_card(manifest))
-        files.write_text(files.join(self.output, REPORT), report_page(gather(self.output, manifest)))
+        write_pages(self.output, manifest)
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
         self._remove_unfinished()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
@@ -25,6 +25,7 @@ from records.table import from_table
 from storage import files, parts
 from transforms.route import Work, routed
 
+Embeddings = Literal["none", "npy", "column"]
 LEDGER_FOLDER, EMBEDDINGS_FOLDER = "ledger", "embeddings"
 
 
@@ -36,7 +37,7 @@ class JudgeSettings:
     detectors: Sequence[Detector]
     secret: bytes = field(repr=False)
     shards: int
-    embeddings: bool = False
+    embeddings: Embeddings = "none"
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,11 @@ class Judge:
             "public_warc_file": files.public_name(sample.pair.warc_file),
         }
         subset, shard = verdict.subset or sample.pair.subset, self._shard(public_key)
-        yield Shelved(f"dataset/{subset}", shard, row_of({**evidence, **derived}))
-        if self.settings.embeddings:
+        row = row_of({**evidence, **derived})
+        if self.settings.embeddings == "column":
+            row = (*row, np.asarray(sample.score.embedding, np.float16))
+        yield Shelved(f"dataset/{subset}", shard, row)
+        if self.settings.embeddings == "npy":
             vector = np.asarray(sample.score.embedding, np.float16).tobytes()
             yield Shelved(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector))
 

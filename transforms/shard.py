@@ -6,31 +6,53 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from math import ceil, sqrt
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from records.ledger import LEDGER_SCHEMA
-from records.row import KEY_INDEX, ROW_SCHEMA
+from records.row import KEY, ROW_SCHEMA, with_embedding
 from storage import files
+from storage.shards import shard_bytes
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
 
-Row = tuple[object, ...]
 Shelf = tuple[str, int]
 FileInfo = tuple[str, int, int, str]
 """(path below the output directory, rows, bytes, sha256)."""
+Batch = bytes
+"""Packed rows of one shelf: an Arrow stream, compressed."""
+VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
+HELD_ROWS = 20_000  # of a worker, before it packs them
+SPREAD = 6  # standard deviations: keys are hashes, so that a shard's rows are many independent coins
 
 
 @dataclass(frozen=True)
 class ShardSettings:
-    """`folders` are those below the output directory that every run has, whether rows fall into them or not."""
+    """`folders` are those below the output directory that every run has, whether rows fall into them or not; `embedding_column` says
+    whether rows hold their picture's vector."""
 
     output: str
     folders: Sequence[str]
     shards: int
+    embedding_column: bool = False
+
+    def schema(self, folder: str) -> pa.Schema:
+        """The columns of a folder's shards."""
+        if folder == LEDGER_FOLDER:
+            return LEDGER_SCHEMA
+        if folder.startswith(EMBEDDINGS_FOLDER + "/"):
+            return VECTOR_SCHEMA
+        return with_embedding(ROW_SCHEMA) if self.embedding_column else ROW_SCHEMA
+
+
+def shard_count(rows: int, at_least: int, rows_per_shard: int) -> int:
+    """Shards for at most `rows` rows, so that none holds more than `rows_per_shard` (but for one chance in a billion)."""
+    expected = max(1.0, rows_per_shard - SPREAD * sqrt(rows_per_shard))
+    return max(at_least, ceil(rows / expected))
 
 
 def shard_path(folder: str, shard: int, shards: int) -> str:
@@ -38,42 +60,43 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-def write_shard(group: tuple[Shelf, Iterable[Row | None]], settings: ShardSettings) -> FileInfo:
+def write_shard(group: tuple[Shelf, Iterable[Batch | None]], settings: ShardSettings) -> FileInfo:
     """One shard, sorted by key (the ledger by all its columns): the same rows give the same bytes."""
-    (folder, shard), found = group
-    rows = [row for row in found if row is not None]
-    vectors = folder.startswith(EMBEDDINGS_FOLDER + "/")
-    content = _vectors(rows) if vectors else _table(rows, folder)
+    (folder, shard), packed = group
+    schema = settings.schema(folder)
+    table = pa.concat_tables([schema.empty_table(), *(unpack(batch) for batch in packed if batch is not None)]).combine_chunks()
+    order = schema.names if folder == LEDGER_FOLDER else [KEY]
+    table = table.sort_by([(name, "ascending") for name in order])
     path = shard_path(folder, shard, settings.shards)
-    path = path.removesuffix(".parquet") + ".npy" if vectors else path
+    if schema is VECTOR_SCHEMA:
+        path, content = path.removesuffix(".parquet") + ".npy", _vectors(table)
+    else:
+        content = shard_bytes(table, order[0])
     with files.open_whole(files.join(settings.output, path)) as stream:
         stream.write(content)
-    return path, len(rows), len(content), hashlib.sha256(content).hexdigest()
+    return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
-def _vectors(rows: list[Row]) -> bytes:
+def _vectors(table: pa.Table) -> bytes:
     """(n, d) float16, in the order of the rows that stand beside them."""
-    rows.sort(key=lambda row: str(row[0]))
+    found = table.column("vector").to_pylist()
     buffer = io.BytesIO()
-    np.save(buffer, np.stack([np.frombuffer(cast(bytes, row[1]), np.float16) for row in rows]) if rows else np.empty((0, 0), np.float16))
+    np.save(buffer, np.frombuffer(b"".join(found), np.float16).reshape(len(found), -1) if found else np.empty((0, 0), np.float16))
     return buffer.getvalue()
 
 
-def _table(rows: list[Row], folder: str) -> bytes:
-    schema = LEDGER_SCHEMA if folder == LEDGER_FOLDER else ROW_SCHEMA
-    rows.sort(key=_ledger_order if folder == LEDGER_FOLDER else _row_order)
-    columns = [pa.array([row[i] for row in rows], column.type) for i, column in enumerate(schema)]
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
-    return buffer.getvalue()
+def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
+    """Rows as they go through the shuffle."""
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(pa.table(columns, schema=schema))
+    return bytes(sink.getvalue())
 
 
-def _row_order(row: Row) -> str:
-    return str(row[KEY_INDEX])
-
-
-def _ledger_order(row: Row) -> tuple[str, ...]:
-    return tuple(map(str, row))
+def unpack(batch: Batch) -> pa.Table:
+    """What `pack` packed."""
+    return pa.ipc.open_stream(batch).read_all()
 
 
 def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, None]]:
@@ -82,21 +105,43 @@ def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, None]]:
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 800 bytes a row, and
+    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 250 bytes a row, and
     with embeddings 2 bytes a dimension more."""
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         every = rows.pipeline | "Every shard" >> beam.Create(list(_every_shelf(self.settings)), reshuffle=False)
-        keyed = rows | "Key by shard" >> beam.Map(_keyed)
+        packed = rows | "Pack by shard" >> beam.ParDo(PackByShard(self.settings))
         return (
-            (keyed, every)
+            (packed, every)
             | beam.Flatten()
             | "Group shards" >> beam.GroupByKey()
             | "Write shards" >> beam.Map(write_shard, settings=self.settings)
         )
 
 
-def _keyed(shelved: Shelved) -> tuple[Shelf, Row]:
-    return (shelved.folder, shelved.shard), shelved.row
+class PackByShard(beam.DoFn):  # type: ignore[misc]
+    """Shelved rows -> (shelf, batch). The local runner holds a shuffle's content several times over, so it is made small first."""
+
+    def __init__(self, settings: ShardSettings) -> None:
+        self._settings = settings
+
+    def start_bundle(self) -> None:
+        self._held: dict[Shelf, list[tuple[object, ...]]] = {}
+        self._number = 0
+
+    def process(self, shelved: Shelved) -> Iterator[tuple[Shelf, Batch]]:
+        self._held.setdefault((shelved.folder, shelved.shard), []).append(shelved.row)
+        self._number += 1
+        if self._number >= HELD_ROWS:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        return (WindowedValue(batch, window.max_timestamp(), [window]) for batch in self._flush())
+
+    def _flush(self) -> list[tuple[Shelf, Batch]]:
+        batches = [(shelf, pack(rows, self._settings.schema(shelf[0]))) for shelf, rows in self._held.items()]
+        self.start_bundle()
+        return batches

@@ -20,7 +20,7 @@ from benchmarks import plain_loop
 from demo.crawl import make_crawl
 from records.row import ROW_SCHEMA
 from storage import files
-from transforms.shard import ShardSettings, write_shard
+from transforms.shard import ShardSettings, pack, write_shard
 from web.language import SUBSETS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -144,7 +144,8 @@ def test_the_result_equals_a_plain_loop(demo_run, demo_plan, tmp_path):
     folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
     settings = ShardSettings(str(tmp_path), folders, 1)
     for folder in folders:
-        write_shard(((folder, 0), [item.row for item in shelved if item.folder == folder]), settings)
+        rows = [item.row for item in shelved if item.folder == folder]
+        write_shard(((folder, 0), [pack(rows, settings.schema(folder))] if rows else []), settings)
     for tree in ("dataset", "ledger"):
         assert hashes(tmp_path / tree) == hashes(demo_run.output / tree)
 

@@ -307,7 +307,7 @@ def test_pictures_on_hash_lists_are_dropped_without_a_trace_of_their_row(made, r
 
 @pytest.fixture(scope="module")
 def embedded(run_demo):
-    return run_demo(*ARGUMENTS, "--set", "publish.embeddings=true", "--set", "score.keep_embeddings=true")
+    return run_demo(*ARGUMENTS, "--set", "publish.embeddings=npy", "--set", "score.keep_embeddings=true")
 
 
 def test_embeddings_are_published_row_by_row(embedded):
@@ -330,7 +330,7 @@ def test_embeddings_are_published_row_by_row(embedded):
 
 
 def test_embeddings_that_are_not_kept_cannot_be_published(run_demo, tmp_path):
-    refused = run_demo("--set", "publish.embeddings=true", folder=tmp_path)
+    refused = run_demo("--set", "publish.embeddings=npy", folder=tmp_path)
     assert refused.status == 2
     assert "set score.keep_embeddings to true" in refused.printed
 

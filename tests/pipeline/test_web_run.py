@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.pictures import Scene, picture
+from tests.pipeline.peers import run_peer
 from tests.warcs import page
 
 SCENES = {
@@ -179,3 +180,23 @@ def test_pictures_that_are_stored_small_are_published_as_they_were(run_web, site
     star = rows_of(run)["star.png"]
     assert (star["WIDTH"], star["HEIGHT"], star["format"]) == (640, 640, "PNG")
     assert star["size_bytes"] == len(buffer.getvalue())
+
+
+def test_img2dataset_downloads_what_is_published(run_web, site, tmp_path):
+    """The whole circle: our shards, with our columns beside their pictures."""
+    ran = run_web()
+    assert ran.status == 0, ran.printed
+    command = (
+        "import sys, img2dataset\n"
+        "img2dataset.download(url_list=sys.argv[1], input_format='parquet', url_col='URL', caption_col='TEXT', output_folder=sys.argv[2],\n"
+        "    save_additional_columns=['similarity', 'LICENSE'], output_format='files', processes_count=1, thread_count=4,\n"
+        "    image_size=64, enable_wandb=False, compute_hash='sha256', verify_hash=['sha256', 'sha256'])\n"
+    )
+    run_peer(command, str(ran.output / "dataset" / "en"), str(tmp_path / "got"))
+    got = [row for path in tmp_path.glob("got/*.parquet") for row in pq.read_table(path).to_pylist()]
+    ours = [row for path in ran.output.glob("dataset/en/*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert {row["status"] for row in got} == {"success"}, got
+    assert sorted((row["url"], row["caption"], row["similarity"], row["sha256"]) for row in got) == sorted(
+        (row["URL"], row["TEXT"], row["similarity"], row["sha256"]) for row in ours
+    )
+    assert len(list(tmp_path.glob("got/*/*.jpg"))) == len(ours) > 1

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.row import COLUMNS, KEY_INDEX, ROW_SCHEMA
-from transforms.shard import ShardSettings, shard_path, write_shard
+from records.row import KEY, ROW_SCHEMA
+from transforms.shard import ShardSettings, pack, shard_count, shard_path, write_shard
 
 
-def row(key: str) -> tuple[object, ...]:
-    cells: list[object] = [None] * len(COLUMNS)
-    cells[KEY_INDEX] = key
-    return tuple(cells)
+def row(key: str) -> bytes:
+    return pack([[key if name == KEY else None for name in ROW_SCHEMA.names]], ROW_SCHEMA)
 
 
 def test_name():
@@ -40,3 +40,35 @@ def test_the_same_rows_give_the_same_bytes(keys, random, tmp_path_factory):
     first = write_shard((("dataset/en", 0), [row(k) for k in keys]), settings)
     random.shuffle(keys)
     assert write_shard((("dataset/en", 0), [row(k) for k in keys]), settings) == first
+
+
+def test_readers_find_statistics_a_page_index_and_the_order(tmp_path):
+    path, *_ = write_shard((("dataset/en", 0), [row("b"), row("a")]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
+    group = pq.ParquetFile(tmp_path / path).metadata.row_group(0)
+    key = ROW_SCHEMA.get_field_index(KEY)
+    assert (group.column(key).statistics.min, group.column(key).statistics.max) == ("a", "b")
+    assert group.column(key).has_offset_index
+    assert group.column(key).has_column_index
+    assert [c.column_index for c in group.sorting_columns] == [key]
+    assert group.column(key).compression == "ZSTD"
+
+
+@pytest.mark.parametrize(
+    ("rows", "at_least", "rows_per_shard", "shards"),
+    [
+        (0, 4, 1000, 4),
+        (10_000, 1, 1000, 13),
+        (10_000, 32, 1000, 32),
+        (5, 1, 1, 5),
+        (1_000_000, 16, 1_000_000, 16),
+        (3_000_000, 1, 1_000_000, 4),
+    ],
+)
+def test_so_many_shards_that_none_is_too_large(rows, at_least, rows_per_shard, shards):
+    assert shard_count(rows, at_least, rows_per_shard) == shards
+
+
+def test_no_shard_holds_more_than_it_may():
+    keys = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(50_000)]
+    shards = shard_count(len(keys), 1, 500)
+    assert max(Counter(int.from_bytes(key, "big") % shards for key in keys).values()) <= 500

@@ -1,0 +1,53 @@
+"""A copy of a dataset with some of its columns: shard by shard, in the order of the rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from filters.registry import nearest
+from pipeline import __version__
+from pipeline.audit import NoSuchDataset, read_manifest
+from pipeline.erasing import shard_paths
+from pipeline.stages import MANIFEST
+from records.row import COLUMNS, KEY, LAION_COLUMNS
+from storage import files
+from storage.shards import shard_bytes
+
+
+def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
+    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises NoSuchDataset."""
+    manifest = read_manifest(dataset)
+    if files.names_in(out):
+        raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
+    wanted = list(columns or [column.name for column in COLUMNS[:LAION_COLUMNS]])
+    listed = [_copy(dataset, out, path, wanted) for path in shard_paths(manifest)]
+    copied = {
+        "pairsieve": __version__,
+        "adopted": True,
+        "name": manifest.get("name", ""),
+        "version": manifest.get("version", 1),
+        "rows": "dataset/",
+        "columns": {name: name for name in wanted},
+        "files": listed,
+    }
+    files.write_text(files.join(out, MANIFEST), json.dumps(copied, indent=2, ensure_ascii=False) + "\n")
+    return sum(f["rows"] for f in listed), len(listed)
+
+
+def _copy(dataset: str, out: str, path: str, wanted: Sequence[str]) -> dict[str, Any]:
+    with files.open_read(files.join(dataset, path)) as stream:
+        shard = pq.ParquetFile(stream)
+        missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
+        if missing is not None:
+            raise NoSuchDataset(f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}")
+        table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
+    content = shard_bytes(table, KEY if KEY in wanted else None)
+    with files.open_whole(files.join(out, path)) as copy:
+        copy.write(content)
+    return {"path": path, "rows": table.num_rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

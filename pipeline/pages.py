@@ -1,0 +1,26 @@
+"""What stands beside the data for those who read it: data card, Croissant metadata and report, all from the same facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.card import CARD, data_card
+from pipeline.croissant import CROISSANT, croissant
+from pipeline.facts import gather
+from pipeline.report import REPORT
+from pipeline.report_page import report_page
+from storage import files
+
+
+def write_pages(dataset: str, manifest: Mapping[str, Any]) -> None:
+    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one."""
+    if "adopted" in manifest:
+        if files.exists(files.join(dataset, REPORT)):
+            files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
+        return
+    facts = gather(dataset, manifest)
+    files.write_text(files.join(dataset, CARD), data_card(facts))
+    files.write_text(files.join(dataset, CROISSANT), json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(files.join(dataset, REPORT), report_page(facts))
