@@ -69,7 +69,7 @@ def test_only_shards_with_matches_are_written_anew(dataset, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "1 rows in 1 shards taken out; version 2"
     after = hashes(dataset)
     changed = {name for name in before if after.get(name) != before[name]}
-    (shard,) = changed - {"manifest.json", "README.md", "report.html"}
+    (shard,) = changed - {"manifest.json", "metadata.json", "README.md", "report.html"}
     assert shard.startswith("dataset/")
     assert rows_of(dataset) == [r for r in rows if r["key"] != row["key"]]
     manifest = manifest_of(dataset)
