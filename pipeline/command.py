@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
 from pipeline.config import ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.execute import Run
+from pipeline.logs import shows_bars
 from pipeline.plan import Plan, make_plan
 from pipeline.release import check_erasures, check_output
-from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined
+from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined, plain
 from pipeline.summary import last_line, table
 from storage.lock import InUse, one_writer
 
+LOGGER = logging.getLogger(__name__)
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
 
 
@@ -23,14 +26,16 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     try:
         plan, engine = prepare(options, beam_arguments)
         with one_writer(plan.config.work):
-            counts = Run(plan, engine).execute(options.retry_failed)
+            counts = Run(plan, engine, shows_bars(options.log)).execute(options.retry_failed)
     except ConfigError as error:
         return _say(f"pairsieve: {error}", BAD_CONFIG)
     except InUse as error:
         return _say(f"pairsieve: {plan.config.work}: {error}", FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
-    sys.stdout.write(f"{table(counts)}\n{last_line(plan.config.output, counts)}\n")
+    LOGGER.info("done", extra={"counts": plain(counts)})
+    summary = f"{table(counts)}\n" if options.log == "text" else ""
+    sys.stdout.write(f"{summary}{last_line(plan.config.output, counts)}\n")
     return DONE
 
 

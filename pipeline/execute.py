@@ -19,8 +19,9 @@ from filters.rule import Rule
 from pipeline import flow
 from pipeline.config import MANY_FILES
 from pipeline.engine import Engine, LayOut
+from pipeline.metrics import write_metrics
 from pipeline.plan import Plan, score_settings
-from pipeline.progress import reporting
+from pipeline.progress import Watch, read_history, reporting
 from pipeline.release import Made, Release
 from pipeline.retry import generation_of, reopen
 from pipeline.reuse import reuse_table
@@ -54,10 +55,11 @@ Counts = dict[str, Mapping[Unit, UnitCounts]]
 
 @dataclass(frozen=True)
 class Run:
-    """A plan on an engine."""
+    """A plan on an engine; with `bars` it shows on the terminal how far it is."""
 
     plan: Plan
     engine: Engine
+    bars: bool = False
 
     @property
     def extracted(self) -> StageResult:
@@ -149,6 +151,7 @@ class Run:
             counts[result.stage.name] = result.read_counts()
             if result.stage.name == "score" and self.plan.config.fetch.keep_images == "until_scored":
                 files.remove_tree(self._pictures)
+        write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in steps})
         return counts
 
     @property
@@ -195,8 +198,17 @@ class Run:
 
     def _extracted(self, result: StageResult, whole: bool) -> Tally:
         files.remove_tree(result.folder)
-        self._run(partial(flow.extract, job=self.extract_job(result.folder, whole)), "extract")
+        job = self.extract_job(result.folder, whole)
+        watch = Watch("extract", result.folder, self._pieces(job), "pieces", ("split kept", "split quarantined"))
+        self._run(partial(flow.extract, job=job), watch)
         return read_tally(result.path(flow.TALLY_FILE))
+
+    def _pieces(self, job: flow.ExtractJob) -> int:
+        """How many pieces the inputs are read in; 0 where that is found while reading."""
+        if job.input.kind != "archives":
+            return 0
+        size = job.input.split_bytes
+        return sum(-(-files.size_of(path) // size) or 1 for path in job.inputs) if size else len(job.inputs)
 
     def extract_job(self, folder: str, whole: bool = False) -> flow.ExtractJob:
         """The job that extracts into a folder, with every file in one piece if `whole`."""
@@ -262,7 +274,8 @@ class Run:
             shards=ShardSettings(self._release.staging, folders, shards, embeddings == "column"),
             results=result.folder,
         )
-        self._run(partial(flow.publish, job=job), "publish")
+        watch = Watch("publish", result.folder, self.scored.read_counts()["pair"].entered, "samples", ("sample in",))
+        self._run(partial(flow.publish, job=job), watch)
         tally = read_tally(result.path(flow.TALLY_FILE))
         computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
         for said, number in computed.items():
@@ -273,17 +286,19 @@ class Run:
         shards, problems = (
             json.loads(files.read_text(p)) for p in (result.path(flow.SHARDS_FILE), self.extracted.path(flow.PROBLEMS_FILE))
         )
-        self._release.install(plan, Made(shards, every, problems, computed))
+        stages = (self.extracted, self.fetched, self.scored)
+        history = {stage.stage.name: read_history(stage.folder) for stage in stages}
+        self._release.install(plan, Made(shards, every, problems, computed, history))
         return counts
 
-    def _run(self, lay_out: LayOut, stage: str) -> None:
-        self.engine.run(lay_out, f"pairsieve-{stage}")
+    def _run(self, lay_out: LayOut, watch: Watch) -> None:
+        with reporting(watch, self.bars):
+            self.engine.run(lay_out, f"pairsieve-{watch.stage}")
 
     def _run_parts(self, lay_out: LayOut, result: StageResult, unfinished: int) -> None:
         total = len(parts.part_names(self.extracted.folder))
         LOGGER.info("%s: %d of %d parts to do", result.stage.name, unfinished, total)
-        with reporting(result.stage.name, result.folder, total):
-            self._run(lay_out, result.stage.name)
+        self._run(lay_out, Watch(result.stage.name, result.folder, total, before=total - unfinished))
 
     def _unfinished(self, folder: str) -> list[str]:
         done = set(parts.part_names(folder))

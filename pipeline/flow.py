@@ -54,8 +54,8 @@ class ExtractJob:
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     """Archives (or links that others collected) -> parts of pairs."""
     split = pipeline | "Files" >> beam.Create(list(job.inputs)) | "Split" >> SplitInputs(job.input, job.read.options)
-    read = split.main | "Read" >> ReadPieces(job.read, job.input.columns)
-    extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors)
+    read = split.main | "Read" >> ReadPieces(job.read, job.input.columns, job.group.folder)
+    extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors, job.group.folder)
     known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
     grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors), known)
     if job.read.locate:
@@ -117,7 +117,7 @@ class PublishJob:
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
-    judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders)
+    judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
     shards = judged.main | "Shard" >> WriteShards(job.shards)
     _ = judged[TALLY] | "Tally" >> WriteTally(files.join(job.results, TALLY_FILE))
     _ = shards | "Shards" >> WriteList(files.join(job.results, SHARDS_FILE), most=job.shards.shards * len(job.shards.folders))

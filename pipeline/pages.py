@@ -9,13 +9,17 @@ from typing import Any
 from pipeline.card import CARD, data_card
 from pipeline.croissant import CROISSANT, croissant
 from pipeline.facts import gather
+from pipeline.progress import History
 from pipeline.report import REPORT
 from pipeline.report_page import report_page
 from storage import files
 
 
-def write_pages(dataset: str, manifest: Mapping[str, Any]) -> None:
-    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one."""
+def write_pages(dataset: str, manifest: Mapping[str, Any], history: History | None = None) -> None:
+    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one.
+
+    `history`: how the stages went on over time, where that is at hand.
+    """
     if "adopted" in manifest:
         if files.exists(files.join(dataset, REPORT)):
             files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
@@ -23,4 +27,4 @@ def write_pages(dataset: str, manifest: Mapping[str, Any]) -> None:
     facts = gather(dataset, manifest)
     files.write_text(files.join(dataset, CARD), data_card(facts))
     files.write_text(files.join(dataset, CROISSANT), json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n")
-    files.write_text(files.join(dataset, REPORT), report_page(facts))
+    files.write_text(files.join(dataset, REPORT), report_page(facts, history or {}))

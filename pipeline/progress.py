@@ -2,82 +2,181 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 
-from storage import parts
-from storage.progress import Progress, forget_progress, read_progress
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from storage import files, parts
+from storage.progress import Progress as Told
+from storage.progress import forget_progress, read_progress
 
 LOGGER = logging.getLogger(__name__)
 EVERY_S, LIVE_EVERY_S = 15.0, 1.0
-MOST_STATUSES = 4
-CLEAR_LINE = "\r\x1b[K"
-
-
-@contextmanager
-def reporting(stage: str, folder: str, total: int, every_s: float = EVERY_S) -> Iterator[None]:
-    """While the block lasts, say how far the stage is: a live line on a terminal, a log line now and then elsewhere."""
-    live = sys.stderr.isatty()
-    tell = _tell_live if live else LOGGER.info
-    stop = threading.Event()
-    watch = Watch(stage, folder, total, time.monotonic(), len(parts.part_names(folder)))
-    reporter = threading.Thread(target=_report, args=(watch, LIVE_EVERY_S if live else every_s, tell, stop), daemon=True)
-    reporter.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        reporter.join()
-        forget_progress(folder)
-        if live:
-            sys.stderr.write(CLEAR_LINE)
-
-
-def _tell_live(line: str) -> None:
-    sys.stderr.write(CLEAR_LINE + line)
-    sys.stderr.flush()
+MOST_STATUSES, MOST_SAMPLES = 4, 2_000
+HISTORY = "history.json"
+PARTS = "parts"
+SAID = (("page kept", "pages"), ("image in", "images"), ("sample kept", "kept"))
+Sample = tuple[float, int]
+History = Mapping[str, Sequence[Sample]]
+"""By stage."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A stage that is watched, from when on, and how many of its parts there were then."""
+    """A stage that is watched. `total` of `unit` are to be done (0: nobody knows how many); `counts`: outcomes that tell how many are done,
+    where they are not the parts in the folder. `before`: how many were done when the watch began."""
 
     stage: str
     folder: str
-    total: int
-    started: float
-    before: int
+    total: int = 0
+    unit: str = PARTS
+    counts: tuple[str, ...] = ()
+    started: float = field(default_factory=time.monotonic)
+    before: int = 0
 
+    def look(self) -> Look:
+        """How far it is now."""
+        told = read_progress(self.folder)
+        done = sum(told.outcomes.get(name, 0) for name in self.counts) if self.counts else len(parts.part_names(self.folder))
+        return Look(self, done, time.monotonic() - self.started, told)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How far a stage is at one moment."""
+
+    watch: Watch
+    done: int
+    passed_s: float
+    told: Told
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left, at the pace so far; None where nothing is known."""
+        new = self.done - self.watch.before
+        return self.passed_s / new * max(0, self.watch.total - self.done) if new > 0 and self.watch.total else None
+
+    @property
     def line(self) -> str:
-        """One line on how far it is."""
-        done, passed_s = len(parts.part_names(self.folder)), time.monotonic() - self.started
-        said = f"{self.stage}: {done} of {self.total} parts" + describe(read_progress(self.folder), passed_s)
-        left_s = passed_s / (done - self.before) * (self.total - done) if done > self.before else None
-        return said if left_s is None else f"{said}, about {_duration(left_s)} left"
+        """One line for a log."""
+        watch = self.watch
+        of = f" of {watch.total:,}" if watch.total else ""
+        said = f"{watch.stage}: {self.done:,}{of} {watch.unit}{describe(self.told, self.passed_s)}"
+        return said if self.left_s is None else f"{said}, about {_duration(self.left_s)} left"
+
+    def sample(self, ran_s: float) -> Sample:
+        """For the history of a stage that had run so long before."""
+        return round(ran_s + self.passed_s, 1), self.done
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The same for a machine."""
+        return {
+            "stage": self.watch.stage,
+            "unit": self.watch.unit,
+            "done": self.done,
+            "total": self.watch.total,
+            "seconds": round(self.passed_s, 1),
+            "seconds_left": self.left_s,
+            "answered": dict(self.told.answered),
+            "outcomes": dict(self.told.outcomes),
+        }
 
 
-def describe(progress: Progress, passed_s: float) -> str:
-    """What workers say of their requests; empty where they make none."""
-    asked = sum(progress.answered.values())
-    if not asked:
-        return ""
-    failed = sorted(((number, status) for status, number in progress.answered.items() if status != "ok"), reverse=True)
-    problems = "".join(f", {status} {number:,}" for number, status in failed[:MOST_STATUSES])
-    return f", {asked:,} answers ({asked / max(passed_s, 1):,.0f}/s{problems}), {progress.hosts_waiting:,} hosts waiting"
+@contextmanager
+def reporting(watch: Watch, bars: bool = False, every_s: float = EVERY_S) -> Iterator[None]:
+    """While the block lasts, say how far the stage is: with bars on a terminal, or a log line now and then. Its history is kept."""
+    stop, samples = threading.Event(), read_history(watch.folder)
+    ran_s = samples[-1][0] if samples else 0.0
+    with _bars() if bars else nullcontext() as shown:
+        tell = _Bar(shown, watch).show if shown else _log
+        every_s = LIVE_EVERY_S if shown else every_s
+        reporter = threading.Thread(target=_report, args=(watch, every_s, tell, stop, partial(_append, samples, ran_s)), daemon=True)
+        reporter.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            reporter.join()
+            samples.append(watch.look().sample(ran_s))
+            files.write_text(files.join(watch.folder, HISTORY), json.dumps(thinned(samples)))
+            forget_progress(watch.folder)
 
 
-def _report(watch: Watch, every_s: float, tell: Callable[[str], None], stop: threading.Event) -> None:
+def _log(look: Look) -> None:
+    LOGGER.info(look.line, extra={"progress": look.facts})
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+class _Bar:
+    """One stage's bar."""
+
+    def __init__(self, shown: Progress, watch: Watch) -> None:
+        self._shown = shown
+        self._task = shown.add_task(watch.stage, total=watch.total or None, said="")
+
+    def show(self, look: Look) -> None:
+        of = f"/{look.watch.total:,}" if look.watch.total else ""
+        said = f"{look.done:,}{of} {look.watch.unit}{describe(look.told, look.passed_s)}"
+        self._shown.update(self._task, completed=look.done, said=said)
+
+
+def describe(told: Told, passed_s: float) -> str:
+    """What workers say of what they have read, judged or asked for; empty where they say nothing."""
+    passed_s = max(passed_s, 1)
+    outcomes = [f"{number:,} {what} ({number / passed_s:,.0f}/s)" for key, what in SAID if (number := told.outcomes.get(key, 0))]
+    asked = sum(told.answered.values())
+    if asked:
+        failed = sorted(((number, status) for status, number in told.answered.items() if status != "ok"), reverse=True)
+        problems = "".join(f", {status} {number:,}" for number, status in failed[:MOST_STATUSES])
+        outcomes += [f"{asked:,} answers ({asked / passed_s:,.0f}/s{problems})", f"{told.hosts_waiting:,} hosts waiting"]
+    return "".join(f", {said}" for said in outcomes)
+
+
+def _report(watch: Watch, every_s: float, tell: Callable[[Look], None], stop: threading.Event, keep: Callable[[Look], None]) -> None:
     last = ""
     while not stop.wait(every_s):
-        line = watch.line()
-        if line.partition(", about")[0] != last:
-            last = line.partition(", about")[0]
-            tell(line)
+        look = watch.look()
+        keep(look)
+        if look.line.partition(", about")[0] != last:
+            last = look.line.partition(", about")[0]
+            tell(look)
+
+
+def _append(samples: list[Sample], ran_s: float, look: Look) -> None:
+    samples.append(look.sample(ran_s))
+
+
+def read_history(folder: str) -> list[Sample]:
+    """(seconds that the stage had run, how many of its unit were done), over all runs that worked at it."""
+    path = files.join(folder, HISTORY)
+    return [(float(at), int(done)) for at, done in json.loads(files.read_text(path))] if files.exists(path) else []
+
+
+def thinned(samples: Sequence[Sample], most: int = MOST_SAMPLES) -> list[Sample]:
+    """About `most` of them, the last one always."""
+    step = -(-len(samples) // most) or 1
+    return [*samples[:-1:step], *samples[-1:]]
 
 
 def _duration(seconds: float) -> str:

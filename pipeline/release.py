@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline import __version__
 from pipeline.config import ConfigError
 from pipeline.pages import write_pages
 from pipeline.plan import Plan
+from pipeline.progress import History
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
@@ -63,12 +64,14 @@ def check_output(output: str) -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has made: shards, the counts of each stage, problems, and how many pairs were scored by which model in which numbers."""
+    """What a run has made: shards, the counts of each stage, problems, how many pairs were scored by which model in which numbers, and
+    how each stage went on over time."""
 
     shards: Sequence[Sequence[Any]]
     counts: Counts
     problems: Sequence[Sequence[str]]
     computed: Mapping[str, int]
+    history: History = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Release:
                 files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
             else:
                 files.remove_tree(files.join(self.output, tree))
-        write_pages(self.output, manifest)
+        write_pages(self.output, manifest, made.history)
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
         self._remove_unfinished()

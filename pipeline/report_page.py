@@ -13,10 +13,12 @@ from jinja2 import Environment
 
 from pipeline.card import DEMO_WARNING
 from pipeline.facts import BINS, MOST_DOMAINS, Facts
-from pipeline.figures import histogram_svg
+from pipeline.figures import histogram_svg, rate_svg
+from pipeline.progress import PARTS, History
 
 MOST_BARS = 20
 NOT_SAID = "(not said)"
+UNITS = {"extract": "pieces"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ class Section:
     numeric: Sequence[int] = field(default=())
 
 
-def report_page(facts: Facts) -> str:
-    """The page of one dataset."""
+def report_page(facts: Facts, history: History | None = None) -> str:
+    """The page of one dataset; `history` tells how fast it was made."""
     manifest = facts.manifest
-    sections = [section for section in (_funnel(facts), _reasons(facts), *_distributions(facts), _contents(facts)) if section is not None]
+    every = (_funnel(facts), _reasons(facts), *_distributions(facts), _contents(facts), _throughput(history or {}))
+    sections = [section for section in every if section is not None]
     counts = manifest.get("counts", {})
     samples: Mapping[str, Any] = counts["publish"]["sample"] if counts else {"entered": facts.rows, "quarantined": {}}
     tiles = [
@@ -166,6 +169,15 @@ def _contents(facts: Facts) -> Section:
     charts = [Chart(title, bars=bars(facts.counted[name])) for name, title in titles.items() if set(facts.counted[name]) - {""}]
     domains = Chart(f"domains of images, the largest {MOST_DOMAINS}", bars=bars(facts.domains, MOST_DOMAINS))
     return Section("What is in it", [domains, *charts])
+
+
+def _throughput(history: History) -> Section | None:
+    charts = [
+        Chart(f"{stage}: {samples[-1][0]:,.0f} s", rate_svg(samples, UNITS.get(stage, PARTS)))
+        for stage, samples in history.items()
+        if len(samples) > 1 and samples[-1][0] > 0
+    ]
+    return Section("How fast it went", charts, "over the time that a stage worked, resumed runs one after another") if charts else None
 
 
 def compare_page(one: Facts, other: Facts, names: tuple[str, str]) -> str:

@@ -11,7 +11,6 @@ Exit status: 0 done, 1 the run failed, 2 the config or input cannot be run.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="DIR", help="where the dataset goes (public)")
     parser.add_argument("--work", metavar="DIR", help="where intermediate results go (private: unfiltered captions and pictures)")
     parser.add_argument("--retry-failed", action="store_true", help="ask again for pictures that were not to be had (fetch.transient)")
+    parser.add_argument(
+        "--log",
+        default="text",
+        choices=("text", "json", "quiet"),
+        help="lines, with bars on a terminal; JSON lines; or errors alone (default: text)",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
     return parser
 
@@ -36,11 +41,10 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options, beam_arguments = make_parser().parse_known_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # workers have already said what the runner repeats
-    logging.getLogger("pipeline").setLevel(logging.INFO)
     from pipeline.command import run  # noqa: PLC0415 - Beam and torch take seconds to import; --help need not wait
+    from pipeline.logs import set_up  # noqa: PLC0415
 
+    set_up(options.log)
     return run(options, beam_arguments)
 
 

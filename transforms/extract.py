@@ -168,6 +168,7 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
 
     settings: ExtractSettings
     detectors: Sequence[Detector]
+    told_in: str = ""
 
     def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
-        return pages | routed(partial(make_extractor, self.settings, self.detectors), unit="page")
+        return pages | routed(partial(make_extractor, self.settings, self.detectors), unit="page", told_in=self.told_in)

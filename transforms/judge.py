@@ -162,7 +162,8 @@ class JudgeSamples(beam.PTransform):  # type: ignore[misc]
 
     settings: JudgeSettings
     folders: SampleFolders
+    told_in: str = ""
 
     def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
         samples = names | "Read samples" >> beam.FlatMap(read_samples, folders=self.folders)
-        return samples | "Judge" >> routed(partial(make_judge, self.settings))
+        return samples | "Judge" >> routed(partial(make_judge, self.settings), told_in=self.told_in)

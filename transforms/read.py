@@ -107,7 +107,8 @@ class ReadPieces(beam.PTransform):  # type: ignore[misc]
 
     settings: ReadSettings
     columns: Mapping[str, str]
+    told_in: str = ""
 
     def expand(self, pieces: beam.PCollection) -> beam.DoOutputsTuple:
-        read = routed(partial(make_reader, self.settings, self.columns), outputs={Location: LOCATIONS})
+        read = routed(partial(make_reader, self.settings, self.columns), outputs={Location: LOCATIONS}, told_in=self.told_in)
         return pieces | "Spread" >> beam.Reshuffle() | "Read" >> read

@@ -12,6 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from filters.attempt import Failure, attempt
 from records.outcome import Counted, Noted, Rejection, Tally, Unit, tally_of
+from storage.progress import Teller
 
 TALLY, PROBLEMS = "tally", "problems"
 Work = Callable[[Any], Iterable[Any]]
@@ -23,16 +24,20 @@ class Route(beam.DoFn):  # type: ignore[misc]
     `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the tally (and those with a
     place to the problems), other results to the output that `outputs` names for their type, or to the main one. With a
     `unit`, an element on which the function raises is quarantined whole under that unit; without one the error stops
-    the job.
+    the job. `told_in`: the folder in which it says how far it is.
     """
 
-    def __init__(self, make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None, told_in: str = ""
+    ) -> None:
         self._make = make
         self._unit = unit
         self._outputs = dict(outputs or {})
+        self._told_in = told_in
 
     def setup(self) -> None:
         self._function = self._make()
+        self._teller = Teller(self._told_in)
 
     def start_bundle(self) -> None:
         self._tally = Tally()
@@ -40,13 +45,19 @@ class Route(beam.DoFn):  # type: ignore[misc]
     def process(self, element: Any) -> Iterator[Any]:
         for result in self._results(element):
             if isinstance(result, (Rejection, Counted, Noted)):
-                self._tally += tally_of([result])
+                self._count(result)
                 if isinstance(result, Rejection) and result.where:
                     yield beam.pvalue.TaggedOutput(PROBLEMS, (result.where, result.unit, result.reason))
             elif type(result) in self._outputs:
                 yield beam.pvalue.TaggedOutput(self._outputs[type(result)], result)
             else:
                 yield result
+
+    def _count(self, result: Rejection | Counted | Noted) -> None:
+        for key, number in tally_of([result]).items():
+            self._tally[key] += number
+            self._teller.count(*key[:2], number)
+        self._teller.tell()
 
     def _results(self, element: Any) -> Iterable[Any]:
         if self._unit is None:
@@ -55,6 +66,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
         return [Rejection(self._unit, results.reason, "quarantined")] if isinstance(results, Failure) else results
 
     def finish_bundle(self) -> Iterator[Any]:
+        self._teller.tell(at_once=True)
         for (unit, outcome, reason), number in self._tally.items():
             Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(number)
         if self._tally:
@@ -62,6 +74,8 @@ class Route(beam.DoFn):  # type: ignore[misc]
             yield beam.pvalue.TaggedOutput(TALLY, WindowedValue(dict(self._tally), window.max_timestamp(), [window]))
 
 
-def routed(make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None) -> beam.PTransform:
+def routed(
+    make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None, told_in: str = ""
+) -> beam.PTransform:
     """Route with its outputs: the main one as `None`, then "tally", "problems" and those that `outputs` names."""
-    return beam.ParDo(Route(make, unit, outputs)).with_outputs(TALLY, PROBLEMS, *(outputs or {}).values(), main="main")
+    return beam.ParDo(Route(make, unit, outputs, told_in)).with_outputs(TALLY, PROBLEMS, *(outputs or {}).values(), main="main")

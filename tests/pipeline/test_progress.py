@@ -6,11 +6,17 @@ import time
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.progress import _duration, reporting
+from pipeline.progress import Watch, _duration, read_history, reporting, thinned
 from records.outcome import Tally
 from storage import parts
-from storage.progress import Progress, read_progress, write_progress
+from storage.progress import Progress, Teller, read_progress, write_progress
+
+
+def watch_of(folder) -> Watch:
+    return Watch("fetch", str(folder), 4, before=len(parts.part_names(str(folder))))
 
 
 def test_finished_parts_are_told(tmp_path, caplog):
@@ -20,7 +26,7 @@ def test_finished_parts_are_told(tmp_path, caplog):
         parts.write_part(str(tmp_path), parts.part_name(0, chunk), pa.table({"a": [1]}), Tally())
 
     finish(0)
-    with reporting("fetch", str(tmp_path), total=4, every_s=0.01):
+    with reporting(watch_of(tmp_path), every_s=0.01):
         finish(1)
         finish(2)
         deadline = time.monotonic() + 10
@@ -39,7 +45,7 @@ def test_what_workers_say_is_summed_and_forgotten(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     write_progress(str(tmp_path), "lane-1", Progress({"ok": 1000, "timeout": 7}, 3))
     write_progress(str(tmp_path), "lane-2", Progress({"ok": 500, "http_error": 20}, 2))
-    with reporting("fetch", str(tmp_path), total=4, every_s=0.01):
+    with reporting(watch_of(tmp_path), every_s=0.01):
         deadline = time.monotonic() + 10
         while not caplog.text and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -48,15 +54,58 @@ def test_what_workers_say_is_summed_and_forgotten(tmp_path, caplog):
     assert read_progress(str(tmp_path)) == Progress()
 
 
-def test_a_terminal_gets_one_line_that_changes(tmp_path, monkeypatch):
+def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("pipeline.progress.LIVE_EVERY_S", 0.01)
     write_progress(str(tmp_path), "lane-1", Progress({"ok": 5}, 0))
-    with reporting("fetch", str(tmp_path), total=4):
+    with reporting(watch_of(tmp_path), bars=True):
         deadline = time.monotonic() + 10
         while "5 answers" not in terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert terminal.getvalue().count("\n") == 0
-    assert terminal.getvalue().endswith("\r\x1b[K"), "nothing is left of it"
+    assert "fetch" in terminal.getvalue()
+    assert "0/4 parts, 5 answers (" in terminal.getvalue()
+
+
+def test_outcomes_of_workers_are_told(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    teller = Teller(str(tmp_path))
+    teller.count("page", "kept", 1200)
+    teller.count("split", "kept", 2)
+    teller.tell(at_once=True)
+    watch = Watch("extract", str(tmp_path), 3, "pieces", ("split kept", "split quarantined"))
+    with reporting(watch, every_s=0.01):
+        deadline = time.monotonic() + 10
+        while not caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "extract: 2 of 3 pieces, 1,200 pages (1,200/s)" in caplog.text
+    assert caplog.records[0].progress["done"] == 2  # what `--log json` writes
+    assert read_history(str(tmp_path))[-1][1] == 2
+
+
+def test_a_teller_without_a_folder_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    teller = Teller("")
+    teller.count("page", "kept", 1)
+    teller.tell(at_once=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_history_of_a_resumed_stage_goes_on(tmp_path):
+    (tmp_path / "history.json").write_text("[[10.0, 3], [20.5, 7]]")
+    with reporting(watch_of(tmp_path)):
+        pass
+    history = read_history(str(tmp_path))
+    assert history[:2] == [(10.0, 3), (20.5, 7)]
+    assert history[-1][0] >= 20.5
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 100)), max_size=30), st.integers(1, 10))
+def test_a_long_history_is_thinned(samples, most):
+    kept = thinned(samples, most)
+    assert len(kept) <= most + 1
+    assert kept[-1:] == samples[-1:]
+    assert [s for s in samples if s in kept] or not samples
