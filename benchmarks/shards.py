@@ -1,0 +1,162 @@
+"""Writing many rows as shards: speed, and the memory that all processes together hold at most.
+
+    python benchmarks/shards.py [--rows 10000000] [--quick]
+
+Made-up rows of the size of real ones go through the very transform that a run ends with, on the local runner in as many processes as there
+are cores. Measured are rows a second, bytes a row in the shuffle and in the shards, and the largest sum of resident memory.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if not __package__:
+    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+import apache_beam as beam
+import psutil
+
+from benchmarks.score import cpu
+from pipeline.engine import Engine
+from records.row import COLUMNS
+from transforms.judge import Shelved
+from transforms.shard import ShardSettings, WriteShards, shard_count
+
+CHUNK_ROWS = 10_000
+WORDS = [
+    "a",
+    "view",
+    "of",
+    "the",
+    "old",
+    "harbour",
+    "at",
+    "dusk",
+    "with",
+    "boats",
+    "and",
+    "people",
+    "walking",
+    "along",
+    "water",
+    "under",
+    "lamps",
+    "near",
+    "small",
+    "white",
+    "houses",
+]
+
+
+def rows_of(chunk: int, shards: int) -> Iterator[Shelved]:
+    """Rows that differ in what real ones differ in."""
+    for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
+        key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
+        yield Shelved("dataset/en", int.from_bytes(key, "big") % shards, tuple(_cell(column.name, number, key) for column in COLUMNS))
+
+
+def _cell(name: str, number: int, key: bytes) -> object:
+    host = f"https://host{number % 50_000}.example"
+    made: dict[str, object] = {
+        "SAMPLE_ID": int.from_bytes(key[:8], "big") >> 1,
+        "URL": f"{host}/images/{key[:6].hex()}/picture-{number}.jpg",
+        "TEXT": " ".join(WORDS[b % len(WORDS)] for b in key[:10]),
+        "HEIGHT": 200 + key[0] * 4,
+        "WIDTH": 200 + key[1] * 4,
+        "LICENSE": "?",
+        "similarity": 0.28 + key[2] / 2000,
+        "hash": int.from_bytes(key[8:], "big", signed=True),
+        "LANGUAGE": "en",
+        "key": key.hex(),
+        "tags": [],
+        "rights_signals": [],
+        "page_source": "warc",
+        "page_url": f"{host}/pages/{number // 5}.html",
+        "image_attribute": "src",
+        "warc_file": f"CC-MAIN-{number // 40_000:05d}.warc.gz",
+        "record_offset": number * 977 % 1_000_000_000,
+        "record_id": f"<urn:uuid:{key.hex()}>",
+        "payload_digest": f"sha1:{key.hex()[:32]}",
+        "crawl_time": f"2026-11-{1 + number % 28:02d}T12:00:00Z",
+        "final_url": f"{host}/images/{key[:6].hex()}/picture-{number}.jpg",
+        "fetched_at": f"2026-11-25T{number % 24:02d}:{number % 60:02d}:00Z",
+        "http_status": 200,
+        "content_type": "image/jpeg",
+        "size_bytes": 20_000 + key[3] * 999,
+        "format": "JPEG",
+        "sha256": key.hex() * 2,
+        "md5": key.hex(),
+        "pdq": key.hex() * 2,
+        "model": "ViT-B-32-quickgelu@0123456789abcdef",
+    }
+    return made.get(name)
+
+
+class Memory:
+    """The largest sum of resident memory of this process and all below it, while it is watched."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Memory:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(0.5):
+            self.most = max(self.most, sum(_resident(process) for process in (me, *me.children(recursive=True))))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def main() -> None:
+    """Write, and say what it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--shards", type=int, default=16, help="at least so many (default: 16)")
+    parser.add_argument("--rows-per-shard", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="200,000 rows")
+    options = parser.parse_args()
+    rows = 200_000 if options.quick else options.rows
+    shards = shard_count(rows, options.shards, options.rows_per_shard)
+    with tempfile.TemporaryDirectory() as folder, Memory() as memory:
+        settings = ShardSettings(folder, ["dataset/en"], shards)
+
+        def lay_out(pipeline: beam.Pipeline) -> None:
+            chunks = pipeline | beam.Create(range(-(-rows // CHUNK_ROWS))) | beam.Reshuffle()
+            _ = chunks | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards)) | "Shard" >> WriteShards(settings)
+
+        started = time.perf_counter()
+        Engine(()).run(lay_out, "pairsieve-shards")
+        seconds = time.perf_counter() - started
+        written = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+    print(f"{cpu()}, {os.cpu_count()} cores; {rows:,} rows in {shards} shards")
+    print(
+        f"{rows / seconds:,.0f} rows/s, {written / rows:.0f} bytes a row in the shards, at most {memory.most / 1e9:.2f} GB in all processes"
+    )
+
+
+if __name__ == "__main__":
+    main()
