@@ -1,0 +1,90 @@
+"""The documentation is true: every setting, option, verb, detector and rule is in it, and what it tells to type runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from filters.registry import DETECTORS, RULES
+from pipeline.cli import TASKS
+from pipeline.config import Config
+from tests.pipeline.test_command import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
+VERBS = [verb for verbs in TASKS.values() for verb in verbs]
+ROW = re.compile(r"^\| `([a-zA-Z_.]+)` \| (.*?) ?\| (.+) \|$", re.MULTILINE)
+RUN = re.compile(r"^```sh run\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def settings(kind: type[Any] = Config, place: str = "") -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(kind)
+    for f in fields(kind):
+        below = next((hint for hint in (hints[f.name], *get_args(hints[f.name])) if isinstance(hint, type) and is_dataclass(hint)), None)
+        if below:
+            yield from settings(below, f"{place}{f.name}." + ("" if below is hints[f.name] else "NAME."))
+        else:
+            yield f"{place}{f.name}", f.default_factory() if f.default_factory is not MISSING else f.default
+
+
+def test_every_setting_is_documented_with_its_default():
+    documented = {name: default.strip("`") for name, default, _ in ROW.findall(SETTINGS)}
+    wanted = {name: "must be set" if default is MISSING else str(default) for name, default in settings()}
+    assert documented.keys() == wanted.keys()
+    del documented["fetch.transient"], wanted["fetch.transient"]  # too long for a table
+    assert documented == wanted
+
+
+@pytest.mark.parametrize("name", [*DETECTORS, *RULES])
+def test_every_detector_and_rule_is_in_the_readme(name):
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
+    assert f"pipeline.{verb}" in README or f"pairsieve {verb}" in README
+    parsers = [import_module(f"pipeline.{verb}").make_parser()]
+    while parsers:
+        parser = parsers.pop()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            else:
+                assert action.help, f"{verb}: {action.option_strings or action.dest}"
+
+
+def test_every_link_in_the_documentation_leads_somewhere():
+    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_what_the_readme_tells_to_type_runs(tmp_path):
+    """In the order of the page, as a newcomer types it; `make` must not install anew into the environment that runs this."""
+    blocks = RUN.findall(README)
+    assert len(blocks) >= 3
+    if not (REPOSITORY / ".venv" / "bin" / "python").exists():
+        pytest.skip("the environment that `make` makes is not there")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    printed = ""
+    for block in blocks:
+        script = "set -e\n" + re.sub(r"^make ", "make -o .venv/installed ", block, flags=re.MULTILINE)
+        ran = subprocess.run(
+            ["bash", "-c", script], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert ran.returncode == 0, f"{block}\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+        printed += ran.stdout
+    shown = next(block for block in re.findall(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "runs/demo" in block)
+    said = {" ".join(line.split()) for line in printed.splitlines()}
+    assert [line for line in shown.splitlines() if line != "..." and " ".join(line.split()) not in said] == []
