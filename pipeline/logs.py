@@ -16,7 +16,7 @@ LOGS: tuple[Log, ...] = get_args(Log)
 
 def set_up(log: Log) -> None:
     """Say it so from now on. Workers' messages come as they are."""
-    logging.basicConfig(level=logging.ERROR if log == "quiet" else logging.WARNING, handlers=[_handler(log)], force=True)
+    logging.basicConfig(level=logging.ERROR if log == "quiet" else logging.WARNING, handlers=[_handler(log)])
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # workers have already said what the runner repeats
     logging.getLogger("pipeline").setLevel(logging.ERROR if log == "quiet" else logging.INFO)
 

@@ -8,23 +8,26 @@ from typing import Any
 
 from pipeline.card import CARD, data_card
 from pipeline.croissant import CROISSANT, croissant
-from pipeline.facts import gather
+from pipeline.facts import Facts, gather
 from pipeline.progress import History
 from pipeline.report import REPORT
 from pipeline.report_page import report_page
 from storage import files
 
 
-def write_pages(dataset: str, manifest: Mapping[str, Any], history: History | None = None) -> None:
-    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one.
-
-    `history`: how the stages went on over time, where that is at hand.
-    """
+def write_pages(dataset: str, manifest: Mapping[str, Any]) -> Facts | None:
+    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one."""
     if "adopted" in manifest:
         if files.exists(files.join(dataset, REPORT)):
             files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
-        return
+        return None
     facts = gather(dataset, manifest)
     files.write_text(files.join(dataset, CARD), data_card(facts))
     files.write_text(files.join(dataset, CROISSANT), json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n")
-    files.write_text(files.join(dataset, REPORT), report_page(facts, history or {}))
+    files.write_text(files.join(dataset, REPORT), report_page(facts))
+    return facts
+
+
+def write_private_report(work: str, facts: Facts, history: History) -> None:
+    """The report with the time that each stage took, in the work directory: published files are the same for the same dataset."""
+    files.write_text(files.join(work, REPORT), report_page(facts, history))

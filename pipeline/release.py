@@ -16,7 +16,7 @@ from filters.registry import identity
 from filters.rule import Rule
 from pipeline import __version__
 from pipeline.config import ConfigError
-from pipeline.pages import write_pages
+from pipeline.pages import write_pages, write_private_report
 from pipeline.plan import Plan
 from pipeline.progress import History
 from pipeline.stages import MANIFEST, StageResult, plain
@@ -111,10 +111,12 @@ class Release:
                 files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
             else:
                 files.remove_tree(files.join(self.output, tree))
-        write_pages(self.output, manifest, made.history)
+        facts = write_pages(self.output, manifest)
         files.write_text(files.join(self.output, MANIFEST), text)
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
         self._remove_unfinished()
+        if facts:
+            write_private_report(plan.config.work, facts, made.history)
 
     def _erasures(self) -> dict[str, Any]:
         """The next version, and what was taken out of the ones before; a dataset that nobody was taken out of is version 1."""

@@ -175,7 +175,7 @@ def _throughput(history: History) -> Section | None:
     charts = [
         Chart(f"{stage}: {samples[-1][0]:,.0f} s", rate_svg(samples, UNITS.get(stage, PARTS)))
         for stage, samples in history.items()
-        if len(samples) > 1 and samples[-1][0] > 0
+        if samples and samples[-1][0] > 0
     ]
     return Section("How fast it went", charts, "over the time that a stage worked, resumed runs one after another") if charts else None
 

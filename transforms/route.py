@@ -55,8 +55,9 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def _count(self, result: Rejection | Counted | Noted) -> None:
         for key, number in tally_of([result]).items():
-            self._tally[key] += number
-            self._teller.count(*key[:2], number)
+            if number:
+                self._tally[key] += number
+                self._teller.count(*key[:2], number)
         self._teller.tell()
 
     def _results(self, element: Any) -> Iterable[Any]:

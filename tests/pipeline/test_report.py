@@ -78,3 +78,8 @@ def test_bars():
     assert [(bar.name, bar.number, bar.percent) for bar in found] == [("a", "10", 100.0), ("b", "5", 50.0), ("2 others", "2", 20.0)]
     assert bars({}) == ()
     assert bars({"": 1})[0].name == "(not said)"
+
+
+def test_how_fast_it_went_is_told_in_the_work_directory_alone(demo_run):
+    assert "How fast it went" in (demo_run.work / "report.html").read_text()
+    assert "How fast it went" not in (demo_run.output / "report.html").read_text()
