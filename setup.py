@@ -4,7 +4,22 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-PACKAGES = ("archive", "clip", "configs", "erasure", "filters", "images", "links", "pipeline", "records", "storage", "transforms", "web")
+PACKAGES = (
+    "archive",
+    "clip",
+    "configs",
+    "erasure",
+    "explore",
+    "filters",
+    "images",
+    "links",
+    "pipeline",
+    "records",
+    "search",
+    "storage",
+    "transforms",
+    "web",
+)
 HERE = Path(__file__).parent
 VERSION = next(
     line.split('"')[1] for line in (HERE / "pipeline" / "__init__.py").read_text().splitlines() if line.startswith("__version__")

@@ -15,6 +15,7 @@ from pipeline import __version__
 TASKS: Mapping[str, tuple[str, ...]] = {
     "Make a dataset": ("run", "calibrate"),
     "See what was decided": ("rules", "report"),
+    "Search it": ("index", "search"),
     "Hand it on": ("export",),
     "Take people out, and clean up": ("erase", "adopt", "purge"),
 }

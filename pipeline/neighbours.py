@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from clip.encoder import Encoder, load_encoder
+from clip.encoder import Encoder
 from erasure.requests import EXAMPLES, Request
 from images.prepare import Prepared, prepare
 from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.config import Config
-from pipeline.plan import look_up
-from pipeline.stages import plain
+from pipeline.encoders import load_encoders
 from storage import files
 
 MOST = 10  # of an example
@@ -41,7 +39,7 @@ def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> lis
     vectors = [f["path"] for f in manifest["files"] if f["path"].startswith("embeddings/")]
     if not vectors:
         raise NoSuchDataset(f"{dataset} has no embeddings, by which neighbours are found; publish.embeddings writes them")
-    encoders = _encoders(config, manifest)
+    encoders = load_encoders(config, manifest)
     found = []
     for number, request in enumerate(requests):
         if request.example:
@@ -49,13 +47,6 @@ def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> lis
             near = sorted(_near(dataset, vectors, number, shown, config.score.routes), key=lambda n: (-n.similarity, n.key))
             found += near[:MOST]
     return found
-
-
-def _encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Encoder]:
-    models = look_up(config).models
-    if {name: plain(model) for name, model in models.items()} != manifest["models"]:
-        raise NoSuchDataset("the config has other models than those that made this dataset's embeddings; give the config it was made with")
-    return {name: load_encoder(config.score.models[name], identity, config.score.encoder) for name, identity in models.items()}
 
 
 def _vector(path: str, encoder: Encoder) -> NDArray[np.float32]:

@@ -9,7 +9,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # A package may import those below it, and none above.
-LAYERS = ("records", "storage", "web", "images", "erasure", "filters", "archive", "links", "clip", "transforms", "pipeline")
+LAYERS = (
+    "records",
+    "storage",
+    "web",
+    "images",
+    "erasure",
+    "search",
+    "explore",
+    "filters",
+    "archive",
+    "links",
+    "clip",
+    "transforms",
+    "pipeline",
+)
 
 
 def modules(package: str) -> list[Path]:

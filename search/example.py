@@ -1,0 +1,26 @@
+"""An example picture becomes hashes, and squares for models; it is kept nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from erasure.requests import EXAMPLES, MAX_EXAMPLE_BYTES
+from images.decode import Undecodable, decode
+from images.pdq import orientations_of
+from images.prepare import Pixels, Square, squared
+from search.find import Example
+
+
+def read_example(content: bytes, squares: Sequence[Square]) -> tuple[Example, tuple[Pixels, ...]] | Undecodable:
+    """Hashes of a picture's bytes and of its 8 orientations, and what models want to see of it."""
+    if len(content) > MAX_EXAMPLE_BYTES:
+        return Undecodable("too_many_bytes")
+    found = decode(content, EXAMPLES)
+    if isinstance(found, Undecodable):
+        return found
+    by_bytes = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    pixels = tuple(np.asarray(squared(found.image, square)) for square in squares)
+    return Example(*by_bytes, orientations_of(found.image)), pixels

@@ -1,0 +1,177 @@
+"""One search behind command, JSON and page: by words, meaning, example picture, or address; narrowed down, sorted, counted, paged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import tantivy
+
+from search.hashes import alike
+from search.index import SHARDS, WORDS, BadIndex, Indexed, centres_name, read_index
+from search.rows import address_key
+from search.vectors import VectorIndex, Vectors
+from search.words import EXACT, FACETS, Narrowed, open_words, row_id
+
+Sort = Literal["best", "similarity"]
+MOST_ALIKE = 200  # of the nearest pictures; beyond them nothing looks alike
+MOST_PAGES, MOST_PER_PAGE, MOST_VALUES = 500, 100, 10
+VectorsOf = Callable[[str], Vectors]
+"""A model's name -> the unit vector of what is looked for."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example picture: hashes of its bytes, PDQ hashes of its 8 orientations."""
+
+    sha256: str = ""
+    md5: str = ""
+    pdq: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for; what is given narrows down together. `exact`: a name of EXACT -> values, of which one must be there."""
+
+    words: str = ""
+    image_url: str = ""
+    page_url: str = ""
+    exact: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sort: Sort = "best"
+    page: int = 1
+    per_page: int = 20
+
+    @property
+    def narrowed(self) -> Narrowed:
+        """The part that words and values decide."""
+        addresses = {"image": self.image_url, "page": self.page_url}
+        found = {name: [address_key(url)] for name, url in addresses.items() if url}
+        return Narrowed(self.words, {**{k: v for k, v in self.exact.items() if k in EXACT}, **found})
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row, how good it is (by words: BM25; by picture: cosine, or 1), and how it was found."""
+
+    id: int
+    row: Mapping[str, Any]
+    score: float
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of hits, how many there are in all, and how many bear which value."""
+
+    hits: Sequence[Hit]
+    total: int
+    facets: Mapping[str, Sequence[tuple[str, int]]]
+
+
+@dataclass(frozen=True)
+class Search:
+    """An opened index."""
+
+    folder: str
+    indexed: Indexed
+
+    @cached_property
+    def _index(self) -> tantivy.Index:
+        return open_words(str(Path(self.folder) / WORDS))
+
+    @cached_property
+    def _searcher(self) -> tantivy.Searcher:
+        return self._index.searcher()
+
+    @cached_property
+    def _spaces(self) -> Mapping[str, VectorIndex]:
+        found = {}
+        for space, probes in self.indexed.spaces.items():
+            shards = [(number, self._shard(number)) for source, number in self.indexed.shards if source.space == space]
+            found[space] = VectorIndex(shards, Path(self.folder) / centres_name(space) if probes else None, probes)
+        return found
+
+    def _shard(self, number: int) -> Path:
+        return Path(self.folder) / SHARDS / f"{number:05d}"
+
+    def by_words(self, query: Query) -> Found:
+        """Rows that hold all words and values, the best or the most similar pairs first."""
+        asked = query.narrowed.query(self._index)
+        sort = {"order_by_field": "similarity"} if query.sort == "similarity" or not query.words.strip() else {}
+        per_page, skipped = _place(query)
+        found = self._searcher.search(asked, per_page, count=True, offset=skipped, **sort)
+        hits = [self._hit(address, score or 0.0) for score, address in found.hits]
+        return Found(hits, found.count, self._facets(asked))
+
+    def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Found:
+        """Rows whose pictures are nearest to a text or a picture, among those that the query leaves. Raises BadIndex."""
+        if not self._spaces:
+            raise BadIndex("the dataset was published without vectors (publish.embeddings), by which meaning is found")
+        near: dict[int, tuple[float, str]] = {}
+        for space, index in self._spaces.items():
+            for shard, row, cosine in index.nearest(vectors_of(space), MOST_ALIKE):
+                near[row_id(shard, row)] = cosine, "looks alike"
+        return self._among(query, near)
+
+    def by_picture(self, query: Query, example: Example, vectors_of: VectorsOf | None = None) -> Found:
+        """First the same file, then the same picture turned, mirrored or encoded anew, then (with vectors) what looks like it."""
+        found: dict[int, tuple[float, str]] = {}
+        if vectors_of and self._spaces:
+            for space, index in self._spaces.items():
+                near = index.nearest(vectors_of(space), MOST_ALIKE)
+                found |= {row_id(shard, row): (cosine, "looks alike") for shard, row, cosine in near}
+        for _, number in self.indexed.shards:
+            for row, bits in alike(self._shard(number), example.pdq):
+                found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
+        for name, value in (("sha256", example.sha256), ("md5", example.md5)):
+            if value:
+                same = self._searcher.search(Narrowed("", {name: [value]}).query(self._index), MOST_ALIKE)
+                found |= {self._id(address): (3.0, "same file") for _, address in same.hits}
+        return self._among(query, found)
+
+    def _among(self, query: Query, found: Mapping[int, tuple[float, str]]) -> Found:
+        """Those of the found that the query leaves, the best first."""
+        ids = tantivy.Query.term_set_query(self._index.schema, "id", list(found))
+        both = [(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, tantivy.Query.const_score_query(ids, 1.0))]
+        asked = tantivy.Query.boolean_query(both)
+        left = [self._hit(address, 0.0) for _, address in self._searcher.search(asked, max(1, len(found))).hits]
+        hits = [Hit(hit.id, hit.row, *found[hit.id]) for hit in left]
+        by_pair = query.sort == "similarity"
+        hits.sort(key=lambda hit: (-(float(hit.row.get("similarity") or 0.0) if by_pair else hit.score), hit.id))
+        per_page, skipped = _place(query)
+        return Found(hits[skipped : skipped + per_page], len(hits), self._facets(asked))
+
+    def _hit(self, address: tantivy.DocAddress, score: float) -> Hit:
+        document = self._searcher.doc(address)
+        return Hit(document["id"][0], json.loads(bytes(document["row"][0])), float(score))
+
+    def _id(self, address: tantivy.DocAddress) -> int:
+        return int(self._searcher.doc(address)["id"][0])
+
+    def _facets(self, asked: tantivy.Query) -> dict[str, list[tuple[str, int]]]:
+        wanted = {name: {"terms": {"field": name, "size": MOST_VALUES}} for name in FACETS}
+        said = self._searcher.aggregate(asked, wanted)
+        return {name: [(bucket["key"], int(bucket["doc_count"])) for bucket in said[name]["buckets"]] for name in FACETS}
+
+
+def _place(query: Query) -> tuple[int, int]:
+    per_page = min(max(1, query.per_page), MOST_PER_PAGE)
+    return per_page, (min(max(1, query.page), MOST_PAGES) - 1) * per_page
+
+
+def open_search(folder: str) -> Search:
+    """Open an index. Raises BadIndex."""
+    return Search(folder, read_index(folder))
+
+
+def check_version(indexed: Indexed, manifest: Mapping[str, Any]) -> None:
+    """Raise BadIndex where an index is of another version of the dataset: it could show who was taken out."""
+    if indexed.version != manifest.get("version", 1) or indexed.models != manifest.get("models", {}):
+        raise BadIndex(
+            f"the index is of version {indexed.version}, the dataset is version {manifest.get('version', 1)}; "
+            "bring it up to date with pairsieve index"
+        )

@@ -1,0 +1,235 @@
+"""The index of a dataset: built shard by shard, and anew only for shards that have changed.
+
+INDEX/index.json       what is in it: written last, so that an index that is not finished is none
+INDEX/words/           tantivy
+INDEX/shards/NNNNN/    perceptual hashes and vectors of one shard
+INDEX/centres-MODEL.faiss
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow.parquet as pq
+import tantivy
+
+from search.hashes import write_hashes
+from search.rows import batches, entry
+from search.vectors import NEAREST, PROBED, SAMPLE_VECTORS, VectorIndex, Vectors, VectorSettings, find_centres, probes_for, write_vectors
+from search.words import HEAP_BYTES, document, open_words, row_id
+from storage import files
+
+FORMAT = 1
+INDEX, WORDS, SHARDS = "index.json", "words", "shards"
+EMBEDDING = "embedding"
+
+
+class BadIndex(ValueError):
+    """There is no index, or not one of this dataset, version or model; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One shard of the dataset: where its rows and their vectors are, which subset and which model's space these belong to."""
+
+    path: str
+    sha256: str
+    rows: int
+    subset: str = ""
+    vectors: str = ""
+    space: str = ""
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What index.json says. `shards`: source -> its number. `spaces`: model -> how many lists are looked into (0: all vectors)."""
+
+    dataset: str
+    version: int
+    models: Mapping[str, Any] = field(default_factory=dict)
+    shards: Sequence[tuple[Source, int]] = ()
+    spaces: Mapping[str, int] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def sources(manifest: Mapping[str, Any], paths: Sequence[str]) -> list[Source]:
+    """The shards of a dataset at these paths."""
+    listed = {f["path"]: f for f in manifest["files"]}
+    routes = manifest.get("config", {}).get("score", {}).get("routes", {})
+    in_column = manifest.get("config", {}).get("publish", {}).get("embeddings") == "column"
+    found = []
+    for path in paths:
+        subset = path.split("/")[1] if path.startswith("dataset/") and path.count("/") == 2 else ""
+        beside = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
+        vectors = path if in_column else beside if beside in listed else ""
+        space = routes.get(subset, "") if vectors else ""
+        found.append(Source(path, listed[path]["sha256"], listed[path]["rows"], subset, vectors if space else "", space))
+    return found
+
+
+def read_index(folder: str) -> Indexed:
+    """What an index holds. Raises BadIndex."""
+    path = Path(folder) / INDEX
+    if not path.exists():
+        raise BadIndex(f"{folder} holds no finished index; make one with pairsieve index")
+    said = json.loads(path.read_text("utf-8"))
+    if said.get("format") != FORMAT:
+        raise BadIndex(f"{folder} was made by another version of pairsieve; make it anew with pairsieve index")
+    shards = [(Source(**source), number) for source, number in said["shards"]]
+    return Indexed(**{**said, "shards": shards})
+
+
+def build(
+    dataset: str,
+    manifest: Mapping[str, Any],
+    paths: Sequence[str],
+    folder: str,
+    settings: VectorSettings,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[int, int]:
+    """Index what has changed since the index was made; (shards indexed, shards in all). `tell`: rows done, rows to do."""
+    wanted = sources(manifest, paths)
+    before = _reusable(folder, manifest)
+    kept = {source: number for source, number in before.shards if source in wanted} if before else {}
+    if before is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    place = Path(folder)
+    (place / SHARDS).mkdir(parents=True, exist_ok=True)
+    (place / WORDS).mkdir(exist_ok=True)
+    (place / INDEX).unlink(missing_ok=True)
+    fresh = iter(n for n in range(len(wanted) + len(kept) + 1) if n not in set(kept.values()))
+    numbers = {source: kept[source] if source in kept else next(fresh) for source in wanted}
+    new = [source for source in wanted if source not in kept]
+    gone = [number for source, number in (before.shards if before else ()) if source not in wanted]
+    _write_rows(dataset, manifest.get("columns", {}), place, [(source, numbers[source]) for source in new], gone, tell)
+    spaces = _write_vectors(dataset, place, numbers, new, before.spaces if before else {}, settings)
+    said = Indexed(manifest.get("name", ""), manifest.get("version", 1), manifest.get("models", {}), list(numbers.items()), spaces)
+    (place / INDEX).write_text(json.dumps(asdict(said)), "utf-8")
+    return len(new), len(wanted)
+
+
+def _reusable(folder: str, manifest: Mapping[str, Any]) -> Indexed | None:
+    """The index that is there, where it is a whole one of the same models."""
+    try:
+        before = read_index(folder)
+    except BadIndex:
+        return None
+    return before if before.models == manifest.get("models", {}) else None
+
+
+def _write_rows(
+    dataset: str,
+    names: Mapping[str, str],
+    place: Path,
+    new: Sequence[tuple[Source, int]],
+    gone: Sequence[int],
+    tell: Callable[[int, int], None],
+) -> None:
+    total, done = sum(source.rows for source, _ in new), 0
+    index = open_words(str(place / WORDS), make=True)
+    writer = index.writer(HEAP_BYTES)
+    for number in gone:
+        writer.delete_documents_by_query(tantivy.Query.term_query(index.schema, "shard", number))
+        shutil.rmtree(_folder(place, number), ignore_errors=True)
+    for source, number in new:
+        hashes, row_number = list[tuple[int, str]](), 0
+        for batch in batches(files.join(dataset, source.path), names):
+            for row in batch.to_pylist():
+                writer.add_document(document(row_id(number, row_number), number, entry(row, source.subset)))
+                if row.get("pdq"):
+                    hashes.append((row_number, row["pdq"]))
+                row_number += 1
+            tell(done + row_number, total)
+        done += row_number
+        shard = _folder(place, number)
+        shard.mkdir(exist_ok=True)
+        write_hashes(shard, hashes)
+    writer.commit()
+    writer.wait_merging_threads()
+
+
+def _folder(place: Path, number: int) -> Path:
+    return place / SHARDS / f"{number:05d}"
+
+
+def _write_vectors(
+    dataset: str, place: Path, numbers: Mapping[Source, int], new: Sequence[Source], before: Mapping[str, int], settings: VectorSettings
+) -> dict[str, int]:
+    """Vectors of each model; how many lists are looked into."""
+    spaces = {}
+    for space in sorted({source.space for source in numbers if source.space}):
+        shards = [Vectored(dataset, source, number, place) for source, number in numbers.items() if source.space == space]
+        changed = [shard for shard in shards if shard.source in new]
+        spaces[space] = _write_space(place / centres_name(space), shards, changed, before.get(space), settings)
+    return spaces
+
+
+@dataclass(frozen=True)
+class Vectored:
+    """A shard with vectors, and where they go."""
+
+    dataset: str
+    source: Source
+    number: int
+    place: Path
+
+    @property
+    def folder(self) -> Path:
+        return _folder(self.place, self.number)
+
+    def read(self) -> Vectors:
+        """(n, d), as they were published."""
+        with files.open_read(files.join(self.dataset, self.source.vectors)) as stream:
+            if self.source.vectors.endswith(".npy"):
+                return np.asarray(np.load(io.BytesIO(stream.read())), np.float32)
+            column = pq.read_table(stream, columns=[EMBEDDING])[EMBEDDING].combine_chunks()
+            return np.asarray(column.values.to_numpy(zero_copy_only=False), np.float32).reshape(len(column), -1)
+
+
+def _write_space(path: Path, shards: Sequence[Vectored], changed: Sequence[Vectored], before: int | None, settings: VectorSettings) -> int:
+    in_lists = sum(shard.source.rows for shard in shards) >= settings.exact_below
+    is_same = before is not None and (before > 0) == in_lists
+    centres = faiss.read_index(str(path)) if in_lists and is_same else _centres(path, shards) if in_lists else None
+    for shard in changed if is_same else shards:
+        write_vectors(shard.folder, shard.read(), centres)
+    if centres is None:
+        return 0
+    return before if before and is_same else _measured(path, shards, settings.recall, centres.ntotal)
+
+
+def _centres(path: Path, shards: Sequence[Vectored]) -> Any:
+    centres = find_centres(_sampled(shards, SAMPLE_VECTORS), sum(shard.source.rows for shard in shards))
+    faiss.write_index(centres, str(path))
+    return centres
+
+
+def _sampled(shards: Sequence[Vectored], most: int) -> Vectors:
+    """About so many vectors, evenly from all shards."""
+    rows = sum(shard.source.rows for shard in shards)
+    step = max(1, rows // most)
+    return np.concatenate([shard.read()[::step] for shard in shards if shard.source.rows])
+
+
+def _measured(path: Path, shards: Sequence[Vectored], recall: float, centres: int) -> int:
+    """How many lists must be looked into, by queries whose true neighbours are known."""
+    queries = _sampled(shards, PROBED)[:PROBED]
+    best: list[list[tuple[float, int, int]]] = [[] for _ in queries]
+    for shard in shards:
+        cosines = queries @ shard.read().T
+        for n, row in enumerate(np.argsort(-cosines, axis=1)[:, :NEAREST]):
+            best[n] += [(float(cosines[n, at]), shard.number, int(at)) for at in row]
+    exact = [{(number, at) for _, number, at in sorted(found, reverse=True)[:NEAREST]} for found in best]
+    return probes_for(VectorIndex([(shard.number, shard.folder) for shard in shards], path), exact, queries, recall, centres)
+
+
+def centres_name(space: str) -> str:
+    """The file of a model's centres."""
+    return f"centres-{space}.faiss"

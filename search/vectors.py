@@ -1,0 +1,102 @@
+"""Nearest vectors: one file a shard, exact where there are few rows, else by inverted lists that all shards share.
+
+Inverted lists (faiss IVF) over float16: k-means puts each vector into the list of its nearest centre, and a query looks into the lists
+of the `probes` centres next to it. How many that are is measured when the index is built, so that of the ten nearest at least the share
+`recall` is found. Files are memory-mapped: what is resident is what queries have touched, and it can be given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+VECTORS, CENTRES = "vectors.faiss", "centres.faiss"
+Vectors = NDArray[np.float32]
+SAMPLE_VECTORS, A_CENTRE = 100_000, 40  # to find centres from; vectors for each at least (faiss warns below 39)
+PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
+
+
+@dataclass(frozen=True)
+class VectorSettings:
+    """Below `exact_below` rows every vector is looked at; from there on `recall` of the ten nearest is wanted."""
+
+    exact_below: int = 100_000
+    recall: float = 0.99
+
+
+def find_centres(sample: Vectors, rows: int, seed: int = 0) -> Any:
+    """The centres of so many rows' lists, as a faiss index, from a sample of them."""
+    number = max(1, min(int(4 * rows**0.5), len(sample) // A_CENTRE))
+    kmeans = faiss.Kmeans(sample.shape[1], number, niter=10, seed=seed, spherical=True)
+    kmeans.train(np.ascontiguousarray(sample, np.float32))
+    return kmeans.index
+
+
+def write_vectors(folder: Path, vectors: Vectors, centres: Any | None) -> None:
+    """One shard's vectors, in lists where there are centres; numbers are places in the shard."""
+    size = vectors.shape[1]
+    kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    if centres is None:
+        index: Any = faiss.IndexScalarQuantizer(size, kind, metric)
+    else:
+        index = faiss.IndexIVFScalarQuantizer(centres, size, centres.ntotal, kind, metric, False)
+    if len(vectors):
+        index.train(vectors[:1])
+        index.add(np.ascontiguousarray(vectors, np.float32))
+    if centres is not None:
+        index.quantizer = faiss.IndexFlatIP(size)  # the centres lie in a file of their own, once
+    faiss.write_index(index, str(folder / VECTORS))
+
+
+@dataclass(frozen=True)
+class VectorIndex:
+    """The shards of one model's vectors: (number of the shard, its folder)."""
+
+    shards: Sequence[tuple[int, Path]]
+    centres_path: Path | None = None
+    probes: int = 1
+
+    @cached_property
+    def _opened(self) -> list[tuple[int, Any]]:
+        return [(number, faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP)) for number, folder in self.shards]
+
+    @cached_property
+    def _centres(self) -> Any:
+        return faiss.read_index(str(self.centres_path))
+
+    def nearest(self, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
+        """(shard, row, cosine) of the nearest to a unit vector, the nearest first."""
+        query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
+        found = sorted(self._found(query, most), key=lambda hit: (-hit[2], hit[0], hit[1]))
+        return found[:most]
+
+    def _found(self, query: Vectors, most: int) -> Iterator[tuple[int, int, float]]:
+        lists = self._centres.search(query, min(self.probes, self._centres.ntotal)) if self.centres_path else None
+        for number, index in self._opened:
+            if not index.ntotal:
+                continue
+            if lists is None:
+                cosines, rows = index.search(query, min(most, index.ntotal))
+            else:
+                index.nprobe = lists[1].shape[1]
+                cosines, rows = index.search_preassigned(query, most, lists[1], lists[0])
+            yield from ((number, int(row), float(cosine)) for row, cosine in zip(rows[0], cosines[0], strict=True) if row >= 0)
+
+
+def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, centres: int) -> int:
+    """The fewest lists, doubled from one on, with which `recall` of the ten nearest are found. `exact`: the true ones, (n, 10) pairs."""
+    probes = 1
+    while probes < centres:
+        tried = VectorIndex(index.shards, index.centres_path, probes)
+        found = [{(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)} for query in queries]
+        if sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(map(len, exact)):
+            return probes
+        probes *= 2
+    return centres

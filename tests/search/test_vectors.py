@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from images.pdq import orientations
+from search.hashes import alike, write_hashes
+from search.vectors import VectorIndex, find_centres, probes_for, write_vectors
+
+RANDOM = np.random.default_rng(0)
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    """5,000 vectors in 50 clouds, as two shards."""
+    middles = unit(RANDOM.normal(size=(50, 32)))
+    return unit(middles[RANDOM.integers(0, 50, 5000)] + 0.15 * RANDOM.normal(size=(5000, 32)))
+
+
+def shards_of(vectors, folder, centres):
+    shards = []
+    for number, rows in enumerate(np.array_split(vectors, 2)):
+        place = folder / str(number)
+        place.mkdir()
+        write_vectors(place, rows, centres)
+        shards.append((number, place))
+    return shards
+
+
+def true_neighbours(vectors, query):
+    half = len(vectors) // 2
+    return [(int(n) // half, int(n) % half) for n in np.argsort(-(vectors @ query))[:10]]
+
+
+def test_all_vectors_looked_at(vectors, tmp_path):
+    index = VectorIndex(shards_of(vectors, tmp_path, None))
+    for query in vectors[::500]:
+        found = index.nearest(query, 10)
+        assert {hit[:2] for hit in found} == set(true_neighbours(vectors, query))
+        assert found[0][2] == pytest.approx(1, abs=2e-3)
+        assert [hit[2] for hit in found] == sorted((hit[2] for hit in found), reverse=True)
+
+
+def test_lists_find_what_they_promise(vectors, tmp_path):
+    import faiss
+
+    centres = find_centres(vectors, len(vectors))
+    faiss.write_index(centres, str(tmp_path / "centres"))
+    shards = shards_of(vectors, tmp_path, centres)
+    queries = vectors[::100]
+    exact = [set(true_neighbours(vectors, query)) for query in queries]
+    probes = probes_for(VectorIndex(shards, tmp_path / "centres"), exact, queries, 0.99, centres.ntotal)
+    assert 1 <= probes < centres.ntotal
+    index = VectorIndex(shards, tmp_path / "centres", probes)
+    others = vectors[50::100]
+    hits = sum(len({hit[:2] for hit in index.nearest(q, 10)} & set(true_neighbours(vectors, q))) for q in others)
+    assert hits / (10 * len(others)) > 0.97
+    assert (tmp_path / "0" / "vectors.faiss").stat().st_size < 2500 * 32 * 2 + 2500 * 8 + 20_000, "centres are stored once"
+
+
+def test_an_empty_shard(tmp_path):
+    write_vectors(tmp_path, np.empty((0, 32), np.float32), None)
+    assert VectorIndex([(0, tmp_path)]).nearest(np.ones(32, np.float32), 5) == []
+
+
+def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
+    hashes = [RANDOM.bytes(32) for _ in range(100)]
+    write_hashes(tmp_path, [(2 * n, bits.hex()) for n, bits in enumerate(hashes)])
+    assert alike(tmp_path, [hashes[7]]) == [(14, 0)]
+    nearly = bytes([hashes[7][0] ^ 0b101, *hashes[7][1:]])
+    assert alike(tmp_path, orientations(nearly)) == [(14, 2)]
+    assert alike(tmp_path, []) == []
+
+
+def test_a_shard_without_hashes(tmp_path):
+    write_hashes(tmp_path, [])
+    assert alike(tmp_path, [bytes(32)]) == []

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.rows import entry, hosts_of
+from search.words import HEAP_BYTES, MOST_WORDS, Narrowed, analyzer, document, open_words, row_id
+
+ROWS = [
+    ("A red car", "https://cars.example/red.jpg", ["personal_data_email"]),
+    ("東京タワー at night", "https://a.example/tokyo-tower.jpg", []),
+    ("an X-Ray of a hand", "https://b.example/1.jpg", []),
+    ("Ein rotes Auto, STRASSE", "https://cars.example/rot.jpg", []),
+]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("words"))
+    writer = open_words(folder, make=True).writer(HEAP_BYTES)
+    for number, (caption, url, tags) in enumerate(ROWS):
+        row = {"URL": url, "TEXT": caption, "similarity": 0.3 + number / 100, "tags": tags, "page_url": "https://page.example/x"}
+        writer.add_document(document(row_id(1, number), 1, entry(row, "en")))
+    writer.commit()
+    writer.wait_merging_threads()
+    return open_words(folder)
+
+
+def found(index, words="", **exact):
+    searcher = index.searcher()
+    hits = searcher.search(Narrowed(words, exact).query(index), 10).hits
+    return {json.loads(bytes(searcher.doc(address)["row"][0]))["TEXT"] for _, address in hits}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("red", {0}),
+        ("RED car", {0}),
+        ("red -car", set()),
+        ("-red", {1, 2, 3}),
+        ("東京", {1}),
+        ("京東", set()),  # a phrase, in this order
+        ("x-ray", {2}),
+        ('"of a hand"', {2}),
+        ('"hand of"', set()),
+        ('"red car', {0}),  # a quote that is not closed
+        ("cars", {0, 3}),  # in the address
+        ("tokyo-tower.jpg", {1}),
+        ("strasse", {3}),
+        ("", {0, 1, 2, 3}),
+        ("!!! ()", {0, 1, 2, 3}),
+        ("nothing", set()),
+        ("id:0 OR caption:red", set()),  # no language of its own: words
+    ],
+)
+def test_words(index, words, expected):
+    assert found(index, words) == {ROWS[n][0] for n in expected}
+
+
+def test_values_narrow_down(index):
+    assert found(index, "", domain=["cars.example"]) == {ROWS[0][0], ROWS[3][0]}
+    assert found(index, "red", domain=["a.example"]) == set()
+    assert found(index, "", domain=["a.example", "b.example"]) == {ROWS[1][0], ROWS[2][0]}
+    assert found(index, "", host=["page.example"]) == {caption for caption, _, _ in ROWS}
+    assert found(index, "", tag=["personal_data_email"]) == {ROWS[0][0]}
+
+
+@given(st.text(max_size=200))
+def test_any_words_can_be_asked_for(index, words):
+    assert found(index, words) <= {caption for caption, _, _ in ROWS}
+
+
+@given(st.lists(st.text('ab"-: *^~[]{}()\\', max_size=6), max_size=100))
+def test_queries_are_bounded(index, words):
+    found(index, " ".join(words))
+    assert len(analyzer().analyze("a " * 1000)) == 1000
+    assert MOST_WORDS < 100
+
+
+@given(st.sampled_from(ROWS), st.data())
+def test_a_row_is_found_by_each_of_its_words(index, row, data):
+    word = data.draw(st.sampled_from(analyzer().analyze(row[0])))
+    assert row[0] in found(index, word)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("https://a.b.example/x", {"a.b.example", "b.example"}),
+        ("http://user@A.example:80/x", {"a.example"}),
+        ("https://localhost/x", {"localhost"}),
+    ],
+)
+def test_hosts(url, hosts):
+    assert set(hosts_of(url)) == hosts
+
+
+@pytest.mark.parametrize(
+    ("row", "subset", "marks"),
+    [
+        ({}, "en", []),
+        ({"face_count": 2}, "en", ["face"]),
+        ({"tags": ["medical_words"]}, "en", ["medical"]),
+        ({"medical_picture_score": 0.9, "face_count": 0}, "en", ["medical"]),
+        ({}, "medical", ["medical"]),
+        ({"NSFW": "UNSURE"}, "en", ["nudity"]),
+        ({"punsafe": 0.1, "NSFW": "UNLIKELY"}, "en", []),
+    ],
+)
+def test_marks(row, subset, marks):
+    assert entry({"URL": "https://a.example/1", **row}, subset)["mark"] == marks
