@@ -31,6 +31,7 @@ setup(
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "pipeline": ["*.j2"],
+        "explore": ["*.yaml", "templates/*", "static/*"],
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
     },

@@ -15,9 +15,9 @@ from pipeline import __version__
 TASKS: Mapping[str, tuple[str, ...]] = {
     "Make a dataset": ("run", "calibrate"),
     "See what was decided": ("rules", "report"),
-    "Search it": ("index", "search"),
+    "Search it": ("index", "search", "explore"),
     "Hand it on": ("export",),
-    "Take people out, and clean up": ("erase", "adopt", "purge"),
+    "Take people out, and clean up": ("requests", "erase", "adopt", "purge"),
 }
 
 

@@ -18,6 +18,8 @@ from search.vectors import VectorIndex, Vectors
 from search.words import EXACT, FACETS, Narrowed, open_words, row_id
 
 Sort = Literal["best", "similarity"]
+EXACT_FILTERS = ("host", *FACETS)
+"""By which results are narrowed down."""
 MOST_ALIKE = 200  # of the nearest pictures; beyond them nothing looks alike
 MOST_PAGES, MOST_PER_PAGE, MOST_VALUES = 500, 100, 10
 VectorsOf = Callable[[str], Vectors]

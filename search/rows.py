@@ -14,9 +14,9 @@ from web.urls import absolute, canonical, registered_domain
 SHOWN = (
     "URL", "TEXT", "WIDTH", "HEIGHT", "similarity", "LANGUAGE", "LICENSE", "licence_url", "licence_kind", "NSFW", "punsafe", "face_count",
     "medical_picture_score", "tags", "rights_signals", "page_url", "warc_file", "record_offset", "crawl_time", "fetched_at", "key",
-    "sha256", "model", "SAMPLE_ID", "uid",
+    "sha256", "pdq", "model", "SAMPLE_ID", "uid",
 )  # fmt: skip
-READ = (*SHOWN, "final_url", "md5", "pdq")
+READ = (*SHOWN, "final_url", "md5")
 BATCH_ROWS = 10_000
 FACE, MEDICAL, NUDITY = "face", "medical", "nudity"
 """Marks: pictures that are not shown before somebody asks twice."""

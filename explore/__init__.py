@@ -1,0 +1,1 @@
+"""The search page of a dataset, on which people find themselves and ask to be taken out."""

@@ -1,0 +1,87 @@
+"""A row as the page shows it. Whatever it holds is text: addresses become links only where they are http or https."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from search.find import Hit
+from search.rows import marks
+
+SHOWN_LETTERS = 600
+EVIDENCE = ("LANGUAGE", "subset", "licence_kind", "NSFW")
+JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
+
+
+@dataclass(frozen=True)
+class Card:
+    """One result."""
+
+    caption: str
+    url: str
+    link: str
+    page: str
+    page_link: str
+    domain: str
+    similarity: str
+    why: str
+    marks: Sequence[str]
+    evidence: Sequence[str]
+    provenance: tuple[str, str]
+    requests: Mapping[str, str]
+    """For the form that asks to take it out: kind -> value."""
+
+
+def card(hit: Hit) -> Card:
+    """A hit, ready to be shown."""
+    row = hit.row
+    url, page = str(row.get("URL", "")), str(row.get("page_url", ""))
+    similarity = row.get("similarity")
+    return Card(
+        caption=plain(str(row.get("TEXT", ""))),
+        url=plain(url),
+        link=safe_link(url),
+        page=plain(page),
+        page_link=safe_link(page),
+        domain=plain(urlsplit(safe_link(url)).hostname or ""),
+        similarity="" if similarity is None else f"{float(similarity):.3f}",
+        why=hit.why.replace(" ", "_"),
+        marks=list(marks(row, str(row.get("subset", "")))),
+        evidence=list(_evidence(row)),
+        provenance=(plain(str(row.get("warc_file", ""))), plain(str(row.get("crawl_time", "")))[:10]),
+        requests=dict(_requests(row)),
+    )
+
+
+def _evidence(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from dict.fromkeys(plain(str(row[name])) for name in EVIDENCE if row.get(name))
+    yield from (plain(str(tag)) for tag in row.get("tags", ()))
+
+
+def _requests(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if row.get("URL"):
+        yield "image_url", row["URL"]
+    if row.get("sha256"):
+        yield "sha256", row["sha256"]
+    if row.get("pdq"):
+        yield "pdq", row["pdq"]
+    if row.get("page_url"):
+        yield "page_url", row["page_url"]
+
+
+def safe_link(url: str) -> str:
+    """The URL where it is one of the web's, else nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def plain(text: str) -> str:
+    """Without letters that are not seen and change how others are seen: controls, and marks that turn text around."""
+    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn") or c in JOINERS else "\ufffd" for c in text)
+    return kept if len(kept) <= SHOWN_LETTERS else kept[:SHOWN_LETTERS] + "…"

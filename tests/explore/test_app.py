@@ -1,0 +1,288 @@
+"""The page and its JSON, without a browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import time
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from schemathesis.checks import not_a_server_error
+from starlette.testclient import TestClient
+
+from erasure.queue import decide, waiting
+from explore.guard import Limits
+from explore.texts import LANGUAGES, texts_for
+from search.find import Search
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def client(served):
+    return TestClient(served(), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def queue(tmp_path):
+    return str(tmp_path / "queue")
+
+
+def token_of(page: str) -> str:
+    return re.search(r'name="token" value="([^"]+)"', page)[1]
+
+
+def cards(page: str) -> int:
+    return page.count('<li class="card">')
+
+
+def test_words(client):
+    page = client.get("/", params={"q": "cat"}).text
+    assert cards(page) == 2
+    assert "2 found" in page
+
+
+def test_hostile_rows_are_text(client):
+    page = client.get("/", params={"q": "script", "pics": "1"}).text
+    assert cards(page) == 1
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<img src=x" not in page
+    assert not re.findall(r'(?:href|src)="javascript:', page)
+    assert "<b>hostile" not in page
+    assert "\u202e" not in client.get("/", params={"q": "cat"}).text
+
+
+def test_a_hostile_query_is_text(client):
+    page = client.get("/", params={"q": '"><script>alert(9)</script>', "domain": '"><script>', "lang": "xx"}).text
+    assert "<script>alert" not in page
+
+
+def test_nothing_comes_from_other_hosts_unless_it_is_asked_for(client):
+    answer = client.get("/", params={"q": "cat"})
+    assert "<img" not in answer.text
+    assert "img-src 'self';" in answer.headers["content-security-policy"]
+    assert not re.findall(r'(?:src|href)="https?://(?![abc]\.example)', answer.text)
+    shown = client.get("/", params={"q": "cat", "pics": "1"})
+    assert shown.text.count("<img") == 2
+    assert shown.text.count('<details class="behind">') == 1, "a face stays behind a second click"
+    assert 'referrerpolicy="no-referrer"' in shown.text
+
+
+def test_every_answer_has_its_headers_and_no_cookie(client):
+    for path in ("/", "/receipt?receipt=x", "/nowhere", "/api/search", "/healthz", "/static/style.css"):
+        answer = client.get(path)
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "set-cookie" not in answer.headers
+
+
+def test_an_address_in_the_field_for_words(client):
+    assert cards(client.get("/", params={"q": "https://a.example/cat.jpg"}).text) == 1
+    assert cards(client.get("/", params={"q": "https://a.example/page"}).text) == 1
+
+
+def test_pages_and_facets(client):
+    page = client.get("/", params={"q": "bird"}).text
+    assert cards(page) == 24
+    assert "1 / 3" in page
+    assert cards(client.get("/", params={"q": "bird", "p": "3"}).text) == 12
+    assert cards(client.get("/", params={"domain": "b.example"}).text) == 2
+    assert cards(client.get("/", params={"mark": "medical"}).text) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_languages(client, language):
+    page = client.get("/", headers={"accept-language": f"xx, {language}-XX;q=0.9"})
+    assert f'<html lang="{language}">' in page.text
+    assert texts_for(language, "")("title") in page.text
+    assert page.headers["content-language"] == language
+
+
+def ask_for(client, queue, **fields):
+    page = client.get("/", params={"q": "mat"}).text
+    picture = re.search(r'name="picture" value="([^"]+)"', page)[1].replace("&#34;", '"')
+    form = client.post("/ask", data={"picture": picture, "page": "https://a.example/page", "domain": "a.example"}).text
+    sent = client.post("/send", data={"token": token_of(form), "picture": picture, **fields})
+    assert sent.status_code == 200, sent.text
+    return re.search(r'id="number">([^<]+)<', sent.text)[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "requests"),
+    [
+        ({"what": "picture"}, [{"image_url": "https://a.example/cat.jpg"}, {"sha256": "a" * 64}]),
+        ({"what": "page", "page": "https://a.example/page"}, [{"page_url": "https://a.example/page"}]),
+        ({"what": "domain", "domain": "a.example"}, [{"domain": "a.example"}]),
+    ],
+)
+def test_asking_to_be_taken_out(client, queue, fields, requests):
+    receipt = ask_for(client, queue, **fields)
+    (one,) = waiting(queue)
+    assert (one.receipt, one.state, list(one.requests)) == (receipt, "received", requests)
+    assert "waits to be looked at" in client.get("/receipt", params={"receipt": receipt}).text
+    decide(queue, receipt, "applied", 2)
+    assert "applied in version 2" in client.get("/receipt", params={"receipt": receipt}).text
+    assert client.get(f"/api/requests/{receipt}").json() == {"state": "applied", "version": 2, "reason": ""}
+
+
+def test_an_address_for_the_answer_is_kept_apart(client, queue, tmp_path):
+    receipt = ask_for(client, queue, what="picture", contact="anna@mail.example")
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and "anna@mail.example" in path.read_text()]
+    assert holding == [tmp_path / "queue" / "contacts" / f"{receipt}.json"]
+    assert holding[0].stat().st_mode & 0o077 == 0
+
+
+def test_forms_of_other_sites_are_refused(client, queue):
+    token = token_of(client.post("/ask", data={"picture": "{}"}).text)
+    fields = {"what": "domain", "domain": "a.example"}
+    assert client.post("/send", data=fields).status_code == 403
+    assert client.post("/send", data={**fields, "token": token[:-2]}).status_code == 403
+    assert client.post("/send", data={**fields, "token": token}, headers={"origin": "https://evil.example"}).status_code == 403
+    assert client.post("/send", data={**fields, "token": token}, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert list(waiting(queue)) == []
+    assert client.post("/send", data={**fields, "token": token}, headers={"origin": "http://testserver"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"what": "picture"},
+        {"what": "picture", "picture": "no json"},
+        {"what": "picture", "picture": "[1]"},
+        {"what": "picture", "picture": '{"sha256": "short"}'},
+        {"what": "domain", "domain": "example"},
+        {"what": "page", "page": "javascript:alert(1)"},
+        {"what": "domain", "domain": "a.example", "contact": "x" * 201},
+    ],
+)
+def test_malformed_requests(client, queue, fields):
+    token = token_of(client.post("/ask", data={"picture": "{}"}).text)
+    assert client.post("/send", data={**fields, "token": token}).status_code == 400
+    assert list(waiting(queue)) == []
+
+
+def upload(client, content, lang="en"):
+    token = token_of(client.get("/").text)
+    return client.post(f"/picture?lang={lang}", data={"token": token}, files={"picture": ("a.png", content, "image/png")})
+
+
+def png(size=(64, 64)) -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise(size, 80).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture(client):
+    answer = upload(client, png())
+    assert answer.status_code == 200
+    assert "Take out this picture wherever it is" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        (b"", 400, "empty"),
+        (b"no picture", 400, "undecodable"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 400, "undecodable"),
+        (b"\xff" * 20_300_000, 413, "larger than 20 MB"),
+    ],
+)
+def test_what_is_no_picture(client, content, status, reason):
+    answer = upload(client, content)
+    assert (answer.status_code, reason in answer.text) == (status, True)
+
+
+def test_a_bomb_of_pixels(client):
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
+    assert "too_many_pixels" in upload(client, buffer.getvalue()).text
+
+
+def test_an_example_is_stored_nowhere(client, tmp_path, monkeypatch):
+    content = png((300, 300))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert upload(client, content).status_code == 200
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and content[100:200] in path.read_bytes()]
+
+
+def test_limits(served):
+    client = TestClient(served(limits=Limits("3/minute", "1/minute", "1/minute")))
+    assert [client.get("/api/search").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert "Too many requests" in client.get("/").text
+
+
+def test_a_slow_query(served, monkeypatch):
+    def slow(*arguments):
+        time.sleep(0.5)
+
+    monkeypatch.setattr(Search, "by_words", slow)
+    answer = TestClient(served(limit_s=0.05)).get("/", params={"q": "cat"})
+    assert (answer.status_code, "took too long" in answer.text) == (503, True)
+
+
+def test_an_error_shows_and_logs_nothing_of_the_query(client, monkeypatch, caplog):
+    def broken(*arguments):
+        raise RuntimeError("secret words")
+
+    caplog.set_level(logging.INFO, "explore")
+    monkeypatch.setattr(Search, "by_words", broken)
+    answer = client.get("/", params={"q": "secret words"})
+    assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("explore"))
+    assert "RuntimeError" in ours
+    assert "secret" not in answer.text + ours
+
+
+def test_the_log_holds_no_query_and_no_receipt(client, caplog):
+    caplog.set_level(logging.INFO, "explore")
+    client.get("/", params={"q": "my name"})
+    client.get("/api/requests/abcdefgh12345678")
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("explore"))
+    assert re.search(r"GET / 200 \d+ ms", ours)
+    assert "my name" not in ours
+    assert "abcdefgh" not in ours
+
+
+def test_an_index_that_is_not_of_this_version_is_not_searched(served, dataset, tmp_path):
+    import shutil
+
+    shutil.copytree(dataset, tmp_path / "out")
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps({**manifest, "version": 2}))
+    client = TestClient(served(dataset=str(tmp_path / "out")))
+    assert client.get("/healthz").status_code == 503
+    assert "being brought up to date" in client.get("/", params={"q": "cat"}).text
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.text(max_size=100), page=st.text(max_size=5), domain=st.text(max_size=20))
+def test_any_query_is_answered(client, words, page, domain):
+    answer = client.get("/", params={"q": words, "p": page, "domain": domain, "sort": words})
+    assert answer.status_code == 200
+
+
+def test_the_api_keeps_to_its_description(served):
+    app = served()
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+
+    @schema.parametrize()
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(case):
+        case.call_and_validate(checks=[not_a_server_error])
+
+    for operation in schema.get_all_operations():
+        found = operation.ok()
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=found.as_strategy())
+        def run(case):
+            case.call_and_validate(checks=[not_a_server_error])
+
+        run()

@@ -1,0 +1,149 @@
+"""A visitor finds a picture, asks for it to be taken out, and no longer finds it: in Debian's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from explore.app import Settings, make_app
+from explore.guard import Limits
+from pipeline.cli import main as pairsieve
+from tests.pipeline.test_command import rows_of
+from tests.pipeline.test_search import picture_of
+
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
+CHROMIUM = shutil.which("chromium")
+SIZES = {"phone": {"width": 390, "height": 844}, "wide": {"width": 1280, "height": 900}}
+
+
+def call(*arguments) -> int:
+    with pytest.raises(SystemExit) as ended:
+        pairsieve([str(a) for a in arguments])
+    return ended.value.code
+
+
+@pytest.fixture
+def dataset(demo_run, tmp_path):
+    shutil.copytree(demo_run.output, tmp_path / "out")
+    assert call("index", "--dataset", tmp_path / "out") == 0
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def address(dataset, processes):
+    limits = Limits("100000/minute", "100000/minute", "100000/minute")
+    app = make_app(Settings("pairsieve demo", str(dataset), f"{dataset}.index", f"{dataset}.requests", "s" * 32, limits), {}, processes)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium; .ci/run installs it")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(browser, request):
+    found = browser.new_page(viewport=SIZES[request.param], color_scheme="dark" if request.param == "phone" else "light")
+    found.set_default_timeout(20_000)
+    asked, errors = [], []
+    found.on("request", lambda one: asked.append(one.url))
+    found.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+    yield found
+    assert not [url for url in asked if not url.startswith("http://127.0.0.1")], "nothing is asked of other hosts"
+    assert errors == [], "the browser refuses nothing of the page"
+    found.close()
+
+
+def violations(page) -> list[str]:
+    # The policy forbids scripts of others, so axe is put into the page by the browser itself.
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in Axe().run(page).response["violations"]]
+
+
+def test_found_taken_out_and_gone(page, address, dataset, tmp_path):
+    rows = rows_of(dataset)
+    row = next(row for row in rows if row["TEXT"].startswith("purple star"))
+    page.goto(address)
+    page.get_by_label("Words of a caption or an address").fill("purple star")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="found").wait_for()
+    assert row["TEXT"] in page.inner_text("main")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off on a phone"
+
+    page.goto(f"{address}/?q={row['URL']}")
+    page.get_by_role("button", name="Take this out").first.click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Send the request").click()
+    receipt = page.inner_text("#number")
+    assert violations(page) == []
+    page.get_by_label("Ask what became of a request").fill(receipt)
+    page.get_by_label("Ask what became of a request").press("Enter")
+    assert "waits to be looked at" in page.inner_text("main")
+
+    assert call("requests", "approve", receipt, "--apply", "--dataset", dataset) == 0
+    page.reload()
+    assert "applied in version 2" in page.inner_text("main")
+    page.goto(f"{address}/?q={row['URL']}")
+    assert "0 found" in page.inner_text("main")
+    assert row["URL"] not in {r["URL"] for r in rows_of(dataset)}
+
+
+def test_an_example_picture(page, address, dataset, tmp_path):
+    row = next(row for row in rows_of(dataset) if row["LANGUAGE"] == "en")
+    path = picture_of(row, tmp_path)
+    page.goto(address)
+    page.set_input_files("#picture", path)
+    page.locator("#drop button").click()
+    page.get_by_role("button", name="Take out this picture wherever it is").wait_for()
+    assert "the same file" in page.inner_text("main")
+    assert violations(page) == []
+    page.get_by_role("button", name="Take out this picture wherever it is").click()
+    page.get_by_role("button", name="Send the request").click()
+    receipt = page.inner_text("#number")
+    assert call("requests", "approve", receipt, "--apply", "--dataset", dataset) == 0
+    assert row["sha256"] not in {r["sha256"] for r in rows_of(dataset)}
+
+
+def test_the_keyboard_alone(page, address):
+    page.goto(address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(30):
+        if page.evaluate("document.activeElement.id") == "q":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type("star")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="7 found").wait_for()
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr", "pt"])
+def test_other_languages(browser, address, language):
+    page = browser.new_page(locale=language)
+    page.goto(address)
+    assert page.evaluate("document.documentElement.lang") == language
+    assert violations(page) == []
+    page.close()
