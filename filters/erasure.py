@@ -32,24 +32,25 @@ class Erasure:
     tombstones: str
 
     @cached_property
-    def _stones(self) -> Tombstones:
+    def stones(self) -> Tombstones:
+        """What was taken out. Raises NoTombstones."""
         return read_tombstones(self.tombstones)
 
     @property
     def key_ids(self) -> frozenset[str]:
         """The ids of the keys that are known. Raises NoTombstones."""
-        return frozenset(key.id for key in self._stones.keys)
+        return frozenset(key.id for key in self.stones.keys)
 
     def prepare(self) -> str:
         """Read the tombstones; what they are, as hex digits. Raises MissingModel."""
         try:
-            stones = self._stones
+            stones = self.stones
         except NoTombstones as error:
             raise MissingModel(str(error)) from None
         return _digest([*(key.id for key in stones.keys), *sorted(map(str, stones.tokens.items())), *stones.pdq])
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        stones = self._stones
+        stones = self.stones
         url, page, final = evidence["url"], evidence["page_url"], evidence.get("final_url")
         if any(stones.has(IMAGE_URL, canonical(one)) for one in (url, final) if one):
             yield Decision(Action.DROP, "erased_url")

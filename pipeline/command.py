@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pipeline.config import ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
-from pipeline.execute import Run
+from pipeline.execute import NotReleased, Run
 from pipeline.logs import shows_bars
 from pipeline.plan import Plan, make_plan
 from pipeline.release import check_erasures, check_output
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return _say(f"pairsieve: {error}", BAD_CONFIG)
     except InUse as error:
         return _say(f"pairsieve: {plan.config.work}: {error}", FAILED)
+    except NotReleased as error:
+        return _say(f"pairsieve: {error}", FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
     LOGGER.info("done", extra={"counts": plain(counts)})

@@ -194,6 +194,9 @@ class PublishConfig:
     `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their own) and `contact` (whom to ask to
     be taken out; else `fetch.contact`) stand in the data card and the Croissant metadata.
 
+    With `release_check` a dataset in which pipeline/checking.py finds more than `release_limits` (kind -> share of the rows) is left in
+    `unreleased/` below the output directory.
+
     Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
     """
 
@@ -204,6 +207,8 @@ class PublishConfig:
     url: str = ""
     licence: str = ""
     contact: str = ""
+    release_check: bool = False
+    release_limits: Mapping[str, float] = field(default_factory=dict)
     key_file: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,15 +14,17 @@ from archive.reader import INSIDE_RECORD, ReadSettings
 from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders
 from filters.detector import Detector, Needs
+from filters.erasure import Erasure
 from filters.registry import identity, needing, subsets_of
 from filters.rule import Rule
 from pipeline import flow
+from pipeline.checking import Looked, review, review_page
 from pipeline.config import MANY_FILES
 from pipeline.engine import Engine, LayOut
 from pipeline.metrics import write_metrics
 from pipeline.plan import Plan, score_settings
 from pipeline.progress import Watch, read_history, reporting
-from pipeline.release import Made, Release
+from pipeline.release import UNRELEASED, Made, Release
 from pipeline.retry import generation_of, reopen
 from pipeline.reuse import reuse_table
 from pipeline.stages import Stage, StageResult, balances, check_quarantine, plain, sum_parts
@@ -50,7 +52,13 @@ PICTURES, ROBOTS, KEY_FILE, SECRET_BYTES = "pictures", "robots", "ledger.key", 3
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
 VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 5}
 
+CHECKED = "release-check.html"
+
 Counts = dict[str, Mapping[Unit, UnitCounts]]
+
+
+class NotReleased(RuntimeError):
+    """The release check has found more than the config allows; the dataset is not where readers look."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,9 @@ class Run:
             counts[result.stage.name] = result.read_counts()
             if result.stage.name == "score" and self.plan.config.fetch.keep_images == "until_scored":
                 files.remove_tree(self._pictures)
+        if self._release.place != files.join(self.plan.config.output, ""):
+            review_list = files.join(self.plan.config.work, CHECKED)
+            raise NotReleased(f"the release check found too much: {review_list} lists it, and the dataset is in {self._release.place}")
         write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in steps})
         return counts
 
@@ -288,8 +299,22 @@ class Run:
         )
         stages = (self.extracted, self.fetched, self.scored)
         history = {stage.stage.name: read_history(stage.folder) for stage in stages}
-        self._release.install(plan, Made(shards, every, problems, computed, history))
+        self._release.install(plan, Made(shards, every, problems, computed, history), self._checked([path for path, *_ in shards]))
         return counts
+
+    def _checked(self, paths: Sequence[str]) -> str:
+        """Where the dataset goes: nothing, or `unreleased` where the release check is wanted and does not let it pass."""
+        config = self.plan.config
+        if not config.publish.release_check:
+            return ""
+        stones = next((rule.stones for rule in self.plan.rules if isinstance(rule, Erasure)), None)
+        shards = [path for path in paths if path.startswith("dataset/")]
+        found = review(self._release.staging, shards, Looked(stones), {})
+        over = found.over(config.publish.release_limits)
+        files.write_private(files.join(config.work, CHECKED), review_page(config.name, found, over))
+        for line in over:
+            LOGGER.warning("release check: %s", line)
+        return UNRELEASED if over else ""
 
     def _run(self, lay_out: LayOut, watch: Watch) -> None:
         with reporting(watch, self.bars):

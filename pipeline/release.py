@@ -26,6 +26,7 @@ from storage import files
 INSTALLED, UNFINISHED = "installed.json", "unfinished-"
 TREES = ("dataset", "ledger", "embeddings")
 PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
+UNRELEASED = "unreleased"  # below the output directory: what the release check did not let pass
 DELTAS = "erasures"  # below the output directory
 PRODUCT = "pairsieve"
 
@@ -86,35 +87,44 @@ class Release:
         """Where shards are written before they are put in place; readers leave it alone."""
         return files.join(self.output, UNFINISHED + self.published.stage.fingerprint)
 
+    @property
+    def place(self) -> str:
+        """Where this stage has put its dataset: the output directory, or `unreleased/` below it; empty where it has not."""
+        installed = self.published.path(INSTALLED)
+        return files.join(self.output, json.loads(files.read_text(installed)).get("place", "")) if files.exists(installed) else ""
+
     def is_whole(self) -> bool:
         """Whether the directory still holds what this stage put there."""
-        installed = self.published.path(INSTALLED)
-        manifest = files.join(self.output, MANIFEST)
-        if not files.exists(installed) or not files.exists(manifest):
+        place = self.place
+        manifest = files.join(place, MANIFEST)
+        if not place or not files.exists(manifest):
             return False
         text = files.read_text(manifest)
-        if _digest(text) != json.loads(files.read_text(installed))["manifest_sha256"]:
+        if _digest(text) != json.loads(files.read_text(self.published.path(INSTALLED)))["manifest_sha256"]:
             return False
-        return all(files.size_of(files.join(self.output, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
+        return all(files.size_of(files.join(place, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
 
-    def install(self, plan: Plan, made: Made) -> None:
-        """Put staged shards, pages and manifest in place. A reader who waits for the manifest never sees a mixture."""
+    def install(self, plan: Plan, made: Made, below: str = "") -> None:
+        """Put staged shards, pages and manifest in place, or `below` it. A reader who waits for the manifest never sees a mixture."""
+        place = files.join(self.output, below)
         manifest = {**make_manifest(plan, made), **self._erasures()}
         manifest["files"] = [*manifest["files"], *self._deltas()]
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
-        if files.exists(files.join(self.output, MANIFEST)):
-            files.copy(files.join(self.output, MANIFEST), files.join(self.staging, PREVIOUS))
-        files.remove_file(files.join(self.output, MANIFEST))
+        if files.exists(files.join(place, MANIFEST)):
+            files.copy(files.join(place, MANIFEST), files.join(self.staging, PREVIOUS))
+        files.remove_file(files.join(place, MANIFEST))
         for tree in TREES:
             if files.exists(files.join(self.staging, tree)):
-                files.replace_tree(files.join(self.staging, tree), files.join(self.output, tree))
+                files.replace_tree(files.join(self.staging, tree), files.join(place, tree))
             else:
-                files.remove_tree(files.join(self.output, tree))
-        facts = write_pages(self.output, manifest)
-        files.write_text(files.join(self.output, MANIFEST), text)
-        files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text)}))
+                files.remove_tree(files.join(place, tree))
+        facts = write_pages(place, manifest)
+        files.write_text(files.join(place, MANIFEST), text)
+        files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text), "place": below}))
         self._remove_unfinished()
+        if not below:
+            files.remove_tree(files.join(self.output, UNRELEASED))
         if facts:
             write_private_report(plan.config.work, facts, made.history)
 

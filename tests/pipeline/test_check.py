@@ -1,0 +1,141 @@
+"""The release check finds what others would find after the release."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.check import main as check
+from pipeline.checking import RISKS, Finding, Looked, Review, review_page
+from pipeline.config import CONFIGS
+from pipeline.erase import main as erase
+from tests.pipeline.test_command import manifest_of, rows_of
+from tests.pipeline.test_search import picture_of
+
+GOOD = {"URL": "https://a.example/1.jpg", "TEXT": "a cat on a mat", "page_url": "https://a.example/", "crawl_time": "2026-11-01T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, set()),
+        ({"TEXT": "Rhinoplasty before and after"}, {"medical_words"}),
+        ({"TEXT": "a boy with osteogenesis imperfecta"}, {"medical_words"}),
+        ({"TEXT": "Rhinoplasty", "face_count": 1}, {"medical_words", "face_and_medical"}),
+        ({"face_count": 1}, set()),
+        ({"medical_picture_score": 0.8}, {"medical_picture"}),
+        ({"medical_picture_score": 0.2}, set()),
+        ({"TEXT": "write to anna.roe@mailbox.org today"}, {"personal_data"}),
+        ({"TEXT": "write to [EMAIL] today"}, set()),
+        ({"URL": "https://a.example/anna.roe@mailbox.org.jpg"}, {"personal_data"}),
+        ({"page_url": ""}, {"no_provenance"}),
+        ({"page_url": "", "page_source": "none"}, set()),
+        ({"page_url": "https://sub.refused.example/x"}, {"opt_out"}),
+    ],
+)
+def test_findings(changes, kinds):
+    looked = Looked(opted_out=frozenset({"refused.example"}))
+    assert {finding.kind for finding in looked.findings({**GOOD, **changes})} == kinds
+
+
+def test_the_riskiest_come_first_and_limits_are_shares():
+    found = Review()
+    for number in range(100):
+        found.add({**GOOD, "key": str(number)}, [Finding("medical_words", "x")] if number < 3 else [])
+    found.add(GOOD, [Finding("tombstoned", "was taken out before")])
+    assert [line.partition(":")[0] for line in found.over({})] == ["tombstoned", "medical_words"]
+    assert found.over({"medical_words": 0.05, "tombstoned": 0.01}) == []
+    page = review_page("n", found, found.over({}))
+    assert page.index("was taken out before") < page.index('<span class="kind">medical_words</span>')
+
+
+def test_a_review_list_shows_hostile_rows_as_text():
+    found = Review()
+    found.add({"URL": "javascript:alert(1)", "TEXT": "<script>alert(2)</script> \u202e"}, [Finding("opt_out", "<b>")])
+    page = review_page("<i>n</i>", found, ["<u>"])
+    assert "<script>" not in page
+    assert 'href="javascript' not in page
+    assert "\u202e" not in page
+    assert "<i>n" not in page
+
+
+@pytest.fixture
+def dataset(demo_run, tmp_path):
+    shutil.copytree(demo_run.output, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_good_dataset_passes(dataset, capsys):
+    assert check(["--dataset", str(dataset)]) == 0
+    assert capsys.readouterr().out.endswith("153 rows looked at\n")
+    page = dataset.with_name("out.check.html")
+    assert "Within all limits" in page.read_text()
+    assert page.stat().st_mode & 0o077 == 0
+
+
+def test_opt_outs_and_limits(dataset, tmp_path, capsys):
+    (tmp_path / "domains.txt").write_text("# those who wrote to us\nShapes.example\n")
+    arguments = ["--dataset", str(dataset), "--opt-out", str(tmp_path / "domains.txt")]
+    assert check(arguments) == 1
+    assert "above the limit: opt_out" in capsys.readouterr().out
+    assert check([*arguments, "--limit", "opt_out=1"]) == 0
+    assert check([*arguments, "--limit", "optout=1"]) == 2
+    assert "did you mean 'opt_out'?" in capsys.readouterr().err
+
+
+def test_an_example_picture_is_found(dataset, tmp_path, capsys):
+    row = next(row for row in rows_of(dataset) if row["LANGUAGE"] == "en")
+    path = picture_of(row, tmp_path)
+    assert check(["--dataset", str(dataset), "--image", str(path)]) == 1
+    assert "above the limit: example" in capsys.readouterr().out
+    path.write_bytes(b"no picture")
+    assert check(["--dataset", str(dataset), "--image", str(path)]) == 2
+
+
+def test_rows_that_came_back_are_found(demo_run, dataset, tmp_path, capsys):
+    row = rows_of(dataset)[0]
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"sha256": row["sha256"]}) + "\n")
+    assert erase(["--dataset", str(dataset), "--requests", str(tmp_path / "requests.jsonl")]) == 0
+    assert check(["--dataset", str(dataset)]) == 0
+    shutil.rmtree(dataset)
+    shutil.copytree(demo_run.output, dataset)  # as a run without the tombstones would make it
+    assert check(["--dataset", str(dataset)]) == 1
+    assert "above the limit: tombstoned" in capsys.readouterr().out
+
+
+def test_vectors_show_what_no_word_says(run_demo, tmp_path, capsys):
+    settings = ["publish.embeddings=npy", "score.keep_embeddings=true", "filters.rules.medical.profile=audit"]
+    ran = run_demo(*[part for one in settings for part in ("--set", one)])
+    assert ran.status == 0, ran.printed
+    for path in ran.output.glob("dataset/*/*.parquet"):  # as a dataset without our scores
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("medical_picture_score")
+        pq.write_table(table.set_column(at, "medical_picture_score", pa.nulls(table.num_rows, pa.float32())), path)
+    arguments = ["--dataset", str(ran.output), "--out", str(tmp_path / "a.html"), "--limit", "medical_words=1"]
+    assert check(arguments) == 0, capsys.readouterr().out
+    assert check([*arguments, "--config", str(CONFIGS / "demo.yaml")]) == 1
+    assert "above the limit: medical_picture" in capsys.readouterr().out
+
+
+def test_a_run_that_fails_the_check_is_not_released(run_demo, tmp_path):
+    audit = ["--set", "filters.rules.medical.profile=audit", "--set", "publish.release_check=true"]
+    ran = run_demo(*audit, folder=tmp_path)
+    assert ran.status == 1
+    assert "the release check found too much" in ran.printed
+    assert not (ran.output / "manifest.json").exists()
+    assert manifest_of(ran.output / "unreleased")["counts"]["publish"]["sample"]["kept"] > 153
+    assert "medical_picture" in (ran.work / "release-check.html").read_text()
+    again = run_demo(*audit, folder=tmp_path)
+    assert (again.status, "publish: reused" in again.printed or "release check" in again.printed) == (1, True)
+    passed = run_demo("--set", "publish.release_check=true", folder=tmp_path)
+    assert passed.status == 0, passed.printed
+    assert not (passed.output / "unreleased").exists()
+    assert len(rows_of(passed.output)) == 153
+
+
+def test_every_kind_has_its_risk():
+    assert all(risk > 0 for risk in RISKS.values())
