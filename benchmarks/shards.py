@@ -33,41 +33,20 @@ from transforms.judge import Shelved
 from transforms.shard import ShardSettings, WriteShards, shard_count
 
 CHUNK_ROWS = 10_000
-WORDS = [
-    "a",
-    "view",
-    "of",
-    "the",
-    "old",
-    "harbour",
-    "at",
-    "dusk",
-    "with",
-    "boats",
-    "and",
-    "people",
-    "walking",
-    "along",
-    "water",
-    "under",
-    "lamps",
-    "near",
-    "small",
-    "white",
-    "houses",
-]
+WORDS = tuple(f"word{number}" for number in range(251))
 
 
 def rows_of(chunk: int, shards: int) -> Iterator[Shelved]:
     """Rows that differ in what real ones differ in."""
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
-        yield Shelved("dataset/en", int.from_bytes(key, "big") % shards, tuple(_cell(column.name, number, key) for column in COLUMNS))
+        cells = _cells(number, key)
+        yield Shelved("dataset/en", int.from_bytes(key, "big") % shards, tuple(cells.get(column.name) for column in COLUMNS))
 
 
-def _cell(name: str, number: int, key: bytes) -> object:
+def _cells(number: int, key: bytes) -> dict[str, object]:
     host = f"https://host{number % 50_000}.example"
-    made: dict[str, object] = {
+    return {
         "SAMPLE_ID": int.from_bytes(key[:8], "big") >> 1,
         "URL": f"{host}/images/{key[:6].hex()}/picture-{number}.jpg",
         "TEXT": " ".join(WORDS[b % len(WORDS)] for b in key[:10]),
@@ -99,7 +78,6 @@ def _cell(name: str, number: int, key: bytes) -> object:
         "pdq": key.hex() * 2,
         "model": "ViT-B-32-quickgelu@0123456789abcdef",
     }
-    return made.get(name)
 
 
 class Memory:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tantivy
 
-from search.hashes import alike
+from search.hashes import HashIndex
 from search.index import SHARDS, WORDS, BadIndex, Indexed, centres_name, read_index
 from search.rows import address_key
 from search.vectors import VectorIndex, Vectors
@@ -97,6 +97,10 @@ class Search:
             found[space] = VectorIndex(shards, Path(self.folder) / centres_name(space) if probes else None, probes)
         return found
 
+    @cached_property
+    def _hashes(self) -> HashIndex:
+        return HashIndex([(number, self._shard(number)) for _, number in self.indexed.shards])
+
     def _shard(self, number: int) -> Path:
         return Path(self.folder) / SHARDS / f"{number:05d}"
 
@@ -126,26 +130,35 @@ class Search:
             for space, index in self._spaces.items():
                 near = index.nearest(vectors_of(space), MOST_ALIKE)
                 found |= {row_id(shard, row): (cosine, "looks alike") for shard, row, cosine in near}
-        for _, number in self.indexed.shards:
-            for row, bits in alike(self._shard(number), example.pdq):
-                found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
+        for number, row, bits in self._hashes.alike(example.pdq):
+            found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
         for name, value in (("sha256", example.sha256), ("md5", example.md5)):
             if value:
                 same = self._searcher.search(Narrowed("", {name: [value]}).query(self._index), MOST_ALIKE)
                 found |= {self._id(address): (3.0, "same file") for _, address in same.hits}
         return self._among(query, found)
 
+    def nearest(self, space: str, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
+        """(shard, row, cosine) of the nearest vectors of a model, the nearest first."""
+        return self._spaces[space].nearest(vector, most)
+
     def _among(self, query: Query, found: Mapping[int, tuple[float, str]]) -> Found:
         """Those of the found that the query leaves, the best first."""
         ids = tantivy.Query.term_set_query(self._index.schema, "id", list(found))
         both = [(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, tantivy.Query.const_score_query(ids, 1.0))]
         asked = tantivy.Query.boolean_query(both)
-        left = [self._hit(address, 0.0) for _, address in self._searcher.search(asked, max(1, len(found))).hits]
-        hits = [Hit(hit.id, hit.row, *found[hit.id]) for hit in left]
+        addresses = [address for _, address in self._searcher.search(asked, max(1, len(found))).hits]
         by_pair = query.sort == "similarity"
-        hits.sort(key=lambda hit: (-(float(hit.row.get("similarity") or 0.0) if by_pair else hit.score), hit.id))
+        ids = self._searcher.fast_field_values("id", addresses) if addresses else []
+        pairs = self._searcher.fast_field_values("similarity", addresses) if addresses and by_pair else [found[one][0] for one in ids]
+        ordered = sorted(zip(pairs, ids, addresses, strict=True), key=lambda one: (-one[0], one[1]))
         per_page, skipped = _place(query)
-        return Found(hits[skipped : skipped + per_page], len(hits), self._facets(asked))
+        hits = [Hit(one, self._row(address), *found[one]) for _, one, address in ordered[skipped : skipped + per_page]]
+        return Found(hits, len(ordered), self._facets(asked))
+
+    def _row(self, address: tantivy.DocAddress) -> Mapping[str, Any]:
+        row: Mapping[str, Any] = json.loads(bytes(self._searcher.doc(address)["row"][0]))
+        return row
 
     def _hit(self, address: tantivy.DocAddress, score: float) -> Hit:
         document = self._searcher.doc(address)

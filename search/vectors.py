@@ -74,20 +74,25 @@ class VectorIndex:
     def nearest(self, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
         """(shard, row, cosine) of the nearest to a unit vector, the nearest first."""
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
-        found = sorted(self._found(query, most), key=lambda hit: (-hit[2], hit[0], hit[1]))
-        return found[:most]
+        found = list(self._found(query, most))
+        if not found:
+            return []
+        shards = np.concatenate([np.full(len(rows), number) for number, rows, _ in found])
+        rows, cosines = (np.concatenate([part[at] for part in found]) for at in (1, 2))
+        order = np.lexsort((rows, shards, -cosines))[:most]
+        return [(int(shards[i]), int(rows[i]), float(cosines[i])) for i in order]
 
-    def _found(self, query: Vectors, most: int) -> Iterator[tuple[int, int, float]]:
+    def _found(self, query: Vectors, most: int) -> Iterator[tuple[int, NDArray[np.int64], Vectors]]:
         lists = self._centres.search(query, min(self.probes, self._centres.ntotal)) if self.centres_path else None
         for number, index in self._opened:
-            if not index.ntotal:
-                continue
-            if lists is None:
-                cosines, rows = index.search(query, min(most, index.ntotal))
-            else:
-                index.nprobe = lists[1].shape[1]
-                cosines, rows = index.search_preassigned(query, most, lists[1], lists[0])
-            yield from ((number, int(row), float(cosine)) for row, cosine in zip(rows[0], cosines[0], strict=True) if row >= 0)
+            if index.ntotal:
+                cosines, rows = index.search(query, min(most, index.ntotal)) if lists is None else self._in_lists(index, query, most, lists)
+                there = rows[0] >= 0
+                yield number, rows[0][there], cosines[0][there]
+
+    def _in_lists(self, index: Any, query: Vectors, most: int, lists: Any) -> Any:
+        index.nprobe = lists[1].shape[1]
+        return index.search_preassigned(query, most, lists[1], lists[0])
 
 
 def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, centres: int) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from images.pdq import orientations
-from search.hashes import alike, write_hashes
+from search.hashes import HashIndex, write_hashes
 from search.vectors import VectorIndex, find_centres, probes_for, write_vectors
 
 RANDOM = np.random.default_rng(0)
@@ -70,12 +70,17 @@ def test_an_empty_shard(tmp_path):
 def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
     hashes = [RANDOM.bytes(32) for _ in range(100)]
     write_hashes(tmp_path, [(2 * n, bits.hex()) for n, bits in enumerate(hashes)])
-    assert alike(tmp_path, [hashes[7]]) == [(14, 0)]
+    index = HashIndex([(5, tmp_path)])
+    assert list(index.alike([hashes[7]])) == [(5, 14, 0)]
     nearly = bytes([hashes[7][0] ^ 0b101, *hashes[7][1:]])
-    assert alike(tmp_path, orientations(nearly)) == [(14, 2)]
-    assert alike(tmp_path, []) == []
+    assert list(index.alike(orientations(nearly))) == [(5, 14, 2)]
+    for flipped, found in ((31, [(5, 18, 31)]), (32, [])):
+        bits = np.unpackbits(np.frombuffer(hashes[9], np.uint8))
+        bits[:flipped] ^= 1
+        assert list(index.alike([np.packbits(bits).tobytes()])) == found
+    assert list(index.alike([])) == []
 
 
 def test_a_shard_without_hashes(tmp_path):
     write_hashes(tmp_path, [])
-    assert alike(tmp_path, [bytes(32)]) == []
+    assert list(HashIndex([(0, tmp_path)]).alike([bytes(32)])) == []
