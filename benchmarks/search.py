@@ -3,9 +3,9 @@
     python benchmarks/search.py [--rows 1000000] [--quick]
 
 Rows and vectors are made up: captions of a vocabulary whose words are as unequally common as those of a language, 512-dimensional float16
-vectors in clouds. Picture queries stand beside faiss in a bare loop: one index of inverted lists over the same vectors in memory, with the
-same number of lists looked into, giving as many neighbours (clip-retrieval's way); and beside a flat index. Words stand beside SQLite's
-FTS5.
+vectors on a surface of 24 dimensions, whose neighbourhoods do not end where lists do. Picture queries stand beside faiss in a bare
+loop: one index of inverted lists over the same vectors in memory, with the same number of lists looked into, giving as many neighbours
+(clip-retrieval's way); and beside a flat index. Words stand beside SQLite's FTS5.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,19 @@ from search.find import MOST_ALIKE, Example, Query, Search, open_search
 from search.index import Vectored, build, centres_name, sources
 from search.vectors import Vectors, VectorSettings
 
-SIZE, CLOUDS, SHARDS, WORDS, WORDS_A_CAPTION = 512, 5_000, 16, 60_000, 9
+SIZE, INNER, SHARDS, WORDS, WORDS_A_CAPTION = 512, 24, 16, 60_000, 9
 QUERIES, NEAREST, CLIENTS = 200, 10, 8
 
 
 def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
     """Shards with vectors beside them; the manifest."""
     random = np.random.default_rng(0)
-    middles = _unit(random.normal(size=(CLOUDS, SIZE)).astype(np.float32))
+    surface = random.normal(size=(INNER, SIZE)).astype(np.float32)
     likely = 1 / np.arange(1, WORDS + 1)
     listed = []
     for shard, numbers in enumerate(np.array_split(np.arange(rows), SHARDS)):
-        near = middles[random.integers(0, CLOUDS, len(numbers))]
-        vectors = _unit(near + random.normal(size=near.shape).astype(np.float32) * 0.9 / SIZE**0.5)
+        on_it = _unit(random.normal(size=(len(numbers), INNER)).astype(np.float32) @ surface)
+        vectors = _unit(on_it + random.normal(size=on_it.shape).astype(np.float32) * 0.3 / SIZE**0.5)
         words = random.choice(WORDS, size=(len(numbers), WORDS_A_CAPTION), p=likely / likely.sum())
         pdq = random.bytes(32 * len(numbers)).hex()
         hosts = [f"host{n % 20_011}.example" for n in numbers]
@@ -117,10 +118,24 @@ def main() -> None:
         print(f"nothing changed: {time.perf_counter() - again:.1f} s")
         before = _anonymous()
         search = open_search(f"{folder}.index")
+        warm(search)
+        print(f"goal index_memory_gb {max(0, _anonymous() - before) / 1e9:.2f} <= 1")
         shards = [Vectored(str(folder), source, 0, Path()) for source in sources(manifest, paths)]
         pictures(search, shards, Path(f"{folder}.index"))
         words(search, paths, folder)
-        print(f"goal index_memory_gb {max(0, _anonymous() - before) / 1e9:.2f} <= 1")
+
+
+def warm(search: Search) -> None:
+    """Fifty queries of each kind, after which everything is open that will be."""
+    random = np.random.default_rng(3)
+    vectors = _unit(random.normal(size=(50, SIZE)).astype(np.float32))
+    for number in range(len(vectors)):
+        search.by_picture(Query(), Example("", "", orientations(random.bytes(32))), partial(_same, vectors[number]))
+        search.by_words(Query(f"w{number} w{number * 7}"))
+
+
+def _same(vector: Vectors, space: str) -> Vectors:
+    return vector
 
 
 def _anonymous() -> int:

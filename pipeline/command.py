@@ -35,7 +35,8 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return _say(f"pairsieve: {error}", FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
-    LOGGER.info("done", extra={"counts": plain(counts)})
+    if options.log == "json":
+        LOGGER.info("done", extra={"counts": plain(counts)})
     summary = f"{table(counts)}\n" if options.log == "text" else ""
     sys.stdout.write(f"{summary}{last_line(plan.config.output, counts)}\n")
     return DONE

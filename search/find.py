@@ -67,7 +67,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """A page of hits, how many there are in all, and how many bear which value."""
+    """A page of hits, how many there are in all, and how many bear which value (not of those found by an example picture)."""
 
     hits: Sequence[Hit]
     total: int
@@ -121,7 +121,7 @@ class Search:
         for space, index in self._spaces.items():
             for shard, row, cosine in index.nearest(vectors_of(space), MOST_ALIKE):
                 near[row_id(shard, row)] = cosine, "looks alike"
-        return self._among(query, near)
+        return self._among(query, near, facets=True)
 
     def by_picture(self, query: Query, example: Example, vectors_of: VectorsOf | None = None) -> Found:
         """First the same file, then the same picture turned, mirrored or encoded anew, then (with vectors) what looks like it."""
@@ -142,7 +142,7 @@ class Search:
         """(shard, row, cosine) of the nearest vectors of a model, the nearest first."""
         return self._spaces[space].nearest(vector, most)
 
-    def _among(self, query: Query, found: Mapping[int, tuple[float, str]]) -> Found:
+    def _among(self, query: Query, found: Mapping[int, tuple[float, str]], facets: bool = False) -> Found:
         """Those of the found that the query leaves, the best first."""
         ids = tantivy.Query.term_set_query(self._index.schema, "id", list(found))
         both = [(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, tantivy.Query.const_score_query(ids, 1.0))]
@@ -154,7 +154,7 @@ class Search:
         ordered = sorted(zip(pairs, ids, addresses, strict=True), key=lambda one: (-one[0], one[1]))
         per_page, skipped = _place(query)
         hits = [Hit(one, self._row(address), *found[one]) for _, one, address in ordered[skipped : skipped + per_page]]
-        return Found(hits, len(ordered), self._facets(asked))
+        return Found(hits, len(ordered), self._facets(asked) if facets else {})
 
     def _row(self, address: tantivy.DocAddress) -> Mapping[str, Any]:
         row: Mapping[str, Any] = json.loads(bytes(self._searcher.doc(address)["row"][0]))

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import tantivy
@@ -45,6 +46,7 @@ def schema() -> tantivy.Schema:
     return builder.build()
 
 
+@lru_cache(1)
 def analyzer() -> tantivy.TextAnalyzer:
     """Text to words, the same for rows and for queries."""
     pattern = rf"[{UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+"

@@ -175,10 +175,16 @@ def remove_tree(folder: str) -> None:
 
 
 def replace_tree(source: str, target: str) -> None:
-    """Put a folder where another one may be; in an object store readers may see both for a moment."""
+    """Put a folder where another one may be; an object store has no folders, so there its files are copied one by one."""
     remove_tree(target)
     fs, name = filesystem(source)
-    fs.mv(name, filesystem(target)[1], recursive=True)
+    other = filesystem(target)[1]
+    if is_local(source):
+        fs.mv(name, other, recursive=True)
+        return
+    for path in fs.find(name):
+        fs.cp_file(path, other + path[len(name) :])
+    fs.rm(name, recursive=True)
 
 
 def write_private(path: str, text: str) -> None:
@@ -189,11 +195,15 @@ def write_private(path: str, text: str) -> None:
 
 
 def move(source: str, target: str) -> None:
-    """Give a file another name in the same store."""
+    """Give a file another name in the same store: a copy and a removal where the store has no renaming of its own."""
     fs, name = filesystem(source)
     other = filesystem(target)[1]
-    fs.makedirs(fs._parent(other), exist_ok=True)
-    fs.mv(name, other)
+    if is_local(source):
+        fs.makedirs(fs._parent(other), exist_ok=True)
+        fs.mv(name, other)
+        return
+    fs.cp_file(name, other)
+    fs.rm_file(name)
 
 
 def copy(source: str, target: str) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from images.pdq import orientations
 from search.hashes import HashIndex, write_hashes
@@ -84,3 +86,14 @@ def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
 def test_a_shard_without_hashes(tmp_path):
     write_hashes(tmp_path, [])
     assert list(HashIndex([(0, tmp_path)]).alike([bytes(32)])) == []
+
+
+@given(st.integers(0, 2**31), st.integers(1, 31))
+def test_no_hash_within_the_limit_is_missed(tmp_path_factory, seed, flipped):
+    random = np.random.default_rng(seed)
+    folder = tmp_path_factory.mktemp("hashes")
+    hashes = [random.bytes(32) for _ in range(20)]
+    write_hashes(folder, [(n, bits.hex()) for n, bits in enumerate(hashes)])
+    bits = np.unpackbits(np.frombuffer(hashes[3], np.uint8))
+    bits[random.choice(256, flipped, replace=False)] ^= 1
+    assert list(HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()])) == [(0, 3, flipped)]

@@ -1,0 +1,89 @@
+"""The whole flow with input, work and output in object stores: run, re-run, erasure; the same bytes as on a disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from pipeline.config import CONFIGS
+from pipeline.erase import main as erase
+from pipeline.run import main as run
+from tests.pipeline.test_command import hashes, rows_of
+from tests.storage.test_stores import gcs, s3  # noqa: F401 - fixtures
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture
+def on_s3(s3, monkeypatch):  # noqa: F811
+    s3fs = pytest.importorskip("s3fs")
+    account = {"AWS_ENDPOINT_URL": s3, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "secret-of-s3"}
+    for name, value in account.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    store = s3fs.S3FileSystem()
+    if not store.exists("runs"):
+        store.mkdir("runs")
+    yield "s3://runs", store
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def on_gs(gcs, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # read when gcsfs is imported; a minute's wait otherwise
+    gcsfs = pytest.importorskip("gcsfs")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    store = gcsfs.GCSFileSystem(project="test", token="anon")
+    if not store.exists("runs"):
+        store.mkdir("runs")
+    yield "gs://runs", store
+    gcsfs.GCSFileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+def test_the_whole_flow(kind, request, demo_run, key_file, tmp_path, capsys):
+    root, store = request.getfixturevalue(kind)
+    arguments = ["--output", f"{root}/out", "--work", f"{root}/work", "--direct_num_workers=1", "--set", f"publish.key_file={key_file}"]
+    assert run(arguments) == 0, capsys.readouterr().err
+    there = {path.removeprefix("runs/out/"): hashlib.sha256(store.cat(path)).hexdigest() for path in store.find("runs/out")}
+    assert there == hashes(demo_run.output)
+
+    capsys.readouterr()
+    before = store.find("runs/out", detail=True)
+    assert run(arguments) == 0
+    assert store.find("runs/out", detail=True).keys() == before.keys()
+
+    row = rows_of(demo_run.output)[0]
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": row["URL"]}) + "\n")
+    taken = ["--dataset", f"{root}/out", "--requests", str(tmp_path / "requests.jsonl"), "--tombstones", str(tmp_path / "erased")]
+    assert erase(taken) == 0, capsys.readouterr().err
+    manifest = json.loads(store.cat("runs/out/manifest.json"))
+    assert manifest["version"] == 2
+    for listed in manifest["files"]:
+        assert hashlib.sha256(store.cat(f"runs/out/{listed['path']}")).hexdigest() == listed["sha256"]
+    assert not [path for path in store.find("runs/out") if "unfinished" in path]
+    secrets = [path for path in store.find("runs") if b"secret-of-s3" in store.cat(path)]
+    assert secrets == [], "credentials are the environment's alone"
+
+
+@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+def test_input_in_a_store(kind, request, demo_run, key_file, tmp_path, capsys):
+    root, store = request.getfixturevalue(kind)
+    store.pipe("runs/in/crawl.warc.gz", (CONFIGS / "demo" / "crawl.warc.gz").read_bytes())
+    arguments = [
+        "--input",
+        f"{root}/in/*.warc.gz",
+        "--output",
+        str(tmp_path / "out"),
+        "--work",
+        f"{root}/in-work",
+        "--direct_num_workers=1",
+    ]
+    assert run([*arguments, "--set", f"publish.key_file={key_file}"]) == 0, capsys.readouterr().err
+    assert {row["warc_file"] for row in rows_of(tmp_path / "out")} == {f"{root}/in/crawl.warc.gz"}
+    ours, theirs = ([{**row, "warc_file": ""} for row in rows_of(place)] for place in (tmp_path / "out", demo_run.output))
+    assert ours == theirs
