@@ -13,6 +13,7 @@ Exit status: 0 ended, 2 there is nothing to serve.
 from __future__ import annotations
 
 import argparse
+import logging
 import secrets
 import sys
 from collections.abc import Sequence
@@ -38,8 +39,6 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
-    import logging  # noqa: PLC0415
-
     import uvicorn  # noqa: PLC0415 - takes seconds to import; --help need not wait
 
     from explore.app import Settings, make_app  # noqa: PLC0415
@@ -61,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("explore").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(without_traces)
     name = str(manifest.get("name") or "dataset")
     settings = Settings(name, options.dataset, index, queue, secrets.token_hex(32), limit_s=options.timeout)
     processes = Processes(1)
@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             make_app(settings, encoders, processes),
             host=options.host,
             port=options.port,
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -78,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         processes.close()
     return 0
+
+
+def without_traces(record: logging.LogRecord) -> bool:
+    """A trace may hold what somebody looked for; the class of an error is logged by the page itself."""
+    return record.exc_info is None
 
 
 def queue_of(dataset: str) -> str:

@@ -5,7 +5,7 @@ python -m pipeline.index --dataset runs/mine --out /srv/index       elsewhere; a
 
 Called again, it indexes only shards that have changed, and forgets those that are gone: do so after every erasure. Works on adopted
 datasets too. Needs the extra `search`.
-Exit status: 0 done, 2 there is no dataset.
+Exit status: 0 done, 2 there is no dataset, or the folder holds something else.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415 - takes seconds to import; --help need not wait
     from pipeline.erasing import shard_paths  # noqa: PLC0415
-    from search.index import build  # noqa: PLC0415
+    from search.index import BadIndex, build  # noqa: PLC0415
     from search.vectors import VectorSettings  # noqa: PLC0415
 
     out = options.out or index_of(options.dataset)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = read_manifest(options.dataset)
         settings = VectorSettings(options.exact_below, options.recall)
         done, shards = build(options.dataset, manifest, shard_paths(manifest), out, settings, _tell if sys.stderr.isatty() else _silent)
-    except NoSuchDataset as error:
+    except (NoSuchDataset, BadIndex) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     sys.stdout.write(f"{out}: {done} of {shards} shards indexed, version {manifest.get('version', 1)}\n")

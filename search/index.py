@@ -28,7 +28,7 @@ from search.words import HEAP_BYTES, document, open_words, row_id
 from storage import files
 
 FORMAT = 1
-INDEX, WORDS, SHARDS = "index.json", "words", "shards"
+INDEX, WORDS, SHARDS, CENTRES = "index.json", "words", "shards", "centres-"
 EMBEDDING = "embedding"
 
 
@@ -95,13 +95,16 @@ def build(
     settings: VectorSettings,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[int, int]:
-    """Index what has changed since the index was made; (shards indexed, shards in all). `tell`: rows done, rows to do."""
+    """Index what has changed since the index was made; (shards indexed, shards in all). `tell`: rows done, rows to do.
+
+    Raises BadIndex where the folder holds something else than an index.
+    """
     wanted = sources(manifest, paths)
     before = _reusable(folder, manifest)
     kept = {source: number for source, number in before.shards if source in wanted} if before else {}
-    if before is None:
-        shutil.rmtree(folder, ignore_errors=True)
     place = Path(folder)
+    if before is None:
+        _clear(place)
     (place / SHARDS).mkdir(parents=True, exist_ok=True)
     (place / WORDS).mkdir(exist_ok=True)
     (place / INDEX).unlink(missing_ok=True)
@@ -114,6 +117,16 @@ def build(
     said = Indexed(manifest.get("name", ""), manifest.get("version", 1), manifest.get("models", {}), list(numbers.items()), spaces)
     (place / INDEX).write_text(json.dumps(asdict(said)), "utf-8")
     return len(new), len(wanted)
+
+
+def _clear(place: Path) -> None:
+    """Remove an index that is of no use. Raises BadIndex where the folder holds something else: nothing of others is removed."""
+    found = sorted(path.name for path in place.iterdir()) if place.exists() else []
+    others = [name for name in found if name not in (INDEX, WORDS, SHARDS) and not name.startswith(CENTRES)]
+    if others:
+        raise BadIndex(f"{place} holds {others[0]}, which is no part of an index; name a new folder")
+    for name in (WORDS, SHARDS):
+        shutil.rmtree(place / name, ignore_errors=True)
 
 
 def _reusable(folder: str, manifest: Mapping[str, Any]) -> Indexed | None:
@@ -232,4 +245,4 @@ def _measured(path: Path, shards: Sequence[Vectored], recall: float, centres: in
 
 def centres_name(space: str) -> str:
     """The file of a model's centres."""
-    return f"centres-{space}.faiss"
+    return f"{CENTRES}{space}.faiss"

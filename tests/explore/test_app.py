@@ -286,3 +286,14 @@ def test_the_api_keeps_to_its_description(served):
             case.call_and_validate(checks=[not_a_server_error])
 
         run()
+
+
+def test_the_server_logs_no_trace(caplog):
+    from pipeline.explore import without_traces
+
+    assert without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "port in use", None, None))
+    try:
+        raise RuntimeError("secret words")
+    except RuntimeError as error:
+        trace = (RuntimeError, error, error.__traceback__)
+    assert not without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "Exception in ASGI application", None, trace))

@@ -133,3 +133,18 @@ def test_the_table_holds_nothing_that_moves_a_cursor(published, capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[-1].endswith(" of 7")
     assert all(letter.isprintable() for line in out.splitlines() for letter in line)
+
+
+def test_nothing_of_others_is_removed(published, tmp_path, capsys):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "love.txt").write_text("dear")
+    assert call("index", "--dataset", published, "--out", tmp_path / "letters") == 2
+    assert "holds love.txt, which is no part of an index" in capsys.readouterr().err
+    assert (tmp_path / "letters" / "love.txt").read_text() == "dear"
+
+
+def test_an_index_that_was_cut_off_is_made_anew(dataset, capsys):
+    (dataset.with_name("out.index") / "index.json").unlink()
+    assert call("index", "--dataset", dataset) == 0
+    assert "3 of 3 shards indexed" in capsys.readouterr().out
+    assert search(dataset, capsys, "star")[0] == 0
