@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from erasure.requests import Request, places_of
 from images.pdq import ALIKE, BYTES, Hashes, as_hashes, nearest
-from web.urls import absolute, canonical
+from web.urls import address_key, canonical
 
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
 COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", "pdq")
@@ -90,7 +90,7 @@ class Matcher:
         codes = hosts.indices.fill_null(len(wanted) - 1).to_numpy(zero_copy_only=False)
         for row in np.nonzero(wanted[codes])[0]:
             url = column[int(row)].as_py()
-            numbers = set(self._urls[kind].get(canonical(absolute(url, "") or url), ()))
+            numbers = set(self._urls[kind].get(address_key(url), ()))
             numbers.update(*(self._urls["place"].get(place, ()) for place in places_of(url)))
             yield from ((int(row), number) for number in numbers)
 

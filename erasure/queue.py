@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from erasure.requests import RECEIPT, parse_request
+from erasure.requests import RECEIPT, RECEIPT_FORM, parse_request
 from storage import files
 
 State = Literal["received", "approved", "applied", "refused"]
@@ -63,7 +63,7 @@ def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") ->
 def look_up(queue: str, receipt: str) -> Waiting:
     """What became of a request. Raises NoSuchRequest."""
     path = files.join(queue, REQUESTS, f"{receipt}.json")
-    if not receipt.replace("-", "").replace("_", "").isalnum() or not files.exists(path):
+    if not RECEIPT_FORM.fullmatch(receipt) or not files.exists(path):
         raise NoSuchRequest("no request has this receipt")
     return Waiting(**json.loads(files.read_text(path)))
 

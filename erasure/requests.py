@@ -37,7 +37,7 @@ MAX_EXAMPLE_BYTES = 20_000_000
 MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
-_RECEIPT = re.compile(r"[A-Za-z0-9_-]{8,64}")
+RECEIPT_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class MalformedRequests(ValueError):
@@ -105,7 +105,7 @@ def parse_request(line: str, folder: str = "") -> Request:
     if set(given) - {kinds[0], RECEIPT}:
         raise ValueError(f"only {kinds[0]} and {RECEIPT} may be given: nothing else is to be kept")
     value, receipt = given[kinds[0]], given.get(RECEIPT, "")
-    if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not _RECEIPT.fullmatch(receipt)):
+    if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not RECEIPT_FORM.fullmatch(receipt)):
         raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
     return _request(kinds[0], value.strip(), receipt, folder)
 
@@ -149,14 +149,18 @@ def _example(path: str, receipt: str) -> Request:
 
 
 def places_of(url: str) -> Iterator[str]:
-    """Every domain and prefix that a URL lies below: hosts from the whole one to the last two labels, paths of the whole host."""
+    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host."""
     parts = urlsplit(url)
-    host = (parts.hostname or "").lower().rstrip(".")
-    labels = host.split(".")
-    hosts = [".".join(labels[i:]) for i in range(max(1, len(labels) - 1))]
+    hosts = list(hosts_of(url))
     yield from hosts
     path = parts.path or "/"
-    yield from (f"{host}{path[:end]}" for end in _ends(path))
+    yield from (f"{hosts[0]}{path[:end]}" for end in _ends(path))
+
+
+def hosts_of(url: str) -> Iterator[str]:
+    """The host of a URL and every domain that it lies below, from the whole one to the last two labels."""
+    labels = (urlsplit(url).hostname or "").lower().rstrip(".").split(".")
+    yield from (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))
 
 
 def _ends(path: str) -> Iterator[int]:

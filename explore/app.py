@@ -30,8 +30,8 @@ from explore.opened import Opened
 from explore.texts import LANGUAGES, Texts, texts_for
 from images.prepare import Pixels, Square
 from images.processes import Crashed, Processes
-from search.example import read_example
-from search.find import EXACT_FILTERS, Example, Found, Sort, VectorsOf
+from search.example import Example, read_example
+from search.find import EXACT_FILTERS, Found, Sort, VectorsOf
 from search.find import Query as Wanted
 
 LOGGER = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,9 @@ from urllib.parse import urlsplit
 
 from search.find import Hit
 from search.rows import marks
+from web.shown import plain, safe_link
 
-SHOWN_LETTERS = 600
 EVIDENCE = ("LANGUAGE", "subset", "licence_kind", "NSFW")
-JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
 
 
 @dataclass(frozen=True)
@@ -70,18 +68,3 @@ def _requests(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "pdq", row["pdq"]
     if row.get("page_url"):
         yield "page_url", row["page_url"]
-
-
-def safe_link(url: str) -> str:
-    """The URL where it is one of the web's, else nothing."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return url if parts.scheme in ("http", "https") and parts.netloc else ""
-
-
-def plain(text: str) -> str:
-    """Without letters that are not seen and change how others are seen: controls, and marks that turn text around."""
-    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn") or c in JOINERS else "\ufffd" for c in text)
-    return kept if len(kept) <= SHOWN_LETTERS else kept[:SHOWN_LETTERS] + "…"

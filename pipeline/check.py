@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pipeline.checking import Looked, Scores
     from pipeline.config import Config
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
     from pipeline.checking import RISKS, review, review_page  # noqa: PLC0415
     from pipeline.config import ConfigError, load_config  # noqa: PLC0415
-    from pipeline.erasing import shard_paths  # noqa: PLC0415
     from storage import files  # noqa: PLC0415
+    from storage.shards import shard_paths  # noqa: PLC0415
 
     try:
         manifest = read_manifest(options.dataset)
@@ -109,29 +109,23 @@ def _looked(options: argparse.Namespace) -> Looked:
 
 def _scores(dataset: str, manifest: Mapping[str, Any], config: Config) -> Scores | None:
     """How medical pictures are by their published vectors; None where there are none."""
-    from pathlib import Path  # noqa: PLC0415
-
-    import numpy as np  # noqa: PLC0415
-
-    from filters.medical.picture import MedicalPicture, shipped_prompts  # noqa: PLC0415
+    from filters.medical.picture import MedicalPicture  # noqa: PLC0415
+    from filters.registry import build_detectors  # noqa: PLC0415
+    from filters.subjects import Embedding  # noqa: PLC0415
     from pipeline.encoders import load_encoders  # noqa: PLC0415
-    from pipeline.erasing import shard_paths  # noqa: PLC0415
-    from search.index import Vectored, sources  # noqa: PLC0415
+    from search.sources import read_vectors, sources  # noqa: PLC0415
 
-    shards = {source.path: source for source in sources(manifest, shard_paths(manifest)) if source.vectors}
+    shards = {source.path: source for source in sources(manifest) if source.vectors}
     if not shards:
         return None
     encoders = load_encoders(config, manifest)
-    given = config.filters.detectors.get(MedicalPicture.name, {})
-    medical, everyday = (tuple(given.get(group) or shipped_prompts(group)) for group in ("medical", "everyday"))
+    (detector,) = build_detectors({MedicalPicture.name: config.filters.detectors.get(MedicalPicture.name, {})})
+    observe = detector.load()
 
-    def scores(path: str) -> Sequence[float]:
-        source = shards[path]
-        encoder = encoders[source.space]
-        vectors = Vectored(dataset, source, 0, Path()).read()
-        likely = np.exp(encoder.logit_scale * (vectors @ encoder.prompts((*medical, *everyday)).T - 1.0))
-        shares: Sequence[float] = likely[:, : len(medical)].sum(axis=1) / likely.sum(axis=1)
-        return shares
+    def scores(path: str) -> Iterator[float]:
+        encoder = encoders[shards[path].space]
+        for vector in read_vectors(dataset, shards[path]):
+            yield float(observe(Embedding(vector, encoder.prompts, encoder.logit_scale))["medical_picture_score"])  # type: ignore[arg-type]
 
     return scores
 

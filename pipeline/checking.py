@@ -12,22 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files as resources
+from itertools import repeat
 from typing import Any
 
-import pyarrow.parquet as pq
 from jinja2 import Environment
 
 from erasure.requests import places_of
 from erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
-from explore.cards import plain, safe_link
 from filters.medical.terms import Finder, make_finder, shipped_phrases, shipped_terms
 from filters.medical.words import WordWeights, load_words
 from filters.privacy.spans import kinds_in_url, personal_spans
 from images.pdq import ALIKE, as_hashes, nearest
+from search.rows import batches
 from storage import files
+from web.shown import plain, safe_link
 from web.urls import canonical
 
-BATCH_ROWS = 10_000
 MOST_LISTED = 2_000
 WORDS_FROM, PICTURE_FROM = 0.9, 0.5  # as filters/medical/rule.py
 RISKS: Mapping[str, float] = {
@@ -47,7 +47,7 @@ READ = (
     "URL", "TEXT", "final_url", "page_url", "warc_file", "crawl_time", "page_source", "sha256", "md5", "pdq", "face_count",
     "medical_picture_score", "key", "tags",
 )  # fmt: skip
-Scores = Callable[[str], Sequence[float]]
+Scores = Callable[[str], Iterable[float]]
 """A shard's path -> how medical each of its pictures is by its vector, where vectors were published."""
 
 
@@ -153,16 +153,10 @@ def review(folder: str, paths: Sequence[str], looked: Looked, names: Mapping[str
     """Look at every row of these shards; `names`: ours -> the dataset's own."""
     found = Review()
     for path in paths:
-        by_vector = scores(path) if scores else None
-        with files.open_read(files.join(folder, path)) as stream:
-            shard = pq.ParquetFile(stream)
-            there = {ours: names.get(ours, ours) for ours in READ if names.get(ours, ours) in shard.schema_arrow.names}
-            at = 0
-            for batch in shard.iter_batches(BATCH_ROWS, columns=list(there.values())):
-                for given in batch.to_pylist():
-                    row = {ours: given[theirs] for ours, theirs in there.items()}
-                    found.add(row, looked.findings(row, float(by_vector[at]) if by_vector is not None else None))
-                    at += 1
+        rows = (row for batch in batches(files.join(folder, path), READ, names) for row in batch.to_pylist())
+        by_vector = scores(path) if scores else repeat(None)
+        for row, score in zip(rows, by_vector, strict=False):
+            found.add(row, looked.findings(row, score))
     return found
 
 

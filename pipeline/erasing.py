@@ -26,12 +26,11 @@ from erasure.tombstones import make_keys, read_tombstones, write_tombstones
 from images.pdq import orientations
 from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.pages import write_pages
-from pipeline.release import DELTAS
 from pipeline.stages import MANIFEST
 from records.row import KEY
 from storage import files
 from storage.lock import one_writer
-from storage.shards import shard_bytes
+from storage.shards import DELTAS, shard_bytes, shard_paths
 
 LOGGER = logging.getLogger(__name__)
 STAGING, COMMIT, STATUS = "unfinished-erasure", "COMMIT", "status.json"
@@ -59,13 +58,6 @@ class Findings:
     def number(self) -> int:
         """How many rows."""
         return sum(map(len, self.rows.values()))
-
-
-def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
-    """The files that hold rows."""
-    below = manifest.get("rows", "dataset/")
-    paths = [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
-    return [path for path in paths if not path.startswith(DELTAS + "/")]  # those hold the ids of rows that are gone
 
 
 def find(dataset: str, requests: Sequence[Request]) -> Findings:
@@ -140,9 +132,9 @@ def _stage(dataset: str, found: Findings, key_ids: Sequence[str], requests: int)
     listed = {f["path"]: f for f in manifest["files"]}
     for path, rows in found.rows.items():
         for name, content, number in _without(dataset, path, rows, listed):
-            listed[name] = _put(staging, name, content, number)
+            listed[name] = put(staging, name, content, number)
     delta = f"{DELTAS}/delta-{version:05d}.parquet"
-    listed[delta] = _put(staging, delta, shard_bytes(pa.Table.from_pylist(found.ids)), len(found.ids))
+    listed[delta] = put(staging, delta, shard_bytes(pa.Table.from_pylist(found.ids)), len(found.ids))
     said = {"version": version, "requests": requests, "rows": found.number, "shards": len(found.rows), "keys": list(key_ids)}
     manifest |= {"version": version, "erasures": [*manifest.get("erasures", ()), said], "files": list(listed.values())}
     files.write_text(files.join(staging, MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -173,7 +165,8 @@ def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, A
     return [name for name in beside if name in listed]
 
 
-def _put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
+def put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
+    """Write a file below a folder; its entry in a manifest."""
     with files.open_whole(files.join(staging, path)) as stream:
         stream.write(content)
     return {"path": path, "rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

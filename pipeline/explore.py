@@ -18,6 +18,8 @@ import secrets
 import sys
 from collections.abc import Sequence
 
+from pipeline.extras import lacks
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -39,6 +41,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    if lacks("explore"):
+        return 2
     import uvicorn  # noqa: PLC0415 - takes seconds to import; --help need not wait
 
     from explore.app import Settings, make_app  # noqa: PLC0415

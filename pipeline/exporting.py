@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +12,11 @@ import pyarrow.parquet as pq
 from filters.registry import nearest
 from pipeline import __version__
 from pipeline.audit import NoSuchDataset, read_manifest
-from pipeline.erasing import shard_paths
+from pipeline.erasing import put
 from pipeline.stages import MANIFEST
 from records.row import COLUMNS, KEY, LAION_COLUMNS
 from storage import files
-from storage.shards import shard_bytes
+from storage.shards import shard_bytes, shard_paths
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
@@ -47,7 +46,4 @@ def _copy(dataset: str, out: str, path: str, wanted: Sequence[str]) -> dict[str,
         if missing is not None:
             raise NoSuchDataset(f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}")
         table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
-    content = shard_bytes(table, KEY if KEY in wanted else None)
-    with files.open_whole(files.join(out, path)) as copy:
-        copy.write(content)
-    return {"path": path, "rows": table.num_rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return put(out, path, shard_bytes(table, KEY if KEY in wanted else None), table.num_rows)

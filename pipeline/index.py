@@ -14,6 +14,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pipeline.extras import lacks
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -32,8 +34,9 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    if lacks("search"):
+        return 2
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415 - takes seconds to import; --help need not wait
-    from pipeline.erasing import shard_paths  # noqa: PLC0415
     from search.index import BadIndex, build  # noqa: PLC0415
     from search.vectors import VectorSettings  # noqa: PLC0415
 
@@ -41,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         manifest = read_manifest(options.dataset)
         settings = VectorSettings(options.exact_below, options.recall)
-        done, shards = build(options.dataset, manifest, shard_paths(manifest), out, settings, _tell if sys.stderr.isatty() else _silent)
+        done, shards = build(options.dataset, manifest, out, settings, _tell if sys.stderr.isatty() else _silent)
     except (NoSuchDataset, BadIndex) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2

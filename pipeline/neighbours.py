@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from images.prepare import Prepared, prepare
 from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.config import Config
 from pipeline.encoders import load_encoders
+from search.sources import Source, read_vectors, sources
 from storage import files
 
 MOST = 10  # of an example
@@ -36,15 +36,15 @@ class Neighbour:
 def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> list[Neighbour]:
     """For each request with an example picture the most similar rows. Raises NoSuchDataset where vectors or their model are missing."""
     manifest = read_manifest(dataset)
-    vectors = [f["path"] for f in manifest["files"] if f["path"].startswith("embeddings/")]
-    if not vectors:
+    shards = [source for source in sources(manifest) if source.vectors]
+    if not shards:
         raise NoSuchDataset(f"{dataset} has no embeddings, by which neighbours are found; publish.embeddings writes them")
     encoders = load_encoders(config, manifest)
     found = []
     for number, request in enumerate(requests):
         if request.example:
             shown = {model: _vector(request.example, encoder) for model, encoder in encoders.items()}
-            near = sorted(_near(dataset, vectors, number, shown, config.score.routes), key=lambda n: (-n.similarity, n.key))
+            near = sorted(_near(dataset, shards, number, shown), key=lambda n: (-n.similarity, n.key))
             found += near[:MOST]
     return found
 
@@ -57,21 +57,15 @@ def _vector(path: str, encoder: Encoder) -> NDArray[np.float32]:
     return vector
 
 
-def _near(
-    dataset: str, paths: Sequence[str], number: int, shown: Mapping[str, NDArray[np.float32]], routes: Mapping[str, str]
-) -> Iterator[Neighbour]:
-    for path in paths:
-        subset = path.split("/")[1]
-        model = routes.get(subset)
-        with files.open_read(files.join(dataset, path)) as stream:
-            vectors = np.load(io.BytesIO(stream.read())).astype(np.float32)
-        if model is None or not len(vectors):  # a subset of several models: vectors are not told apart there
+def _near(dataset: str, shards: Sequence[Source], number: int, shown: Mapping[str, NDArray[np.float32]]) -> Iterator[Neighbour]:
+    for shard in shards:
+        vectors = read_vectors(dataset, shard)
+        if not len(vectors):
             continue
-        similarities = vectors @ shown[model]
+        similarities = vectors @ shown[shard.space]
         rows = np.argsort(-similarities)[:MOST]
         near = [int(row) for row in rows if similarities[row] >= LEAST_SIMILAR]
-        shard = path.replace("embeddings/", "dataset/", 1).removesuffix(".npy") + ".parquet"
-        with files.open_read(files.join(dataset, shard)) as stream:
+        with files.open_read(files.join(dataset, shard.path)) as stream:
             table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(near, pa.int64()))
         for row, values in zip(near, table.to_pylist(), strict=True):
             yield Neighbour(number, values["key"], float(similarities[row]), values["URL"])

@@ -22,12 +22,12 @@ from pipeline.progress import History
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
+from storage.shards import DELTAS
 
 INSTALLED, UNFINISHED = "installed.json", "unfinished-"
 TREES = ("dataset", "ledger", "embeddings")
 PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
 UNRELEASED = "unreleased"  # below the output directory: what the release check did not let pass
-DELTAS = "erasures"  # below the output directory
 PRODUCT = "pairsieve"
 
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]

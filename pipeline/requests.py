@@ -87,7 +87,7 @@ def _applied(options: argparse.Namespace) -> str:
     from erasure.queue import decide, waiting  # noqa: PLC0415
     from erasure.requests import parse_request  # noqa: PLC0415
     from pipeline.audit import read_manifest  # noqa: PLC0415
-    from pipeline.erasing import erase, shard_paths, told  # noqa: PLC0415
+    from pipeline.erasing import erase, told  # noqa: PLC0415
     from pipeline.index import index_of  # noqa: PLC0415
     from storage import files  # noqa: PLC0415
 
@@ -103,8 +103,7 @@ def _applied(options: argparse.Namespace) -> str:
         from search.index import build  # noqa: PLC0415
         from search.vectors import VectorSettings  # noqa: PLC0415
 
-        manifest = read_manifest(options.dataset)
-        build(options.dataset, manifest, shard_paths(manifest), index, VectorSettings())
+        build(options.dataset, read_manifest(options.dataset), index, VectorSettings())
     return told(found, requests, "taken out")
 
 

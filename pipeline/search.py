@@ -18,6 +18,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.extras import lacks
+
 if TYPE_CHECKING:
     from search.find import Found, Query, Search
 
@@ -50,6 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    if lacks("search"):
+        return 2
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415 - takes seconds to import; --help need not wait
     from pipeline.config import ConfigError  # noqa: PLC0415
     from pipeline.index import index_of  # noqa: PLC0415
@@ -109,18 +113,15 @@ def _table(found: Found) -> Iterator[str]:
     for hit in found.hits:
         row: dict[str, Any] = {**hit.row, "domain": hit.row.get("URL", "").partition("://")[2].partition("/")[0]}
         cells = [_cell(row.get(name), width) for name, width in WIDTHS]
-        yield "  ".join([*cells, hit.why]).rstrip() + "\n" + " " * 12 + _plain(row.get("URL", "")) + "\n"
+        yield "  ".join([*cells, hit.why]).rstrip() + "\n" + " " * 12 + _cell(row.get("URL"), 2_000).rstrip() + "\n"
     yield f"{len(found.hits)} of {found.total:,}\n"
 
 
 def _cell(value: object, width: int) -> str:
-    text = f"{value:.3f}" if isinstance(value, float) else _plain(str(value or ""))
-    return f"{text[: width - 1] + '…' if len(text) > width else text:<{width}}"
+    from web.shown import plain  # noqa: PLC0415
 
-
-def _plain(text: str) -> str:
-    """Without what moves a terminal's cursor or turns its text around."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    text = f"{value:.3f}" if isinstance(value, float) else plain(str(value or ""), width - 1)
+    return f"{text:<{width}}"
 
 
 if __name__ == "__main__":

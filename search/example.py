@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +12,15 @@ from erasure.requests import EXAMPLES, MAX_EXAMPLE_BYTES
 from images.decode import Undecodable, decode
 from images.pdq import orientations_of
 from images.prepare import Pixels, Square, squared
-from search.find import Example
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example picture: hashes of its bytes, PDQ hashes of its 8 orientations."""
+
+    sha256: str = ""
+    md5: str = ""
+    pdq: Sequence[bytes] = ()
 
 
 def read_example(content: bytes, squares: Sequence[Square]) -> tuple[Example, tuple[Pixels, ...]] | Undecodable:

@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 import tantivy
 
+from search.example import Example
 from search.hashes import HashIndex
 from search.index import SHARDS, WORDS, BadIndex, Indexed, centres_name, read_index
-from search.rows import address_key
-from search.vectors import VectorIndex, Vectors
+from search.sources import Vectors
+from search.vectors import VectorIndex
 from search.words import EXACT, FACETS, Narrowed, open_words, row_id
+from web.urls import address_key
 
 Sort = Literal["best", "similarity"]
 EXACT_FILTERS = ("host", *FACETS)
@@ -27,17 +29,8 @@ VectorsOf = Callable[[str], Vectors]
 
 
 @dataclass(frozen=True)
-class Example:
-    """An example picture: hashes of its bytes, PDQ hashes of its 8 orientations."""
-
-    sha256: str = ""
-    md5: str = ""
-    pdq: Sequence[bytes] = ()
-
-
-@dataclass(frozen=True)
 class Query:
-    """What is looked for; what is given narrows down together. `exact`: a name of EXACT -> values, of which one must be there."""
+    """What is looked for; what is given narrows down together. `exact`: a name of EXACT_FILTERS -> values, of which one must be there."""
 
     words: str = ""
     image_url: str = ""
@@ -110,62 +103,54 @@ class Search:
         sort = {"order_by_field": "similarity"} if query.sort == "similarity" or not query.words.strip() else {}
         per_page, skipped = _place(query)
         found = self._searcher.search(asked, per_page, count=True, offset=skipped, **sort)
-        hits = [self._hit(address, score or 0.0) for score, address in found.hits]
+        ids = self._ids([address for _, address in found.hits])
+        hits = [Hit(one, self._row(address), float(score or 0.0)) for one, (score, address) in zip(ids, found.hits, strict=True)]
         return Found(hits, found.count, self._facets(asked))
 
     def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Found:
         """Rows whose pictures are nearest to a text or a picture, among those that the query leaves. Raises BadIndex."""
         if not self._spaces:
             raise BadIndex("the dataset was published without vectors (publish.embeddings), by which meaning is found")
-        near: dict[int, tuple[float, str]] = {}
-        for space, index in self._spaces.items():
-            for shard, row, cosine in index.nearest(vectors_of(space), MOST_ALIKE):
-                near[row_id(shard, row)] = cosine, "looks alike"
-        return self._among(query, near, facets=True)
+        return self._among(query, self._looking_alike(vectors_of), facets=True)
 
     def by_picture(self, query: Query, example: Example, vectors_of: VectorsOf | None = None) -> Found:
         """First the same file, then the same picture turned, mirrored or encoded anew, then (with vectors) what looks like it."""
-        found: dict[int, tuple[float, str]] = {}
-        if vectors_of and self._spaces:
-            for space, index in self._spaces.items():
-                near = index.nearest(vectors_of(space), MOST_ALIKE)
-                found |= {row_id(shard, row): (cosine, "looks alike") for shard, row, cosine in near}
+        found = self._looking_alike(vectors_of) if vectors_of else {}
         for number, row, bits in self._hashes.alike(example.pdq):
             found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
         for name, value in (("sha256", example.sha256), ("md5", example.md5)):
             if value:
                 same = self._searcher.search(Narrowed("", {name: [value]}).query(self._index), MOST_ALIKE)
-                found |= {self._id(address): (3.0, "same file") for _, address in same.hits}
+                found |= dict.fromkeys(self._ids([address for _, address in same.hits]), (3.0, "same file"))
         return self._among(query, found)
 
     def nearest(self, space: str, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
         """(shard, row, cosine) of the nearest vectors of a model, the nearest first."""
         return self._spaces[space].nearest(vector, most)
 
+    def _looking_alike(self, vectors_of: VectorsOf) -> dict[int, tuple[float, str]]:
+        near = ((space, self.nearest(space, vectors_of(space), MOST_ALIKE)) for space in self._spaces)
+        return {row_id(shard, row): (cosine, "looks alike") for _, hits in near for shard, row, cosine in hits}
+
     def _among(self, query: Query, found: Mapping[int, tuple[float, str]], facets: bool = False) -> Found:
         """Those of the found that the query leaves, the best first."""
-        ids = tantivy.Query.term_set_query(self._index.schema, "id", list(found))
-        both = [(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, tantivy.Query.const_score_query(ids, 1.0))]
-        asked = tantivy.Query.boolean_query(both)
+        named = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._index.schema, "id", list(found)), 1.0)
+        asked = tantivy.Query.boolean_query([(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, named)])
         addresses = [address for _, address in self._searcher.search(asked, max(1, len(found))).hits]
-        by_pair = query.sort == "similarity"
-        ids = self._searcher.fast_field_values("id", addresses) if addresses else []
-        pairs = self._searcher.fast_field_values("similarity", addresses) if addresses and by_pair else [found[one][0] for one in ids]
-        ordered = sorted(zip(pairs, ids, addresses, strict=True), key=lambda one: (-one[0], one[1]))
+        ids = self._ids(addresses)
+        by_pair = query.sort == "similarity" and addresses
+        scores = self._searcher.fast_field_values("similarity", addresses) if by_pair else [found[one][0] for one in ids]
+        ordered = sorted(zip(scores, ids, addresses, strict=True), key=lambda one: (-one[0], one[1]))
         per_page, skipped = _place(query)
         hits = [Hit(one, self._row(address), *found[one]) for _, one, address in ordered[skipped : skipped + per_page]]
         return Found(hits, len(ordered), self._facets(asked) if facets else {})
 
+    def _ids(self, addresses: Sequence[tantivy.DocAddress]) -> list[int]:
+        return list(self._searcher.fast_field_values("id", list(addresses))) if addresses else []
+
     def _row(self, address: tantivy.DocAddress) -> Mapping[str, Any]:
         row: Mapping[str, Any] = json.loads(bytes(self._searcher.doc(address)["row"][0]))
         return row
-
-    def _hit(self, address: tantivy.DocAddress, score: float) -> Hit:
-        document = self._searcher.doc(address)
-        return Hit(document["id"][0], json.loads(bytes(document["row"][0])), float(score))
-
-    def _id(self, address: tantivy.DocAddress) -> int:
-        return int(self._searcher.doc(address)["id"][0])
 
     def _facets(self, asked: tantivy.Query) -> dict[str, list[tuple[str, int]]]:
         wanted = {name: {"terms": {"field": name, "size": MOST_VALUES}} for name in FACETS}

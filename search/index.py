@@ -8,7 +8,6 @@ INDEX/centres-MODEL.faiss
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -18,34 +17,21 @@ from typing import Any
 
 import faiss
 import numpy as np
-import pyarrow.parquet as pq
 import tantivy
 
 from search.hashes import write_hashes
-from search.rows import batches, entry
-from search.vectors import NEAREST, PROBED, SAMPLE_VECTORS, VectorIndex, Vectors, VectorSettings, find_centres, probes_for, write_vectors
+from search.rows import READ, batches, entry
+from search.sources import Source, Vectors, read_vectors, sources
+from search.vectors import NEAREST, PROBED, SAMPLE_VECTORS, VectorIndex, VectorSettings, find_centres, probes_for, write_vectors
 from search.words import HEAP_BYTES, document, open_words, row_id
 from storage import files
 
 FORMAT = 1
 INDEX, WORDS, SHARDS, CENTRES = "index.json", "words", "shards", "centres-"
-EMBEDDING = "embedding"
 
 
 class BadIndex(ValueError):
     """There is no index, or not one of this dataset, version or model; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One shard of the dataset: where its rows and their vectors are, which subset and which model's space these belong to."""
-
-    path: str
-    sha256: str
-    rows: int
-    subset: str = ""
-    vectors: str = ""
-    space: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,21 +44,6 @@ class Indexed:
     shards: Sequence[tuple[Source, int]] = ()
     spaces: Mapping[str, int] = field(default_factory=dict)
     format: int = FORMAT
-
-
-def sources(manifest: Mapping[str, Any], paths: Sequence[str]) -> list[Source]:
-    """The shards of a dataset at these paths."""
-    listed = {f["path"]: f for f in manifest["files"]}
-    routes = manifest.get("config", {}).get("score", {}).get("routes", {})
-    in_column = manifest.get("config", {}).get("publish", {}).get("embeddings") == "column"
-    found = []
-    for path in paths:
-        subset = path.split("/")[1] if path.startswith("dataset/") and path.count("/") == 2 else ""
-        beside = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
-        vectors = path if in_column else beside if beside in listed else ""
-        space = routes.get(subset, "") if vectors else ""
-        found.append(Source(path, listed[path]["sha256"], listed[path]["rows"], subset, vectors if space else "", space))
-    return found
 
 
 def read_index(folder: str) -> Indexed:
@@ -90,7 +61,6 @@ def read_index(folder: str) -> Indexed:
 def build(
     dataset: str,
     manifest: Mapping[str, Any],
-    paths: Sequence[str],
     folder: str,
     settings: VectorSettings,
     tell: Callable[[int, int], None] = lambda done, total: None,
@@ -99,7 +69,7 @@ def build(
 
     Raises BadIndex where the folder holds something else than an index.
     """
-    wanted = sources(manifest, paths)
+    wanted = sources(manifest)
     before = _reusable(folder, manifest)
     kept = {source: number for source, number in before.shards if source in wanted} if before else {}
     place = Path(folder)
@@ -154,7 +124,7 @@ def _write_rows(
         shutil.rmtree(_folder(place, number), ignore_errors=True)
     for source, number in new:
         hashes, row_number = list[tuple[int, str]](), 0
-        for batch in batches(files.join(dataset, source.path), names):
+        for batch in batches(files.join(dataset, source.path), READ, names):
             for row in batch.to_pylist():
                 writer.add_document(document(row_id(number, row_number), number, entry(row, source.subset)))
                 if row.get("pdq"):
@@ -200,11 +170,7 @@ class Vectored:
 
     def read(self) -> Vectors:
         """(n, d), as they were published."""
-        with files.open_read(files.join(self.dataset, self.source.vectors)) as stream:
-            if self.source.vectors.endswith(".npy"):
-                return np.asarray(np.load(io.BytesIO(stream.read())), np.float32)
-            column = pq.read_table(stream, columns=[EMBEDDING])[EMBEDDING].combine_chunks()
-            return np.asarray(column.values.to_numpy(zero_copy_only=False), np.float32).reshape(len(column), -1)
+        return read_vectors(self.dataset, self.source)
 
 
 def _write_space(path: Path, shards: Sequence[Vectored], changed: Sequence[Vectored], before: int | None, settings: VectorSettings) -> int:

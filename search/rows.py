@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from erasure.requests import hosts_of
 from storage import files
-from web.urls import absolute, canonical, registered_domain
+from web.urls import address_key, registered_domain
 
 SHOWN = (
     "URL", "TEXT", "WIDTH", "HEIGHT", "similarity", "LANGUAGE", "LICENSE", "licence_url", "licence_kind", "NSFW", "punsafe", "face_count",
@@ -24,11 +25,11 @@ MEDICAL_FROM = 0.5  # where no rule has tagged: half of the prompts' share
 UNSAFE = ("NSFW", "UNSURE")
 
 
-def batches(path: str, names: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """A shard's rows under our names; `names`: ours -> the dataset's own."""
+def batches(path: str, columns: Sequence[str], names: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    """A shard's rows with those of the columns that it has, under our names; `names`: ours -> the dataset's own."""
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = {ours: names.get(ours, ours) for ours in READ if names.get(ours, ours) in shard.schema_arrow.names}
+        there = {ours: names.get(ours, ours) for ours in columns if names.get(ours, ours) in shard.schema_arrow.names}
         for batch in shard.iter_batches(BATCH_ROWS, columns=list(there.values())):
             yield pa.RecordBatch.from_arrays([batch.column(theirs) for theirs in there.values()], names=list(there))
 
@@ -69,15 +70,3 @@ def marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
         yield MEDICAL
     if row.get("NSFW") in UNSAFE or (row.get("punsafe") or 0) >= MEDICAL_FROM or any(tag.startswith(NUDITY) for tag in tags):
         yield NUDITY
-
-
-def address_key(url: str) -> str:
-    """One form for all that name the same address."""
-    return canonical(absolute(url, "") or url)
-
-
-def hosts_of(url: str) -> Iterator[str]:
-    """The host of a URL and every domain that it lies below, down to two labels."""
-    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0].lower()
-    labels = host.split(".")
-    yield from (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))

@@ -17,8 +17,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-VECTORS, CENTRES = "vectors.faiss", "centres.faiss"
-Vectors = NDArray[np.float32]
+from search.sources import Vectors
+
+VECTORS = "vectors.faiss"
 SAMPLE_VECTORS, A_CENTRE = 100_000, 40  # to find centres from; vectors for each at least (faiss warns below 39)
 PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
 

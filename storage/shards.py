@@ -1,12 +1,15 @@
-"""How a shard is written: parquet that DuckDB, pandas and `datasets` read in pieces, the same bytes for the same rows."""
+"""Shards: which files of a manifest they are, and how they are written, as DuckDB, pandas and `datasets` like to read them."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+DELTAS = "erasures"  # below the output directory: the ids of rows that are gone
 ROW_GROUP_ROWS = 100_000
 """DuckDB gives each thread a row group and asks for 100,000 rows or more; Hugging Face's viewer wants less than 300 MB in each. A row of
 ours is less than 1 kB."""
@@ -26,3 +29,10 @@ def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
         sorting_columns=sorting,
     )
     return buffer.getvalue()
+
+
+def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
+    """The files that hold rows."""
+    below = manifest.get("rows", "dataset/")
+    paths = [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
+    return [path for path in paths if not path.startswith(DELTAS + "/")]

@@ -81,6 +81,11 @@ def canonical(url: str) -> str:
     return url.removesuffix("?")
 
 
+def address_key(url: str) -> str:
+    """One form for all that name the same address, whole or not."""
+    return canonical(absolute(url, "") or url)
+
+
 def _canonical_escape(found: re.Match[str]) -> str:
     character = chr(int(found[1], 16))
     return character if character in _UNRESERVED else found[0].upper()

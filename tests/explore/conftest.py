@@ -47,7 +47,7 @@ def dataset(tmp_path_factory):
     listed = [{"path": "dataset/en/part-00000-of-00001.parquet", "rows": table.num_rows, "bytes": 1, "sha256": "0" * 64}]
     manifest = {"pairsieve": "0", "name": "<b>hostile</b>", "version": 1, "files": listed, "models": {}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    build(str(folder), manifest, [listed[0]["path"]], f"{folder}.index", VectorSettings())
+    build(str(folder), manifest, f"{folder}.index", VectorSettings())
     return folder
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explore.cards import card, plain, safe_link
+from explore.cards import card
 from search.find import Hit
+from web.shown import plain, safe_link
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.rows import entry, hosts_of
+from erasure.requests import hosts_of
+from search.rows import entry
 from search.words import HEAP_BYTES, MOST_WORDS, Narrowed, analyzer, document, open_words, row_id
 
 ROWS = [

@@ -1,0 +1,25 @@
+"""What others wrote, made fit to be shown: on a page, in a list, on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import urlsplit
+
+SHOWN_LETTERS = 600
+JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")  # Unicode's categories of what is no letter, mark, digit, sign or blank
+
+
+def safe_link(url: str) -> str:
+    """The URL where it is one of the web's, else nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def plain(text: str, most: int = SHOWN_LETTERS) -> str:
+    """Without letters that are not seen and change how others are seen: controls, and marks that turn text around."""
+    kept = "".join(c if unicodedata.category(c) not in UNSEEN or c in JOINERS else "\ufffd" for c in text)
+    return kept if len(kept) <= most else kept[:most] + "…"
