@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from erasure.queue import NoSuchRequest, ask, look_up
 from erasure.requests import MAX_EXAMPLE_BYTES
 from explore.cards import card
-from explore.guard import Form, Guard, Limits, Refused, headers, read_form
+from explore.guard import Form, Guard, Limits, Refused, check_site, headers, read_form
 from explore.opened import Opened
 from explore.texts import LANGUAGES, Texts, texts_for
 from images.prepare import Pixels, Square
@@ -77,9 +77,8 @@ class Asked(BaseModel):
 def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> FastAPI:
     """The application. Nothing is opened before the first request."""
     app = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None)
-    page = Page(
-        settings, encoders, processes, Opened(settings.dataset, settings.index), Guard(settings.limits, TimestampSigner(settings.secret))
-    )
+    guard = Guard(settings.limits, TimestampSigner(settings.secret))
+    page = Page(settings, encoders, processes, Opened(settings.dataset, settings.index), guard, make_templates())
     app.mount("/static", StaticFiles(directory=str(Path(str(files("explore"))) / "static")))
     app.middleware("http")(_said_and_safe)
     app.exception_handler(Refused)(page.refused)
@@ -127,7 +126,7 @@ class Page:
     processes: Processes
     opened: Opened
     guard: Guard
-    templates: Environment = field(default_factory=lambda: make_templates())
+    templates: Environment
 
     async def search(self, request: Request) -> Response:
         """Words, an address, or meaning; without any of them the whole dataset."""
@@ -220,7 +219,7 @@ class Page:
     async def api_ask(self, request: Request, asked: Asked) -> dict[str, str]:
         """Put requests into the queue; gives a receipt."""
         self.guard.count(request, "requests")
-        self.guard.check_form(request, self.guard.token())  # other sites may not send JSON without being asked first
+        check_site(request)
         try:
             return {"receipt": await asyncio.to_thread(ask, self.settings.queue, asked.requests, asked.contact)}
         except ValueError:

@@ -58,15 +58,19 @@ class Guard:
 
     def check_form(self, request: Request, token: str) -> None:
         """Raises Refused for a form that is not ours, or that another site sends."""
-        origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        foreign = site not in ("same-origin", "none") or (origin not in ("", "null") and urlsplit(origin).netloc != host)
+        check_site(request)
         try:
             self.signer.unsign(token, max_age=TOKEN_AGE_S)
         except BadSignature:
-            foreign = True
-        if foreign:
-            raise Refused(403, "stale")
+            raise Refused(403, "stale") from None
+
+
+def check_site(request: Request) -> None:
+    """Raises Refused for what a page of another site sends, as far as browsers say so."""
+    origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site not in ("same-origin", "none") or (origin not in ("", "null") and urlsplit(origin).netloc != host):
+        raise Refused(403, "stale")
 
 
 def headers(remote_pictures: bool) -> Mapping[str, str]:

@@ -30,11 +30,11 @@ def data_card(facts: Facts) -> str:
     manifest = facts.manifest
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701 - Markdown
     template = environment.from_string(files("pipeline").joinpath("card.md.j2").read_text("utf-8"))
-    config = manifest["config"]
+    config, said = manifest["config"], about(manifest)
     return template.render(
         manifest=manifest,
-        publish=config["publish"],
-        contact=config["publish"]["contact"] or config["fetch"]["contact"],
+        publish=said,
+        contact=said["contact"] or config["fetch"]["contact"],
         demo_warning=DEMO_WARNING,
         summary=summary_of(manifest),
         size=next((name for most, name in SIZES if facts.rows < most), "10B<n<100B"),
@@ -51,6 +51,11 @@ def data_card(facts: Facts) -> str:
         kept=_kept(config),
         erased=_erased(manifest),
     )
+
+
+def about(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What the publisher says of a dataset: `url`, `licence`, `contact`; empty where a version that did not ask for them made it."""
+    return {name: manifest["config"]["publish"].get(name, "") for name in ("url", "licence", "contact")}
 
 
 def summary_of(manifest: Mapping[str, Any]) -> str:

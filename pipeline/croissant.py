@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.card import summary_of
+from pipeline.card import about, summary_of
 from records.row import Column, published_columns
 
 CROISSANT = "metadata.json"
@@ -48,7 +48,7 @@ def croissant(manifest: Mapping[str, Any], columns: Sequence[str]) -> dict[str, 
     """The metadata of a dataset whose shards have these columns; one record set for each subset."""
     shards = [f["path"] for f in manifest["files"] if f["path"].startswith("dataset/")]
     subsets = sorted({path.split("/")[1] for path in shards})
-    publish = manifest["config"]["publish"]
+    publish = about(manifest)
     known = published_columns(columns)
     return {
         "@context": CONTEXT,

@@ -159,10 +159,10 @@ class Run:
             counts[result.stage.name] = result.read_counts()
             if result.stage.name == "score" and self.plan.config.fetch.keep_images == "until_scored":
                 files.remove_tree(self._pictures)
+        write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in steps})
         if self._release.place != files.join(self.plan.config.output, ""):
             review_list = files.join(self.plan.config.work, CHECKED)
             raise NotReleased(f"the release check found too much: {review_list} lists it, and the dataset is in {self._release.place}")
-        write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in steps})
         return counts
 
     @property
@@ -276,16 +276,17 @@ class Run:
         detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
         trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings == "npy" else []))
-        shards = shard_count(self.scored.read_counts()["pair"].kept, config.publish.shards, config.publish.rows_per_shard)
+        samples = self.scored.read_counts()["pair"]
+        number = shard_count(samples.kept, config.publish.shards, config.publish.rows_per_shard)
         folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
         job = flow.PublishJob(
             names=parts.part_names(self.extracted.folder),
-            judge=JudgeSettings(plan.rules, detectors, self._secret(), shards, embeddings),
+            judge=JudgeSettings(plan.rules, detectors, self._secret(), number, embeddings),
             folders=SampleFolders(self.extracted.folder, self.fetched.folder, self.scored.folder),
-            shards=ShardSettings(self._release.staging, folders, shards, embeddings == "column"),
+            shards=ShardSettings(self._release.staging, folders, number, embeddings == "column"),
             results=result.folder,
         )
-        watch = Watch("publish", result.folder, self.scored.read_counts()["pair"].entered, "samples", ("sample in",))
+        watch = Watch("publish", result.folder, samples.entered, "samples", ("sample in",))
         self._run(partial(flow.publish, job=job), watch)
         tally = read_tally(result.path(flow.TALLY_FILE))
         computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
@@ -297,8 +298,7 @@ class Run:
         shards, problems = (
             json.loads(files.read_text(p)) for p in (result.path(flow.SHARDS_FILE), self.extracted.path(flow.PROBLEMS_FILE))
         )
-        stages = (self.extracted, self.fetched, self.scored)
-        history = {stage.stage.name: read_history(stage.folder) for stage in stages}
+        history = {r.stage.name: read_history(r.folder) for r in (self.extracted, self.fetched, self.scored)}
         self._release.install(plan, Made(shards, every, problems, computed, history), self._checked([path for path, *_ in shards]))
         return counts
 

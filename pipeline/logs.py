@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal, get_args
+from typing import Literal
 
 from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
 from rich.logging import RichHandler
 
 Log = Literal["text", "json", "quiet"]
-LOGS: tuple[Log, ...] = get_args(Log)
 
 
 def set_up(log: Log) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -66,11 +66,11 @@ class Narrowed:
     """Words, and exact values that every row found has; several values of one name are alternatives."""
 
     words: str = ""
-    exact: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
+    exact: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def query(self, index: tantivy.Index) -> tantivy.Query:
         """What tantivy looks for: all words (those behind `-` must not be there), phrases in quotes, and the exact values."""
-        parts = [*_words(self.words, index.schema), *_exact(dict(self.exact), index.schema)]
+        parts = [*_words(self.words, index.schema), *_exact(self.exact, index.schema)]
         if not any(occur == tantivy.Occur.Must for occur, _ in parts):
             parts.append((tantivy.Occur.Must, tantivy.Query.all_query()))
         return tantivy.Query.boolean_query(parts)

@@ -46,20 +46,27 @@ def forget_progress(folder: str) -> None:
 
 
 class Teller:
-    """Counts outcomes of one worker and says so now and then, where it was given a folder."""
+    """Says now and then what one worker has counted, where it was given a folder. A tally: (unit, outcome, reason) -> number."""
 
     def __init__(self, folder: str) -> None:
         self._folder, self._worker = folder, uuid.uuid4().hex
-        self._outcomes: Counter[str] = Counter()
+        self._before: Counter[tuple[str, str, str]] = Counter()
         self._told_at = time.monotonic()
 
-    def count(self, unit: str, outcome: str, number: int) -> None:
-        """Count one outcome."""
-        self._outcomes[f"{unit} {outcome}"] += number
+    def tell(self, tally: Counter[tuple[str, str, str]]) -> None:
+        """What is counted so far of what is under way; said every TELL_S seconds at most."""
+        if self._folder and time.monotonic() - self._told_at >= TELL_S:
+            self._write(self._before + tally)
 
-    def tell(self, at_once: bool = False) -> None:
-        """Say what was counted, at most every TELL_S seconds."""
-        now = time.monotonic()
-        if self._folder and self._outcomes and (at_once or now - self._told_at >= TELL_S):
-            write_progress(self._folder, self._worker, Progress(outcomes=dict(self._outcomes)))
-            self._told_at = now
+    def end(self, tally: Counter[tuple[str, str, str]]) -> None:
+        """What was under way is done; said at once."""
+        self._before += tally
+        if self._folder and self._before:
+            self._write(self._before)
+
+    def _write(self, tally: Counter[tuple[str, str, str]]) -> None:
+        outcomes: Counter[str] = Counter()
+        for (unit, outcome, _), number in tally.items():
+            outcomes[f"{unit} {outcome}"] += number
+        write_progress(self._folder, self._worker, Progress(outcomes=dict(outcomes)))
+        self._told_at = time.monotonic()

@@ -5,7 +5,7 @@ A host lies in one bucket, so that one worker at a time asks it, and a URL lies 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -13,8 +13,6 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow.parquet as pq
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
 from archive.source import read_locations
 from records.outcome import Counted, Rejection, Tally
@@ -23,11 +21,11 @@ from records.pair import PAIR_SCHEMA, Pair, pack, unpack
 from records.table import EvidenceColumns, schema_with, to_table
 from storage import files, parts
 from transforms.deduplicate import Identity, deduplicate, identity_of
+from transforms.packing import PackByKey
 from transforms.route import Work, routed
 from web.urls import bucket_of_url, url_digest
 
 KNOWN_BUCKETS = 4
-HELD_PAIRS = 20_000  # of a worker, before it packs them
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     known: beam.PCollection | None = None
 
     def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
-        keyed = pairs | "Pack by host" >> beam.ParDo(PackByHost(self.settings.buckets))
+        keyed = pairs | "Pack by host" >> beam.ParDo(PackByKey(partial(_bucket_of, buckets=self.settings.buckets), _pack_bucket))
         if self.known is not None:
             keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return (
@@ -122,30 +120,12 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class PackByHost(beam.DoFn):  # type: ignore[misc]
-    """Pairs -> (bucket, batch). The local runner holds a shuffle's content several times over, so it is made small first."""
+def _bucket_of(pair: Pair, buckets: int) -> int:
+    return bucket_of_url(pair.url, buckets)
 
-    def __init__(self, buckets: int) -> None:
-        self._buckets = buckets
 
-    def start_bundle(self) -> None:
-        self._held: dict[int, list[Pair]] = {}
-        self._number = 0
-
-    def process(self, pair: Pair) -> Iterator[tuple[int, Batch]]:
-        self._held.setdefault(bucket_of_url(pair.url, self._buckets), []).append(pair)
-        self._number += 1
-        if self._number >= HELD_PAIRS:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        window = GlobalWindow()
-        return (WindowedValue(batch, window.max_timestamp(), [window]) for batch in self._flush())
-
-    def _flush(self) -> list[tuple[int, Batch]]:
-        batches = [(bucket, pack(pairs)) for bucket, pairs in self._held.items()]
-        self.start_bundle()
-        return batches
+def _pack_bucket(bucket: int, pairs: Sequence[Pair]) -> Batch:
+    return pack(pairs)
 
 
 def locations_path(folder: str, bucket: int) -> str:

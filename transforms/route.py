@@ -45,20 +45,14 @@ class Route(beam.DoFn):  # type: ignore[misc]
     def process(self, element: Any) -> Iterator[Any]:
         for result in self._results(element):
             if isinstance(result, (Rejection, Counted, Noted)):
-                self._count(result)
+                self._tally += tally_of([result])
+                self._teller.tell(self._tally)
                 if isinstance(result, Rejection) and result.where:
                     yield beam.pvalue.TaggedOutput(PROBLEMS, (result.where, result.unit, result.reason))
             elif type(result) in self._outputs:
                 yield beam.pvalue.TaggedOutput(self._outputs[type(result)], result)
             else:
                 yield result
-
-    def _count(self, result: Rejection | Counted | Noted) -> None:
-        for key, number in tally_of([result]).items():
-            if number:
-                self._tally[key] += number
-                self._teller.count(*key[:2], number)
-        self._teller.tell()
 
     def _results(self, element: Any) -> Iterable[Any]:
         if self._unit is None:
@@ -67,7 +61,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
         return [Rejection(self._unit, results.reason, "quarantined")] if isinstance(results, Failure) else results
 
     def finish_bundle(self) -> Iterator[Any]:
-        self._teller.tell(at_once=True)
+        self._teller.end(self._tally)
         for (unit, outcome, reason), number in self._tally.items():
             Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(number)
         if self._tally:

