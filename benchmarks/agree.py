@@ -35,8 +35,7 @@ from archive.splits import split_file
 from filters.detector import Needs
 from filters.registry import needing
 from pipeline.config import CONFIGS, load_config
-from pipeline.engine import Engine
-from pipeline.execute import Run
+from pipeline.jobs import Jobs
 from pipeline.plan import make_plan
 from records.page import Page
 from records.pair import Pair
@@ -133,7 +132,7 @@ def _pairs(path: str) -> Counter[object]:
     """(page, URL, caption) of the pairs that the demonstration's config makes of a file."""
     given = {"output": "/nonexistent/out", "work": "/nonexistent/work", "input": {"files": (path,)}}
     plan = make_plan(load_config(CONFIGS / "demo.yaml", ["extract.images=plain"], given))
-    extract = make_extractor(Run(plan, Engine(())).extract_job("").settings, needing(plan.detectors, Needs.PAGE))
+    extract = make_extractor(Jobs(plan, 1).extract("").settings, needing(plan.detectors, Needs.PAGE))
     pairs = (pair for page in _pages(path) for pair in extract(page) if isinstance(pair, Pair))
     return Counter((pair.page_url, pair.url, pair.caption, pair.record_offset, pair.record_id) for pair in pairs)
 

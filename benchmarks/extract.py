@@ -47,7 +47,7 @@ from filters.registry import evidence_columns, needing
 from pipeline import flow
 from pipeline.config import CONFIGS, load_config
 from pipeline.engine import Engine
-from pipeline.execute import Run
+from pipeline.jobs import Jobs
 from pipeline.plan import Plan, make_plan
 from records.outcome import Rejection
 from records.page import Page
@@ -252,7 +252,7 @@ def everything(plan: Plan) -> int:
 
 
 def _pairs(plan: Plan) -> Iterator[Pair]:
-    job = Run(plan, Engine(())).extract_job("")
+    job = Jobs(plan, 1).extract("")
     extract = make_extractor(job.settings, job.detectors)
     for path in plan.inputs:
         for page in pages_of(path):
@@ -262,7 +262,7 @@ def _pairs(plan: Plan) -> Iterator[Pair]:
 def plain_job(plan: Plan, folder: Path) -> int:
     """What the Beam job does, as a loop: extract, group by host, deduplicate, write."""
     files.remove_tree(str(folder))
-    job = Run(plan, Engine(())).extract_job(str(folder))
+    job = Jobs(plan, 1).extract(str(folder))
     buckets: dict[int, list[Pair]] = {}
     for pair in _pairs(plan):
         buckets.setdefault(bucket_of_url(pair.url, job.group.buckets), []).append(pair)
@@ -279,7 +279,7 @@ def beam_job(plan: Plan, folder: Path, workers: int = 1) -> int:
     """The extract job itself, on Beam's local runner in this process."""
     files.remove_tree(str(folder))
     engine = Engine((f"--direct_num_workers={workers}",))
-    engine.run(partial(flow.extract, job=Run(plan, engine).extract_job(str(folder))), "extract")
+    engine.run(partial(flow.extract, job=Jobs(plan, engine.workers).extract(str(folder))), "extract")
     return 0
 
 

@@ -7,9 +7,11 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from filters.registry import nearest
 from pipeline.config import ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
-from pipeline.execute import NotReleased, Run
+from pipeline.execute import NotReleased, Run, StageMissing
+from pipeline.jobs import STAGES, StageName
 from pipeline.logs import shows_bars
 from pipeline.plan import Plan, make_plan
 from pipeline.release import check_erasures, check_output
@@ -18,33 +20,70 @@ from pipeline.summary import last_line, table
 from storage.lock import InUse, one_writer
 
 LOGGER = logging.getLogger(__name__)
-DONE, FAILED, BAD_CONFIG = 0, 1, 2
+DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
 
 
 def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Run the flow; the exit status."""
     try:
+        stages = stages_in(options.stages)
         plan, engine = prepare(options, beam_arguments)
-        with one_writer(plan.config.work):
-            counts = Run(plan, engine, shows_bars(options.log)).execute(options.retry_failed)
+        return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
     except ConfigError as error:
-        return _say(f"pairsieve: {error}", BAD_CONFIG)
-    except InUse as error:
-        return _say(f"pairsieve: {plan.config.work}: {error}", FAILED)
-    except NotReleased as error:
-        return _say(f"pairsieve: {error}", FAILED)
+        return _say(str(error), BAD_CONFIG)
+    except (StageMissing, NotReleased) as error:
+        return _say(str(error), FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
-        return _say(f"pairsieve: the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
+        return _say(f"the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
+    except KeyboardInterrupt as error:
+        return _say(
+            f"interrupted: {str(error) or 'nothing goes on running'}\nWhat is finished is kept; the same command goes on from there.",
+            INTERRUPTED,
+        )
+
+
+def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace) -> int:
+    """Have stages run, and say how it went."""
+    try:
+        with one_writer(plan.config.work):
+            counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
+    except InUse as error:
+        return _say(f"{plan.config.work}: {error}", FAILED)
     if options.log == "json":
         LOGGER.info("done", extra={"counts": plain(counts)})
+    place = plan.config.output if "publish" in stages else plan.config.work
     summary = f"{table(counts)}\n" if options.log == "text" else ""
-    sys.stdout.write(f"{summary}{last_line(plan.config.output, counts)}\n")
+    sys.stdout.write(f"{summary}{last_line(place, stages, counts)}\n")
+    return DONE
+
+
+def stages_in(given: str | None) -> tuple[StageName, ...]:
+    """Those that --stages names, in the order of the flow; all where it is not given. Raises ConfigError."""
+    if given is None:
+        return STAGES
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in names:
+        if name not in STAGES:
+            raise ConfigError(f"--stages: there is no stage {name!r}; {nearest(name, STAGES)}")
+    if not names:
+        raise ConfigError(f"--stages names no stage; there are {', '.join(STAGES)}")
+    return tuple(stage for stage in STAGES if stage in names)
+
+
+def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
+    """Have one job written down."""
+    if len(stages) != 1:
+        raise ConfigError("a template holds one job: name its stage with --stages; those before it must be done")
+    Run(plan, engine).submit(stages[0])
+    sys.stdout.write(
+        f"{stages[0]}: the job is written and nothing was run; once it has run, this command without the template takes its result over\n"
+    )
     return DONE
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
     """Everything that can be found wrong before work starts. Raises ConfigError."""
-    engine = make_engine(beam_arguments, own_options=[f"--{name}" for name in vars(options)])
+    engine = make_engine(beam_arguments, [f"--{name.replace('_', '-')}" for name in vars(options)], options.patience * 60)
     given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
     inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
     config = load_config(options.config, options.set, {**given, **inputs})
@@ -55,5 +94,5 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
 
 
 def _say(message: str, status: int) -> int:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(f"pairsieve: {message}\n")
     return status

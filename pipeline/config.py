@@ -151,8 +151,8 @@ class ScoreConfig:
     `device`, `batch_size`, `precision`, `compile`: see clip/encoder.py. With `precision: auto` each worker measures which numbers
     are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
     Each worker decodes in `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
-    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver". A picture on which
-    detectors take longer than `detect_timeout_s`, waiting for their turn included, is quarantined.
+    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` that for their
+    memory, as "16GB". A picture on which detectors take longer than `detect_timeout_s`, waiting for their turn included, is quarantined.
     """
 
     models: Mapping[str, ModelSettings]
@@ -167,6 +167,7 @@ class ScoreConfig:
     threads: int = 1
     decode_processes: int | None = None
     accelerator: str = ""
+    min_ram: str = ""
     keep_embeddings: bool = False
 
     @property

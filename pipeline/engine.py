@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+    TestOptions,
+    WorkerOptions,
+)
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
@@ -21,39 +33,100 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from filters.registry import nearest
 from pipeline.config import ConfigError
+from pipeline.waiting import WorkersLost, watched
 
 LayOut = Callable[[beam.Pipeline], None]
+LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
+ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
+LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 
 
 class JobFailed(RuntimeError):
     """A Beam job that did not finish; the message holds the worker's own error."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped waiting; the message says what goes on running, and how to end that."""
+
+
 @dataclass(frozen=True)
 class Engine:
-    """Runs jobs; `arguments` are Beam's own options as given on the command line."""
+    """Runs jobs; `arguments` are Beam's own options as given on the command line. A job from which nothing is heard for `patience_s` has
+    failed (0: never)."""
 
     arguments: tuple[str, ...]
+    patience_s: float = PATIENCE_S
 
-    def run(self, lay_out: LayOut, name: str) -> None:
-        """Run one job to its end. Raises JobFailed."""
-        options = PipelineOptions([*self.arguments, f"--job_name={name}"])
-        standard = options.view_as(StandardOptions)
-        runner: object = standard.runner or "DirectRunner"
-        if runner == "DirectRunner":
-            _use_all_cores(options.view_as(DirectOptions), self.arguments)
-            runner = FnApiRunner(provision_info=_provision(options))
-        try:
-            with beam.Pipeline(runner=runner, options=options) as pipeline:
-                lay_out(pipeline)
-        except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
-            raise JobFailed(f"{name}: {_last_line(error)}") from error
+    def run(self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0) -> None:
+        """Run one job, named `run/stage`, to its end; `quiet_s`: for how long nothing was heard of it. Raises JobFailed, Interrupted."""
+        options = self._options(name)
+        result: Any = None
+        with _failing_as(name):
+            pipeline = beam.Pipeline(runner=self._runner(options), options=options)
+            lay_out(pipeline)
+            try:
+                with watched(quiet_s, self.patience_s):
+                    result = pipeline.run()
+                    if not self.only_submits:
+                        result.wait_until_finish()
+            except WorkersLost:
+                _cancel(result)
+                raise
+            except KeyboardInterrupt:
+                raise Interrupted(self._goes_on(result, options)) from None
+
+    @property
+    def on_accelerators(self) -> Engine:
+        """The same with one process a worker, since several would share its accelerator and hold a model each (docs/operations.md)."""
+        one_process = (f"--experiments={ONE_PROCESS}",) if self.runner_name == "DataflowRunner" else ()
+        return replace(self, arguments=(*self.arguments, *one_process))
+
+    @property
+    def only_submits(self) -> bool:
+        """Whether jobs are written down, not run: a Dataflow template, or a dry run."""
+        options = PipelineOptions(list(self.arguments))
+        return bool(options.view_as(GoogleCloudOptions).template_location or options.view_as(TestOptions).dry_run)
+
+    @property
+    def runner_name(self) -> str:
+        """The runner, as it was named."""
+        return PipelineOptions(list(self.arguments)).view_as(StandardOptions).runner or "DirectRunner"
+
+    def _options(self, name: str) -> PipelineOptions:
+        """Options for one job; its name begins with --job_name where that is given."""
+        run, _, stage = name.rpartition("/")
+        options = PipelineOptions(list(self.arguments))
+        cloud = options.view_as(GoogleCloudOptions)
+        cloud.job_name = job_name(cloud.job_name or run, stage)
+        if self.runner_name == "DataflowRunner":
+            cloud.labels = [*(cloud.labels or []), f"pairsieve-run={label(run)}", f"pairsieve-stage={label(stage)}"]
+        return options
+
+    def _runner(self, options: PipelineOptions) -> object:
+        if self.runner_name != "DirectRunner":
+            return self.runner_name
+        _use_all_cores(options.view_as(DirectOptions), self.arguments)
+        return FnApiRunner(provision_info=_provision(options))
+
+    def _goes_on(self, result: Any, options: PipelineOptions) -> str:
+        """What goes on running of a job that nobody waits for any more."""
+        name, portable = options.view_as(GoogleCloudOptions).job_name, options.view_as(PortableOptions)
+        if result is None or self.runner_name in LOCAL_RUNNERS or portable.environment_type == "LOOPBACK":
+            _cancel(result)
+            return "nothing goes on running"
+        given = options.get_all_options()
+        if self.runner_name == "DataflowRunner":
+            stop = f"gcloud dataflow jobs cancel {result.job_id()} --project={given['project']} --region={given['region']}"
+        else:
+            where = given.get("flink_master") if self.runner_name == "FlinkRunner" else portable.job_endpoint
+            stop = f"cancel it where it runs ({where}; on Flink: `flink list`, then `flink cancel ID`)"
+        return f"the job {name} goes on running; to stop it: {stop}. Start the next run when it has ended"
 
     @property
     def workers(self) -> int:
         """How many worker processes are expected: what is divided among them beforehand is divided by this."""
         options = PipelineOptions(list(self.arguments))
-        if (options.view_as(StandardOptions).runner or "DirectRunner") == "DirectRunner":
+        if self.runner_name == "DirectRunner":
             direct = options.view_as(DirectOptions)
             _use_all_cores(direct, self.arguments)
             return int(direct.direct_num_workers)
@@ -79,14 +152,51 @@ def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
     return ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
 
 
+def job_name(begins: str, stage: str) -> str:
+    """A name that every runner takes: small letters, digits and dashes, as Dataflow wants them, from ours to the stage's."""
+    words = re.sub(r"[^a-z0-9]+", "-", begins.lower()).strip("-")
+    words = words if words.startswith("pairsieve") else f"pairsieve-{words}".strip("-")
+    return f"{words[: LONGEST_NAME - 1 - len(stage)].strip('-')}-{stage}"
+
+
+def label(text: str) -> str:
+    """A value that a Google Cloud label takes."""
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:LONGEST_NAME]
+
+
+@contextmanager
+def _failing_as(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise JobFailed(f"{name.rpartition('/')[2]}: {explained(_last_line(error))}") from error
+
+
+def _cancel(result: Any) -> None:
+    if result is not None:
+        result.cancel()
+
+
 def _last_line(error: BaseException) -> str:
+    """What a worker said last: portable runners put its whole traceback into a message of their own."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     last = lines[-1].strip() if lines else ""
     return last.removeprefix("RuntimeError: ") if isinstance(error, RuntimeError) else f"{type(error).__name__}: {last}"
 
 
-def make_engine(arguments: Sequence[str], own_options: Sequence[str] = ()) -> Engine:
-    """An engine for Beam's own options. Raises ConfigError for one that Beam does not know, naming the nearest."""
+def explained(said: str) -> str:
+    """A worker's last words, with what to do where that is known."""
+    if "No module named" in said:
+        send = "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or their image"
+        return f"{said}: workers lack what is here; send it with {send}"
+    if "worker disconnected" in said:
+        return f"a worker is gone: it was killed, or its machine had no memory left ({said})"
+    return said
+
+
+def make_engine(arguments: Sequence[str], own_options: Sequence[str] = (), patience_s: float = PATIENCE_S) -> Engine:
+    """An engine for Beam's own options. Raises ConfigError for one that Beam does not know, naming the nearest, and for a job server or a
+    cluster that does not answer."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for kind in _subclasses(PipelineOptions):
         if "_add_argparse_args" in vars(kind):
@@ -95,7 +205,22 @@ def make_engine(arguments: Sequence[str], own_options: Sequence[str] = ()) -> En
     if unknown:
         known = [*own_options, *(option for action in parser._actions for option in action.option_strings)]
         raise ConfigError(f"unknown option {unknown[0]}; {nearest(unknown[0].partition('=')[0], known)}")
-    return Engine(tuple(arguments))
+    _check_answers(PipelineOptions(list(arguments)))
+    return Engine(tuple(arguments), patience_s)
+
+
+def _check_answers(options: PipelineOptions) -> None:
+    """Whether somebody listens where jobs are sent; Beam would wait for minutes."""
+    master = options.get_all_options().get("flink_master") or ""
+    for option, address in (("--job_endpoint", options.view_as(PortableOptions).job_endpoint or ""), ("--flink_master", master)):
+        if address.startswith("["):  # [local], [auto]: one that the runner starts
+            continue
+        place = urlsplit(address if "//" in address else f"//{address}")
+        if ":" in place.netloc and place.hostname and place.port:
+            try:
+                socket.create_connection((place.hostname, place.port), timeout=CONNECT_S).close()
+            except OSError as error:
+                raise ConfigError(f"nothing answers at {address} ({type(error).__name__}); check {option}") from None
 
 
 def _subclasses(kind: Any) -> list[Any]:

@@ -8,8 +8,8 @@ publish   samples    -> the rules decide; shards and ledger
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import apache_beam as beam
 
@@ -18,10 +18,9 @@ from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders, ScoreSettings
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from storage import files
 from transforms.extract import ExtractPairs, ExtractSettings
 from transforms.fetch import FetchImages
-from transforms.gather import WriteList, WriteTally
+from transforms.gather import WriteEnd
 from transforms.group import GroupByHost, GroupSettings, IndexLocations
 from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings, ReadKnown
@@ -35,7 +34,7 @@ from transforms.shard import ShardSettings, WriteShards
 from transforms.store import StoreSettings
 from transforms.web_lane import WebSource
 
-TALLY_FILE, PROBLEMS_FILE, SHARDS_FILE = "tally.json", "problems.json", "shards.json"
+PROBLEMS_FILE, SHARDS_FILE = "problems.json", "shards.json"
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,10 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors, job.group.folder)
     known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
     grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors), known)
-    if job.read.locate:
-        _ = read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)
-    tallies = (split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY]) | beam.Flatten()
-    _ = tallies | "Tally" >> WriteTally(files.join(job.group.folder, TALLY_FILE))
-    problems = (split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS]) | "All problems" >> beam.Flatten()
-    _ = problems | "Problems" >> WriteList(files.join(job.group.folder, PROBLEMS_FILE))
+    indexed = [read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)] if job.read.locate else []
+    tallies = [split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY], *indexed]
+    problems = [split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS]]
+    _ = (tallies, problems) | "End" >> WriteEnd(job.group.folder, PROBLEMS_FILE)
 
 
 @dataclass(frozen=True)
@@ -89,19 +86,19 @@ def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """What `score` needs; parts that are there already are not among `unfinished`. `accelerator`: Beam's resource hint."""
+    """What `score` needs; parts that are there already are not among `unfinished`. `hints`: Beam's, for the workers of this job."""
 
     unfinished: Sequence[str]
     settings: ScoreSettings
     detectors: Sequence[Detector]
     folders: ScoreFolders
-    accelerator: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
     """Parts of images -> parts of scores. The element is a part: nothing is regrouped."""
     names = pipeline | "Parts" >> beam.Create(list(job.unfinished))
-    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders, job.accelerator)
+    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders).with_resource_hints(**job.hints)
 
 
 @dataclass(frozen=True)
@@ -119,5 +116,4 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
     judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
     shards = judged.main | "Shard" >> WriteShards(job.shards)
-    _ = judged[TALLY] | "Tally" >> WriteTally(files.join(job.results, TALLY_FILE))
-    _ = shards | "Shards" >> WriteList(files.join(job.results, SHARDS_FILE), most=job.shards.shards * len(job.shards.folders))
+    _ = ([judged[TALLY]], [shards]) | "End" >> WriteEnd(job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders))

@@ -15,9 +15,16 @@ Log = Literal["text", "json", "quiet"]
 
 def set_up(log: Log) -> None:
     """Say it so from now on. Workers' messages come as they are."""
-    logging.basicConfig(level=logging.ERROR if log == "quiet" else logging.WARNING, handlers=[_handler(log)])
+    handler = _handler(log)
+    handler.addFilter(_is_no_job_message)
+    logging.basicConfig(level=logging.ERROR if log == "quiet" else logging.WARNING, handlers=[handler])
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # workers have already said what the runner repeats
     logging.getLogger("pipeline").setLevel(logging.ERROR if log == "quiet" else logging.INFO)
+
+
+def _is_no_job_message(record: logging.LogRecord) -> bool:
+    """Job servers repeat a worker's whole traceback, which Beam logs as it comes; the command says what it comes to."""
+    return record.module != "portable_runner"
 
 
 def shows_bars(log: Log) -> bool:

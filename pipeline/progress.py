@@ -91,18 +91,34 @@ class Look:
         }
 
 
+class Heard:
+    """When something was heard of a stage."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def now(self) -> None:
+        self._at = time.monotonic()
+
+    def quiet_s(self) -> float:
+        """For how long nothing was."""
+        return time.monotonic() - self._at
+
+
 @contextmanager
-def reporting(watch: Watch, bars: bool = False, every_s: float = EVERY_S) -> Iterator[None]:
-    """While the block lasts, say how far the stage is: with bars on a terminal, or a log line now and then. Its history is kept."""
-    stop, samples = threading.Event(), read_history(watch.folder)
+def reporting(watch: Watch, bars: bool = False, every_s: float = EVERY_S) -> Iterator[Heard]:
+    """While the block lasts, say how far the stage is: with bars on a terminal, or a log line now and then. Its history is kept. The block
+    is given when something was heard of the stage."""
+    stop, samples, heard = threading.Event(), read_history(watch.folder), Heard()
     ran_s = samples[-1][0] if samples else 0.0
     with _bars() if bars else nullcontext() as shown:
         tell = _Bar(shown, watch).show if shown else _log
         every_s = LIVE_EVERY_S if shown else every_s
-        reporter = threading.Thread(target=_report, args=(watch, every_s, tell, stop, partial(_append, samples, ran_s)), daemon=True)
+        told = (_Changes(tell, heard), partial(_append, samples, ran_s))
+        reporter = threading.Thread(target=_report, args=(watch, every_s, stop, *told), daemon=True)
         reporter.start()
         try:
-            yield
+            yield heard
         finally:
             stop.set()
             reporter.join()
@@ -153,14 +169,26 @@ def describe(told: Told, passed_s: float) -> str:
     return "".join(f", {said}" for said in outcomes)
 
 
-def _report(watch: Watch, every_s: float, tell: Callable[[Look], None], stop: threading.Event, keep: Callable[[Look], None]) -> None:
-    last = ""
+def _report(watch: Watch, every_s: float, stop: threading.Event, told: _Changes, keep: Callable[[Look], None]) -> None:
     while not stop.wait(every_s):
         look = watch.look()
         keep(look)
-        if look.line.partition(", about")[0] != last:
-            last = look.line.partition(", about")[0]
-            tell(look)
+        told.tell(look)
+
+
+class _Changes:
+    """Tells what is new."""
+
+    def __init__(self, tell: Callable[[Look], None], heard: Heard) -> None:
+        self._tell, self._heard, self._last = tell, heard, ""
+
+    def tell(self, look: Look) -> None:
+        """Rates and the time that is left change by themselves, and are no news."""
+        news = json.dumps([look.done, look.facts["answered"], look.facts["outcomes"]])
+        if news != self._last:
+            self._last = news
+            self._heard.now()
+            self._tell(look)
 
 
 def _append(samples: list[Sample], ran_s: float, look: Look) -> None:

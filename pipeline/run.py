@@ -4,8 +4,9 @@ python -m pipeline.run                        the demonstration (configs/demo.ya
 python -m pipeline.run --config my.yaml       a run of your own
 python -m pipeline.run --config my.yaml --input 'crawl/*.warc.gz' --set filters.rules.similarity.thresholds.en=0.3
 
-A second run with the same config does only what is not done yet. Options that are not listed here are Beam's own.
-Exit status: 0 done, 1 the run failed, 2 the config or input cannot be run.
+A second run with the same config does only what is not done yet. Options that are not listed here are Beam's own:
+--runner=FlinkRunner --flink_master=HOST:8081, --runner=DataflowRunner --project=P --region=R ... (docs/operations.md).
+Exit status: 0 done, 1 the run failed, 2 the config or input cannot be run, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", action="append", metavar="PATTERN", help="WARC files instead of the config's; may be given again")
     parser.add_argument("--output", metavar="DIR", help="where the dataset goes (public)")
     parser.add_argument("--work", metavar="DIR", help="where intermediate results go (private: unfiltered captions and pictures)")
+    parser.add_argument("--stages", metavar="A,B", help="only these of extract, fetch, score, publish; the others' results are used")
     parser.add_argument("--retry-failed", action="store_true", help="ask again for pictures that were not to be had (fetch.transient)")
     parser.add_argument(
         "--log",
         default="text",
         choices=("text", "json", "quiet"),
         help="lines, with bars on a terminal; JSON lines; or errors alone (default: text)",
+    )
+    parser.add_argument(
+        "--patience", type=float, default=60.0, metavar="MINUTES", help="give a job up that is silent for so long (default: 60; 0: never)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
     return parser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from records.outcome import Unit, UnitCounts
 
@@ -28,8 +28,10 @@ def _lines(counts: Counts) -> Iterator[tuple[str, ...]]:
             yield from (("", f"  {reason}", "", "", "", str(number)) for reason, number in c.quarantined.items() if number)
 
 
-def last_line(output: str, counts: Counts) -> str:
-    """The one line that a script may read."""
+def last_line(place: str, stages: Sequence[str], counts: Counts) -> str:
+    """The one line that a script may read: where the dataset is and what it holds, or which stages are done."""
+    if "publish" not in stages:
+        return f"{place}: {', '.join(stages)} done, nothing is published yet"
     samples = counts["publish"]["sample"]
     dropped, quarantined = (sum(reasons.values()) for reasons in (samples.dropped, samples.quarantined))
-    return f"{output}: {samples.kept} kept, {dropped} dropped, {quarantined} quarantined"
+    return f"{place}: {samples.kept} kept, {dropped} dropped, {quarantined} quarantined"

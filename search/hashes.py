@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from images.pdq import ALIKE, BYTES, Hashes, as_hashes, nearest
+from images.pdq import ALIKE, BYTES, Hashes, as_hashes
 
 HASHES, ROWS = "pdq.npy", "pdq_rows.npy"
 PART_BITS = 16
@@ -59,16 +59,22 @@ class HashIndex:
         if not wanted or not len(self._hashes):
             return
         queries = as_hashes(wanted)
-        candidates = np.unique(np.concatenate([self._near(at, queries.view(np.uint16)[:, at]) for at in range(PARTS)]))
-        distances = nearest(self._hashes[candidates], queries)
+        candidates, asked = (np.concatenate(found) for found in zip(*(self._near(at, queries) for at in range(PARTS)), strict=True))
+        distances = np.bitwise_count(self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[asked]).sum(axis=1)
+        near = distances <= ALIKE
         numbers, rows = self._places
-        for at, bits in zip(candidates[distances <= ALIKE], distances[distances <= ALIKE], strict=True):
-            yield int(numbers[at]), int(rows[at]), int(bits)
+        best: dict[int, int] = {}
+        for at, bits in zip(candidates[near].tolist(), distances[near].tolist(), strict=True):
+            best[at] = min(bits, best.get(at, bits))
+        for at in sorted(best):
+            yield int(numbers[at]), int(rows[at]), best[at]
 
-    def _near(self, at: int, values: NDArray[np.uint16]) -> NDArray[np.uint32]:
-        """The hashes whose part differs from one of the values by one bit at most."""
+    def _near(self, at: int, queries: Hashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """The hashes whose part differs from that of a query by one bit at most, and which query that is."""
         order, starts = self._by_value[at]
+        values = queries.view(np.uint16)[:, at]
         wanted = (values[:, None] ^ NEAR[None, :]).ravel().astype(np.int64)
         first, lengths = starts[wanted], starts[wanted + 1] - starts[wanted]
         ends = np.cumsum(lengths)
-        return np.asarray(order[np.repeat(first - (ends - lengths), lengths) + np.arange(ends[-1])], np.uint32)
+        found = order[np.repeat(first - (ends - lengths), lengths) + np.arange(ends[-1])]
+        return found, np.repeat(np.arange(len(wanted)) // len(NEAR), lengths)

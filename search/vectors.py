@@ -7,9 +7,11 @@ of the `probes` centres next to it. How many that are is measured when the index
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,18 @@ class VectorIndex:
 
     @cached_property
     def _opened(self) -> list[tuple[int, Any]]:
-        return [(number, faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP)) for number, folder in self.shards]
+        opened: list[tuple[int, Any]] = [
+            (number, faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP)) for number, folder in self.shards
+        ]
+        if self.centres_path:
+            for _, index in opened:
+                index.nprobe = min(self.probes, self._centres.ntotal)
+        return [(number, index) for number, index in opened if index.ntotal]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """Faiss looks for one vector on one core; shards are looked through on all."""
+        return ThreadPoolExecutor(os.cpu_count() or 1)
 
     @cached_property
     def _centres(self) -> Any:
@@ -85,15 +98,17 @@ class VectorIndex:
 
     def _found(self, query: Vectors, most: int) -> Iterator[tuple[int, NDArray[np.int64], Vectors]]:
         lists = self._centres.search(query, min(self.probes, self._centres.ntotal)) if self.centres_path else None
-        for number, index in self._opened:
-            if index.ntotal:
-                cosines, rows = index.search(query, min(most, index.ntotal)) if lists is None else self._in_lists(index, query, most, lists)
-                there = rows[0] >= 0
-                yield number, rows[0][there], cosines[0][there]
+        return self._pool.map(partial(_in_shard, query=query, most=most, lists=lists), self._opened)
 
-    def _in_lists(self, index: Any, query: Vectors, most: int, lists: Any) -> Any:
-        index.nprobe = lists[1].shape[1]
-        return index.search_preassigned(query, most, lists[1], lists[0])
+
+def _in_shard(shard: tuple[int, Any], query: Vectors, most: int, lists: Any) -> tuple[int, NDArray[np.int64], Vectors]:
+    number, index = shard
+    if lists is None:
+        cosines, rows = index.search(query, min(most, index.ntotal))
+    else:
+        cosines, rows = index.search_preassigned(query, most, lists[1], lists[0])
+    there = rows[0] >= 0
+    return number, rows[0][there], cosines[0][there]
 
 
 def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, centres: int) -> int:

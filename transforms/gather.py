@@ -1,10 +1,12 @@
-"""Small results of a job, written as one JSON file that the command reads."""
+"""What a job says at its end: its tally and one list, as two JSON files that the command reads. The tally is written last."""
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -13,51 +15,74 @@ from records.outcome import Tally
 from storage import files
 
 MAX_PROBLEMS = 1000
+TALLY_FILE = "tally.json"
+Outcomes = dict[tuple[str, str, str], int]
+"""A tally, as it goes through a shuffle."""
+Said = tuple[Outcomes, list[Any]]
 
 
-def merge_tallies(tallies: Iterable[dict[tuple[str, str, str], int]]) -> dict[tuple[str, str, str], int]:
-    """The sum of tallies."""
-    total: Tally = Tally()
-    for tally in tallies:
-        total.update(tally)
-    return dict(total)
-
-
-@dataclass
-class WriteTally(beam.PTransform):  # type: ignore[misc]
-    """Sum all tallies of a job into one JSON file. A few hundred bytes a bundle go through this shuffle."""
-
-    path: str
-
-    def expand(self, tallies: beam.PCollection) -> beam.PCollection:
-        return (
-            tallies
-            | "Sum tallies" >> beam.CombineGlobally(merge_tallies).without_defaults()
-            | "Write tally" >> beam.Map(write_rows, path=self.path)
-        )
+def merge(said: Iterable[Said], most: int) -> Said:
+    """The sum of tallies, and of all that is listed the smallest, up to `most`."""
+    total, listed = Tally(), list[Any]()
+    for outcomes, some in said:
+        total.update(outcomes)
+        listed += some
+    return dict(total), heapq.nsmallest(most, listed)
 
 
 @dataclass
-class WriteList(beam.PTransform):  # type: ignore[misc]
-    """The smallest elements, up to `most`, as one JSON list."""
+class WriteEnd(beam.PTransform):  # type: ignore[misc]
+    """(tallies, elements to list) -> the two files in `folder`; of the elements the smallest, up to `most`.
 
-    path: str
+    A few hundred bytes a bundle go through this one shuffle, and every listed element.
+    """
+
+    folder: str
+    list_file: str
     most: int = MAX_PROBLEMS
 
-    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+    def expand(self, said: tuple[Sequence[beam.PCollection], Sequence[beam.PCollection]]) -> beam.PCollection:
+        tallies, listed = said
+        counted = [one | f"Counted {at}" >> beam.Map(_counted) for at, one in enumerate(tallies)]
+        named = [one | f"Named {at}" >> beam.Map(_named) for at, one in enumerate(listed)]
         return (
-            elements
-            | "Gather" >> beam.combiners.Top.Smallest(self.most)
-            | "Write list" >> beam.Map(lambda rows, path: files.write_text(path, json.dumps(rows)), path=self.path)
+            (*counted, *named)
+            | beam.Flatten()
+            | "Merge" >> beam.CombineGlobally(partial(merge, most=self.most)).without_defaults()
+            | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
 
-
-def write_rows(tally: dict[tuple[str, str, str], int], path: str) -> None:
-    """One tally as sorted JSON rows [unit, outcome, reason, number]."""
-    files.write_text(path, json.dumps(sorted([*key, number] for key, number in tally.items())))
+    def _extract_input_pvalues(self, said: Any) -> tuple[Any, Sequence[beam.PCollection]]:
+        return said, [*said[0], *said[1]]
 
 
-def read_tally(path: str) -> Tally:
-    """What `WriteTally` wrote; empty where nothing was counted."""
-    rows: list[list[Any]] = json.loads(files.read_text(path)) if files.exists(path) else []
+def _counted(outcomes: Outcomes) -> Said:
+    return outcomes, []
+
+
+def _named(element: Any) -> Said:
+    return {}, [element]
+
+
+def write_end(said: Said, folder: str, list_file: str) -> None:
+    """The list, then the tally as sorted rows [unit, outcome, reason, number]: where it is, the job has ended."""
+    outcomes, listed = said
+    files.write_text(files.join(folder, list_file), json.dumps(listed))
+    files.write_text(files.join(folder, TALLY_FILE), json.dumps(sorted([*key, number] for key, number in outcomes.items())))
+
+
+def has_ended(folder: str) -> bool:
+    """Whether the job that says its end in this folder has come to it."""
+    return files.exists(files.join(folder, TALLY_FILE))
+
+
+def read_tally(folder: str) -> Tally:
+    """The tally of a job that has ended."""
+    rows: list[list[Any]] = json.loads(files.read_text(files.join(folder, TALLY_FILE)))
     return Tally({(unit, outcome, reason): number for unit, outcome, reason, number in rows})
+
+
+def read_list(folder: str, list_file: str) -> list[Any]:
+    """What a job that has ended has listed."""
+    found: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
+    return found

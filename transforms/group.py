@@ -133,8 +133,8 @@ def locations_path(folder: str, bucket: int) -> str:
     return files.join(folder, "locations", f"bucket-{bucket:05d}.parquet")
 
 
-def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings) -> None:
-    """The best location of each URL of a bucket."""
+def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings) -> dict[Any, int]:
+    """The best location of each URL of a bucket. An empty tally: whoever sums tallies waits for it."""
     bucket, packed = group
     best: dict[str, Location] = {}
     for found in (Location(*row) for row in packed):
@@ -142,6 +142,7 @@ def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: Grou
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
     with files.open_whole(locations_path(settings.folder, bucket)) as stream:
         pq.write_table(table, stream, compression="zstd")
+    return {}
 
 
 def prefer(known: Location | None, found: Location) -> Location:
@@ -168,7 +169,7 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Locations -> one file a bucket. The shuffle carries about 200 bytes an archived file."""
+    """Locations -> one file a bucket; gives tallies. The shuffle carries about 200 bytes an archived file."""
 
     settings: GroupSettings
 

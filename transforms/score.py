@@ -28,16 +28,12 @@ def _make_writer(folder: str) -> Work:
 
 @dataclass
 class ScoreParts(beam.PTransform):  # type: ignore[misc]
-    """Part names -> score parts in their folder; output "tally". Workers with `accelerator` are asked for, if any."""
+    """Part names -> score parts in their folder; output "tally"."""
 
     settings: ScoreSettings
     detectors: Sequence[Detector]
     folders: ScoreFolders
-    accelerator: str = ""
 
     def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
         handler = PartHandler(self.settings, self.detectors, self.folders)
-        inference = RunInference(handler)
-        if self.accelerator:
-            inference = inference.with_resource_hints(accelerator=self.accelerator)
-        return names | "Score" >> inference | "Write scores" >> routed(partial(_make_writer, self.folders.samples))
+        return names | "Score" >> RunInference(handler) | "Write scores" >> routed(partial(_make_writer, self.folders.samples))

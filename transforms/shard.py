@@ -59,11 +59,11 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-def write_shard(group: tuple[Shelf, Iterable[Batch | None]], settings: ShardSettings) -> FileInfo:
+def write_shard(group: tuple[Shelf, Iterable[Batch]], settings: ShardSettings) -> FileInfo:
     """One shard, sorted by key (the ledger by all its columns): the same rows give the same bytes."""
     (folder, shard), packed = group
     schema = settings.schema(folder)
-    table = pa.concat_tables([schema.empty_table(), *(unpack(batch) for batch in packed if batch is not None)]).combine_chunks()
+    table = pa.concat_tables([schema.empty_table(), *(unpack(batch) for batch in packed if batch)]).combine_chunks()
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = table.sort_by([(name, "ascending") for name in order])
     path = shard_path(folder, shard, settings.shards)
@@ -98,8 +98,9 @@ def unpack(batch: Batch) -> pa.Table:
     return pa.ipc.open_stream(batch).read_all()
 
 
-def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, None]]:
-    return (((folder, shard), None) for folder in settings.folders for shard in range(settings.shards))
+def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
+    """An empty batch each, so that a shard is written that no row falls into."""
+    return (((folder, shard), b"") for folder in settings.folders for shard in range(settings.shards))
 
 
 @dataclass

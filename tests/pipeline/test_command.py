@@ -18,6 +18,10 @@ import pytest
 
 from benchmarks import plain_loop
 from demo.crawl import make_crawl
+from pipeline.config import CONFIGS, load_config
+from pipeline.engine import Engine
+from pipeline.execute import Run
+from pipeline.plan import make_plan
 from records.row import ROW_SCHEMA
 from storage import files
 from transforms.shard import ShardSettings, pack, write_shard
@@ -187,9 +191,9 @@ def ran_jobs(monkeypatch) -> list[str]:
     jobs: list[str] = []
     original = Engine.run
 
-    def counting(self, lay_out, name):
+    def counting(self, lay_out, name, *heard):
         jobs.append(name)
-        return original(self, lay_out, name)
+        return original(self, lay_out, name, *heard)
 
     monkeypatch.setattr(Engine, "run", counting)
     return jobs
@@ -205,7 +209,7 @@ def test_a_changed_rule_runs_publish_alone(demo_run, run_demo, monkeypatch, tmp_
     folder = copy_of(demo_run, tmp_path)
     stricter = run_demo("--set", "filters.rules.similarity.thresholds.en=0.95", folder=folder)
     assert stricter.status == 0
-    assert jobs == ["pairsieve-publish"]
+    assert jobs == ["pairsieve demo/publish"]
     assert len(rows_of(stricter.output)) < len(rows_of(demo_run.output))
 
 
@@ -228,7 +232,7 @@ def test_finished_parts_are_not_done_again(demo_run, run_demo, monkeypatch, tmp_
     shutil.rmtree(folder / "out")
     jobs = ran_jobs(monkeypatch)
     resumed = run_demo(folder=folder)
-    assert jobs == ["pairsieve-score", "pairsieve-publish"]
+    assert jobs == ["pairsieve demo/score", "pairsieve demo/publish"]
     assert hashes(resumed.output) == hashes(demo_run.output)
     assert {path: path.stat().st_mtime_ns for path in finished[1:]} == others
     assert not list(score.glob("*.tmp"))
@@ -395,3 +399,45 @@ def test_the_help_teaches_without_loading_anything_heavy():
 def test_the_demo_crawl_is_what_its_script_makes():
     assert len([r for r in make_crawl() if r.content_type.startswith("text/html")]) >= 100
     assert os.path.getsize(REPOSITORY / "configs/demo/clip/open_clip_model.safetensors") < 8_000_000
+
+
+def test_jobs_that_nobody_waited_for_are_taken_over(run_demo, demo_run, key_file, monkeypatch, tmp_path):
+    """As after a template, or when the command was interrupted and the job went on."""
+    settings = [f"publish.key_file={key_file}"]
+    plan = make_plan(load_config(CONFIGS / "demo.yaml", settings, {"output": str(tmp_path / "out"), "work": str(tmp_path / "work")}))
+    for stage in ("extract", "fetch", "score", "publish"):
+        Run(plan, Engine(("--direct_num_workers=1",))).submit(stage)
+        assert not list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
+        if stage == "publish":
+            jobs = ran_jobs(monkeypatch)
+        assert run_demo(f"--stages={stage}", folder=tmp_path).status == 0
+        assert list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
+    assert jobs == []
+    assert hashes(tmp_path / "out") == hashes(demo_run.output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--stages=score"], "score needs extract, which is not done for this config; run it first (--stages extract)"),
+        (["--stages=scoer"], "there is no stage 'scoer'"),
+        (["--stages=,"], "--stages names no stage; there are extract, fetch, score, publish"),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "nothing answers at localhost:1 (ConnectionRefusedError); check --job_endpoint"),
+        (["--runner=FlinkRunner", "--flink_master=http://127.0.0.1:1"], "nothing answers at http://127.0.0.1:1"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_submitted(arguments, said, run_demo, tmp_path):
+    tried = run_demo(*arguments, folder=tmp_path)
+    assert tried.status in (1, 2)
+    assert said in tried.printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_of_the_flow(run_demo, monkeypatch, tmp_path):
+    first = run_demo("--stages=fetch,extract", folder=tmp_path)
+    assert first.printed.splitlines()[-1] == f"{tmp_path / 'work'}: extract, fetch done, nothing is published yet"
+    assert "fetch    pair" in first.printed
+    assert "score" not in first.printed.partition("stage ")[2]
+    jobs = ran_jobs(monkeypatch)
+    assert run_demo(folder=tmp_path).status == 0
+    assert jobs == ["pairsieve demo/score", "pairsieve demo/publish"]

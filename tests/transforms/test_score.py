@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import apache_beam as beam
-import pytest
 
 from clip.handler import ScoreFolders
 from pipeline.flow import ScoreJob, score
 
-HINT = "beam:resources:accelerator:v1"
+HINT, RAM = "beam:resources:accelerator:v1", "beam:resources:min_ram_bytes:v1"
+GPU = {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver", "min_ram": "16GB"}
 
 
-def hints(accelerator: str) -> list[dict[str, bytes]]:
-    """The resource hints of every environment of the score job."""
+def environments(hints: dict[str, str]) -> dict[str, dict[str, bytes]]:
+    """The resource hints of each step's environment."""
     pipeline = beam.Pipeline()
-    score(pipeline, ScoreJob(["part"], None, (), ScoreFolders("pairs", "images", "pictures", "samples"), accelerator))
-    return [dict(environment.resource_hints) for environment in pipeline.to_runner_api().components.environments.values()]
+    score(pipeline, ScoreJob(["part"], None, (), ScoreFolders("pairs", "images", "pictures", "samples"), hints))
+    components = pipeline.to_runner_api().components
+    steps = {one.unique_name: one.environment_id for one in components.transforms.values() if not one.subtransforms}
+    return {name: dict(components.environments[where].resource_hints) for name, where in steps.items() if where}
 
 
-@pytest.mark.parametrize("accelerator", ["type:nvidia-tesla-t4;count:1;install-nvidia-driver", ""])
-def test_an_accelerator_is_asked_for_when_it_is_named(accelerator):
-    found = {environment[HINT] for environment in hints(accelerator) if HINT in environment}
-    assert found == ({accelerator.encode()} if accelerator else set())
+def test_every_step_that_scores_and_writes_runs_where_the_accelerator_is():
+    """So that no score crosses from one worker to another."""
+    found = {name: said for name, said in environments(GPU).items() if name.startswith("Score/")}
+    assert found
+    assert {said[HINT] for said in found.values()} == {GPU["accelerator"].encode()}
+    assert {int(said[RAM]) for said in found.values()} == {16 * 10**9}
+
+
+def test_nothing_is_asked_for_that_nobody_names():
+    assert not [name for name, said in environments({}).items() if HINT in said or RAM in said]

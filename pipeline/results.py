@@ -1,0 +1,102 @@
+"""Where each stage's result lies: its fingerprint is made of what the result depends on, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from filters.detector import Detector, Needs
+from filters.registry import identity, needing
+from filters.rule import Rule
+from pipeline.plan import Plan
+from pipeline.retry import generation_of
+from pipeline.stages import Stage, StageResult, plain
+from storage import files
+from storage.settled import Earlier
+
+FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "store_size")
+SCORE_COSTS = ("models", "accelerator", "min_ram", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
+# Raised when the code of a stage gives another result for the same input: what older code left is then done again.
+VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 5}
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a plan's four stages, whether they are there yet or not."""
+
+    plan: Plan
+
+    @property
+    def extracted(self) -> StageResult:
+        plan, config = self.plan, self.plan.config
+        settings = {
+            "inputs": [(path, files.ukey(path)) for path in plan.inputs],
+            "input": {name: getattr(config.input, name) for name in ("kind", "columns", "base")},
+            "known": [(path, files.ukey(path)) for path in plan.known],
+            "extract": config.extract,
+            "locate": config.fetch.source == "archive",
+            "detectors": [identity(d) for d in needing(plan.detectors, Needs.PAGE)],
+        }
+        return self._result("extract", settings, "")
+
+    @property
+    def fetched(self) -> StageResult:
+        plan, consent = self.plan, self.plan.consent
+        fetch = plan.config.fetch
+        settings = {
+            "fetch": {name: getattr(fetch, name) for name in FETCH_DECIDES},
+            "buckets": plan.config.extract.buckets,
+            "plugins": [identity(p) for p in (*consent.response_detectors, *consent.content_detectors)],
+        }
+        opinions = [*map(identity, consent.rules), *map(identity, consent.pair_detectors)]
+        return self._result("fetch", settings, self.extracted.stage.fingerprint, opinions)
+
+    @property
+    def scored(self) -> StageResult:
+        plan = self.plan
+        settings = {
+            "score": {name: value for name, value in plain(plan.config.score).items() if name not in SCORE_COSTS},
+            "models": plan.models,
+            "buckets": plan.config.extract.buckets,
+            "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
+        }
+        return self._result("score", settings, self._generation(generation_of(self.fetched)))
+
+    def _generation(self, number: int) -> str:
+        """The fetch as scoring knows it: what was asked again is another one."""
+        return f"{self.fetched.stage.fingerprint}.{number}" if number else self.fetched.stage.fingerprint
+
+    @property
+    def published(self) -> StageResult:
+        plan = self.plan
+        plugins: tuple[Detector | Rule, ...] = (*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules)
+        settings = {
+            "name": plan.config.name,
+            "publish": {name: value for name, value in plain(plan.config.publish).items() if name != "max_quarantine"},
+            "output": plan.config.output,
+            "plugins": [identity(p) for p in plugins],
+        }
+        return self._result("publish", settings, self.scored.stage.fingerprint)
+
+    def _result(self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None) -> StageResult:
+        return StageResult(Stage(name, VERSIONS[name], settings, upstream, opinions), self.plan.config.work)
+
+    @property
+    def in_order(self) -> tuple[StageResult, ...]:
+        """All four, the first one first."""
+        return self.extracted, self.fetched, self.scored, self.published
+
+    @property
+    def pictures(self) -> str:
+        """Where `fetch` keeps the bytes of pictures."""
+        return self.fetched.path(PICTURES)
+
+    @property
+    def earlier(self) -> Earlier:
+        """What the web need not be asked for again. From an archive pictures are read where they lie, at no request."""
+        if self.plan.config.fetch.source != "web":
+            return Earlier()
+        folders = self.fetched.earlier()
+        return Earlier(tuple(folders), tuple(files.join(folder, PICTURES) for folder in folders), tuple(self.scored.earlier()))

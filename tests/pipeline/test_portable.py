@@ -1,0 +1,136 @@
+"""The four jobs on a portable runner, with workers as a cluster has them: what they need is staged, and nothing else is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from pipeline.stages import MANIFEST
+from tests.pipeline.cluster import build_wheel, cluster
+from tests.pipeline.test_command import REPOSITORY, hashes
+
+pytestmark = pytest.mark.timeout(420)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    """The slow plugin and pairsieve as wheels, and where the plugin is installed for the command itself."""
+    folder = tmp_path_factory.mktemp("plugin")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    source = REPOSITORY / "tests" / "pipeline" / "slow_plugin"
+    shutil.copytree(source, folder / "source")
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "source"], check=True)
+    (slow,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", slow], check=True)
+    return [f"--extra_package={slow}", f"--extra_package={build_wheel(folder / 'ours')}"], folder / "site"
+
+
+@pytest.fixture(scope="module")
+def on_cluster(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@contextmanager
+def started(options, folder, key_file, site, *arguments):
+    """The command in a process of its own, with plugins that are slow in fetch and score while files say so."""
+    slow = {"pairsieve_slow:SlowResponse": folder / "slow-fetch", "pairsieve_slow:SlowImage": folder / "slow-score"}
+    settings = [f"publish.key_file={key_file}", "extract.part_rows=20"]
+    settings += [f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()]
+    command = [sys.executable, "-m", "pipeline.run", *options, *arguments]
+    command += ["--output", str(folder / "out"), "--work", str(folder / "work"), *(f for s in settings for f in ("--set", s))]
+    environment = {**os.environ, "PYTHONPATH": f"{site}:{REPOSITORY}"}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as run:
+        yield run
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+
+
+def wait_until(met, seconds=90.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if met():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def parts_in(folder, stage):
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob(f"work/{stage}/*/part-*.parquet")}
+
+
+def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
+    """The first test: what a job brings stays in the workers' environment."""
+    with started(on_cluster.options, tmp_path, key_file, plugin[1]) as run:
+        said = run.communicate(timeout=120)[0]
+    assert run.returncode == 1
+    assert "workers lack what is here; send it with --setup_file=./setup.py" in said
+    assert "Traceback" not in said
+
+
+def test_the_same_bytes_as_on_the_local_runner(on_cluster, plugin, run_demo, demo_run, key_file, tmp_path):
+    staged, site = plugin
+    with started([*on_cluster.options, "--setup_file=./setup.py", staged[0]], tmp_path, key_file, site) as run:
+        said = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, said
+    assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith(("dataset/", "ledger/"))} == {
+        k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))
+    }
+    assert (tmp_path / "work" / "metrics.prom").exists()
+
+
+@pytest.mark.parametrize("stage", ["fetch", "score"])
+def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, tmp_path):
+    slow = tmp_path / f"slow-{stage}"
+    slow.touch()
+    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1]) as run:
+        wait_until(lambda: parts_in(tmp_path, stage))
+        on_cluster.worker().kill()
+        said = run.communicate(timeout=120)[0]
+    assert run.returncode == 1, said
+    assert f"pairsieve: the run failed: {stage}: a worker is gone" in said
+    assert "Traceback" not in said
+    finished = parts_in(tmp_path, stage)
+    assert not list(tmp_path.glob(f"work/{stage}/*/{MANIFEST}"))
+    slow.unlink()
+    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1]) as run:
+        said = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, said
+    again = parts_in(tmp_path, stage)
+    assert {name: again[name] for name in finished} == finished, "finished parts are not done again"
+    same = {k: v for k, v in hashes(demo_run.output).items() if k.startswith("dataset/")}
+    assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith("dataset/")} == same
+
+
+def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
+    (tmp_path / "slow-fetch").touch()
+    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1], "--stages=extract,fetch", "--patience=0.25") as run:
+        wait_until(lambda: parts_in(tmp_path, "fetch"))
+        worker = on_cluster.worker()
+        worker.suspend()
+        said = run.communicate(timeout=120)[0]
+    worker.kill()
+    assert run.returncode == 1, said
+    assert "pairsieve: the run failed: fetch: nothing was finished or counted for 0.25 minutes" in said
+
+
+def test_who_stops_waiting_is_told_what_goes_on(on_cluster, plugin, key_file, tmp_path):
+    (tmp_path / "slow-fetch").touch()
+    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1], "--stages=extract,fetch", "--job_name=nightly") as run:
+        wait_until(lambda: parts_in(tmp_path, "fetch"))
+        os.kill(run.pid, signal.SIGINT)
+        said = run.communicate(timeout=60)[0]
+    assert run.returncode == 130, said
+    assert "pairsieve: interrupted: the job pairsieve-nightly-fetch goes on running; to stop it: cancel it where it runs" in said
+    (tmp_path / "slow-fetch").unlink()
+    count = len(parts_in(tmp_path, "extract"))
+    wait_until(lambda: len(parts_in(tmp_path, "fetch")) == count)

@@ -1,0 +1,35 @@
+"""How many stages each job has when a runner has fused it. On Flink each is tasks to be set up: 56 of them took 35 s for nothing."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import Pipeline
+from apache_beam.portability import common_urns
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipeline.config import load_config
+from pipeline.jobs import STAGES, Jobs
+from pipeline.plan import make_plan
+from tests.conftest import DEMO
+
+MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
+SHUFFLES = {"extract": 4, "fetch": 1, "score": 1, "publish": 3}  # one spreads the work over workers, one sums what is said at the end
+
+
+def fused(lay_out) -> tuple[int, int]:
+    """(stages, shuffles) of a job."""
+    pipeline = Pipeline(options=PipelineOptions([]))
+    lay_out(pipeline)
+    job = pipeline.to_runner_api()
+    _, stages = FnApiRunner().create_stages(job)
+    shuffles = [t for t in job.components.transforms.values() if t.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn]
+    return len(stages), len(shuffles)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
+    monkeypatch.setattr(Jobs, "unfinished", lambda self, folder: ["part-00000-0000", "part-00001-0000"])
+    plan = make_plan(load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)}))
+    stages, shuffles = fused(Jobs(plan, 2).lay_out(stage, "/nowhere", b""))
+    assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), "each stage more costs a cluster seconds: is it needed?"

