@@ -30,7 +30,7 @@ setup(
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
-        "pipeline": ["*.j2"],
+        "pipeline": ["*.j2", "*.yaml"],
         "explore": ["*.yaml", "templates/*", "static/*"],
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],

@@ -51,7 +51,7 @@ from pipeline.jobs import Jobs
 from pipeline.plan import Plan, make_plan
 from records.outcome import Rejection
 from records.page import Page
-from records.pair import Pair, pack
+from records.pair import Pair, pack_pairs
 from storage import files
 from transforms.extract import make_extractor
 from transforms.group import write_bucket
@@ -266,7 +266,7 @@ def plain_job(plan: Plan, folder: Path) -> int:
     buckets: dict[int, list[Pair]] = {}
     for pair in _pairs(plan):
         buckets.setdefault(bucket_of_url(pair.url, job.group.buckets), []).append(pair)
-    for group in ((bucket, [pack(pairs)]) for bucket, pairs in buckets.items()):
+    for group in ((bucket, [pack_pairs(pairs)]) for bucket, pairs in buckets.items()):
         _ = [
             found
             for found in write_bucket(group, job.group, evidence_columns(needing(plan.detectors, Needs.PAGE)))

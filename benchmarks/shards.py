@@ -120,7 +120,7 @@ def main() -> None:
     rows = 200_000 if options.quick else options.rows
     shards = shard_count(rows, options.shards, options.rows_per_shard)
     with tempfile.TemporaryDirectory() as folder, Memory() as memory:
-        settings = ShardSettings(folder, ["dataset/en"], shards)
+        settings = ShardSettings(folder, ["dataset/en"], shards, spill=f"{folder}/spilled")
 
         def lay_out(pipeline: beam.Pipeline) -> None:
             chunks = pipeline | beam.Create(range(-(-rows // CHUNK_ROWS))) | beam.Reshuffle()

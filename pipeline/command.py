@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from filters.registry import nearest
-from pipeline.config import ConfigError, load_config
+from pipeline.config import Config, ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
+from pipeline.estimate import PRICES, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
 from pipeline.execute import NotReleased, Run, StageMissing
 from pipeline.jobs import STAGES, StageName
 from pipeline.logs import shows_bars
-from pipeline.plan import Plan, make_plan
+from pipeline.plan import Plan, find_inputs, make_plan
 from pipeline.release import check_erasures, check_output
 from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined, plain
 from pipeline.summary import last_line, table
@@ -27,6 +28,8 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Run the flow; the exit status."""
     try:
         stages = stages_in(options.stages)
+        if options.estimate:
+            return _estimate(options)
         plan, engine = prepare(options, beam_arguments)
         return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
     except ConfigError as error:
@@ -44,6 +47,10 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 
 def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace) -> int:
     """Have stages run, and say how it went."""
+    rates = read_rates()
+    work = work_left(plan, rates)
+    if work:
+        LOGGER.info(estimate_line(work, rates, engine.workers))
     try:
         with one_writer(plan.config.work):
             counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
@@ -70,6 +77,16 @@ def stages_in(given: str | None) -> tuple[StageName, ...]:
     return tuple(stage for stage in STAGES if stage in names)
 
 
+def _estimate(options: argparse.Namespace) -> int:
+    """Say what the run will take; no model is needed. Raises ConfigError."""
+    rates, config = read_rates(), _config(options)
+    work = work_of(config, find_inputs(config.input), rates)
+    if work is None:
+        raise ConfigError(f"an estimate is made of archives by their size; what input.kind: {config.input.kind} holds is not known before")
+    sys.stdout.write(estimate_text(work, rates, read_prices(options.prices or PRICES)) + "\n")
+    return DONE
+
+
 def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
     """Have one job written down."""
     if len(stages) != 1:
@@ -84,13 +101,17 @@ def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
     """Everything that can be found wrong before work starts. Raises ConfigError."""
     engine = make_engine(beam_arguments, [f"--{name.replace('_', '-')}" for name in vars(options)], options.patience * 60)
-    given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
-    inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
-    config = load_config(options.config, options.set, {**given, **inputs})
+    config = _config(options)
     check_output(config.output)
     plan = make_plan(config)
     check_erasures(config.output, plan.rules)
     return plan, engine
+
+
+def _config(options: argparse.Namespace) -> Config:
+    given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
+    inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
+    return load_config(options.config, options.set, {**given, **inputs})
 
 
 def _say(message: str, status: int) -> int:

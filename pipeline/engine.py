@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import apache_beam as beam
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import (
     DirectOptions,
     GoogleCloudOptions,
@@ -36,6 +37,7 @@ from pipeline.config import ConfigError
 from pipeline.waiting import WorkersLost, watched
 
 LayOut = Callable[[beam.Pipeline], None]
+NAMESPACE = "pairsieve"
 LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
 ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
@@ -57,8 +59,11 @@ class Engine:
     arguments: tuple[str, ...]
     patience_s: float = PATIENCE_S
 
-    def run(self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0) -> None:
-        """Run one job, named `run/stage`, to its end; `quiet_s`: for how long nothing was heard of it. Raises JobFailed, Interrupted."""
+    def run(self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0) -> dict[str, int]:
+        """Run one job, named `run/stage`, to its end; its counters. `quiet_s`: for how long nothing was heard of it.
+
+        Raises JobFailed, Interrupted.
+        """
         options = self._options(name)
         result: Any = None
         with _failing_as(name):
@@ -69,6 +74,7 @@ class Engine:
                     result = pipeline.run()
                     if not self.only_submits:
                         result.wait_until_finish()
+                return {} if self.only_submits else _counters(result)
             except WorkersLost:
                 _cancel(result)
                 raise
@@ -170,6 +176,14 @@ def _failing_as(name: str) -> Iterator[None]:
         yield
     except (RuntimeError, OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise JobFailed(f"{name.rpartition('/')[2]}: {explained(_last_line(error))}") from error
+
+
+def _counters(result: Any) -> dict[str, int]:
+    """Our counters, summed over steps; a runner may say none that are final."""
+    total: dict[str, int] = {}
+    for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
+        total[counter.key.metric.name] = total.get(counter.key.metric.name, 0) + (counter.committed or 0)
+    return dict(sorted(total.items()))
 
 
 def _cancel(result: Any) -> None:

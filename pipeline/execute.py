@@ -12,8 +12,8 @@ from filters.erasure import Erasure
 from pipeline import flow
 from pipeline.checking import Looked, review, review_page
 from pipeline.engine import Engine, LayOut
-from pipeline.jobs import STAGES, Jobs, StageName, ledger_secret
-from pipeline.metrics import write_metrics
+from pipeline.jobs import SPILLED, STAGES, Jobs, StageName, ledger_secret
+from pipeline.metrics import write_counters, write_metrics
 from pipeline.plan import Plan
 from pipeline.progress import Watch, read_history, reporting
 from pipeline.release import UNRELEASED, Made, Release
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def jobs(self) -> Jobs:
-        return Jobs(self.plan, self.engine.workers)
+        return Jobs(self.plan, self.engine.workers, self.engine.runner_name == "DirectRunner")
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
         """Those of the four stages that are wanted; the counts of every stage that is complete then. With `retry_failed` pictures are
@@ -176,6 +176,7 @@ class Run:
             job = self.jobs.publish(self._release.staging, self._secret())
             watch = Watch("publish", result.folder, results.scored.read_counts()["pair"].entered, "samples", ("sample in",))
             self._run(partial(flow.publish, job=job), watch)
+            files.remove_tree(job.shards.spill or result.path(SPILLED))
         tally = read_tally(result.folder)
         computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
         for said, number in computed.items():
@@ -213,7 +214,8 @@ class Run:
 
     def _run(self, lay_out: LayOut, watch: Watch) -> None:
         with reporting(watch, self.bars) as heard:
-            self._engine(watch.stage).run(lay_out, self._name(watch.stage), heard.quiet_s)
+            counters = self._engine(watch.stage).run(lay_out, self._name(watch.stage), heard.quiet_s)
+        write_counters(watch.folder, counters)
 
     def _engine(self, stage: str) -> Engine:
         return self.engine.on_accelerators if stage == "score" and self.plan.config.score.accelerator else self.engine

@@ -32,15 +32,16 @@ from web.language import SUBSETS
 
 StageName = Literal["extract", "fetch", "score", "publish"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
-ROBOTS, KEY_FILE, SECRET_BYTES = "robots", "ledger.key", 32
+ROBOTS, SPILLED, KEY_FILE, SECRET_BYTES = "robots", "spilled", "ledger.key", 32
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a plan; what is divided beforehand is divided among `workers`."""
+    """The jobs of a plan; what is divided beforehand is divided among `workers`. `one_machine`: they share its disk and memory."""
 
     plan: Plan
     workers: int
+    one_machine: bool = False
 
     @property
     def results(self) -> Results:
@@ -114,7 +115,7 @@ class Jobs:
             names=parts.part_names(results.extracted.folder),
             judge=JudgeSettings(plan.rules, detectors, secret, number, embeddings),
             folders=SampleFolders(results.extracted.folder, results.fetched.folder, results.scored.folder),
-            shards=ShardSettings(staging, folders, number, embeddings == "column"),
+            shards=ShardSettings(staging, folders, number, embeddings == "column", self._spill),
             results=results.published.folder,
         )
 
@@ -122,6 +123,10 @@ class Jobs:
         """The parts that are not in a stage's folder yet."""
         done = set(parts.part_names(folder))
         return [name for name in parts.part_names(self.results.extracted.folder) if name not in done]
+
+    @property
+    def _spill(self) -> str:
+        return self.results.published.path(SPILLED) if self.one_machine and files.is_local(self.plan.config.work) else ""
 
     @property
     def _archive(self) -> ArchiveSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -10,7 +11,7 @@ from pipeline.progress import read_history
 from records.outcome import Unit, UnitCounts
 from storage import files
 
-METRICS = "metrics.prom"
+METRICS, COUNTERS = "metrics.prom", "counters.json"
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
@@ -31,7 +32,23 @@ def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
         history = read_history(folder)
         if history:
             seconds.labels(stage).set(history[-1][0])
+    counters = Gauge("pairsieve_counter", "Beam's counters of the stage's last job", ("stage", "name"), registry=registry)
+    for stage, folder in folders.items():
+        for name, number in read_counters(folder).items():
+            counters.labels(stage, name).set(number)
     return str(generate_latest(registry).decode())
+
+
+def write_counters(folder: str, counters: Mapping[str, int]) -> None:
+    """The counters of a stage's job, beside its result."""
+    files.write_text(files.join(folder, COUNTERS), json.dumps(counters, indent=1))
+
+
+def read_counters(folder: str) -> dict[str, int]:
+    """What `write_counters` wrote; nothing where a stage had no job to run."""
+    path = files.join(folder, COUNTERS)
+    found: dict[str, int] = json.loads(files.read_text(path)) if files.exists(path) else {}
+    return found
 
 
 def write_metrics(work: str, counts: Counts, folders: Mapping[str, str]) -> None:

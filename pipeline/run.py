@@ -29,6 +29,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="DIR", help="where the dataset goes (public)")
     parser.add_argument("--work", metavar="DIR", help="where intermediate results go (private: unfiltered captions and pictures)")
     parser.add_argument("--stages", metavar="A,B", help="only these of extract, fetch, score, publish; the others' results are used")
+    parser.add_argument("--estimate", action="store_true", help="say what the run will take (time, storage, requests, cost), and stop")
+    parser.add_argument("--prices", metavar="FILE", help="what machines cost, for --estimate (default: pipeline/prices.yaml)")
     parser.add_argument("--retry-failed", action="store_true", help="ask again for pictures that were not to be had (fetch.transient)")
     parser.add_argument(
         "--log",

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from records.outcome import Tally
 from storage import files
+from storage.worklog import log_finished, stage_in
 
 COUNTS_KEY = b"pairsieve.counts"
 PART_SUFFIX = ".parquet"
@@ -53,6 +54,7 @@ def write_part(folder: str, name: str, table: pa.Table, tally: Tally) -> None:
     stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), COUNTS_KEY: counts})
     with files.open_whole(part_path(folder, name)) as stream:
         pq.write_table(stamped, stream, compression="zstd")
+    log_finished(stage_in(folder), name, table.num_rows, tally)
 
 
 def read_part(folder: str, name: str) -> pa.Table:

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from archive.source import read_locations
 from records.outcome import Counted, Rejection, Tally
+from records.packed import pack, unpack
 from records.page import LOCATION_SCHEMA, Location
-from records.pair import PAIR_SCHEMA, Pair, pack, unpack
+from records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
 from records.table import EvidenceColumns, schema_with, to_table
 from storage import files, parts
 from transforms.deduplicate import Identity, deduplicate, identity_of
@@ -39,7 +40,7 @@ class GroupSettings:
 
 
 Batch = bytes
-"""Packed pairs of one bucket."""
+"""Packed pairs or locations of one bucket."""
 KnownPair = tuple[bytes]
 """The identity of a pair that an earlier dataset has."""
 
@@ -74,7 +75,7 @@ class _Contents:
             if isinstance(row, tuple):
                 self.known.add(row[0])
             else:
-                for pair in unpack(row):
+                for pair in unpack_pairs(row):
                     self.number += 1
                     yield pair
 
@@ -100,7 +101,7 @@ def _make_bucket_writer(settings: GroupSettings, evidence: EvidenceColumns) -> W
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
-    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 80 bytes a pair.
+    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 100 bytes a pair.
 
     `known` are (bucket, identity) of pairs that are not taken again, 16 bytes each.
     """
@@ -110,7 +111,7 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     known: beam.PCollection | None = None
 
     def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
-        keyed = pairs | "Pack by host" >> beam.ParDo(PackByKey(partial(_bucket_of, buckets=self.settings.buckets), _pack_bucket))
+        keyed = pairs | "Pack by host" >> beam.ParDo(PackByKey("pairs", partial(_bucket_of, buckets=self.settings.buckets), _pack_bucket))
         if self.known is not None:
             keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return (
@@ -120,12 +121,12 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
         )
 
 
-def _bucket_of(pair: Pair, buckets: int) -> int:
-    return bucket_of_url(pair.url, buckets)
+def _bucket_of(found: Pair | Location, buckets: int) -> int:
+    return bucket_of_url(found.url, buckets)
 
 
 def _pack_bucket(bucket: int, pairs: Sequence[Pair]) -> Batch:
-    return pack(pairs)
+    return pack_pairs(pairs)
 
 
 def locations_path(folder: str, bucket: int) -> str:
@@ -133,11 +134,11 @@ def locations_path(folder: str, bucket: int) -> str:
     return files.join(folder, "locations", f"bucket-{bucket:05d}.parquet")
 
 
-def write_locations(group: tuple[int, Iterable[tuple[Any, ...]]], settings: GroupSettings) -> dict[Any, int]:
+def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings) -> dict[Any, int]:
     """The best location of each URL of a bucket. An empty tally: whoever sums tallies waits for it."""
-    bucket, packed = group
+    bucket, batches = group
     best: dict[str, Location] = {}
-    for found in (Location(*row) for row in packed):
+    for found in (Location(*row) for batch in batches for row in unpack(batch)):
         best[found.url] = prefer(best.get(found.url), found)
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
     with files.open_whole(locations_path(settings.folder, bucket)) as stream:
@@ -169,18 +170,18 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Locations -> one file a bucket; gives tallies. The shuffle carries about 200 bytes an archived file."""
+    """Locations -> one file a bucket; gives tallies. The shuffle carries about 15 bytes an archived file."""
 
     settings: GroupSettings
 
     def expand(self, locations: beam.PCollection) -> beam.PCollection:
         return (
             locations
-            | "Key location by host" >> beam.Map(_keyed_location, buckets=self.settings.buckets)
+            | "Pack locations" >> beam.ParDo(PackByKey("locations", partial(_bucket_of, buckets=self.settings.buckets), _pack_locations))
             | "Group locations" >> beam.GroupByKey()
             | "Write locations" >> beam.Map(write_locations, settings=self.settings)
         )
 
 
-def _keyed_location(location: Location, buckets: int) -> tuple[int, tuple[Any, ...]]:
-    return bucket_of_url(location.url, buckets), astuple(location)
+def _pack_locations(bucket: int, locations: Sequence[Location]) -> Batch:
+    return pack(map(astuple, locations))

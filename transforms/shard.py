@@ -17,8 +17,10 @@ from records.ledger import LEDGER_SCHEMA
 from records.row import KEY, ROW_SCHEMA, with_embedding
 from storage import files
 from storage.shards import shard_bytes
+from storage.worklog import log_finished
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
-from transforms.packing import PackByKey
+from transforms.packing import MOST_HELD, PackByKey
+from transforms.spill import Spill, Spilled, read_batch
 
 Shelf = tuple[str, int]
 FileInfo = tuple[str, int, int, str]
@@ -26,18 +28,20 @@ FileInfo = tuple[str, int, int, str]
 Batch = bytes
 """Packed rows of one shelf: an Arrow stream, compressed."""
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
+ROWS_A_BATCH, LARGEST_HELD = 100, 200_000  # of 1.5 kB each, while they are held
 SPREAD = 6  # standard deviations: keys are hashes, so that a shard's rows are many independent coins
 
 
 @dataclass(frozen=True)
 class ShardSettings:
     """`folders` are those below the output directory that every run has, whether rows fall into them or not; `embedding_column` says
-    whether rows hold their picture's vector."""
+    whether rows hold their picture's vector. `spill`: a folder for packed rows, instead of the shuffle."""
 
     output: str
     folders: Sequence[str]
     shards: int
     embedding_column: bool = False
+    spill: str = ""
 
     def schema(self, folder: str) -> pa.Schema:
         """The columns of a folder's shards."""
@@ -59,11 +63,11 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-def write_shard(group: tuple[Shelf, Iterable[Batch]], settings: ShardSettings) -> FileInfo:
+def write_shard(group: tuple[Shelf, Iterable[Batch | Spilled]], settings: ShardSettings) -> FileInfo:
     """One shard, sorted by key (the ledger by all its columns): the same rows give the same bytes."""
     (folder, shard), packed = group
     schema = settings.schema(folder)
-    table = pa.concat_tables([schema.empty_table(), *(unpack(batch) for batch in packed if batch)]).combine_chunks()
+    table = pa.concat_tables([schema.empty_table(), *(unpack(read_batch(batch)) for batch in packed if batch)]).combine_chunks()
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = table.sort_by([(name, "ascending") for name in order])
     path = shard_path(folder, shard, settings.shards)
@@ -73,6 +77,7 @@ def write_shard(group: tuple[Shelf, Iterable[Batch]], settings: ShardSettings) -
         content = shard_bytes(table, order[0])
     with files.open_whole(files.join(settings.output, path)) as stream:
         stream.write(content)
+    log_finished("publish", path, table.num_rows)
     return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
@@ -85,17 +90,17 @@ def _vectors(table: pa.Table) -> bytes:
 
 
 def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
-    """Rows as they go through the shuffle."""
+    """Rows as they go through the shuffle. Compressed as a whole, since of a small batch the description of its columns is the most."""
     columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+    with pa.CompressedOutputStream(sink, "zstd") as compressed, pa.ipc.new_stream(compressed, schema) as stream:
         stream.write_table(pa.table(columns, schema=schema))
     return bytes(sink.getvalue())
 
 
 def unpack(batch: Batch) -> pa.Table:
     """What `pack` packed."""
-    return pa.ipc.open_stream(batch).read_all()
+    return pa.ipc.open_stream(pa.CompressedInputStream(pa.BufferReader(batch), "zstd")).read_all()
 
 
 def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
@@ -105,20 +110,29 @@ def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 250 bytes a row, and
+    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 150 bytes a row, and
     with embeddings 2 bytes a dimension more."""
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         every = rows.pipeline | "Every shard" >> beam.Create(list(_every_shelf(self.settings)), reshuffle=False)
-        packed = rows | "Pack by shard" >> beam.ParDo(PackByKey(_shelf_of, partial(_pack_shelf, settings=self.settings)))
+        packed = rows | "Pack by shard" >> beam.ParDo(
+            PackByKey("shelved", _shelf_of, partial(_pack_shelf, settings=self.settings), most_held(self.settings))
+        )
+        if self.settings.spill:
+            packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
         return (
             (packed, every)
             | beam.Flatten()
             | "Group shards" >> beam.GroupByKey()
             | "Write shards" >> beam.Map(write_shard, settings=self.settings)
         )
+
+
+def most_held(settings: ShardSettings) -> int:
+    """How many rows a worker holds before it packs them: with many shards more, so that a batch of one is not small."""
+    return min(LARGEST_HELD, max(MOST_HELD, ROWS_A_BATCH * settings.shards * len(settings.folders)))
 
 
 def _shelf_of(shelved: Shelved) -> Shelf:

@@ -25,11 +25,12 @@ BUILT = "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 github.c
 
 @dataclass(frozen=True)
 class Cluster:
-    """`pool` is the process that starts workers."""
+    """`pool` is the process that starts workers; `log` has what they log."""
 
     endpoint: str
     pool_address: str
     pool: psutil.Process
+    log: Path
 
     @property
     def options(self) -> list[str]:
@@ -78,7 +79,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     if prism is None or boot is None:
         pytest.skip(f"Prism and the worker's entry program are not installed: {BUILT}")
     bin_folder = environment_without_us(folder / "worker") / "bin"
-    job_port, pool_port = _free_port(), _free_port()
+    job_port, pool_port = free_port(), free_port()
     pool_command = [bin_folder / "python", "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
     environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
     environment.pop("PYTHONPATH", None)
@@ -89,19 +90,19 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         ]
         try:
             for port in (job_port, pool_port):
-                _wait_for(port)
-            yield Cluster(f"localhost:{job_port}", f"localhost:{pool_port}", psutil.Process(started[1].pid))
+                wait_for(port)
+            yield Cluster(f"localhost:{job_port}", f"localhost:{pool_port}", psutil.Process(started[1].pid), folder / "prism.log")
         finally:
             for process in started:
                 _end(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

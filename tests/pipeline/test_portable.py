@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from pipeline.stages import MANIFEST
 from tests.pipeline.cluster import build_wheel, cluster
-from tests.pipeline.test_command import REPOSITORY, hashes
+from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -85,7 +86,13 @@ def test_the_same_bytes_as_on_the_local_runner(on_cluster, plugin, run_demo, dem
     assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith(("dataset/", "ledger/"))} == {
         k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))
     }
-    assert (tmp_path / "work" / "metrics.prom").exists()
+    metrics = (tmp_path / "work" / "metrics.prom").read_text()
+    assert 'pairsieve_counter{name="pair_kept",stage="score"} 181.0' in metrics
+    said = [line[line.index('{"event"') : line.rindex("}") + 1] for line in on_cluster.log.read_text().splitlines() if '{"event"' in line]
+    logged = [json.loads(line.replace('\\"', '"')) for line in said]
+    assert {one["stage"] for one in logged} == {"extract", "fetch", "score", "publish"}
+    assert sum(one["outcomes"].get("pair_kept", 0) for one in logged if one["stage"] == "score") == 181
+    assert not [line for line in said if "://" in line or any(word in line for word in PLANTED)]
 
 
 @pytest.mark.parametrize("stage", ["fetch", "score"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from records.ledger import LEDGER_SCHEMA, entry, keyed
 from records.outcome import Counted, Rejection, balance, tally_of
 from records.page import LOCATION_SCHEMA, Location
-from records.pair import PAIR_SCHEMA, Pair, pack, unpack
+from records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
 from records.row import COLUMNS, ROW_SCHEMA, row_of
 from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
 from records.table import from_table, schema_with, to_table
@@ -39,7 +39,7 @@ def test_tables_give_back_what_went_in(found):
 
 @given(pairs)
 def test_shuffled_pairs_come_back(pair):
-    assert list(unpack(pack([pair, pair]))) == [pair, pair]
+    assert list(unpack_pairs(pack_pairs([pair, pair]))) == [pair, pair]
 
 
 def test_image_and_score_survive_a_table():

@@ -3,13 +3,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing import test_pipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
 from records.row import KEY, ROW_SCHEMA
-from transforms.shard import ShardSettings, pack, shard_count, shard_path, write_shard
+from transforms.judge import Shelved
+from transforms.shard import ShardSettings, WriteShards, pack, shard_count, shard_path, write_shard
+from transforms.spill import Spilled
 
 
 def row(key: str) -> bytes:
@@ -22,14 +26,14 @@ def test_name():
 
 def test_sorted_and_described(tmp_path):
     settings = ShardSettings(str(tmp_path), ["dataset/en"], 2)
-    path, rows, size, digest = write_shard((("dataset/en", 1), [row("b"), None, row("a")]), settings)
+    path, rows, size, digest = write_shard((("dataset/en", 1), [row("b"), b"", row("a")]), settings)
     content = (tmp_path / path).read_bytes()
     assert (rows, size, digest) == (2, len(content), hashlib.sha256(content).hexdigest())
     assert pq.read_table(tmp_path / path)["key"].to_pylist() == ["a", "b"]
 
 
 def test_an_empty_shard_has_its_columns(tmp_path):
-    path, rows, _, _ = write_shard((("dataset/en", 0), [None]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
+    path, rows, _, _ = write_shard((("dataset/en", 0), [b""]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
     assert rows == 0
     assert pq.read_schema(tmp_path / path).equals(ROW_SCHEMA)
 
@@ -72,3 +76,20 @@ def test_no_shard_holds_more_than_it_may():
     keys = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(50_000)]
     shards = shard_count(len(keys), 1, 500)
     assert max(Counter(int.from_bytes(key, "big") % shards for key in keys).values()) <= 500
+
+
+def test_what_is_spilled_gives_the_same_shards(tmp_path):
+    """The shuffle carries places then; a batch that is not there whole stops the run."""
+    rows = [Shelved("dataset/en", n % 2, tuple(f"k{n}" if name == KEY else None for name in ROW_SCHEMA.names)) for n in range(100)]
+    made = {}
+    for name, spill in (("through", ""), ("spilled", str(tmp_path / "batches"))):
+        settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)
+        with test_pipeline.TestPipeline() as pipeline:
+            _ = pipeline | beam.Create(rows) | WriteShards(settings)
+        made[name] = [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.parquet"))]
+    assert made["through"] == made["spilled"]
+    (batches,) = (tmp_path / "batches").iterdir()
+    batches.write_bytes(batches.read_bytes()[:-9])
+    place = Spilled(str(batches), 0, batches.stat().st_size + 9)
+    with pytest.raises(ValueError, match="is cut off"):
+        write_shard((("dataset/en", 0), [place]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
