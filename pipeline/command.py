@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from filters.registry import nearest
 from pipeline.config import Config, ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
-from pipeline.estimate import PRICES, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
+from pipeline.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
 from pipeline.execute import NotReleased, Run, StageMissing
 from pipeline.jobs import STAGES, StageName
 from pipeline.logs import shows_bars
@@ -22,6 +22,7 @@ from storage.lock import InUse, one_writer
 
 LOGGER = logging.getLogger(__name__)
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
+WORTH_SAYING_H = 0.1  # core hours; nobody asks what a few minutes will take
 
 
 def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
@@ -49,7 +50,7 @@ def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: a
     """Have stages run, and say how it went."""
     rates = read_rates()
     work = work_left(plan, rates)
-    if work:
+    if work and core_hours(work, rates) > WORTH_SAYING_H:
         LOGGER.info(estimate_line(work, rates, engine.workers))
     try:
         with one_writer(plan.config.work):

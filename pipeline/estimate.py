@@ -259,10 +259,12 @@ def scaled(number: float) -> str:
     return f"{number:,.1f} PB"
 
 
+def core_hours(work: Work, rates: Rates) -> float:
+    """Of all stages."""
+    return sum(takes.core_h for takes in estimate(work, rates, read_prices()))
+
+
 def estimate_line(work: Work, rates: Rates, cores: int) -> str:
     """The estimate in a line, for the machine that is at work."""
-    core_h = sum(takes.core_h for takes in estimate(work, rates, read_prices()))
-    hours = core_h / cores
-    return (
-        f"about {work.pages:,.0f} pages and {work.pairs:,.0f} pairs, {hours:,.2f} hours of {cores} cores like those measured (--estimate)"
-    )
+    hours = short(core_hours(work, rates) / cores)
+    return f"about {work.pages:,.0f} pages and {work.pairs:,.0f} pairs, {hours} hours of {cores} cores like those measured (--estimate)"

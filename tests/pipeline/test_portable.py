@@ -87,7 +87,7 @@ def test_the_same_bytes_as_on_the_local_runner(on_cluster, plugin, run_demo, dem
         k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))
     }
     metrics = (tmp_path / "work" / "metrics.prom").read_text()
-    assert 'pairsieve_counter{name="pair_kept",stage="score"} 181.0' in metrics
+    assert 'pairsieve_counter{name="pair_in",stage="score"} 193.0' in metrics
     said = [line[line.index('{"event"') : line.rindex("}") + 1] for line in on_cluster.log.read_text().splitlines() if '{"event"' in line]
     logged = [json.loads(line.replace('\\"', '"')) for line in said]
     assert {one["stage"] for one in logged} == {"extract", "fetch", "score", "publish"}
