@@ -4,8 +4,8 @@
 
 Rows and vectors are made up: captions of a vocabulary whose words are as unequally common as those of a language, 512-dimensional float16
 vectors on a surface of 24 dimensions, whose neighbourhoods do not end where lists do. Picture queries stand beside faiss in a bare
-loop: one index of inverted lists over the same vectors in memory, with the same number of lists looked into, giving as many neighbours
-(clip-retrieval's way); and beside a flat index. Words stand beside SQLite's FTS5.
+loop: one index of inverted lists over the same vectors, with the same number of lists looked into, giving as many neighbours
+(clip-retrieval's way), mapped from its file as ours is and in memory; and beside a flat index. Words stand beside SQLite's FTS5.
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     bare = faiss.IndexIVFScalarQuantizer(centres, SIZE, centres.ntotal, kind, metric, False)
     bare.train(vectors[:1])
     bare.add(vectors)
-    bare.nprobe = probes
+    faiss.write_index(bare, str(dataset.parent / "bare.faiss"))
+    mapped: Any = faiss.read_index(str(dataset.parent / "bare.faiss"), faiss.IO_FLAG_MMAP)
+    bare.nprobe = mapped.nprobe = probes
     flat = faiss.IndexScalarQuantizer(SIZE, kind, metric)
     flat.train(vectors[:1])
     flat.add(vectors)
@@ -192,13 +194,15 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     ways = {
         "picture": ours,
         "nearest alone": lambda n: search.nearest("m", queries[n], MOST_ALIKE),
+        "mapped lists": with_faiss(mapped),
         "bare lists": with_faiss(bare),
         "bare flat": with_faiss(flat),
     }
     said = told(ways)
     print(f"{centres.ntotal} lists, {probes} looked into")
     print(f"goal recall_at_10 {recall:.4f} >= 0.99")
-    print(f"goal picture_against_bare_faiss {said['picture', 1][0] / said['bare lists', 1][0]:.2f} <= 1.5")
+    for name, way in (("mapped", "mapped lists"), ("in_memory", "bare lists")):
+        print(f"goal picture_against_faiss_{name} {said['picture', 1][0] / said[way, 1][0]:.2f} <= 1.5")
 
 
 def words(search: Search, paths: Sequence[str], folder: Path) -> None:

@@ -41,6 +41,11 @@ class Query:
     per_page: int = 20
 
     @property
+    def leaves_all(self) -> bool:
+        """Whether it narrows nothing down, and asks for the best first."""
+        return self.sort == "best" and not (self.words.strip() or self.image_url or self.page_url or any(self.exact.values()))
+
+    @property
     def narrowed(self) -> Narrowed:
         """The part that words and values decide."""
         addresses = {"image": self.image_url, "page": self.page_url}
@@ -134,7 +139,9 @@ class Search:
 
     def _among(self, query: Query, found: Mapping[int, tuple[float, str]], facets: bool = False) -> Found:
         """Those of the found that the query leaves, the best first."""
-        named = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._index.schema, "id", list(found)), 1.0)
+        if query.leaves_all and not facets:
+            return self._page_of(query, found)
+        named = self._named(list(found))
         asked = tantivy.Query.boolean_query([(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, named)])
         addresses = [address for _, address in self._searcher.search(asked, max(1, len(found))).hits]
         ids = self._ids(addresses)
@@ -144,6 +151,17 @@ class Search:
         per_page, skipped = _place(query)
         hits = [Hit(one, self._row(address), *found[one]) for _, one, address in ordered[skipped : skipped + per_page]]
         return Found(hits, len(ordered), self._facets(asked) if facets else {})
+
+    def _page_of(self, query: Query, found: Mapping[int, tuple[float, str]]) -> Found:
+        """A page of all that was found: only its rows are looked up."""
+        per_page, skipped = _place(query)
+        wanted = sorted(found, key=lambda one: (-found[one][0], one))[skipped : skipped + per_page]
+        addresses = [address for _, address in self._searcher.search(self._named(wanted), max(1, len(wanted))).hits]
+        rows = {one: self._row(address) for one, address in zip(self._ids(addresses), addresses, strict=True)}
+        return Found([Hit(one, rows[one], *found[one]) for one in wanted], len(found), {})
+
+    def _named(self, ids: Sequence[int]) -> tantivy.Query:
+        return tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._index.schema, "id", list(ids)), 1.0)
 
     def _ids(self, addresses: Sequence[tantivy.DocAddress]) -> list[int]:
         return list(self._searcher.fast_field_values("id", list(addresses))) if addresses else []

@@ -23,7 +23,7 @@ from search.sources import Vectors
 
 VECTORS = "vectors.faiss"
 SAMPLE_VECTORS, A_CENTRE = 100_000, 40  # to find centres from; vectors for each at least (faiss warns below 39)
-PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
+PROBED, NEAREST, HALVED = 200, 10, 3  # queries and neighbours by which recall is measured
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,23 @@ def _in_shard(shard: tuple[int, Any], query: Vectors, most: int, lists: Any) -> 
 
 
 def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, centres: int) -> int:
-    """The fewest lists, doubled from one on, with which `recall` of the ten nearest are found. `exact`: the true ones, (n, 10) pairs."""
-    probes = 1
-    while probes < centres:
+    """About the fewest lists with which `recall` of the ten nearest are found: doubled from one on, then halved in between.
+
+    `exact`: the true ones, (n, 10) pairs.
+    """
+
+    def is_enough(probes: int) -> bool:
         tried = VectorIndex(index.shards, index.centres_path, probes)
         found = [{(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)} for query in queries]
-        if sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(map(len, exact)):
-            return probes
-        probes *= 2
-    return centres
+        return sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(map(len, exact))
+
+    enough = 1
+    while enough < centres and not is_enough(enough):
+        enough = min(2 * enough, centres)
+    too_few = enough // 2
+    for _ in range(HALVED):
+        between = (too_few + enough) // 2
+        if between <= too_few:
+            break
+        too_few, enough = (too_few, between) if is_enough(between) else (between, enough)
+    return enough
