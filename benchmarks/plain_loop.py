@@ -101,7 +101,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             encoders=encoders,
             routes=config.routes,
             decode=config.decode,
-            detect_from=config.detect_from,
+            detect_from=plan.detect_from,
             keep_embeddings=config.keep_embeddings,
             observe_picture=load_all(needing(plan.detectors, Needs.IMAGE)),
             observe_embedding=load_all(needing(plan.detectors, Needs.EMBEDDING)),

@@ -48,7 +48,7 @@ def settings(options: argparse.Namespace, place: Path) -> list[str]:
     """The command's arguments for a run that publishes whatever agrees at all."""
     model = f"{{m: {{architecture: ViT-B-32, pretrained: {options.checkpoint}}}}}" if options.checkpoint else DEMO
     wanted = [
-        f"score.models={model}", "score.routes={en: m, multi: m, nolang: m}", "fetch.source=archive", "score.detect_from=-1",
+        f"score.models={model}", "score.routes={en: m, multi: m, nolang: m}", "fetch.source=archive", "score.detect_margin=0",
         "filters.rules.similarity.thresholds={en: -1, multi: -1, nolang: -1}", "extract.buckets=16", "publish.max_quarantine=1",
     ]  # fmt: skip
     flags = [argument for setting in wanted for argument in ("--set", setting)]

@@ -101,7 +101,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     def _score(self, name: str, model: Scorer) -> ScoredPart:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
         images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
-        settled = settled_scores(self._folders.before, name, {image.key: image for image in images})
+        settled = settled_scores(self._folders.before, name, {image.key: image for image in images}, self._settings.detect_from)
         unsettled = [(pair, image) for pair, image in zip(pairs, images, strict=True) if pair.key not in settled]
         with ExitStack() as stack:
             new = score_part(*_columns(unsettled), self._reader(name, [image for _, image in unsettled], stack), model)

@@ -299,6 +299,7 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
             embedding=tuple(seen.vectors[picture.model].tolist()) if scorer.keep_embeddings else None,
             errors=errors,
             evidence=evidence,
+            looked_at=of_pixels is not None,
         )
 
 

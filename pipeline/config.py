@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from clip.encoder import EncoderSettings
 from clip.model import ModelSettings
@@ -146,7 +146,8 @@ class FetchConfig:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Models by name; `routes` says which one scores which subset. Picture detectors run from the similarity `detect_from` on.
+    """Models by name; `routes` says which one scores which subset. Picture detectors, which are dear, run on pictures whose similarity is
+    at most `detect_margin` below the lowest threshold: a threshold that comes down later by no more than that needs nothing new.
 
     `device`, `batch_size`, `precision`, `compile`: see clip/encoder.py. With `precision: auto` each worker measures which numbers
     are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
@@ -158,7 +159,7 @@ class ScoreConfig:
     models: Mapping[str, ModelSettings]
     routes: Mapping[str, str]
     decode: DecodeSettings
-    detect_from: float
+    detect_margin: Annotated[float, Field(ge=0)]
     detect_timeout_s: float = 120
     device: str = "cpu"
     batch_size: int | None = None

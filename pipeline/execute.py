@@ -18,7 +18,7 @@ from pipeline.plan import Plan
 from pipeline.progress import Watch, read_history, reporting
 from pipeline.release import UNRELEASED, Made, Release
 from pipeline.results import Results
-from pipeline.retry import reopen
+from pipeline.retry import reopen, reopen_parts, without_pictures
 from pipeline.reuse import reuse_table
 from pipeline.stages import StageResult, balances, check_quarantine, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
@@ -68,7 +68,7 @@ class Run:
         if retry_failed and results.fetched.complete:
             LOGGER.info("fetch: asking again for %d pictures", reopen(results.fetched, self.plan.config.fetch.transient))
         if "score" in stages and not results.scored.complete:
-            self._forget_images_without_pictures(stages)
+            self._reopen_for_pictures(stages)
         for line in reuse_table(results.in_order):
             LOGGER.info(line)
         for result, run in self._steps():
@@ -117,22 +117,21 @@ class Run:
     def _release(self) -> Release:
         return Release(self.plan.config.output, self.results.published)
 
-    def _forget_images_without_pictures(self, stages: Sequence[StageName]) -> None:
-        """Scoring must run and the pictures are gone: they have to be fetched again."""
-        fetched = self.results.fetched
-        needs_pictures = self.plan.config.fetch.source == "web" and fetched.complete
-        if needs_pictures and not files.exists(self.results.pictures):
-            number = fetched.read_counts()["pair"].kept
-            if "fetch" not in stages:
-                raise StageMissing(
-                    "score needs the pictures, and they were deleted when they had been scored; run fetch too (--stages fetch,score)"
-                )
-            LOGGER.warning(
-                "score must run again and its pictures were deleted: fetching them again, those of up to %d pairs "
-                "(fetch.keep_images: always keeps them)",
-                number,
-            )
-            files.remove_tree(fetched.folder)
+    def _reopen_for_pictures(self, stages: Sequence[StageName]) -> None:
+        """Pictures must be scored that were deleted when they had been: those, and no others, are fetched again."""
+        results = self.results
+        if self.plan.config.fetch.source != "web" or not results.fetched.complete:
+            return
+        lacking = without_pictures(results.fetched, results.pictures, results.scored.earlier(), results.detect_from)
+        if not lacking:
+            return
+        if "fetch" not in stages:
+            raise StageMissing("score needs pictures, which are deleted once they are scored; fetch them again (--stages fetch,score)")
+        LOGGER.warning(
+            "score needs pictures that were deleted: fetching them again, those of up to %d pairs (fetch.keep_images: always keeps them)",
+            sum(lacking.values()),
+        )
+        reopen_parts(results.fetched, lacking)
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
         tally = read_tally(result.folder) if has_ended(result.folder) else self._extracted(result, whole=False)

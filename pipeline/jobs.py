@@ -95,7 +95,7 @@ class Jobs:
         scored = results.scored
         return flow.ScoreJob(
             unfinished=self.unfinished(scored.folder),
-            settings=score_settings(plan.config, plan.models, self._archive, settings.detect_from),
+            settings=score_settings(plan.config, plan.models, self._archive, results.detect_from),
             detectors=plan.detectors,
             hints={name: hint for name in ("accelerator", "min_ram") if (hint := getattr(settings, name))},
             folders=ScoreFolders(

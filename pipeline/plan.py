@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from random import Random
 
 import pyarrow as pa
@@ -36,6 +37,16 @@ class Plan:
     known: tuple[str, ...] = ()
 
     @property
+    def published_from(self) -> float:
+        """The lowest similarity at which a pair may be published."""
+        return min((least for rule in self.rules if isinstance(rule, Similarity) for least in rule.thresholds.values()), default=-1.0)
+
+    @property
+    def detect_from(self) -> float:
+        """The similarity from which picture detectors run; infinite where there are none."""
+        return self.published_from - self.config.score.detect_margin if needing(self.detectors, Needs.IMAGE) else inf
+
+    @property
     def consent(self) -> Consent:
         """The rules that can save a request, with the detectors that those read."""
         rules = tuple(rule for rule in self.rules if rule.saves_request)
@@ -62,22 +73,10 @@ def look_up(config: Config) -> LookedUp:
         models = {name: identify(config.score.models[name]) for name in used}
         check_models(detectors, [str(model) for model in models.values()])
         check_files(rules)
-        check_looked_at(config.score.detect_from, detectors, rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
     return LookedUp(detectors, rules, models)
-
-
-def check_looked_at(detect_from: float, detectors: Sequence[Detector], rules: Sequence[Rule]) -> None:
-    """Raise FilterConfigError where pictures could be published that no picture detector has looked at."""
-    looking = [detector.name for detector in needing(detectors, Needs.IMAGE)]
-    lowest = min((least for rule in rules if isinstance(rule, Similarity) for least in rule.thresholds.values()), default=-1.0)
-    if looking and detect_from > lowest:
-        raise FilterConfigError(
-            f"score.detect_from is {detect_from:g}, but pairs may be published from a similarity of {lowest:g} on: pictures in between "
-            f"would not have been looked at by {', '.join(looking)}; set score.detect_from to {lowest:g} or lower"
-        )
 
 
 def score_settings(config: Config, models: Mapping[str, ModelIdentity], archive: ArchiveSettings, detect_from: float) -> ScoreSettings:

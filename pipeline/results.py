@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from filters.detector import Detector, Needs
@@ -11,14 +12,22 @@ from filters.registry import identity, needing
 from filters.rule import Rule
 from pipeline.plan import Plan
 from pipeline.retry import generation_of
-from pipeline.stages import Stage, StageResult, plain
+from pipeline.reuse import LOOKED_FROM
+from pipeline.stages import Stage, StageResult, manifests, plain
 from storage import files
 from storage.settled import Earlier
 
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "store_size")
-SCORE_COSTS = ("models", "accelerator", "min_ram", "decode_processes", "detect_timeout_s")  # how fast it is, or said in another way
+SCORE_COSTS = (
+    "models",
+    "accelerator",
+    "min_ram",
+    "decode_processes",
+    "detect_timeout_s",
+    "detect_margin",
+)  # how fast, or said in another way
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 5, "score": 5, "publish": 5}
+VERSIONS = {"extract": 4, "fetch": 5, "score": 6, "publish": 5}
 PICTURES = "pictures"
 
 
@@ -62,7 +71,27 @@ class Results:
             "buckets": plan.config.extract.buckets,
             "detectors": [identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)],
         }
-        return self._result("score", settings, self._generation(generation_of(self.fetched)))
+        upstream = self._generation(generation_of(self.fetched))
+        return self._result("score", settings, upstream, [_opinion(self._looked_from(plain(settings), upstream))])
+
+    @property
+    def detect_from(self) -> float:
+        """The similarity from which picture detectors look, or have looked."""
+        (opinion,) = self.scored.stage.opinions
+        return inf if opinion["similarity"] is None else float(opinion["similarity"])
+
+    def _looked_from(self, settings: Any, upstream: str) -> float:
+        """As the plan wants it, or as a complete result has it in which they saw whatever may be published now."""
+        wanted = self.plan.detect_from
+        if wanted == inf:
+            return wanted
+        before = [
+            m
+            for m in manifests(self.plan.config.work, "score")
+            if (m["version"], m["settings"], m["upstream"]) == (VERSIONS["score"], settings, upstream)
+        ]
+        looked = [m["opinions"][0]["similarity"] for m in before]
+        return next((float(x) for x in reversed(looked) if x is not None and x <= self.plan.published_from), wanted)
 
     def _generation(self, number: int) -> str:
         """The fetch as scoring knows it: what was asked again is another one."""
@@ -99,4 +128,10 @@ class Results:
         if self.plan.config.fetch.source != "web":
             return Earlier()
         folders = self.fetched.earlier()
-        return Earlier(tuple(folders), tuple(files.join(folder, PICTURES) for folder in folders), tuple(self.scored.earlier()))
+        return Earlier(
+            tuple(folders), tuple(files.join(folder, PICTURES) for folder in folders), tuple(self.scored.earlier()), self.plan.detect_from
+        )
+
+
+def _opinion(similarity: float) -> dict[str, Any]:
+    return {"name": LOOKED_FROM, "similarity": None if similarity == inf else similarity}

@@ -9,6 +9,7 @@ from pipeline.stages import StageResult, manifests, plain
 from storage import parts
 
 MOST_KEYS = 4
+LOOKED_FROM, LOOKED = "detect_from", "picture detectors must look at more"
 
 
 def reuse_table(results: Sequence[StageResult]) -> list[str]:
@@ -32,7 +33,7 @@ def _differences(result: StageResult, before: Mapping[str, Any]) -> list[str]:
     said = _inputs(before["settings"], plain(stage.settings))
     said += [*changed[:MOST_KEYS], *([f"{len(changed) - MOST_KEYS} more settings"] if len(changed) > MOST_KEYS else [])]
     names = {plugin["name"] for plugin in _symmetric(before.get("opinions") or [], plain(stage.opinions) or [])}
-    said += [f"{name} decides in another way before the fetch" for name in sorted(names)]
+    said += [LOOKED if name == LOOKED_FROM else f"{name} decides in another way before the fetch" for name in sorted(names)]
     return said or (["what comes before it is new"] if before["upstream"] != stage.upstream else ["its result is gone"])
 
 

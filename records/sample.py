@@ -62,7 +62,8 @@ class Score:
     """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be judged.
 
     `similarity` is the cosine of picture and caption, by `model` computed in `precision`; `embedding` is the picture's
-    unit vector, kept when asked; `scored_sha256` is that of the picture that was looked at.
+    unit vector, kept when asked; `scored_sha256` is that of the picture that was scored, and `looked_at` says whether picture detectors saw
+    it too.
     """
 
     key: bytes
@@ -77,6 +78,7 @@ class Score:
     errors: tuple[str, ...] = ()
     evidence: Evidence | None = None
     scored_sha256: str | None = None
+    looked_at: bool = False
 
 
 SCORE_SCHEMA = pa.schema(
@@ -92,6 +94,7 @@ SCORE_SCHEMA = pa.schema(
         ("embedding", pa.list_(pa.float16())),
         ("errors", pa.list_(pa.string())),
         ("scored_sha256", pa.string()),
+        ("looked_at", pa.bool_()),
     ]
 )
 

@@ -122,6 +122,7 @@ def _abandon(stream: Any, temporary: str | None) -> None:
     if temporary is None:
         with suppress(AttributeError):  # not every store has multi-part uploads to abort
             stream.discard()
+            stream.closed = True  # else fsspec tries to end the upload when the stream is collected
         return
     with suppress(OSError):
         stream.close()

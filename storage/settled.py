@@ -6,9 +6,10 @@ rules). Buckets are made of hosts, so that a pair lies in the same bucket there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 
 from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from records.table import from_table
@@ -17,6 +18,8 @@ from storage import files, parts
 PREVIOUS = "previous"
 UNDECIDED = ("not_requested", "refused_by_response", "error")  # by rules and detectors, whose opinion may be another now
 KEPT_BUCKETS = 4
+Scored = tuple[bytes, str]
+"""Key of a pair, and the sha256 of its picture."""
 
 
 def is_transient(status: str, http_status: int | None, transient: Sequence[str]) -> bool:
@@ -27,11 +30,13 @@ def is_transient(status: str, http_status: int | None, transient: Sequence[str])
 
 @dataclass(frozen=True)
 class Earlier:
-    """Where earlier results lie: `images` with their `pictures` (folder by folder), and `scores` of the kind that will be made now."""
+    """Where earlier results lie: `images` with their `pictures` (folder by folder), and `scores` of the kind that will be made now.
+    `detect_from`: from which similarity on picture detectors must have looked at a picture for its score to hold."""
 
     images: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
+    detect_from: float = inf
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,26 @@ class Found:
     bytes_at: tuple[str, str] | None = None
 
 
-def settled_images(folder: str, name: str, transient: Sequence[str]) -> dict[bytes, Image]:
-    """Key -> image, of those that the fetch before this one of the same part need not ask for again."""
+def settled_images(folder: str, name: str, transient: Sequence[str], scored: Collection[Scored], pictures: str) -> dict[bytes, Image]:
+    """Key -> image, of those that the fetch before this one of the same part need not ask for again: they are not to be had, or their bytes
+    are there, or nobody needs these any more."""
     before = files.join(folder, PREVIOUS)
     if not files.exists(parts.part_path(before, name)):
         return {}
     images = from_table(parts.read_part(before, name), Image, IMAGE_SCHEMA)
-    return {image.key: image for image in images if not is_transient(image.status, image.http_status, transient)}
+    stored = stored_in(pictures, name)
+    return {
+        image.key: image
+        for image in images
+        if not is_transient(image.status, image.http_status, transient) and not lacks_bytes(image, scored, stored)
+    }
+
+
+def lacks_bytes(image: Image, scored: Collection[Scored], stored: Collection[str]) -> bool:
+    """Whether a picture must still be scored, and its bytes are neither in the archive nor stored."""
+    if image.status != "ok" or image.warc_file is not None or image.sha256 is None:
+        return False
+    return image.sha256 not in stored and (image.key, image.sha256) not in scored
 
 
 def forget_previous(folder: str, name: str) -> None:
@@ -72,11 +90,15 @@ class EarlierImages:
             self._known[bucket] = dict(self._found(bucket))
         return self._known[bucket]
 
+    def scored(self, bucket: int) -> set[Scored]:
+        """The pictures of a bucket that need not be scored again."""
+        return scored_in(self.earlier.scores, bucket, self.earlier.detect_from)
+
     def _found(self, bucket: int) -> Iterator[tuple[bytes, Found]]:
-        scored = {key for folder in self.earlier.scores for key in _scored(folder, bucket)}
+        scored = self.scored(bucket)
         for folder, pictures in zip(self.earlier.images, self.earlier.pictures, strict=True):
             for name in parts.of_bucket(folder, bucket):
-                stored = _stored(pictures, name)
+                stored = stored_in(pictures, name)
                 for image in from_table(parts.read_part(folder, name), Image, IMAGE_SCHEMA):
                     if image.status in UNDECIDED or image.errors:
                         continue
@@ -86,23 +108,42 @@ class EarlierImages:
                         yield image.key, Found(image)
 
 
-def _scored(folder: str, bucket: int) -> set[tuple[bytes, str | None]]:
-    tables = (parts.read_part(folder, name).select(["key", "scored_sha256"]) for name in parts.of_bucket(folder, bucket))
-    return {(row["key"], row["scored_sha256"]) for table in tables for row in table.to_pylist() if row["scored_sha256"]}
+def holds(status: str, similarity: float | None, looked_at: bool, detect_from: float) -> bool:
+    """Whether a score needs nothing more: detectors have seen its picture, or need not."""
+    return looked_at or status != "ok" or similarity is None or similarity < detect_from
 
 
-def _stored(pictures: str, name: str) -> frozenset[str]:
+def scored_in(folders: Sequence[str], bucket: int, detect_from: float) -> set[Scored]:
+    """(key, sha256) of the pictures of a bucket whose scores hold."""
+    wanted = ["key", "scored_sha256", "status", "similarity", "looked_at"]
+    tables = (parts.read_part(folder, name).select(wanted) for folder in folders for name in parts.of_bucket(folder, bucket))
+    rows = (row for table in tables for row in table.to_pylist())
+    return {
+        (row["key"], row["scored_sha256"])
+        for row in rows
+        if row["scored_sha256"] and holds(row["status"], row["similarity"], row["looked_at"], detect_from)
+    }
+
+
+def stored_in(pictures: str, name: str) -> frozenset[str]:
+    """The sha256 of every picture that a part's store holds."""
     if not files.exists(parts.pictures_path(pictures, name)):
         return frozenset()
     with parts.open_pictures(pictures, name) as stored:
         return frozenset(stored.names())
 
 
-def settled_scores(folders: Sequence[str], name: str, images: Mapping[bytes, Image]) -> dict[bytes, Score]:
-    """Key -> score, of pairs whose picture is the one that was scored."""
+def settled_scores(folders: Sequence[str], name: str, images: Mapping[bytes, Image], detect_from: float = inf) -> dict[bytes, Score]:
+    """Key -> score, of pairs whose picture is the one that was scored, and whose score holds."""
     bucket = parts.bucket_of(name)
     known = (item for folder in folders for item in _scores_of(folder, bucket).items())
-    return {key: score for key, score in known if key in images and score.scored_sha256 == images[key].sha256}
+    return {
+        key: score
+        for key, score in known
+        if key in images
+        and score.scored_sha256 == images[key].sha256
+        and holds(score.status, score.similarity, score.looked_at, detect_from)
+    }
 
 
 @lru_cache(KEPT_BUCKETS)

@@ -11,6 +11,7 @@ import pytest
 
 from demo.pictures import Scene, picture
 from tests.pipeline.peers import run_peer
+from tests.pipeline.test_command import ran_jobs
 from tests.warcs import page
 
 SCENES = {
@@ -91,7 +92,7 @@ def test_deleted_pictures_are_fetched_again_and_the_run_says_so(run_web, site, c
     again = run_web("score.batch_size=3")
     assert again.status == 0
     assert site.asked["/star.png"] == 1
-    assert "its pictures were deleted: fetching them again" in caplog.text
+    assert "score needs pictures that were deleted: fetching them again" in caplog.text
 
 
 def test_loosening_an_opt_out_asks_for_what_it_kept_back(run_web, site):
@@ -150,9 +151,38 @@ def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep)
     run_web("--retry-failed", setting)
     assert site.asked.total() == 5, "nothing is left to ask for again"
     if keep == "always":
-        again = run_web(setting, "score.detect_from=0.1")
+        again = run_web(setting, "score.keep_embeddings=true")
         assert sorted(rows_of(again)) == ["car.png", "star.png"], "the pictures of both are there"
         assert site.asked.total() == 5
+
+
+def looked_at(run) -> dict[str, bool]:
+    """Of every picture whether the newest score of a pair of it says that detectors saw it."""
+    folder = max(run.work.glob("score/*"), key=lambda path: (path / "manifest.json").stat().st_mtime_ns)
+    (pairs,) = run.work.glob("extract/*")
+    tables = [(pq.read_table(pairs / path.name), pq.read_table(path)) for path in sorted(folder.glob("part-*.parquet"))]
+    rows = [row for pair, score in tables for row in zip(pair["url"].to_pylist(), score["looked_at"].to_pylist(), strict=True)]
+    names = {url.rpartition("/")[2] for url, _ in rows if "star" in url or "car" in url}
+    return {name: any(seen for url, seen in rows if url.endswith(name)) for name in names}
+
+
+def test_a_lower_threshold_has_those_looked_at_that_were_not(run_web, site, monkeypatch):
+    """Nothing else is asked for, and nothing is scored anew that need not be."""
+    star = "filters.rules.similarity.thresholds"
+    first = run_web(f"{star}={{en: 0.999, multi: 0.999, nolang: 0.999}}", "score.detect_margin=0")
+    assert first.status == 0
+    assert looked_at(first) == {"star.png": False, "car.png": False}
+    assert rows_of(first) == {}
+    asked = dict(site.asked)
+    lower = run_web(f"{star}={{en: 0.5, multi: 0.5, nolang: 0.5}}", "score.detect_margin=0.1")
+    assert sorted(rows_of(lower)) == ["car.png", "star.png"]
+    assert looked_at(lower) == {"star.png": True, "car.png": True}
+    assert site.asked == {**asked, "/star.png": 2, "/car.png": 2}, "once more for the pictures, which were deleted"
+    jobs = ran_jobs(monkeypatch)
+    for threshold in (0.45, 0.6, 0.5):
+        assert run_web(f"{star}={{en: {threshold}, multi: {threshold}, nolang: {threshold}}}", "score.detect_margin=0.1").status == 0
+    assert {job.rpartition("/")[2] for job in jobs} == {"publish"}, "within the margin, and upwards, nothing has to be looked at"
+    assert site.asked.total() == sum(asked.values()) + 2
 
 
 def test_retrying_is_for_what_the_config_calls_transient(run_web, site):

@@ -62,6 +62,32 @@ def test_s3_without_an_account(s3, monkeypatch):
     assert pages(read_all("s3://commoncrawl/i.cdxj", options, kind="index", base="s3://commoncrawl/")) == [ALL[1]]
 
 
+def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
+    """What was begun and not ended would be paid for until somebody looks."""
+    s3fs = pytest.importorskip("s3fs")
+    for name, value in (("AWS_ENDPOINT_URL", s3), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    store = s3fs.S3FileSystem()
+    store.mkdir("uploads")
+    store.default_block_size = 5 * 2**20
+    begun = []
+
+    def write():
+        with files.open_whole("s3://uploads/large") as stream:
+            for _ in range(3):
+                stream.write(bytes(60 * 2**20))
+            begun.extend(store.call_s3("list_multipart_uploads", Bucket="uploads").get("Uploads", []))
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        write()
+    assert begun, "else this test tells nothing"
+    assert "Uploads" not in store.call_s3("list_multipart_uploads", Bucket="uploads")
+    assert not store.exists("uploads/large")
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
 @pytest.fixture(scope="module")
 def gcs() -> Iterator[str]:
     program = shutil.which("fake-gcs-server")
