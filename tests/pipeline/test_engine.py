@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import re
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.engine import Engine, explained, job_name, label
+from pipeline.waiting import WorkersLost, watched
+
+
+@pytest.mark.parametrize(
+    ("run", "stage", "name"),
+    [
+        ("pairsieve demo", "fetch", "pairsieve-demo-fetch"),
+        ("LAION-5B (2022)!", "extract", "pairsieve-laion-5b-2022-extract"),
+        ("", "score", "pairsieve-score"),
+        ("5", "publish", "pairsieve-5-publish"),
+        ("x" * 100, "publish", f"pairsieve-{'x' * 45}-publish"),
+    ],
+)
+def test_job_names(run, stage, name):
+    assert job_name(run, stage) == name
+
+
+@given(run=st.text(max_size=200), stage=st.sampled_from(["extract", "fetch", "score", "publish"]))
+def test_every_runner_takes_every_name_and_label(run, stage):
+    assert re.fullmatch(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?", job_name(run, stage))
+    assert re.fullmatch(r"[a-z0-9_-]{0,63}", label(run))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("ModuleNotFoundError: No module named 'transforms'", "--setup_file=./setup.py"),
+        ("bundle inst002 failed:SDK worker disconnected: worker[x]", "a worker is gone: it was killed, or its machine had no memory left"),
+        ("OSError: [Errno 28] No space left on device", "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_what_workers_say_comes_with_what_to_do(said, wanted):
+    assert wanted in explained(said)
+
+
+class Gone:
+    """A job that somebody stopped waiting for."""
+
+    def __init__(self):
+        self.cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+    def job_id(self):
+        return "2026-11-26_42"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--runner=DataflowRunner", "--project=p", "--region=r"], "gcloud dataflow jobs cancel 2026-11-26_42 --project=p --region=r"),
+        (["--runner=FlinkRunner", "--flink_master=jm:8081"], "cancel it where it runs (jm:8081; on Flink"),
+        (["--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=EXTERNAL"], "cancel it where it runs (js:8099"),
+    ],
+)
+def test_what_goes_on_elsewhere_is_left_and_named(arguments, said):
+    job, engine = Gone(), Engine(tuple(arguments))
+    told = engine._goes_on(job, engine._options("demo/fetch"))
+    assert "the job pairsieve-demo-fetch goes on running" in told
+    assert said in told
+    assert not job.cancelled
+
+
+def test_what_works_in_this_process_ends_with_it():
+    job, engine = Gone(), Engine(("--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=LOOPBACK"))
+    assert engine._goes_on(job, engine._options("demo/fetch")) == "nothing goes on running"
+    assert job.cancelled
+
+
+@pytest.mark.parametrize(("arguments", "only"), [([], False), (["--template_location=gs://b/x"], True), (["--dry_run=true"], True)])
+def test_what_only_writes_jobs_down(arguments, only):
+    assert Engine(tuple(arguments)).only_submits is only
+
+
+def test_silence_ends_the_wait():
+    began = time.monotonic()
+    with (
+        pytest.raises(WorkersLost, match=r"nothing was finished or counted for 0\.01 minutes"),
+        watched(lambda: time.monotonic() - began, 0.6),
+    ):
+        time.sleep(30)
+    assert time.monotonic() - began < 10
+
+
+def test_a_dead_worker_ends_the_wait_and_other_threads_die_as_before(monkeypatch):
+    died = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
+
+    def die():
+        raise RuntimeError("Worker subprocess exited with return code -9")
+
+    def wait():
+        with watched(lambda: 0.0, 0):
+            other = threading.Thread(target=die, name="somebody-else")
+            other.start()
+            other.join()
+            threading.Thread(target=die, name="run_worker").start()
+            time.sleep(30)
+
+    with pytest.raises(WorkersLost, match="a worker process died"):
+        wait()
+    assert died == [RuntimeError], "the other thread's"
+
+
+def test_who_presses_a_key_is_no_lost_worker():
+    with pytest.raises(KeyboardInterrupt), watched(lambda: 0.0, 0):
+        raise KeyboardInterrupt
+
+
+def test_nothing_is_woken_beside_the_main_thread():
+    def wait():
+        with watched(lambda: 1e9, 0.1):
+            time.sleep(1.5)
+            ended.append(True)
+
+    ended: list[bool] = []
+    other = threading.Thread(target=wait)
+    other.start()
+    other.join()
+    assert ended == [True]
