@@ -19,7 +19,7 @@ from storage.progress import Progress as Told
 from storage.progress import forget_progress, read_progress
 
 LOGGER = logging.getLogger(__name__)
-EVERY_S, LIVE_EVERY_S = 15.0, 1.0
+EVERY_S, LIVE_EVERY_S, LOOKS_SHARE = 15.0, 1.0, 20
 MOST_STATUSES, MOST_SAMPLES = 4, 2_000
 HISTORY = "history.json"
 PARTS = "parts"
@@ -170,8 +170,11 @@ def describe(told: Told, passed_s: float) -> str:
 
 
 def _report(watch: Watch, every_s: float, stop: threading.Event, told: _Changes, keep: Callable[[Look], None]) -> None:
-    while not stop.wait(every_s):
+    wait_s = every_s
+    while not stop.wait(wait_s):
+        began = time.monotonic()
         look = watch.look()
+        wait_s = max(every_s, LOOKS_SHARE * (time.monotonic() - began))  # a million parts in a store take long to list
         keep(look)
         told.tell(look)
 

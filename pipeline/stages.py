@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +15,7 @@ from records.outcome import Tally, Unit, UnitCounts, balance
 from storage import files, parts
 
 MANIFEST = "manifest.json"
+READERS = 16
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,12 @@ def plain(value: Any) -> Any:
 
 
 def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
-    """Rows and counts of parts, from their footers."""
+    """Rows and counts of parts, from their footers: many at a time, since a store takes its time for each."""
     rows, total = 0, Tally()
-    for name in names:
-        in_part, tally = parts.part_summary(folder, name)
-        rows += in_part
-        total.update(tally)
+    with ThreadPoolExecutor(READERS) as readers:
+        for in_part, tally in readers.map(partial(parts.part_summary, folder), names):
+            rows += in_part
+            total.update(tally)
     return rows, total
 
 
