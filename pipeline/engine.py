@@ -39,6 +39,8 @@ from pipeline.waiting import WorkersLost, watched
 LayOut = Callable[[beam.Pipeline], None]
 NAMESPACE = "pairsieve"
 LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
+RAISED = re.compile(r"[A-Za-z_][\w.]*: ")  # how a traceback ends
+ANOTHER = "prior failing response"  # a worker's second error, which refers to its first one
 ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 
@@ -192,9 +194,9 @@ def _cancel(result: Any) -> None:
 
 
 def _last_line(error: BaseException) -> str:
-    """What a worker said last: portable runners put its whole traceback into a message of their own."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else ""
+    """What a worker said last: portable runners put its whole traceback into a message of their own, and some say more behind it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and ANOTHER not in line]
+    last = next((line for line in reversed(lines) if RAISED.match(line)), lines[-1] if lines else "")
     return last.removeprefix("RuntimeError: ") if isinstance(error, RuntimeError) else f"{type(error).__name__}: {last}"
 
 

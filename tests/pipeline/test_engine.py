@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine import Engine, explained, job_name, label
+from pipeline.engine import Engine, _last_line, explained, job_name, label
 from pipeline.waiting import WorkersLost, watched
 
 
@@ -42,6 +42,35 @@ def test_every_runner_takes_every_name_and_label(run, stage):
 )
 def test_what_workers_say_comes_with_what_to_do(said, wanted):
     assert wanted in explained(said)
+
+
+TRACEBACK = """Pipeline job-001 failed in state FAILED: bundle inst001 stage-001 failed:Traceback (most recent call last):
+  File "sdk_worker.py", line 1, in _execute
+    response = task()
+ModuleNotFoundError: No module named 'transforms'
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        (TRACEBACK, "ModuleNotFoundError: No module named 'transforms'"),
+        (
+            f"{TRACEBACK}\nThe above exception was the direct cause of the following exception:\n\nRuntimeError: Error processing instruction x. "
+            "Check prior failing response and attached exception for details.",
+            "ModuleNotFoundError: No module named 'transforms'",
+        ),
+        (f"{TRACEBACK}\n and more that no traceback has", "ModuleNotFoundError: No module named 'transforms'"),
+        ("RuntimeError: the disk is full", "the disk is full"),
+        (
+            "Pipeline job-002 failed in state FAILED: SDK worker disconnected",
+            "Pipeline job-002 failed in state FAILED: SDK worker disconnected",
+        ),
+        ("", ""),
+    ],
+)
+def test_a_workers_own_error_comes_first(text, last):
+    assert _last_line(RuntimeError(text)) == last
 
 
 class Gone:
