@@ -56,8 +56,10 @@ ModuleNotFoundError: No module named 'transforms'
     [
         (TRACEBACK, "ModuleNotFoundError: No module named 'transforms'"),
         (
-            f"{TRACEBACK}\nThe above exception was the direct cause of the following exception:\n\nRuntimeError: Error processing instruction x. "
-            "Check prior failing response and attached exception for details.",
+            (
+                f"{TRACEBACK}\nThe above exception was the direct cause of the following exception:\n\nRuntimeError: Error processing instruction x. "
+                "Check prior failing response and attached exception for details."
+            ),
             "ModuleNotFoundError: No module named 'transforms'",
         ),
         (f"{TRACEBACK}\n and more that no traceback has", "ModuleNotFoundError: No module named 'transforms'"),
