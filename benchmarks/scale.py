@@ -24,7 +24,7 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,8 @@ from pipeline.run import make_parser
 from storage import parts
 
 BLOCK, WITHIN_PERCENT = 1 << 20, 15
-HOST, TIMES = b"127.0.0.1", (1, 3, 10)
+TIMES = (1, 3, 10)
+HOSTS = {b"127.0.0.1": b"127.0.0.%d", b".example/": b".exampl%d/"}  # of a crawl on loopback, and of the demonstration
 PART_ROWS, SHARDS, BATCH_BYTES = 1000, 4, 1500  # the last: what a batch of one row takes that its row does not
 DEMO = f"{{m: {{architecture: 'local-dir:{CONFIGS}/demo/clip', demo: true}}}}"
 Sizes = Mapping[str, float]
@@ -65,8 +66,14 @@ def under_another_host(source: Path, number: int, folder: Path) -> Path:
     path = folder / f"copy-{number}.warc.gz"
     with path.open("wb") as stream:
         for content in members(source):
-            stream.write(gzip.compress(content.replace(HOST, b"127.0.0.%d" % (number % 10)), 1))
+            stream.write(gzip.compress(_renamed(content, number % 10), 1))
     return path
+
+
+def _renamed(content: bytes, number: int) -> bytes:
+    for host, another in HOSTS.items():
+        content = content.replace(host, another % number)
+    return content
 
 
 def run(inputs: list[Path], folder: Path) -> tuple[Sizes, dict[str, float], float]:
@@ -174,12 +181,12 @@ def predicted(sizes: Sizes, rates: Rates, times: int) -> dict[str, float]:
     return {"pairs": work.pairs, "parts": work.pairs / PART_ROWS, **stored, **shuffled}
 
 
-def check(source: Path) -> None:
+def check(source: Path, all_times: Sequence[int]) -> None:
     """Runs at several sizes beside the computation by what the first of them took."""
     worst, rates = 0.0, None
     with tempfile.TemporaryDirectory() as place:
-        copies = [under_another_host(source, number, Path(place)) for number in range(1, max(TIMES) + 1)]
-        for times in TIMES:
+        copies = [under_another_host(source, number, Path(place)) for number in range(1, max(all_times) + 1)]
+        for times in all_times:
             folder = Path(place) / f"run-{times}"
             folder.mkdir()
             sizes, seconds, input_bytes = run(copies[:times], folder)
@@ -213,18 +220,20 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true", help="real runs at 1, 3 and 10 times the crawl")
     parser.add_argument("--measure", action="store_true", help="sizes of one run")
-    parser.add_argument("--quick", action="store_true", help="the figures for one Common Crawl, and no run")
+    parser.add_argument("--quick", action="store_true", help="one Common Crawl, and the check on the demonstration at 1 and 3 times")
     options = parser.parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores")
     rates, prices = read_rates(), read_prices(options.prices) if options.prices else read_prices()
     if options.measure:
         measure(options.input)
     elif options.check:
-        check(options.input)
+        check(options.input, TIMES)
     else:
         pages = options.pages or (0 if options.pairs else 3e9)
         pairs = options.pairs or pages * (options.pairs_per_page or rates.pairs_per_page)
         print(estimate_text(Work(pages, pairs, gpu=options.gpu, interval_s=0.5), rates, prices))
+        if options.quick:
+            check(CONFIGS / "demo" / "crawl.warc.gz", TIMES[:2])
 
 
 if __name__ == "__main__":

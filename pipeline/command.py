@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from filters.registry import nearest
 from pipeline.config import Config, ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
-from pipeline.execute import NotReleased, Run, StageMissing
+from pipeline.execute import NotReleased, Run, StageDone, StageMissing
 from pipeline.jobs import STAGES, StageName
 from pipeline.logs import shows_bars
 from pipeline.plan import Plan, find_inputs, make_plan
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
     except ConfigError as error:
         return _say(str(error), BAD_CONFIG)
-    except (StageMissing, NotReleased) as error:
+    except (StageMissing, StageDone, NotReleased, InUse) as error:
         return _say(str(error), FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
         return _say(f"the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
@@ -52,17 +53,24 @@ def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: a
     work = work_left(plan, rates)
     if work and core_hours(work, rates) > WORTH_SAYING_H:
         LOGGER.info(estimate_line(work, rates, engine.workers))
-    try:
-        with one_writer(plan.config.work):
-            counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
-    except InUse as error:
-        return _say(f"{plan.config.work}: {error}", FAILED)
+    with _alone(plan.config.work):
+        counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
     if options.log == "json":
         LOGGER.info("done", extra={"counts": plain(counts)})
     place = plan.config.output if "publish" in stages else plan.config.work
     summary = f"{table(counts)}\n" if options.log == "text" else ""
     sys.stdout.write(f"{summary}{last_line(place, stages, counts)}\n")
     return DONE
+
+
+@contextmanager
+def _alone(work: str) -> Iterator[None]:
+    """Hold a work directory, or say which one is held by others. Raises InUse."""
+    try:
+        with one_writer(work):
+            yield
+    except InUse as error:
+        raise InUse(f"{work}: {error}") from None
 
 
 def stages_in(given: str | None) -> tuple[StageName, ...]:
@@ -83,7 +91,7 @@ def _estimate(options: argparse.Namespace) -> int:
     rates, config = read_rates(), _config(options)
     work = work_of(config, find_inputs(config.input), rates)
     if work is None:
-        raise ConfigError(f"an estimate is made of archives by their size; what input.kind: {config.input.kind} holds is not known before")
+        raise ConfigError("an estimate is made of archives by their size; these inputs are no archives, or nobody says how large they are")
     sys.stdout.write(estimate_text(work, rates, read_prices(options.prices or PRICES)) + "\n")
     return DONE
 
@@ -92,7 +100,8 @@ def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
     """Have one job written down."""
     if len(stages) != 1:
         raise ConfigError("a template holds one job: name its stage with --stages; those before it must be done")
-    Run(plan, engine).submit(stages[0])
+    with _alone(plan.config.work):
+        Run(plan, engine).submit(stages[0])
     sys.stdout.write(
         f"{stages[0]}: the job is written and nothing was run; once it has run, this command without the template takes its result over\n"
     )

@@ -99,11 +99,14 @@ def _read(path: str | Path, kind: Any) -> Any:
 
 
 def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
-    """What lies before a run, by the size of its archives, if these are like those that were measured; None for other inputs."""
+    """What lies before a run, by the size of its archives, if these are like those that were measured; None where nobody says it."""
     if config.input.kind != "archives":
         return None
     with_pictures = config.fetch.source == "archive"
-    pages = _bytes_of(inputs) / (rates.warc_bytes_per_page if with_pictures else rates.warc_bytes_per_page_alone)
+    found = _bytes_of(inputs, config.input.options)
+    if found is None:
+        return None
+    pages = found / (rates.warc_bytes_per_page if with_pictures else rates.warc_bytes_per_page_alone)
     return _work(config, pages, pages * rates.pairs_per_page, rates)
 
 
@@ -128,10 +131,10 @@ def _work(config: Config, pages: float, pairs: float, rates: Rates) -> Work:
     )
 
 
-def _bytes_of(inputs: Sequence[str]) -> float:
-    """Of all archives, told by some of them: a store answers slowly, and those of a crawl are alike."""
-    sized = [files.size_of(path) for path in inputs[:: max(1, len(inputs) // SIZED_FILES)]]
-    return sum(sized) / len(sized) * len(inputs)
+def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
+    """Of all archives, told by some of them: a store answers slowly, and those of a crawl are alike. None where it does not say."""
+    sized = [files.size_of(path, options) for path in inputs[:: max(1, len(inputs) // SIZED_FILES)]]
+    return None if min(sized) < 0 else sum(sized) / len(sized) * len(inputs)
 
 
 def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None) -> list[StageTakes]:

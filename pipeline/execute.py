@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,11 +21,11 @@ from pipeline.release import UNRELEASED, Made, Release
 from pipeline.results import Results
 from pipeline.retry import reopen, reopen_parts, without_pictures
 from pipeline.reuse import reuse_table
-from pipeline.stages import StageResult, balances, check_quarantine, sum_parts
+from pipeline.stages import CountsDoNotAddUp, StageResult, TooMuchQuarantined, balances, check_quarantine, sum_parts
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
 from storage.journal import FOLDER as JOURNAL
-from transforms.gather import has_ended, read_list, read_tally
+from transforms.gather import forget_end, has_ended, read_list, read_tally
 
 LOGGER = logging.getLogger(__name__)
 CHECKED = "release-check.html"
@@ -35,6 +36,10 @@ Step = Callable[[StageResult], Mapping[Unit, UnitCounts]]
 
 class NotReleased(RuntimeError):
     """The release check has found more than the config allows; the dataset is not where readers look."""
+
+
+class StageDone(RuntimeError):
+    """A job was asked for whose result is there."""
 
 
 class StageMissing(RuntimeError):
@@ -82,10 +87,16 @@ class Run:
         return counts
 
     def submit(self, stage: StageName) -> None:
-        """Hand one stage to an engine that only writes jobs down, for others to start (a Dataflow template). Raises StageMissing."""
+        """Hand one stage to an engine that only writes jobs down, for others to start (a Dataflow template).
+
+        Raises StageMissing, and StageDone for a stage that has its result: nothing is removed that was paid for.
+        """
         self._check_earlier([stage])
+        result = self.results.of(stage)
+        if result.complete:
+            raise StageDone(f"{stage} is done for this config, in {result.folder}; there is no job to write")
         if stage in ("extract", "publish"):
-            files.remove_tree(self.results.in_order[STAGES.index(stage)].folder)
+            files.remove_tree(result.folder)
         secret = self._secret() if stage == "publish" else b""
         self._engine(stage).run(self.jobs.lay_out(stage, self._release.staging, secret), self._name(stage))
 
@@ -101,16 +112,16 @@ class Run:
             LOGGER.info("%s: reused", stage)
         else:
             LOGGER.info("%s: running", stage)
-            result.finish(run(result))
+            with _forgotten_if_refused(result):
+                result.finish(run(result))
         if stage == "score" and self.plan.config.fetch.keep_images == "until_scored":
             files.remove_tree(self.results.pictures)
 
     def _check_earlier(self, stages: Sequence[StageName]) -> None:
         """Whether each stage has, or gets, what comes before it."""
-        by_name = {result.stage.name: result for result in self.results.in_order}
         for stage in stages:
             for before in STAGES[: STAGES.index(stage)]:
-                if before not in stages and not by_name[before].complete:
+                if before not in stages and not self.results.of(before).complete:
                     raise StageMissing(f"{stage} needs {before}, which is not done for this config; run it first (--stages {before})")
 
     @property
@@ -172,10 +183,11 @@ class Run:
     def _publish(self, result: StageResult) -> dict[Unit, UnitCounts]:
         config, results = self.plan.config, self.results
         if not self._is_staged(result):
+            files.remove_tree(result.path(SPILLED))  # of a run that was killed
             job = self.jobs.publish(self._release.staging, self._secret())
             watch = Watch("publish", result.folder, results.scored.read_counts()["pair"].entered, "samples", ("sample in",))
             self._run(partial(flow.publish, job=job), watch)
-            files.remove_tree(job.shards.spill or result.path(SPILLED))
+            files.remove_tree(result.path(SPILLED))
         tally = read_tally(result.folder)
         computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
         for said, number in computed.items():
@@ -241,9 +253,20 @@ class Run:
         return secret
 
 
+@contextmanager
+def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
+    """What did not add up, or could not be judged, is done anew by the next run: the cause may have passed."""
+    try:
+        yield
+    except (CountsDoNotAddUp, TooMuchQuarantined):
+        forget_end(result.folder)
+        raise
+
+
 def _pieces(job: flow.ExtractJob) -> int:
     """How many pieces the inputs are read in; 0 where that is found while reading."""
     if job.input.kind != "archives":
         return 0
     size = job.input.split_bytes
-    return sum(-(-files.size_of(path) // size) or 1 for path in job.inputs) if size else len(job.inputs)
+    sizes = (files.size_of(path, job.read.options) for path in job.inputs)
+    return sum(max(1, -(-found // size)) for found in sizes) if size else len(job.inputs)

@@ -58,8 +58,8 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
     grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors), known)
     indexed = [read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)] if job.read.locate else []
-    tallies = [split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY], *indexed]
-    problems = [split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS]]
+    tallies = (split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY], *indexed)
+    problems = (split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS])
     _ = (tallies, problems) | "End" >> WriteEnd(job.group.folder, PROBLEMS_FILE)
 
 
@@ -116,4 +116,4 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
     judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
     shards = judged.main | "Shard" >> WriteShards(job.shards)
-    _ = ([judged[TALLY]], [shards]) | "End" >> WriteEnd(job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders))
+    _ = ((judged[TALLY],), (shards,)) | "End" >> WriteEnd(job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders))

@@ -18,14 +18,8 @@ from storage import files
 from storage.settled import Earlier
 
 FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "store_size")
-SCORE_COSTS = (
-    "models",
-    "accelerator",
-    "min_ram",
-    "decode_processes",
-    "detect_timeout_s",
-    "detect_margin",
-)  # how fast, or said in another way
+# How fast it is, or said in another way.
+SCORE_COSTS = ("models", "accelerator", "min_ram", "decode_processes", "detect_timeout_s", "detect_margin")
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
 VERSIONS = {"extract": 4, "fetch": 5, "score": 6, "publish": 5}
 PICTURES = "pictures"
@@ -81,17 +75,13 @@ class Results:
         return inf if opinion["similarity"] is None else float(opinion["similarity"])
 
     def _looked_from(self, settings: Any, upstream: str) -> float:
-        """As the plan wants it, or as a complete result has it in which they saw whatever may be published now."""
+        """As the plan wants it; or as an earlier result has it, so that its scores hold: where that suffices for what may be published now,
+        and looks at no more than is wanted (of the same pairs it may: it is there)."""
         wanted = self.plan.detect_from
-        if wanted == inf:
-            return wanted
-        before = [
-            m
-            for m in manifests(self.plan.config.work, "score")
-            if (m["version"], m["settings"], m["upstream"]) == (VERSIONS["score"], settings, upstream)
-        ]
-        looked = [m["opinions"][0]["similarity"] for m in before]
-        return next((float(x) for x in reversed(looked) if x is not None and x <= self.plan.published_from), wanted)
+        same = [m for m in manifests(self.plan.config.work, "score") if (m["version"], m["settings"]) == (VERSIONS["score"], settings)]
+        looked = [(m["opinions"][0]["similarity"], m["upstream"] == upstream) for m in same]
+        held = [x for x, of_these in looked if x is not None and x <= self.plan.published_from and (of_these or x >= wanted)]
+        return max(held, default=wanted) if wanted != inf else inf
 
     def _generation(self, number: int) -> str:
         """The fetch as scoring knows it: what was asked again is another one."""
@@ -112,6 +102,10 @@ class Results:
     def _result(self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None) -> StageResult:
         return StageResult(Stage(name, VERSIONS[name], settings, upstream, opinions), self.plan.config.work)
 
+    def of(self, stage: str) -> StageResult:
+        """The result of a stage."""
+        return next(result for result in self.in_order if result.stage.name == stage)
+
     @property
     def in_order(self) -> tuple[StageResult, ...]:
         """All four, the first one first."""
@@ -127,10 +121,9 @@ class Results:
         """What the web need not be asked for again. From an archive pictures are read where they lie, at no request."""
         if self.plan.config.fetch.source != "web":
             return Earlier()
-        folders = self.fetched.earlier()
-        return Earlier(
-            tuple(folders), tuple(files.join(folder, PICTURES) for folder in folders), tuple(self.scored.earlier()), self.plan.detect_from
-        )
+        folders = tuple(self.fetched.earlier())
+        pictures = tuple(files.join(folder, PICTURES) for folder in folders)
+        return Earlier(folders, pictures, tuple(self.scored.earlier()), self.detect_from)
 
 
 def _opinion(similarity: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 from pipeline.stages import MANIFEST, StageResult
 from records.sample import IMAGE_SCHEMA, Image
@@ -38,9 +39,8 @@ def without_pictures(fetched: StageResult, pictures: str, scores: Sequence[str],
     names = parts.part_names(fetched.folder)
     if not generation_of(fetched):  # then a part's store, where it is there, holds them all
         names = [name for name in names if not files.exists(parts.pictures_path(pictures, name))]
-    buckets = {parts.bucket_of(name) for name in names}
-    scored = {bucket: scored_in(scores, bucket, detect_from) for bucket in buckets}
-    numbers = ((name, _unscored(fetched.folder, name, scored[parts.bucket_of(name)], stored_in(pictures, name))) for name in names)
+    scored = partial(scored_in, tuple(scores), detect_from=detect_from)
+    numbers = ((name, _unscored(fetched.folder, name, scored(parts.bucket_of(name)), stored_in(pictures, name))) for name in names)
     return {name: number for name, number in numbers if number}
 
 

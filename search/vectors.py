@@ -23,7 +23,8 @@ from search.sources import Vectors
 
 VECTORS = "vectors.faiss"
 SAMPLE_VECTORS, A_CENTRE = 100_000, 40  # to find centres from; vectors for each at least (faiss warns below 39)
-PROBED, NEAREST, HALVED = 200, 10, 3  # queries and neighbours by which recall is measured
+PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
+HALVED = 3  # times, between a number of lists that is too small and its double
 
 
 @dataclass(frozen=True)

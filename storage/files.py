@@ -235,10 +235,11 @@ def _seconds(at: Any) -> float:
     return float(at.timestamp()) if isinstance(at, datetime) else float(at)
 
 
-def size_of(path: str) -> int:
-    """Bytes of a file, or -1 where there is none."""
-    fs, name = filesystem(path)
-    return int(fs.size(name)) if fs.exists(name) else -1
+def size_of(path: str, options: Options = NO_OPTIONS) -> int:
+    """Bytes of a file, or -1 where there is none, or where a server does not say."""
+    fs, name = filesystem(path, options)
+    size = fs.size(name) if fs.exists(name) else None
+    return -1 if size is None else int(size)
 
 
 def size_of_folder(folder: str) -> int:

@@ -47,14 +47,14 @@ class Found:
     bytes_at: tuple[str, str] | None = None
 
 
-def settled_images(folder: str, name: str, transient: Sequence[str], scored: Collection[Scored], pictures: str) -> dict[bytes, Image]:
+def settled_images(folder: str, name: str, transient: Sequence[str], earlier: Earlier, pictures: str) -> dict[bytes, Image]:
     """Key -> image, of those that the fetch before this one of the same part need not ask for again: they are not to be had, or their bytes
     are there, or nobody needs these any more."""
     before = files.join(folder, PREVIOUS)
     if not files.exists(parts.part_path(before, name)):
         return {}
     images = from_table(parts.read_part(before, name), Image, IMAGE_SCHEMA)
-    stored = stored_in(pictures, name)
+    stored, scored = stored_in(pictures, name), scored_in(earlier.scores, parts.bucket_of(name), earlier.detect_from)
     return {
         image.key: image
         for image in images
@@ -90,12 +90,8 @@ class EarlierImages:
             self._known[bucket] = dict(self._found(bucket))
         return self._known[bucket]
 
-    def scored(self, bucket: int) -> set[Scored]:
-        """The pictures of a bucket that need not be scored again."""
-        return scored_in(self.earlier.scores, bucket, self.earlier.detect_from)
-
     def _found(self, bucket: int) -> Iterator[tuple[bytes, Found]]:
-        scored = self.scored(bucket)
+        scored = scored_in(self.earlier.scores, bucket, self.earlier.detect_from)
         for folder, pictures in zip(self.earlier.images, self.earlier.pictures, strict=True):
             for name in parts.of_bucket(folder, bucket):
                 stored = stored_in(pictures, name)
@@ -113,16 +109,17 @@ def holds(status: str, similarity: float | None, looked_at: bool, detect_from: f
     return looked_at or status != "ok" or similarity is None or similarity < detect_from
 
 
-def scored_in(folders: Sequence[str], bucket: int, detect_from: float) -> set[Scored]:
-    """(key, sha256) of the pictures of a bucket whose scores hold."""
+@lru_cache(KEPT_BUCKETS)
+def scored_in(folders: tuple[str, ...], bucket: int, detect_from: float) -> frozenset[Scored]:
+    """(key, sha256) of the pictures of a bucket whose scores hold. `folders`: complete results, which stay as they are."""
     wanted = ["key", "scored_sha256", "status", "similarity", "looked_at"]
     tables = (parts.read_part(folder, name).select(wanted) for folder in folders for name in parts.of_bucket(folder, bucket))
     rows = (row for table in tables for row in table.to_pylist())
-    return {
+    return frozenset(
         (row["key"], row["scored_sha256"])
         for row in rows
         if row["scored_sha256"] and holds(row["status"], row["similarity"], row["looked_at"], detect_from)
-    }
+    )
 
 
 def stored_in(pictures: str, name: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ class WriteEnd(beam.PTransform):  # type: ignore[misc]
     list_file: str
     most: int = MAX_PROBLEMS
 
-    def expand(self, said: tuple[Sequence[beam.PCollection], Sequence[beam.PCollection]]) -> beam.PCollection:
+    def expand(self, said: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]) -> beam.PCollection:
         tallies, listed = said
         counted = [one | f"Counted {at}" >> beam.Map(_counted) for at, one in enumerate(tallies)]
         named = [one | f"Named {at}" >> beam.Map(_named) for at, one in enumerate(listed)]
@@ -51,9 +51,6 @@ class WriteEnd(beam.PTransform):  # type: ignore[misc]
             | "Merge" >> beam.CombineGlobally(partial(merge, most=self.most)).without_defaults()
             | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
-
-    def _extract_input_pvalues(self, said: Any) -> tuple[Any, Sequence[beam.PCollection]]:
-        return said, [*said[0], *said[1]]
 
 
 def _counted(outcomes: Outcomes) -> Said:
@@ -74,6 +71,11 @@ def write_end(said: Said, folder: str, list_file: str) -> None:
 def has_ended(folder: str) -> bool:
     """Whether the job that says its end in this folder has come to it."""
     return files.exists(files.join(folder, TALLY_FILE))
+
+
+def forget_end(folder: str) -> None:
+    """Take the job for one that has not ended."""
+    files.remove_file(files.join(folder, TALLY_FILE))
 
 
 def read_tally(folder: str) -> Tally:

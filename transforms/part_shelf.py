@@ -55,8 +55,7 @@ class Shelf:
     def open(self, name: str, stack: ExitStack) -> OpenPart:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
-        scored = self.earlier.scored(parts.bucket_of(name))
-        own = settled_images(self.folders.images, name, self.transient, scored, self.folders.pictures)
+        own = settled_images(self.folders.images, name, self.transient, self.folders.earlier, self.folders.pictures)
         found = self.earlier.of(name)
         known = {pair.key: found[pair.key] for pair in pairs if pair.key not in own and pair.key in found}
         store = stack.enter_context(self.stores.open(name, keep=bool(own)))

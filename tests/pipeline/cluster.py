@@ -4,6 +4,7 @@ pairsieve depends on and not pairsieve itself."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -49,15 +50,20 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
+def package_files() -> list[str]:
+    """What a wheel is made of, by the list of packages that setup.py has: the repository may be a copy without its history."""
+    packages = re.findall(r'^    "(\w+)",$', (REPOSITORY / "setup.py").read_text(), re.M)
+    found = [
+        path for package in packages for path in (REPOSITORY / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    return sorted(str(path.relative_to(REPOSITORY)) for path in found)
+
+
 def build_wheel(folder: Path) -> Path:
-    """Our wheel, made of a copy of what git knows and of what it would take in: nothing is built in the repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    )
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(REPOSITORY / name, folder / "source" / name)
+    """Our wheel, by way of the sdist, made of a copy: nothing is built in the repository."""
+    for name in (*package_files(), "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, folder / "source" / name)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "source"]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = (folder / "dist").glob("*.whl")

@@ -22,6 +22,7 @@ from pipeline.config import CONFIGS, load_config
 from pipeline.engine import Engine
 from pipeline.execute import Run
 from pipeline.plan import make_plan
+from pipeline.stages import TooMuchQuarantined
 from records.row import ROW_SCHEMA
 from storage import files
 from transforms.shard import ShardSettings, pack, write_shard
@@ -441,3 +442,36 @@ def test_a_part_of_the_flow(run_demo, monkeypatch, tmp_path):
     jobs = ran_jobs(monkeypatch)
     assert run_demo(folder=tmp_path).status == 0
     assert jobs == ["pairsieve demo/score", "pairsieve demo/publish"]
+
+
+def test_a_job_is_not_written_for_what_is_done(run_demo, demo_run, tmp_path):
+    """It would be removed first."""
+    shutil.copytree(demo_run.work, tmp_path / "work")
+    before = hashes(tmp_path / "work" / "extract")
+    template = [
+        "--runner=DataflowRunner",
+        "--project=p",
+        "--region=r",
+        "--temp_location=gs://b-ucket/t",
+        "--template_location=gs://b-ucket/x",
+    ]
+    told = run_demo("--stages=extract", *template, folder=tmp_path)
+    assert told.status == 1
+    assert "extract is done for this config" in told.printed
+    assert hashes(tmp_path / "work" / "extract") == before
+
+
+def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path):
+    """The cause may have passed: the job that ended so is not taken over."""
+
+    def too_many(*_):
+        raise TooMuchQuarantined("too many could not be judged")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.execute.check_quarantine", too_many)
+        stopped = run_demo("--stages=extract", folder=tmp_path)
+    assert stopped.status == 1
+    assert "too many could not be judged" in stopped.printed
+    jobs = ran_jobs(monkeypatch)
+    assert run_demo("--stages=extract", folder=tmp_path).status == 0
+    assert jobs == ["pairsieve demo/extract"]

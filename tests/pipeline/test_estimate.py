@@ -117,4 +117,4 @@ def test_links_of_others_are_not_guessed(run_demo, tmp_path):
         folder=tmp_path,
     )
     assert told.status == 2
-    assert "is not known before" in told.printed
+    assert "these inputs are no archives" in told.printed

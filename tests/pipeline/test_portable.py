@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.stages import MANIFEST
 from tests.pipeline.cluster import build_wheel, cluster
 from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
+from tests.pipeline.test_killed import crawl  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -116,6 +119,35 @@ def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, 
     assert {name: again[name] for name in finished} == finished, "finished parts are not done again"
     same = {k: v for k, v in hashes(demo_run.output).items() if k.startswith("dataset/")}
     assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith("dataset/")} == same
+
+
+def test_a_killed_worker_has_nothing_asked_for_again(on_cluster, plugin, site, crawl, key_file, tmp_path):  # noqa: F811
+    """From the web: of a part that is finished, every picture is asked for once."""
+    web = [
+        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]", "fetch.allow_networks=[127.0.0.1/32]",
+        "fetch.min_interval_s=0.02",
+    ]  # fmt: skip
+    options = [*on_cluster.options, *plugin[0], f"--input={crawl}", "--stages=extract,fetch", *(f"--set={setting}" for setting in web)]
+    slow = tmp_path / "slow-fetch"
+    slow.touch()
+    with started(options, tmp_path, key_file, plugin[1]) as run:
+        wait_until(lambda: parts_in(tmp_path, "fetch"))
+        on_cluster.worker().kill()
+        said = run.communicate(timeout=120)[0]
+    assert run.returncode == 1, said
+    finished = parts_in(tmp_path, "fetch")
+    slow.unlink()
+    with started(options, tmp_path, key_file, plugin[1]) as run:
+        said = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, said
+    assert len(parts_in(tmp_path, "fetch")) > len(finished), "else the kill came too late to tell anything"
+    (extracted,), (fetched,) = tmp_path.glob("work/extract/*"), tmp_path.glob("work/fetch/*")
+    tables = [
+        (pq.read_table(extracted / name)["url"].to_pylist(), pq.read_table(fetched / name)["status"].to_pylist()) for name in finished
+    ]
+    requested = {urlsplit(url).path for urls, statuses in tables for url, status in zip(urls, statuses, strict=True) if status == "ok"}
+    assert requested
+    assert {path: site.asked[path] for path in requested} == dict.fromkeys(requested, 1)
 
 
 def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):

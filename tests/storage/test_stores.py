@@ -56,6 +56,7 @@ def test_s3_without_an_account(s3, monkeypatch):
     own.chmod("commoncrawl/crawl/x.warc.gz", "public-read")
     options = {"anon": True}
     assert files.expand("s3://commoncrawl/crawl/*.warc.gz", options) == ["s3://commoncrawl/crawl/x.warc.gz"]
+    assert files.size_of("s3://commoncrawl/crawl/x.warc.gz", options) == len(CRAWL)
     assert pages(read_all("s3://commoncrawl/crawl/x.warc.gz", options, split_bytes=100)) == ALL
     own.pipe("commoncrawl/i.cdxj", cdxj([("crawl/x.warc.gz", len(A), len(B))]))
     own.chmod("commoncrawl/i.cdxj", "public-read")
