@@ -27,6 +27,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import yaml
@@ -34,7 +35,7 @@ import yaml
 from benchmarks.score import cpu
 from pipeline.command import prepare
 from pipeline.config import CONFIGS
-from pipeline.estimate import Rates, Work, estimate, estimate_text, read_prices, read_rates
+from pipeline.estimate import Rates, Work, estimate, estimate_text, parts_of, read_prices, read_rates
 from pipeline.execute import Counts, Run
 from pipeline.metrics import read_counters
 from pipeline.run import make_parser
@@ -43,7 +44,7 @@ from storage import parts
 BLOCK, WITHIN_PERCENT = 1 << 20, 15
 TIMES = (1, 3, 10)
 HOSTS = {b"127.0.0.1": b"127.0.0.%d", b".example/": b".exampl%d/"}  # of a crawl on loopback, and of the demonstration
-PART_ROWS, SHARDS, BATCH_BYTES = 1000, 4, 1500  # the last: what a batch of one row takes that its row does not
+BUCKETS, PART_ROWS, SHARDS, BATCH_BYTES = 16, 1000, 4, 1500  # the last: what a batch of one row takes that its row does not
 DEMO = f"{{m: {{architecture: 'local-dir:{CONFIGS}/demo/clip', demo: true}}}}"
 Sizes = Mapping[str, float]
 
@@ -79,7 +80,7 @@ def _renamed(content: bytes, number: int) -> bytes:
 def run(inputs: list[Path], folder: Path) -> tuple[Sizes, dict[str, float], float]:
     """A whole run: what was counted and how many bytes that took; seconds of each stage; how many pages a second."""
     wanted = [
-        f"score.models={DEMO}", "score.routes={en: m, multi: m, nolang: m}", "fetch.source=archive", "extract.buckets=16",
+        f"score.models={DEMO}", "score.routes={en: m, multi: m, nolang: m}", "fetch.source=archive", f"extract.buckets={BUCKETS}",
         f"publish.shards={SHARDS * len(inputs)}", f"extract.part_rows={PART_ROWS}",
     ]  # fmt: skip
     flags = [argument for setting in wanted for argument in ("--set", setting)]
@@ -100,6 +101,7 @@ def run(inputs: list[Path], folder: Path) -> tuple[Sizes, dict[str, float], floa
 
 def _sizes(job: Run, folder: Path, counts: Counts) -> Sizes:
     results = job.results
+    pairs = sorted(Path(results.extracted.folder).glob("part-*.parquet"))
     extract, publish = read_counters(results.extracted.folder), read_counters(results.published.folder)
     found: dict[str, float] = {
         "pages": counts["extract"]["page"].entered,
@@ -112,6 +114,7 @@ def _sizes(job: Run, folder: Path, counts: Counts) -> Sizes:
         "shuffled in publish": publish["shuffled_shelved_bytes"],
         "batches in publish": publish["shuffled_shelved_batches"],
         "parts": len(parts.part_names(results.extracted.folder)),
+        "hosts": len({urlsplit(url).netloc for path in pairs for url in pq.read_table(path, columns=["url"])["url"].to_pylist()}),
     }
     for stage, result in (("extract", results.extracted), ("fetch", results.fetched), ("score", results.scored)):
         written = sorted(Path(result.folder).glob("part-*.parquet"))
@@ -172,13 +175,12 @@ def predicted(sizes: Sizes, rates: Rates, times: int) -> dict[str, float]:
     """What the computation says of so many pages; of them as many pairs and rows as the rates say."""
     pages = sizes["pages"]
     work = Work(pages, pages * rates.pairs_per_page, pages * rates.archived_files_per_page, web=False)
-    stages = {
-        takes.stage: takes
-        for takes in estimate(work, rates, read_prices(), {"extract.part_rows": PART_ROWS, "publish.shards": SHARDS * times})
-    }
+    settings = {"extract.buckets": BUCKETS, "extract.part_rows": PART_ROWS, "publish.shards": SHARDS * times}
+    prices = replace(read_prices(), cores=os.cpu_count() or 1, pairs_per_host=sizes["pairs"] / sizes["hosts"])
+    stages = {takes.stage: takes for takes in estimate(work, rates, prices, settings)}
     shuffled = {f"shuffled in {stage}": stages[stage].shuffled for stage in ("extract", "publish")}
     stored = {f"stored by {stage}": takes.stored for stage, takes in stages.items()}
-    return {"pairs": work.pairs, "parts": work.pairs / PART_ROWS, **stored, **shuffled}
+    return {"pairs": work.pairs, "parts": parts_of(work, settings, sizes["hosts"]), **stored, **shuffled}
 
 
 def check(source: Path, all_times: Sequence[int]) -> None:

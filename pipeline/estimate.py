@@ -140,9 +140,10 @@ def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
 def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None) -> list[StageTakes]:
     """The four stages, with settings that suit the work where none are given."""
     settings = settings or settings_for(work, rates)
-    parts, shards = ceil(work.pairs / settings["extract.part_rows"]), settings["publish.shards"]
+    parts, shards = parts_of(work, settings, hosts(work, prices)), settings["publish.shards"]
     pairs, size, core_h = work.pairs, rates.bytes, {unit: seconds / HOUR_S for unit, seconds in rates.core_s.items()}
     rows = pairs * rates.kept_share
+    batches = shards * (SUBSETS + 1) * max(prices.cores, (rows + pairs) / HELD_ROWS)  # of each shard and of the ledger's, by each worker
     fetch_core_h = pairs * core_h["answer"] if work.web else work.archived_files * core_h["archived_picture"]
     asked_of_one_s = max(pairs * prices.largest_host_share, pairs / hosts(work, prices)) * work.interval_s
     return [
@@ -173,10 +174,17 @@ def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, in
             "publish",
             pairs * core_h["sample"],
             0,
-            rows * size["shuffled_row"] + shards * SUBSETS * ceil((rows + pairs) / HELD_ROWS) * size["shuffled_batch"],
+            rows * size["shuffled_row"] + batches * size["shuffled_batch"],
             rows * size["row"] + pairs * size["decision"] + shards * (SUBSETS * size["row_file"] + size["decision_file"]),
         ),
     ]
+
+
+def parts_of(work: Work, settings: Mapping[str, int], hosts: float) -> float:
+    """How many parts: the last one of each bucket that has a host is half full, and none has fewer than one."""
+    buckets = settings["extract.buckets"]
+    used: float = buckets * (1 - (1 - 1 / buckets) ** hosts)
+    return max(used, work.pairs / settings["extract.part_rows"] + used / 2)
 
 
 def hosts(work: Work, prices: Prices) -> float:

@@ -13,6 +13,7 @@ from pipeline.estimate import (
     estimate,
     estimate_line,
     estimate_text,
+    parts_of,
     read_prices,
     read_rates,
     scaled,
@@ -67,6 +68,15 @@ def test_settings_keep_what_a_worker_holds_small():
     wanted = settings_for(Work(3e9, 6e9), RATES)
     assert 6e9 / wanted["extract.buckets"] <= 200_000
     assert 6e9 * RATES.kept_share / wanted["publish.shards"] <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("pairs", "hosts", "buckets", "parts"),
+    [(1e9, 1e6, 1000, 1_000_500), (500, 1, 16, 1), (5000, 1, 16, 5.5), (16, 1e6, 16, 16), (0, 1, 1, 1)],
+)
+def test_parts(pairs, hosts, buckets, parts):
+    settings = {"extract.part_rows": 1000, "extract.buckets": buckets}
+    assert parts_of(Work(pairs, pairs), settings, hosts) == pytest.approx(parts)
 
 
 def test_the_text_says_what_is_assumed():
