@@ -23,7 +23,7 @@ from archive.reader import ReadSettings, read_split
 from archive.source import ArchiveSettings, fetch_from_archive, read_at
 from archive.splits import split_file
 from clip.encoder import load_encoder
-from clip.scorer import Scorer, score_part
+from clip.scorer import Scorer, score_rows
 from filters.detector import Needs
 from filters.observe import load_all
 from filters.registry import needing
@@ -108,7 +108,7 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             executor=executor,
             processes=processes,
         )
-        return [score_part(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
+        return [score_rows(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
 
 
 def publish(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], scores: list[list[Score]], secret: bytes) -> Iterator[Shelved]:

@@ -1,8 +1,7 @@
 """A loaded CLIP model: pictures and texts to unit vectors, in batches that are always full.
 
-A batch of pictures is filled up to `batch_size` rows, one of texts to a number that depends on their length alone, and a
-text is cut at its own length rounded up: so a vector depends on its own picture or text and on nothing that happens to be
-beside it, to the last bit, and may be kept for later.
+A batch of pictures is filled up to `batch_size` rows, one of texts up to as many tokens as TOKENS_A_ROW says: so a vector depends on
+its own picture or text and on nothing that happens to be beside it, to the last bit, and may be kept for later.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from open_clip.transform import PreprocessCfg
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from clip.filled import filled
 from clip.kept import Kept
 from clip.model import LOCAL, ModelError, ModelIdentity, ModelSettings, checkpoint_of, identify
 from clip.precision import Precision, Probe, with_precision
@@ -28,10 +28,13 @@ from clip.texts import TextTower
 from images.prepare import FILTERS, Pixels, Square
 
 Vectors = NDArray[np.float32]
+Rows = Sequence[Tensor] | Tensor
+Encode = Callable[[Any, int], Tensor]
+"""Rows, and up to how many of them (of texts: tokens) the batch is filled -> their vectors (n, d)."""
 KEPT_TEXTS = 20_000  # captions whose vectors are kept between parts: 40 MB at 512 dimensions
 PROBE_ROWS = 8
 CPU_BATCH, DEVICE_BATCH = 32, 256  # measured: on a CPU no size is faster than 32 by much, and 128 is slower
-TOKENS_A_ROW = 32  # tokens that a batch of texts has for each row of `batch_size`
+TOKENS_A_ROW = 48  # tokens that a batch of texts has for each row of `batch_size`: measured, and about what a picture has
 
 
 @dataclass(frozen=True)
@@ -101,56 +104,54 @@ class Encoder:
             self._prompts[texts] = self.texts(texts)
         return self._prompts[texts]
 
-    def text_rows(self, length: int) -> int:
-        """Rows of a batch of texts of so many tokens: the shorter, the more, since a batch is fast by its tokens."""
-        return max(1, self.batch_size * TOKENS_A_ROW // length)
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of a batch of texts."""
+        return self.batch_size * TOKENS_A_ROW
 
     def _new_texts(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         found: dict[str, NDArray[np.float32]] = {}
-        for length, numbers, tokens in self.text_tower.by_length(texts):
-            for rows in _batches(range(len(numbers)), self.text_rows(length)):
-                vectors = self._texts(length, tokens[list(rows)])
-                found |= {texts[numbers[row]]: vector for row, vector in zip(rows, vectors, strict=True)}
+        for numbers, rows in self.text_tower.batches(texts, self.text_tokens):
+            found |= zip([texts[number] for number in numbers], self._texts(rows), strict=True)
         return found
 
-    def _texts(self, length: int, rows: Tensor) -> Vectors:
-        encode = self.text_tower.encoder(length)
-        return self._run(lambda batch: encode(batch.to(self.device)), rows, self.text_rows(length))
+    def _texts(self, rows: Sequence[Tensor]) -> Vectors:
+        return self._run(self.text_tower.encode, rows, self.text_tokens)
+
+    @cached_property
+    def _scaling(self) -> tuple[Tensor, Tensor]:
+        """What bytes are multiplied with, and what is added: from 0..255 to how the model was trained."""
+        mean, std = (torch.tensor(value, device=self.device).view(1, 3, 1, 1) for value in (self.preprocess.mean, self.preprocess.std))
+        return 1 / (255 * std), -mean / std
 
     def _pictures(self, rows: Tensor) -> Vectors:
-        mean, std = (torch.tensor(value, device=self.device).view(1, 3, 1, 1) for value in (self.preprocess.mean, self.preprocess.std))
+        scale, shift = self._scaling
 
-        def encode(batch: Tensor) -> Tensor:
-            scaled = batch.to(self.device).permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+        def encode(batch: Tensor, size: int) -> Tensor:
+            scaled = filled(batch, size).to(self.device).permute(0, 3, 1, 2).contiguous().float().mul_(scale).add_(shift)
             result: Tensor = self.model.encode_image(scaled.to(self.dtype))
-            return result
+            return result[: len(batch)]
 
         return self._run(encode, rows, self.batch_size)
 
     @torch.inference_mode()
-    def _run(self, encode: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> Vectors:
+    def _run(self, encode: Encode, rows: Rows, size: int) -> Vectors:
         started = time.perf_counter()
-        vectors = _halving(encode, _filled(rows, size))[: len(rows)]
-        found = normalize(vectors.float(), dim=-1).cpu().numpy()
+        found = normalize(_halving(encode, rows, size).float(), dim=-1).cpu().numpy()
         self.meter.busy_s += time.perf_counter() - started
         self.meter.batches.append(len(rows))
         return np.asarray(found, np.float32)
 
 
-def _halving(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+def _halving(encode: Encode, rows: Rows, size: int) -> Tensor:
     """Half the batch, and half again, where a device has no memory for the whole."""
     try:
-        return encode(rows)
+        return encode(rows, size)
     except torch.OutOfMemoryError:
-        if len(rows) == 1:
+        if size <= 1:
             raise
-    half = len(rows) // 2
-    return torch.cat([_halving(encode, rows[:half]), _halving(encode, rows[half:])])
-
-
-def _filled(rows: Tensor, size: int) -> Tensor:
-    missing = size - len(rows)
-    return rows if missing <= 0 else torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])
+    half = -(-len(rows) // 2)
+    return torch.cat([_halving(encode, part, size // 2) for part in (rows[:half], rows[half:]) if len(part)])
 
 
 def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -198,7 +199,7 @@ def load_encoder(model: ModelSettings, identity: ModelIdentity, settings: Encode
     return Encoder(
         identity=identity,
         model=precise,
-        text_tower=TextTower(precise, tokenize),
+        text_tower=TextTower(precise, tokenize, settings.device),
         preprocess=preprocess,
         logit_scale=logit_scale,
         device=settings.device,

@@ -19,7 +19,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from archive.source import ArchiveSettings, read_at
 from clip.encoder import EncoderSettings, load_encoder
 from clip.model import ModelIdentity, ModelSettings
-from clip.scorer import Scorer, score_part
+from clip.scorer import Scorer, score_rows
 from filters.detector import Detector, Needs
 from filters.observe import load_all
 from filters.registry import evidence_columns, needing
@@ -34,6 +34,7 @@ from storage.settled import settled_scores
 
 LOGGER = logging.getLogger(__name__)
 NAMESPACE = "pairsieve"
+CPU_PARTS, DEVICE_PARTS = 2, 8  # scored at once: what is lost where a worker ends, and what fills batches of CPU_BATCH and DEVICE_BATCH
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,23 @@ class ScoredPart:
     tally: Tally
 
 
+@dataclass(frozen=True)
+class Unscored:
+    """A part's pairs, those that have still to be scored with their images, and the scores that it has already."""
+
+    name: str
+    pairs: Sequence[Pair]
+    rows: Sequence[tuple[Pair, Image]]
+    settled: Mapping[bytes, Score]
+
+
 class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
-    """Scores parts by name. The models are loaded once a process; a row that cannot be scored fails alone."""
+    """Scores parts by name, a few at once, so that batches are full. The models are loaded once a process; a row that cannot be
+    scored fails alone."""
 
     def __init__(self, settings: ScoreSettings, detectors: Sequence[Detector], folders: ScoreFolders) -> None:
-        super().__init__(min_batch_size=1, max_batch_size=1)
+        number = CPU_PARTS if settings.encoder.device == "cpu" else DEVICE_PARTS
+        super().__init__(min_batch_size=number, max_batch_size=number)
         self._settings = settings
         self._detectors = detectors
         self._folders = folders
@@ -92,35 +105,41 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return scorer
 
     def run_inference(self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None) -> Iterator[ScoredPart]:
-        for name in batch:
-            started = time.perf_counter()
-            scored = self._score(name, model)
-            _measure(model, time.perf_counter() - started)
-            yield scored
+        started = time.perf_counter()
+        unscored = [self._unscored(name) for name in batch]
+        rows = [row for part in unscored for row in part.rows]
+        with ExitStack() as stack:
+            new = score_rows(*_columns(rows), self._reader(unscored, stack), model)
+        found = {score.key: score for score in new}
+        _measure(model, time.perf_counter() - started)
+        yield from (self._scored(part, {**part.settled, **found}) for part in unscored)
 
-    def _score(self, name: str, model: Scorer) -> ScoredPart:
+    def _unscored(self, name: str) -> Unscored:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
         images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
         settled = settled_scores(self._folders.before, name, {image.key: image for image in images}, self._settings.detect_from)
-        unsettled = [(pair, image) for pair, image in zip(pairs, images, strict=True) if pair.key not in settled]
-        with ExitStack() as stack:
-            new = score_part(*_columns(unsettled), self._reader(name, [image for _, image in unsettled], stack), model)
-        found = {**settled, **{score.key: score for score in new}}
-        scores = [found[pair.key] for pair in pairs]
-        schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
-        return ScoredPart(name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
+        rows = [(pair, image) for pair, image in zip(pairs, images, strict=True) if pair.key not in settled]
+        return Unscored(name, pairs, rows, settled)
 
-    def _reader(self, name: str, images: Sequence[Image], stack: ExitStack) -> Callable[[Image], bytes]:
-        """The function that gives an image's bytes: from the archive where they stayed there, else from the part's store."""
-        stored = any(image.sha256 and image.warc_file is None for image in images)
-        pictures = stack.enter_context(parts.open_pictures(self._folders.pictures, name)) if stored else None
+    def _scored(self, part: Unscored, found: Mapping[bytes, Score]) -> ScoredPart:
+        scores = [found[pair.key] for pair in part.pairs]
+        schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
+        return ScoredPart(part.name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
+
+    def _reader(self, unscored: Sequence[Unscored], stack: ExitStack) -> Callable[[Image], bytes]:
+        """The function that gives an image's bytes: from the archive where they stayed there, else from its part's store."""
+        stores: dict[bytes, parts.PictureReader] = {}
+        for part in unscored:
+            stored = [image.key for _, image in part.rows if image.sha256 and image.warc_file is None]
+            if stored:
+                stores |= dict.fromkeys(stored, stack.enter_context(parts.open_pictures(self._folders.pictures, part.name)))
 
         def read(image: Image) -> bytes:
             if image.warc_file is not None and image.record_offset is not None:
                 return read_at(image.warc_file, image.record_offset, self._settings.archive)[1]
-            if pictures is None or image.sha256 is None:
+            if image.sha256 is None:
                 raise KeyError("an image without bytes")
-            return pictures.read(image.sha256)
+            return stores[image.key].read(image.sha256)
 
         return read
 

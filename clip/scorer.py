@@ -1,4 +1,4 @@
-"""Score one part: each distinct picture is decoded and embedded once, each distinct caption embedded once.
+"""Score rows: each distinct picture is decoded and embedded once, each distinct caption embedded once.
 
 What was learned of a picture is kept for the parts that come after: on a web page, and in a crawl, pictures return.
 """
@@ -102,10 +102,10 @@ class Embedded:
     of_pixels: Future[Evidence | Failure] | None
 
 
-def score_part(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> list[Score]:
+def score_rows(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> list[Score]:
     """The score of each pair, in the order of the pairs. `read` gives the bytes of an image that `fetch` found.
 
-    Distinct pictures are looked at in the order of their hashes, so that the same part gives the same batches.
+    Distinct pictures are looked at in the order of their hashes, so that the same rows give the same batches.
     """
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
     shown, sources = _shown(pairs, images, scorer.routes)
@@ -193,7 +193,7 @@ def _caption_vectors(shown: Iterable[Pairs], scorer: Scorer) -> dict[tuple[str, 
 
 @dataclass(frozen=True)
 class Comparing:
-    """The pairs of each picture of a part by model, and the vector of each (model, caption)."""
+    """The pairs of each picture by model, and the vector of each (model, caption)."""
 
     shown: Mapping[str, Pairs]
     captions: Mapping[tuple[str, str], Vector]

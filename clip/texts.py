@@ -1,67 +1,55 @@
-"""The text tower at the length that a text has: a causal tower does not look behind a text's end."""
+"""The text tower: texts at the length that they have where it allows that, else all at its full length."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from open_clip.model import CLIP
-from torch import Tensor, nn
+from torch import Tensor
 
-STEP = 8  # tokens: texts are cut at a multiple of this, so that one shape serves many
+from clip.filled import filled
+from clip.packed import encode, is_packable, pack
 
 
 @dataclass(frozen=True)
 class TextTower:
-    """Tokens by length, and open_clip's own encoder for each length."""
+    """open_clip's model and tokenizer, on a device."""
 
     model: Any
     tokenize: Callable[[Sequence[str]], Tensor]
-    _cut: dict[int, Any] = field(default_factory=dict)
+    device: str
 
-    def by_length(self, texts: Sequence[str]) -> Iterator[tuple[int, list[int], Tensor]]:
-        """(tokens, numbers of the texts that are cut there, their tokens (n, length)), shortest first."""
-        if not texts:
-            return
+    @cached_property
+    def _packs(self) -> bool:
+        return is_packable(self.model)
+
+    def batches(self, texts: Sequence[str], size: int) -> Iterator[tuple[list[int], list[Tensor]]]:
+        """(numbers of texts, their tokens), the shortest first; as many at a time as have `size` tokens together, at least one."""
+        rows = self._rows(texts) if texts else []
+        numbers, tokens = list[int](), 0
+        for number in sorted(range(len(rows)), key=lambda number: len(rows[number])):
+            if numbers and tokens + len(rows[number]) > size:
+                yield numbers, [rows[one] for one in numbers]
+                numbers, tokens = [], 0
+            numbers.append(number)
+            tokens += len(rows[number])
+        if numbers:
+            yield numbers, [rows[one] for one in numbers]
+
+    def _rows(self, texts: Sequence[str]) -> list[Tensor]:
+        """The tokens of each text, up to its end where nothing behind it counts."""
         tokens = self.tokenize(texts)
-        lengths = self._lengths(tokens)
-        for length in sorted(set(lengths)):
-            numbers = [number for number, own in enumerate(lengths) if own == length]
-            yield length, numbers, tokens[numbers, :length]
-
-    def _lengths(self, tokens: Tensor) -> list[int]:
-        most = tokens.shape[1]
-        if not is_causal(self.model):
-            return [most] * len(tokens)
+        if not self._packs:
+            return list(tokens)
         ends = tokens if self.model.text_pool_type == "argmax" else (tokens == self.model.text_eos_id).int()
-        return [min(most, -(-(end + 1) // STEP) * STEP) for end in ends.argmax(dim=-1).tolist()]
+        return [row[: end + 1] for row, end in zip(tokens, ends.argmax(dim=-1).tolist(), strict=True)]
 
-    def encoder(self, length: int) -> Callable[[Tensor], Tensor]:
-        """Tokens (n, length) -> vectors (n, d), not normalised."""
-        if not is_causal(self.model) or length == len(self.model.positional_embedding):
-            whole: Callable[[Tensor], Tensor] = self.model.encode_text
-            return whole
-        if length not in self._cut:
-            self._cut[length] = cut(self.model, length)
-        short: Callable[[Tensor], Tensor] = self._cut[length].encode_text
-        return short
-
-
-def is_causal(model: Any) -> bool:
-    """Whether no token of a text looks at a later one, and the vector is read at the text's end."""
-    if not isinstance(model, CLIP) or model.attn_mask is None or model.text_pool_type not in ("argmax", "eos"):
-        return False
-    later = torch.ones_like(model.attn_mask, dtype=torch.bool).triu(1)
-    return bool(torch.isneginf(model.attn_mask[later]).all())
-
-
-def cut(model: CLIP, length: int) -> CLIP:
-    """The same model for texts of `length` tokens; the weights are shared."""
-    short = copy.copy(model)
-    place = nn.Parameter(model.positional_embedding.detach()[:length], requires_grad=False)
-    short._parameters = {**model._parameters, "positional_embedding": place}
-    short._buffers = {**model._buffers, "attn_mask": model.attn_mask[:length, :length]}
-    return short
+    def encode(self, rows: Sequence[Tensor], size: int) -> Tensor:
+        """Vectors (n, d), not normalised, of a batch; what is computed is filled up to `size` tokens."""
+        if self._packs:
+            return encode(self.model, pack(rows, size), self.device)
+        whole: Tensor = self.model.encode_text(filled(torch.stack(list(rows)), size // len(rows[0])).to(self.device))
+        return whole[: len(rows)]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from archive.source import ArchiveSettings
 from clip.handler import load_scorer
-from clip.scorer import score_part
+from clip.scorer import score_rows
 from filters.attempt import Failure, attempt
 from filters.detector import Needs
 from filters.observe import load_all
@@ -79,7 +79,7 @@ def observe_all(config: Config, labelled: Sequence[Labelled], subset: str) -> tu
     images = [_image(pair, one) for pair, one in zip(pairs, labelled, strict=True)]
     paths = {image.sha256: one.path for image, one in zip(images, labelled, strict=True)}
     try:
-        scores = score_part(pairs, images, lambda image: _content(paths[image.sha256]), scorer)
+        scores = score_rows(pairs, images, lambda image: _content(paths[image.sha256]), scorer)
     finally:
         scorer.processes.close()
         scorer.executor.shutdown()

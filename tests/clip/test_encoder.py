@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from clip.encoder import KEPT_TEXTS, EncoderSettings, load_encoder, square_of
 from clip.model import ModelError, ModelSettings, identify
-from clip.texts import is_causal
+from clip.packed import is_packable
 from images.prepare import Square
 from tests.clip.models import DEMO, small_model
 
@@ -50,14 +50,30 @@ def test_cut_texts_give_open_clips_own_vectors(name, tmp_path):
     text, custom = TOWERS[name]
     model = small_model(tmp_path / "model", text, custom)
     encoder = load(model)
-    assert is_causal(encoder.model) == (name in ("clip", "eos"))
+    assert is_packable(encoder.model) == (name in ("clip", "eos"))
     np.testing.assert_allclose(encoder.texts(CAPTIONS), whole_texts(model, CAPTIONS), atol=1e-5)
 
 
-def test_short_texts_are_cut():
-    encoder = load(DEMO)
-    lengths = [length for length, _, _ in encoder.text_tower.by_length(["a star", "a star in red", "x-ray " * 12, "words " * 500])]
-    assert lengths == [8, 40], "40 is all that the demo model reads"
+def test_texts_are_as_long_as_they_are():
+    tower = load(DEMO).text_tower
+    texts = ["a star in red", "a star", "x-ray " * 12, "words " * 500]
+    batches = [(numbers, [len(row) for row in rows]) for numbers, rows in tower.batches(texts, 20)]
+    assert batches == [([1, 0], [4, 6]), ([2], [38]), ([3], [40])], "40 is all that the demo model reads"
+
+
+def test_a_device_without_memory_gets_half_of_the_texts(small):
+    encoder, whole = load(small), load(small).texts(CAPTIONS)
+    sizes, embed = [], encoder.model.token_embedding.forward
+
+    def little_memory(tokens):
+        sizes.append(len(tokens))
+        if len(tokens) > 90:
+            raise torch.OutOfMemoryError("made up")
+        return embed(tokens)
+
+    encoder.model.token_embedding.forward = little_memory
+    np.testing.assert_allclose(encoder.texts(CAPTIONS), whole, atol=1e-5)
+    assert max(sizes) > 90
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

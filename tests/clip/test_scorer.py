@@ -18,7 +18,7 @@ from PIL import Image as PillowImage
 from clip.encoder import EncoderSettings, load_encoder
 from clip.kept import Kept
 from clip.model import identify
-from clip.scorer import Scorer, score_part
+from clip.scorer import Scorer, score_rows
 from demo.pictures import Scene, picture
 from filters.subjects import Embedding, Picture
 from images.decode import DecodeSettings
@@ -78,7 +78,7 @@ def demo_scorer(batch_size=2, **options) -> Scorer:
 
 def score(rows, scorer, read=lambda image: CONTENTS[image.sha256]):
     pairs, images = zip(*rows, strict=True)
-    return score_part(pairs, images, read, scorer)
+    return score_rows(pairs, images, read, scorer)
 
 
 def direct_similarities(model, preprocess, tokenize, rows) -> list[float]:

@@ -21,13 +21,13 @@ def scored(monkeypatch):
     from clip import handler
 
     seen = []
-    score_part = handler.score_part
+    score_rows = handler.score_rows
 
     def count(pairs, images, *rest):
         seen.extend(pair.url for pair, image in zip(pairs, images, strict=True) if image.status == "ok")
-        return score_part(pairs, images, *rest)
+        return score_rows(pairs, images, *rest)
 
-    monkeypatch.setattr(handler, "score_part", count)
+    monkeypatch.setattr(handler, "score_rows", count)
     return seen
 
 
