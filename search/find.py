@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,7 @@ import tantivy
 
 from search.example import Example
 from search.hashes import HashIndex
-from search.index import SHARDS, WORDS, BadIndex, Indexed, centres_name, read_index
+from search.index import SHARDS, WORDS, BadIndex, Indexed, lists_name, read_index
 from search.sources import Vectors
 from search.vectors import VectorIndex
 from search.words import EXACT, FACETS, Narrowed, open_words, row_id
@@ -92,12 +94,16 @@ class Search:
         found = {}
         for space, probes in self.indexed.spaces.items():
             shards = [(number, self._shard(number)) for source, number in self.indexed.shards if source.space == space]
-            found[space] = VectorIndex(shards, Path(self.folder) / centres_name(space) if probes else None, probes)
+            found[space] = VectorIndex(shards, Path(self.folder) / lists_name(space) if probes else None, probes)
         return found
 
     @cached_property
     def _hashes(self) -> HashIndex:
         return HashIndex([(number, self._shard(number)) for _, number in self.indexed.shards])
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count() or 1)
 
     def _shard(self, number: int) -> Path:
         return Path(self.folder) / SHARDS / f"{number:05d}"
@@ -120,8 +126,10 @@ class Search:
 
     def by_picture(self, query: Query, example: Example, vectors_of: VectorsOf | None = None) -> Found:
         """First the same file, then the same picture turned, mirrored or encoded anew, then (with vectors) what looks like it."""
-        found = self._looking_alike(vectors_of) if vectors_of else {}
-        for number, row, bits in self._hashes.alike(example.pdq):
+        alike = self._pool.submit(self._looking_alike, vectors_of) if vectors_of else None
+        same_hash = self._hashes.alike(example.pdq)  # meanwhile, on another core
+        found = alike.result() if alike else {}
+        for number, row, bits in same_hash:
             found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
         for name, value in (("sha256", example.sha256), ("md5", example.md5)):
             if value:

@@ -6,7 +6,7 @@ part has its rows in the order of its value, and a query looks at the rows of 17
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,10 +54,10 @@ class HashIndex:
         starts = [np.concatenate([[0], np.cumsum(np.bincount(parts[:, at], minlength=VALUES))]) for at in range(PARTS)]
         return [(np.argsort(parts[:, at], kind="stable").astype(np.uint32), starts[at]) for at in range(PARTS)]
 
-    def alike(self, wanted: Sequence[bytes]) -> Iterator[tuple[int, int, int]]:
+    def alike(self, wanted: Sequence[bytes]) -> list[tuple[int, int, int]]:
         """(shard, row, bits that differ) of those that are the same picture as one of the wanted hashes (of one in its orientations)."""
         if not wanted or not len(self._hashes):
-            return
+            return []
         queries = as_hashes(wanted)
         candidates, asked = (np.concatenate(found) for found in zip(*(self._near(at, queries) for at in range(PARTS)), strict=True))
         distances = np.bitwise_count(self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[asked]).sum(axis=1)
@@ -66,8 +66,7 @@ class HashIndex:
         best: dict[int, int] = {}
         for at, bits in zip(candidates[near].tolist(), distances[near].tolist(), strict=True):
             best[at] = min(bits, best.get(at, bits))
-        for at in sorted(best):
-            yield int(numbers[at]), int(rows[at]), best[at]
+        return [(int(numbers[at]), int(rows[at]), best[at]) for at in sorted(best)]
 
     def _near(self, at: int, queries: Hashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """The hashes whose part differs from that of a query by one bit at most, and which query that is."""

@@ -1,9 +1,9 @@
 """The index of a dataset: built shard by shard, and anew only for shards that have changed.
 
-INDEX/index.json       what is in it: written last, so that an index that is not finished is none
-INDEX/words/           tantivy
-INDEX/shards/NNNNN/    perceptual hashes and vectors of one shard
-INDEX/centres-MODEL.faiss
+INDEX/index.json         what is in it: written last, so that an index that is not finished is none
+INDEX/words/             tantivy
+INDEX/shards/NNNNN/      perceptual hashes and vectors of one shard
+INDEX/lists-MODEL.faiss  where there are many: short codes of all vectors
 """
 
 from __future__ import annotations
@@ -22,12 +22,23 @@ import tantivy
 from search.hashes import write_hashes
 from search.rows import READ, batches, entry
 from search.sources import Source, Vectors, read_vectors, sources
-from search.vectors import NEAREST, PROBED, SAMPLE_VECTORS, VectorIndex, VectorSettings, find_centres, probes_for, write_vectors
+from search.vectors import (
+    NEAREST,
+    PROBED,
+    SAMPLE_VECTORS,
+    VectorIndex,
+    VectorSettings,
+    add_to_lists,
+    make_lists,
+    probes_for,
+    remove_from_lists,
+    write_vectors,
+)  # fmt: skip
 from search.words import HEAP_BYTES, document, open_words, row_id
 from storage import files
 
-FORMAT = 1
-INDEX, WORDS, SHARDS, CENTRES = "index.json", "words", "shards", "centres-"
+FORMAT = 2
+INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
 
 
 class BadIndex(ValueError):
@@ -83,7 +94,7 @@ def build(
     new = [source for source in wanted if source not in kept]
     gone = [number for source, number in (before.shards if before else ()) if source not in wanted]
     _write_rows(dataset, manifest.get("columns", {}), place, [(source, numbers[source]) for source in new], gone, tell)
-    spaces = _write_vectors(dataset, place, numbers, new, before.spaces if before else {}, settings)
+    spaces = _write_vectors(dataset, place, numbers, Changes(new, gone, before.spaces if before else {}), settings)
     said = Indexed(manifest.get("name", ""), manifest.get("version", 1), manifest.get("models", {}), list(numbers.items()), spaces)
     (place / INDEX).write_text(json.dumps(asdict(said)), "utf-8")
     return len(new), len(wanted)
@@ -92,7 +103,7 @@ def build(
 def _clear(place: Path) -> None:
     """Remove an index that is of no use. Raises BadIndex where the folder holds something else: nothing of others is removed."""
     found = sorted(path.name for path in place.iterdir()) if place.exists() else []
-    others = [name for name in found if name not in (INDEX, WORDS, SHARDS) and not name.startswith(CENTRES)]
+    others = [name for name in found if name not in (INDEX, WORDS, SHARDS) and not name.startswith(LISTS)]
     if others:
         raise BadIndex(f"{place} holds {others[0]}, which is no part of an index; name a new folder")
     for name in (WORDS, SHARDS):
@@ -143,15 +154,24 @@ def _folder(place: Path, number: int) -> Path:
     return place / SHARDS / f"{number:05d}"
 
 
-def _write_vectors(
-    dataset: str, place: Path, numbers: Mapping[Source, int], new: Sequence[Source], before: Mapping[str, int], settings: VectorSettings
-) -> dict[str, int]:
+@dataclass(frozen=True)
+class Changes:
+    """What is new in an index, the numbers of shards that are in it no longer, and how many lists were looked into before."""
+
+    new: Sequence[Source]
+    gone: Sequence[int]
+    before: Mapping[str, int]
+
+
+def _write_vectors(dataset: str, place: Path, numbers: Mapping[Source, int], changes: Changes, settings: VectorSettings) -> dict[str, int]:
     """Vectors of each model; how many lists are looked into."""
     spaces = {}
     for space in sorted({source.space for source in numbers if source.space}):
         shards = [Vectored(dataset, source, number, place) for source, number in numbers.items() if source.space == space]
-        changed = [shard for shard in shards if shard.source in new]
-        spaces[space] = _write_space(place / centres_name(space), shards, changed, before.get(space), settings)
+        new = [shard for shard in shards if shard.source in changes.new]
+        for shard in new:
+            write_vectors(shard.folder, shard.read())
+        spaces[space] = _write_lists(place / lists_name(space), shards, new, changes.gone, changes.before.get(space), settings)
     return spaces
 
 
@@ -173,21 +193,22 @@ class Vectored:
         return read_vectors(self.dataset, self.source)
 
 
-def _write_space(path: Path, shards: Sequence[Vectored], changed: Sequence[Vectored], before: int | None, settings: VectorSettings) -> int:
-    in_lists = sum(shard.source.rows for shard in shards) >= settings.exact_below
-    is_same = before is not None and (before > 0) == in_lists
-    centres = faiss.read_index(str(path)) if in_lists and is_same else _centres(path, shards) if in_lists else None
-    for shard in changed if is_same else shards:
-        write_vectors(shard.folder, shard.read(), centres)
-    if centres is None:
+def _write_lists(
+    path: Path, shards: Sequence[Vectored], new: Sequence[Vectored], gone: Sequence[int], before: int | None, settings: VectorSettings
+) -> int:
+    """The lists where there are enough rows for them: with what has changed, or made anew. How many of them are to be looked into."""
+    rows = sum(shard.source.rows for shard in shards)
+    if rows < settings.exact_below:
+        path.unlink(missing_ok=True)
         return 0
-    return before if before and is_same else _measured(path, shards, settings.recall, centres.ntotal)
-
-
-def _centres(path: Path, shards: Sequence[Vectored]) -> Any:
-    centres = find_centres(_sampled(shards, SAMPLE_VECTORS), sum(shard.source.rows for shard in shards))
-    faiss.write_index(centres, str(path))
-    return centres
+    is_there = before is not None and path.exists()
+    lists: Any = faiss.read_index(str(path)) if is_there else make_lists(_sampled(shards, SAMPLE_VECTORS), rows)
+    for number in gone if is_there else ():
+        remove_from_lists(lists, number)
+    for shard in new if is_there else shards:
+        add_to_lists(lists, shard.number, shard.read())
+    faiss.write_index(lists, str(path))
+    return before if is_there and before is not None else _measured(path, shards, settings.recall, lists.nlist)
 
 
 def _sampled(shards: Sequence[Vectored], most: int) -> Vectors:
@@ -197,7 +218,7 @@ def _sampled(shards: Sequence[Vectored], most: int) -> Vectors:
     return np.concatenate([shard.read()[::step] for shard in shards if shard.source.rows])
 
 
-def _measured(path: Path, shards: Sequence[Vectored], recall: float, centres: int) -> int:
+def _measured(path: Path, shards: Sequence[Vectored], recall: float, lists: int) -> int:
     """How many lists must be looked into, by queries whose true neighbours are known."""
     queries = _sampled(shards, PROBED)[:PROBED]
     best: list[list[tuple[float, int, int]]] = [[] for _ in queries]
@@ -206,9 +227,9 @@ def _measured(path: Path, shards: Sequence[Vectored], recall: float, centres: in
         for n, row in enumerate(np.argsort(-cosines, axis=1)[:, :NEAREST]):
             best[n] += [(float(cosines[n, at]), shard.number, int(at)) for at in row]
     exact = [{(number, at) for _, number, at in sorted(found, reverse=True)[:NEAREST]} for found in best]
-    return probes_for(VectorIndex([(shard.number, shard.folder) for shard in shards], path), exact, queries, recall, centres)
+    return probes_for(VectorIndex([(shard.number, shard.folder) for shard in shards], path), exact, queries, recall, lists)
 
 
-def centres_name(space: str) -> str:
-    """The file of a model's centres."""
-    return f"{CENTRES}{space}.faiss"
+def lists_name(space: str) -> str:
+    """The file of a model's lists."""
+    return f"{LISTS}{space}.faiss"

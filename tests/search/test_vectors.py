@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from images.pdq import orientations
 from search.hashes import HashIndex, write_hashes
-from search.vectors import VectorIndex, find_centres, probes_for, write_vectors
+from search.vectors import VectorIndex, add_to_lists, make_lists, probes_for, remove_from_lists, write_vectors
 
 RANDOM = np.random.default_rng(0)
 
@@ -23,14 +24,22 @@ def vectors():
     return unit(middles[RANDOM.integers(0, 50, 5000)] + 0.15 * RANDOM.normal(size=(5000, 32)))
 
 
-def shards_of(vectors, folder, centres):
+def shards_of(vectors, folder):
     shards = []
     for number, rows in enumerate(np.array_split(vectors, 2)):
         place = folder / str(number)
         place.mkdir()
-        write_vectors(place, rows, centres)
+        write_vectors(place, rows)
         shards.append((number, place))
     return shards
+
+
+def lists_of(vectors, path):
+    lists = make_lists(vectors, len(vectors))
+    for number, rows in enumerate(np.array_split(vectors, 2)):
+        add_to_lists(lists, number, rows)
+    faiss.write_index(lists, str(path))
+    return lists
 
 
 def true_neighbours(vectors, query):
@@ -39,7 +48,7 @@ def true_neighbours(vectors, query):
 
 
 def test_all_vectors_looked_at(vectors, tmp_path):
-    index = VectorIndex(shards_of(vectors, tmp_path, None))
+    index = VectorIndex(shards_of(vectors, tmp_path))
     for query in vectors[::500]:
         found = index.nearest(query, 10)
         assert {hit[:2] for hit in found} == set(true_neighbours(vectors, query))
@@ -48,44 +57,57 @@ def test_all_vectors_looked_at(vectors, tmp_path):
 
 
 def test_lists_find_what_they_promise(vectors, tmp_path):
-    import faiss
-
-    centres = find_centres(vectors, len(vectors))
-    faiss.write_index(centres, str(tmp_path / "centres"))
-    shards = shards_of(vectors, tmp_path, centres)
+    path, shards, number = tmp_path / "lists", shards_of(vectors, tmp_path), lists_of(vectors, tmp_path / "lists").nlist
     queries = vectors[::100]
     exact = [set(true_neighbours(vectors, query)) for query in queries]
-    probes = probes_for(VectorIndex(shards, tmp_path / "centres"), exact, queries, 0.99, centres.ntotal)
-    assert 1 <= probes < centres.ntotal
-    index = VectorIndex(shards, tmp_path / "centres", probes)
+    probes = probes_for(VectorIndex(shards, path), exact, queries, 0.99, number)
+    assert 1 <= probes < number
+    index = VectorIndex(shards, path, probes)
     others = vectors[50::100]
-    hits = sum(len({hit[:2] for hit in index.nearest(q, 10)} & set(true_neighbours(vectors, q))) for q in others)
+    found = [index.nearest(query, 10) for query in others]
+    hits = sum(len({hit[:2] for hit in f} & set(true_neighbours(vectors, q))) for f, q in zip(found, others, strict=True))
     assert hits / (10 * len(others)) > 0.97
-    assert (tmp_path / "0" / "vectors.faiss").stat().st_size < 2500 * 32 * 2 + 2500 * 8 + 20_000, "centres are stored once"
+    assert found[3][0][2] == pytest.approx(1, abs=2e-3), "cosines are those of the vectors"
+    impossible = [{(7, row) for row in range(10)} for _ in queries]
+    assert probes_for(VectorIndex(shards, path), impossible, queries, 0.99, number) == 0
+
+
+@pytest.mark.parametrize("size", [32, 700])
+def test_a_shard_leaves_the_lists(size, tmp_path):
+    vectors = unit(RANDOM.normal(size=(400, size)))
+    lists = lists_of(vectors, tmp_path / "lists")
+    remove_from_lists(lists, 0)
+    faiss.write_index(lists, str(tmp_path / "lists"))
+    found = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists", lists.nlist).nearest(vectors[300], 400)
+    assert sorted(hit[:2] for hit in found) == [(1, row) for row in range(200)]
+    assert found[0][:2] == (1, 100)
 
 
 def test_an_empty_shard(tmp_path):
-    write_vectors(tmp_path, np.empty((0, 32), np.float32), None)
+    write_vectors(tmp_path, np.empty((0, 32), np.float32))
     assert VectorIndex([(0, tmp_path)]).nearest(np.ones(32, np.float32), 5) == []
+    lists = make_lists(np.ones((50, 32), np.float32), 50)
+    add_to_lists(lists, 0, np.empty((0, 32), np.float32))
+    assert lists.ntotal == 0
 
 
 def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
     hashes = [RANDOM.bytes(32) for _ in range(100)]
     write_hashes(tmp_path, [(2 * n, bits.hex()) for n, bits in enumerate(hashes)])
     index = HashIndex([(5, tmp_path)])
-    assert list(index.alike([hashes[7]])) == [(5, 14, 0)]
+    assert (index.alike([hashes[7]])) == [(5, 14, 0)]
     nearly = bytes([hashes[7][0] ^ 0b101, *hashes[7][1:]])
-    assert list(index.alike(orientations(nearly))) == [(5, 14, 2)]
+    assert (index.alike(orientations(nearly))) == [(5, 14, 2)]
     for flipped, found in ((31, [(5, 18, 31)]), (32, [])):
         bits = np.unpackbits(np.frombuffer(hashes[9], np.uint8))
         bits[:flipped] ^= 1
-        assert list(index.alike([np.packbits(bits).tobytes()])) == found
-    assert list(index.alike([])) == []
+        assert (index.alike([np.packbits(bits).tobytes()])) == found
+    assert (index.alike([])) == []
 
 
 def test_a_shard_without_hashes(tmp_path):
     write_hashes(tmp_path, [])
-    assert list(HashIndex([(0, tmp_path)]).alike([bytes(32)])) == []
+    assert (HashIndex([(0, tmp_path)]).alike([bytes(32)])) == []
 
 
 @given(st.integers(0, 2**31), st.integers(1, 31))
@@ -96,4 +118,4 @@ def test_no_hash_within_the_limit_is_missed(tmp_path_factory, seed, flipped):
     write_hashes(folder, [(n, bits.hex()) for n, bits in enumerate(hashes)])
     bits = np.unpackbits(np.frombuffer(hashes[3], np.uint8))
     bits[random.choice(256, flipped, replace=False)] ^= 1
-    assert list(HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()])) == [(0, 3, flipped)]
+    assert (HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()])) == [(0, 3, flipped)]
