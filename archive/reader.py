@@ -29,6 +29,7 @@ from web.urls import redirect_target
 LOCATED = ("response", "resource", "revisit")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 READ_ERRORS = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
+AHEAD_BYTES, AHEAD = 1 << 20, 64  # measured: reading and parsing take turns at so much, and each finds the processor's caches warm
 CODING_BYTES = 1 << 20  # chunk sizes, and codings that made a payload longer
 
 Found = Page | Location | Rejection | Counted | Noted
@@ -52,6 +53,22 @@ class ReadSettings:
 
 def read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
     """Every page (and location) of a split, in file order; damage is counted where it is, and what can be read is read."""
+    return _ahead(_read_split(split, settings))
+
+
+def _ahead(found: Iterator[Found]) -> Iterator[Found]:
+    """The same; AHEAD of them, or pages of AHEAD_BYTES, are read before the first is handed on."""
+    group, size = list[Found](), 0
+    for item in found:
+        group.append(item)
+        size += len(item.payload) if isinstance(item, Page) else 0
+        if size >= AHEAD_BYTES or len(group) == AHEAD:
+            yield from group
+            group, size = [], 0
+    yield from group
+
+
+def _read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
     yield Counted("split", "in")
     name = files.public_name(split.path)
     try:
@@ -113,8 +130,8 @@ def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterat
 
 def read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[Found]:
     """Every page (and location) that lies at the places of an excerpt."""
-    for place, record in read_excerpt(excerpt, settings.keep_bytes, settings.options):
-        yield from _take(record, place.path, settings)
+    records = read_excerpt(excerpt, settings.keep_bytes, settings.options)
+    return _ahead(found for place, record in records for found in _take(record, place.path, settings))
 
 
 def _record(member: Member) -> Record | BadRecord:
