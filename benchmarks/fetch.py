@@ -269,8 +269,7 @@ def consent() -> Consent:
     """The demonstration's rules that can save a request."""
     names = ("page_rights", "response_rights", "picture_metadata", "personal_data", "medical_caption")
     detectors = build_detectors({name: {} for name in names})
-    rights = {"refuse": ["noai", "noimageai", "tdm_reserved", "content_usage_no_ai"]}
-    rules = build_rules({"rights": rights, "personal_data": {"email": "redact", "phone": "redact"}}, detectors)
+    rules = build_rules({"rights": {"profile": "respect"}, "personal_data": {"captions": "redact", "urls": "drop"}}, detectors)
     needed = (needing(detectors, kind) for kind in (Needs.PAIR, Needs.RESPONSE, Needs.CONTENT))
     return Consent([rule for rule in rules if rule.saves_request], *needed)
 
