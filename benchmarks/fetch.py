@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
@@ -49,7 +49,7 @@ from storage import parts
 from transforms.fetch import Fetcher
 from transforms.group import slice_pairs
 from transforms.lanes import Lane, make_lanes
-from transforms.open_part import Consent, load_gate
+from transforms.open_part import Consent, Gate, load_gate
 from transforms.part_shelf import FetchFolders
 from transforms.robots_texts import RobotsShelf
 from transforms.store import StoreSettings
@@ -192,10 +192,15 @@ def _wait_for(port: int) -> None:
 
 @contextmanager
 def _pool() -> Iterator[ProcessPoolExecutor]:
-    """Processes that have imported what they need."""
+    """Processes that have imported what they need, and loaded what a worker loads once."""
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(time.sleep, [1] * PROCESSES))
+        list(pool.map(_get_ready, range(PROCESSES)))
         yield pool
+
+
+def _get_ready(_: int) -> None:
+    _gate()
+    time.sleep(1)  # so that each process gets one
 
 
 def _peak_mb() -> float:
@@ -274,12 +279,17 @@ def consent() -> Consent:
     return Consent([rule for rule in rules if rule.saves_request], *needed)
 
 
+@cache
+def _gate() -> Gate:
+    return load_gate(consent())
+
+
 def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:
     pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
     folders = FetchFolders(pairs, images, pictures, BUCKETS)
     source = WebSource(settings or _settings(port), RobotsShelf(str(folder / "robots"), BUCKETS, 0))
     started, cpu = time.perf_counter(), time.process_time()
-    fetcher = Fetcher(load_gate(consent()), source, folders, StoreSettings(DECODE))
+    fetcher = Fetcher(_gate(), source, folders, StoreSettings(DECODE))
     number = sum(outcome.number for outcome in fetcher(lane))
     if pixels:
         for name in lane.names:

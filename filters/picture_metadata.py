@@ -19,12 +19,13 @@ from PIL import Image
 
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Content
-from images.decode import DECODE_ERRORS
+from images.decode import DECODE_ERRORS, png_chunks
 from records.pair import Evidence
 
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
 _PROHIBITED = b"DMI-PROHIBITED"
 _HOLDS_METADATA = (b"Exif", b"EXIF", b"eXIf", b"xmp", b"XMP", b"iTXt")
+_PNG_METADATA, _PNG_TEXTS = (b"eXIf", b"iTXt"), (b"tEXt", b"zTXt")  # PNG, 3rd edition, 11.3
 _LICENCES = (
     re.compile(r"""<cc:license\b[^>]*?rdf:resource\s*=\s*["']([^"']{4,500})["']""", re.IGNORECASE),
     re.compile(r"""\bWebStatement\s*=\s*["']([^"']{4,500})["']""", re.IGNORECASE),
@@ -44,7 +45,7 @@ class Metadata:
 
 def read_metadata(body: bytes) -> Metadata:
     """From the file's header, without a pixel being decoded. What cannot be read says nothing."""
-    if not any(sign in body for sign in _HOLDS_METADATA):
+    if not _may_hold_metadata(body):
         return Metadata()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is what is looked for
@@ -54,6 +55,13 @@ def read_metadata(body: bytes) -> Metadata:
                 return Metadata(_xmp(image.info), bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD)))
         except DECODE_ERRORS:
             return Metadata()
+
+
+def _may_hold_metadata(body: bytes) -> bool:
+    """By the chunks of a PNG, which are few; by words anywhere in other files."""
+    chunks = list(png_chunks(body))
+    texts = [body[start:end] for kind, start, end in chunks if kind in _PNG_TEXTS] if chunks else [body]
+    return any(kind in _PNG_METADATA for kind, _, _ in chunks) or any(sign in text for text in texts for sign in _HOLDS_METADATA)
 
 
 def _xmp(info: dict[str | tuple[int, int], object]) -> bytes:

@@ -77,18 +77,20 @@ def decode(content: bytes, settings: DecodeSettings, at_least: int | None = None
     return Undecodable("undecodable")
 
 
-def _without_metadata(content: bytes) -> Iterator[bytes]:
-    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which browsers pass over."""
-    if not content.startswith(PNG_SIGN):
-        return
-    kept, at = [PNG_SIGN], len(PNG_SIGN)
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, start, end) of each chunk of a PNG, frame included, as far as the file goes; of a file that is none, nothing."""
+    at = len(PNG_SIGN) if content.startswith(PNG_SIGN) else len(content)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
-        end = at + length + CHUNK_FRAME_BYTES
-        if kind in PIXEL_CHUNKS:
-            kept.append(content[at:end])
-        at = end
-    yield b"".join(kept)
+        start, at = at, at + length + CHUNK_FRAME_BYTES
+        yield kind, start, at
+
+
+def _without_metadata(content: bytes) -> Iterator[bytes]:
+    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which browsers pass over."""
+    chunks = list(png_chunks(content))
+    if chunks:
+        yield b"".join([PNG_SIGN, *(content[start:end] for kind, start, end in chunks if kind in PIXEL_CHUNKS)])
 
 
 def _decode(content: bytes, settings: DecodeSettings, at_least: int | None) -> Decoded | Undecodable:

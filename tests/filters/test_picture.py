@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter, PngImagePlugin
 from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata, licence_of
 from filters.subjects import Content, Picture
+from images.decode import png_chunks
 from images.pdq import pdq
 
 OBSERVE = PictureMetadata().load()
@@ -51,6 +52,14 @@ def place() -> Image.Exif:
     return exif
 
 
+def exif_last(png: bytes) -> bytes:
+    """The EXIF chunk behind the pixels, where it may stand as well."""
+    chunks = list(png_chunks(png))
+    ordered = sorted(chunks, key=lambda chunk: (chunk[0] == b"IEND", chunk[0] == b"eXIf"))
+    assert ordered != chunks
+    return png[:8] + b"".join(png[start:end] for _, start, end in ordered)
+
+
 @pytest.mark.parametrize(
     ("body", "signals", "licence", "copyrighted", "placed"),
     [
@@ -65,6 +74,8 @@ def place() -> Image.Exif:
         (encoded("JPEG", xmp=packet(ELEMENT)), (), "https://a.example/rights", False, False),
         (encoded("JPEG", exif=place()), (), None, True, True),
         (encoded("PNG", exif=place()), (), None, True, True),
+        (exif_last(encoded("PNG", exif=place())), (), None, True, True),
+        (encoded("PNG"), (), None, False, False),
         (encoded("WEBP", exif=place()), (), None, True, True),
         (b"Exif no picture DMI-PROHIBITED", ("data_mining_prohibited",), None, False, False),
         (b"", (), None, False, False),
@@ -79,9 +90,15 @@ def test_metadata(body, signals, licence, copyrighted, placed):
     }
 
 
-@given(st.binary(max_size=60), st.integers(0, 400))
-def test_broken_metadata_never_raises(noise, at):
-    whole = encoded("JPEG", exif=place(), xmp=packet(LICENCE))
+def test_a_png_without_metadata_is_not_opened(monkeypatch):
+    """Pillow decodes its pixels to know what stands behind them."""
+    monkeypatch.setattr("filters.picture_metadata.Image.open", lambda *_: pytest.fail("opened"))
+    assert not OBSERVE(Content(encoded("PNG") + b"Exif XMP"))["picture_placed"]
+
+
+@given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["JPEG", "PNG"]))
+def test_broken_metadata_never_raises(noise, at, kind):
+    whole = encoded("JPEG", exif=place(), xmp=packet(LICENCE)) if kind == "JPEG" else packed_png(packet(PROHIBITED))
     OBSERVE(Content(whole[:at] + noise + whole[at + len(noise) :]))
 
 
