@@ -19,7 +19,7 @@ from PIL import Image
 
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Content
-from images.decode import DECODE_ERRORS, png_chunks
+from images.decode import DECODE_ERRORS, png_chunks, without_pixels
 from records.pair import Evidence
 
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
@@ -50,8 +50,8 @@ def read_metadata(body: bytes) -> Metadata:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is what is looked for
         try:
-            with Image.open(io.BytesIO(body)) as image:
-                exif = image.getexif()
+            with Image.open(io.BytesIO(without_pixels(body))) as image:
+                exif = Image.Image.getexif(image)  # that of its class decodes a PNG to see what stands behind its pixels
                 return Metadata(_xmp(image.info), bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD)))
         except DECODE_ERRORS:
             return Metadata()

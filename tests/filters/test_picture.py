@@ -96,6 +96,13 @@ def test_a_png_without_metadata_is_not_opened(monkeypatch):
     assert not OBSERVE(Content(encoded("PNG") + b"Exif XMP"))["picture_placed"]
 
 
+def test_no_pixel_is_decoded(monkeypatch):
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
+    for body in (packed_png(packet(LICENCE)), encoded("PNG", exif=place()), encoded("JPEG", exif=place(), xmp=packet(LICENCE))):
+        found = OBSERVE(Content(body))
+        assert found["picture_licence"] or found["picture_placed"]
+
+
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["JPEG", "PNG"]))
 def test_broken_metadata_never_raises(noise, at, kind):
     whole = encoded("JPEG", exif=place(), xmp=packet(LICENCE)) if kind == "JPEG" else packed_png(packet(PROHIBITED))
