@@ -50,6 +50,11 @@ class Gate:
         """What is known before anything is asked for."""
         return {**pair_columns(pair), **self.observe_pair(pair)}
 
+    def admit(self, pair: Pair) -> Evidence | None:
+        """What is known of a pair whose image may be asked for; None of one that is dropped without."""
+        known = self.evidence_of(pair)
+        return known if self.allows(known) else None
+
     def learn(self, answer: Answer) -> Evidence:
         """What an answer and its body say."""
         said = self.observe_response(Response(answer.final_url or answer.url, answer.headers))
@@ -72,13 +77,14 @@ def load_gate(consent: Consent) -> Gate:
 
 @dataclass
 class OpenPart:
-    """A part whose URLs are being asked for: what is settled without that, what may be asked for, and what has been learned."""
+    """A part whose URLs are being asked for: what is settled without that, what may be asked for (with what is known of its pair), and
+    what has been learned."""
 
     keys: list[tuple[bytes, str]]
     gate: Gate
     store: Keep
     settled: dict[bytes, Image] = field(default_factory=dict)
-    admitted: dict[str, Pair] = field(default_factory=dict)
+    admitted: dict[str, Evidence] = field(default_factory=dict)
     learned: dict[str, Image] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
     unsaved: list[tuple[str, Image]] = field(default_factory=list)
@@ -90,13 +96,13 @@ class OpenPart:
 
     def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
         """The status with which an answer's headers end the download."""
-        said = attempt(lambda pair: self._allows(pair, Response(final_url, headers)), self.admitted[url])
+        said = attempt(lambda known: self._allows(known, Response(final_url, headers)), self.admitted[url])
         if isinstance(said, Failure):
             return ERROR
         return None if said else REFUSED_BY_RESPONSE
 
-    def _allows(self, pair: Pair, response: Response) -> bool:
-        return self.gate.allows({**self.gate.evidence_of(pair), **self.gate.observe_response(response)})
+    def _allows(self, known: Evidence, response: Response) -> bool:
+        return self.gate.allows({**known, **self.gate.observe_response(response)})
 
     def take(self, answer: Answer) -> None:
         """Keep what an answer says; its picture is stored."""
@@ -130,13 +136,13 @@ def open_part(pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[b
     for pair in pairs:
         if pair.key in part.settled:
             continue
-        allowed = attempt(lambda p: gate.allows(gate.evidence_of(p)), pair)
-        if isinstance(allowed, Failure):
-            part.settled[pair.key] = Image(pair.key, ERROR, errors=(allowed.error,))
-        elif not allowed:
+        known = attempt(gate.admit, pair)
+        if isinstance(known, Failure):
+            part.settled[pair.key] = Image(pair.key, ERROR, errors=(known.error,))
+        elif known is None:
             part.settled[pair.key] = Image(pair.key, NOT_REQUESTED)
         else:
-            part.admitted.setdefault(pair.url, pair)
+            part.admitted.setdefault(pair.url, known)
     return part
 
 
