@@ -39,6 +39,7 @@ from storage import files
 
 FORMAT = 2
 INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
+CENTRES = "centres-"  # of format 1
 
 
 class BadIndex(ValueError):
@@ -103,11 +104,14 @@ def build(
 def _clear(place: Path) -> None:
     """Remove an index that is of no use. Raises BadIndex where the folder holds something else: nothing of others is removed."""
     found = sorted(path.name for path in place.iterdir()) if place.exists() else []
-    others = [name for name in found if name not in (INDEX, WORDS, SHARDS) and not name.startswith(LISTS)]
+    vectors = [name for name in found if name.startswith((LISTS, CENTRES))]
+    others = [name for name in found if name not in (INDEX, WORDS, SHARDS, *vectors)]
     if others:
         raise BadIndex(f"{place} holds {others[0]}, which is no part of an index; name a new folder")
     for name in (WORDS, SHARDS):
         shutil.rmtree(place / name, ignore_errors=True)
+    for name in vectors:
+        (place / name).unlink()
 
 
 def _reusable(folder: str, manifest: Mapping[str, Any]) -> Indexed | None:

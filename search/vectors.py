@@ -103,9 +103,7 @@ class VectorIndex:
     def nearest(self, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
         """(shard, row, cosine) of the nearest to a unit vector, the nearest first."""
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
-        found = (
-            self._in_lists(query, most) if self.lists_path else list(self._pool.map(partial(_in_shard, query, most), self._opened.items()))
-        )
+        found = self._in_lists(query, most) if self.lists_path else self._in_shards(query, most)
         if not found:
             return []
         shards, rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -6,6 +6,8 @@ import io
 import json
 import shutil
 
+import faiss
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -116,6 +118,31 @@ def test_only_changed_shards_are_indexed_anew(dataset, tmp_path, capsys):
     assert search(dataset, capsys, "--url", row["URL"])[:2] == (1, [])
     total = sum(pq.read_metadata(path).num_rows for path in dataset.glob("dataset/*/*.parquet"))
     assert len(search(dataset, capsys)[1]) == min(100, total)
+
+
+def test_vectors_in_lists_are_brought_up_to_date(dataset, tmp_path, capsys):
+    index, lists = ("index", "--dataset", dataset, "--exact-below", 1), dataset.with_name("out.index") / "lists-demo.faiss"
+    assert call(*index) == 0
+    assert "0 of 3 shards indexed" in capsys.readouterr().out
+    before = faiss.read_index(str(lists)).ntotal
+    row = next(row for row in rows_of(dataset) if "star" in row["TEXT"])
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": row["URL"]}) + "\n")
+    assert call("erase", "--dataset", dataset, "--requests", tmp_path / "requests.jsonl") == 0
+    assert call(*index) == 0
+    assert before > faiss.read_index(str(lists)).ntotal == sum(len(np.load(path)) for path in dataset.glob("embeddings/*/*.npy"))
+    _, hits, _ = search(dataset, capsys, "--meaning", "a star in purple on a white background", *CONFIG)
+    assert hits
+    assert row["URL"] not in {hit["URL"] for hit in hits}
+
+
+def test_an_index_of_the_first_format_is_made_anew(dataset, capsys):
+    place = dataset.with_name("out.index")
+    (place / "centres-demo.faiss").write_bytes(b"of format 1")
+    path = place / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    assert call("index", "--dataset", dataset) == 0
+    assert "3 of 3 shards indexed" in capsys.readouterr().out
+    assert not (place / "centres-demo.faiss").exists()
 
 
 def test_an_index_of_another_format_is_refused(dataset, capsys):

@@ -95,19 +95,19 @@ def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
     hashes = [RANDOM.bytes(32) for _ in range(100)]
     write_hashes(tmp_path, [(2 * n, bits.hex()) for n, bits in enumerate(hashes)])
     index = HashIndex([(5, tmp_path)])
-    assert (index.alike([hashes[7]])) == [(5, 14, 0)]
+    assert index.alike([hashes[7]]) == [(5, 14, 0)]
     nearly = bytes([hashes[7][0] ^ 0b101, *hashes[7][1:]])
-    assert (index.alike(orientations(nearly))) == [(5, 14, 2)]
+    assert index.alike(orientations(nearly)) == [(5, 14, 2)]
     for flipped, found in ((31, [(5, 18, 31)]), (32, [])):
         bits = np.unpackbits(np.frombuffer(hashes[9], np.uint8))
         bits[:flipped] ^= 1
-        assert (index.alike([np.packbits(bits).tobytes()])) == found
-    assert (index.alike([])) == []
+        assert index.alike([np.packbits(bits).tobytes()]) == found
+    assert index.alike([]) == []
 
 
 def test_a_shard_without_hashes(tmp_path):
     write_hashes(tmp_path, [])
-    assert (HashIndex([(0, tmp_path)]).alike([bytes(32)])) == []
+    assert HashIndex([(0, tmp_path)]).alike([bytes(32)]) == []
 
 
 @given(st.integers(0, 2**31), st.integers(1, 31))
@@ -118,4 +118,4 @@ def test_no_hash_within_the_limit_is_missed(tmp_path_factory, seed, flipped):
     write_hashes(folder, [(n, bits.hex()) for n, bits in enumerate(hashes)])
     bits = np.unpackbits(np.frombuffer(hashes[3], np.uint8))
     bits[random.choice(256, flipped, replace=False)] ^= 1
-    assert (HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()])) == [(0, 3, flipped)]
+    assert HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()]) == [(0, 3, flipped)]
