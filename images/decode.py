@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
@@ -26,6 +26,7 @@ DECODE_ERRORS = (
 
 PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
+METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
 OPAQUE = 255
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF 2.32, 4.6.4
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
@@ -88,15 +89,20 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def without_pixels(content: bytes) -> bytes:
     """A PNG reduced to what it says of itself, wherever that stands; any other file as it is."""
-    chunks = list(png_chunks(content))
-    return b"".join([PNG_SIGN, *(content[start:end] for kind, start, end in chunks if kind != b"IDAT")]) if chunks else content
+    return _reduced(content, METADATA_CHUNKS) or content
 
 
 def _without_metadata(content: bytes) -> Iterator[bytes]:
     """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which browsers pass over."""
-    chunks = list(png_chunks(content))
-    if chunks:
-        yield b"".join([PNG_SIGN, *(content[start:end] for kind, start, end in chunks if kind in PIXEL_CHUNKS)])
+    reduced = _reduced(content, PIXEL_CHUNKS)
+    if reduced:
+        yield reduced
+
+
+def _reduced(png: bytes, kinds: Collection[bytes]) -> bytes:
+    """A PNG with chunks of these kinds alone; nothing of another file."""
+    chunks = list(png_chunks(png))
+    return b"".join([PNG_SIGN, *(png[start:end] for kind, start, end in chunks if kind in kinds)]) if chunks else b""
 
 
 def _decode(content: bytes, settings: DecodeSettings, at_least: int | None) -> Decoded | Undecodable:

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter, PngImagePlugin
 from filters.picture_hash import PictureHash
 from filters.picture_metadata import PictureMetadata, licence_of
 from filters.subjects import Content, Picture
-from images.decode import png_chunks
+from images.decode import DecodeSettings, Undecodable, decode, png_chunks
 from images.pdq import pdq
 
 OBSERVE = PictureMetadata().load()
@@ -60,6 +60,24 @@ def exif_last(png: bytes) -> bytes:
     return png[:8] + b"".join(png[start:end] for _, start, end in ordered)
 
 
+def with_broken_profile() -> bytes:
+    """A colour profile with a wrong checksum, as browsers and our decoder pass over, before a packed reservation."""
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet(PROHIBITED).decode(), zip=True)
+    png = bytearray(encoded("PNG", pnginfo=text, icc_profile=b"a colour profile"))
+    end = next(end for kind, _, end in png_chunks(bytes(png)) if kind == b"iCCP")
+    png[end - 1] ^= 1
+    assert not isinstance(decode(bytes(png), DecodeSettings(("PNG",), 10**6, 50)), Undecodable)
+    return bytes(png)
+
+
+def animated_png() -> bytes:
+    """Frames after the first are counted on from it."""
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet(PROHIBITED).decode(), zip=True)
+    return encoded("PNG", save_all=True, append_images=[RED.rotate(90), RED.rotate(180)], pnginfo=text, exif=place())
+
+
 @pytest.mark.parametrize(
     ("body", "signals", "licence", "copyrighted", "placed"),
     [
@@ -75,6 +93,8 @@ def exif_last(png: bytes) -> bytes:
         (encoded("JPEG", exif=place()), (), None, True, True),
         (encoded("PNG", exif=place()), (), None, True, True),
         (exif_last(encoded("PNG", exif=place())), (), None, True, True),
+        (with_broken_profile(), ("data_mining_prohibited",), None, False, False),
+        (animated_png(), ("data_mining_prohibited",), None, True, True),
         (encoded("PNG"), (), None, False, False),
         (encoded("WEBP", exif=place()), (), None, True, True),
         (b"Exif no picture DMI-PROHIBITED", ("data_mining_prohibited",), None, False, False),
