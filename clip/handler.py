@@ -112,7 +112,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
             new = score_rows(*_columns(rows), self._reader(unscored, stack), model)
         found = {score.key: score for score in new}
         _measure(model, time.perf_counter() - started)
-        yield from (self._scored(part, {**part.settled, **found}) for part in unscored)
+        yield from (self._scored(part, found) for part in unscored)
 
     def _unscored(self, name: str) -> Unscored:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
@@ -122,7 +122,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return Unscored(name, pairs, rows, settled)
 
     def _scored(self, part: Unscored, found: Mapping[bytes, Score]) -> ScoredPart:
-        scores = [found[pair.key] for pair in part.pairs]
+        scores = [part.settled.get(pair.key) or found[pair.key] for pair in part.pairs]
         schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
         return ScoredPart(part.name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
 
