@@ -211,7 +211,9 @@ def _write_lists(
         remove_from_lists(lists, number)
     for shard in new if is_there else shards:
         add_to_lists(lists, shard.number, shard.read())
-    faiss.write_index(lists, str(path))
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    faiss.write_index(lists, str(unfinished))
+    unfinished.replace(path)  # a search page that is running has the old one mapped
     return before if is_there and before is not None else _measured(path, shards, settings.recall, lists.nlist)
 
 

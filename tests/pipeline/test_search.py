@@ -124,12 +124,13 @@ def test_vectors_in_lists_are_brought_up_to_date(dataset, tmp_path, capsys):
     index, lists = ("index", "--dataset", dataset, "--exact-below", 1), dataset.with_name("out.index") / "lists-demo.faiss"
     assert call(*index) == 0
     assert "0 of 3 shards indexed" in capsys.readouterr().out
-    before = faiss.read_index(str(lists)).ntotal
+    before, file = faiss.read_index(str(lists)).ntotal, lists.stat().st_ino
     row = next(row for row in rows_of(dataset) if "star" in row["TEXT"])
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": row["URL"]}) + "\n")
     assert call("erase", "--dataset", dataset, "--requests", tmp_path / "requests.jsonl") == 0
     assert call(*index) == 0
     assert before > faiss.read_index(str(lists)).ntotal == sum(len(np.load(path)) for path in dataset.glob("embeddings/*/*.npy"))
+    assert lists.stat().st_ino != file, "a page that is running has the old file mapped: written over, it would end that page"
     _, hits, _ = search(dataset, capsys, "--meaning", "a star in purple on a white background", *CONFIG)
     assert hits
     assert row["URL"] not in {hit["URL"] for hit in hits}
