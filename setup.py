@@ -34,5 +34,6 @@ setup(
         "explore": ["*.yaml", "templates/*", "static/*"],
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
+        "web": ["*.yaml"],
     },
 )

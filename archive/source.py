@@ -12,7 +12,11 @@ from archive.record import Record, decoded, digest_matches
 from archive.streams import read_record
 from records.page import LOCATION_SCHEMA, Headers, Location
 from storage import files
-from web.answer import Answer, Order
+from web.answer import Answer, Order, PageLicence
+from web.body import text_of
+from web.rsl import linked_licences
+from web.sites import licence_refusal
+from web.urls import origin_of
 
 MAX_HOPS = 5  # redirects and revisits on the way to one picture
 Find = Callable[[str], Location | None]
@@ -46,7 +50,7 @@ def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSet
         else:
             there.append((found, order))
     for location, order in sorted(there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)):
-        order.take(_answer(location, order, settings))
+        order.take(_answer(location, order, find, settings))
 
 
 def follow(url: str, find: Find) -> Location | str:
@@ -62,7 +66,7 @@ def follow(url: str, find: Find) -> Location | str:
     return "too_many_redirects"
 
 
-def _answer(at: Location, order: Order, settings: ArchiveSettings) -> Answer:
+def _answer(at: Location, order: Order, find: Find, settings: ArchiveSettings) -> Answer:
     url = order.url
     if at.http_status != 200:
         return Answer(url, "http_error", at.http_status, at.url, at.crawl_time)
@@ -71,10 +75,37 @@ def _answer(at: Location, order: Order, settings: ArchiveSettings) -> Answer:
         body = _body(record, settings)
     except READ_ERRORS:
         return Answer(url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
-    status = order.refuse(url, at.url, record.headers) or _body_status(record, body, settings)
+    refusal = order.refuse(url, at.url, record.headers) or _licence_refusal(order, record, find, settings)
+    status = refusal or _body_status(record, body, settings)
     place = (at.warc_file, at.record_offset)
     kept = body if status == "ok" else b""
     return Answer(url, status, at.http_status, at.url, at.crawl_time, at.content_type, record.headers, kept, place)
+
+
+def _licence_refusal(order: Order, record: Record, find: Find, settings: ArchiveSettings) -> str | None:
+    """The status with which a licence file (RSL) that a page or the answer names refuses the picture, as the archive holds it.
+
+    One that the archive does not hold is not asked for, since nothing is: terms that cannot be read are a no.
+    """
+    links = linked_licences((value for name, value in record.headers if name.lower() == "link"), order.url)
+    named = [PageLicence(address, order.url) for address in links]
+    for licence in (*order.licences, *named):
+        text = _licence_text(licence.address, find, settings)
+        for url in (order.url, licence.page_url):
+            refusal = licence_refusal(text, licence.address, url, origin_of(licence.page_url))
+            if refusal:
+                return refusal
+    return None
+
+
+def _licence_text(address: str, find: Find, settings: ArchiveSettings) -> str:
+    found = follow(address, find)
+    if isinstance(found, str) or found.http_status != 200:
+        return ""
+    try:
+        return text_of(read_at(found.warc_file, found.record_offset, settings)[1])
+    except READ_ERRORS:
+        return ""
 
 
 def _body_status(record: Record, body: bytes, settings: ArchiveSettings) -> str:

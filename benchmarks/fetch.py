@@ -51,11 +51,12 @@ from transforms.group import slice_pairs
 from transforms.lanes import Lane, make_lanes
 from transforms.open_part import Consent, Gate, load_gate
 from transforms.part_shelf import FetchFolders
-from transforms.robots_texts import RobotsShelf
+from transforms.sites_shelf import SitesShelf
 from transforms.store import StoreSettings
 from transforms.web_lane import WebSource
 from web.answer import Order
-from web.client import ClientSettings, open_client
+from web.client import open_client
+from web.requester import ClientSettings
 from web.schedule import Schedule
 from web.urls import bucket_of_url
 
@@ -287,7 +288,7 @@ def _gate() -> Gate:
 def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:
     pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
     folders = FetchFolders(pairs, images, pictures, BUCKETS)
-    source = WebSource(settings or _settings(port), RobotsShelf(str(folder / "robots"), BUCKETS, 0))
+    source = WebSource(settings or _settings(port), SitesShelf(str(folder / "sites"), BUCKETS, 0))
     started, cpu = time.perf_counter(), time.process_time()
     fetcher = Fetcher(_gate(), source, folders, StoreSettings(DECODE))
     number = sum(outcome.number for outcome in fetcher(lane))

@@ -18,6 +18,7 @@ from selectolax.lexbor import LexborNode
 from filters.detector import Columns, Needs, Observe
 from records.pair import Evidence, PerImage
 from web.html import LICENSED, ImageElement, ParsedPage
+from web.rsl import is_rsl_type
 from web.urls import absolute
 
 LICENCE_MAX_CHARS = 80  # as LAION cut it
@@ -33,7 +34,7 @@ class Licence:
     """Licence URL and scope of each image; the narrowest scope wins."""
 
     name: ClassVar[str] = "licence"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"licence": pa.string(), "licence_scope": pa.string()}
 
@@ -65,6 +66,8 @@ class Link:
 def _link(node: LexborNode) -> Link | None:
     attributes = node.attributes
     url, declared = (attributes.get("href") or "").strip(), "license" in (attributes.get("rel") or "").lower().split()
+    if is_rsl_type(attributes.get("type")):
+        return None  # terms for machines, which filters/rights.py reads
     if not url or not (declared or (node.tag != "link" and _CREATIVE_COMMONS.search(url))):
         return None
     return Link(url[:LICENCE_MAX_CHARS], declared, _figure_around(node))

@@ -1,95 +1,73 @@
-"""What the publisher reserves: opt-outs on the page and on the image's answer.
+"""What the publisher reserves: opt-outs on the page and on the image's answer (web/reservations.py has every signal).
 
-Sources: robots meta tag and X-Robots-Tag (`noai`, `noimageai` as DeviantArt introduced them), TDM Reservation Protocol
-(W3C community group report: header < meta; values other than 0 and 1 count as unset), Content-Usage (IETF AIPREF drafts:
-`train-ai=n`; the most restrictive of several wins). A Content-Usage that cannot be read counts as a no. What robots.txt says
-is asked before the request (web/robots.py), what a file says in XMP is in filters/picture_metadata.py, C2PA in filters/c2pa.py.
+What robots.txt and other files of a site say is asked before the request (web/sites.py); what a file says in XMP is in
+filters/picture_metadata.py, C2PA in filters/c2pa.py.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import pyarrow as pa
 
-from filters.c2pa import C2PA_NOT_ALLOWED, C2PA_UNREADABLE
 from filters.detector import Columns, Needs, Observe
-from filters.picture_metadata import DATA_MINING_PROHIBITED
 from filters.rule import Action, Decision, Readable
 from filters.subjects import Response
 from records.licence import is_among, licence_kind
-from records.page import Headers, header
 from records.pair import Evidence
 from records.row import RIGHTS_SOURCES
-from web.agents import AI_AGENTS
 from web.html import ParsedPage, meta_values
+from web.reservations import header_signals, meta_signals, names_of
+from web.rsl import RSL_TYPE, UnreadableLicence, is_rsl_type, linked_licences, read_licence
+from web.urls import absolute
 
-ROBOTS_META_NAMES = ("robots", *AI_AGENTS)
-ROBOTS_TOKENS = ("noai", "noimageai", "noindex", "noimageindex", "none")
-TDM_RESERVED = "tdm_reserved"
-NO_AI_TRAINING = "content_usage_no_ai"
-UNREADABLE_USAGE = "content_usage_unreadable"
-NO_TO_AI = ("noai", "noimageai", TDM_RESERVED, NO_AI_TRAINING, UNREADABLE_USAGE, DATA_MINING_PROHIBITED, C2PA_NOT_ALLOWED, C2PA_UNREADABLE)
-NO_TO_INDEXES = ("noindex", "noimageindex", "none")
-AI_CATEGORIES = ("train-ai", "train-genai", "ai", "genai")
-_AGENT_SCOPE = re.compile(r"^\s*[\w.-]+\s*:(?!\s*//)")
-
-
-def robots_signals(values: Iterable[str]) -> Iterator[str]:
-    """The opt-out tokens in robots directives, whatever their case, order or agent scope (any agent's no counts)."""
-    for value in values:
-        words = re.split(r"[,;\s]+", _AGENT_SCOPE.sub("", value).lower())
-        yield from (word for word in words if word in ROBOTS_TOKENS)
-
-
-def header_signals(headers: Headers) -> set[str]:
-    """The opt-outs that HTTP headers carry; a header that stands several times counts each time."""
-    values = [value for name, value in headers if name.lower() == "x-robots-tag"]
-    signals = set(robots_signals(part for value in values for part in value.split(",")))
-    if header(headers, "tdm-reservation").strip() == "1":
-        signals.add(TDM_RESERVED)
-    signals.update(signal for name, value in headers if name.lower() == "content-usage" for signal in usage_signals(value))
-    return signals
-
-
-def usage_signals(content_usage: str) -> Iterator[str]:
-    """A no to a category of AI training, whatever its case and spacing; and what cannot be read."""
-    preferences = [part.partition("=") for part in re.split(r"[,;]", content_usage.lower()) if part.strip()]
-    for name, equals, value in preferences:
-        answer = value.strip().strip('"')
-        if not equals or (name.strip() in AI_CATEGORIES and answer not in ("y", "n")):
-            yield UNREADABLE_USAGE
-        elif name.strip() in AI_CATEGORIES and answer == "n":
-            yield NO_AI_TRAINING
+RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
 
 
 def page_signals(page: ParsedPage) -> set[str]:
-    """The opt-outs of a page: headers and meta elements; a valid TDM meta element has the last word over the header."""
-    meta = set(robots_signals(content for _, content in meta_values(page, *ROBOTS_META_NAMES)))
-    signals = header_signals(page.headers) | meta
-    for _, content in meta_values(page, "tdm-reservation"):
-        if content == "1":
-            signals.add(TDM_RESERVED)
-        elif content == "0":
-            signals.discard(TDM_RESERVED)
-    return signals
+    """The opt-outs of a page: headers, meta elements and licences that it holds itself."""
+    return meta_signals(meta_values(page), header_signals(page.headers)) | set(_licence_signals(page))
+
+
+def _licence_signals(page: ParsedPage) -> Iterator[str]:
+    for node in page.elements["script"]:
+        if is_rsl_type(node.attributes.get("type")):
+            try:
+                licence = read_licence(node.text(), page.url)
+            except UnreadableLicence:
+                yield RSL_UNREADABLE
+            else:
+                if licence.refuses_anything:
+                    yield RSL_RESERVED
+
+
+def licence_files(page: ParsedPage) -> Iterator[str]:
+    """The addresses of the RSL files that a page names; whoever fetches its pictures reads them first."""
+    yield from linked_licences([value for name, value in page.headers if name.lower() == "link"], page.url)
+    for node in page.elements["link"]:
+        attributes = node.attributes
+        relations = (attributes.get("rel") or "").lower().split()
+        if "license" in relations and is_rsl_type(attributes.get("type")):
+            yield absolute(page.base, attributes.get("href") or "") or RSL_TYPE
 
 
 @dataclass(frozen=True)
 class PageRights:
-    """Opt-out signals of the page on which the image stands."""
+    """Opt-out signals of the page on which the image stands, and the licence files (RSL) that it names."""
 
     name: ClassVar[str] = "page_rights"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     needs: ClassVar[Needs] = Needs.PAGE
-    columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string())}
+    columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string()), "page_licence_files": pa.list_(pa.string())}
 
     def load(self) -> Observe:
         def observe(page: ParsedPage) -> Evidence:
-            return {"page_rights_signals": tuple(sorted(page_signals(page)))}
+            return {
+                "page_rights_signals": tuple(sorted(page_signals(page))),
+                "page_licence_files": tuple(sorted(set(licence_files(page)))),
+            }
 
         return observe
 
@@ -99,7 +77,7 @@ class ResponseRights:
     """Opt-out signals of the answer that carried the image."""
 
     name: ClassVar[str] = "response_rights"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[Needs] = Needs.RESPONSE
     columns: ClassVar[Columns] = {"response_rights_signals": pa.list_(pa.string())}
 
@@ -123,7 +101,7 @@ class Rights:
     """
 
     name: ClassVar[str] = "rights"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals", "picture_rights_signals")
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = True
@@ -140,7 +118,8 @@ class Rights:
     @property
     def refused(self) -> frozenset[str]:
         """The signals that are a no."""
-        return frozenset((*NO_TO_AI, *self.refuse, *(NO_TO_INDEXES if self.profile == "strict" else ())))
+        to_indexes = names_of("no to indexes") if self.profile == "strict" else ()
+        return frozenset((*names_of("no"), *self.refuse, *to_indexes))
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         """One decision for each signal; before the fetch there is no response and no picture yet to read."""

@@ -20,9 +20,9 @@ from transforms.deduplicate import Identity
 from transforms.judge import Embeddings
 from transforms.read import InputKind
 from transforms.store import StoreSettings
-from web.client import ClientSettings
 from web.html import ImageRule
 from web.language import SUBSETS, LanguageSettings
+from web.requester import ClientSettings
 from web.text import CaptionSettings
 from web.urls import UrlSettings
 
@@ -35,7 +35,8 @@ class ConfigError(ValueError):
 
 GIGABYTE = 1_000_000_000
 TRANSIENT = (
-    "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable", "http_408", "http_425", "http_429", "http_5xx",
+    "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable", "reservation_unreachable",
+    "http_408", "http_425", "http_429", "http_5xx",
 )  # fmt: skip
 
 
@@ -101,9 +102,10 @@ class FetchConfig:
     `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
     `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (web/agents.py) refuses us; with `tdmrep` so does a site's tdmrep.json, one more request a host. `bytes_per_s`: nothing new
-    is asked for while more than this has come on average. These limits are those of the whole run: workers share them. A
-    robots.txt is read again after `robots_max_age_h` hours.
+    (web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files of a site are heard too
+    (docs/consent.md), each for one more request a host. `bytes_per_s`: nothing new is asked for while more than this has
+    come on average. These limits are those of the whole run: workers share them. What a site says is read again after
+    `robots_max_age_h` hours.
     `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx: by the server's answer).
     With `store_size` pictures whose shorter side has more pixels are stored as JPEG of that many, and scored from these. A run
     stops before its pictures take more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
@@ -126,7 +128,10 @@ class FetchConfig:
     max_pause_s: float = 30
     host_failures: int = 10
     robots_ai_agents: bool = True
-    tdmrep: bool = False
+    tdmrep: bool = True
+    ai_txt: bool = True
+    trust_txt: bool = True
+    rsl: bool = True
     bytes_per_s: float | None = None
     robots_max_age_h: float = 24
     transient: tuple[str, ...] = TRANSIENT

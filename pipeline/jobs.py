@@ -25,14 +25,14 @@ from transforms.known import KnownSettings
 from transforms.lanes import make_lanes
 from transforms.part_shelf import FetchFolders
 from transforms.read import InputSettings
-from transforms.robots_texts import RobotsShelf
 from transforms.shard import ShardSettings, shard_count
+from transforms.sites_shelf import SitesShelf
 from transforms.web_lane import WebSource
 from web.language import SUBSETS
 
 StageName = Literal["extract", "fetch", "score", "publish"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
-ROBOTS, SPILLED, KEY_FILE, SECRET_BYTES = "robots", "spilled", "ledger.key", 32
+SITES, SPILLED, KEY_FILE, SECRET_BYTES = "sites", "spilled", "ledger.key", 32
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Jobs:
         return flow.FetchJob(
             lanes=make_lanes(unfinished, *lanes),
             consent=self.plan.consent,
-            source=WebSource(config.fetch.client(), self._robots) if web else self._archive,
+            source=WebSource(config.fetch.client(), self._sites) if web else self._archive,
             store=config.fetch.store(config.score.decode),
             transient=config.fetch.transient,
             folders=FetchFolders(
@@ -133,10 +133,9 @@ class Jobs:
         return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
 
     @property
-    def _robots(self) -> RobotsShelf:
+    def _sites(self) -> SitesShelf:
         config = self.plan.config
-        folder = f"{ROBOTS}-tdmrep" if config.fetch.tdmrep else ROBOTS  # without it less was asked
-        return RobotsShelf(files.join(config.work, folder), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
+        return SitesShelf(files.join(config.work, SITES), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
 
 
 def ledger_secret(plan: Plan) -> tuple[bytes, str]:

@@ -17,11 +17,14 @@ from pipeline.stages import Stage, StageResult, manifests, plain
 from storage import files
 from storage.settled import Earlier
 
-FETCH_DECIDES = ("source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "store_size")
+FETCH_DECIDES = (
+    "source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep", "ai_txt", "trust_txt", "rsl",
+    "store_size",
+)  # fmt: skip
 # How fast it is, or said in another way.
 SCORE_COSTS = ("models", "accelerator", "min_ram", "decode_processes", "detect_timeout_s", "detect_margin")
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 4, "fetch": 5, "score": 6, "publish": 5}
+VERSIONS = {"extract": 5, "fetch": 6, "score": 6, "publish": 5}
 PICTURES = "pictures"
 
 

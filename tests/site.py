@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 PICTURE = b"picture bytes"
+SITE_FILES = ("/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/trust.txt", "/.well-known/trust.txt")
 BODIES = {"empty": b"", "large": b"x" * 3000}
 REDIRECTS = {
     "moved": "/picture.jpg",
@@ -36,8 +37,14 @@ class Site:
         self.port = 0
         self.robots: tuple[int, str] = (404, "")
         self.contents: dict[str, bytes] = {}
+        self.types: dict[str, str] = {}
         self.first: dict[str, list[tuple[int, dict[str, str]]]] = {}
         """Statuses and headers with which a path is answered at first, before its real answer."""
+
+    @property
+    def asked_beside_files(self) -> Counter[str]:
+        """What it was asked for, but for the files by which a site says what may be done with it."""
+        return Counter({path: number for path, number in self.asked.items() if path not in SITE_FILES})
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked[request.path] += 1
@@ -57,7 +64,10 @@ class Site:
             status, headers = self.first[request.path].pop(0)
             return web.Response(status=status, headers=headers)
         if request.path in self.contents:
-            return web.Response(body=self.contents[request.path])
+            kind = {"Content-Type": self.types[request.path]} if request.path in self.types else None
+            return web.Response(body=self.contents[request.path], headers=kind)
+        if request.path in SITE_FILES[1:]:
+            return web.Response(status=404)
         if name == "robots" and self.robots[0] == 0:
             await asyncio.sleep(30)
         if name == "robots":

@@ -12,7 +12,7 @@ from itertools import groupby
 from math import ceil
 
 from storage import parts
-from web.client import ShareOf
+from web.requester import ShareOf
 from web.urls import bucket_of_url
 
 

@@ -17,7 +17,7 @@ from filters.verdict import judge
 from records.page import Headers
 from records.pair import Evidence, Pair
 from records.sample import Image, pair_columns
-from web.answer import Answer, Order
+from web.answer import Answer, Order, PageLicence
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
 NO_KEY = bytes(16)  # of an image before it is that of a pair
@@ -88,11 +88,12 @@ class OpenPart:
     learned: dict[str, Image] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
     unsaved: list[tuple[str, Image]] = field(default_factory=list)
+    licences: dict[str, dict[PageLicence, None]] = field(default_factory=dict)
     describe: Callable[[Image], Image] = lambda image: image
 
     def orders(self) -> list[Order]:
         """One for each URL that may be asked for."""
-        return [Order(url, self.refuse, self.take) for url in self.admitted]
+        return [Order(url, self.refuse, self.take, tuple(self.licences.get(url, ()))) for url in self.admitted]
 
     def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
         """The status with which an answer's headers end the download."""
@@ -143,7 +144,14 @@ def open_part(pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[b
             part.settled[pair.key] = Image(pair.key, NOT_REQUESTED)
         else:
             part.admitted.setdefault(pair.url, known)
+            part.licences.setdefault(pair.url, {}).update(dict.fromkeys(_licences(pair)))
     return part
+
+
+def _licences(pair: Pair) -> list[PageLicence]:
+    """The licence files that the pair's pages name."""
+    named = pair.evidence.get("page_licence_files")
+    return [PageLicence(address, pair.page_url) for address in named] if isinstance(named, Sequence) else []
 
 
 def _image(answer: Answer, gate: Gate) -> Image:

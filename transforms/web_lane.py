@@ -15,9 +15,10 @@ from storage.progress import Progress, write_progress
 from transforms.lanes import Lane
 from transforms.open_part import OpenPart
 from transforms.part_shelf import Outcomes, Shelf
-from transforms.robots_texts import RobotsShelf
+from transforms.sites_shelf import SitesShelf
 from web.answer import Order
-from web.client import ClientSettings, open_client
+from web.client import open_client
+from web.requester import ClientSettings
 from web.schedule import Schedule
 
 MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
@@ -29,10 +30,10 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True)
 class WebSource:
-    """The limits of the whole run, which its lanes share, and robots.txt files that are known already."""
+    """The limits of the whole run, which its lanes share, and what is known already of sites."""
 
     client: ClientSettings
-    robots: RobotsShelf
+    sites: SitesShelf
 
 
 def fetch_from_web(lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> Outcomes:
@@ -60,12 +61,12 @@ class WebLane:
 
     async def run(self) -> Outcomes:
         """Until every part is in place. Parts that were open are dropped whole if anything raises."""
-        lane, robots = self._lane, self._source.robots
-        texts = robots.read(lane.shares)
+        lane, shelf = self._lane, self._source.sites
+        known = shelf.read(lane.shares)
         with ThreadPoolExecutor(1) as writer, ExitStack() as opened:
             self._writer, self._opened = writer, opened
             limits = _share(self._source.client, lane.lanes)
-            async with open_client(limits, lane.share_of(robots.buckets), texts) as client, asyncio.TaskGroup() as group:
+            async with open_client(limits, lane.share_of(shelf.buckets), known) as client, asyncio.TaskGroup() as group:
                 schedule = Schedule(client, self._refill, MOST_WAITING)
                 group.create_task(self._finish())
                 beside = [group.create_task(self._tell(schedule)), group.create_task(self._save())]
@@ -73,7 +74,7 @@ class WebLane:
                 for task in beside:
                     task.cancel()
                 self._all_answered = True
-        robots.write(lane.shares, texts)
+        shelf.write(lane.shares, known)
         return self._outcomes
 
     async def _refill(self) -> Sequence[Order] | None:

@@ -35,12 +35,21 @@ Take = Callable[[Answer], None]
 
 
 @dataclass(frozen=True, slots=True)
+class PageLicence:
+    """A licence file (RSL) that a page names for what stands on it."""
+
+    address: str
+    page_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One URL to ask for, what may end its download, and who gets the answer."""
+    """One URL to ask for, what may end its download, who gets the answer, and the licence files that its pages name."""
 
     url: str
     refuse: Refuse
     take: Take
+    licences: tuple[PageLicence, ...] = ()
 
 
 def now_utc() -> str:

@@ -188,10 +188,10 @@ def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
     return images
 
 
-def meta_values(page: ParsedPage, *names: str) -> Iterator[tuple[str, str]]:
-    """(name, content) of the `<meta>` elements of these names, both in lower case."""
+def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
+    """(name, content) of the `<meta>` elements, both in lower case; an `http-equiv` or `property` is a name too."""
     for node in page.elements["meta"]:
         attributes = node.attributes
-        name = (attributes.get("name") or "").strip().lower()
-        if name in names and "content" in attributes:
-            yield name, (attributes["content"] or "").strip().lower()
+        name = attributes.get("name") or attributes.get("http-equiv") or attributes.get("property") or ""
+        if name and "content" in attributes:
+            yield name.strip().lower(), (attributes["content"] or "").strip().lower()

@@ -20,11 +20,11 @@ class Refused(Exception):
 
 
 class Busy(Exception):
-    """The host asks to come again later, after some seconds if it says how many."""
+    """The host of the URL `at` asks to come again later, after some seconds if it says how many."""
 
-    def __init__(self, http_status: int, seconds: float | None) -> None:
+    def __init__(self, at: str, http_status: int, seconds: float | None) -> None:
         super().__init__(http_status)
-        self.http_status, self.seconds = http_status, seconds
+        self.at, self.http_status, self.seconds = at, http_status, seconds
 
 
 def is_private(error: BaseException) -> bool:

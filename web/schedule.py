@@ -43,7 +43,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An order whose turn has come; with `learn`, its host's robots.txt comes first."""
+    """An order whose turn has come; with `learn`, one more file of its site comes first."""
 
     host: Host
     order: Order
@@ -100,8 +100,9 @@ class Schedule:
         except TimeoutError:
             return
 
-    def _add(self, order: Order, tried: int) -> None:
-        turns = self._client.turns(order.url)
+    def _add(self, order: Order, tried: int, at: str = "") -> None:
+        """Put an order into the queue of its host, or of the host at which it has to wait."""
+        turns = self._client.turns(at or order.url)
         host = self._hosts.get(id(turns))
         if host is None:
             host = self._hosts[id(turns)] = Host(turns)
@@ -156,7 +157,7 @@ class Schedule:
         order, tried = host.orders.popleft()
         if not host.orders or not host.turns.quick:
             self._quick.discard(host)
-        learn = not self._client.knows_robots(order.url)
+        learn = not self._client.knows_site(order.url)
         self.waiting -= 1
         host.active += 1
         host.learning = learn
@@ -169,7 +170,7 @@ class Schedule:
         host = job.host
         try:
             if job.learn:
-                await self._client.learn_robots(job.order.url)
+                await self._client.learn_site(job.order.url)
                 host.orders.appendleft((job.order, job.tried))
                 self.waiting += 1
             else:
@@ -186,9 +187,9 @@ class Schedule:
             order.take(Answer(order.url, "host_left_alone", fetched_at=now_utc()))
             return
         try:
-            order.take(await self._client.ask(order.url, order.refuse))
+            order.take(await self._client.ask(order))
         except Busy as busy:
-            if self._client.comes_again(order.url, busy, job.tried + 1):
-                self._add(order, job.tried + 1)
+            if self._client.comes_again(busy, job.tried + 1):
+                self._add(order, job.tried + 1, busy.at)
             else:
                 order.take(Answer(order.url, "host_busy", busy.http_status, fetched_at=now_utc()))

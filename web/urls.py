@@ -19,6 +19,7 @@ _PLAIN_BASE = re.compile(
     r"https?://(?!.*xn--)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]+/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*)?"
 )
 _PARTS = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)(?::[0-9]*)?(?=[/?#]|$)([^?#]*)", re.DOTALL)  # host, path
+_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -48,8 +49,19 @@ def absolute(base: str, reference: str) -> str | None:
 
 
 def redirect_target(at: str, location: str) -> str | None:
-    """The URL that a Location header means; None where it means none."""
-    return absolute(at, location) if location.strip() else None
+    """The URL that a Location header means, without credentials; None where it means none."""
+    target = absolute(at, location) if location.strip() else None
+    return without_credentials(target) if target else None
+
+
+def without_credentials(url: str) -> str:
+    """An absolute URL without the user name and password that stand before its host."""
+    return _CREDENTIALS.sub(r"\1", url)
+
+
+def has_credentials(url: str) -> bool:
+    """Whether a user name or a password stands before the host of an absolute URL."""
+    return _CREDENTIALS.match(url) is not None
 
 
 def resolver(base: str) -> Callable[[str], str | None]:
@@ -112,6 +124,11 @@ def host_of(url: str) -> str:
         return ""
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an absolute URL."""
+    return "/".join(url.split("/", 3)[:3])
+
+
 UrlProblem = Callable[[str], str | None]
 
 
@@ -134,6 +151,8 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_scheme"
         if len(url) > settings.max_chars:
             return "url_too_long"
+        if has_credentials(url):
+            return "url_credentials"
         parts = _PARTS.match(url)
         if parts is None:
             return "url_host"

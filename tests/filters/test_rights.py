@@ -14,6 +14,8 @@ def parsed(body: str = "", headers=()):
     return parse_page(Page("https://a.example/", (("Content-Type", "text/html"), *headers), body.encode(), Origin("", 0, "", "")))
 
 
+RSL = """<script type="application/rsl+xml"><rsl xmlns="https://rslstandard.org/rsl">
+<content url=""><license>%s</license></content></rsl></script>"""
 PAGES = [
     ('<meta name="robots" content="noai">', (), {"noai"}),
     ('<META NAME="Robots" CONTENT="NoAI, NoImageAI">', (), {"noai", "noimageai"}),
@@ -43,12 +45,67 @@ PAGES = [
     ('<meta name="tdm-reservation" content="0">', [("tdm-reservation", "1")], set()),
     ('<meta name="tdm-reservation" content="1">', [("tdm-reservation", "0")], {"tdm_reserved"}),
     ('<meta name="tdm-reservation" content="maybe">', [("tdm-reservation", "1")], {"tdm_reserved"}),
+    # several values, several headers: RFC 9110, 5.3
+    ("", [("tdm-reservation", "1, 1")], {"tdm_reserved"}),
+    ("", [("tdm-reservation", "0"), ("TDM-Reservation", "1")], {"tdm_reserved"}),
+    ("", [("tdm-reservation", "1;x=y")], {"tdm_reserved"}),
+    ("", [("tdm-reservation", "10")], set()),
+    ('<meta name="tdm-reservation" content="1"><meta name="tdm-reservation" content="0">', (), {"tdm_reserved"}),
+    ('<meta property="tdm:reservation" content="1">', (), {"tdm_reserved"}),
+    # noml.info; draft-canel-robots-ai-control
+    ('<meta name="robots" content="noml">', (), {"noml"}),
+    ("", [("X-Robots-Tag", "noml, nofollow")], {"noml"}),
+    ("", [("X-Robots-Tag", "DisallowAITraining")], {"disallowaitraining"}),
+    # values of other rules: Google's robots meta tag specification
+    ('<meta name="robots" content="max-image-preview:none">', (), set()),
+    ("", [("X-Robots-Tag", "max-image-preview: none, max-snippet: -1")], set()),
+    ("", [("X-Robots-Tag", "unavailable_after: Wed, 03 Dec 2025 13:09:53 GMT, noai")], {"noai"}),
+    ("", [("X-Robots-Tag", "BadBot: noindex, nofollow, googlebot: nofollow")], {"noindex"}),
+    ("", [("X-Robots-Tag", "GPTBot: noindex")], {"noindex", "ai_agent_noindex"}),
+    ('<meta name="CCBot" content="none">', (), {"none", "ai_agent_noindex"}),
+    ('<meta name="googlebot" content="noindex">', (), set()),
+    ('<meta http-equiv="X-Robots-Tag" content="noai">', (), {"noai"}),
+    # every draft's vocabulary, in headers and in what stands for one
+    ("", [("Content-Signal", "search=yes, ai-train=no")], {"content_usage_no_ai"}),
+    ("", [("content-signal", "search=yes,ai-train=no,use=reference")], {"content_usage_no_ai"}),
+    ("", [("Content-Signal", "ai-train=yes, search=yes, ai-input=yes")], set()),
+    ("", [("Content-Signal", "ai-input=no")], set()),
+    ("", [("Content-Signal", "ai-train=never")], {"content_usage_unreadable"}),
+    ("", [("Content-Usage", "bots=n")], {"content_usage_no_ai"}),
+    ("", [("Content-Usage", "tdm=n")], {"content_usage_no_ai"}),
+    ("", [("Content-Usage", "all=n, search=y")], {"content_usage_no_ai"}),
+    ("", [("Content-Usage", "genai=n;exceptions=cc-cr-ec")], {"content_usage_no_ai"}),
+    ("", [("Content-Usage", "bots=n, train-ai=y")], set()),
+    ("", [("Content-Usage", "bots=y, train-genai=n")], {"content_usage_no_ai"}),
+    ("", [("Content-Usage", "search=n, ai-output=n, foo, bar=?0")], set()),
+    ("", [("Content-Usage", "train-ai")], {"content_usage_unreadable"}),
+    ("", [("Content-Usage", "train-ai=?0")], {"content_usage_unreadable"}),
+    ("", [("Usage-Pref", "ai=n")], {"content_usage_no_ai"}),
+    ('<meta http-equiv="content-usage" content="train-ai=n">', (), {"content_usage_no_ai"}),
+    # RSL 1.0, inside the page
+    (RSL % "<prohibits type='usage'>ai-train</prohibits>", (), {"rsl_reserved"}),
+    (RSL % "<permits type='usage'>all</permits>", (), set()),
+    ('<script type="application/rsl+xml">{}</script>', (), {"rsl_unreadable"}),
 ]
 
 
 @pytest.mark.parametrize(("body", "headers", "signals"), PAGES)
 def test_page_signals(body, headers, signals):
     assert set(PageRights().load()(parsed(body, headers))["page_rights_signals"]) == signals
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "files"),
+    [
+        ('<link rel="license" type="application/rsl+xml" href="/licence.xml">', (), ("https://a.example/licence.xml",)),
+        ('<link rel="Other License" type="Application/RSL+XML; a=b" href="l.xml">', (), ("https://a.example/l.xml",)),
+        ('<link rel="license" href="/licence.html">', (), ()),
+        ("", [("Link", '<https://b.example/l.xml>; rel="license"; type="application/rsl+xml"')], ("https://b.example/l.xml",)),
+        ("", [("link", "<x>; rel=next, <https://b.example/a,b.xml>;type=application/rsl+xml;rel=license")], ("https://b.example/a,b.xml",)),
+    ],
+)
+def test_licence_files_that_a_page_names(body, headers, files):
+    assert PageRights().load()(parsed(body, headers))["page_licence_files"] == files
 
 
 @pytest.mark.parametrize(

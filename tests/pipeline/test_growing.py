@@ -46,7 +46,7 @@ def test_a_looser_rule_asks_for_what_was_kept_back_alone(run_web, site, scored):
     site.asked.clear()
     scored.clear()
     run_web("filters.rules.rights.profile=record")
-    assert {path for path in site.asked if path != "/robots.txt"} == {"/fish.png"}
+    assert set(site.asked_beside_files) == {"/fish.png"}
     assert len(scored) == len([url for url in scored if url.endswith("/fish.png")])
     run_web()
     assert site.asked["/fish.png"] == 1, "the first result is still there"
@@ -65,7 +65,7 @@ def test_more_pages_cost_only_new_pairs(run_web, site, crawl, scored, tmp_path):
         )
     )
     grown = run_web(given=str(tmp_path / "*.warc.gz"))
-    assert {path for path in site.asked if path != "/robots.txt"} == {"/new.png"}
+    assert set(site.asked_beside_files) == {"/new.png"}
     assert [url.rpartition("/")[2] for url in scored] == ["new.png"]
     assert kept(grown) == 3
 
@@ -94,5 +94,5 @@ def test_a_new_model_asks_for_nothing_where_pictures_are_kept(run_web, site):  #
     run_web("fetch.keep_images=always")
     site.asked.clear()
     again = run_web("fetch.keep_images=always", "score.batch_size=3", "filters.rules.rights.profile=record")
-    assert {path for path in site.asked if path != "/robots.txt"} == {"/fish.png"}
+    assert set(site.asked_beside_files) == {"/fish.png"}
     assert json.loads((again.output / "manifest.json").read_text())["counts"]["score"]["pair"]["quarantined"] == {}

@@ -74,7 +74,7 @@ def rows(folder) -> list[dict]:
 
 
 def asked_of(site) -> Counter:
-    return Counter({path: n for path, n in site.asked.items() if not path.endswith("robots.txt")})
+    return site.asked_beside_files
 
 
 @pytest.mark.timeout(900)

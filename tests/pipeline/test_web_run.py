@@ -12,6 +12,7 @@ import pytest
 from demo.pictures import Scene, picture
 from tests.pipeline.peers import run_peer
 from tests.pipeline.test_command import ran_jobs
+from tests.site import SITE_FILES
 from tests.warcs import page
 
 SCENES = {
@@ -66,13 +67,14 @@ def counts(run) -> dict:
 def test_each_url_is_asked_for_once_and_never_again(run_web, site):
     first = run_web()
     assert first.status == 0
-    assert site.asked == {"/robots.txt": 1, "/star.png": 1, "/car.png": 1, "/gone.png": 1}, "the reserved fish is not asked for"
+    assert site.asked_beside_files == {"/star.png": 1, "/car.png": 1, "/gone.png": 1}, "the reserved fish is not asked for"
+    assert {path: site.asked[path] for path in SITE_FILES} == dict.fromkeys(SITE_FILES, 1)
     assert counts(first)["fetch"]["pair"]["dropped"] == {"not_requested": 2, "http_error": 1}
     rows = [row for path in first.output.glob("dataset/*/*.parquet") for row in pq.read_table(path).to_pylist()]
     assert sorted(row["URL"].rpartition("/")[2] for row in rows) == ["car.png", "star.png"]
     assert not list(first.work.rglob("*.arrow")), "picture bytes are deleted when scoring is complete"
     run_web("filters.rules.similarity.thresholds.en=0.2")
-    assert sum(site.asked.values()) == 4, "a changed rule asks for nothing"
+    assert sum(site.asked_beside_files.values()) == 3, "a changed rule asks for nothing"
 
 
 def test_kept_pictures_are_scored_again_without_a_request(run_web, site):
@@ -126,7 +128,7 @@ def test_robots_txt_is_read_once_a_day_and_not_once_a_run(run_web, site):
 def test_a_part_for_each_pair_changes_nothing(run_web, site, tmp_path):
     run = run_web("extract.part_rows=1")
     assert counts(run)["fetch"]["pair"]["kept"] == 3
-    assert site.asked == {"/robots.txt": 1, "/star.png": 1, "/car.png": 1, "/gone.png": 1}
+    assert site.asked_beside_files == {"/star.png": 1, "/car.png": 1, "/gone.png": 1}
 
 
 def rows_of(run) -> dict[str, dict]:
@@ -146,10 +148,10 @@ def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep)
     after = run_web("--retry-failed", setting)
     assert sorted(rows_of(after)) == ["car.png", "star.png"]
     assert rows_of(after)["car.png"] == car
-    assert site.asked == {"/robots.txt": 1, "/star.png": 2, "/car.png": 1, "/gone.png": 1}, "a 404 is final"
+    assert site.asked_beside_files == {"/star.png": 2, "/car.png": 1, "/gone.png": 1}, "a 404 is final"
     assert counts(after)["fetch"]["pair"]["kept"] == 3
     run_web("--retry-failed", setting)
-    assert site.asked.total() == 5, "nothing is left to ask for again"
+    assert site.asked_beside_files.total() == 4, "nothing is left to ask for again"
     if keep == "always":
         again = run_web(setting, "score.keep_embeddings=true")
         assert sorted(rows_of(again)) == ["car.png", "star.png"], "the pictures of both are there"

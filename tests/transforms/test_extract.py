@@ -40,7 +40,7 @@ def test_a_pair_with_its_provenance():
         payload_digest="sha1:D",
         crawl_time="T",
         position=0,
-        evidence={"page_rights_signals": ()},
+        evidence={"page_rights_signals": (), "page_licence_files": ()},
     )
 
 
@@ -74,7 +74,7 @@ def test_rejections(element, reason):
 
 def test_evidence_is_of_the_whole_page():
     pairs = [f for f in EXTRACT(page("<img src=a alt='a red star'><meta name=robots content=noai>")) if isinstance(f, Pair)]
-    assert pairs[0].evidence == {"page_rights_signals": ("noai",)}
+    assert pairs[0].evidence == {"page_rights_signals": ("noai",), "page_licence_files": ()}
 
 
 @given(st.binary(max_size=600))

@@ -19,7 +19,8 @@ from tests.site import PICTURE
 from transforms.open_part import Consent, load_gate, open_part
 from web.addresses import is_allowed_address
 from web.answer import Order
-from web.client import ClientSettings, open_client, retry_after_s
+from web.client import open_client
+from web.requester import ClientSettings, retry_after_s
 from web.schedule import Schedule
 
 
@@ -220,7 +221,7 @@ def test_rules_that_save_requests_are_known():
 
 @pytest.mark.parametrize("busy", [(429, {"Retry-After": "0"}), (503, {"Retry-After": "Thu, 01 Jan 2015 00:00:00 GMT"}), (503, {})])
 def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
-    monkeypatch.setattr("web.client.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("web.requester.BACK_OFF_S", 0.01)
     site.first["/picture.jpg"] = [busy, busy]
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
     assert image.status == "ok"
@@ -228,7 +229,7 @@ def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
 
 
 def test_a_host_that_stays_busy_is_given_up(site, monkeypatch):
-    monkeypatch.setattr("web.client.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("web.requester.BACK_OFF_S", 0.01)
     site.first["/picture.jpg"] = [(503, {})] * 10
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
     assert (image.status, image.http_status) == ("host_busy", 503)
@@ -294,26 +295,31 @@ def test_what_robots_txt_says_of_ai(site, robots, respect, status):
 
 
 @pytest.mark.parametrize(
-    ("tdmrep", "status"),
+    ("tdmrep", "kind", "status"),
     [
-        (None, "ok"),
-        ('[{"location": "/private/*", "tdm-reservation": 1}]', "ok"),
-        ('[{"location": "/pict*.jpg$", "tdm-reservation": 1}]', "robots_ai_reserved"),
-        ('[{"location": "/", "tdm-reservation": "1"}]', "robots_ai_reserved"),
-        ('[{"location": "/", "tdm-reservation": 0}]', "ok"),
-        ('[{"tdm-reservation": 1}]', "robots_ai_reserved"),
-        ("{}", "robots_ai_reserved"),
-        ("<html>", "robots_ai_reserved"),
-        ("[", "robots_ai_reserved"),
-        ("[]", "ok"),
+        (None, "", "ok"),
+        ('[{"location": "/private/*", "tdm-reservation": 1}]', "application/json", "ok"),
+        ('[{"location": "/pict*.jpg$", "tdm-reservation": 1}]', "application/json", "tdmrep_reserved"),
+        ('[{"location": "/", "tdm-reservation": "1"}]', "text/plain", "tdmrep_reserved"),
+        ('[{"location": "/", "tdm-reservation": 0}]', "application/json", "ok"),
+        ('[{"location": "/", "tdm-reservation": 2}]', "application/json", "ok"),
+        ('[{"tdm-reservation": 1}]', "application/json", "tdmrep_reserved"),
+        ("{}", "application/json", "tdmrep_reserved"),
+        ("[", "application/octet-stream", "tdmrep_reserved"),
+        ("nothing here", "application/json; charset=utf-8", "tdmrep_reserved"),
+        ("<!doctype html><title>Not found</title>", "text/html", "ok"),
+        ("<html>", "application/octet-stream", "ok"),
+        ("not found", "text/plain", "ok"),
+        ("[]", "application/json", "ok"),
     ],
 )
-def test_what_tdmrep_says(site, tdmrep, status):
+def test_what_tdmrep_says(site, tdmrep, kind, status):
     site.robots = (200, "User-agent: somebody\nDisallow: /")
     if tdmrep is None:
         site.first["/.well-known/tdmrep.json"] = [(404, {})]
     else:
         site.contents["/.well-known/tdmrep.json"] = tdmrep.encode()
+        site.types["/.well-known/tdmrep.json"] = kind
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], tdmrep=True)
     assert image.status == status
     assert site.asked["/.well-known/tdmrep.json"] == 1
@@ -322,7 +328,7 @@ def test_what_tdmrep_says(site, tdmrep, status):
 def test_a_tdmrep_that_does_not_come_is_a_no(site):
     site.first["/.well-known/tdmrep.json"] = [(500, {})]
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")], tdmrep=True)
-    assert image.status == "robots_unreachable"
+    assert image.status == "reservation_unreachable"
 
 
 def test_tdmrep_is_not_asked_for_unless_wanted(site):

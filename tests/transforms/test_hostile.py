@@ -22,7 +22,7 @@ import trustme
 
 from tests.transforms.test_fetch import ask_all, client
 from web.answer import Answer, Order
-from web.client import ClientSettings
+from web.requester import ClientSettings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 PIECE = b"x" * 65536

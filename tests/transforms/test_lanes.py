@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from storage.parts import bucket_of, part_name
 from transforms.lanes import make_lanes
-from transforms.robots_texts import RobotsShelf
-from web.robots import RobotsText
+from transforms.sites_shelf import SitesShelf
+from web.sites import SiteTexts
 from web.urls import bucket_of_url
 
 
@@ -55,13 +55,13 @@ def test_hosts_of_other_lanes_are_asked_as_little_as_all_lanes_may():
 
 
 @pytest.fixture
-def shelf(tmp_path) -> RobotsShelf:
-    return RobotsShelf(str(tmp_path / "robots"), buckets=4, max_age_s=100)
+def shelf(tmp_path) -> SitesShelf:
+    return SitesShelf(str(tmp_path / "robots"), buckets=4, max_age_s=100)
 
 
 def test_robots_texts_are_kept_a_while(shelf):
     now = time.time()
-    origins = {f"https://h{n}.example": RobotsText(f"# {n}", now - 30 * n) for n in range(8)}
+    origins = {f"https://h{n}.example": SiteTexts({"robots.txt": f"# {n}"}, now - 30 * n) for n in range(8)}
     shelf.write(range(4), origins)
     assert shelf.read(range(4)) == {origin: said for origin, said in origins.items() if said.read_at > now - 100}
 
@@ -69,6 +69,6 @@ def test_robots_texts_are_kept_a_while(shelf):
 def test_robots_texts_of_other_buckets_are_left_as_they_are(shelf):
     origin = "https://a.example"
     own = bucket_of_url(origin, 4)
-    shelf.write([own], {origin: RobotsText("first", time.time())})
-    shelf.write([(own + 1) % 4], {origin: RobotsText("second", time.time())})
-    assert shelf.read(range(4))[origin].text == "first"
+    shelf.write([own], {origin: SiteTexts({"robots.txt": "first"}, time.time())})
+    shelf.write([(own + 1) % 4], {origin: SiteTexts({"robots.txt": "second"}, time.time())})
+    assert shelf.read(range(4))[origin].texts == {"robots.txt": "first"}

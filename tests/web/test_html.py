@@ -52,8 +52,8 @@ def test_positions_count_from_zero():
 
 
 def test_meta_values():
-    parsed = parse_page(page('<meta name="Robots" content=" NoAI "><meta name=other content=x><meta name=robots>'))
-    assert list(meta_values(parsed, "robots")) == [("robots", "noai")]
+    parsed = parse_page(page('<meta name="Robots" content=" NoAI "><meta http-equiv=X content=Y><meta name=robots>'))
+    assert list(meta_values(parsed)) == [("robots", "noai"), ("x", "y")]
 
 
 PIECES = st.sampled_from(

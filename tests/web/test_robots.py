@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.robots import Robots, reserved_paths
+from web.robots import Robots
 
 URL = "https://a.example/pictures/cat.jpg?size=2"
 FILES = [
@@ -55,4 +55,73 @@ def test_any_text(text):
     robots = Robots(text, ai_agents=True)
     assert robots.refusal(URL) in (None, "robots_disallowed", "robots_ai_disallowed", "robots_ai_reserved")
     assert robots.crawl_delay_s >= 0
-    assert all(path.startswith("/") for path in reserved_paths(text))
+
+
+MORE = [
+    # paths are compared alike under every kind of rule
+    ("User-agent: *\nContent-Usage: /pictures/\ttrain-ai=n", "/pictures/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /%7Eanna/ train-ai=n", "/~anna/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /~anna/ train-ai=n", "/%7eanna/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /höhe/ train-ai=n", "/h%C3%B6he/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Signal: /h%c3%b6he/ ai-train=no", "/h%C3%B6he/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /a%24b train-ai=n", "/a$b", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /a%2Ab train-ai=n", "/a*b", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /a%2Ab train-ai=n", "/axb", None),
+    ("User-agent: *\nDisallow: /a%2Fb", "/a/b", None),
+    ("User-agent: *\nDisallow: /a?u=https%3A%2F%2Fb.example", "/a?u=https://b.example", "robots_disallowed"),  # RFC 9309, 2.2.2, its table
+    # the longest path decides, and lines of one path stand together (draft-ietf-aipref-attach)
+    ("User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /pictures/ train-ai=y", "/pictures/a.jpg", None),
+    ("User-agent: *\nContent-Usage: train-ai=y\nContent-Usage: /pictures/ train-ai=n", "/pictures/a.jpg", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: /p train-ai=y\nContent-Usage: /p train-ai=n", "/p", "robots_ai_reserved"),
+    # every draft's vocabulary, and what cannot be read
+    ("User-agent: *\nContent-Usage: bots=n", "/a", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: ai=n", "/a", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Signal: search=yes,ai-train=no,use=reference", "/a", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: train-ai=perhaps", "/a", "robots_ai_reserved"),
+    ("User-agent: *\nContent-Usage: ai-use=n, search=n", "/a", None),
+    ("User-agent: *\nUsage: ai=n", "/a", "robots_ai_reserved"),
+    # draft-canel-robots-ai-control
+    ("User-agent: *\nDisallowAITraining: /", "/a", "robots_ai_reserved"),
+    ("User-agent: *\nDisallowAITraining: /\nAllowAITraining: /open/", "/open/a", None),
+    ("User-agent: *\nDisallowAITraining: /private/", "/a", None),
+    ("TDM-Reservation: 1", "/a", "robots_ai_reserved"),
+    # how agents are named
+    ("User-agent: GPTBot/1.1\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: GPTBot, CCBot\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: Somebody, CCBot\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: GPTBot \t\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: pairsieve (+https://example.org)\nDisallow: /", "/a", "robots_disallowed"),
+    ("User-agent: Kangaroo Bot\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: GPTBotany\nDisallow: /", "/a", None),
+    ("User-agent: GPTBot\nSitemap: https://a.example/s\nCrawl-delay: 5\nUser-agent: Other\nDisallow: /", "/a", "robots_ai_disallowed"),
+    ("User-agent: *\nDisallow: images/", "/images/a", "robots_disallowed"),
+    ("User-agent: *\rDisallow: /\r", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallow: /a\u2028Disallow: /b", "/b", None),
+    ("User-agent:\nDisallow: /", "/a", None),
+    ("Disallow: /", "/a", None),
+]
+
+
+@pytest.mark.parametrize(("text", "target", "refusal"), MORE)
+def test_more_refusals(text, target, refusal):
+    assert Robots(text, ai_agents=True).refusal(f"https://a.example{target}") == refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "licences"),
+    [
+        ("License: https://a.example/l.xml", ("https://a.example/l.xml",)),
+        ("User-agent: *\nAllow: /\n\nLicense: https://a.example/l.xml", ("https://a.example/l.xml",)),
+        ("License: https://a.example/1\nUser-agent: pairsieve\nLicense: https://a.example/2", ("https://a.example/2",)),
+        ("User-agent: bingbot\nLicense: https://a.example/1", ("https://a.example/1",)),
+        ("User-agent: *\nDisallow:", ()),
+    ],
+)
+def test_licences(text, licences):
+    assert Robots(text, ai_agents=True).licences == licences
+
+
+def test_matching_takes_time_in_proportion():
+    """Against a path of a million letters, which a pattern with many stars would be tried on again and again."""
+    robots = Robots("User-agent: *\nContent-Usage: /" + "*a" * 500 + "*b train-ai=n", ai_agents=True)
+    assert robots.refusal("https://a.example/" + "a" * 1_000_000) is None

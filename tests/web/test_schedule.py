@@ -32,20 +32,21 @@ class Web:
     def turns(self, url: str) -> HostTurns:
         return self._turns.setdefault(urlsplit(url).hostname, turns_of(self._per_host, self._interval_s, 1))
 
-    def knows_robots(self, url: str) -> bool:
+    def knows_site(self, url: str) -> bool:
         return self.learned[urlsplit(url).hostname] > 0
 
-    async def learn_robots(self, url: str) -> None:
+    async def learn_site(self, url: str) -> None:
         host = urlsplit(url).hostname
         async with self.turns(url).turn():
             await asyncio.sleep(self._seconds[host])
         self.learned[host] += 1
 
-    async def ask(self, url: str, refuse) -> Answer:
+    async def ask(self, order: Order) -> Answer:
+        url = order.url
         host = urlsplit(url).hostname
         if self.busy[url] > 0:
             self.busy[url] -= 1
-            raise Busy(503, 0)
+            raise Busy(url, 503, 0)
         async with self.turns(url).turn():
             self.asked.append((url, clock()))
             self.now.update([host, ""])
@@ -55,7 +56,7 @@ class Web:
         self.pace.spend(1000)
         return Answer(url, "ok")
 
-    def comes_again(self, url: str, busy: Busy, tried: int) -> bool:
+    def comes_again(self, busy: Busy, tried: int) -> bool:
         return tried <= 2
 
 
