@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal, get_args
 
 from aiohttp import web
 
@@ -38,6 +39,8 @@ class Site:
         self.robots: tuple[int, str] = (404, "")
         self.contents: dict[str, bytes] = {}
         self.types: dict[str, str] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        self.pieces: Pieces = "whole"
         self.first: dict[str, list[tuple[int, dict[str, str]]]] = {}
         """Statuses and headers with which a path is answered at first, before its real answer."""
 
@@ -64,8 +67,8 @@ class Site:
             status, headers = self.first[request.path].pop(0)
             return web.Response(status=status, headers=headers)
         if request.path in self.contents:
-            kind = {"Content-Type": self.types[request.path]} if request.path in self.types else None
-            return web.Response(body=self.contents[request.path], headers=kind)
+            kind = {"Content-Type": self.types[request.path]} if request.path in self.types else {}
+            return web.Response(body=self.contents[request.path], headers={**kind, **self.headers.get(request.path, {})})
         if request.path in SITE_FILES[1:]:
             return web.Response(status=404)
         if name == "robots" and self.robots[0] == 0:
@@ -104,6 +107,43 @@ class Site:
 
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Pieces = Literal["whole", "bytes", "chunks", "until closed", "cut off"]
+"""How a body is sent: at once; a byte a segment, with its length, in chunks or until the connection is closed; or not to its end."""
+PIECES: tuple[Pieces, ...] = get_args(Pieces)
+PAUSE_S = 0.0005  # between two bytes
+
+
+def in_pieces(answer: Answer, pieces: Callable[[], Pieces]) -> Answer:
+    """The same answers, their bodies sent in pieces."""
+
+    async def answer_in_pieces(request: web.Request) -> web.StreamResponse:
+        whole = await answer(request)
+        if pieces() == "whole" or not isinstance(whole, web.Response) or not isinstance(whole.body, bytes):
+            return whole
+        return await _send(request, whole, whole.body, pieces())
+
+    return answer_in_pieces
+
+
+async def _send(request: web.Request, whole: web.Response, body: bytes, pieces: Pieces) -> web.StreamResponse:
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    if pieces == "chunks":
+        response.headers.popall("Content-Length", None)
+        response.enable_chunked_encoding()
+    elif pieces == "until closed":
+        response.headers.popall("Content-Length", None)
+        response.force_close()
+        response._length_check = False  # else the server would choose chunks
+    else:
+        response.content_length = len(body) + (10 if pieces == "cut off" else 0)
+    await response.prepare(request)
+    for byte in body:
+        await response.write(bytes([byte]))
+        await asyncio.sleep(PAUSE_S)
+    if pieces == "cut off":
+        assert request.transport is not None
+        request.transport.abort()
+    return response
 
 
 @contextmanager
@@ -138,6 +178,6 @@ def serve(answer: Answer) -> Iterator[int]:
 def serve_site() -> Iterator[Site]:
     """Serve a Site until the block ends; it knows its `origin` and `port`."""
     found = Site()
-    with serve(found.answer) as port:
+    with serve(in_pieces(found.answer, lambda: found.pieces)) as port:
         found.origin, found.port = f"http://127.0.0.1:{port}", port
         yield found
