@@ -20,10 +20,8 @@ from records.pair import Evidence
 from records.row import RIGHTS_SOURCES
 from web.html import ParsedPage, meta_values
 from web.reservations import header_signals, meta_signals, names_of
-from web.rsl import RSL_TYPE, UnreadableLicence, is_rsl_type, linked_licences, read_licence
+from web.rsl import RSL_RESERVED, RSL_TYPE, RSL_UNREADABLE, UnreadableLicence, is_rsl_type, linked_licences, read_licence
 from web.urls import absolute
-
-RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
 
 
 def page_signals(page: ParsedPage) -> set[str]:

@@ -24,6 +24,7 @@ from web.paths import PathPattern, comparable_target, most_specific, path_patter
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
 RSL_MAX_BYTES = 256 * 1024
+RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
 OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))  # of 1.0 (3.4.1.1) and of the drafts of July 2025
 FREE = ("free", "attribution")  # rows name page and picture; other payments are owed to somebody
 _BETWEEN = re.compile(r"[\s,]+")  # blanks in 1.0, commas in the drafts

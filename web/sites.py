@@ -8,7 +8,7 @@ from functools import cached_property
 from urllib.parse import urljoin
 
 from web.robots import Robots
-from web.rsl import UnreadableLicence, read_licence
+from web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
 from web.site_files import AI_TXT, TDMREP, TRUST_TXT, TRUST_TXT_WELL_KNOWN, AiTxt, TdmRep, trust_refuses
 
 ROBOTS_TXT = "robots.txt"
@@ -96,7 +96,7 @@ class Site:
 
     def _licence_refusal(self, url: str) -> str | None:
         if len(self.licences) > MAX_LICENCES:
-            return "rsl_unreadable"
+            return RSL_UNREADABLE
         refusals = (licence_refusal(self.texts[RSL_PREFIX + address], address, url, self.origin) for address in self.licences)
         return next((refusal for refusal in refusals if refusal), None)
 
@@ -106,5 +106,5 @@ def licence_refusal(text: str, address: str, url: str, site: str) -> str | None:
     try:
         licence = read_licence(text, address)
     except UnreadableLicence:
-        return "rsl_unreadable"
-    return "rsl_reserved" if licence.refuses(url, site) else None
+        return RSL_UNREADABLE
+    return RSL_RESERVED if licence.refuses(url, site) else None

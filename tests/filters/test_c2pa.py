@@ -10,6 +10,7 @@ from PIL import Image
 
 from filters.c2pa import ContentCredentials
 from filters.subjects import Content
+from tests.raw_site import NOT_FOUND, serve_raw
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 c2pa = pytest.importorskip("c2pa", reason="the extra `c2pa` is not installed")
@@ -123,3 +124,20 @@ def test_a_broken_manifest_is_a_no(sign):
     at = signed.index(b"c2pa.training-mining")
     broken = signed[:at] + b"xxxx" + signed[at + 4 :]
     assert ContentCredentials().load()(Content(broken))["c2pa_rights_signals"] == ("c2pa_unreadable",)
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{}"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_manifest_that_lies_elsewhere_is_not_fetched(kind):
+    """C2PA 2.2, 11.4: dcterms:provenance names a remote manifest. The library would ask for it, whoever wrote the picture."""
+    with serve_raw(lambda _target: NOT_FOUND) as site:
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(stream, kind, xmp=XMP.format(f"{site.origin}/manifest.c2pa").encode())
+        found = ContentCredentials().load()(Content(stream.getvalue()))
+    assert site.requests == []
+    assert found == {"c2pa_rights_signals": ("c2pa_unreadable",)}

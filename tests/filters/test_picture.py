@@ -21,6 +21,11 @@ PLUS = '<rdf:Description xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" {}/>'
 PROHIBITED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"')
 ALLOWED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-ALLOWED"')
 LICENCE = '<rdf:Description><cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/?a=1&amp;b=2"/></rdf:Description>'
+TDM = '<rdf:Description xmlns:tdm="http://www.w3.org/ns/tdmrep/" tdm:reservation="{}"/>'
+RSL = (
+    '<rsl:rsl xmlns:rsl="https://rslstandard.org/rsl"><rsl:content url="https://a.example/p.jpg"><rsl:license>'
+    '<rsl:{0} type="usage">ai-train</rsl:{0}></rsl:license></rsl:content></rsl:rsl>'
+)
 STATEMENT = '<rdf:Description xmpRights:WebStatement="https://a.example/rights"/>'
 ELEMENT = "<xmpRights:WebStatement> https://a.example/rights </xmpRights:WebStatement>"
 
@@ -87,6 +92,12 @@ def animated_png() -> bytes:
         (packed_png(packet(PROHIBITED)), ("data_mining_prohibited",), None, False, False),
         (encoded("JPEG", xmp=packet(ALLOWED)), (), None, False, False),
         (encoded("JPEG", xmp=packet(PROHIBITED))[:600], ("data_mining_prohibited",), None, False, False),
+        (encoded("JPEG", xmp=packet(PROHIBITED.lower())), ("data_mining_prohibited",), None, False, False),
+        (encoded("JPEG", xmp=packet(TDM.format(1))), ("tdm_reserved",), None, False, False),
+        (encoded("JPEG", xmp=packet(TDM.format(0))), (), None, False, False),
+        (encoded("WEBP", xmp=packet(RSL.format("prohibits"))), ("rsl_reserved",), None, False, False),
+        (encoded("WEBP", xmp=packet(RSL.format("permits"))), (), None, False, False),
+        (encoded("WEBP", xmp=packet(RSL.format("permits")).replace(b"</rsl:rsl>", b"")), ("rsl_unreadable",), None, False, False),
         (encoded("JPEG", xmp=packet(LICENCE)), (), "https://creativecommons.org/licenses/by/4.0/?a=1&b=2", False, False),
         (encoded("WEBP", xmp=packet(STATEMENT)), (), "https://a.example/rights", False, False),
         (encoded("JPEG", xmp=packet(ELEMENT)), (), "https://a.example/rights", False, False),
