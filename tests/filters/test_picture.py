@@ -21,6 +21,7 @@ PLUS = '<rdf:Description xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" {}/>'
 PROHIBITED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"')
 ALLOWED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-ALLOWED"')
 LICENCE = '<rdf:Description><cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/?a=1&amp;b=2"/></rdf:Description>'
+RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 TDM = '<rdf:Description xmlns:tdm="http://www.w3.org/ns/tdmrep/" tdm:reservation="{}"/>'
 RSL = (
     '<rsl:rsl xmlns:rsl="https://rslstandard.org/rsl"><rsl:content url="https://a.example/p.jpg"><rsl:license>'
@@ -31,7 +32,7 @@ ELEMENT = "<xmpRights:WebStatement> https://a.example/rights </xmpRights:WebStat
 
 
 def packet(inside: str) -> bytes:
-    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>{inside}</rdf:RDF></x:xmpmeta>'.encode()
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}>{inside}</rdf:RDF></x:xmpmeta>'.encode()
 
 
 def encoded(kind: str, **options) -> bytes:
