@@ -1,29 +1,24 @@
-"""Hash lists that others hand out (child-safety organisations, say): MD5, SHA-1, SHA-256 and PDQ, one a line or in a CSV file.
+"""Hash lists that others hand out (child-safety organisations, say): MD5, SHA-1, SHA-256 and PDQ, one a line or in columns.
 
-A link is never opened. In a CSV file with a head line the columns md5, sha1, sha256 and pdq count; else the length of a hash tells what
-it is, and 64 digits are SHA-256 unless the list is said to be of PDQ.
+A link is never opened. In a file with a head line the columns md5, sha1, sha256 and pdq count; else the length of a hash tells what
+it is, and 64 digits are SHA-256 unless the list is said to be of PDQ. erasure/list_file.py says which files can be read.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
+from erasure.list_file import ListRow, UnreadableList, named, read_entries
 from images.pdq import ALIKE, Hashes, as_hashes, nearest, orientations
-from storage import files
 
 KINDS = ("md5", "sha1", "sha256", "pdq")
 LENGTHS = {32: "md5", 40: "sha1", 64: "sha256"}
 ListKind = Literal["auto", "md5", "sha1", "sha256", "pdq"]
 _HEX = re.compile(r"[0-9a-f]+")
-
-
-class UnreadableList(ValueError):
-    """A list that cannot be read whole: nothing is matched against half of one. The message names the line."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +42,21 @@ class HashList:
 
 
 def read_lists(paths: Mapping[str, ListKind]) -> HashList:
-    """All lists together. Raises UnreadableList."""
+    """All lists together. Raises UnreadableList, also where a single line cannot be read."""
     known: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for path, kind in paths.items():
-        try:
-            lines = files.read_text(path).splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableList(f"the hash list {path} cannot be read ({type(error).__name__})") from None
-        for name, value in _hashes(path, lines, kind):
+        hashes, unread = read_entries(path, KINDS, partial(_hashes, kind=kind))
+        if unread:
+            raise UnreadableList(f"{path}: {named(unread)}. Mend or remove these lines: nothing is matched against half a list")
+        for name, value in hashes:
             known[name].add(value)
     return HashList({kind: frozenset(values) for kind, values in known.items()})
 
 
-def _hashes(path: str, lines: Iterable[str], kind: ListKind) -> Iterable[tuple[str, str]]:
-    rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if any(cell.strip() for cell in row)]
-    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    columns = [(name, head.index(name)) for name in KINDS if name in head]
-    for number, row in rows[1:] if columns else rows:
-        cells = [(name, row[i]) for name, i in columns if i < len(row) and row[i].strip()] if columns else [(kind, row[0])]
-        for name, cell in cells:
-            value = cell.strip().lower()
-            found = LENGTHS.get(len(value), "") if name == "auto" else name
-            if not _HEX.fullmatch(value) or {"pdq": "sha256"}.get(found, found) != LENGTHS.get(len(value)):
-                wanted = "hash" if name == "auto" else name
-                raise UnreadableList(f"{path}, line {number}: this is no {wanted} in hex digits; mend or remove the line")
-            yield found, value
+def _hashes(row: ListRow, kind: ListKind) -> Iterator[tuple[str, str]]:
+    for name, cell in row.cells.items() if row.cells else [(str(kind), row.first)]:
+        value = cell.lower()
+        found = LENGTHS.get(len(value), "") if name == "auto" else name
+        if not _HEX.fullmatch(value) or {"pdq": "sha256"}.get(found, found) != LENGTHS.get(len(value)):
+            raise ValueError(f"this is no {'hash' if name == 'auto' else name} in hex digits")
+        yield found, value

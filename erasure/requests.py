@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from erasure.list_file import UnreadableList, named, read_lines
 from erasure.lists import KINDS as LIST_KINDS
 from erasure.lists import read_lists
 from images.decode import Decoded, DecodeSettings, decode
@@ -65,11 +66,11 @@ class Request:
 
 def read_requests(path: str) -> list[Request]:
     """The requests of a file. Raises MalformedRequests."""
-    try:
-        lines = files.read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MalformedRequests(f"cannot read {path} ({type(error).__name__}); give a file with one JSON object a line") from None
     found, wrong = list[Request](), list[str]()
+    try:
+        lines = read_lines(path)
+    except UnreadableList as error:
+        raise MalformedRequests(f"{error}; give a file with one JSON object a line") from None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
@@ -77,7 +78,7 @@ def read_requests(path: str) -> list[Request]:
             except ValueError as error:
                 wrong.append(f"line {number}: {error}")
     if wrong or not found:
-        raise MalformedRequests(f"{path}: {'; '.join(wrong) or 'no requests'}. Nothing was changed")
+        raise MalformedRequests(f"{path}: {named(wrong) or 'no requests'}. Nothing was changed")
     return found
 
 
@@ -95,7 +96,7 @@ def parse_request(line: str, folder: str = "") -> Request:
     """One line. Raises ValueError saying what is wrong, without repeating what the line holds."""
     try:
         given: Any = json.loads(line)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         raise ValueError("this is no JSON object") from None
     if not isinstance(given, dict):
         raise ValueError("this is no JSON object")
@@ -112,6 +113,8 @@ def parse_request(line: str, folder: str = "") -> Request:
 
 def _request(kind: str, value: str, receipt: str, folder: str) -> Request:
     if kind == "image":
+        if "://" in value or "::" in value:
+            raise ValueError("image must be the path of a file: nothing is fetched from an address that a request names")
         return _example(files.join(folder, value) if folder and not value.startswith("/") else value, receipt)
     if kind in HEX_DIGITS:
         bits = value.lower()

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from erasure.lists import HashList, ListKind, UnreadableList, read_lists
+from erasure.list_file import UnreadableList
+from erasure.lists import HashList, ListKind, read_lists
 from erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, NoTombstones, Tombstones, read_tombstones
 from filters.detector import Columns, MissingModel, Needs, Observe
 from filters.rule import Action, Decision, Readable

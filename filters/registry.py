@@ -27,6 +27,7 @@ from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
 from filters.nsfw_picture import NsfwPicture
 from filters.nudity import Nudity
+from filters.opt_outs import OptOutRegistries
 from filters.page_head import PageHead
 from filters.page_types import PageTypes
 from filters.picture_hash import PictureHash
@@ -47,7 +48,7 @@ _DETECTORS = (
     PromptGroups, NsfwHead, NsfwPicture, AestheticHead,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
-_RULES = (Erasure, HashLists, Subset, Rights, Dicom, ImageSize, Similarity, Medical, Nudity, PersonalData)
+_RULES = (Erasure, HashLists, OptOutRegistries, Subset, Rights, Dicom, ImageSize, Similarity, Medical, Nudity, PersonalData)
 RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in _RULES}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 

@@ -1,7 +1,7 @@
 """Look through a dataset before it is released, as others will do afterwards.
 
 python -m pipeline.check --dataset runs/mine                              a review list beside the dataset: runs/mine.check.html
-python -m pipeline.check --dataset runs/mine --opt-out domains.txt        domains that have opted out, one a line
+python -m pipeline.check --dataset runs/mine --opt-out registry.csv       domains, URLs, accounts and hashes that have opted out
 python -m pipeline.check --dataset runs/mine --image photo.jpg            and copies of example pictures
 python -m pipeline.check --dataset runs/mine --config my.yaml             and medical pictures by published embeddings; limits of the config
 python -m pipeline.check --dataset runs/mine --limit medical_words=0.02   a share of the rows that may bear a kind of finding
@@ -37,7 +37,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="the dataset's config: its limits (publish.release_limits), and its models")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
     parser.add_argument("--tombstones", metavar="DIR", help="what was taken out (default: DATASET.erased, where it is there)")
-    parser.add_argument("--opt-out", action="append", default=[], metavar="FILE", help="domains, one a line; may be given again")
+    parser.add_argument(
+        "--opt-out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a registry of refusals, as the rule opt_outs reads it; may be given again",
+    )
     parser.add_argument("--image", action="append", default=[], metavar="FILE", help="an example picture; may be given again")
     parser.add_argument("--limit", action="append", default=[], metavar="KIND=SHARE", help="of the rows; may be given again")
     return parser
@@ -46,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from erasure.list_file import UnreadableList  # noqa: PLC0415
     from erasure.tombstones import NoTombstones  # noqa: PLC0415 - takes seconds to import; --help need not wait
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
     from pipeline.checking import RISKS, review, review_page  # noqa: PLC0415
@@ -59,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits = {**(config.publish.release_limits if config else {}), **_limits(options.limit, RISKS)}
         scores = _scores(options.dataset, manifest, config) if config else None
         found = review(options.dataset, shard_paths(manifest), _looked(options), manifest.get("columns", {}), scores)
-    except (NoSuchDataset, NoTombstones, ConfigError, OSError) as error:
+    except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     over = found.over(limits)
@@ -87,6 +94,7 @@ def _limits(given: Sequence[str], known: Mapping[str, float]) -> dict[str, float
 
 
 def _looked(options: argparse.Namespace) -> Looked:
+    from erasure.opt_outs import read_opt_outs  # noqa: PLC0415
     from erasure.tombstones import read_tombstones  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset  # noqa: PLC0415
     from pipeline.checking import Looked  # noqa: PLC0415
@@ -95,7 +103,7 @@ def _looked(options: argparse.Namespace) -> Looked:
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
     stones = read_tombstones(folder) if options.tombstones or files.exists(folder) else None
-    domains = [line.strip().lower() for path in options.opt_out for line in files.read_text(path).splitlines()]
+    opted_out, _ = read_opt_outs(dict.fromkeys(options.opt_out, "auto"), skip_unreadable=False)
     hashes, digests = list[bytes](), set[str]()
     for path in options.image:
         with files.open_read(path) as stream:
@@ -104,7 +112,7 @@ def _looked(options: argparse.Namespace) -> Looked:
             raise NoSuchDataset(f"{path} is no picture that can be read ({example.reason})")
         hashes += example[0].pdq
         digests.add(example[0].sha256)
-    return Looked(stones, frozenset(d for d in domains if d and not d.startswith("#")), hashes, frozenset(digests))
+    return Looked(stones, opted_out, hashes, frozenset(digests))
 
 
 def _scores(dataset: str, manifest: Mapping[str, Any], config: Config) -> Scores | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from erasure.requests import places_of
+from erasure.opt_outs import OptOuts
 from erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
 from filters.medical.terms import Finder, make_finder, shipped_phrases, shipped_terms
 from filters.medical.words import WordWeights, load_words
@@ -61,10 +61,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Looked:
-    """What is looked for besides words: tombstones, domains that have opted out, hashes of example pictures."""
+    """What is looked for besides words: tombstones, registries of refusals, hashes of example pictures."""
 
     stones: Tombstones | None = None
-    opted_out: frozenset[str] = frozenset()
+    opted_out: OptOuts | None = None
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
 
@@ -80,7 +80,7 @@ class Looked:
         """Every reason to look at a row; `score`: how medical its picture is, where its row does not say."""
         urls = [url for url in (row.get("URL"), row.get("final_url"), row.get("page_url")) if url]
         yield from self._erased(row, urls)
-        yield from (Finding("opt_out", place) for url in urls for place in places_of(url) if place in self.opted_out)
+        yield from self._opted_out(row, urls)
         yield from self._personal(row, urls)
         medical = list(self._medical(row, score))
         yield from medical
@@ -88,6 +88,14 @@ class Looked:
             yield Finding("face_and_medical", f"{row['face_count']} face(s)")
         if row.get("page_source", "warc") != "none" and not (row.get("page_url") and row.get("crawl_time")):
             yield Finding("no_provenance", "no page or no time of its crawl")
+
+    def _opted_out(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
+        if self.opted_out is None:
+            return
+        kinds = {kind for url in urls if (kind := self.opted_out.match_url(url))}
+        yield from (Finding("opt_out", f"its {kind} is on a registry") for kind in sorted(kinds))
+        if self.opted_out.match_picture(row.get("md5"), row.get("sha256")):
+            yield Finding("opt_out", "its picture is on a registry")
 
     def _erased(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
         stones = self.stones

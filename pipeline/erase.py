@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
-    from erasure.lists import UnreadableList  # noqa: PLC0415 - takes a second to import; --help need not wait
+    from erasure.list_file import UnreadableList  # noqa: PLC0415 - takes a second to import; --help need not wait
     from erasure.requests import MalformedRequests  # noqa: PLC0415
     from erasure.tombstones import NoTombstones  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset  # noqa: PLC0415

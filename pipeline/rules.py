@@ -3,6 +3,7 @@
 python -m pipeline.rules list                                       every detector and rule, with input, evidence, actions, settings
 python -m pipeline.rules explain --dataset runs/demo --key KEY      what the rules said of one row, and why
 python -m pipeline.rules audit --dataset runs/demo                  the whole funnel, and every reason with its number
+python -m pipeline.rules agents                                     the AI crawlers whose refusal in a robots.txt is ours
 
 `explain` finds the decisions on a row with the secret of the ledger's keys (--key-file; a run keeps it in its work directory).
 With --url and --caption instead of --key it also finds what was never published. Nothing is written.
@@ -15,6 +16,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.rules", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|explain|audit")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|explain|audit|agents")
     listing = verbs.add_parser("list", help="every detector and rule that can be configured", allow_abbrev=False)
     listing.add_argument("--json", action="store_true", help="as JSON")
     explain = verbs.add_parser("explain", help="what the rules said of one row", allow_abbrev=False)
@@ -36,6 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
     audit = verbs.add_parser("audit", help="the funnel and the reasons of a dataset", allow_abbrev=False)
     audit.add_argument("--dataset", required=True, metavar="DIR", help="the output directory of a run")
     audit.add_argument("--json", action="store_true", help="as JSON")
+    agents = verbs.add_parser("agents", help="the known AI crawlers, their sources, and how old the list is", allow_abbrev=False)
+    agents.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
@@ -46,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.audit import NoSuchDataset  # noqa: PLC0415
 
     try:
-        text, status = {"list": _list, "explain": _explain, "audit": _audit}[options.verb](options)
+        text, status = {"list": _list, "explain": _explain, "audit": _audit, "agents": _agents}[options.verb](options)
     except (FilterConfigError, NoSuchDataset) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
@@ -76,6 +81,20 @@ def _audit(options: argparse.Namespace) -> tuple[str, int]:
     from pipeline.audit import audited, reasons_of  # noqa: PLC0415
 
     return (json.dumps(reasons_of(options.dataset), indent=2) + "\n" if options.json else audited(options.dataset)), 0
+
+
+def _agents(options: argparse.Namespace) -> tuple[str, int]:
+    from web.agents import read_agents  # noqa: PLC0415
+
+    listed = read_agents()
+    if options.json:
+        found = {"checked": listed.checked.isoformat(), "sources": listed.sources, "agents": [asdict(agent) for agent in listed.agents]}
+        return json.dumps(found, indent=2) + "\n", 0
+    rows = [f"{agent.token:32} {agent.purpose:12} {agent.operator:24} {agent.source}" for agent in listed.agents]
+    age = f"{len(rows)} AI crawlers, compared with their sources on {listed.checked}, {listed.age_days(date.today())} days ago:"
+    sources = "\n".join(f"    {source}" for source in listed.sources)
+    head = f"{'token':32} {'purpose':12} {'operator':24} source"
+    return "\n".join([age, sources, "", head, *rows]) + "\n", 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from transforms.route import Work, routed
 from web.html import ImageElement, ImageRule, parse_page
 from web.language import FindLanguage, LanguageSettings, find_detector, language_of
 from web.text import CaptionSettings, caption_problem, clean_caption
-from web.urls import UrlProblem, UrlSettings, absolute, canonical, url_checker
+from web.urls import UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
 
 KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
 
@@ -82,6 +82,9 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
 
     Of images that say the same the first is taken: galleries repeat theirs.
     """
+    if has_credentials(page.url):  # whoever crawled it had a password: it is not public, and its address must not be stored
+        yield Rejection("page", "url_credentials")
+        return
     parsed = parse_page(page, extractor.images)
     evidence = extractor.observe(parsed)
     rejected: Counter[str] = Counter()

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from erasure.lists import UnreadableList, read_lists
+from erasure.list_file import UnreadableList
+from erasure.lists import read_lists
 from erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
 
 SHA = "ab" * 32

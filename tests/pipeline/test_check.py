@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from erasure.opt_outs import OptOuts
 from pipeline.check import main as check
 from pipeline.checking import Finding, Looked, Review, review_page
 from pipeline.config import CONFIGS
@@ -38,7 +39,8 @@ GOOD = {"URL": "https://a.example/1.jpg", "TEXT": "a cat on a mat", "page_url": 
     ],
 )
 def test_findings(changes, kinds):
-    looked = Looked(opted_out=frozenset({"refused.example"}))
+    known = dict.fromkeys(("place", "address", "md5", "sha256"), frozenset())
+    looked = Looked(opted_out=OptOuts({**known, "domain": frozenset({"refused.example"})}))
     assert {finding.kind for finding in looked.findings({**GOOD, **changes})} == kinds
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +72,23 @@ def test_subsets(caption, subset, language):
 )
 def test_rejections(element, reason):
     assert [found.reason for found in EXTRACT(page(element)) if isinstance(found, Rejection)] == [reason]
+
+
+def test_addresses_with_credentials_are_not_taken():
+    found = list(EXTRACT(page("<img src=https://anna:secret@b.example/a.png alt='a red star'><img src=/b.png alt='a blue star'>")))
+    assert [pair.url for pair in found if isinstance(pair, Pair)] == ["https://a.example/b.png"]
+    assert Rejection("image", "url_credentials", number=1) in found
+
+
+@pytest.mark.parametrize("url", ["https://anna:secret@a.example/", "https://anna@a.example/"])
+def test_pages_behind_credentials_are_not_taken(url):
+    found = list(EXTRACT(replace(page("<img src=b.png alt='a red star'>"), url=url)))
+    assert found == [Rejection("page", "url_credentials")]
+
+
+def test_a_base_with_credentials_makes_addresses_with_credentials():
+    found = list(EXTRACT(page("<base href=https://anna:secret@b.example/><img src=a.png alt='a red star'>")))
+    assert not [pair for pair in found if isinstance(pair, Pair)]
 
 
 def test_evidence_is_of_the_whole_page():
