@@ -63,9 +63,21 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     for number, row in enumerate(rows, 1):
         try:
             name, offset, length = row
-            yield Place(base + name, int(offset), int(length))
+            if not _is_below(name, base):
+                raise BadIndex(
+                    f"row {number} of the index {files.public_name(path)} names an address of its own: whom a run calls is for the "
+                    "config to say; set input.base to what such addresses begin with"
+                )
+            yield Place(name if base and name.startswith(base) else base + name, int(offset), int(length))
+        except BadIndex:
+            raise
         except (ValueError, TypeError):
             raise BadIndex(f"row {number} of the index {files.public_name(path)} names no file, offset and length") from None
+
+
+def _is_below(name: str, base: str) -> bool:
+    """Whether a file's name stays below `input.base`, or is a path: other schemes, and chains of them, are fsspec's to open."""
+    return bool(base and name.startswith(base)) or not ("://" in name or "::" in name)
 
 
 def _columnar(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:

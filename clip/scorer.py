@@ -83,10 +83,10 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A picture made ready, or the status of what cannot be."""
+    """A picture made ready, or the status of what cannot be, or what was raised over it."""
 
     image: Image
-    found: Prepared | Undecodable
+    found: Prepared | Undecodable | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _made_ready(images: Sequence[Image], read: Callable[[Image], bytes], scorer:
     processes = scorer.processes
 
     def start(image: Image) -> tuple[Image, Task[Prepared | Undecodable] | None]:
-        content = attempt(read, image)
+        content = attempt(read, image, reads_storage=True)
         failed = isinstance(content, Failure)
         return image, None if failed else processes.submit(prepare, content, scorer.decode, scorer.squares, small_side)
 
@@ -154,7 +154,7 @@ def _made_ready(images: Sequence[Image], read: Callable[[Image], bytes], scorer:
         image, task = started
         if task is None:
             return Ready(image, Undecodable("unreadable"))
-        decoded = processes.result(task)
+        decoded = attempt(processes.result, task, reads_storage=True)  # it was offline in its own process
         return Ready(image, Undecodable("decoder_crashed") if isinstance(decoded, Crashed) else decoded)
 
     return ahead(images, start, finish, scorer.depth)
@@ -244,16 +244,18 @@ def _scores(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[Score]:
 
 def _not_scored(batch: Sequence[Ready], comparing: Comparing) -> Iterator[Score]:
     for picture in batch:
-        assert isinstance(picture.found, Undecodable)
+        found = picture.found
+        assert isinstance(found, Undecodable | Failure)
+        status, errors = ("error", (found.error,)) if isinstance(found, Failure) else (found.reason, ())
         for pairs in comparing.pairs(picture.image).values():
-            yield from (Score(pair.key, picture.found.reason, scored_sha256=picture.image.sha256) for pair in pairs)
+            yield from (Score(pair.key, status, errors=errors, scored_sha256=picture.image.sha256) for pair in pairs)
 
 
 def _batches(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[tuple[str | None, list[Ready]]]:
     """(model, full batch of its pictures); the last ones shorter; (None, [picture]) for what cannot be judged."""
     gathered: dict[str, list[Ready]] = {}
     for picture in pictures:
-        if isinstance(picture.found, Undecodable):
+        if isinstance(picture.found, Undecodable | Failure):
             yield None, [picture]
             continue
         for name in comparing.pairs(picture.image):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from web.offline import offline
+
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
 LOGGER = logging.getLogger(__name__)
@@ -24,10 +26,13 @@ class Failure:
         return f"error:{self.error}"
 
 
-def attempt(function: Callable[[Subject], Result], subject: Subject) -> Result | Failure:
-    """The function's result, or the class of what it raised. The log gets the place in the code, never the message."""
+def attempt(function: Callable[[Subject], Result], subject: Subject, reads_storage: bool = False) -> Result | Failure:
+    """The function's result, or the class of what it raised. The log gets the place in the code, never the message.
+
+    The function may open no connection and start no process (web/offline.py), but for one that `reads_storage`.
+    """
     try:
-        return function(subject)
+        return function(subject) if reads_storage else offline(function, subject)
     except Exception as error:  # noqa: BLE001 - the one broad except
         last = traceback.extract_tb(error.__traceback__)[-1]
         LOGGER.warning("%s at %s:%s in %s; the row is quarantined", type(error).__name__, last.filename, last.lineno, last.name)

@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from loky import ProcessPoolExecutor
 
+from web.offline import forbid_in_this_process, offline
+
 Result = TypeVar("Result")
 
 MAX_MEMORY_BYTES = 4_000_000_000  # address space: a picture of 89 million pixels takes about 1.2 GB with its copies
@@ -93,19 +95,21 @@ class Processes:
 
 
 def _open(number: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_limit_memory)
+    return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_set_limits)
 
 
-def _limit_memory() -> None:
+def _set_limits() -> None:
+    """Of memory, and no connections and no processes of its own."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, most))
+    forbid_in_this_process()
 
 
 def _within(seconds: float, function: Callable[..., Result], *arguments: Any) -> Result:
     """An alarm that nobody handles ends the process."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return function(*arguments)
+        return offline(function, *arguments)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
+from filters.attempt import attempt
 from images.decode import DecodeSettings
-from images.processes import Crashed, Processes, Task
+from images.processes import Processes, Task
 from images.reduce import Reduced, reduce
 from records.sample import Image
 from storage import parts
@@ -49,8 +50,8 @@ class Store:
 
     def _write_reduced(self) -> None:
         sha256, content, task = self._pending.popleft()
-        found = self._processes.result(task)
-        reduced = None if isinstance(found, Crashed) else found  # scoring will say what it is
+        found = attempt(self._processes.result, task, reads_storage=True)  # it was offline in its own process
+        reduced = found if isinstance(found, Reduced) else None  # scoring will say what it is
         if reduced is not None:
             self._originals[sha256] = replace(reduced, content=b"")
         self._write(sha256, reduced.content if reduced else content)
