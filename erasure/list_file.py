@@ -79,7 +79,7 @@ def _content(path: str) -> bytes:
             content = stream.read()
         return gzip.decompress(content) if content.startswith(GZIP_SIGN) else content
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableList(f"cannot read {path} ({type(error).__name__})") from None
+        raise UnreadableList(f"{path} cannot be read ({type(error).__name__})") from None
 
 
 def _decoded(path: str, content: bytes) -> str:
@@ -128,7 +128,7 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
     try:
         table = pq.read_table(io.BytesIO(content))
     except (pa.ArrowException, OSError):
-        raise UnreadableList(f"cannot read {path}: it begins like a parquet file and is none") from None
+        raise UnreadableList(f"{path} cannot be read: it begins like a parquet file and is none") from None
     known = {name: name.strip().lower() for name in table.column_names if name.strip().lower() in columns}
     first = table.column_names[0] if table.column_names else ""
     for number, row in enumerate(table.select(list(known) or [first]).to_pylist() if first else (), start=1):

@@ -36,8 +36,10 @@ class RawSite:
 def serve_raw(respond: Respond, host: str = "127.0.0.1") -> Iterator[RawSite]:
     """Serve until the block ends; where `respond` gives nothing, the connection is closed without an answer."""
     site, started, stops = RawSite(host), threading.Event(), list[Callable[[], None]]()
+    writers: list[asyncio.StreamWriter] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 line, *headers = head.decode("latin-1").rstrip("\r\n").split("\r\n")
@@ -57,6 +59,9 @@ def serve_raw(respond: Respond, host: str = "127.0.0.1") -> Iterator[RawSite]:
         started.set()
         await stop.wait()
         server.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(0.01)  # so that their connections are closed before the loop ends
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()

@@ -40,18 +40,11 @@ def offline(function: Callable[..., Result], *arguments: Any) -> Result:
     tried: list[str] = []
     token = _REFUSED.set(tried)
     try:
-        result = function(*arguments)
-    except NetworkForbidden:
-        raise
-    except BaseException:
-        if tried:
-            raise NetworkForbidden(tried[0]) from None
-        raise
+        return function(*arguments)
     finally:
         _REFUSED.reset(token)
-    if tried:
-        raise NetworkForbidden(tried[0])
-    return result
+        if tried:  # whether the function returned something, or raised something else
+            raise NetworkForbidden(tried[0]) from None
 
 
 @lru_cache(1)

@@ -90,7 +90,7 @@ def test_one_malformed_line_and_none_is_applied(tmp_path):
     path.write_text("\n")
     with pytest.raises(MalformedRequests, match="no requests"):
         read_requests(str(path))
-    with pytest.raises(MalformedRequests, match="cannot read"):
+    with pytest.raises(MalformedRequests, match="cannot be read"):
         read_requests(str(tmp_path / "none"))
 
 
