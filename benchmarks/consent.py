@@ -38,6 +38,7 @@ from web.reservations import META_OR_HEADER, RESERVATIONS
 
 CAPTION = "a star in red on a white background"
 PATH = "/img/star.jpg"
+START_S = 60.0  # the longest that starting or ending the site may take
 Headers = tuple[tuple[str, str], ...]
 RSL = '<rsl xmlns="https://rslstandard.org/rsl"><content url="{url}"><license>{terms}</license></content></rsl>'
 RSL_TYPE = "application/rsl+xml"
@@ -290,7 +291,6 @@ def host_of_case(number: int) -> str:
 def served(listed: Sequence[Case], asked: Counter[str]) -> Iterator[int]:
     """Serve every case at its address until the block ends; the port that they share."""
     by_host = {host_of_case(n): case for n, case in enumerate(listed)}
-    loop, started, port = asyncio.new_event_loop(), threading.Event(), list[int]()
 
     async def answer(request: web.Request) -> web.Response:
         host = request.host.partition(":")[0]
@@ -306,24 +306,26 @@ def served(listed: Sequence[Case], asked: Counter[str]) -> Iterator[int]:
             return web.Response(status=int(kind))
         return web.Response(body=text.encode(), headers={"Content-Type": kind})
 
-    async def start() -> None:
-        app = web.Application()
-        app.router.add_get("/{path:.*}", answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        for host in by_host:
-            site = web.TCPSite(runner, host, port[0] if port else 0)
-            await site.start()
-            if not port:
-                port.append(runner.addresses[0][1])
-        started.set()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
-    loop.create_task(start())
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    if not started.wait(60):
-        raise RuntimeError("the site of the cases did not start within a minute")
-    yield port[0]
+    async def start() -> int:
+        await runner.setup()
+        port = 0
+        for host in by_host:
+            await web.TCPSite(runner, host, port).start()
+            port = port or int(runner.addresses[0][1])
+        return port
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield asyncio.run_coroutine_threadsafe(start(), loop).result(START_S)
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_S)
     loop.call_soon_threadsafe(loop.stop)
+    thread.join(START_S)
+    loop.close()
 
 
 def crawl(listed: Sequence[Case], port: int) -> bytes:
