@@ -19,7 +19,7 @@ from filters.detector import Columns, Needs, Observe
 from records.pair import Evidence, PerImage
 from web.html import LICENSED, ImageElement, ParsedPage
 from web.rsl import is_rsl_type
-from web.urls import absolute
+from web.urls import absolute, without_credentials
 
 LICENCE_MAX_CHARS = 80  # as LAION cut it
 MAX_DEPTH = 20
@@ -70,7 +70,7 @@ def _link(node: LexborNode) -> Link | None:
         return None  # terms for machines, which filters/rights.py reads
     if not url or not (declared or (node.tag != "link" and _CREATIVE_COMMONS.search(url))):
         return None
-    return Link(url[:LICENCE_MAX_CHARS], declared, _figure_around(node))
+    return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
 
 
 def _figure_around(node: LexborNode) -> int | None:
@@ -110,7 +110,7 @@ def _json_ld_images(page: ParsedPage) -> Iterator[tuple[str, str]]:
             for name in ("contentUrl", "url", "@id"):
                 url = absolute(page.base, _url_in(value.get(name)) or "") if value.get(name) else None
                 if licence and url:
-                    yield url, licence[:LICENCE_MAX_CHARS]
+                    yield url, without_credentials(licence)[:LICENCE_MAX_CHARS]
 
 
 def _url_in(value: Any) -> str | None:

@@ -26,6 +26,7 @@ from records.pair import Evidence
 from web.reservations import TDM_RESERVED
 from web.rsl import NAMESPACE as RSL_NAMESPACE
 from web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
+from web.urls import without_credentials
 
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
 _PROHIBITED = b"DMI-PROHIBITED"
@@ -77,7 +78,7 @@ def _may_hold_exif(body: bytes) -> bool:
 def licence_of(xmp: str) -> str | None:
     """The licence, or the statement of rights, that an XMP packet links to."""
     found = next((match for pattern in _LICENCES if (match := pattern.search(xmp))), None)
-    return html.unescape(found[1].strip()) if found else None
+    return without_credentials(html.unescape(found[1].strip())) if found else None
 
 
 @dataclass(frozen=True)

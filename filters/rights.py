@@ -21,7 +21,7 @@ from records.row import RIGHTS_SOURCES
 from web.html import ParsedPage, meta_values
 from web.reservations import header_signals, meta_signals, names_of
 from web.rsl import RSL_RESERVED, RSL_TYPE, RSL_UNREADABLE, UnreadableLicence, is_rsl_type, linked_licences, read_licence
-from web.urls import absolute
+from web.urls import absolute, without_credentials
 
 
 def page_signals(page: ParsedPage) -> set[str]:
@@ -43,12 +43,13 @@ def _licence_signals(page: ParsedPage) -> Iterator[str]:
 
 def licence_files(page: ParsedPage) -> Iterator[str]:
     """The addresses of the RSL files that a page names; whoever fetches its pictures reads them first."""
-    yield from linked_licences([value for name, value in page.headers if name.lower() == "link"], page.url)
+    linked = linked_licences((value for name, value in page.headers if name.lower() == "link"), page.url)
+    yield from map(without_credentials, linked)
     for node in page.elements["link"]:
         attributes = node.attributes
         relations = (attributes.get("rel") or "").lower().split()
         if "license" in relations and is_rsl_type(attributes.get("type")):
-            yield absolute(page.base, attributes.get("href") or "") or RSL_TYPE
+            yield without_credentials(absolute(page.base, attributes.get("href") or "") or RSL_TYPE)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def json_ld(value) -> str:
     [
         (f'{IMAGE}<a rel="license" href="{BY}">', (BY, "page")),
         (f'{IMAGE}<link rel="license" type="application/rsl+xml" href="/terms.xml">', (None, None)),
+        (f'{IMAGE}<a rel="license" href="https://anna:secret@a.example/terms">', (TERMS, "page")),
         (f'<a rel="license" href="{BY}">{IMAGE}', (BY, "page")),
         (f'<link rel="license" href="{BY}">{IMAGE}', (BY, "page")),
         (f'<link rel="stylesheet" href="{BY}">{IMAGE}', (None, None)),

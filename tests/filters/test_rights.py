@@ -100,6 +100,7 @@ def test_page_signals(body, headers, signals):
         ('<link rel="license" type="application/rsl+xml" href="/licence.xml">', (), ("https://a.example/licence.xml",)),
         ('<link rel="Other License" type="Application/RSL+XML; a=b" href="l.xml">', (), ("https://a.example/l.xml",)),
         ('<link rel="license" href="/licence.html">', (), ()),
+        ('<link rel=license type=application/rsl+xml href="https://anna:secret@b.example/l">', (), ("https://b.example/l",)),
         ("", [("Link", '<https://b.example/l.xml>; rel="license"; type="application/rsl+xml"')], ("https://b.example/l.xml",)),
         ("", [("link", "<x>; rel=next, <https://b.example/a,b.xml>;type=application/rsl+xml;rel=license")], ("https://b.example/a,b.xml",)),
     ],
