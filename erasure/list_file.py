@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import zlib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import files
+from web.encodings import encoding_of
 
 PARQUET_SIGN, GZIP_SIGN = b"PAR1", b"\x1f\x8b"
 DELIMITERS = (",", ";", "\t")
 MOST_NAMED = 20  # lines that a message names; of the others it says how many there are
-_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be"))
 
 Entry = TypeVar("Entry")
 
@@ -34,15 +33,15 @@ class UnreadableList(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One line or row: its number (from 1), all of it, its first cell, and its cells by known column.
+    """One line or row: its number (from 1), all of it, its first cell, and what stands in known columns.
 
-    In a file that names none of the known columns `cells` is empty.
+    `cells` is None in a file that names no known column; else it holds the cells that are not empty.
     """
 
     number: int
     whole: str
     first: str
-    cells: Mapping[str, str]
+    cells: Mapping[str, str] | None = None
 
 
 def read_entries(path: str, columns: Collection[str], parse: Callable[[ListRow], Iterable[Entry]]) -> tuple[list[Entry], list[str]]:
@@ -84,12 +83,7 @@ def _content(path: str) -> bytes:
 
 def _decoded(path: str, content: bytes) -> str:
     try:
-        for mark, encoding in _MARKS:
-            if content.startswith(mark):
-                return content.removeprefix(mark).decode(encoding)
-        if b"\0" in content[:64]:  # UTF-16 of plain letters has a nought in every pair of bytes
-            return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
-        return content.decode()
+        return content.decode(encoding_of(content))
     except UnicodeDecodeError:
         raise UnreadableList(f"{path} is text in neither UTF-8 nor UTF-16; save it as `CSV UTF-8`") from None
 
@@ -99,20 +93,39 @@ def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
     if content.startswith(PARQUET_SIGN):
         yield from _parquet_rows(path, content, columns)
         return
-    lines = [(number, line) for number, line in enumerate(_decoded(path, content).splitlines(), start=1) if line.strip()]
-    lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    lines = [(number, line) for number, line in enumerate(_decoded(path, content).splitlines(), start=1) if _is_said(line)]
     head, delimiter = _head(lines[0][1], columns) if lines else ([], ",")
-    for number, line in lines[1:] if head else lines:
+    yield from _table_rows(path, lines, head, delimiter) if head else _plain_rows(lines, delimiter)
+
+
+def _is_said(line: str) -> bool:
+    """Whether a line is neither empty nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _plain_rows(lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[ListRow]:
+    for number, line in lines:
         cells = _cells(line, delimiter)
-        by_column = {name: cells[i].strip() for i, name in enumerate(head) if name in columns and i < len(cells) and cells[i].strip()}
-        yield ListRow(number, line.strip(), cells[0].strip() if cells else "", by_column)
+        yield ListRow(number, line.strip(), cells[0].strip() if cells else "")
+
+
+def _table_rows(path: str, lines: Sequence[tuple[int, str]], head: Sequence[str], delimiter: str) -> Iterator[ListRow]:
+    """The rows below a head line; a quoted cell may go over several lines. `head` names unknown columns as empty."""
+    reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=delimiter)
+    try:
+        next(reader)
+        for cells in reader:
+            known = {name: cell.strip() for name, cell in zip(head, cells, strict=False) if name and cell.strip()}
+            yield ListRow(lines[reader.line_num - 1][0], "", "", known)
+    except csv.Error:
+        raise UnreadableList(f"{path}, line {lines[reader.line_num - 1][0]}: this is no CSV; a quote may be left open") from None
 
 
 def _head(line: str, columns: Collection[str]) -> tuple[list[str], str]:
-    """The column names of a first line that names a known one, and what stands between them."""
+    """The known column names of a first line (others empty), none where it names none; and what stands between its cells."""
     for delimiter in DELIMITERS:
-        names = [name.strip().lower() for name in _cells(line, delimiter)]
-        if any(name in columns for name in names):
+        names = [name if name in columns else "" for name in (cell.strip().lower() for cell in _cells(line, delimiter))]
+        if any(names):
             return names, delimiter
     return [], next((delimiter for delimiter in DELIMITERS if delimiter in line), ",")
 
@@ -130,8 +143,10 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
     except (pa.ArrowException, OSError):
         raise UnreadableList(f"{path} cannot be read: it begins like a parquet file and is none") from None
     known = {name: name.strip().lower() for name in table.column_names if name.strip().lower() in columns}
-    first = table.column_names[0] if table.column_names else ""
-    for number, row in enumerate(table.select(list(known) or [first]).to_pylist() if first else (), start=1):
-        cells = {known[name]: str(value).strip() for name, value in row.items() if name in known and value not in (None, "")}
-        whole = "" if known else str(row[first] or "").strip()
-        yield ListRow(number, whole, whole, cells)
+    names = list(known) or table.column_names[:1]
+    for number, row in enumerate(table.select(names).to_pylist(), start=1):
+        said = {name: str(value).strip() for name, value in row.items() if value is not None and str(value).strip()}
+        if known:
+            yield ListRow(number, "", "", {known[name]: value for name, value in said.items()})
+        elif said:
+            yield ListRow(number, said[names[0]], said[names[0]])

@@ -54,7 +54,7 @@ def read_lists(paths: Mapping[str, ListKind]) -> HashList:
 
 
 def _hashes(row: ListRow, kind: ListKind) -> Iterator[tuple[str, str]]:
-    for name, cell in row.cells.items() if row.cells else [(str(kind), row.first)]:
+    for name, cell in row.cells.items() if row.cells is not None else [(str(kind), row.first)]:
         value = cell.lower()
         found = LENGTHS.get(len(value), "") if name == "auto" else name
         if not _HEX.fullmatch(value) or {"pdq": "sha256"}.get(found, found) != LENGTHS.get(len(value)):

@@ -20,6 +20,7 @@ from typing import Literal
 
 from erasure.list_file import ListRow, UnreadableList, named, read_entries
 from erasure.requests import hosts_of
+from web.addresses import is_address
 from web.paths import comparable_target
 from web.urls import absolute, host_of
 
@@ -84,7 +85,7 @@ def read_opt_outs(paths: Mapping[str, OptOutKind], skip_unreadable: bool) -> tup
 
 
 def _entries(row: ListRow, kind: OptOutKind) -> Iterator[tuple[Kind, str]]:
-    if row.cells:
+    if row.cells is not None:
         for column, cell in row.cells.items():
             yield from _entry(cell, COLUMNS[column])
         return
@@ -113,7 +114,7 @@ def _address(value: str) -> tuple[Kind, str]:
     named_whole = value.removeprefix("*.")
     url = absolute(named_whole if "://" in named_whole else f"http://{named_whole.removeprefix('//')}", "")
     host = host_of(url) if url and url.startswith(("http://", "https://")) else ""
-    if not url or any(map(str.isspace, value)) or not _HOST.fullmatch(host.rstrip(".")):
+    if not url or any(map(str.isspace, value)) or not (_HOST.fullmatch(host.rstrip(".")) or is_address(host)):
         raise ValueError("this is no domain, URL, account (host/path) or hash")
     host, target = host.rstrip("."), comparable_target(url).removesuffix("?")
     if "?" in target:

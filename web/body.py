@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-
 import aiohttp
 
+from web.encodings import encoding_of
 from web.refusals import Refused
 
 CHUNK_BYTES = 64 * 1024
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 async def whole_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -27,12 +25,5 @@ async def whole_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def text_of(body: bytes) -> str:
-    """A small text file: by its byte order mark, as UTF-16 where every other byte is nought, else UTF-8."""
-    for mark, encoding in _MARKS:
-        if body.startswith(mark):
-            return body.removeprefix(mark).decode(encoding, "replace")
-    if body[1:8:2] == bytes(4)[: len(body[1:8:2])] and len(body) > 1:
-        return body.decode("utf-16-le", "replace")
-    if body[0:8:2] == bytes(4)[: len(body[0:8:2])] and len(body) > 1:
-        return body.decode("utf-16-be", "replace")
-    return body.decode("utf-8", "replace")
+    """The text of a small file; what cannot be decoded is replaced."""
+    return body.decode(encoding_of(body), "replace")

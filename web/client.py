@@ -21,7 +21,7 @@ from web.turns import HostTurns, Pace
 from web.urls import origin_of
 
 ACCEPT_IMAGES = "image/*"
-MAX_HEADER_BYTES = 64 * 1024  # of one header field, as some servers send policies; what browsers take is more
+MAX_HEADER_BYTES = 65 * 1024  # of one header field: 64 KB of value, as some servers send policies, and its name
 MAX_HEADERS = 1000
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -20,6 +20,7 @@ from defusedxml.ElementTree import fromstring
 
 from web.fields import header_links, media_type
 from web.paths import PathPattern, comparable_target, most_specific, path_pattern
+from web.urls import host_of
 
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
@@ -36,23 +37,29 @@ class UnreadableLicence(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Whether training is allowed, for URLs of an origin (empty: of the site that names the file) whose path fits."""
+    """Whether training is allowed, for URLs of a host (empty: of the site) whose path fits."""
 
-    origin: str
+    host: str
     path: PathPattern
     allowed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RslLicence:
-    """What a licence file says of its contents."""
+    """What a licence file on a host says of its contents."""
 
+    host: str
     terms: tuple[Terms, ...]
 
     def refuses(self, url: str, site: str) -> bool:
-        """Whether training with a URL is refused; `site` is the origin of whoever named the file. What no content covers is not."""
-        origin = _origin(url)
-        fitting = [(terms.path, terms.allowed) for terms in self.terms if origin == (terms.origin or site)]
+        """Whether training with a URL is refused; what no content covers is not.
+
+        A path without a host is one of the site that names the file, whose origin is `site`, and of the file's own host: a picture
+        may stand on pages of several sites. Scheme and port make no difference.
+        """
+        host = host_of(url)
+        is_of_site = host in (host_of(site), self.host)
+        fitting = [(terms.path, terms.allowed) for terms in self.terms if (host == terms.host if terms.host else is_of_site)]
         return not all(most_specific(fitting, comparable_target(url)))
 
     @property
@@ -71,7 +78,7 @@ def read_licence(text: str | bytes, address: str) -> RslLicence:
     contents = list(_named(root, "content"))
     if not contents:
         raise UnreadableLicence("no <content>")
-    return RslLicence(tuple(_terms(content, address) for content in contents))
+    return RslLicence(host_of(address), tuple(_terms(content, address) for content in contents))
 
 
 def _named(root: Element, name: str) -> Iterator[Element]:
@@ -84,8 +91,8 @@ def _named(root: Element, name: str) -> Iterator[Element]:
 
 def _terms(content: Element, address: str) -> Terms:
     pattern = content.get("url", "").strip()
-    origin = _origin(urljoin(address, pattern)) if "//" in pattern.partition("?")[0] else ""
-    return Terms(origin, path_pattern(pattern), _allows(content))
+    host = host_of(urljoin(address, pattern)) if "//" in pattern.partition("?")[0] else ""
+    return Terms(host, path_pattern(pattern), _allows(content))
 
 
 def _allows(content: Element) -> bool:
@@ -111,11 +118,6 @@ def _uses(licence: Element, verb: str, kind: str) -> frozenset[str]:
     """The tokens of `<permits type="usage">` and the like; a list without tokens permits nothing."""
     listed = [element.text or "" for element in _named(licence, verb) if element.get("type", "usage").strip().lower() == kind]
     return frozenset(word for text in listed for word in _BETWEEN.split(text.strip().lower()))
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def linked_licences(link_headers: Iterable[str], base: str) -> Iterator[str]:

@@ -54,6 +54,8 @@ class TdmRep:
         The report takes the first entry that fits and calls it the most specific; robots.txt, to whose matching it refers, takes
         the longest. Where the two differ the one that reserves counts.
         """
+        if not self._entries:  # as of most sites
+            return False
         target = comparable_target(url)
         fitting = [(pattern, reserved) for pattern, reserved in self._entries if pattern.matches(target)]
         return any(reserved for _, reserved in fitting[:1]) or any(most_specific(fitting, target))
@@ -82,14 +84,18 @@ class AiTxt:
     ai_agents: bool
 
     @cached_property
+    def _denies_everything(self) -> bool:
+        answers = [value.lower() for name, value in robots_lines(self.text) if name in _TRAINING_FIELDS]
+        return any(answer not in _ALLOWED for answer in answers)
+
+    @cached_property
     def _rules(self) -> Robots:
         names_agents = any(name == "user-agent" for name, _ in robots_lines(self.text))
         return Robots(self.text if names_agents else f"User-agent: *\n{self.text}", self.ai_agents)
 
     def refuses(self, url: str) -> bool:
         """Whether training with a URL is refused."""
-        answers = [value.lower() for name, value in robots_lines(self.text) if name in _TRAINING_FIELDS]
-        return any(answer not in _ALLOWED for answer in answers) or self._rules.refusal(url) is not None
+        return self._denies_everything or self._rules.refusal(url) is not None
 
 
 def trust_refuses(text: str) -> bool:

@@ -19,7 +19,7 @@ from filters.detector import MissingModel
 from filters.opt_outs import OptOutRegistries
 
 MD5, SHA256 = "ab" * 16, "cd" * 32
-ROWS = pandas.DataFrame({"md5": [MD5, None], "note": ["a, b; c", "d\te"], "sha256": [None, SHA256]})
+ROWS = pandas.DataFrame({"md5": [MD5, None, None], "note": ["a, b; c", "two\nlines", "d\te"], "sha256": [None, None, SHA256]})
 
 
 def csv(**options) -> bytes:
@@ -42,7 +42,7 @@ FORMS = {
     "UTF-16 the other way round": csv(encoding="utf-16-be"),
     "semicolons, as Excel in Germany": csv(sep=";", encoding="utf-8-sig"),
     "all quoted": csv(quoting=1),
-    "old line ends": csv(lineterminator="\r"),
+    "old line ends": csv(lineterminator="\r", quoting=1),
     "gzipped": gzip.compress(csv()),
     "parquet": parquet(),
     "upper case": csv().replace(b"md5", b"MD5").upper().replace(b"NOTE", b"Note"),
@@ -120,6 +120,7 @@ https://cdn.example/w_300,h_200/p.jpg
 https://words.example/p.jpg,by Anna
 https://höhe.example/
 https://pictures.example/b%C3%BCcher/
+192.0.2.7
 """
 COVERED = [
     ("https://refused.example/a.jpg", "domain"),
@@ -146,6 +147,7 @@ COVERED = [
     ("https://xn--hhe-sna.example/a", "domain"),
     ("https://pictures.example/bücher/a", "place"),
     ("https://pictures.example/b%c3%bccher/a", "place"),
+    ("http://192.0.2.7:8080/a.jpg", "domain"),
 ]
 
 

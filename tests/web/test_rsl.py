@@ -60,6 +60,7 @@ CASES = [
     (licence(prohibits("ai-train"), "/*.jpg$"), True),
     (licence(prohibits("ai-train"), "https://a.example/img/*"), True),
     (licence(prohibits("ai-train"), "https://b.example/*"), False),
+    (licence(prohibits("ai-train"), "http://A.example:80/img/*"), True),  # the same picture by http
     (licence(permits("all"), "/") + licence(prohibits("ai-train"), "/img/"), True),
     (licence(prohibits("all"), "/") + licence(permits("ai-train"), "/img/"), False),
     (licence(prohibits("ai-train"), ""), True),
@@ -69,6 +70,14 @@ CASES = [
 @pytest.mark.parametrize(("inner", "refused"), CASES)
 def test_training(inner, refused):
     assert read_licence(RSL % inner, f"{SITE}/licence.xml").refuses(URL, SITE) == refused
+
+
+def test_a_picture_on_pages_of_several_sites():
+    """A path in a licence is one of the site that names the file, or of the file's own host."""
+    found = read_licence(RSL % licence(prohibits("ai-train")), f"{SITE}/licence.xml")
+    assert found.refuses(URL, "https://other.example")
+    assert found.refuses("https://other.example/1.jpg", "https://other.example")
+    assert not found.refuses("https://third.example/1.jpg", "https://other.example")
 
 
 def test_a_feed_holds_licences_too():
