@@ -32,6 +32,12 @@ class RawSite:
         return [target for target, _ in self.requests]
 
 
+async def _let_run() -> None:
+    """Some turns of the event loop, each of which may call what the one before has made ready."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def serve_raw(respond: Respond, host: str = "127.0.0.1") -> Iterator[RawSite]:
     """Serve until the block ends; where `respond` gives nothing, the connection is closed without an answer."""
@@ -59,9 +65,10 @@ def serve_raw(respond: Respond, host: str = "127.0.0.1") -> Iterator[RawSite]:
         started.set()
         await stop.wait()
         server.close()
+        await _let_run()  # so that connections that were just accepted are known
         for writer in writers:
             writer.close()
-        await asyncio.sleep(0.01)  # so that their connections are closed before the loop ends
+        await _let_run()  # so that they are closed before the loop ends
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
