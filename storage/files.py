@@ -97,25 +97,64 @@ def read_ranges(ranges: Sequence[tuple[str, int, int]], options: Options) -> lis
 
 
 @contextmanager
-def open_whole(path: str) -> Iterator[IO[bytes]]:
+def open_whole(path: str, private: bool = False, synced: bool = True) -> Iterator[IO[bytes]]:
     """Write a file that readers see whole or not at all.
 
     Local files get a temporary name and a rename; an object store shows an object only when it is closed.
     Nothing is left behind when the block raises.
+
+    private: on a local disk its owner alone may read it, from its first byte on, and folders that are
+    made for it belong to the owner alone.
+    synced: what is named survives a power cut (local disks). Leave it out for what is of no use then.
     """
     fs, name = filesystem(path)
-    fs.makedirs(fs._parent(name), exist_ok=True)
     local = is_local(path)
     target = f"{name}.{uuid4().hex}{TEMPORARY}" if local else name
+    if local:
+        make_folder(Path(name).parent, private)
+    else:
+        fs.makedirs(fs._parent(name), exist_ok=True)
+    if local and private:
+        Path(target).touch(PRIVATE_FILE, exist_ok=False)  # its rights before its content
     stream = fs.open(target, "wb")
     try:
         yield stream
+        if local and synced:
+            stream.flush()
+            os.fsync(stream.fileno())
         stream.close()  # a full disk may show only here
     except BaseException:
         _abandon(stream, target if local else None)
         raise
     if local:
         os.replace(target, name)
+        if synced:
+            sync_folder(Path(name).parent)
+
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+def make_folder(folder: Path, private: bool = False) -> None:
+    """Make a local folder and those above it where they are missing; what is there keeps its rights."""
+    missing = [at for at in (folder, *folder.parents) if not at.exists()]
+    for at in reversed(missing):
+        at.mkdir(PRIVATE_FOLDER if private else 0o777, exist_ok=True)
+
+
+def make_private_folder(path: str) -> None:
+    """A folder that its owner alone may enter, where it is not there yet and the filesystem knows owners."""
+    if is_local(path):
+        make_folder(Path(filesystem(path)[1]), private=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a local folder survive a power cut (fsync(2): a file's name is synced apart from it)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _abandon(stream: Any, temporary: str | None) -> None:
@@ -126,7 +165,8 @@ def _abandon(stream: Any, temporary: str | None) -> None:
         return
     with suppress(OSError):
         stream.close()
-    os.remove(temporary)
+    with suppress(FileNotFoundError):
+        os.remove(temporary)
 
 
 def leftovers(path: str) -> list[str]:
@@ -148,10 +188,24 @@ def read_text(path: str, options: Options = NO_OPTIONS) -> str:
     return (gzip.decompress(content) if path.endswith(".gz") else content).decode()
 
 
-def write_text(path: str, text: str) -> None:
-    """Put a whole UTF-8 file in place."""
-    with open_whole(path) as stream:
+def write_text(path: str, text: str, synced: bool = True) -> None:
+    """Put a whole UTF-8 file in place; `synced` as for `open_whole`."""
+    with open_whole(path, synced=synced) as stream:
         stream.write(text.encode())
+
+
+def create(path: str, text: str) -> bool:
+    """Put a small file in place unless there is one; whether it was put there.
+
+    Of several who try at once one alone succeeds: in an object store by a conditional put.
+    """
+    fs, name = filesystem(path)
+    fs.makedirs(fs._parent(name), exist_ok=True)
+    try:
+        fs.pipe_file(name, text.encode(), mode="create")
+    except FileExistsError:
+        return False
+    return True
 
 
 def exists(path: str) -> bool:
@@ -168,6 +222,12 @@ def names_in(folder: str, suffix: str = "") -> list[str]:
     return sorted(base for base in (os.path.basename(path) for path in fs.ls(name, detail=False)) if base.endswith(suffix))
 
 
+def forget_listing(folder: str) -> None:
+    """Have a store's folder listed anew, since others write there too."""
+    fs, name = filesystem(folder)
+    fs.invalidate_cache(name)
+
+
 def remove_tree(folder: str) -> None:
     """Remove a folder with all that is in it, if it is there."""
     fs, name = filesystem(folder)
@@ -181,7 +241,9 @@ def replace_tree(source: str, target: str) -> None:
     fs, name = filesystem(source)
     other = filesystem(target)[1]
     if is_local(source):
-        fs.mv(name, other, recursive=True)
+        make_folder(Path(other).parent)
+        Path(name).rename(other)
+        sync_folder(Path(other).parent)
         return
     for path in fs.find(name):
         fs.cp_file(path, other + path[len(name) :])
@@ -190,9 +252,8 @@ def replace_tree(source: str, target: str) -> None:
 
 def write_private(path: str, text: str) -> None:
     """Put a file in place that its owner alone may read, where the filesystem knows owners."""
-    write_text(path, text)
-    if is_local(path):
-        os.chmod(path, 0o600)
+    with open_whole(path, private=True) as stream:
+        stream.write(text.encode())
 
 
 def move(source: str, target: str) -> None:
@@ -200,8 +261,9 @@ def move(source: str, target: str) -> None:
     fs, name = filesystem(source)
     other = filesystem(target)[1]
     if is_local(source):
-        fs.makedirs(fs._parent(other), exist_ok=True)
-        fs.mv(name, other)
+        make_folder(Path(other).parent)
+        shutil.move(name, other)
+        sync_folder(Path(other).parent)
         return
     fs.cp_file(name, other)
     fs.rm_file(name)

@@ -1,26 +1,36 @@
-"""One writer at a time in a folder, wherever fsspec reaches: no rename and no exclusive creation is relied on.
+"""One writer at a time in a folder.
 
-Every run puts a file of its own into the folder's `locks/` and renews it while it lives; then it looks who else is there. Of two that
-come at the same moment the earlier one stays. A file is stale when its process is gone (on this machine), or when it was not
-renewed for STALE_S (on another).
+On a disk the kernel decides (flock(2)): it needs no clock and no process id, works between
+containers that share the folder, and lets go when the process ends, however it ends.
+
+In an object store a numbered object decides. Whoever creates the next number, which a store
+allows once (a conditional put), is the writer, and renews its object while it lives. A writer that
+was killed leaves an object that nobody renews: it is watched for STALE_S by the clock of the one who
+watches, and then the next number is taken.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import logging
 import os
 import platform
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from uuid import uuid4
 
 from storage import files
 
-FOLDER, SUFFIX = "locks", ".json"
-RENEW_S, STALE_S = 30.0, 300.0
+FILE, FOLDER, SUFFIX = ".pairsieve.lock", ".pairsieve.locks", ".json"
+RENEW_S, STALE_S = 15.0, 60.0
+LOGGER = logging.getLogger(__name__)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class InUse(RuntimeError):
@@ -29,79 +39,198 @@ class InUse(RuntimeError):
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a folder: `started` and `renewed` in seconds since 1970."""
+    """Who works in a folder, for people to read; `beats` counts renewals in an object store."""
 
     id: str
     host: str
-    pid: int
-    started: float
-    renewed: float
-
-    def is_stale(self, now: float) -> bool:
-        """Whether the run that wrote this is gone."""
-        if self.host == platform.node():
-            return not _is_running(self.pid)
-        return now - self.renewed > STALE_S
+    process: int
+    since: str
+    beats: int = 0
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _me() -> Holder:
+    since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    return Holder(uuid4().hex, platform.node(), os.getpid(), since)
 
 
-@contextmanager
-def one_writer(folder: str, renew_s: float = RENEW_S) -> Iterator[None]:
-    """While the block lasts, this is the only run in the folder. Raises InUse."""
-    started = time.time()
-    mine = Holder(uuid4().hex, platform.node(), os.getpid(), started, started)
-    place = files.join(folder, FOLDER)
-    path = files.join(place, mine.id + SUFFIX)
-    _write(path, mine)
-    stop = threading.Event()
-    renewer = threading.Thread(target=_renew, args=(path, mine, renew_s, stop), daemon=True)
-    try:
-        _check(place, mine)
-        renewer.start()
-        yield
-    finally:
-        stop.set()
-        if renewer.is_alive():
-            renewer.join()
-        files.remove_file(path)
+@dataclass
+class Lock:
+    """A lock that is held. `lost`: another run has taken the folder over."""
 
+    lost: bool = False
 
-def _check(place: str, mine: Holder) -> None:
-    for name in files.names_in(place, SUFFIX):
-        other = _read(files.join(place, name))
-        if other is None or other.id == mine.id:
-            continue
-        if other.is_stale(time.time()):
-            files.remove_file(files.join(place, name))
-        elif (other.started, other.id) < (mine.started, mine.id):
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(other.started))
+    def check(self) -> None:
+        """Call it before what cannot be undone. Raises InUse where the lock was lost."""
+        if self.lost:
             raise InUse(
-                f"another run works there since {since} (process {other.pid} on {other.host}); wait for it, or end it, or give "
-                f"another --work. If it is gone for good, remove {files.join(place, name)}"
+                "another run has taken the folder over, since this one did not renew its lock; "
+                "nothing more was changed there. The same command goes on from what is there now"
             )
 
 
-def _read(path: str) -> Holder | None:
-    """A holder; none where it has gone in between, or was cut off while it was written."""
+@contextmanager
+def one_writer(folder: str, renew_s: float = RENEW_S, stale_s: float = STALE_S) -> Iterator[Lock]:
+    """While the block lasts, this is the only writer in the folder. Raises InUse."""
+    if files.is_local(folder):
+        with _locked_file(folder):
+            yield Lock()
+    else:
+        with _locked_object(folder, renew_s, stale_s) as lock:
+            yield lock
+
+
+@contextmanager
+def _locked_file(folder: str) -> Iterator[None]:
+    place = Path(files.filesystem(folder)[1])
+    there = place.exists()
+    files.make_folder(place)
+    path = place / FILE
+    handle = _acquired(folder, path)
     try:
-        return Holder(**json.loads(files.read_text(path)))
-    except (OSError, ValueError, TypeError):
-        return None
+        os.truncate(handle, 0)
+        os.write(handle, json.dumps(asdict(_me())).encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: nobody else can have this file
+        os.close(handle)
+        if not there:
+            with suppress(OSError):  # something was put there
+                place.rmdir()
 
 
-def _write(path: str, holder: Holder) -> None:
-    files.write_text(path, json.dumps(asdict(holder)))
+def _acquired(folder: str, path: Path) -> int:
+    """A handle of the locked file that has this name now: its holder before may have removed it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, files.PRIVATE_FILE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(handle, 4096, 0).decode("utf-8", "replace")
+            os.close(handle)
+            raise InUse(_refusal(text)) from None
+        except OSError as error:
+            os.close(handle)
+            if error.errno not in NO_LOCKS:
+                raise
+            raise InUse(
+                f"the file system of {folder} has no locks ({error.strerror}), so nothing keeps "
+                "two writers apart; put the folder on a disk that has them"
+            ) from None
+        if _is_named(handle, path):
+            return handle
+        os.close(handle)
 
 
-def _renew(path: str, mine: Holder, every_s: float, stop: threading.Event) -> None:
-    while not stop.wait(every_s):
-        _write(path, Holder(mine.id, mine.host, mine.pid, mine.started, time.time()))
+def _is_named(handle: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
+
+
+def _refusal(text: str) -> str:
+    """What to say where a holder's text is found; the text may be cut off, or another version's."""
+    who = "another run works there"
+    with suppress(ValueError, TypeError):
+        holder = Holder(**json.loads(text))
+        who += f" since {holder.since} (process {holder.process} on {holder.host})"
+    return f"{who}; wait for it, or end it"
+
+
+@contextmanager
+def _locked_object(folder: str, renew_s: float, stale_s: float) -> Iterator[Lock]:
+    place = files.join(folder, FOLDER)
+    mine = _me()
+    number = _taken_number(place, mine, stale_s)
+    lock, stop = Lock(), threading.Event()
+    renewal = Renewal(place, number, mine, renew_s)
+    renewer = threading.Thread(target=renewal.keep, args=(lock, stop), daemon=True)
+    renewer.start()
+    try:
+        yield lock
+    finally:
+        stop.set()
+        renewer.join()
+        if not lock.lost:
+            files.remove_file(_path(place, number))
+
+
+def _taken_number(place: str, mine: Holder, stale_s: float) -> int:
+    """The number of an object that is now ours. Raises InUse."""
+    before = _free(place, stale_s)
+    number = max(before, default=0) + 1
+    path = _path(place, number)
+    if not files.create(path, json.dumps(asdict(mine))):
+        raise InUse(_refusal(_read(path)))
+    # Somebody who listed the folder at another moment may have created another number. Each creates
+    # first and looks then, so that at least one of the two sees the other.
+    others = set(_numbers(place)) - {number, *before}
+    if others:
+        files.remove_file(path)
+        raise InUse(_refusal(_read(_path(place, max(others)))))
+    for stale in before:
+        files.remove_file(_path(place, stale))
+    return number
+
+
+def _free(place: str, stale_s: float) -> list[int]:
+    """The numbers that are there, of writers that were killed. Raises InUse where one lives."""
+    numbers = _numbers(place)
+    last = _path(place, numbers[-1]) if numbers else ""
+    before = _read(last) if numbers else ""
+    if not before:
+        return numbers
+    LOGGER.info("a run is said to work in %s; looking for %g s whether it lives", place, stale_s)
+    if _changes(last, before, stale_s):
+        raise InUse(_refusal(before))
+    return numbers
+
+
+def _changes(path: str, before: str, within_s: float) -> bool:
+    """Whether a holder renews its object within some seconds of our own clock."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        time.sleep(min(1.0, within_s / 10))
+        now = _read(path)
+        if now != before:
+            return now != ""
+    return False
+
+
+def _numbers(place: str) -> list[int]:
+    files.forget_listing(place)
+    names = [name.removesuffix(SUFFIX) for name in files.names_in(place, SUFFIX)]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def _path(place: str, number: int) -> str:
+    return files.join(place, f"{number:012d}{SUFFIX}")
+
+
+def _read(path: str) -> str:
+    """What an object says; nothing where it has gone in between."""
+    try:
+        return files.read_text(path)
+    except FileNotFoundError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What is renewed: the object of this number, every so many seconds."""
+
+    place: str
+    number: int
+    holder: Holder
+    every_s: float
+
+    def keep(self, lock: Lock, stop: threading.Event) -> None:
+        """Renew until `stop` is set, or the lock is lost."""
+        beats = 0
+        while not stop.wait(self.every_s):
+            beats += 1
+            with suppress(OSError):  # a store that does not answer once does so the next time
+                if _numbers(self.place)[-1:] != [self.number]:
+                    lock.lost = True
+                    return
+                renewed = replace(self.holder, beats=beats)
+                files.write_text(_path(self.place, self.number), json.dumps(asdict(renewed)))

@@ -26,7 +26,7 @@ class Progress:
 
 def write_progress(folder: str, worker: str, progress: Progress) -> None:
     """Say how far one worker is."""
-    files.write_text(files.join(folder, FOLDER, worker + SUFFIX), json.dumps(asdict(progress)))
+    files.write_text(files.join(folder, FOLDER, worker + SUFFIX), json.dumps(asdict(progress)), synced=False)
 
 
 def read_progress(folder: str) -> Progress:

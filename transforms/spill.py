@@ -44,7 +44,7 @@ class Spill(beam.DoFn):  # type: ignore[misc]
         key, batch = keyed
         if self._stream is None:
             self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
-            self._stream = self._stack.enter_context(files.open_whole(self._path))
+            self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))
         self._stream.write(batch)
         self._places.append((key, Spilled(self._path, self._offset, len(batch))))
         self._offset += len(batch)

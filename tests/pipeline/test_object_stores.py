@@ -10,6 +10,8 @@ import pytest
 from pipeline.config import CONFIGS
 from pipeline.erase import main as erase
 from pipeline.run import main as run
+from storage import files
+from storage.lock import FOLDER, InUse, one_writer
 from tests.pipeline.test_command import hashes, rows_of
 from tests.storage.test_stores import gcs, s3  # noqa: F401 - fixtures
 
@@ -87,3 +89,18 @@ def test_input_in_a_store(kind, request, demo_run, key_file, tmp_path, capsys):
     assert {row["warc_file"] for row in rows_of(tmp_path / "out")} == {f"{root}/in/crawl.warc.gz"}
     ours, theirs = ([{**row, "warc_file": ""} for row in rows_of(place)] for place in (tmp_path / "out", demo_run.output))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+def test_one_writer_at_a_time(kind, request):
+    """By a conditional put; what a killed writer left is watched, and then passed over."""
+    root, store = request.getfixturevalue(kind)
+    folder = f"{root}/locked"
+    with one_writer(folder, renew_s=0.2), pytest.raises(InUse, match="since"), one_writer(folder, stale_s=60.0):
+        pass
+    assert not store.find(folder.partition("://")[2])
+    files.create(f"{folder}/{FOLDER}/000000000001.json", "{}")
+    assert not files.create(f"{folder}/{FOLDER}/000000000001.json", "{}")
+    with one_writer(folder, stale_s=0.1) as lock:
+        lock.check()
+    assert not store.find(folder.partition("://")[2])
