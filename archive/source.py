@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import pyarrow.parquet as pq
-
 from archive.reader import CODING_BYTES, READ_ERRORS
 from archive.record import Record, decoded, digest_matches
 from archive.streams import read_record
 from records.page import LOCATION_SCHEMA, Headers, Location
 from storage import files
+from storage.sealed import read_sealed
 from web.answer import Answer, Order, PageLicence
 from web.body import text_of
 from web.rsl import linked_licences
@@ -32,11 +31,10 @@ class ArchiveSettings:
 
 
 def read_locations(path: str) -> dict[str, Location]:
-    """URL -> location; empty where the archive holds nothing of a bucket."""
+    """URL -> location; empty where the archive holds nothing of a bucket. Raises Damaged."""
     if not files.exists(path):
         return {}
-    with files.open_read(path) as stream:
-        rows = pq.read_table(stream).select(LOCATION_SCHEMA.names).to_pylist()
+    rows = read_sealed(path).select(LOCATION_SCHEMA.names).to_pylist()
     return {row["url"]: Location(**row) for row in rows}
 
 

@@ -4,6 +4,7 @@ A folder of its own, outside of every dataset, that its owner alone may read:
 
     keys.json         {"id", "secret", "previous": {"id", "secret"} or null}: with `previous` tokens of an older secret still count
     tombstones.json   tokens by key id, and hashes
+    recipients.key    the secret of the ids in DATASET/erasures/: for those who hold a copy, and for nobody else
 
 A token is HMAC-SHA256 of what it stands for: without the secret it leads back to nothing. No name, mail or reason is kept.
 """
@@ -21,10 +22,11 @@ from typing import Any
 from erasure.requests import Request, places_of
 from images.pdq import ALIKE, Hashes, as_hashes, nearest
 from storage import files
+from storage.secret import BadSecret, new_secret, parse_secret, secret_in
 from web.urls import canonical
 
-KEYS, TOMBSTONES = "keys.json", "tombstones.json"
-SECRET_BYTES, TOKEN_BYTES = 32, 16
+KEYS, TOMBSTONES, RECIPIENTS = "keys.json", "tombstones.json", "recipients.key"
+TOKEN_BYTES = 16
 IMAGE_URL, PAGE_URL, PLACE, SHA256, MD5 = "image_url", "page_url", "place", "sha256", "md5"
 
 
@@ -102,7 +104,7 @@ def read_tombstones(folder: str) -> Tombstones:
     try:
         keys = json.loads(files.read_text(files.join(folder, KEYS)))
         known = [keys, *([keys["previous"]] if keys.get("previous") else [])]
-        held = tuple(Key(one["id"], bytes.fromhex(one["secret"])) for one in known)
+        held = tuple(Key(one["id"], parse_secret(one["secret"])) for one in known)
         path = files.join(folder, TOMBSTONES)
         content = json.loads(files.read_text(path)) if files.exists(path) else {"tokens": {}, "pdq": []}
         tokens = {name: frozenset(listed) for name, listed in content["tokens"].items()}
@@ -127,8 +129,16 @@ def make_keys(folder: str) -> None:
     """Make a secret where there is none yet."""
     path = files.join(folder, KEYS)
     if not files.exists(path):
-        key = {"id": secrets.token_hex(4), "secret": secrets.token_hex(SECRET_BYTES), "previous": None}
+        key = {"id": secrets.token_hex(4), "secret": new_secret(), "previous": None}
         files.write_private(path, json.dumps(key) + "\n")
+
+
+def recipients_key(folder: str) -> Key:
+    """The key of the ids that those who hold a copy are told; made where there is none yet. Raises NoTombstones."""
+    try:
+        return Key("", secret_in(files.join(folder, RECIPIENTS))[0])
+    except BadSecret as error:
+        raise NoTombstones(str(error)) from None
 
 
 def rotate_keys(folder: str) -> str:
@@ -138,6 +148,6 @@ def rotate_keys(folder: str) -> str:
     if oldest:
         raise NoTombstones(f"tombstones under the key {', '.join(sorted(oldest))} are still there; only two secrets can be held")
     before = {"id": found.keys[0].id, "secret": found.keys[0].secret.hex()}
-    key = {"id": secrets.token_hex(4), "secret": secrets.token_hex(SECRET_BYTES), "previous": before}
+    key = {"id": secrets.token_hex(4), "secret": new_secret(), "previous": before}
     files.write_private(files.join(folder, KEYS), json.dumps(key) + "\n")
     return str(key["id"])

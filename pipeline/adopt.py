@@ -37,9 +37,16 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from pipeline.writer import only_writer  # noqa: PLC0415 - takes seconds to import; --help need not wait
+    from storage import files  # noqa: PLC0415
+    from storage.lock import InUse  # noqa: PLC0415
+
     try:
-        manifest = adopt(options.dataset, dict(pair.split("=", 1) for pair in options.columns.split(",") if pair))
-    except ValueError as error:
+        if not files.exists(options.dataset):
+            raise ValueError(f"{options.dataset} holds no parquet files")
+        with only_writer(options.dataset):
+            manifest = adopt(options.dataset, dict(pair.split("=", 1) for pair in options.columns.split(",") if pair))
+    except (ValueError, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     rows = sum(f["rows"] for f in manifest["files"])
@@ -51,18 +58,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def adopt(dataset: str, columns: Mapping[str, str]) -> dict[str, Any]:
     """Write the manifest and give it. Raises ValueError saying what is wrong."""
     from pipeline import __version__  # noqa: PLC0415
-    from pipeline.stages import MANIFEST  # noqa: PLC0415 - takes seconds to import; --help need not wait
+    from pipeline.audit import UNFINISHED  # noqa: PLC0415 - takes seconds to import; --help need not wait
+    from pipeline.stages import MANIFEST  # noqa: PLC0415
     from storage import files  # noqa: PLC0415
+    from storage.names import check_names  # noqa: PLC0415
 
     path = files.join(dataset, MANIFEST)
-    paths = [found for pattern in ("*.parquet", "**/*.parquet") for found in files.expand(files.join(dataset, pattern))]
     if files.exists(path):
         raise ValueError(f"{dataset} has a manifest already; there is nothing to adopt")
-    if not paths:
+    if any(name.startswith(UNFINISHED) for name in files.folders_in(dataset)):
+        raise ValueError(f"a run was cut off in {dataset} while it put its result in place; the same command finishes it")
+    names = [name for name in files.files_below(dataset) if name.endswith(".parquet")]
+    if not names:
         raise ValueError(f"{dataset} holds no parquet files")
-    found = [_listed(dataset, one) for one in sorted(set(paths))]
+    check_names(dataset, names)
+    found = [_listed(dataset, name) for name in names]
     known = _columns(dataset, found[0][1], columns)
-    other = next((listed["path"] for listed, names in found if not set(known.values()) <= set(names)), None)
+    other = next((listed["path"] for listed, there in found if not set(known.values()) <= set(there)), None)
     if other:
         raise ValueError(f"{other} lacks columns that {found[0][0]['path']} has; adopt them apart")
     manifest = {
@@ -73,7 +85,7 @@ def adopt(dataset: str, columns: Mapping[str, str]) -> dict[str, Any]:
     return manifest
 
 
-def _listed(dataset: str, path: str) -> tuple[dict[str, Any], list[str]]:
+def _listed(dataset: str, name: str) -> tuple[dict[str, Any], list[str]]:
     """A file's entry, and its columns."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -81,17 +93,16 @@ def _listed(dataset: str, path: str) -> tuple[dict[str, Any], list[str]]:
     from storage import files  # noqa: PLC0415
 
     digest, size = hashlib.sha256(), 0
-    with files.open_read(path) as stream:
+    with files.open_read(files.join(dataset, name)) as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
         try:
             shard = pq.ParquetFile(stream)
-        except pa.ArrowInvalid:
-            raise ValueError(f"{path} is no parquet file that can be read") from None
+        except (pa.ArrowInvalid, OSError):
+            raise ValueError(f"{name} is no parquet file that can be read") from None
         rows, names = shard.metadata.num_rows, list(shard.schema_arrow.names)
-    below = path.split(f"{dataset.rstrip('/').rpartition('/')[2]}/", 1)[-1]
-    return {"path": below, "rows": rows, "bytes": size, "sha256": digest.hexdigest()}, names
+    return {"path": name, "rows": rows, "bytes": size, "sha256": digest.hexdigest()}, names
 
 
 def _columns(dataset: str, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:

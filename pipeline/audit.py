@@ -15,8 +15,11 @@ from pipeline.summary import table
 from records.ledger import keyed
 from records.outcome import UnitCounts
 from storage import files
+from storage.names import LeadsOut, check_names
+from storage.secret import BadSecret, read_secret
 from transforms.judge import LEDGER_FOLDER
 
+UNFINISHED = "unfinished-"  # begins the names of folders in which a command writes before it puts anything in place
 Row = dict[str, Any]
 SHOWN = (
     "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW", "punsafe", "face_count",
@@ -29,12 +32,29 @@ class NoSuchDataset(ValueError):
 
 
 def read_manifest(dataset: str) -> Mapping[str, Any]:
-    """The manifest of an output directory. Raises NoSuchDataset."""
+    """The manifest of an output directory. Raises NoSuchDataset.
+
+    Whoever made the dataset wrote it: it must have the parts that every command reads, and the files that it names must lie
+    in the dataset.
+    """
     path = files.join(dataset, MANIFEST)
     if not files.exists(path):
-        raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; give the output directory of a finished run")
-    manifest: Mapping[str, Any] = json.loads(files.read_text(path))
-    return manifest
+        cut_off = any(name.startswith(UNFINISHED) for name in files.names_in(dataset))
+        what = (
+            "a run or an erasure was cut off there; the same command finishes it"
+            if cut_off
+            else "give the output directory of a finished run"
+        )
+        raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; {what}")
+    try:
+        manifest = json.loads(files.read_text(path))
+        listed = [entry["path"] for entry in manifest["files"] if isinstance(entry["rows"], int)]
+        check_names(dataset, listed)
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        said = str(error) if isinstance(error, LeadsOut) else type(error).__name__
+        raise NoSuchDataset(f"{path} cannot be read as a manifest: {said}. Get it back from a copy, or make the dataset anew") from None
+    found: Mapping[str, Any] = manifest
+    return found
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:
@@ -65,9 +85,9 @@ def _bytes(key: str) -> bytes:
 
 def _secret(key_file: str) -> bytes:
     try:
-        return bytes.fromhex(files.read_text(key_file).strip())
-    except (OSError, ValueError) as error:
-        raise NoSuchDataset(f"{key_file} holds no secret of a ledger ({type(error).__name__})") from None
+        return read_secret(key_file)
+    except BadSecret as error:
+        raise NoSuchDataset(str(error)) from None
 
 
 def _sentence(decision: Row) -> str:

@@ -14,7 +14,7 @@ from pipeline import __version__
 
 TASKS: Mapping[str, tuple[str, ...]] = {
     "Make a dataset": ("run", "calibrate"),
-    "See what was decided": ("rules", "report", "check"),
+    "See what was decided": ("rules", "report", "check", "verify"),
     "Search it": ("index", "search", "explore"),
     "Hand it on": ("export",),
     "Take people out, and clean up": ("requests", "erase", "adopt", "purge"),

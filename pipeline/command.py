@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from filters.registry import nearest
+from pipeline.audit import NoSuchDataset
 from pipeline.config import Config, ConfigError, load_config
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
-from pipeline.execute import NotReleased, Run, StageDone, StageMissing
-from pipeline.jobs import STAGES, StageName
+from pipeline.execute import ErasedMeanwhile, NotReleased, Run, StageDone, StageMissing
+from pipeline.jobs import STAGES, StageName, ledger_key_file
 from pipeline.logs import shows_bars
 from pipeline.plan import Plan, find_inputs, make_plan
-from pipeline.release import check_erasures, check_output
+from pipeline.release import check_apart, check_erasures, check_output
 from pipeline.stages import CountsDoNotAddUp, TooMuchQuarantined, plain
 from pipeline.summary import last_line, table
-from storage.lock import InUse, one_writer
+from pipeline.writer import alone_in, only_writer
+from storage import files
+from storage.lock import InUse
+from storage.marked import NotOurs
+from storage.sealed import Damaged
+from storage.secret import BadSecret, read_secret
 
 LOGGER = logging.getLogger(__name__)
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
@@ -36,9 +41,9 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
     except ConfigError as error:
         return _say(str(error), BAD_CONFIG)
-    except (StageMissing, StageDone, NotReleased, InUse) as error:
+    except (StageMissing, StageDone, NotReleased, InUse, NoSuchDataset, NotOurs, ErasedMeanwhile) as error:
         return _say(str(error), FAILED)
-    except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, OSError) as error:
+    except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError) as error:
         return _say(f"the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
     except KeyboardInterrupt as error:
         return _say(
@@ -53,7 +58,7 @@ def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: a
     work = work_left(plan, rates)
     if work and core_hours(work, rates) > WORTH_SAYING_H:
         LOGGER.info(estimate_line(work, rates, engine.workers))
-    with _alone(plan.config.work):
+    with alone_in(plan.config.work):
         counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
     if options.log == "json":
         LOGGER.info("done", extra={"counts": plain(counts)})
@@ -61,16 +66,6 @@ def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: a
     summary = f"{table(counts)}\n" if options.log == "text" else ""
     sys.stdout.write(f"{summary}{last_line(place, stages, counts)}\n")
     return DONE
-
-
-@contextmanager
-def _alone(work: str) -> Iterator[None]:
-    """Hold a work directory, or say which one is held by others. Raises InUse."""
-    try:
-        with one_writer(work):
-            yield
-    except InUse as error:
-        raise InUse(f"{work}: {error}") from None
 
 
 def stages_in(given: str | None) -> tuple[StageName, ...]:
@@ -100,7 +95,7 @@ def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
     """Have one job written down."""
     if len(stages) != 1:
         raise ConfigError("a template holds one job: name its stage with --stages; those before it must be done")
-    with _alone(plan.config.work):
+    with alone_in(plan.config.work):
         Run(plan, engine).submit(stages[0])
     sys.stdout.write(
         f"{stages[0]}: the job is written and nothing was run; once it has run, this command without the template takes its result over\n"
@@ -112,10 +107,24 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
     """Everything that can be found wrong before work starts. Raises ConfigError."""
     engine = make_engine(beam_arguments, [f"--{name.replace('_', '-')}" for name in vars(options)], options.patience * 60)
     config = _config(options)
-    check_output(config.output)
-    plan = make_plan(config)
-    check_erasures(config.output, plan.rules)
+    check_apart(config)
+    with only_writer(config.output):  # finishes an erasure that was cut off, so that its tombstones count
+        check_output(config.output)
+        plan = make_plan(config)
+        check_erasures(config.output, plan.rules)
+    _check_secret(config)
+    files.make_private_folder(config.work)
     return plan, engine
+
+
+def _check_secret(config: Config) -> None:
+    """Raise ConfigError where the ledger's secret is none, days before it is needed."""
+    path = ledger_key_file(config)
+    try:
+        if files.exists(path):
+            read_secret(path)
+    except BadSecret as error:
+        raise ConfigError(str(error)) from None
 
 
 def _config(options: argparse.Namespace) -> Config:

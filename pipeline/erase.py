@@ -59,11 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.config import ConfigError  # noqa: PLC0415
     from pipeline.erasing import ErasureIncomplete  # noqa: PLC0415
     from storage.lock import InUse  # noqa: PLC0415
+    from storage.marked import NotOurs  # noqa: PLC0415
+    from storage.sealed import Damaged  # noqa: PLC0415
 
     try:
         sys.stdout.write({"apply": _apply, "status": _status, "rotate-keys": _rotate}[options.verb](options))
-    except (MalformedRequests, NoTombstones, NoSuchDataset, UnreadableList, ConfigError) as error:
+    except (MalformedRequests, NoTombstones, NoSuchDataset, NotOurs, UnreadableList, ConfigError) as error:
         return _say(f"pairsieve: {error}", 2)
+    except Damaged as error:
+        return _say(f"pairsieve: {error}", 1)
     except (ErasureIncomplete, InUse, OSError) as error:
         return _say(f"pairsieve: the erasure failed: {error}\nThe same command goes on from there.", 1)
     return 0

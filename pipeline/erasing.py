@@ -1,7 +1,6 @@
 """Erasure of a finished dataset: found, written anew beside it, put in place at one point, and searched again.
 
-What is written anew lies in `unfinished-erasure/` until the file COMMIT is there. Before that point a crash leaves the old version; from
-that point on the next call finishes the new one. Meanwhile there is no manifest, so that a reader who waits for one never sees a mixture.
+pipeline/writer.py says how a crash is survived.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +20,21 @@ import pyarrow.parquet as pq
 
 from erasure.match import COLUMNS, Matcher
 from erasure.requests import Request
-from erasure.tombstones import make_keys, read_tombstones, write_tombstones
+from erasure.tombstones import Key, make_keys, read_tombstones, recipients_key, write_tombstones
 from images.pdq import orientations
 from pipeline.audit import NoSuchDataset, read_manifest
-from pipeline.pages import write_pages
 from pipeline.stages import MANIFEST
+from pipeline.writer import COMMIT, STAGING, alone_in, only_writer, recover
 from records.row import KEY
 from storage import files
-from storage.lock import one_writer
+from storage.lock import Lock
+from storage.marked import mark
+from storage.names import lies_in
+from storage.sealed import Damaged
 from storage.shards import DELTAS, shard_bytes, shard_paths
 
-LOGGER = logging.getLogger(__name__)
-STAGING, COMMIT, STATUS = "unfinished-erasure", "COMMIT", "status.json"
+STATUS = "status.json"
+FROM_A_COPY = "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is damaged. Nothing was taken out"
 IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
 FOUND = ("URL", "final_url", "sha256", "md5", "pdq")
 
@@ -96,21 +97,25 @@ def _read(path: str, columns: Sequence[str], names: Mapping[str, str]) -> pa.Tab
 
 def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:
     """Take rows out, keep them out, and search again. Raises NoSuchDataset, NoTombstones, ErasureIncomplete."""
-    if files.join(tombstones, "").startswith(files.join(dataset, "")):
+    if lies_in(tombstones, dataset):
         raise NoSuchDataset(f"the tombstones would lie in the dataset ({tombstones}); they are confidential: name another folder")
-    with one_writer(tombstones):  # what is found holds only while nobody else takes rows out
-        recover(dataset)
+    if not files.exists(dataset):
+        raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; give the output directory of a finished run")
+    with only_writer(dataset) as lock, alone_in(tombstones):
         found = find(dataset, requests)
         make_keys(tombstones)
-        return _erase(dataset, requests, tombstones, found)
+        return _erase(dataset, requests, tombstones, found, lock)
 
 
-def _erase(dataset: str, requests: Sequence[Request], tombstones: str, found: Findings) -> Findings:
+def _erase(dataset: str, requests: Sequence[Request], tombstones: str, found: Findings, lock: Lock) -> Findings:
     stones = read_tombstones(tombstones)
     pictures = [{**p, "orientations": [h.hex() for h in orientations(bytes.fromhex(p["pdq"]))]} if p["pdq"] else p for p in found.pictures]
     write_tombstones(tombstones, stones.adding(requests, pictures))
     if found.number:
-        _stage(dataset, found, [key.id for key in stones.keys][:1], len(requests))
+        said = Said(recipients_key(tombstones), [key.id for key in stones.keys][:1], len(requests))
+        moved = _stage(dataset, found, said)
+        lock.check()
+        files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
         recover(dataset)
     _verify(dataset, requests)
     found.version = read_manifest(dataset).get("version", 1)
@@ -124,39 +129,66 @@ def _verify(dataset: str, requests: Sequence[Request]) -> None:
         raise ErasureIncomplete(f"{left.number} rows in {len(left.rows)} shards were found again; do not publish this version")
 
 
-def _stage(dataset: str, found: Findings, key_ids: Sequence[str], requests: int) -> None:
-    """Everything of the new version beside the old one; last the file that makes it the version to be."""
+@dataclass(frozen=True)
+class Said:
+    """What the next version says of an erasure: ids under a key, the ids of tombstones' keys, how many requests there were."""
+
+    key: Key
+    key_ids: Sequence[str]
+    requests: int
+
+    def delta(self, ids: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """The ids of rows that are gone, as tokens: whoever has the crawl could compute the ids themselves."""
+        rows = ({name: self.key.token(name, str(value)) for name, value in row.items()} for row in ids)
+        return pa.Table.from_pylist(sorted(rows, key=lambda row: list(row.values())))
+
+
+def _stage(dataset: str, found: Findings, erasure: Said) -> list[str]:
+    """Write all that is new in the next version beside the present one; its files but for the manifest."""
     manifest = dict(read_manifest(dataset))
     staging = files.join(dataset, STAGING)
+    mark(staging)
     version = manifest.get("version", 1) + 1
     listed = {f["path"]: f for f in manifest["files"]}
     for path, rows in found.rows.items():
         for name, content, number in _without(dataset, path, rows, listed):
             listed[name] = put(staging, name, content, number)
     delta = f"{DELTAS}/delta-{version:05d}.parquet"
-    listed[delta] = put(staging, delta, shard_bytes(pa.Table.from_pylist(found.ids)), len(found.ids))
-    said = {"version": version, "requests": requests, "rows": found.number, "shards": len(found.rows), "keys": list(key_ids)}
+    listed[delta] = put(staging, delta, shard_bytes(erasure.delta(found.ids)), len(found.ids))
+    said = {
+        "version": version,
+        "requests": erasure.requests,
+        "rows": found.number,
+        "shards": len(found.rows),
+        "keys": list(erasure.key_ids),
+    }
     manifest |= {"version": version, "erasures": [*manifest.get("erasures", ()), said], "files": list(listed.values())}
     files.write_text(files.join(staging, MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-    moved = [*found.rows, *_embeddings(found.rows, listed), delta]
-    files.write_text(files.join(staging, COMMIT), json.dumps(moved) + "\n")
+    return [*found.rows, *_embeddings(found.rows, listed), delta]
 
 
 def _without(dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, Any]) -> Iterator[tuple[str, bytes, int]]:
-    """A shard without some rows, and its embeddings without the same."""
-    with files.open_read(files.join(dataset, path)) as stream:
-        shard = pq.ParquetFile(stream)
-        is_sorted = bool(shard.metadata.num_row_groups and shard.metadata.row_group(0).sorting_columns)
-        table = shard.read()
+    """A shard without some rows, and its embeddings without the same. Raises Damaged."""
+    shard = pq.ParquetFile(pa.BufferReader(_as_listed(dataset, path, listed)))
+    is_sorted = bool(shard.metadata.num_row_groups and shard.metadata.row_group(0).sorting_columns)
+    table = shard.read()
     stays = np.ones(table.num_rows, bool)
     stays[list(rows)] = False
     yield path, shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None), int(stays.sum())
     for name in _embeddings([path], listed):
-        with files.open_read(files.join(dataset, name)) as stream:
-            vectors = np.load(io.BytesIO(stream.read()))
+        vectors = np.load(io.BytesIO(_as_listed(dataset, name, listed)))
         buffer = io.BytesIO()
         np.save(buffer, vectors[stays])
         yield name, buffer.getvalue(), int(stays.sum())
+
+
+def _as_listed(dataset: str, name: str, listed: Mapping[str, Any]) -> bytes:
+    """The bytes of a file, which must be those that the manifest lists: a damaged file must not get a new checksum. Raises Damaged."""
+    with files.open_read(files.join(dataset, name)) as stream:
+        content = bytes(stream.read())
+    if hashlib.sha256(content).hexdigest() != listed[name]["sha256"]:
+        raise Damaged(files.join(dataset, name), FROM_A_COPY)
+    return content
 
 
 def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, Any]) -> list[str]:
@@ -170,23 +202,6 @@ def put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
     with files.open_whole(files.join(staging, path)) as stream:
         stream.write(content)
     return {"path": path, "rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def recover(dataset: str) -> None:
-    """Finish an erasure that has passed its point of no return; forget one that has not."""
-    staging = files.join(dataset, STAGING)
-    if not files.exists(files.join(staging, COMMIT)):
-        files.remove_tree(staging)
-        return
-    LOGGER.info("finishing an erasure in %s", files.public_name(dataset))
-    files.remove_file(files.join(dataset, MANIFEST))
-    for path in json.loads(files.read_text(files.join(staging, COMMIT))):
-        if files.exists(files.join(staging, path)):
-            files.move(files.join(staging, path), files.join(dataset, path))
-    write_pages(dataset, json.loads(files.read_text(files.join(staging, MANIFEST))))  # they name domains
-    files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
-    files.remove_file(files.join(staging, COMMIT))
-    files.remove_tree(staging)
 
 
 def _write_status(tombstones: str, found: Findings, requests: Sequence[Request]) -> None:

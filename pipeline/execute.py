@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from archive.reader import INSIDE_RECORD
@@ -13,18 +13,22 @@ from filters.erasure import Erasure
 from pipeline import flow
 from pipeline.checking import Looked, review, review_page
 from pipeline.engine import Engine, LayOut
-from pipeline.jobs import SPILLED, STAGES, Jobs, StageName, ledger_secret
+from pipeline.jobs import SPILLED, STAGES, Jobs, StageName, ledger_key_file
 from pipeline.metrics import write_counters, write_metrics
 from pipeline.plan import Plan
 from pipeline.progress import Watch, read_history, reporting
-from pipeline.release import UNRELEASED, Made, Release
+from pipeline.release import UNRELEASED, Made, Release, check_erasures, check_output
 from pipeline.results import Results
 from pipeline.retry import reopen, reopen_parts, without_pictures
 from pipeline.reuse import reuse_table
-from pipeline.stages import CountsDoNotAddUp, StageResult, TooMuchQuarantined, balances, check_quarantine, sum_parts
+from pipeline.stages import MANIFEST, CountsDoNotAddUp, StageResult, TooMuchQuarantined, balances, check_quarantine, sum_parts
+from pipeline.writer import only_writer
 from records.outcome import Tally, Unit, UnitCounts, notes
 from storage import files, parts
 from storage.journal import FOLDER as JOURNAL
+from storage.lock import Lock
+from storage.marked import mark
+from storage.secret import secret_in
 from transforms.gather import forget_end, has_ended, read_list, read_tally
 
 LOGGER = logging.getLogger(__name__)
@@ -36,6 +40,10 @@ Step = Callable[[StageResult], Mapping[Unit, UnitCounts]]
 
 class NotReleased(RuntimeError):
     """The release check has found more than the config allows; the dataset is not where readers look."""
+
+
+class ErasedMeanwhile(RuntimeError):
+    """People were taken out of the dataset that the run was about to replace."""
 
 
 class StageDone(RuntimeError):
@@ -68,6 +76,7 @@ class Run:
 
         Raises StageMissing, what a failed job raises, and NotReleased.
         """
+        self._reopen_what_is_gone()
         self._check_earlier(stages)
         results = self.results
         if retry_failed and results.fetched.complete:
@@ -77,7 +86,11 @@ class Run:
         for line in reuse_table(results.in_order):
             LOGGER.info(line)
         for result, run in self._steps():
-            if result.stage.name in stages:
+            if result.stage.name == "publish" and "publish" in stages:
+                with only_writer(self.plan.config.output) as lock:
+                    self._check_place()
+                    self._bring_about(result, partial(self._publish, lock=lock))
+            elif result.stage.name in stages:
                 self._bring_about(result, run)
         counts: Counts = {result.stage.name: result.read_counts() for result, _ in self._steps() if result.complete}
         write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in self._steps()})
@@ -98,6 +111,8 @@ class Run:
         if stage in ("extract", "publish"):
             files.remove_tree(result.folder)
         secret = self._secret() if stage == "publish" else b""
+        if stage == "publish":
+            mark(self._release.staging)
         self._engine(stage).run(self.jobs.lay_out(stage, self._release.staging, secret), self._name(stage))
 
     def _steps(self) -> tuple[tuple[StageResult, Step], ...]:
@@ -116,6 +131,17 @@ class Run:
                 result.finish(run(result))
         if stage == "score" and self.plan.config.fetch.keep_images == "until_scored":
             files.remove_tree(self.results.pictures)
+
+    def _reopen_what_is_gone(self) -> None:
+        """Somebody may have removed parts of complete stages: those are then done again, and no dataset is made without them."""
+        for result in self.results.in_order[:-1]:
+            gone = result.missing() if result.complete else []
+            if gone:
+                LOGGER.warning("%s: %d files of its result are gone, as %s; doing them again", result.stage.name, len(gone), gone[0])
+                if result.stage.name == "fetch":
+                    reopen_parts(result, [])
+                forget_end(result.folder)
+                files.remove_file(result.path(MANIFEST))
 
     def _check_earlier(self, stages: Sequence[StageName]) -> None:
         """Whether each stage has, or gets, what comes before it."""
@@ -180,10 +206,11 @@ class Run:
             self._run_parts(partial(flow.score, job=job), result)
         return self._part_counts(result)
 
-    def _publish(self, result: StageResult) -> dict[Unit, UnitCounts]:
+    def _publish(self, result: StageResult, lock: Lock | None = None) -> dict[Unit, UnitCounts]:
         config, results = self.plan.config, self.results
         if not self._is_staged(result):
             files.remove_tree(result.path(SPILLED))  # of a run that was killed
+            mark(self._release.staging)
             job = self.jobs.publish(self._release.staging, self._secret())
             watch = Watch("publish", result.folder, results.scored.read_counts()["pair"].entered, "samples", ("sample in",))
             self._run(partial(flow.publish, job=job), watch)
@@ -199,8 +226,26 @@ class Run:
         shards, problems = read_list(result.folder, flow.SHARDS_FILE), read_list(results.extracted.folder, flow.PROBLEMS_FILE)
         history = {r.stage.name: read_history(r.folder) for r in before}
         made = Made(shards, every, problems, computed, history)
-        self._release.install(self.plan, made, self._checked([path for path, *_ in shards]))
+        below = self._checked([path for path, *_ in shards])
+        if lock is not None:
+            lock.check()
+        self._release.install(self.plan, made, below)
         return counts
+
+    def _check_place(self) -> None:
+        """Whether the dataset may still be put in place: others may have written there, or taken people out, since the plan was made.
+
+        Raises ConfigError, ErasedMeanwhile.
+        """
+        rules = self.plan.rules
+        check_output(self.plan.config.output)
+        check_erasures(self.plan.config.output, rules)
+        erasures = [rule for rule in rules if isinstance(rule, Erasure)]
+        if any(replace(rule).prepare() != rule.prepare() for rule in erasures):
+            raise ErasedMeanwhile(
+                f"people were taken out of {self.plan.config.output} while this run was under way. Nothing was published; "
+                "the same command goes on from there, without them"
+            )
 
     def _is_staged(self, result: StageResult) -> bool:
         """Whether the job has ended that nobody waited for: its shards are there, and have not been put in place."""
@@ -243,13 +288,14 @@ class Run:
         extracted = self.results.extracted.folder
         names = parts.part_names(extracted)
         tally: Tally = sum_parts(result.folder, names)[1]
-        tally["pair", "in", ""] = sum_parts(extracted, names)[0]
+        tally["pair", "in", ""] = sum(self.results.extracted.read_rows().values())
         return balances(tally, ("pair",), result.stage.name)
 
     def _secret(self) -> bytes:
-        secret, made = ledger_secret(self.plan)
-        if made:
-            LOGGER.info("made %s: keep it secret and apart from the dataset; without it the ledger leads back to nothing", made)
+        path = ledger_key_file(self.plan.config)
+        secret, is_new = secret_in(path)
+        if is_new:
+            LOGGER.info("made %s: keep it secret and apart from the dataset; without it the ledger leads back to nothing", path)
         return secret
 
 

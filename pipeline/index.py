@@ -37,15 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lacks("search"):
         return 2
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415 - takes seconds to import; --help need not wait
+    from pipeline.writer import held_still  # noqa: PLC0415
     from search.index import BadIndex, build  # noqa: PLC0415
     from search.vectors import VectorSettings  # noqa: PLC0415
+    from storage.lock import InUse  # noqa: PLC0415
 
     out = options.out or index_of(options.dataset)
     try:
-        manifest = read_manifest(options.dataset)
         settings = VectorSettings(options.exact_below, options.recall)
-        done, shards = build(options.dataset, manifest, out, settings, _tell if sys.stderr.isatty() else _silent)
-    except (NoSuchDataset, BadIndex) as error:
+        with held_still(options.dataset):
+            manifest = read_manifest(options.dataset)
+            done, shards = build(options.dataset, manifest, out, settings, _tell if sys.stderr.isatty() else _silent)
+    except (NoSuchDataset, BadIndex, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     sys.stdout.write(f"{out}: {done} of {shards} shards indexed, version {manifest.get('version', 1)}\n")

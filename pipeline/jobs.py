@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -13,7 +12,7 @@ from clip.handler import ScoreFolders
 from filters.detector import Needs
 from filters.registry import needing, subsets_of
 from pipeline import flow
-from pipeline.config import MANY_FILES
+from pipeline.config import MANY_FILES, Config
 from pipeline.engine import LayOut
 from pipeline.plan import Plan, score_settings
 from pipeline.results import Results
@@ -32,7 +31,7 @@ from web.language import SUBSETS
 
 StageName = Literal["extract", "fetch", "score", "publish"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
-SITES, SPILLED, KEY_FILE, SECRET_BYTES = "sites", "spilled", "ledger.key", 32
+SITES, SPILLED, KEY_FILE = "sites", "spilled", "ledger.key"
 
 
 @dataclass(frozen=True)
@@ -138,10 +137,6 @@ class Jobs:
         return SitesShelf(files.join(config.work, SITES), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
 
 
-def ledger_secret(plan: Plan) -> tuple[bytes, str]:
-    """The secret of the ledger's keys, and where it was made just now (for its owner's eyes alone, where the config names none)."""
-    path = plan.config.publish.key_file or files.join(plan.config.work, KEY_FILE)
-    made = "" if files.exists(path) else path
-    if made:
-        files.write_private(path, secrets.token_hex(SECRET_BYTES))
-    return bytes.fromhex(files.read_text(path).strip()), made
+def ledger_key_file(config: Config) -> str:
+    """Where the secret of the ledger's keys lies: in the work directory, where the config names no file."""
+    return config.publish.key_file or files.join(config.work, KEY_FILE)

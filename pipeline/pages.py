@@ -14,6 +14,8 @@ from pipeline.report import REPORT
 from pipeline.report_page import report_page
 from storage import files
 
+PAGES = (CARD, CROISSANT, REPORT)
+
 
 def write_pages(dataset: str, manifest: Mapping[str, Any]) -> Facts | None:
     """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one."""

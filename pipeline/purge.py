@@ -13,12 +13,14 @@ Exit status: 0 done, 2 there is nothing to choose from.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 STAGES = ("extract", "fetch", "score", "publish")
+RESULT = re.compile(r"[0-9a-f]{16}")  # a fingerprint; folders of other names are not ours
 DAY_S = 86_400.0
 
 
@@ -48,8 +50,9 @@ class Held:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from pipeline.writer import alone_in  # noqa: PLC0415
     from storage import files  # noqa: PLC0415 - --help need not wait
-    from storage.lock import InUse, one_writer  # noqa: PLC0415
+    from storage.lock import InUse  # noqa: PLC0415
 
     held = list(_held(options.work, options.pictures))
     if not held:
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{what:<8}{_size(one.size):>10}{_age(one.age_s):>12}  {one.path}\n")
     if options.yes and chosen:
         try:
-            with one_writer(options.work):
+            with alone_in(options.work):
                 for one in chosen:
                     files.remove_tree(one.path)
         except InUse as error:
@@ -84,7 +87,7 @@ def _held(work: str, pictures: bool) -> Iterator[Held]:
     from storage import files  # noqa: PLC0415
 
     for stage in STAGES:
-        for name in files.folders_in(files.join(work, stage)):
+        for name in filter(RESULT.fullmatch, files.folders_in(files.join(work, stage))):
             folder = files.join(work, stage, name)
             if pictures:
                 folder = files.join(folder, "pictures")

@@ -15,16 +15,19 @@ from filters.erasure import Erasure
 from filters.registry import identity
 from filters.rule import Rule
 from pipeline import __version__
-from pipeline.config import ConfigError
-from pipeline.pages import write_pages, write_private_report
+from pipeline.audit import UNFINISHED
+from pipeline.config import Config, ConfigError
+from pipeline.pages import PAGES, write_pages, write_private_report
 from pipeline.plan import Plan
 from pipeline.progress import History
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
+from storage.marked import is_ours, mark, remove_ours
+from storage.names import LeadsOut, check_names, lies_in
 from storage.shards import DELTAS
 
-INSTALLED, UNFINISHED = "installed.json", "unfinished-"
+INSTALLED = "installed.json"
 TREES = ("dataset", "ledger", "embeddings")
 PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
 UNRELEASED = "unreleased"  # below the output directory: what the release check did not let pass
@@ -47,20 +50,57 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
 
 def _manifest_in(output: str) -> Mapping[str, Any]:
     """The manifest of a directory, or the one it had before an installation that was cut off."""
-    unfinished = [files.join(output, name, PREVIOUS) for name in files.names_in(output) if name.startswith(UNFINISHED)]
+    unfinished = [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
     path = next((path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None)
-    found: Mapping[str, Any] = json.loads(files.read_text(path)) if path else {}
+    try:
+        found: Mapping[str, Any] = json.loads(files.read_text(path)) if path else {}
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({type(error).__name__}); get it back from a copy, or choose another --output") from None
     return found
+
+
+def _unfinished(output: str) -> list[str]:
+    """The folders in which runs have written what they had not put in place when they ended."""
+    found = [files.join(output, name) for name in files.folders_in(output) if name.startswith(UNFINISHED)]
+    return [folder for folder in found if is_ours(folder)]
+
+
+def check_apart(config: Config) -> None:
+    """Raise ConfigError where something private would lie in the output directory, by whatever links."""
+    erasure = config.filters.rules.get("erasure") or {}
+    private = {
+        "--work": config.work,
+        "publish.key_file": config.publish.key_file,
+        "filters.rules.erasure.tombstones": erasure.get("tombstones"),
+    }
+    for name, path in private.items():
+        if path and lies_in(str(path), config.output):
+            raise ConfigError(f"{name} ({path}) lies in the output directory {config.output}, which is published; name another place")
 
 
 def check_output(output: str) -> None:
     """Raise ConfigError where the output directory holds what is not ours to replace."""
-    holds = [tree for tree in TREES if files.exists(files.join(output, tree))]
-    if not holds or any(name.startswith(UNFINISHED) for name in files.names_in(output)):
-        return
-    path = files.join(output, MANIFEST)
-    if not files.exists(path) or PRODUCT not in json.loads(files.read_text(path)):
-        raise ConfigError(f"{output} holds {' and '.join(holds)} that pairsieve did not make; choose another --output")
+    unreleased = files.join(output, UNRELEASED)
+    if files.exists(unreleased) and not is_ours(unreleased):
+        raise ConfigError(f"{unreleased} is there, and pairsieve did not make it; move it away, or choose another --output")
+    try:
+        check_names(output, [f"{tree}/any" for tree in TREES])
+    except LeadsOut as error:
+        raise ConfigError(f"{output}: {error}; choose another --output") from None
+    if _unfinished(output):
+        return  # a run was cut off while it put its result in place, and is finished by the next one
+    manifest = _manifest_in(output)
+    ours = PRODUCT in manifest and "adopted" not in manifest
+    listed = {entry["path"] for entry in manifest["files"]} | {MANIFEST, *PAGES} if ours else set()
+    others = [name for name in _held(output) if name not in listed]
+    if others:
+        raise ConfigError(f"{output} holds {others[0]}, which pairsieve did not make; move it away, or choose another --output")
+
+
+def _held(output: str) -> list[str]:
+    """What an installation would replace: the files in TREES, and pages."""
+    pages = [name for name in (MANIFEST, *PAGES) if files.exists(files.join(output, name))]
+    return [*pages, *(f"{tree}/{name}" for tree in TREES for name in files.files_below(files.join(output, tree)))]
 
 
 @dataclass(frozen=True)
@@ -110,7 +150,9 @@ class Release:
         manifest = {**make_manifest(plan, made), **self._erasures()}
         manifest["files"] = [*manifest["files"], *self._deltas()]
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        files.write_text(files.join(self.staging, "INSTALLING"), "a run that ended here is finished by the next one\n")
+        mark(self.staging)
+        if below:
+            mark(place)
         if files.exists(files.join(place, MANIFEST)):
             files.copy(files.join(place, MANIFEST), files.join(self.staging, PREVIOUS))
         files.remove_file(files.join(place, MANIFEST))
@@ -124,7 +166,7 @@ class Release:
         files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text), "place": below}))
         self._remove_unfinished()
         if not below:
-            files.remove_tree(files.join(self.output, UNRELEASED))
+            remove_ours(files.join(self.output, UNRELEASED))
         if facts:
             write_private_report(plan.config.work, facts, made.history)
 
@@ -139,9 +181,8 @@ class Release:
         return [listed for listed in _manifest_in(self.output).get("files", ()) if listed["path"].startswith(DELTAS + "/")]
 
     def _remove_unfinished(self) -> None:
-        for name in files.names_in(self.output):
-            if name.startswith(UNFINISHED):
-                files.remove_tree(files.join(self.output, name))
+        for folder in _unfinished(self.output):
+            remove_ours(folder)
 
 
 def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:

@@ -24,7 +24,7 @@ FETCH_DECIDES = (
 # How fast it is, or said in another way.
 SCORE_COSTS = ("models", "accelerator", "min_ram", "decode_processes", "detect_timeout_s", "detect_margin")
 # Raised when the code of a stage gives another result for the same input: what older code left is then done again.
-VERSIONS = {"extract": 5, "fetch": 6, "score": 6, "publish": 5}
+VERSIONS = {"extract": 6, "fetch": 7, "score": 7, "publish": 5}
 PICTURES = "pictures"
 
 

@@ -59,7 +59,7 @@ def _unscored(folder: str, name: str, scored: Collection[Scored], stored: Collec
 def _transient(folder: str, transient: Sequence[str]) -> Iterator[tuple[str, int]]:
     """(part, how many of its images); only parts whose counts hold anything but "ok" are read."""
     for name in parts.part_names(folder):
-        if any(outcome == "dropped" for _, outcome, _ in parts.part_summary(folder, name)[1]):
+        if any(outcome == "dropped" for _, outcome, _ in parts.part_summary(folder, name).tally):
             columns = parts.read_part(folder, name).select(["status", "http_status"]).to_pylist()
             number = sum(is_transient(row["status"], row["http_status"], transient) for row in columns)
             if number:

@@ -13,6 +13,7 @@ from typing import Any
 
 from records.outcome import Tally, Unit, UnitCounts, balance
 from storage import files, parts
+from storage.sealed import Damaged
 
 MANIFEST = "manifest.json"
 READERS = 16
@@ -64,8 +65,25 @@ class StageResult:
 
     def read_counts(self) -> dict[Unit, UnitCounts]:
         """The balance of each unit of a complete stage."""
-        manifest = json.loads(files.read_text(self.path(MANIFEST)))
-        return {unit: UnitCounts(**counts) for unit, counts in manifest["counts"].items()}
+        return {unit: UnitCounts(**counts) for unit, counts in self._manifest()["counts"].items()}
+
+    def read_rows(self) -> dict[str, int]:
+        """Part -> rows of a complete stage."""
+        return {name: rows for name, rows, _ in self._manifest()["parts"]}
+
+    def missing(self) -> list[str]:
+        """The files of a complete stage that are not there any more: parts, and locations in an archive. Raises Damaged."""
+        held, located = set(parts.part_names(self.folder)), set(files.names_in(self.path(parts.LOCATIONS)))
+        gone = [name for name in self.read_rows() if name not in held]
+        return gone + [name for name in self._manifest()["locations"] if name not in located]
+
+    def _manifest(self) -> dict[str, Any]:
+        path = self.path(MANIFEST)
+        try:
+            manifest: dict[str, Any] = json.loads(files.read_text(path))
+            return {name: manifest[name] for name in ("counts", "parts", "locations")}
+        except (ValueError, KeyError, TypeError):
+            raise Damaged(path) from None
 
     def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
         """Write the manifest: from now on the stage is complete."""
@@ -78,6 +96,8 @@ class StageResult:
             "opinions": plain(self.stage.opinions),
             "finished": time.time(),
             "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
+            "parts": [[part.name, part.rows, part.sha256] for part in summaries(self.folder, parts.part_names(self.folder))],
+            "locations": files.names_in(self.path(parts.LOCATIONS)),
         }
         files.write_text(self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
@@ -86,8 +106,17 @@ def manifests(work: str, stage: str) -> list[dict[str, Any]]:
     """The manifests of every complete result of a stage in a work directory with their `folder`, the newest last."""
     folders = [files.join(work, stage, name) for name in files.folders_in(files.join(work, stage))]
     paths = [(folder, files.join(folder, MANIFEST)) for folder in folders]
-    found = [{**json.loads(files.read_text(path)), "folder": folder} for folder, path in paths if files.exists(path)]
+    found = [{**content, "folder": folder} for folder, path in paths if (content := _readable(path))]
     return sorted(found, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
+
+
+def _readable(path: str) -> dict[str, Any] | None:
+    """An earlier result's manifest. None where it is missing or damaged: that result is of no use then."""
+    try:
+        content = json.loads(files.read_text(path))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) and {"version", "settings", "upstream", "opinions"} <= set(content) else None
 
 
 def plain(value: Any) -> Any:
@@ -101,13 +130,18 @@ def plain(value: Any) -> Any:
     return value
 
 
-def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
-    """Rows and counts of parts, from their footers: many at a time, since a store takes its time for each."""
-    rows, total = 0, Tally()
+def summaries(folder: str, names: Sequence[str]) -> list[parts.Summary]:
+    """What the footers of parts say: many are read at a time, since a store takes its time for each. Raises Damaged."""
     with ThreadPoolExecutor(READERS) as readers:
-        for in_part, tally in readers.map(partial(parts.part_summary, folder), names):
-            rows += in_part
-            total.update(tally)
+        return list(readers.map(partial(parts.part_summary, folder), names))
+
+
+def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
+    """Rows and counts of parts, from their footers. Raises Damaged."""
+    rows, total = 0, Tally()
+    for summary in summaries(folder, names):
+        rows += summary.rows
+        total.update(summary.tally)
     return rows, total
 
 

@@ -228,10 +228,19 @@ def forget_listing(folder: str) -> None:
     fs.invalidate_cache(name)
 
 
-def remove_tree(folder: str) -> None:
-    """Remove a folder with all that is in it, if it is there."""
+def files_below(folder: str) -> list[str]:
+    """The files in a folder and in all folders below it, as paths from there, sorted; empty where it is missing."""
     fs, name = filesystem(folder)
-    if fs.exists(name):
+    start = name.rstrip("/") + "/"
+    return sorted(str(path).removeprefix(start) for path in fs.find(name)) if fs.exists(name) else []
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder with all that is in it, or a file, if it is there; of a link the link alone."""
+    fs, name = filesystem(folder)
+    if is_local(folder) and Path(name).is_symlink():
+        Path(name).unlink()
+    elif fs.exists(name):
         fs.rm(name, recursive=True)
 
 

@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
-import pyarrow.parquet as pq
 
 from records.sample import IMAGE_SCHEMA, Image
 from records.table import from_table, to_table
 from storage import files, parts
+from storage.sealed import Damaged, read_sealed, write_sealed
 
 FOLDER, SUFFIX = "journal", ".parquet"
 MAGIC_BYTES = 8  # of an Arrow file, before the stream that it holds
@@ -43,8 +43,7 @@ class Journal:
         """Put entries in place."""
         table = to_table([entry.image for entry in entries], self.schema)
         table = table.append_column("part", pa.array([e.part for e in entries])).append_column("url", pa.array([e.url for e in entries]))
-        with files.open_whole(files.join(self.folder, FOLDER, uuid4().hex + SUFFIX)) as stream:
-            pq.write_table(table, stream)
+        write_sealed(files.join(self.folder, FOLDER, uuid4().hex + SUFFIX), table)
 
     @cached_property
     def _entries(self) -> Mapping[str, Mapping[str, Image]]:
@@ -52,8 +51,10 @@ class Journal:
         found: dict[str, dict[str, Image]] = {}
         done = set(parts.part_names(self.folder))
         for name in files.names_in(files.join(self.folder, FOLDER), SUFFIX):
-            with files.open_read(files.join(self.folder, FOLDER, name)) as stream:
-                table = pq.read_table(stream)
+            try:
+                table = read_sealed(files.join(self.folder, FOLDER, name))
+            except Damaged:  # what it held is asked for again
+                continue
             images = from_table(table.drop_columns(["part", "url"]), Image, IMAGE_SCHEMA)
             for part, url, image in zip(table["part"].to_pylist(), table["url"].to_pylist(), images, strict=True):
                 if part not in done:
@@ -78,6 +79,7 @@ def salvaged(folder: str, part: str) -> dict[str, bytes]:
 def _whole_batches(content: bytes) -> Iterable[tuple[str, bytes]]:
     try:
         for batch in ipc.open_stream(content):
-            yield from zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True)
+            rows = zip(*(column.to_pylist() for column in batch), strict=True)
+            yield from ((sha256, content) for sha256, content, stored in rows if parts.digest_of(content) == stored)
     except (pa.ArrowInvalid, OSError):  # cut off here
         return

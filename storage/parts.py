@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -12,10 +14,12 @@ import pyarrow.parquet as pq
 
 from records.outcome import Tally
 from storage import files
+from storage.sealed import Damaged, read_sealed, seal_of, write_sealed
 from storage.worklog import log_finished, stage_in
 
 COUNTS_KEY = b"pairsieve.counts"
 PART_SUFFIX = ".parquet"
+LOCATIONS = "locations"  # below an extract's parts: where the files of an archive lie
 
 
 def part_name(bucket: int, chunk: int) -> str:
@@ -52,26 +56,40 @@ def write_part(folder: str, name: str, table: pa.Table, tally: Tally) -> None:
     """Put a part in place whole; writing it again replaces it by the same."""
     counts = json.dumps(sorted((*key, number) for key, number in tally.items()))
     stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), COUNTS_KEY: counts})
-    with files.open_whole(part_path(folder, name)) as stream:
-        pq.write_table(stamped, stream, compression="zstd")
+    write_sealed(part_path(folder, name), stamped)
     log_finished(stage_in(folder), name, table.num_rows, tally)
 
 
 def read_part(folder: str, name: str) -> pa.Table:
-    """The whole part."""
-    with files.open_read(part_path(folder, name)) as stream:
-        return pq.read_table(stream)
+    """The whole part. Raises Damaged."""
+    return read_sealed(part_path(folder, name))
 
 
-def part_summary(folder: str, name: str) -> tuple[int, Tally]:
-    """How many rows a part has, and its counts, from the footer alone."""
-    with files.open_read(part_path(folder, name)) as stream:
-        footer = pq.read_metadata(stream)
-    counts = json.loads((footer.metadata or {}).get(COUNTS_KEY, b"[]"))
-    return footer.num_rows, Tally({(unit, outcome, reason): number for unit, outcome, reason, number in counts})
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a part's footer says: rows, the counts of the work that made it, and the sha256 of its seal."""
+
+    name: str
+    rows: int
+    tally: Tally
+    sha256: str
 
 
-PICTURES_SCHEMA = pa.schema([("sha256", pa.string()), ("content", pa.large_binary())])
+def part_summary(folder: str, name: str) -> Summary:
+    """A part's footer, without its rows. Raises Damaged."""
+    path = part_path(folder, name)
+    try:
+        with files.open_read(path) as stream:
+            footer = pq.read_metadata(stream)
+        counts = json.loads((footer.metadata or {}).get(COUNTS_KEY, b"[]"))
+        tally = Tally({(unit, outcome, reason): number for unit, outcome, reason, number in counts})
+    except (pa.ArrowInvalid, ValueError, TypeError):
+        raise Damaged(path) from None
+    return Summary(name, footer.num_rows, tally, seal_of(footer))
+
+
+PICTURES_SCHEMA = pa.schema([("sha256", pa.string()), ("content", pa.large_binary()), ("stored_sha256", pa.string())])
+"""`sha256` is that of the bytes as served, by which a picture is found; `stored_sha256` that of `content`, which may be made smaller."""
 PICTURES_SUFFIX = ".arrow"
 
 
@@ -91,7 +109,8 @@ class PictureWriter:
         """Store a picture once."""
         if sha256 not in self._seen:
             self._seen.add(sha256)
-            self._writer.write_batch(pa.record_batch([[sha256], pa.array([content], pa.large_binary())], schema=PICTURES_SCHEMA))
+            columns = [[sha256], pa.array([content], pa.large_binary()), [digest_of(content)]]
+            self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
 
 
 @contextmanager
@@ -109,11 +128,16 @@ def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[Pictu
         yield pictures
 
 
-class PictureReader:
-    """Pictures of one part by sha256. Raises KeyError for one that is not there."""
+def digest_of(content: bytes) -> str:
+    """The sha256 of stored bytes, in hex digits."""
+    return hashlib.sha256(content).hexdigest()
 
-    def __init__(self, reader: ipc.RecordBatchFileReader) -> None:
-        self._reader = reader
+
+class PictureReader:
+    """Pictures of one part by sha256. Raises KeyError for one that is not there, and Damaged."""
+
+    def __init__(self, reader: ipc.RecordBatchFileReader, path: str) -> None:
+        self._reader, self._path = reader, path
         self._index = {reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)}
 
     def names(self) -> list[str]:
@@ -121,12 +145,16 @@ class PictureReader:
         return list(self._index)
 
     def read(self, sha256: str) -> bytes:
-        content: bytes = self._reader.get_batch(self._index[sha256])[1][0].as_py()
+        batch = self._reader.get_batch(self._index[sha256])
+        content: bytes = batch[1][0].as_py()
+        if digest_of(content) != batch[2][0].as_py():
+            raise Damaged(self._path)
         return content
 
 
 @contextmanager
 def open_pictures(folder: str, name: str) -> Iterator[PictureReader]:
     """Read the picture store of one part."""
-    with files.open_read(pictures_path(folder, name)) as stream, ipc.open_file(stream) as reader:
-        yield PictureReader(reader)
+    path = pictures_path(folder, name)
+    with files.open_read(path) as stream, ipc.open_file(stream) as reader:
+        yield PictureReader(reader, path)

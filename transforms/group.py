@@ -12,7 +12,6 @@ from itertools import groupby
 from typing import Any
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 
 from archive.source import read_locations
 from records.outcome import Counted, Rejection, Tally
@@ -21,6 +20,8 @@ from records.page import LOCATION_SCHEMA, Location
 from records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
 from records.table import EvidenceColumns, schema_with, to_table
 from storage import files, parts
+from storage.parts import LOCATIONS
+from storage.sealed import write_sealed
 from transforms.deduplicate import Identity, deduplicate, identity_of
 from transforms.packing import PackByKey
 from transforms.route import Work, routed
@@ -131,7 +132,7 @@ def _pack_bucket(bucket: int, pairs: Sequence[Pair]) -> Batch:
 
 def locations_path(folder: str, bucket: int) -> str:
     """Where the locations of a bucket's URLs are written."""
-    return files.join(folder, "locations", f"bucket-{bucket:05d}.parquet")
+    return files.join(folder, LOCATIONS, f"bucket-{bucket:05d}.parquet")
 
 
 def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings) -> dict[Any, int]:
@@ -141,8 +142,7 @@ def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings)
     for found in (Location(*row) for batch in batches for row in unpack(batch)):
         best[found.url] = prefer(best.get(found.url), found)
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
-    with files.open_whole(locations_path(settings.folder, bucket)) as stream:
-        pq.write_table(table, stream, compression="zstd")
+    write_sealed(locations_path(settings.folder, bucket), table)
     return {}
 
 

@@ -245,11 +245,11 @@ def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(demo_run, ru
     shutil.rmtree(folder / "work" / "publish")
     original, calls = files.open_whole, []
 
-    def failing(path: str):
+    def failing(path: str, **settings: bool):
         calls.append(path)
         if "dataset/multi" in path:
             raise OSError(28, "No space left on device")
-        return original(path)
+        return original(path, **settings)
 
     monkeypatch.setattr(files, "open_whole", failing)
     failed = run_demo(folder=folder)
@@ -295,7 +295,7 @@ def test_an_output_directory_that_is_not_ours_is_left_alone(run_demo, tmp_path):
     (tmp_path / "out" / "dataset" / "mine.txt").write_text("mine")
     refused = run_demo(folder=tmp_path)
     assert refused.status == 2
-    assert "that pairsieve did not make; choose another --output" in refused.printed
+    assert "mine.txt, which pairsieve did not make; move it away, or choose another --output" in refused.printed
     assert (tmp_path / "out" / "dataset" / "mine.txt").read_text() == "mine"
 
 

@@ -12,7 +12,7 @@ from storage.lock import one_writer
 @pytest.fixture
 def work(tmp_path):
     """Two results of fetch, an old and a new one, with pictures; one of score; the ledger's key."""
-    for name, age_days in (("fetch/old", 40), ("fetch/new", 1), ("score/new", 1)):
+    for name, age_days in (("fetch/aaaaaaaaaaaaaaaa", 40), ("fetch/bbbbbbbbbbbbbbbb", 1), ("score/bbbbbbbbbbbbbbbb", 1)):
         folder = tmp_path / name
         (folder / "pictures").mkdir(parents=True)
         for path in (folder / "manifest.json", folder / "pictures" / "part-00000-0000.arrow"):
@@ -27,7 +27,7 @@ def left(work) -> set[str]:
     return {str(path.parent.relative_to(work)) for path in work.rglob("manifest.json")}
 
 
-ALL = {"fetch/old", "fetch/new", "score/new"}
+ALL = {"fetch/aaaaaaaaaaaaaaaa", "fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbbbb"}
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,14 @@ ALL = {"fetch/old", "fetch/new", "score/new"}
     [
         ([], ALL, "0 of 3, 0.0 MB, chosen: give --older-than, --stage or --pictures"),
         (["--older-than", "30"], ALL, "1 of 3, 0.0 MB, would be removed (--yes does it)"),
-        (["--older-than", "30", "--yes"], {"fetch/new", "score/new"}, "1 of 3, 0.0 MB, removed"),
-        (["--stage", "score", "--yes"], {"fetch/old", "fetch/new"}, "1 of 3, 0.0 MB, removed"),
+        (["--older-than", "30", "--yes"], {"fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbbbb"}, "1 of 3, 0.0 MB, removed"),
+        (["--stage", "score", "--yes"], {"fetch/aaaaaaaaaaaaaaaa", "fetch/bbbbbbbbbbbbbbbb"}, "1 of 3, 0.0 MB, removed"),
         (["--stage", "fetch", "--yes"], set(), "3 of 3, 0.0 MB, removed"),
-        (["--stage", "fetch", "--older-than", "30", "--yes"], {"fetch/new", "score/new"}, "1 of 3, 0.0 MB, removed"),
+        (
+            ["--stage", "fetch", "--older-than", "30", "--yes"],
+            {"fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbbbb"},
+            "1 of 3, 0.0 MB, removed",
+        ),
         (["--yes"], ALL, "0 of 3, 0.0 MB, chosen: give --older-than, --stage or --pictures"),
     ],
 )

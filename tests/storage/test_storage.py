@@ -97,7 +97,8 @@ def test_parts(folder, tmp_path):
     parts.write_part(place, parts.part_name(3, 1), pa.table({"a": [1, 2, 3]}), tally)
     assert parts.part_names(place) == ["part-00003-0001"]
     assert parts.bucket_of("part-00003-0001") == 3
-    assert parts.part_summary(place, "part-00003-0001") == (3, tally)
+    summary = parts.part_summary(place, "part-00003-0001")
+    assert (summary.rows, summary.tally) == (3, tally)
     assert parts.read_part(place, "part-00003-0001")["a"].to_pylist() == [1, 2, 3]
     files.remove_tree(place)
 

@@ -1,0 +1,293 @@
+"""Each command is killed before a change of the disk, and another one runs then: no row comes back, and no other row goes.
+
+What is right comes from the rows that were there: all of them but those that an erasure was about, each once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from erasure.queue import ask, decide
+from pipeline.adopt import main as adopt
+from pipeline.writer import COMMIT, STAGING
+from storage.marked import MARKER
+from tests.pipeline.killing import KILLED
+from tests.pipeline.test_command import hashes, manifest_of
+
+pytestmark = pytest.mark.timeout(1800)
+HOSTS, FILES = "abcd", 3
+ANSWERS = (0, 1, 2)  # done, failed with a message, refused
+
+
+class Commands:
+    """Runs commands, each in a process of its own that may be killed."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.pipeline.killing"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, arguments: Sequence[str], below: Path, kill_at: int = 0) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"arguments": list(arguments), "kill_at": kill_at, "below": str(below)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        said: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return said
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    made = Commands()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    """A dataset that was adopted: a few files of a few rows, so that a command takes a fraction of a second."""
+    folder = tmp_path_factory.mktemp("original") / "ds"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(FILES):
+        urls = [f"https://{host}.example/{number}-{i}.jpg" for host in HOSTS for i in range(5)]
+        keys = [hashlib.md5(url.encode(), usedforsecurity=False).hexdigest() for url in urls]
+        pq.write_table(pa.table({"URL": urls, "TEXT": urls, "key": keys}), folder / "sub" / f"{number}.parquet")
+    assert adopt(["--dataset", str(folder)]) == 0
+    return folder
+
+
+def urls_in(dataset: Path) -> list[str]:
+    paths = [f["path"] for f in manifest_of(dataset)["files"] if not f["path"].startswith("erasures/")]
+    return sorted(url for path in paths for url in pq.read_table(dataset / path)["URL"].to_pylist())
+
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of the dataset, and what the commands need beside it."""
+
+    root: Path
+    every: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "ds"
+
+    def command(self, name: str) -> list[str]:
+        verb, *rest = name.split()
+        given = ["--dataset", str(self.dataset)]
+        if verb == "erase":
+            return [verb, *given, "--requests", str(self.root / f"{rest[0]}.jsonl")]
+        if verb == "export":
+            return [verb, *given, "--out", str(self.root / "copy"), "--columns", "URL,TEXT"]
+        return [verb, "apply", *given] if verb == "requests" else [verb, *given]
+
+    def without(self, *hosts: str) -> list[str]:
+        return sorted(url for url in self.every if url[8] not in hosts)
+
+    def is_committed(self) -> bool:
+        """Whether the erasure of a.example has passed its point of no return."""
+        return (self.dataset / STAGING / COMMIT).exists()
+
+
+def place_at(root: Path, original: Path) -> Place:
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(original, root / "ds")
+    for host in "ab":
+        (root / f"{host}.jsonl").write_text(json.dumps({"domain": f"{host}.example"}) + "\n")
+    queue = str(root / "ds.requests")
+    decide(queue, ask(queue, [{"domain": "c.example"}]), "approved")
+    return Place(root, tuple(urls_in(original)))
+
+
+VICTIMS = ("erase a", "requests", "adopt", "index", "export")
+FOLLOWERS = ("erase a", "erase b", "adopt", "index", "export", "verify", "requests")
+
+
+def gone_after(name: str) -> str:
+    return {"erase a": "a", "erase b": "b", "requests": "c"}.get(name, "")
+
+
+def check_state(place: Place, may_be_gone: set[str], must_be_gone: set[str]) -> None:
+    """Where there is a manifest it tells of what is there; only rows that were asked for may have gone, whole hosts of them."""
+    if not (place.dataset / "manifest.json").exists() or place.is_committed():
+        return
+    now = hashes(place.dataset)
+    listed = {f["path"]: f["sha256"] for f in manifest_of(place.dataset)["files"]}
+    assert {path: now.get(path) for path in listed} == listed
+    there = urls_in(place.dataset)
+    gone = {url[8] for url in place.every} - {url[8] for url in there}
+    assert there == place.without(*gone)
+    assert must_be_gone <= gone <= may_be_gone
+
+
+def one_case(commands: Commands, place: Place, victim: str, kill_at: int, follower: str) -> bool:
+    """Kill one command, run another, then erase again. Whether the first one was killed at all."""
+    if victim == "adopt":
+        (place.dataset / "manifest.json").unlink()
+    killed = commands(place.command(victim), place.root, kill_at)
+    asked = {gone_after(victim)} - {""}
+    committed = asked if place.is_committed() or killed["status"] == 0 else set[str]()
+    if victim != "adopt":
+        check_state(place, asked, set())
+    followed = commands(place.command(follower), place.root)
+    assert followed["status"] in ANSWERS, followed
+    assert "Traceback" not in followed["printed"], followed["printed"]
+    asked |= {gone_after(follower)} - {""}
+    if followed["status"] == 0:
+        committed |= {gone_after(follower)} - {""}
+    if victim != "adopt":
+        check_state(place, asked, committed)
+    if victim == "adopt" and not (place.dataset / "manifest.json").exists():
+        assert commands(place.command("adopt"), place.root)["status"] == 0
+    again = commands(place.command("erase a"), place.root)
+    assert again["status"] == 0, again
+    check_state(place, asked | {"a"}, committed | {"a"})
+    assert not list(place.dataset.glob("unfinished-*"))
+    return bool(killed["status"] == KILLED)
+
+
+def all_cases(commands: Commands, original: Path, root: Path, victim: str, step: int, every_follower: bool) -> int:
+    """Kill at every `step`-th change; each time another command follows, or each of them. How many cases there were."""
+    number, kill_at, next_follower = 0, 1, cycle(FOLLOWERS)
+    while True:
+        followers = FOLLOWERS if every_follower else (next(next_follower),)
+        killed = [one_case(commands, place_at(root, original), victim, kill_at, follower) for follower in followers]
+        number += len(killed)
+        if not all(killed):
+            return number
+        kill_at += step
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_no_row_comes_back_and_no_other_row_goes(victim, commands, original, tmp_path):
+    assert all_cases(commands, original, tmp_path / "at", victim, 3, every_follower=False) > 1
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_at_every_change_and_with_every_command(victim, commands, original, tmp_path):
+    assert all_cases(commands, original, tmp_path / "at", victim, 1, every_follower=True) > 1
+
+
+def test_a_folder_of_somebody_else_is_not_removed(commands, original, tmp_path):
+    place = place_at(tmp_path / "at", original)
+    (place.dataset / STAGING).mkdir()
+    (place.dataset / STAGING / "thesis.txt").write_text("mine")
+    refused = commands(place.command("erase a"), place.root)
+    assert refused["status"] in (1, 2)
+    assert "pairsieve did not make it; move it away" in refused["printed"]
+    assert (place.dataset / STAGING / "thesis.txt").read_text() == "mine"
+    assert not (place.dataset / STAGING / MARKER).exists()
+
+
+@dataclass(frozen=True)
+class Made:
+    """The demonstration's dataset and work directory, copied, and one row that is to be taken out."""
+
+    root: Path
+    key_file: Path
+    key: str
+
+    @property
+    def output(self) -> Path:
+        return self.root / "out"
+
+    def erase(self) -> list[str]:
+        return ["erase", "--dataset", str(self.output), "--requests", str(self.root / "r.jsonl")]
+
+    def run(self, with_tombstones: bool) -> list[str]:
+        rule = ["--set", f"filters.rules.erasure={{tombstones: {self.output}.erased}}"] if with_tombstones else []
+        place = ["--output", str(self.output), "--work", str(self.root / "work"), "--log", "quiet", "--direct_num_workers=1"]
+        return ["run", *place, "--set", f"publish.key_file={self.key_file}", *rule]
+
+    def has_row(self) -> bool:
+        """Whether the row is in a dataset that a reader would take for one."""
+        if not (self.output / "manifest.json").exists():
+            return False
+        paths = [f["path"] for f in manifest_of(self.output)["files"] if f["path"].startswith("dataset/")]
+        return any(self.key in pq.read_table(self.output / path)["key"].to_pylist() for path in paths)
+
+
+def made_at(root: Path, demo_run: Any, key_file: Path) -> Made:
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(demo_run.output, root / "out")
+    shutil.copytree(demo_run.work, root / "work")
+    shard = next(path for path in sorted(root.glob("out/dataset/en/*.parquet")) if pq.read_metadata(path).num_rows)
+    key = pq.read_table(shard)["key"].to_pylist()[0]
+    (root / "r.jsonl").write_text(json.dumps({"key": key}) + "\n")
+    return Made(root, key_file, key)
+
+
+def erase_then_run(commands: Commands, made: Made, kill_at: int, with_tombstones: bool) -> bool:
+    killed = commands(made.erase(), made.root, kill_at)
+    committed = killed["status"] == 0 or (made.output / STAGING / COMMIT).exists() or not made.has_row()
+    ran = commands(made.run(with_tombstones), made.root)
+    assert ran["status"] in ANSWERS, ran
+    assert "Traceback" not in ran["printed"], ran["printed"]
+    if committed:
+        assert not made.has_row()
+        assert with_tombstones or ran["status"] == 2, "a config that would bring the row back is refused"
+    assert commands(made.erase(), made.root)["status"] == 0
+    assert not made.has_row()
+    return bool(killed["status"] == KILLED)
+
+
+def run_then_erase(commands: Commands, made: Made, kill_at: int) -> bool:
+    assert commands(made.erase(), made.root)["status"] == 0
+    killed = commands(made.run(with_tombstones=True), made.root, kill_at)
+    assert not made.has_row()
+    for command in (made.erase(), made.run(with_tombstones=False)):
+        followed = commands(command, made.root)
+        assert followed["status"] in ANSWERS, followed
+        assert "Traceback" not in followed["printed"], followed["printed"]
+        assert not made.has_row()
+    assert commands(made.run(with_tombstones=True), made.root)["status"] == 0
+    assert (made.output / "manifest.json").exists()
+    assert not made.has_row()
+    assert not list(made.output.glob("unfinished-*"))
+    return bool(killed["status"] == KILLED)
+
+
+@pytest.mark.parametrize("kill_at", [20, 30, 36, 44])
+def test_a_run_does_not_bring_back_what_an_erasure_was_about(kill_at, commands, demo_run, key_file, tmp_path):
+    made = made_at(tmp_path / "at", demo_run, key_file)
+    assert erase_then_run(commands, made, kill_at, with_tombstones=kill_at == 30)
+
+
+@pytest.mark.parametrize("kill_at", [30, 120])
+def test_a_run_that_is_killed_brings_nobody_back(kill_at, commands, demo_run, key_file, tmp_path):
+    made = made_at(tmp_path / "at", demo_run, key_file)
+    assert run_then_erase(commands, made, kill_at)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("with_tombstones", [False, True])
+def test_an_erasure_that_is_killed_anywhere_and_a_run(with_tombstones, commands, demo_run, key_file, tmp_path):
+    kill_at = 1
+    while erase_then_run(commands, made_at(tmp_path / "at", demo_run, key_file), kill_at, with_tombstones):
+        kill_at += 1
+    assert kill_at > 30
+
+
+@pytest.mark.soak
+def test_a_run_that_is_killed_anywhere_and_an_erasure(commands, demo_run, key_file, tmp_path):
+    kill_at = 1
+    while run_then_erase(commands, made_at(tmp_path / "at", demo_run, key_file), kill_at):
+        kill_at += 5
+    assert kill_at > 100
