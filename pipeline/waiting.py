@@ -9,11 +9,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from types import FrameType
 
 LOCAL_WORKER = "run_worker"  # the thread in which Beam's local runner waits for a worker process
-LOOK_EVERY_S = 1.0
+WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"  # what such a process runs
+LOOK_EVERY_S = 0.5
 KILLED = "a worker process died: it was killed, or the machine had no memory left (fewer --direct_num_workers take less)"
 
 
@@ -29,7 +31,9 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
         yield
         return
     bell, left, before = _Bell(), threading.Event(), threading.excepthook
+    interrupt = signal.getsignal(signal.SIGINT)
     threading.excepthook = partial(_on_dead_thread, bell, before)
+    signal.signal(signal.SIGINT, partial(_on_interrupt, bell, interrupt))
     threading.Thread(target=_listen, args=(bell, left, quiet_s, patience_s), daemon=True).start()
     try:
         try:
@@ -38,29 +42,53 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
             bell.close()
             left.set()
             threading.excepthook = before
+            signal.signal(signal.SIGINT, interrupt)
     except KeyboardInterrupt:
         if bell.reason:
             raise WorkersLost(bell.reason) from None
         raise
+    except RuntimeError:
+        if bell.interrupted and not bell.reason:  # workers that hear the same signal die of it
+            raise KeyboardInterrupt from None
+        raise
 
 
 class _Bell:
-    """Wakes the main thread, once, out of whatever it waits for."""
+    """Wakes the main thread, once, out of whatever it waits for. `interrupted`: it is awake, for this or for a Ctrl-C."""
 
     def __init__(self) -> None:
         self.reason = ""
+        self.interrupted = False
         self._open = True
         self._lock = threading.Lock()
 
     def ring(self, reason: str) -> None:
         with self._lock:
-            if self._open and not self.reason:
+            if self._open and not self.interrupted and not self.reason:
                 self.reason = reason
                 os.kill(os.getpid(), signal.SIGINT)
 
     def close(self) -> None:
         with self._lock:
             self._open = False
+
+
+def _on_interrupt(bell: _Bell, before: object, number: int, frame: FrameType | None) -> None:
+    """For the main thread: a Ctrl-C, or the bell. A Ctrl-C counts as it did before, so that it may be ignored."""
+    if before is signal.SIG_IGN and not bell.reason:
+        return
+    bell.interrupted = True
+    raise KeyboardInterrupt
+
+
+def _end_workers() -> None:
+    """Beam's local runner waits for its worker processes, however they are; nothing of theirs is of use any more."""
+    import psutil  # noqa: PLC0415 - needed when something went wrong alone
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if WORKER_MODULE in process.cmdline():
+                process.kill()
 
 
 def _on_dead_thread(bell: _Bell, before: Callable[[threading.ExceptHookArgs], object], dead: threading.ExceptHookArgs) -> None:
@@ -72,6 +100,8 @@ def _on_dead_thread(bell: _Bell, before: Callable[[threading.ExceptHookArgs], ob
 
 def _listen(bell: _Bell, left: threading.Event, quiet_s: Callable[[], float], patience_s: float) -> None:
     while not left.wait(LOOK_EVERY_S):
-        if patience_s and quiet_s() > patience_s:
+        if bell.interrupted:
+            _end_workers()
+        elif patience_s and quiet_s() > patience_s:
             minutes = patience_s / 60
             bell.ring(f"nothing was finished or counted for {minutes:g} minutes (--patience); a worker hangs, or none ever came")

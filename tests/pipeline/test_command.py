@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -475,3 +476,19 @@ def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path
     jobs = ran_jobs(monkeypatch)
     assert run_demo("--stages=extract", folder=tmp_path).status == 0
     assert jobs == ["pairsieve demo/extract"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_while_pictures_are_scored(workers, key_file, tmp_path):
+    """Sent to the command alone, as `kill -INT` does; its worker processes hear nothing of it."""
+    place = ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--set", f"publish.key_file={key_file}"]
+    command = [sys.executable, "-m", "pipeline.run", *place, f"--direct_num_workers={workers}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "score: running" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130, said
+    assert "interrupted: nothing goes on running\n" in said[-2]

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -430,3 +431,16 @@ def test_a_dataset_of_an_earlier_version_is_erased_from(dataset, tmp_path):
     assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})]) == 0
     assert manifest_of(dataset)["version"] == 2
     assert row["key"] not in {r["key"] for r in rows_of(dataset)}
+
+
+def test_recipients_find_what_is_gone_as_the_docs_say(dataset, tmp_path):
+    """The code is that of docs/operations.md."""
+    rows, row = rows_of(dataset), some_row(dataset)
+    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    (code,) = re.findall(r"^```python\n(.*?)^```", (CONFIGS.parent / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    told: dict = {}
+    exec(code, told)
+    gone = pq.read_table(dataset / "erasures" / "delta-00002.parquet").to_pylist()
+    secret = bytes.fromhex((tmp_path / "out.erased" / "recipients.key").read_text())
+    assert told["without_erased"](rows, gone, secret) == rows_of(dataset)
+    assert told["without_erased"](rows, gone, bytes(32)) == rows
