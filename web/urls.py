@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import ada_url
 from publicsuffixlist import PublicSuffixList
@@ -116,12 +116,49 @@ def registered_domain(url: str) -> str:
     return _suffixes().privatesuffix(host) or host
 
 
+@dataclass(frozen=True, slots=True)
+class UrlParts:
+    """Of a URL; what it does not have is empty. `host` is in lower case and without brackets; `port` is None where none is said, and
+    NO_PORT where something else stands in its place."""
+
+    scheme: str = ""
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+
+
+NO_PARTS, NO_PORT = UrlParts(), -1
+
+
+def parts_of(url: str) -> UrlParts:
+    """The parts of whatever stands where a URL should: NO_PARTS of what is none. Never raises.
+
+    The one place where text from outside is taken apart: urlsplit raises ValueError for brackets that are left open, hosts that
+    change under NFKC, and ports that are no numbers.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return NO_PARTS
+    return UrlParts(parts.scheme, host, _port(parts), parts.path)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return NO_PORT
+
+
+def joined(base: str, reference: str) -> str:
+    """`absolute`, or the reference as it stands where it means no URL: whoever asks for it then is told so."""
+    return absolute(base, reference) or reference
+
+
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    return parts_of(url).host
 
 
 def origin_of(url: str) -> str:
