@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from filters.registry import nearest
-from pipeline.config import Config, ConfigError, load_config
+from pipeline.config import Config, ConfigError, config_of
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
 from pipeline.execute import NotReleased, Run, StageDone, StageMissing
@@ -121,7 +121,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
 def _config(options: argparse.Namespace) -> Config:
     given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
     inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
-    return load_config(options.config, options.set, {**given, **inputs})
+    return config_of(options, {**given, **inputs})
 
 
 def _say(message: str, status: int) -> int:

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 import ada_url
 from publicsuffixlist import PublicSuffixList
 
+from records.privacy import Public
+
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
 # Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
 _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -32,11 +34,11 @@ class UrlSettings:
     shop.example.co.uk that is example.co.uk (Public Suffix List, as it is in the installed publicsuffixlist).
     """
 
-    max_chars: int
-    max_host_chars: int
-    drop_suffixes: tuple[str, ...]
-    drop_hosts: tuple[str, ...]
-    drop_domains: tuple[str, ...] = ()
+    max_chars: Public[int]
+    max_host_chars: Public[int]
+    drop_suffixes: Public[tuple[str, ...]]
+    drop_hosts: Public[tuple[str, ...]]
+    drop_domains: Public[tuple[str, ...]] = ()
 
 
 def absolute(base: str, reference: str) -> str | None:
