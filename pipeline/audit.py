@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,8 +33,14 @@ def read_manifest(dataset: str) -> Mapping[str, Any]:
     path = files.join(dataset, MANIFEST)
     if not files.exists(path):
         raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; give the output directory of a finished run")
-    manifest: Mapping[str, Any] = json.loads(files.read_text(path))
-    return manifest
+    try:
+        manifest: Any = json.loads(files.read_text(path))
+    except (ValueError, RecursionError):
+        raise NoSuchDataset(f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy of it") from None
+    listed = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(f, dict) and isinstance(f.get("path"), str) for f in listed):
+        raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve")
+    return cast(Mapping[str, Any], manifest)
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:

@@ -54,7 +54,8 @@ class InputConfig:
 
     `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
     each line. Of all files together `sample` are drawn without replacement by `seed`, and the first `limit` are read.
-    `options` go to fsspec, as {anon: true} for a public bucket; keep secrets in the environment. Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
+    `options` go to fsspec, as {anon: true} for a public bucket; keep secrets in the environment.
+    Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
     MANY_FILES or more.
     """
 
