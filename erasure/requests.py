@@ -39,6 +39,7 @@ MAX_EXAMPLE_BYTES = 20_000_000
 MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
+_HALF_LETTER = re.compile(r"[\ud800-\udfff]")
 _LOCAL_NAME = re.compile(r"[^\\\x00]+")
 _STORED_NAME = re.compile(r"[\w .@()+,=/-]+")  # nothing that a store, a URL or a pattern reads more into
 RECEIPT_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -118,6 +119,8 @@ def parse_request(line: str, folder: str | None = None) -> Request:
     value, receipt = given[kinds[0]], given.get(RECEIPT, "")
     if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not RECEIPT_FORM.fullmatch(receipt)):
         raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
+    if _HALF_LETTER.search(value):
+        raise ValueError(f"{kinds[0]} holds half a letter (a lone surrogate), which is no text")
     return _request(kinds[0], value.strip(), receipt, folder)
 
 
