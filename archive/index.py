@@ -104,7 +104,7 @@ def _cdxj(line: bytes) -> tuple[Any, ...]:
     try:
         told = json.loads(line[max(0, line.find(b"{")) :])
         return told["filename"], told["offset"], told["length"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ()
 
 

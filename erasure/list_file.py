@@ -17,11 +17,13 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from records.foreign import text_of
 from storage import files
 from web.encodings import encoding_of
 
 PARQUET_SIGN, GZIP_SIGN = b"PAR1", b"\x1f\x8b"
 DELIMITERS = (",", ";", "\t")
+MAX_BYTES = 1_000_000_000  # unpacked: 15 million SHA-256; a packed file of 1 MB may hold 1 GB
 MOST_NAMED = 20  # lines that a message names; of the others it says how many there are
 
 Entry = TypeVar("Entry")
@@ -75,10 +77,15 @@ def read_lines(path: str) -> list[str]:
 def _content(path: str) -> bytes:
     try:
         with files.open_read(path) as stream:
-            content = stream.read()
-        return gzip.decompress(content) if content.startswith(GZIP_SIGN) else content
+            content = stream.read(MAX_BYTES + 1)
+        if content.startswith(GZIP_SIGN):
+            with gzip.open(io.BytesIO(content)) as unpacked:
+                content = unpacked.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableList(f"{path} cannot be read ({type(error).__name__})") from None
+    if len(content) > MAX_BYTES:
+        raise UnreadableList(f"{path} holds more than {MAX_BYTES / 1e9:g} GB, unpacked; split it")
+    return content
 
 
 def _decoded(path: str, content: bytes) -> str:
@@ -140,13 +147,14 @@ def _cells(line: str, delimiter: str) -> list[str]:
 def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterator[ListRow]:
     try:
         table = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         raise UnreadableList(f"{path} cannot be read: it begins like a parquet file and is none") from None
-    known = {name: name.strip().lower() for name in table.column_names if name.strip().lower() in columns}
-    names = list(known) or table.column_names[:1]
-    for number, row in enumerate(table.select(names).to_pylist(), start=1):
-        said = {name: str(value).strip() for name, value in row.items() if value is not None and str(value).strip()}
+    names = [name.strip().lower() for name in table.column_names]
+    known = [at for at, name in enumerate(names) if name in columns]
+    cells = [text_of(table.column(at)).to_pylist() for at in known or range(min(1, len(names)))]
+    for number, row in enumerate(zip(*cells, strict=True), start=1):
+        said = [(value or "").strip() for value in row]
         if known:
-            yield ListRow(number, "", "", {known[name]: value for name, value in said.items()})
-        elif said:
-            yield ListRow(number, said[names[0]], said[names[0]])
+            yield ListRow(number, "", "", {names[at]: value for at, value in zip(known, said, strict=True) if value})
+        elif said[0]:
+            yield ListRow(number, said[0], said[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from erasure.requests import Request, places_of
-from images.pdq import ALIKE, BYTES, Hashes, as_hashes, nearest
+from images.pdq import ALIKE, Hashes, as_hashes, nearest
+from records.foreign import as_ours
 from web.urls import address_key, canonical
 
+LOGGER = logging.getLogger(__name__)
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
 COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", "pdq")
-_HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^/?#:]*)"
+_PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"  # whose host is what stands there, for every reader
 Hits = dict[int, set[int]]
 """Row -> numbers of requests."""
 
@@ -64,7 +67,8 @@ class Matcher:
     def find(self, table: pa.Table) -> Hits:
         """The rows of a table with (some of) COLUMNS that requests are about."""
         hits: Hits = defaultdict(set)
-        for row, number in self._found(table):
+        ours = [name for name in COLUMNS if name in table.column_names]
+        for row, number in self._found(as_ours(table.select(ours))):
             hits[row].add(number)
         return dict(hits)
 
@@ -83,22 +87,31 @@ class Matcher:
             yield from self._by_hash(table["pdq"])
 
     def _by_url(self, column: pa.ChunkedArray, kind: str) -> Iterator[tuple[int, int]]:
-        hosts = pc.struct_field(pc.extract_regex(column, _HOST), "host").combine_chunks().dictionary_encode()
+        hosts = pc.struct_field(pc.extract_regex(column, _PLAIN), "host").combine_chunks().dictionary_encode()
         if not len(hosts):
             return
-        wanted = np.array([self._is_wanted(host) for host in hosts.dictionary.to_pylist()] + [False])
+        # The last one is for addresses that are written in another way: their hosts are looked for one by one.
+        wanted = np.array([self._is_wanted(host) for host in hosts.dictionary.to_pylist()] + [True])
         codes = hosts.indices.fill_null(len(wanted) - 1).to_numpy(zero_copy_only=False)
-        for row in np.nonzero(wanted[codes])[0]:
+        there = pc.is_valid(column).to_numpy()
+        self._note_unreadable([column[int(row)].as_py() for row in np.nonzero((codes == len(wanted) - 1) & there)[0]], kind)
+        for row in np.nonzero(wanted[codes] & there)[0]:
             url = column[int(row)].as_py()
             numbers = set(self._urls[kind].get(address_key(url), ()))
             numbers.update(*(self._urls["place"].get(place, ()) for place in places_of(url)))
             yield from ((int(row), number) for number in numbers)
 
-    def _is_wanted(self, host: str | None) -> bool:
-        return host is not None and not self._hosts.isdisjoint(places_of(f"http://{host}/"))
+    def _note_unreadable(self, addresses: Sequence[str], kind: str) -> None:
+        """Say how many rows no request by address can find; what they hold is not repeated."""
+        unreadable = sum(not next(places_of(address)) for address in addresses)
+        if unreadable:
+            LOGGER.warning("%d rows hold no %s that can be read: requests find them by hash or key alone", unreadable, kind)
+
+    def _is_wanted(self, host: str) -> bool:
+        return not self._hosts.isdisjoint(places_of(f"http://{host}/"))
 
     def _by_hash(self, column: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
-        there = np.nonzero(pc.equal(pc.fill_null(pc.utf8_length(column), 0), 2 * BYTES).to_numpy())[0]
+        there = np.nonzero(pc.is_valid(column).to_numpy())[0]
         if not len(there):
             return
         rows = as_hashes(bytes.fromhex(bits) for bits in column.take(pa.array(there)).to_pylist())

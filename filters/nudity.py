@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Nudity:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = False
 
-    drop_from: float
-    tag_from: float
+    drop_from: Public[float]
+    tag_from: Public[float]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         punsafe: float = evidence["punsafe"]

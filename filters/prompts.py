@@ -12,6 +12,7 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Embedding
 from records.pair import Evidence
+from records.privacy import Public
 
 Groups = Mapping[str, tuple[str, ...]]
 
@@ -35,7 +36,7 @@ class PromptGroups:
     needs: ClassVar[Needs] = Needs.EMBEDDING
     columns: ClassVar[Columns] = {"prompt_scores": pa.list_(pa.struct([("group", pa.string()), ("score", pa.float32())]))}
 
-    groups: Groups
+    groups: Public[Groups]
 
     def load(self) -> Observe:
         def observe(embedding: Embedding) -> Evidence:

@@ -17,6 +17,7 @@ from filters.rule import Action, Decision, Readable
 from filters.subjects import Response
 from records.licence import is_among, licence_kind
 from records.pair import Evidence
+from records.privacy import Public
 from records.row import RIGHTS_SOURCES
 from web.html import ParsedPage, meta_values
 from web.reservations import header_signals, meta_signals, names_of
@@ -105,10 +106,10 @@ class Rights:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = True
 
-    profile: Literal["respect", "strict", "record"]
-    refuse: tuple[str, ...] = ()
-    allow_licences: tuple[str, ...] = ()
-    unknown_page: Literal["drop", "keep"] = "drop"
+    profile: Public[Literal["respect", "strict", "record"]]
+    refuse: Public[tuple[str, ...]] = ()
+    allow_licences: Public[tuple[str, ...]] = ()
+    unknown_page: Public[Literal["drop", "keep"]] = "drop"
 
     def __post_init__(self) -> None:
         if self.profile == "strict" and not self.allow_licences:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Similarity:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
-    thresholds: Mapping[str, float]
+    thresholds: Public[Mapping[str, float]]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         similarity: float = evidence["similarity"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class ImageSize:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
 
-    min_bytes: int
-    min_side: int
-    max_pixels: int
+    min_bytes: Public[int]
+    min_side: Public[int]
+    max_pixels: Public[int]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         width, height = evidence["width"], evidence["height"]

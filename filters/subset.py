@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Subset:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = True
 
-    keep: tuple[str, ...]
+    keep: Public[tuple[str, ...]]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         if evidence["subset"] not in self.keep:

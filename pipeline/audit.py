@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,21 +40,21 @@ def read_manifest(dataset: str) -> Mapping[str, Any]:
     path = files.join(dataset, MANIFEST)
     if not files.exists(path):
         cut_off = any(name.startswith(UNFINISHED) for name in files.names_in(dataset))
-        what = (
-            "a run or an erasure was cut off there; the same command finishes it"
-            if cut_off
-            else "give the output directory of a finished run"
-        )
+        what = "give the output directory of a finished run"
+        if cut_off:
+            what = "a run or an erasure was cut off there, and the same command finishes it"
         raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; {what}")
     try:
-        manifest = json.loads(files.read_text(path))
-        listed = [entry["path"] for entry in manifest["files"] if isinstance(entry["rows"], int)]
-        check_names(dataset, listed)
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        said = str(error) if isinstance(error, LeadsOut) else type(error).__name__
-        raise NoSuchDataset(f"{path} cannot be read as a manifest: {said}. Get it back from a copy, or make the dataset anew") from None
-    found: Mapping[str, Any] = manifest
-    return found
+        manifest: Any = json.loads(files.read_text(path))
+    except (ValueError, RecursionError):
+        raise NoSuchDataset(f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy of it") from None
+    try:
+        check_names(dataset, [entry["path"] for entry in manifest["files"] if isinstance(entry["rows"], int)])
+    except LeadsOut as error:
+        raise NoSuchDataset(f"{path} cannot be used: {error}. Take a copy from somebody whom you trust") from None
+    except (KeyError, TypeError):
+        raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve") from None
+    return cast(Mapping[str, Any], manifest)
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:

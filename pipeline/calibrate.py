@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from pipeline.config_options import add_no_plugins
 from pipeline.run import DEFAULT_CONFIG
 
 
@@ -30,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--subset", default="en", choices=("en", "multi", "nolang"), help="whose model scores the pictures")
     parser.add_argument("--plot", metavar="FILE", help="precision and recall as .svg, .png or .pdf")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
+    add_no_plugins(parser)
     return parser
 
 
@@ -50,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def calibrate(options: argparse.Namespace) -> str:
     """The table that is printed. Raises ConfigError."""
     from pipeline.calibration import curve, number_of, observe_all, plot, read_labels, steps  # noqa: PLC0415
-    from pipeline.config import ConfigError, load_config  # noqa: PLC0415
+    from pipeline.config import ConfigError, config_of  # noqa: PLC0415
 
     labelled = read_labels(options.labels)
-    evidence, problems = observe_all(load_config(options.config, options.set), labelled, options.subset)
+    evidence, problems = observe_all(config_of(options), labelled, options.subset)
     numbers = [number_of(found, options.score) for found in evidence]
     judged = [(number, one.positive) for number, one in zip(numbers, labelled, strict=True) if number is not None]
     if not any(positive for _, positive in judged):

@@ -52,7 +52,7 @@ def read_labels(path: str) -> list[Labelled]:
     """A CSV file with columns path, label (1 or 0) and, if wanted, caption; paths start at its folder. Raises ConfigError."""
     try:
         rows = list(csv.DictReader(files.read_text(path).splitlines()))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"cannot read the labels {path} ({type(error).__name__})") from None
     found = list(_labelled(path, rows))
     if {one.positive for one in found} != {True, False}:

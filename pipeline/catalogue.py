@@ -17,16 +17,16 @@ Entry = dict[str, Any]
 WIDTH = 110
 
 
-def catalogue() -> dict[str, list[Entry]]:
-    """Built-in ones and those that installed packages bring, by name."""
-    detectors = [_detector(kind, source) for kind, source in _all(DETECTORS, DETECTOR_GROUP)]
-    rules = [_rule(kind, source) for kind, source in _all(RULES, RULE_GROUP)]
+def catalogue(plugins: bool = True) -> dict[str, list[Entry]]:
+    """Built-in ones and, with `plugins`, those that installed packages bring (their code is imported), by name."""
+    detectors = [_detector(kind, source) for kind, source in _all(DETECTORS, DETECTOR_GROUP, plugins)]
+    rules = [_rule(kind, source) for kind, source in _all(RULES, RULE_GROUP, plugins)]
     return {"detectors": detectors, "rules": rules}
 
 
-def _all(table: Mapping[str, type], group: str) -> Iterator[tuple[Any, str]]:
+def _all(table: Mapping[str, type], group: str, plugins: bool) -> Iterator[tuple[Any, str]]:
     yield from ((kind, "built in") for _, kind in sorted(table.items()))
-    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+    for point in sorted(entry_points(group=group), key=lambda point: point.name) if plugins else ():
         if point.name not in table:
             yield point.load(), point.dist.name if point.dist else point.value
 

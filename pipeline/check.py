@@ -20,6 +20,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config_options import add_no_plugins
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -36,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="FILE", help="where the review list goes (default: DATASET.check.html beside the dataset)")
     parser.add_argument("--config", metavar="FILE", help="the dataset's config: its limits (publish.release_limits), and its models")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
+    add_no_plugins(parser)
     parser.add_argument("--tombstones", metavar="DIR", help="what was taken out (default: DATASET.erased, where it is there)")
     parser.add_argument(
         "--opt-out",
@@ -56,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from erasure.tombstones import NoTombstones  # noqa: PLC0415 - takes seconds to import; --help need not wait
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
     from pipeline.checking import RISKS, review, review_page  # noqa: PLC0415
-    from pipeline.config import ConfigError, load_config  # noqa: PLC0415
+    from pipeline.config import ConfigError, config_of  # noqa: PLC0415
     from storage import files  # noqa: PLC0415
     from storage.shards import shard_paths  # noqa: PLC0415
 
     try:
         manifest = read_manifest(options.dataset)
-        config = load_config(options.config, options.set) if options.config else None
+        config = config_of(options) if options.config else None
         limits = {**(config.publish.release_limits if config else {}), **_limits(options.limit, RISKS)}
         scores = _scores(options.dataset, manifest, config) if config else None
         found = review(options.dataset, shard_paths(manifest), _looked(options), manifest.get("columns", {}), scores)

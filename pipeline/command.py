@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from filters.registry import nearest
 from pipeline.audit import NoSuchDataset
-from pipeline.config import Config, ConfigError, load_config
+from pipeline.config import Config, ConfigError, config_of
 from pipeline.engine import Engine, JobFailed, make_engine
 from pipeline.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
 from pipeline.execute import ErasedMeanwhile, NotReleased, Run, StageDone, StageMissing
@@ -130,7 +130,7 @@ def _check_secret(config: Config) -> None:
 def _config(options: argparse.Namespace) -> Config:
     given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
     inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
-    return load_config(options.config, options.set, {**given, **inputs})
+    return config_of(options, {**given, **inputs})
 
 
 def _say(message: str, status: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -14,14 +15,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from clip.encoder import EncoderSettings
 from clip.model import ModelSettings
 from clip.precision import Precision
-from filters.registry import nearest
+from filters.registry import DETECTORS, RULES, nearest
 from images.decode import DecodeSettings
+from records.privacy import Public
 from transforms.deduplicate import Identity
 from transforms.judge import Embeddings
 from transforms.read import InputKind
 from transforms.store import StoreSettings
 from web.html import ImageRule
-from web.language import SUBSETS, LanguageSettings
+from web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
 from web.requester import ClientSettings
 from web.text import CaptionSettings
 from web.urls import UrlSettings
@@ -52,8 +54,8 @@ class InputConfig:
 
     `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
     each line. Of all files together `sample` are drawn without replacement by `seed`, and the first `limit` are read.
-    `options` go to fsspec, as {anon: true} for a public bucket; they are published with the config, so keep secrets in the
-    environment. Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
+    `options` go to fsspec, as {anon: true} for a public bucket; keep secrets in the environment.
+    Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
     MANY_FILES or more.
     """
 
@@ -82,16 +84,16 @@ class ExtractConfig:
     whose pairs are not taken again. `check_digests`: pages whose payload is not what its digest says are not taken.
     """
 
-    images: ImageRule
-    caption: CaptionSettings
+    images: Public[ImageRule]
+    caption: Public[CaptionSettings]
     url: UrlSettings
     language: LanguageSettings
-    max_page_bytes: int = 10_000_000
-    buckets: int = 64
-    part_rows: int = 1000
-    dedup: Identity = "pair"
+    max_page_bytes: Public[int] = 10_000_000
+    buckets: Public[int] = 64
+    part_rows: Public[int] = 1000
+    dedup: Public[Identity] = "pair"
     known: tuple[str, ...] = ()
-    check_digests: bool = False
+    check_digests: Public[bool] = False
 
 
 @dataclass(frozen=True)
@@ -111,31 +113,31 @@ class FetchConfig:
     stops before its pictures take more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
     """
 
-    source: Literal["web", "archive"]
-    max_bytes: int
-    keep_images: Literal["until_scored", "always"] = "until_scored"
-    contact: str = ""
-    connections: int = 64
-    connections_per_host: int = 2
-    min_interval_s: float = 0.5
-    connect_timeout_s: float = 20
-    read_timeout_s: float = 10
-    total_timeout_s: float = 60
-    max_redirects: int = 5
-    ports: tuple[int, ...] = (80, 443)
+    source: Public[Literal["web", "archive"]]
+    max_bytes: Public[int]
+    keep_images: Public[Literal["until_scored", "always"]] = "until_scored"
+    contact: Public[str] = ""
+    connections: Public[int] = 64
+    connections_per_host: Public[int] = 2
+    min_interval_s: Public[float] = 0.5
+    connect_timeout_s: Public[float] = 20
+    read_timeout_s: Public[float] = 10
+    total_timeout_s: Public[float] = 60
+    max_redirects: Public[int] = 5
+    ports: Public[tuple[int, ...]] = (80, 443)
     allow_networks: tuple[str, ...] = ()
-    retries: int = 2
-    max_pause_s: float = 30
-    host_failures: int = 10
-    robots_ai_agents: bool = True
-    tdmrep: bool = True
-    ai_txt: bool = True
-    trust_txt: bool = True
-    rsl: bool = True
-    bytes_per_s: float | None = None
-    robots_max_age_h: float = 24
-    transient: tuple[str, ...] = TRANSIENT
-    store_size: int | None = None
+    retries: Public[int] = 2
+    max_pause_s: Public[float] = 30
+    host_failures: Public[int] = 10
+    robots_ai_agents: Public[bool] = True
+    tdmrep: Public[bool] = True
+    ai_txt: Public[bool] = True
+    trust_txt: Public[bool] = True
+    rsl: Public[bool] = True
+    bytes_per_s: Public[float | None] = None
+    robots_max_age_h: Public[float] = 24
+    transient: Public[tuple[str, ...]] = TRANSIENT
+    store_size: Public[int | None] = None
     max_store_gb: float | None = None
     min_free_gb: float = 1
 
@@ -162,19 +164,19 @@ class ScoreConfig:
     """
 
     models: Mapping[str, ModelSettings]
-    routes: Mapping[str, str]
-    decode: DecodeSettings
-    detect_margin: Annotated[float, Field(ge=0)]
-    detect_timeout_s: float = 120
+    routes: Public[Mapping[str, str]]
+    decode: Public[DecodeSettings]
+    detect_margin: Public[Annotated[float, Field(ge=0)]]
+    detect_timeout_s: Public[float] = 120
     device: str = "cpu"
     batch_size: int | None = None
-    precision: Precision = "auto"
-    compile: bool = False
+    precision: Public[Precision] = "auto"
+    compile: Public[bool] = False
     threads: int = 1
     decode_processes: int | None = None
     accelerator: str = ""
     min_ram: str = ""
-    keep_embeddings: bool = False
+    keep_embeddings: Public[bool] = False
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -207,15 +209,15 @@ class PublishConfig:
     Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
     """
 
-    shards: int
-    max_quarantine: float = 0.01
-    embeddings: Embeddings = "none"
-    rows_per_shard: int = 1_000_000
-    url: str = ""
-    licence: str = ""
-    contact: str = ""
-    release_check: bool = False
-    release_limits: Mapping[str, float] = field(default_factory=dict)
+    shards: Public[int]
+    max_quarantine: Public[float] = 0.01
+    embeddings: Public[Embeddings] = "none"
+    rows_per_shard: Public[int] = 1_000_000
+    url: Public[str] = ""
+    licence: Public[str] = ""
+    contact: Public[str] = ""
+    release_check: Public[bool] = False
+    release_limits: Public[Mapping[str, float]] = field(default_factory=dict)
     key_file: str = ""
 
 
@@ -223,7 +225,7 @@ class PublishConfig:
 class Config:
     """A reproducible run. `output` is what may be published, `work` is private."""
 
-    name: str
+    name: Public[str]
     extract: ExtractConfig
     fetch: FetchConfig
     score: ScoreConfig
@@ -234,10 +236,11 @@ class Config:
     input: InputConfig = InputConfig()
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> Config:
+def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None, plugins: bool = True) -> Config:
     """Read a config; `overrides` are "a.b=value", `given` are values that come last. Raises ConfigError.
 
-    `{here}` in the file is the file's own folder; every other relative path is relative to the working directory.
+    `{here}` in the file is the file's own folder; every other relative path is relative to the working directory. Without
+    `plugins` a config that names code of others is refused: no module of theirs is imported.
     """
     raw = _read(Path(path))
     for override in overrides:
@@ -249,7 +252,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[
     except ValidationError as error:
         raise ConfigError(_first_error(error, str(path))) from None
     _check_sense(config)
+    if not plugins:
+        _refuse_plugins(config)
     return config
+
+
+def config_of(options: argparse.Namespace, given: Mapping[str, Any] | None = None) -> Config:
+    """The config that a command's --config, --set and --no-plugins name. Raises ConfigError."""
+    return load_config(options.config, options.set, given, plugins=not options.no_plugins)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -332,6 +342,21 @@ def _check_sense(config: Config) -> None:
         raise ConfigError("input.kind is pairs: links have no archive to take pictures from; set fetch.source to web")
     if os.path.abspath(config.output) == os.path.abspath(config.work):
         raise ConfigError("output and work are the same directory; the work directory is private and must lie elsewhere")
+
+
+def _refuse_plugins(config: Config) -> None:
+    """Raise ConfigError for the first detector, rule or language detector that is not pairsieve's own."""
+    named: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
+        ("filters.detectors", config.filters.detectors, DETECTORS),
+        ("filters.rules", config.filters.rules, RULES),
+        ("extract.language.detector", [config.extract.language.detector], BUILT_IN_LANGUAGES),
+    )
+    for setting, names, own in named:
+        for name in (name for name in names if name not in own):
+            raise ConfigError(
+                f"{setting} names {name!r}, which is a plugin: code of others, which this command would run; --no-plugins refuses it. "
+                "Read that code and leave the option out, or take the name out of the config"
+            )
 
 
 def _check_publish(config: Config) -> None:

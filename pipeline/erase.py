@@ -26,6 +26,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.config_options import add_no_plugins
+
 if TYPE_CHECKING:
     from erasure.requests import Request
 
@@ -45,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--confirm", action="append", default=[], metavar="KEY", help="a row that somebody has looked at; may be given again"
     )
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
+    add_no_plugins(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be taken out, and change nothing")
     return parser
 
@@ -96,10 +99,10 @@ def _apply(options: argparse.Namespace) -> str:
 
 
 def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str:
-    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.config import config_of  # noqa: PLC0415
     from pipeline.neighbours import neighbours, told  # noqa: PLC0415
 
-    return told(neighbours(options.dataset, requests, load_config(options.config, options.set)))
+    return told(neighbours(options.dataset, requests, config_of(options)))
 
 
 def _status(options: argparse.Namespace) -> str:

@@ -18,6 +18,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 
+from pipeline.config_options import add_no_plugins
 from pipeline.extras import lacks
 
 
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--queue", metavar="DIR", help="where requests wait; private (default: DATASET.requests)")
     parser.add_argument("--config", metavar="FILE", help="the dataset's config, for the models that made its vectors")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
+    add_no_plugins(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: 8080)")
     parser.add_argument("--behind-proxy", action="store_true", help="believe X-Forwarded-For of a proxy on this machine")
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from explore.app import Settings, make_app  # noqa: PLC0415
     from images.processes import Processes  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
-    from pipeline.config import ConfigError, load_config  # noqa: PLC0415
+    from pipeline.config import ConfigError, config_of  # noqa: PLC0415
     from pipeline.encoders import load_encoders  # noqa: PLC0415
     from pipeline.index import index_of  # noqa: PLC0415
     from search.find import check_version, open_search  # noqa: PLC0415
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         manifest = read_manifest(options.dataset)
         check_version(open_search(index).indexed, manifest)
-        encoders = load_encoders(load_config(options.config, options.set), manifest) if options.config else {}
+        encoders = load_encoders(config_of(options), manifest) if options.config else {}
     except (BadIndex, NoSuchDataset, ConfigError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2

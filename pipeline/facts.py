@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.audit import read_manifest
+from records.foreign import as_ours
 from storage import files
 from web.urls import registered_domain
 
@@ -77,13 +79,15 @@ def _rows(facts: Facts, path: str) -> None:
         facts.columns = shard.schema_arrow.names
         there = set(facts.columns)
         for batch in shard.iter_batches(columns=[name for name in (*COUNTED, *MEASURED, "URL") if name in there]):
-            facts.rows += batch.num_rows
+            table = as_ours(pa.Table.from_batches([batch]))
+            facts.rows += table.num_rows
             for name in there & set(COUNTED):
-                facts.counted[name].update(_flat(batch.column(name).to_pylist()))
+                facts.counted[name].update(_flat(table.column(name).to_pylist()))
             for name in there & set(MEASURED):
-                values = batch.column(name).drop_null()
-                facts.measured[name].append(values.to_numpy(zero_copy_only=False).astype(float))
-            facts.domains.update(map(registered_domain, batch.column("URL").to_pylist()))
+                values = table.column(name).drop_null()
+                facts.measured[name].append(values.to_numpy().astype(float))
+            urls = table.column("URL").to_pylist() if "URL" in there else ()
+            facts.domains.update(registered_domain(url or "") for url in urls)
 
 
 def _flat(values: Sequence[Any]) -> Iterator[str]:

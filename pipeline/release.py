@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from filters.erasure import Erasure
-from filters.registry import identity
 from filters.rule import Rule
 from pipeline import __version__
 from pipeline.audit import UNFINISHED
@@ -20,6 +19,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.pages import PAGES, write_pages, write_private_report
 from pipeline.plan import Plan
 from pipeline.progress import History
+from pipeline.published import public_config, public_input, public_plugin, shown
 from pipeline.stages import MANIFEST, StageResult, plain
 from records.outcome import Unit, UnitCounts
 from storage import files
@@ -186,39 +186,30 @@ class Release:
 
 
 def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
-    """What was run on what, and what came out. No times and no local folders: equal runs have equal manifests."""
+    """What was run on what, and what came out. No times, and no private settings: equal runs have equal manifests."""
     config = plan.config
+    detectors = [public_plugin(detector) for detector in plan.detectors]
+    rules = [public_plugin(rule) for rule in plan.rules]
     return {
         PRODUCT: __version__,
         "revision": code_revision(),
-        "name": config.name,
+        "name": shown(config.name),
         "demo_model": any(config.score.models[name].demo for name in plan.models),
-        "inputs": [files.public_name(path) for path in plan.inputs],
-        "config": _public_config(plan),
+        "inputs": [public_input(path) for path in plan.inputs],
+        "config": {**public_config(config, plan.models), "filters": _by_name(detectors, rules)},
         "models": {name: plain(model) for name, model in plan.models.items()},
         "scored_by": dict(made.computed),
-        "detectors": [plain(identity(detector)) for detector in plan.detectors],
-        "rules": [plain(identity(rule)) for rule in plan.rules],
+        "detectors": detectors,
+        "rules": rules,
         "counts": {stage: {unit: asdict(c) for unit, c in units.items()} for stage, units in made.counts.items()},
         "problems": [{"where": where, "unit": unit, "reason": reason} for where, unit, reason in made.problems],
         "files": [{"path": path, "rows": rows, "bytes": size, "sha256": digest} for path, rows, size, digest in made.shards],
     }
 
 
-def _public_config(plan: Plan) -> dict[str, Any]:
-    config: dict[str, Any] = plain(plan.config)
-    for private in ("input", "output", "work"):
-        del config[private]
-    del config["publish"]["key_file"]
-    config["filters"] = {  # files by what they hold, not by where they lie
-        "detectors": {detector.name: plain(identity(detector)["settings"]) for detector in plan.detectors},
-        "rules": {rule.name: plain(identity(rule)["settings"]) for rule in plan.rules},
-    }
-    for name, model in config["score"]["models"].items():
-        if name in plan.models:
-            model["architecture"] = plan.models[name].architecture
-        model["pretrained"] = files.public_name(model["pretrained"])
-    return config
+def _by_name(detectors: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    kinds = {"detectors": detectors, "rules": rules}
+    return {kind: {plugin["name"]: plugin["settings"] for plugin in plugins} for kind, plugins in kinds.items()}
 
 
 def code_revision() -> str:

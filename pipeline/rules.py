@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|explain|audit|agents")
     listing = verbs.add_parser("list", help="every detector and rule that can be configured", allow_abbrev=False)
     listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.add_argument("--no-plugins", action="store_true", help="only pairsieve's own: to list a plugin runs its code")
     explain = verbs.add_parser("explain", help="what the rules said of one row", allow_abbrev=False)
     explain.add_argument("--dataset", required=True, metavar="DIR", help="the output directory of a run")
     explain.add_argument("--key", metavar="KEY", help="the row's `key` column")
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _list(options: argparse.Namespace) -> tuple[str, int]:
     from pipeline.catalogue import catalogue, described  # noqa: PLC0415
 
-    found = catalogue()
+    found = catalogue(plugins=not options.no_plugins)
     return (json.dumps(found, indent=2) + "\n" if options.json else described(found)), 0
 
 

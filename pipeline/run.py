@@ -4,6 +4,9 @@ python -m pipeline.run                        the demonstration (configs/demo.ya
 python -m pipeline.run --config my.yaml       a run of your own
 python -m pipeline.run --config my.yaml --input 'crawl/*.warc.gz' --set filters.rules.similarity.thresholds.en=0.3
 
+A config may name code of others (`module:name` under filters, names of installed plugins), and runs it: read a config that somebody else
+wrote, or give --no-plugins.
+
 A second run with the same config does only what is not done yet. Options that are not listed here are Beam's own:
 --runner=FlinkRunner --flink_master=HOST:8081, --runner=DataflowRunner --project=P --region=R ... (docs/operations.md).
 Exit status: 0 done, 1 the run failed, 2 the config or input cannot be run, 130 interrupted.
@@ -15,6 +18,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from pipeline.config_options import add_no_plugins
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
 
@@ -42,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=60.0, metavar="MINUTES", help="give a job up that is silent for so long (default: 60; 0: never)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting; may be given again")
+    add_no_plugins(parser)
     return parser
 
 

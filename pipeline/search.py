@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config_options import add_no_plugins
 from pipeline.extras import lacks
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--meaning", metavar="TEXT", help="what a picture shows")
     parser.add_argument("--config", metavar="FILE", help="the dataset's config, for the models that made its vectors")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
+    add_no_plugins(parser)
     parser.add_argument("--url", default="", help="an image's URL")
     parser.add_argument("--page", default="", help="a page's URL")
     for name in ("domain", "licence", "subset", "language", "tag"):
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _find(search: Search, options: argparse.Namespace) -> Found:
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
-    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.config import config_of  # noqa: PLC0415
     from pipeline.encoders import load_encoders  # noqa: PLC0415
     from search.example import read_example  # noqa: PLC0415
     from storage import files  # noqa: PLC0415
@@ -81,7 +83,7 @@ def _find(search: Search, options: argparse.Namespace) -> Found:
     query = _query(options)
     if not options.image and not options.meaning:
         return search.by_words(query)
-    encoders = load_encoders(load_config(options.config, options.set), read_manifest(options.dataset)) if options.config else {}
+    encoders = load_encoders(config_of(options), read_manifest(options.dataset)) if options.config else {}
     if options.meaning:
         if not encoders:
             raise NoSuchDataset("--meaning needs the models that made the vectors: give --config, the one the dataset was made with")

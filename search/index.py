@@ -63,11 +63,24 @@ def read_index(folder: str) -> Indexed:
     path = Path(folder) / INDEX
     if not path.exists():
         raise BadIndex(f"{folder} holds no finished index; make one with pairsieve index")
-    said = json.loads(path.read_text("utf-8"))
-    if said.get("format") != FORMAT:
-        raise BadIndex(f"{folder} was made by another version of pairsieve; make it anew with pairsieve index")
-    shards = [(Source(**source), number) for source, number in said["shards"]]
-    return Indexed(**{**said, "shards": shards})
+    try:
+        said = json.loads(path.read_bytes())
+        if said.get("format") != FORMAT:
+            raise BadIndex(f"{folder} was made by another version of pairsieve; make it anew with pairsieve index")
+        shards = [(Source(**source), int(number)) for source, number in said["shards"]]
+        return _checked(Indexed(**{**said, "shards": shards}))
+    except (BadIndex, OSError):
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise BadIndex(f"{path} is cut off or no index of pairsieve; make it anew with pairsieve index") from None
+
+
+def _checked(said: Indexed) -> Indexed:
+    """Raise ValueError for values of other types than we write: the index is read, and its numbers name folders."""
+    is_ours = isinstance(said.models, Mapping) and isinstance(said.spaces, Mapping) and isinstance(said.version, int)
+    if not is_ours or any(number < 0 or not isinstance(source.path, str) for source, number in said.shards):
+        raise ValueError("not what we write")
+    return said
 
 
 def build(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from erasure.requests import hosts_of
+from records.foreign import as_ours
 from storage import files
 from web.urls import address_key, registered_domain
 
@@ -31,7 +32,8 @@ def batches(path: str, columns: Sequence[str], names: Mapping[str, str]) -> Iter
         shard = pq.ParquetFile(stream)
         there = {ours: names.get(ours, ours) for ours in columns if names.get(ours, ours) in shard.schema_arrow.names}
         for batch in shard.iter_batches(BATCH_ROWS, columns=list(there.values())):
-            yield pa.RecordBatch.from_arrays([batch.column(theirs) for theirs in there.values()], names=list(there))
+            table = pa.Table.from_arrays([batch.column(theirs) for theirs in there.values()], names=list(there))
+            yield from as_ours(table).combine_chunks().to_batches()
 
 
 def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:

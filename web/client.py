@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from records.page import Headers, header
-from web.addresses import GuardedResolver
+from web.addresses import guarded_connector
 from web.answer import Answer, Order, now_utc
 from web.body import whole_body
 from web.refusals import Busy, Refused
@@ -107,7 +107,7 @@ async def open_client(
 
     `known` are sites whose files were read before, by origin; what is read is added to them.
     """
-    connector = aiohttp.TCPConnector(limit=settings.connections, resolver=GuardedResolver(settings.allow_networks), use_dns_cache=False)
+    connector = guarded_connector(settings.allow_networks, settings.connections)
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s),

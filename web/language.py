@@ -12,12 +12,14 @@ path. A plugin is a class that takes LanguageSettings and is called with a capti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 
 import gcld3
+
+from records.privacy import Public
 
 SUBSETS = ("en", "multi", "nolang")
 LANGUAGE_GROUP = "pairsieve.languages"
@@ -29,9 +31,9 @@ FindLanguage = Callable[[str], str | None]
 class LanguageSettings:
     """CLD3's limits in bytes of UTF-8 (LAION-5B: at least 5, at most 2,000), and which plugin finds the language."""
 
-    min_bytes: int
-    max_bytes: int
-    detector: str = "cld3"
+    min_bytes: Public[int]
+    max_bytes: Public[int]
+    detector: Public[str] = "cld3"
 
 
 class LanguageConfigError(ValueError):
@@ -57,16 +59,19 @@ class Cld3:
         return str(found.language) if found.is_reliable else None
 
 
+BUILT_IN_LANGUAGES: Mapping[str, type[Cld3]] = {"cld3": Cld3}
+
+
 def find_detector(name: str) -> Callable[[LanguageSettings], FindLanguage]:
     """The class of a language detector. Raises LanguageConfigError."""
-    if name == "cld3":
-        return Cld3
+    if name in BUILT_IN_LANGUAGES:
+        return BUILT_IN_LANGUAGES[name]
     plugins = {point.name: point for point in entry_points(group=LANGUAGE_GROUP)}
     module, colon, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute) if colon else plugins[name].load()
     except KeyError:
-        known = ", ".join(("cld3", *sorted(plugins)))
+        known = ", ".join((*BUILT_IN_LANGUAGES, *sorted(plugins)))
         raise LanguageConfigError(f"extract.language.detector: unknown {name!r}; known: {known}") from None
     except (ImportError, AttributeError, ValueError) as error:
         raise LanguageConfigError(

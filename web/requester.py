@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -19,7 +18,7 @@ from web.answer import REDIRECTS
 from web.refusals import NO_CONNECTION, Busy, Refused, status_of
 from web.robots import ROBOTS_AGENT
 from web.turns import HostTurns, Pace, clock, turns_of
-from web.urls import has_credentials, host_of, origin_of, redirect_target
+from web.urls import absolute, has_credentials, host_of, origin_of, parts_of, redirect_target
 
 BUSY = (429, 503)
 BACK_OFF_S = 1.0  # doubled with every try, and drawn between half of it and all of it
@@ -145,14 +144,14 @@ class Requester:
             self._allowed.add(origin)
 
     def _check_origin(self, url: str) -> None:
-        parts = urlsplit(url)
+        parts = parts_of(url)
         if parts.scheme not in ("http", "https"):
             raise Refused("scheme_not_allowed")
         if has_credentials(url):
             raise Refused("url_credentials")
         if (parts.port or {"http": 80, "https": 443}[parts.scheme]) not in self.settings.ports:
             raise Refused("port_not_allowed")
-        host = host_of(url)
+        host = host_of(absolute(url, "") or url)
         if is_address(host) and not is_allowed_address(host, self.settings.allow_networks):
             raise Refused("private_address")
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -20,7 +19,7 @@ from defusedxml.ElementTree import fromstring
 
 from web.fields import header_links, media_type
 from web.paths import PathPattern, comparable_target, most_specific, path_pattern
-from web.urls import host_of
+from web.urls import host_of, joined
 
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
@@ -91,7 +90,10 @@ def _named(root: Element, name: str) -> Iterator[Element]:
 
 def _terms(content: Element, address: str) -> Terms:
     pattern = content.get("url", "").strip()
-    host = host_of(urljoin(address, pattern)) if "//" in pattern.partition("?")[0] else ""
+    names_host = "//" in pattern.partition("?")[0]
+    host = host_of(joined(address, pattern)) if names_host else ""
+    if names_host and not host:
+        raise UnreadableLicence("a url that is none")
     return Terms(host, path_pattern(pattern), _allows(content))
 
 
@@ -125,7 +127,7 @@ def linked_licences(link_headers: Iterable[str], base: str) -> Iterator[str]:
     for value in link_headers:
         for link in header_links(value):
             if "license" in link.relations and link.media_type == RSL_TYPE:
-                yield urljoin(base, link.target)
+                yield joined(base, link.target)
 
 
 def is_rsl_type(value: Any) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from urllib.parse import urlsplit
+
+from web.urls import parts_of
 
 SHOWN_LETTERS = 600
 JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
@@ -12,11 +13,8 @@ UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")  # Unicode's categories of what is no le
 
 def safe_link(url: str) -> str:
     """The URL where it is one of the web's, else nothing."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+    parts = parts_of(url)
+    return url if parts.scheme in ("http", "https") and parts.host else ""
 
 
 def plain(text: str, most: int = SHOWN_LETTERS) -> str:

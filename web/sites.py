@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urljoin
 
 from web.robots import Robots
 from web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
 from web.site_files import AI_TXT, TDMREP, TRUST_TXT, TRUST_TXT_WELL_KNOWN, AiTxt, TdmRep, trust_refuses
+from web.urls import joined
 
 ROBOTS_TXT = "robots.txt"
 RSL_PREFIX = "rsl "
@@ -53,7 +53,7 @@ class Site:
     @cached_property
     def licences(self) -> tuple[str, ...]:
         """The addresses of the licence files that robots.txt names."""
-        return tuple(urljoin(f"{self.origin}/", address) for address in self.robots.licences) if self.settings.rsl else ()
+        return tuple(joined(f"{self.origin}/", address) for address in self.robots.licences) if self.settings.rsl else ()
 
     def missing(self) -> Iterator[str]:
         """The files that have still to be read, robots.txt first: it says whether the others may be asked for."""

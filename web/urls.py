@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import ada_url
 from publicsuffixlist import PublicSuffixList
+
+from records.privacy import Public
 
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
 # Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
@@ -32,11 +34,11 @@ class UrlSettings:
     shop.example.co.uk that is example.co.uk (Public Suffix List, as it is in the installed publicsuffixlist).
     """
 
-    max_chars: int
-    max_host_chars: int
-    drop_suffixes: tuple[str, ...]
-    drop_hosts: tuple[str, ...]
-    drop_domains: tuple[str, ...] = ()
+    max_chars: Public[int]
+    max_host_chars: Public[int]
+    drop_suffixes: Public[tuple[str, ...]]
+    drop_hosts: Public[tuple[str, ...]]
+    drop_domains: Public[tuple[str, ...]] = ()
 
 
 def absolute(base: str, reference: str) -> str | None:
@@ -116,12 +118,49 @@ def registered_domain(url: str) -> str:
     return _suffixes().privatesuffix(host) or host
 
 
+@dataclass(frozen=True, slots=True)
+class UrlParts:
+    """Of a URL; what it does not have is empty. `host` is in lower case and without brackets; `port` is None where none is said, and
+    NO_PORT where something else stands in its place."""
+
+    scheme: str = ""
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+
+
+NO_PARTS, NO_PORT = UrlParts(), -1
+
+
+def parts_of(url: str) -> UrlParts:
+    """The parts of whatever stands where a URL should: NO_PARTS of what is none. Never raises.
+
+    The one place where text from outside is taken apart: urlsplit raises ValueError for brackets that are left open, hosts that
+    change under NFKC, and ports that are no numbers.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return NO_PARTS
+    return UrlParts(parts.scheme, host, _port(parts), parts.path)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return NO_PORT
+
+
+def joined(base: str, reference: str) -> str:
+    """`absolute`, or the reference as it stands where it means no URL: whoever asks for it then is told so."""
+    return absolute(base, reference) or reference
+
+
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    return parts_of(url).host
 
 
 def origin_of(url: str) -> str:

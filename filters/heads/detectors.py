@@ -16,6 +16,7 @@ from filters.detector import Columns, Needs, Observe
 from filters.heads.network import Activation, HeadError, read_network, sigmoid
 from filters.subjects import Embedding
 from records.pair import Evidence
+from records.privacy import Public
 
 Judge = Callable[[Embedding], float]
 
@@ -47,8 +48,8 @@ class NsfwHead:
     columns: ClassVar[Columns] = {"punsafe": pa.float32(), "nsfw": pa.string()}
 
     heads: Mapping[str, str]
-    unsure_from: float
-    nsfw_from: float
+    unsure_from: Public[float]
+    nsfw_from: Public[float]
 
     def load(self) -> Observe:
         judge = load_heads(self.heads, "relu")
@@ -73,7 +74,7 @@ class AestheticHead:
     columns: ClassVar[Columns] = {"aesthetic_score": pa.float32()}
 
     heads: Mapping[str, str]
-    activation: Activation = "none"
+    activation: Public[Activation] = "none"
 
     def load(self) -> Observe:
         judge = load_heads(self.heads, self.activation)

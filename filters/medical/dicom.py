@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
+from web.urls import parts_of
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
 SUFFIXES, TYPES = (".dcm", ".dicom", ".dcm.gz"), ("application/dicom", "image/dicom-rle")
@@ -40,7 +40,7 @@ class Dicom:
     saves_request: ClassVar[bool] = True
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        named = urlsplit(evidence["url"]).path.lower().endswith(SUFFIXES)
+        named = parts_of(evidence["url"]).path.lower().endswith(SUFFIXES)
         typed = (evidence.get("content_type") or "").partition(";")[0].strip().lower() in TYPES
         if named or typed or evidence.get("dicom"):
             yield Decision(Action.DROP, "medical_dicom")

@@ -18,6 +18,7 @@ from filters.subjects import Picture
 from images.pdq import GOOD_QUALITY, distance, pdq
 from images.prepare import within
 from records.pair import Evidence
+from records.privacy import Public
 
 SIDE = 256  # pixels of the square on which the figures below were found
 COLOUR_STEP = 4  # colour is looked for on a smaller square
@@ -35,9 +36,9 @@ class Radiograph:
     needs: ClassVar[Needs] = Needs.IMAGE
     columns: ClassVar[Columns] = {"radiograph_like": pa.bool_()}
 
-    max_colour: float = 8.0
-    min_low_frequency: float = 0.75
-    max_detail: float = 45.0
+    max_colour: Public[float] = 8.0
+    min_low_frequency: Public[float] = 0.75
+    max_detail: Public[float] = 45.0
 
     def load(self) -> Observe:
         def observe(picture: Picture) -> Evidence:

@@ -8,7 +8,6 @@ from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from filters.medical.words import load_words
 from filters.page_head import title_of
 from records.pair import Evidence
 from web.html import ParsedPage
+from web.urls import host_of
 
 MAX_HEADINGS, MAX_HEADING_CHARS = 5, 300
 
@@ -34,7 +34,7 @@ def host_checker(hosts: Iterable[str]) -> Callable[[str], bool]:
     known = frozenset(hosts)
 
     def is_known(url: str) -> bool:
-        labels = (urlsplit(url).hostname or "").split(".")
+        labels = host_of(url).split(".")
         return any(".".join(labels[i:]) in known for i in range(len(labels)))
 
     return is_known

@@ -13,6 +13,7 @@ from filters.detector import Columns, Needs, Observe
 from filters.prompts import group_shares
 from filters.subjects import Embedding
 from records.pair import Evidence
+from records.privacy import Public
 
 
 def shipped_prompts(group: str) -> tuple[str, ...]:
@@ -30,8 +31,8 @@ class MedicalPicture:
     needs: ClassVar[Needs] = Needs.EMBEDDING
     columns: ClassVar[Columns] = {"medical_picture_score": pa.float32()}
 
-    medical: tuple[str, ...] = ()
-    everyday: tuple[str, ...] = ()
+    medical: Public[tuple[str, ...]] = ()
+    everyday: Public[tuple[str, ...]] = ()
 
     def load(self) -> Observe:
         medical = self.medical or shipped_prompts("medical")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 # schema.org types of medical pages (schema.org's health and life sciences section)
 MEDICAL_PAGE_TYPES = frozenset(
@@ -51,12 +52,12 @@ class Medical:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.MOVE, Action.TAG)
     saves_request: ClassVar[bool] = False
 
-    picture_alone: float
-    picture_with_other: float
-    words_from: float
-    halves_within: int
-    profile: Profile
-    allow_medical: bool = False
+    picture_alone: Public[float]
+    picture_with_other: Public[float]
+    words_from: Public[float]
+    halves_within: Public[int]
+    profile: Public[Profile]
+    allow_medical: Public[bool] = False
 
     @property
     def subsets(self) -> tuple[str, ...]:

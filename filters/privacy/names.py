@@ -15,6 +15,7 @@ import pyarrow as pa
 from filters.detector import Columns, MissingModel, Needs, Observe, required
 from filters.rule import Readable
 from records.pair import Evidence
+from records.privacy import Public
 
 MAX_CHARS = 2000
 CountNames = Callable[[str], int]
@@ -33,9 +34,9 @@ class PersonNames:
     columns: ClassVar[Columns] = {"person_names": pa.int32()}
 
     model: str
-    engine: Literal["spacy", "presidio"] = "spacy"
-    language: str = "en"
-    min_score: float = 0.5
+    engine: Public[Literal["spacy", "presidio"]] = "spacy"
+    language: Public[str] = "en"
+    min_score: Public[float] = 0.5
 
     def load(self) -> Observe:
         load = load_spacy if self.engine == "spacy" else load_presidio

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from filters.privacy.spans import Kind
 from filters.rule import Action, Decision, Readable, Span
+from records.privacy import Public
 
 InCaption = Literal["redact", "drop", "tag"]
 
@@ -26,9 +27,9 @@ class PersonalData:
     actions: ClassVar[tuple[Action, ...]] = (Action.REDACT, Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = False
 
-    captions: InCaption
-    urls: Literal["drop", "tag"]
-    kinds: Mapping[Kind, InCaption] = field(default_factory=dict)
+    captions: Public[InCaption]
+    urls: Public[Literal["drop", "tag"]]
+    kinds: Public[Mapping[Kind, InCaption]] = field(default_factory=dict)
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         spans: Iterable[dict[str, Any]] = evidence["personal_spans"]

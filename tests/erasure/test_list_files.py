@@ -7,6 +7,8 @@ import io
 import json
 
 import pandas
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +87,15 @@ def test_requests_in_every_form(encoding, end, tmp_path):
         b"PAR1 and no more",
         b"\x1f\x8b\0",
         "höhe".encode("latin-1"),
+        b"\0" * 1000,
+        b'md5,note\n"' + b"x" * 200_000,
+        b"md5,note\n" + b"x" * 200_000 + b",1",
+        b'"' * 1001,
+        b"\x1f\x8b" + b"\0" * 100,
+        gzip.compress(b"x y\n" * 1000)[:-20],
+        parquet()[:200],
+        parquet()[:-8] + b"\xff\xff\xff\x7fPAR1",
+        json.dumps([[]] * 100).encode(),
     ],
 )
 def test_a_file_of_which_nothing_is_understood_is_refused(content, tmp_path):
@@ -220,3 +231,24 @@ def test_any_file_is_read_or_refused(tmp_path_factory, content):
             read({str(path): "auto"})
         except UnreadableList:
             continue
+
+
+def test_packed_lists_have_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("erasure.list_file.MAX_BYTES", 1000)
+    (tmp_path / "list").write_bytes(gzip.compress(b"ab" * 16 + b"\n" + b" " * 1_000_000))
+    with pytest.raises(UnreadableList, match="unpacked; split it"):
+        read_lists({str(tmp_path / "list"): "auto"})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pyarrow.array([MD5.encode(), b"\xff\xfe"], pyarrow.binary()),
+        pyarrow.array([MD5, None]).dictionary_encode(),
+        pyarrow.array([MD5, "x"], pyarrow.large_string()),
+    ],
+)
+def test_tables_of_other_types(column, tmp_path):
+    pq.write_table(pyarrow.table({"MD5": column}), tmp_path / "list")
+    found, _ = read_opt_outs({str(tmp_path / "list"): "auto"}, skip_unreadable=True)
+    assert found.match_picture(MD5, None)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import socket
 
+import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from erasure.list_file import UnreadableList
+from erasure.list_file import UnreadableList, read_lines
 from erasure.lists import read_lists
 from erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
 
@@ -69,6 +73,7 @@ MALFORMED = [
     ('{"md5": "' + "z" * 32 + '"}', "32 hex digits"),
     ('{"pdq": "' + "0" * 63 + '"}', "64 hex digits"),
     ('{"image": "missing.png"}', "cannot be read"),
+    ('{"prefix": "a.example/\\ud800"}', "half a letter"),
 ]
 
 
@@ -151,3 +156,81 @@ def test_lists_that_rows_cannot_be_matched_with(tmp_path):
         requests_of_list(str(tmp_path / "list"), "auto")
     with pytest.raises(MalformedRequests, match="a list is of"):
         requests_of_list(str(tmp_path / "list"), "crc")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of requests with pictures in it and beside it, links to both, and what is no file."""
+    content = io.BytesIO()
+    Image.effect_noise((200, 200), 90).convert("RGB").save(content, "PNG")
+    inside = tmp_path / "inside"
+    (inside / "photos").mkdir(parents=True)
+    for place in (inside / "me.png", inside / "photos" / "me [1] #2 ~100%.png", tmp_path / "outside.png", tmp_path / "inside2.png"):
+        place.write_bytes(content.getvalue())
+    (inside / "in.png").symlink_to("photos/me [1] #2 ~100%.png")
+    (inside / "out.png").symlink_to("../outside.png")
+    (inside / "folder-out").symlink_to("..")
+    (inside / "loop.png").symlink_to("loop.png")
+    os.mkfifo(inside / "pipe.png")
+    return inside
+
+
+@pytest.mark.parametrize("name", ["me.png", "./me.png", "photos/me [1] #2 ~100%.png", "in.png", "photos//me [1] #2 ~100%.png"])
+def test_examples_lie_below_the_folder_of_their_file(name, photos):
+    (photos / "requests.jsonl").write_text(json.dumps({"image": name}))
+    (request,) = read_requests(str(photos / "requests.jsonl"))
+    assert request.kind == "image"
+
+
+OUTSIDE = [
+    "../outside.png", "photos/../../outside.png", "out.png", "folder-out/outside.png", "{folder}/outside.png", "{folder}/inside/me.png",
+    "file:///etc/passwd", "file://{folder}/inside/me.png", "http://127.0.0.1:{port}/me.png", "HTTP://127.0.0.1:{port}/me.png",
+    "simplecache::http://127.0.0.1:{port}/me.png", "zip://me.png::{folder}/inside/x.zip", "local://{folder}/outside.png", "memory://me.png",
+    "s3://bucket/me.png", "\\\\server\\me.png", "..\\outside.png", "/etc/passwd", "", " ", "photos", ".", "pipe.png", "loop.png",
+    "me.png\0.txt", "../inside2.png", "../inside/me.png", "x" * 5000, "/dev/zero", "photos/..", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_nothing_else_is_opened(name, photos, monkeypatch):
+    def opened(path, *_):
+        raise AssertionError("fsspec was asked")
+
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(0)
+        written = name.format(folder=photos.parent, port=listener.getsockname()[1])
+        (photos / "requests.jsonl").write_text(json.dumps({"image": written}))
+        lines = read_lines(str(photos / "requests.jsonl"))
+        monkeypatch.setattr("storage.files.open_read", opened)
+        monkeypatch.setattr("erasure.requests.read_lines", lambda path: lines)
+        with pytest.raises(MalformedRequests, match=r"line 1: (image|the example)") as raised:
+            read_requests(str(photos / "requests.jsonl"))
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert "outside" not in str(raised.value)
+
+
+def test_examples_beside_requests_in_a_store(photos):
+    fs = fsspec.filesystem("memory")
+    fs.pipe({"/store/me.png": (photos / "me.png").read_bytes(), "/other/me.png": (photos / "me.png").read_bytes()})
+    fs.pipe("/store/requests.jsonl", json.dumps({"image": "me.png"}).encode())
+    assert len(read_requests("memory://store/requests.jsonl")) == 1
+    for name in ("../other/me.png", "/other/me.png", "%2e%2e/other/me.png", "memory://other/me.png", "*.png", "me.png?x", "me.png#x"):
+        fs.pipe("/store/requests.jsonl", json.dumps({"image": name}).encode())
+        with pytest.raises(MalformedRequests, match="image must be"):
+            read_requests("memory://store/requests.jsonl")
+
+
+def test_without_a_file_no_example_is_opened(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    with pytest.raises(ValueError, match="only a file of requests names one"):
+        parse_request('{"image": "me.png"}')
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"a":' * 100_000, b'{"domain": ' + b"9" * 10_000 + b"}", b"\xff\xff", b"\0", b'"\\ud800"']
+)
+def test_files_of_nonsense_are_malformed(content, tmp_path):
+    (tmp_path / "requests.jsonl").write_bytes(content)
+    with pytest.raises(MalformedRequests):
+        read_requests(str(tmp_path / "requests.jsonl"))

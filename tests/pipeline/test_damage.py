@@ -124,7 +124,8 @@ def test_a_manifest_that_cannot_be_read(text, dataset, tmp_path, capsys):
     given = asked_for_a_row_of(some_shard(dataset), tmp_path)
     (dataset / "manifest.json").write_text(text)
     assert erase(["--dataset", str(dataset), *given]) == 2
-    assert "cannot be read as a manifest" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is cut off or no JSON" in said or "lists no files" in said
 
 
 @pytest.mark.parametrize("path", ["../../victim.parquet", "/etc/victim.parquet", "file:///etc/x.parquet", "sub/x.parquet"])
@@ -141,7 +142,7 @@ def test_a_strangers_manifest_leads_nowhere(path, dataset, tmp_path, capsys):
     manifest["files"].append({**manifest["files"][0], "path": path})
     (dataset / "manifest.json").write_text(json.dumps(manifest))
     assert erase(["--dataset", str(dataset), *given]) == 2
-    assert "cannot be read as a manifest" in capsys.readouterr().err
+    assert "cannot be used" in capsys.readouterr().err
     assert hashes(victim) == before
 
 

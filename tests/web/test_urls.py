@@ -1,10 +1,27 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.urls import UrlSettings, absolute, bucket_of_url, canonical, host_of, resolver, url_checker
+from tests.test_layers import LAYERS
+from web.urls import (
+    NO_PARTS,
+    NO_PORT,
+    UrlParts,
+    UrlSettings,
+    absolute,
+    bucket_of_url,
+    canonical,
+    host_of,
+    joined,
+    parts_of,
+    resolver,
+    url_checker,
+)
 
 SETTINGS = UrlSettings(
     max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",), drop_domains=("img.shop.co.uk",)
@@ -111,3 +128,41 @@ BASES = st.sampled_from(
 @given(BASES, REFERENCES)
 def test_plain_paths_are_resolved_as_all_others(base, reference):
     assert resolver(base)(reference) == absolute(base, reference)
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://U:p@A.Example:8080/x.jpg?q#f", UrlParts("https", "a.example", 8080, "/x.jpg")),
+        ("http://[::1]/", UrlParts("http", "::1", None, "/")),
+        ("http://a.example:99999/", UrlParts("http", "a.example", NO_PORT, "/")),
+        ("http://a.example:http/", UrlParts("http", "a.example", NO_PORT, "/")),
+        ("http://[::1", NO_PARTS),
+        ("http://[::1/p.jpg", NO_PARTS),
+        ("http://::1]/", NO_PARTS),
+        ("http://[a.example]/", NO_PARTS),
+        ("http://a.example\u2100b/", NO_PARTS),
+        ("", NO_PARTS),
+    ],
+)
+def test_parts(url, parts):
+    assert parts_of(url) == parts
+
+
+@given(st.text() | st.text(alphabet="htp:/[]@#?.%\\19a\u2100\uff11\ud800 ", max_size=40))
+def test_any_text_has_parts(text):
+    assert isinstance(parts_of(text), UrlParts)
+    assert isinstance(parts_of(f"http://{text}/").host, str)
+    assert isinstance(joined("https://a.example/", text), str)
+
+
+def test_no_other_module_takes_addresses_of_others_apart():
+    """urlsplit and urljoin raise on what hostile pages hold. Those named here are given what a user or a browser wrote."""
+    root = Path(__file__).resolve().parent.parent.parent
+    found = {
+        str(path.relative_to(root))
+        for package in LAYERS
+        for path in (root / package).rglob("*.py")
+        if re.search(r"\b(urlsplit|urlparse|urljoin)\b", path.read_text("utf-8"))
+    }
+    assert found == {"web/urls.py", "pipeline/engine.py", "explore/cards.py", "explore/guard.py"}

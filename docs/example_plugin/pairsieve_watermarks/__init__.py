@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
+from records.privacy import Public
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class WatermarkWords:
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {"watermark_words": pa.int32()}
 
-    words: tuple[str, ...] = ("stock photo", "royalty free", "editorial image")
+    words: Public[tuple[str, ...]] = ("stock photo", "royalty free", "editorial image")
 
     def load(self) -> Observe:
         return lambda pair: {"watermark_words": sum(word in pair.caption.lower() for word in self.words)}
@@ -37,7 +38,7 @@ class Watermark:
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = True
 
-    most: int
+    most: Public[int]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         if evidence["watermark_words"] > self.most:
