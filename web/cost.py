@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 MAX_BYTES = 1_000_000  # what is linear takes up to 1 us a byte: captions of nothing but entities or combining marks
 SMALL_BYTES = 8_000  # below, with few tags, no attack was found that takes more than 0.1 s
-SMALL_TAGS = 1_200
+SMALL_TAGS = 300
 MAX_TAGS = 8_000  # end tags and nested blocks look through the stack: 0.2 s
 MAX_REOPENED = 250_000  # formatting elements times tags: as many elements at most, each with MAX_FORMATTING_ATTRIBUTES
+MAX_MORE_ENDS = 200  # end tags of formatting elements than there are starts: each moves the blocks that it finds
 MAX_FORMATTING_ATTRIBUTES = 8
 UNCOUNTED_BYTES = 48_000  # less holds too few attributes for their comparison to be felt: 16,000 take 0.6 s
 MAX_ATTRIBUTES = 16_000
@@ -60,20 +61,24 @@ def is_costly(payload: bytes) -> bool:
         return False
     if len(tags) > MAX_TAGS:
         return True
-    formatting = _formatting(content, tags)
+    formatting, ends = _formatting(content, tags)
     return (
         len(formatting) * len(tags) > MAX_REOPENED
+        or ends - len(formatting) > MAX_MORE_ENDS
         or any(_MANY_ATTRIBUTES.match(payload, at) for at in formatting.tolist())
         or (len(payload) > UNCOUNTED_BYTES and _most_attributes(content) > MAX_ATTRIBUTES)
     )
 
 
-def _formatting(content: Bytes, tags: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Where formatting elements may begin, among where any tag does."""
-    tags = tags[: np.searchsorted(tags, len(content) - 2)]
+def _formatting(content: Bytes, tags: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
+    """Where formatting elements may begin, among where any tag does; and how many end tags may be theirs."""
     by_first, by_both = _openings()
-    tags = tags[by_first[content[tags + 1]]]  # most fail here
-    return tags[by_both[content[tags + 1].astype(np.intp) << 8 | content[tags + 2]]]
+    tags = tags[: np.searchsorted(tags, len(content) - 3)]
+    first = content[tags + 1]
+    ends = tags[first == ord("/")] + 1
+    starts = tags[by_first[first]]  # most fail here
+    found, ended = (by_both[content[at + 1].astype(np.intp) << 8 | content[at + 2]] for at in (starts, ends))
+    return starts[found], int(np.count_nonzero(ended))
 
 
 def _most_attributes(content: Bytes) -> int:
