@@ -50,7 +50,7 @@ from web.reservations import header_signals
 from web.robots import Robots
 from web.rsl import UnreadableLicence, read_licence
 from web.srcset import candidates
-from web.text import clean_caption
+from web.text import clean_caption, storable
 from web.urls import absolute, canonical, registered_domain
 
 MEASURABLE_S = 0.05  # shorter times say nothing of growth
@@ -148,15 +148,22 @@ def _measure(name: str, quick: bool) -> Worst:
         tries = 1 if quick else TRIES
         seconds = [min(_seconds(call, item, kind.in_process) for _ in range(tries)) for item in (small, large)]
         items.append((seconds[1], shape, _size(large)))
-        if os.environ.get("HOSTILE_VERBOSE"):
-            print(f"{name}: {shape}: {_size(large)} {seconds[0]:.4f} {seconds[1]:.4f}", file=sys.stderr, flush=True)
+        print(f"{name}: {shape}: {_size(large):,} bytes, {seconds[0]:.3f} s and {seconds[1]:.3f} s", file=sys.stderr, flush=True)
         if not kind.in_process and seconds[1] > MEASURABLE_S:
             growths.append((seconds[1] / max(seconds[0], 1e-6), shape))
     if isinstance(call, Closing):
         call.close()  # only the memory of children that have ended is known
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    peak = max(_peak_kb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
     worst, growth = max(items), max(growths)
     return Worst(name, len(items), worst[1], worst[2], worst[0], growth[0], growth[1], peak)
+
+
+def _peak_kb() -> int:
+    """Of this process since it was started; `ru_maxrss` has that of the parent too, where the system started it by vfork."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
 
 
 def _seconds(call: Callable[[Any], object], item: Any, in_process: bool) -> float:
@@ -325,7 +332,7 @@ def _times(token: str, n: int) -> str:
 
 
 def _pair_of(make: Shape, n: int) -> Pair:
-    caption = make(n)[: 4 * n]
+    caption = storable(make(n)[: 4 * n])
     return Pair(bytes(16), "https://a.example/" + caption[:1000], caption, "en", "en", "https://a.example/", "a", 0, "", "", 0, {})
 
 
