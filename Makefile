@@ -1,7 +1,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test soak lint types bench clean
 
 # Installed once, and again when what is declared changes.
 .venv/installed: pyproject.toml setup.py constraints.txt
@@ -14,6 +14,9 @@ demo: .venv/installed  ## run the whole flow on the demonstration crawl
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/python -m pytest
+
+soak: .venv/installed  ## 10,000 mutations of what comes in at each border, by fixed seeds; the suite has 200
+	$(BIN)/python -m pytest tests/soak -m soak
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord
 from archive.members import Member
 from archive.record import BadRecord, Record
 from records.page import header
+from web.text import storable
 
 HEADER_END = b"\r\n\r\n"
 USUAL_HEADER_BYTES = 1 << 13
@@ -22,12 +23,20 @@ def record_of(member: Member) -> Record:
         record = None
     if record is None:
         raise BadRecord("not_a_record", member.offset)
-    headers = {name.lower(): value for name, value in record.headers.items()}
+    headers = {name.lower(): storable(value) for name, value in record.headers.items()}
     if "warc-type" not in headers:
         raise BadRecord("not_a_record", member.offset)
     end = _end_of_block(member, headers.get("content-length", ""))
     payload = member.head[end - record.content_length : end]  # without the HTTP headers, where there are some
     return _taken(record, headers, payload, member.offset)
+
+
+def record_or_bad(member: Member) -> Record | BadRecord:
+    """The record of a member, or why there is none."""
+    try:
+        return record_of(member)
+    except BadRecord as bad:
+        return bad
 
 
 def _headers_of(head: bytes) -> bytes:
@@ -48,7 +57,7 @@ def _end_of_block(member: Member, content_length: str) -> int:
 
 def _taken(record: WarcRecord, headers: dict[str, str], payload: bytes, offset: int) -> Record:
     http = record.http_headers
-    sent = tuple(http.items()) if http is not None else ()
+    sent = tuple((storable(name), storable(value)) for name, value in http.items()) if http is not None else ()
     return Record(
         offset=offset,
         kind=headers["warc-type"],

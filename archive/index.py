@@ -18,9 +18,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from archive.fast import record_of
+from archive.fast import record_or_bad
 from archive.members import DamagedMember, Member, read_members
 from archive.record import BadRecord, Record
+from filters.attempt import Failure, attempt
 from storage import files
 from storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
 
@@ -136,7 +137,5 @@ def _record(content: bytes | Exception, place: Place, keep_bytes: int) -> Record
         return BadRecord("damaged", place.offset)
     if member is None:
         return BadRecord("damaged", place.offset)
-    try:
-        return record_of(Member(place.offset, place.offset + place.length, member.length, member.head))
-    except BadRecord as bad:
-        return bad
+    record = attempt(record_or_bad, Member(place.offset, place.offset + place.length, member.length, member.head))
+    return BadRecord(record.reason, place.offset) if isinstance(record, Failure) else record

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from warcio.exceptions import ArchiveLoadFailed
 
-from archive.fast import record_of
+from archive.fast import record_or_bad
 from archive.index import Excerpt, read_excerpt
 from archive.members import DamagedMember, Member, next_start, read_members, size_of_stream
 from archive.record import BadRecord, Record, decoded, digest_matches
 from archive.splits import Split
 from archive.streams import STREAM_ERRORS, Gunzipped, read_records
 from archive.wat import is_wat, page_of_wat
+from filters.attempt import Failure, attempt, each
 from records.outcome import Counted, Noted, Rejection
 from records.page import Location, Origin, Page, header
 from storage import files
@@ -53,7 +54,16 @@ class ReadSettings:
 
 def read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
     """Every page (and location) of a split, in file order; damage is counted where it is, and what can be read is read."""
-    return _ahead(_read_split(split, settings))
+    return _ahead(_whole(_read_split(split, settings), split.path, split.start))
+
+
+def _whole(found: Iterator[Found], path: str, start: int) -> Iterator[Found]:
+    """The same; what a library raises over a record that it cannot take ends the piece, by name, and nothing else."""
+    for item in each(found):
+        if isinstance(item, Failure):
+            yield Rejection("split", item.reason, "quarantined", f"{files.public_name(path)}@{start}")
+        else:
+            yield item
 
 
 def _ahead(found: Iterator[Found]) -> Iterator[Found]:
@@ -135,13 +145,17 @@ def read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[Found]:
 
 
 def _record(member: Member) -> Record | BadRecord:
-    try:
-        return record_of(member)
-    except BadRecord as bad:
-        return bad
+    record = attempt(record_or_bad, member)
+    return BadRecord(record.reason, member.offset) if isinstance(record, Failure) else record
 
 
 def _take(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[Found]:
+    """What a record holds; one over which something is raised is quarantined whole."""
+    found = attempt(lambda one: list(_taken(one, path, settings)), record)
+    yield from _taken(BadRecord(found.reason, record.offset), path, settings) if isinstance(found, Failure) else found
+
+
+def _taken(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[Found]:
     yield Counted("record", "in")
     if isinstance(record, BadRecord):
         yield Rejection("record", record.reason, "quarantined", f"{files.public_name(path)}@{record.offset}")

@@ -12,7 +12,9 @@ from warcio.recordloader import ArcWarcRecord
 from archive.members import BLOCK_BYTES, GZIP, INFLATE_ERRORS, inflater, size_of_stream
 from archive.record import BadRecord, Record
 from storage.files import Stream
+from web.text import storable
 
+TOLD = ("WARC-Target-URI", "WARC-Date", "WARC-Record-ID", "WARC-Payload-Digest", "WARC-Refers-To-Target-URI")
 STREAM_ERRORS = (ArchiveLoadFailed, EOFError, ValueError, *INFLATE_ERRORS)
 
 
@@ -103,16 +105,17 @@ def record_of(record: ArcWarcRecord, offset: int, payload: bytes) -> Record:
     """warcio's record as ours."""
     headers, http = record.rec_headers, record.http_headers
     code = (http.get_statuscode() or "") if http else "200"
+    told = {name: storable(headers.get_header(name) or "") for name in TOLD}
     return Record(
         offset=offset,
-        kind=record.rec_type,
-        url=headers.get_header("WARC-Target-URI") or "",
-        date=headers.get_header("WARC-Date") or "",
-        record_id=headers.get_header("WARC-Record-ID") or "",
-        payload_digest=headers.get_header("WARC-Payload-Digest") or "",
+        kind=record.rec_type or "",
+        url=told["WARC-Target-URI"],
+        date=told["WARC-Date"],
+        record_id=told["WARC-Record-ID"],
+        payload_digest=told["WARC-Payload-Digest"],
         http_status=int(code) if code.isdecimal() and len(code) == 3 else 0,
-        content_type=(http or headers).get_header("Content-Type") or "",
-        headers=tuple(http.headers) if http else (),
+        content_type=storable((http or headers).get_header("Content-Type") or ""),
+        headers=tuple((storable(name), storable(value)) for name, value in http.headers) if http else (),
         payload=payload,
-        refers_to=headers.get_header("WARC-Refers-To-Target-URI") or "",
+        refers_to=told["WARC-Refers-To-Target-URI"],
     )

@@ -8,7 +8,6 @@ image stands, and headers that stand twice.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 from archive.record import BadRecord, Record
 from records.outcome import Rejection
 from records.page import Origin, Page
+from web.text import json_value
 
+MAX_OFFSET = 2**63 - 1  # as columns hold it
 IMAGE, LINK = "IMG@/src", "A@/href"
 _NAME = re.compile(r"[a-z][a-z-]{0,30}", re.IGNORECASE)
 
@@ -32,9 +33,9 @@ def page_of_wat(record: Record) -> Page | Rejection | None:
     Raises BadRecord for one that is no WAT record.
     """
     try:
-        told = json.loads(record.payload)
+        told = json_value(record.payload)
         return _page(told["Envelope"], told.get("Container") or {}, record)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise BadRecord("wat_unreadable", record.offset) from None
 
 
@@ -52,13 +53,21 @@ def _page(envelope: dict[str, Any], container: dict[str, Any], record: Record) -
         return Rejection("page", f"http_{status if status.isdecimal() and len(status) == 3 else 0}")
     origin = Origin(
         warc_file=str(container.get("Filename") or ""),
-        record_offset=int(container.get("Offset") or 0),
+        record_offset=_offset(container.get("Offset") or 0),
         payload_digest=str(warc.get("WARC-Payload-Digest") or ""),
         crawl_time=str(warc.get("WARC-Date") or ""),
         record_id=str(warc.get("WARC-Record-ID") or ""),
     )
     payload = "\n".join(_html(told)).encode("utf-8", "replace")
     return Page(record.url, headers, payload, origin, "wat")
+
+
+def _offset(told: Any) -> int:
+    """Raises ValueError for what is no place in a file."""
+    offset = int(told)
+    if not 0 <= offset <= MAX_OFFSET:
+        raise ValueError("no offset of a file")
+    return offset
 
 
 def _headers(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:

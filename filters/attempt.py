@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from web.offline import offline
 
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 LOGGER = logging.getLogger(__name__)
 
 
@@ -37,3 +38,12 @@ def attempt(function: Callable[[Subject], Result], subject: Subject, reads_stora
         last = traceback.extract_tb(error.__traceback__)[-1]
         LOGGER.warning("%s at %s:%s in %s; the row is quarantined", type(error).__name__, last.filename, last.lineno, last.name)
         return Failure(type(error).__name__)
+
+
+def each(items: Iterator[Item]) -> Iterator[Item | Failure]:
+    """The items of an iterator that reads storage; where it raises, a Failure is the last."""
+    end = object()
+    while (item := attempt(lambda iterator: next(iterator, end), items, reads_storage=True)) is not end:
+        yield item  # type: ignore[misc] - mypy does not know that `end` is none of them
+        if isinstance(item, Failure):
+            return

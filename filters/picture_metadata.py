@@ -11,7 +11,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +38,7 @@ _LICENCES = (
     re.compile(r"""\bWebStatement\s{0,20}=\s{0,20}["']([^"']{4,500})["']""", re.IGNORECASE),
     re.compile(r"<xmpRights:WebStatement\b[^>]{0,200}>([^<]{4,600})<", re.IGNORECASE),
 )
+FORMATS = ("JPEG", "PNG", "WEBP")  # those of LAION-5B, and of our configs
 COPYRIGHT_TAG, GPS_IFD = 0x8298, 0x8825
 
 
@@ -50,18 +51,21 @@ class Metadata:
     placed: bool = False
 
 
-def read_metadata(body: bytes) -> Metadata:
-    """From the file's header, without a pixel being decoded. What cannot be read says nothing."""
-    copyrighted, placed = _exif(body) if _may_hold_exif(body) else (False, False)
+def read_metadata(body: bytes, formats: Sequence[str] = FORMATS) -> Metadata:
+    """From the file's header, without a pixel being decoded. What cannot be read says nothing.
+
+    EXIF is read of files of these formats alone: the plugins for others are not asked.
+    """
+    copyrighted, placed = _exif(body, formats) if _may_hold_exif(body) else (False, False)
     return Metadata(tuple(xmp_packets(body)), copyrighted, placed)
 
 
-def _exif(body: bytes) -> tuple[bool, bool]:
+def _exif(body: bytes, formats: Sequence[str]) -> tuple[bool, bool]:
     """Whether there is a copyright notice, and a place."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is what is looked for
         try:
-            with Image.open(io.BytesIO(without_pixels(body))) as image:
+            with Image.open(io.BytesIO(without_pixels(body)), formats=formats) as image:
                 exif = Image.Image.getexif(image)  # that of its class decodes a PNG to see what stands behind its pixels
                 return bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD))
         except DECODE_ERRORS:
@@ -83,7 +87,10 @@ def licence_of(xmp: str) -> str | None:
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """Reservations, licence, copyright notice and place in the file as served. What the notice or the place say is not kept."""
+    """Reservations, licence, copyright notice and place in the file as served. What the notice or the place say is not kept.
+
+    `formats`: Pillow's names of the formats whose EXIF is read.
+    """
 
     name: ClassVar[str] = "picture_metadata"
     version: ClassVar[int] = 2
@@ -95,9 +102,11 @@ class PictureMetadata:
         "picture_placed": pa.bool_(),
     }
 
+    formats: tuple[str, ...] = FORMATS
+
     def load(self) -> Observe:
         def observe(content: Content) -> Evidence:
-            metadata = read_metadata(content.body)
+            metadata = read_metadata(content.body, self.formats)
             licences = (licence_of(packet.decode("utf-8", "replace")) for packet in metadata.xmp)
             return {
                 "picture_rights_signals": tuple(sorted(_signals(content.body, metadata.xmp))),

@@ -1,6 +1,7 @@
-"""Pictures are worked on in processes of their own: one that a picture kills takes nothing with it.
+"""What others made is worked on in processes that may be killed: a picture or a page that kills one takes nothing with it.
 
-A worker process of Beam that dies takes the run with it, and no decoder of pictures is free of errors in its native code.
+A worker process of Beam that dies takes the run with it, and neither decoders of pictures nor parsers of pages are free of errors
+in their native code, or of input on which they take for ever.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +24,21 @@ Result = TypeVar("Result")
 MAX_MEMORY_BYTES = 4_000_000_000  # address space: a picture of 89 million pixels takes about 1.2 GB with its copies
 MAX_TASK_S = 60.0  # the slowest picture within the limits of pixels takes about 5 s
 IDLE_S = 60.0  # a process without work ends, also where its parent was killed and cannot end it
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may take. `cpu_s` counts the processor's time, so that it does not matter how busy the machine is; `wall_s` ends
+    what waits for ever. `memory_bytes` is address space; with `grown_bytes` only what is taken beyond that of the idle process
+    counts, where the system tells it (Linux)."""
+
+    wall_s: float = MAX_TASK_S
+    cpu_s: float | None = None
+    memory_bytes: int = MAX_MEMORY_BYTES
+    grown_bytes: int | None = None
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +63,12 @@ class Processes:
     """Runs module-level functions in up to `number` processes, which are started when they are needed.
 
     When a process dies, everything that was under way is done again, one by one, in another: so the task is found that
-    kills. Threads may share an object of this class.
+    kills. Threads may share an object of this class. `start` is
+    called in each new process, before the limits hold.
     """
 
-    def __init__(self, number: int, max_task_s: float = MAX_TASK_S) -> None:
-        self._number, self._max_task_s = number, max_task_s
+    def __init__(self, number: int, limits: Limits = DEFAULT_LIMITS, start: Callable[[], object] | None = None) -> None:
+        self._number, self._limits, self._start = number, limits, start
         self._pool: ProcessPoolExecutor | None = None
         self._alone: ProcessPoolExecutor | None = None
         self._lock = Lock()
@@ -59,12 +77,12 @@ class Processes:
         """Start `function(*arguments)`; both travel by pickle."""
         with self._lock:
             if self._pool is None:
-                self._pool = _open(self._number)
+                self._pool = self._open(self._number)
             try:
-                future = self._pool.submit(_within, self._max_task_s, function, *arguments)
+                future = self._pool.submit(_within, self._limits, function, *arguments)
             except BrokenExecutor:
-                self._pool = _open(self._number)
-                future = self._pool.submit(_within, self._max_task_s, function, *arguments)
+                self._pool = self._open(self._number)
+                future = self._pool.submit(_within, self._limits, function, *arguments)
             return Task(function, arguments, self._pool, future)
 
     def result(self, task: Task[Result]) -> Result | Crashed:
@@ -74,17 +92,23 @@ class Processes:
         except BrokenExecutor:
             return self._again(task)
 
-    def _again(self, task: Task[Result]) -> Result | Crashed:
+    def alone(self, function: Callable[..., Result], *arguments: Any) -> Result | Crashed:
+        """`function(*arguments)` in a process that does nothing else meanwhile: one that dies is not asked again. Raises what the
+        function raised."""
         with self._lock:
-            if self._pool is task.pool:
-                self._pool = None
-            self._alone = self._alone or _open(1)
+            self._alone = self._alone or self._open(1)
             try:
-                found: Result = self._alone.submit(_within, self._max_task_s, task.function, *task.arguments).result()
+                found: Result = self._alone.submit(_within, self._limits, function, *arguments).result()
             except BrokenExecutor:
                 self._alone = None
                 return CRASHED
             return found
+
+    def _again(self, task: Task[Result]) -> Result | Crashed:
+        with self._lock:
+            if self._pool is task.pool:
+                self._pool = None
+        return self.alone(task.function, *task.arguments)
 
     def close(self) -> None:
         """End the processes; what is under way is not waited for."""
@@ -93,23 +117,33 @@ class Processes:
                 pool.shutdown(wait=True, kill_workers=True)
         self._pool = self._alone = None
 
+    def _open(self, number: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits))
 
-def _open(number: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_set_limits)
 
-
-def _set_limits() -> None:
-    """Of memory, and no connections and no processes of its own."""
+def _begin(start: Callable[[], object] | None, limits: Limits) -> None:
+    """Limits of memory, and no connections and no processes of its own."""
+    if start is not None:
+        start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, most))
+    resource.setrlimit(resource.RLIMIT_AS, (_memory_bytes(limits), most))
     forbid_in_this_process()
 
 
-def _within(seconds: float, function: Callable[..., Result], *arguments: Any) -> Result:
-    """An alarm that nobody handles ends the process."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def _memory_bytes(limits: Limits) -> int:
+    held = Path("/proc/self/statm")  # Linux: pages of address space first
+    if limits.grown_bytes is None or not held.exists():
+        return limits.memory_bytes
+    return int(held.read_text().split()[0]) * resource.getpagesize() + limits.grown_bytes
+
+
+def _within(limits: Limits, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Alarms that nobody handles end the process."""
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_s)
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s or 0)
     try:
         return offline(function, *arguments)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from links.columns import find_columns
@@ -47,11 +48,21 @@ def read_row_group(at: RowGroup, mapping: Mapping[str, str], options: files.Opti
         columns = find_columns(table.schema_arrow.names, mapping)
         row = at.first_row
         for batch in table.iter_batches(BATCH_ROWS, row_groups=[at.group], columns=columns.names):
-            urls, captions = (batch[name].to_pylist() for name in (columns.url, columns.caption))
-            ids = batch[columns.id].to_pylist() if columns.id else [None] * batch.num_rows
+            urls, captions = (_values(batch[name]) for name in (columns.url, columns.caption))
+            ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
             for url, caption, row_id in zip(urls, captions, ids, strict=True):
                 yield Link(_text(url), _text(caption), at.path, row, "" if row_id is None else _identifier(row_id))
                 row += 1
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """The cells of a column. Nothing makes sure that a file's text is UTF-8; what is not becomes U+FFFD."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return list(column.to_pylist())
+    cells = column.cast(pa.large_binary()).to_pylist()
+    return [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
 
 
 def _text(value: Any) -> str:

@@ -6,21 +6,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import apache_beam as beam
+import cloudpickle
 
+from filters.attempt import Failure, attempt
 from filters.detector import Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
+from images.processes import Crashed, Limits, Processes
 from records.link import Link
 from records.outcome import Counted, Rejection
 from records.page import Page
 from records.pair import Evidence, Pair, evidence_of_image, key_of
+from storage.files import public_name
 from transforms.route import Work, routed
-from web.html import ImageElement, ImageRule, parse_page
+from web.cost import is_costly
+from web.html import TOO_LONG, ImageElement, ImageRule, PageTooCostly, parse_page
 from web.language import FindLanguage, LanguageSettings, find_detector, language_of
-from web.text import CaptionSettings, caption_problem, clean_caption
-from web.urls import UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
+from web.text import CaptionSettings, caption_problem, clean_caption, is_hopeless
+from web.urls import MAX_REFERENCE_CHARS, UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
 
 KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
 
@@ -66,6 +72,8 @@ def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption
     """The function that cleans an alt text and finds its language, once for each distinct text that is not very long."""
 
     def read(alt: str) -> Caption:
+        if is_hopeless(alt, settings):
+            return Caption("", "caption_too_long")
         text = clean_caption(alt)
         problem = caption_problem(text, settings)
         if problem:
@@ -85,13 +93,20 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
     if has_credentials(page.url):  # whoever crawled it had a password: it is not public, and its address must not be stored
         yield Rejection("page", "url_credentials")
         return
-    parsed = parse_page(page, extractor.images)
-    evidence = extractor.observe(parsed)
+    if len(page.url) > MAX_REFERENCE_CHARS:
+        yield Rejection("page", "url_too_long")
+        return
+    try:
+        parsed = parse_page(page, extractor.images)
+        evidence, images = extractor.observe(parsed), parsed.images
+    except (PageTooCostly, MemoryError):
+        yield Rejection("page", TOO_COSTLY, "quarantined", _where(page))
+        return
     rejected: Counter[str] = Counter()
     taken: set[tuple[str, str]] = set()
-    for image in parsed.images:
+    for image in images:
         caption = extractor.caption_of(image.alt)
-        problem = "url_invalid" if image.url is None else extractor.url_problem(image.url) or caption.problem
+        problem = _url_problem(image.url, extractor) or caption.problem
         if image.url is None or problem:
             rejected[problem or ""] += image.times
         elif (identity := (canonical(image.url), caption.text)) in taken:
@@ -101,8 +116,18 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
             rejected["duplicate"] += image.times - 1
             yield _pair(image.url, image, caption, page, evidence_of_image(evidence, image.position))
     yield from (Rejection("image", reason, number=number) for reason, number in rejected.items() if number)
-    yield Counted("image", "in", sum(image.times for image in parsed.images))
+    yield Counted("image", "in", sum(image.times for image in images))
     yield Counted("page", "kept")
+
+
+def _where(page: Page) -> str:
+    return f"{public_name(page.origin.warc_file)}@{page.origin.record_offset}"
+
+
+def _url_problem(url: str | None, extractor: Extractor) -> str | None:
+    if url is None:
+        return "url_invalid"
+    return "url_too_long" if url == TOO_LONG else extractor.url_problem(url)
 
 
 def _pair(url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence) -> Pair:
@@ -129,8 +154,9 @@ def _pair(url: str, element: ImageElement, caption: Caption, page: Page, evidenc
 def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
     """The pair of a link that somebody else collected: the same rules, and no page evidence, since no page was seen."""
     yield Counted("image", "in")
-    url, caption = absolute(link.url, ""), extractor.caption_of(link.caption)
-    problem = "url_invalid" if url is None else extractor.url_problem(url) or caption.problem
+    url = absolute(link.url, "") if len(link.url) <= MAX_REFERENCE_CHARS else TOO_LONG
+    caption = extractor.caption_of(link.caption)
+    problem = _url_problem(url, extractor) or caption.problem
     if url is None or problem:
         yield Rejection("image", problem or "")
         return
@@ -151,6 +177,56 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
         record_id=link.row_id,
         page_source="none",
     )
+
+
+# A page that parses slowly is extracted in a process that is killed after so much of the processor's time: 2 s are a thousand times
+# what an ordinary page takes. Its memory is what a worker has for a page.
+PAGE_LIMITS = Limits(cpu_s=1.5, grown_bytes=700_000_000)
+TOO_COSTLY = "page_too_costly"
+
+
+class GuardedExtractor:
+    """Extracts what comes, so that no page or link ends the worker, or holds it for more than some seconds.
+
+    A page that is cheap, whatever it holds (web/cost.py), is extracted here, any other in a process that may be killed. What is
+    raised over one, and what kills its process, puts it into quarantine by name.
+    """
+
+    def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
+        packed = cloudpickle.dumps((settings, tuple(detectors)))
+        self._extract = make_extractor(settings, detectors)
+        self._elsewhere = partial(_extract_packed, packed)
+        self._processes = Processes(1, PAGE_LIMITS, partial(_unpacked, packed))
+
+    def __call__(self, found: Page | Link) -> list[Any]:
+        if isinstance(found, Page) and is_costly(found.payload):
+            results = attempt(partial(self._processes.alone, self._elsewhere), found, reads_storage=True)  # offline in its process
+        else:
+            results = attempt(lambda one: list(self._extract(one)), found)
+        if isinstance(results, Crashed):
+            return _quarantined(found, TOO_COSTLY)
+        return _quarantined(found, results.reason) if isinstance(results, Failure) else results
+
+    def close(self) -> None:
+        """End the process of pages, if one was started."""
+        self._processes.close()
+
+
+def _quarantined(found: Page | Link, reason: str) -> list[Counted | Rejection]:
+    """A page has been counted when it was read, a link has not."""
+    if isinstance(found, Page):
+        return [Rejection("page", reason, "quarantined", _where(found))]
+    return [Counted("image", "in"), Rejection("image", reason, "quarantined", f"{public_name(found.file)}@{found.row}")]
+
+
+@lru_cache(1)
+def _unpacked(packed: bytes) -> Work:
+    """Once a process: detectors read their word lists."""
+    return make_extractor(*cloudpickle.loads(packed))
+
+
+def _extract_packed(packed: bytes, page: Page) -> list[Any]:
+    return list(_unpacked(packed)(page))
 
 
 def make_extractor(settings: ExtractSettings, detectors: Sequence[Detector]) -> Work:
@@ -174,4 +250,4 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
     told_in: str = ""
 
     def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
-        return pages | routed(partial(make_extractor, self.settings, self.detectors), unit="page", told_in=self.told_in)
+        return pages | routed(partial(GuardedExtractor, self.settings, self.detectors), told_in=self.told_in)

@@ -6,6 +6,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+
+import cloudpickle
 
 from filters.attempt import Failure, attempt
 from filters.detector import Columns, Detector, Observe
@@ -14,10 +17,12 @@ from filters.registry import evidence_columns
 from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
+from images.processes import Crashed, Limits, Processes
 from records.page import Headers
 from records.pair import Evidence, Pair
 from records.sample import Image, pair_columns
 from web.answer import Answer, Order, PageLicence
+from web.offline import offline
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
 NO_KEY = bytes(16)  # of an image before it is that of a pair
@@ -57,11 +62,49 @@ class Gate:
 
     def learn(self, answer: Answer) -> Evidence:
         """What an answer and its body say."""
-        said = self.observe_response(Response(answer.final_url or answer.url, answer.headers))
+        said = offline(self.observe_response, Response(answer.final_url or answer.url, answer.headers))
         return {**said, **self.observe_content(Content(answer.body))} if answer.status == "ok" else said
 
     def allows(self, evidence: Evidence) -> bool:
         return judge(self.rules, evidence).drop is None
+
+
+# Metadata of a picture take a thousandth of this time.
+CONTENT_LIMITS = Limits(cpu_s=1.5, grown_bytes=500_000_000)
+CHEAP_BYTES = 256 * 1024  # measured (benchmarks/hostile.py): no metadata in so many bytes take more than 0.1 s
+_NATIVE = b"c2pa"  # in files whose metadata are read by a library in native code (filters/c2pa.py)
+
+
+class PictureTooCostly(ValueError):
+    """A picture whose metadata took the process that read them more time or memory than it has."""
+
+
+class ContentLook:
+    """What detectors find in a picture's bytes: those of a long file, or that native code reads, in a process that may be killed."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        packed = cloudpickle.dumps(tuple(detectors))
+        self._observe = load_all(detectors)
+        self._elsewhere = partial(_observe_packed, packed)
+        self._processes = Processes(1, CONTENT_LIMITS, partial(_unpacked, packed))
+
+    def __call__(self, content: Content) -> Evidence:
+        """Raises PictureTooCostly, and what a detector raises."""
+        if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
+            return offline(self._observe, content)
+        found = self._processes.alone(self._elsewhere, content)
+        if isinstance(found, Crashed):
+            raise PictureTooCostly
+        return found
+
+
+@lru_cache(1)
+def _unpacked(packed: bytes) -> Observe:
+    return load_all(cloudpickle.loads(packed))
+
+
+def _observe_packed(packed: bytes, content: Content) -> Evidence:
+    return _unpacked(packed)(content)
 
 
 def load_gate(consent: Consent) -> Gate:
@@ -70,7 +113,7 @@ def load_gate(consent: Consent) -> Gate:
         rules=consent.rules,
         observe_pair=load_all(consent.pair_detectors),
         observe_response=load_all(consent.response_detectors),
-        observe_content=load_all(consent.content_detectors),
+        observe_content=ContentLook(consent.content_detectors) if consent.content_detectors else load_all(()),
         columns=evidence_columns((*consent.response_detectors, *consent.content_detectors)),
     )
 
@@ -93,7 +136,7 @@ class OpenPart:
 
     def orders(self) -> list[Order]:
         """One for each URL that may be asked for."""
-        return [Order(url, self.refuse, self.take, tuple(self.licences.get(url, ()))) for url in self.admitted]
+        return [Order(url, self.refuse, self.take, tuple(self.licences.get(url, ())), self.prepare) for url in self.admitted]
 
     def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
         """The status with which an answer's headers end the download."""
@@ -105,9 +148,15 @@ class OpenPart:
     def _allows(self, known: Evidence, response: Response) -> bool:
         return self.gate.allows({**known, **self.gate.observe_response(response)})
 
+    def prepare(self, answer: Answer) -> Callable[[], None]:
+        """Look at an answer, on any thread; what is returned keeps what was seen."""
+        return partial(self._keep, answer, _image(answer, self.gate))
+
     def take(self, answer: Answer) -> None:
         """Keep what an answer says; its picture is stored."""
-        image = _image(answer, self.gate)
+        self.prepare(answer)()
+
+    def _keep(self, answer: Answer, image: Image) -> None:
         self.learned[answer.url] = image
         self.unsaved.append((answer.url, image))
         self.answered[answer.status] += 1
@@ -155,7 +204,7 @@ def _licences(pair: Pair) -> list[PageLicence]:
 
 
 def _image(answer: Answer, gate: Gate) -> Image:
-    evidence = attempt(gate.learn, answer)
+    evidence = attempt(gate.learn, answer, reads_storage=True)  # Gate.learn keeps detectors offline itself
     ok = answer.status == "ok"
     return Image(
         key=NO_KEY,

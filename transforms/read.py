@@ -8,24 +8,21 @@ from functools import partial
 from typing import Any, Literal
 
 import apache_beam as beam
-import pyarrow as pa
 
-from archive.index import BadIndex, Excerpt, excerpts
+from archive.index import Excerpt, excerpts
 from archive.reader import Found, ReadSettings, read_places, read_split
-from archive.splits import NotAnArchive, Split, split_file
-from links.columns import MissingColumns
+from archive.splits import Split, split_file
+from filters.attempt import Failure, attempt, each
 from links.tables import RowGroup, read_row_group, row_groups
 from records.link import Link
 from records.outcome import Counted, Noted, Rejection
 from records.page import Location
 from storage import files
-from storage.resume import TRANSIENT_ERRORS
 from transforms.route import Work, routed
 
 LOCATIONS = "locations"
 InputKind = Literal["archives", "index", "pairs"]
 Piece = Split | Excerpt | RowGroup
-INPUT_ERRORS = (*TRANSIENT_ERRORS, NotAnArchive, BadIndex, MissingColumns, EOFError, pa.ArrowInvalid)
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,9 @@ class InputSettings:
 def split_input(path: str, settings: InputSettings, options: files.Options) -> Iterator[Piece | Counted | Rejection | Noted]:
     """The pieces of one input that can be read at the same time."""
     yield Counted("file", "in")
-    try:
-        pieces = list(_pieces(path, settings, options))
-    except INPUT_ERRORS as error:
-        yield Rejection("file", f"unreadable_{type(error).__name__}", "quarantined", files.public_name(path))
+    pieces = attempt(lambda at: list(_pieces(at, settings, options)), path, reads_storage=True)
+    if isinstance(pieces, Failure):
+        yield Rejection("file", f"unreadable_{pieces.error}", "quarantined", files.public_name(path))
         return
     yield Counted("file", "kept")
     yield from (Noted("file", f"read_whole_{p.form.replace(' ', '_')}") for p in pieces if isinstance(p, Split) and p.form != "members")
@@ -70,13 +66,13 @@ def read_piece(piece: Piece, settings: ReadSettings, columns: Mapping[str, str])
 
 def _read_links(piece: RowGroup, options: files.Options, columns: Mapping[str, str]) -> Iterator[Found | Link]:
     yield Counted("split", "in")
-    try:
-        yield from read_row_group(piece, columns, options)
-    except INPUT_ERRORS as error:
-        where = f"{files.public_name(piece.path)}@{piece.first_row}"
-        yield Rejection("split", f"unreadable_{type(error).__name__}", "quarantined", where)
-    else:
-        yield Counted("split", "kept")
+    for link in each(read_row_group(piece, columns, options)):
+        if isinstance(link, Failure):
+            where = f"{files.public_name(piece.path)}@{piece.first_row}"
+            yield Rejection("split", f"unreadable_{link.error}", "quarantined", where)
+            return
+        yield link
+    yield Counted("split", "kept")
 
 
 def make_splitter(settings: InputSettings, options: files.Options) -> Work:

@@ -32,6 +32,8 @@ class Answer:
 
 
 Take = Callable[[Answer], None]
+Prepare = Callable[[Answer], Callable[[], None]]
+"""Looks at an answer, on any thread; what it returns takes the answer, on the event loop's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class PageLicence:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One URL to ask for, what may end its download, who gets the answer, and the licence files that its pages name."""
+    """One URL to ask for, what may end its download, who gets the answer, the licence files that its pages name,
+    and what looks at an answer with a body before it is taken: bytes that others made are not looked at on an event loop."""
 
     url: str
     refuse: Refuse
     take: Take
     licences: tuple[PageLicence, ...] = ()
+    prepare: Prepare | None = None
 
 
 def now_utc() -> str:

@@ -17,6 +17,7 @@ from web.requester import BUSY, ClientSettings, Read, Requester, ShareOf, whole_
 from web.rsl import linked_licences
 from web.site_reader import SiteReader
 from web.sites import SiteTexts
+from web.text import storable
 from web.turns import HostTurns, Pace
 from web.urls import origin_of
 
@@ -76,7 +77,7 @@ class Client:
             self.turns(at).count(response.status >= 500, self.settings.host_failures)
             if response.status != 200:
                 raise Refused("http_error", response.status)
-            headers: Headers = tuple(response.headers.items())
+            headers: Headers = tuple((storable(name), storable(value)) for name, value in response.headers.items())
             refusal = order.refuse(order.url, at, headers)
             body = b"" if refusal else await whole_body(response, self.settings.max_bytes)
             self.pace.spend(len(body))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 MAX_FIELD_CHARS = 64 * 1024
 # Quoted strings and <...> stand whole (RFC 9110, 5.6.4; RFC 8288, 3); the rest is cut at separators.
 _PART = r'"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^"<{separators}]+'
-_EQUALS = re.compile(r"\s*=\s*")
+_EQUALS = re.compile(r"(?<!\s)\s*+=\s*+")  # begins where blanks begin: a run of them is looked at once
 
 
 def list_items(value: str, separators: str = ",") -> list[str]:
@@ -24,7 +24,7 @@ def preference_items(value: str) -> Iterator[tuple[str, str | None]]:
     Commas, semicolons and blanks separate: a preference behind a semicolon is a parameter of the one before it by RFC 9651,
     and yet what its author meant.
     """
-    for item in list_items(_EQUALS.sub("=", value.lower()), ",; \t\r\n"):
+    for item in list_items(_EQUALS.sub("=", value[:MAX_FIELD_CHARS].lower()), ",; \t\r\n"):
         label, equals, answer = item.partition("=")
         yield label, answer.strip('"') if equals else None
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -12,8 +11,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from records.page import Headers, Page
 from web.srcset import Attribute, best_reference, picture_references
-from web.text import to_utf8
-from web.urls import absolute, resolver
+from web.text import json_value, to_utf8
+from web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, resolver
 
 TAGS = ("html", "title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
@@ -22,9 +21,15 @@ _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
 _PLAIN = "img[src][alt], base[href]"
 _BEST = "img[alt], base[href], picture, noscript"
 
+MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
+
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
 """plain: `img[src][alt]`, as LAION read it. best: the largest candidate of picture and srcset, lazy attributes too."""
+
+
+class PageTooCostly(ValueError):
+    """A page with more elements than pages have that people wrote."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class ParsedPage:
         """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with
         microdata."""
         nodes: dict[str, list[LexborNode]] = {kind: [] for kind in (*TAGS, LICENSED, TYPED)}
-        for node in self.tree.css(_EVIDENCE):
+        for node in _found(self.tree, _EVIDENCE):
             tag = node.tag or ""
             if tag == "a":
                 nodes[LICENSED].append(node)
@@ -60,7 +65,7 @@ class ParsedPage:
         """The images of the page that could be pairs, in document order; those that say the same are one."""
         resolve = resolver(self.base)
         return tuple(
-            ImageElement(seen.position, resolve(reference) if reference.strip() else None, alt, seen.attribute, seen.node, seen.times)
+            ImageElement(seen.position, _resolved(reference, resolve), alt, seen.attribute, seen.node, seen.times)
             for (reference, alt), seen in self._seen.images.items()
         )
 
@@ -78,7 +83,19 @@ class ParsedPage:
     def base(self) -> str:
         """What references on the page are relative to: its URL, or what its first `<base href>` makes of it."""
         href = self._seen.base
-        return (absolute(self.url, href) if href is not None else None) or self.url
+        if href is None or len(href) > MAX_BASE_CHARS:
+            return self.url
+        return absolute(self.url, href) or self.url
+
+
+TOO_LONG = "too-long:"
+"""The URL of an image whose reference is longer than any URL that is taken."""
+
+
+def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | None:
+    if len(reference) <= MAX_REFERENCE_CHARS:
+        return resolve(reference) if reference.strip() else None
+    return "data:" if reference[:100].strip().lower().startswith("data:") else TOO_LONG
 
 
 class ImageElement(NamedTuple):
@@ -98,10 +115,18 @@ def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
     return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule)
 
 
+def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
+    """The elements that a selector names. Raises PageTooCostly."""
+    nodes = tree.css(selector)
+    if len(nodes) > MAX_ELEMENTS:
+        raise PageTooCostly("more elements than are looked at")
+    return nodes
+
+
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return json_value(text)
+    except ValueError:
         return None
 
 
@@ -145,7 +170,7 @@ def _see_plain(tree: LexborHTMLParser) -> Seen:
     """LAION's rule. Galleries hold a thousand images on a page, so this loop asks for no more than it needs."""
     seen = Seen()
     images = seen.images
-    for node in tree.css(_PLAIN):
+    for node in _found(tree, _PLAIN):
         attributes = node.attributes
         if "href" in attributes and node.tag == "base":
             seen.add_base(attributes["href"])
@@ -162,7 +187,7 @@ def _see_plain(tree: LexborHTMLParser) -> Seen:
 def _see_best(tree: LexborHTMLParser) -> Seen:
     """The best reference of each image. One inside `<noscript>` that says what an earlier one outside of it says is its twin."""
     nodes: dict[str, list[LexborNode]] = {tag: [] for tag in ("img", "base", "picture", "noscript")}
-    for node in tree.css(_BEST):
+    for node in _found(tree, _BEST):
         nodes[node.tag or ""].append(node)
     pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
     seen = Seen()

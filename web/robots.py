@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -77,8 +77,17 @@ class Robots:
         named = {agent for group in self._groups for agent in group.agents if agent in known}
         return tuple(self._groups_of(agent) for agent in sorted(named))
 
+    @cached_property
+    def _by_agent(self) -> Mapping[str, tuple[Group, ...]]:
+        """The groups of each agent in their order; each group once, however often it names the agent."""
+        found: dict[str, dict[int, Group]] = defaultdict(dict)
+        for number, group in enumerate(self._groups):
+            for agent in group.agents:
+                found[agent][number] = group
+        return {agent: tuple(groups.values()) for agent, groups in found.items()}
+
     def _groups_of(self, agent: str) -> tuple[Group, ...]:
-        return tuple(group for group in self._groups if agent in group.agents)
+        return self._by_agent.get(agent, ())
 
     def refusal(self, url: str) -> str | None:
         """The status with which a URL is not asked for, or None."""

@@ -24,6 +24,7 @@ from web.urls import host_of, joined
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
 RSL_MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32  # a licence has five levels, a feed or XMP around it some more; each level is walked through again
 RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
 OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))  # of 1.0 (3.4.1.1) and of the drafts of July 2025
 FREE = ("free", "attribution")  # rows name page and picture; other payments are owed to somebody
@@ -74,10 +75,19 @@ def read_licence(text: str | bytes, address: str) -> RslLicence:
         root = fromstring(text.strip(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError):
         raise UnreadableLicence("no XML without a DTD") from None
+    if _is_nested_deeper(root, MAX_DEPTH):
+        raise UnreadableLicence("nested too deeply")
     contents = list(_named(root, "content"))
     if not contents:
         raise UnreadableLicence("no <content>")
     return RslLicence(host_of(address), tuple(_terms(content, address) for content in contents))
+
+
+def _is_nested_deeper(root: Element, depth: int) -> bool:
+    level = [root]
+    for _ in range(depth):
+        level = [child for element in level for child in element]
+    return bool(level)
 
 
 def _named(root: Element, name: str) -> Iterator[Element]:

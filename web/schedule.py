@@ -187,9 +187,17 @@ class Schedule:
             order.take(Answer(order.url, "host_left_alone", fetched_at=now_utc()))
             return
         try:
-            order.take(await self._client.ask(order))
+            await _take(order, await self._client.ask(order))
         except Busy as busy:
             if self._client.comes_again(busy, job.tried + 1):
                 self._add(order, job.tried + 1, busy.at)
             else:
                 order.take(Answer(order.url, "host_busy", busy.http_status, fetched_at=now_utc()))
+
+
+async def _take(order: Order, answer: Answer) -> None:
+    if order.prepare is not None and answer.body:
+        taken = await asyncio.to_thread(order.prepare, answer)
+        taken()
+    else:
+        order.take(answer)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
+from typing import Any
+from unicodedata import combining
 
 import chardetng_py
 import ftfy
@@ -15,6 +18,13 @@ DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
 _OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _META_CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+# A caption is not cleaned where it is longer than RAW_CHARS times what is taken: blanks, entities (`&eacute;`, eight characters) and
+# mojibake (up to four) make it longer than what becomes of it.
+RAW_CHARS = 8
+MAX_MARKS = 30  # UAX #15, 13: no text in use has more combining marks in a row, and sorting them takes quadratic time
+SHORT_CHARS = 500  # so many marks are sorted in 0.2 ms
+MAX_ESCAPES = 4  # ftfy undoes one `amp;` of `&amp;amp;amp;` in each of its passes over the text
+_ESCAPES = re.compile(rf"&(?:(?:amp|#0*+38|#x0*+26);){{{MAX_ESCAPES},}}", re.IGNORECASE)
 _HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
@@ -53,6 +63,31 @@ def _lookup(label: str) -> webencodings.Encoding | None:
     return webencodings.lookup(label) if label else None
 
 
+def storable(text: str) -> str:
+    """Text that UTF-8 can hold: surrogates that are no pair become U+FFFD. They come from JSON escapes and from bytes of headers.
+
+    It is called wherever text enters that was not decoded from UTF-8 with "replace".
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def json_value(text: str | bytes) -> Any:
+    """What a JSON document of anybody says, its text storable. Raises ValueError, also where it is nested too deeply."""
+    try:
+        value = json.loads(text)
+        if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+            value = json.loads(storable(json.dumps(value, ensure_ascii=False)))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
 @dataclass(frozen=True)
 class CaptionSettings:
     """Lengths in characters after cleaning (LAION-400M: at least 5; LAION-5B: 5 to 2,000)."""
@@ -70,8 +105,26 @@ def clean_caption(alt: str) -> str:
 
 def mended_caption(alt: str) -> str:
     """What `clean_caption` gives for any text."""
+    alt = _fewer_marks(_ESCAPES.sub("&amp;", alt))
     mended = " ".join(ftfy.fix_text(alt).split())
     return " ".join("".join(c for c in mended if c.isprintable()).split())
+
+
+def _fewer_marks(text: str) -> str:
+    """The text with at most MAX_MARKS combining marks in a row; a short one as it is."""
+    if len(text) <= SHORT_CHARS or text.isascii():
+        return text
+    kept, marks = list[str](), 0
+    for character in text:
+        marks = marks + 1 if combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return text if len(kept) == len(text) else "".join(kept)
+
+
+def is_hopeless(alt: str, settings: CaptionSettings) -> bool:
+    """Whether an alt text is so long that it need not be cleaned to be too long."""
+    return len(alt) > RAW_CHARS * settings.max_chars
 
 
 def caption_problem(caption: str, settings: CaptionSettings) -> str | None:

@@ -14,6 +14,8 @@ from publicsuffixlist import PublicSuffixList
 
 from records.privacy import Public
 
+MAX_BASE_CHARS = 8_000  # RFC 9110, 4.1: as much as everybody should take; it comes again in every URL of a page
+MAX_REFERENCE_CHARS = 100_000  # the longest URL that a config of ours takes (laion400m.yaml)
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
 # Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
 _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -42,7 +44,9 @@ class UrlSettings:
 
 
 def absolute(base: str, reference: str) -> str | None:
-    """The URL that a reference on a page means, without its fragment; None where it means none."""
+    """The URL that a reference on a page means, without its fragment; None where it means none, or one of them is too long."""
+    if len(base) > MAX_REFERENCE_CHARS or len(reference) > MAX_REFERENCE_CHARS:
+        return None
     try:
         url = str(ada_url.join_url(base, reference.strip()))
     except ValueError:
@@ -71,14 +75,14 @@ def resolver(base: str) -> Callable[[str], str | None]:
 
     Plain paths, as most pages write them, are put behind what the base gives them to stand on; the rest is for `absolute`.
     """
-    whole = base if _PLAIN_BASE.fullmatch(base) else absolute(base, "")
+    whole = base if len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base) else absolute(base, "")
     if whole is None or not whole.startswith(("http://", "https://")):
         return partial(absolute, base)
     path = whole.partition("?")[0]
     folder, origin = path[: path.rindex("/") + 1], "/".join(path.split("/", 3)[:3])
 
     def resolve(reference: str) -> str | None:
-        if _PLAIN_PATH.fullmatch(reference):
+        if len(reference) <= MAX_REFERENCE_CHARS and _PLAIN_PATH.fullmatch(reference):
             return origin + reference if reference[0] == "/" else folder + reference
         return absolute(base, reference)
 

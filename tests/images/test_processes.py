@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from images.processes import CRASHED, MAX_MEMORY_BYTES, Processes
+from images.processes import CRASHED, MAX_MEMORY_BYTES, Limits, Processes
 
 
 @pytest.fixture
 def processes():
-    opened = Processes(2, max_task_s=1)
+    opened = Processes(2, Limits(wall_s=1))
     yield opened
     opened.close()
 
@@ -58,3 +58,51 @@ def test_time_is_bounded(processes):
 def test_what_a_function_raises_is_raised(processes):
     with pytest.raises(ZeroDivisionError):
         processes.result(processes.submit(divmod, 1, 0))
+
+
+def work(_):
+    while True:
+        pass
+
+
+def test_time_of_the_processor_is_bounded():
+    opened = Processes(1, Limits(cpu_s=0.5))
+    try:
+        assert opened.alone(work, 0) is CRASHED
+        assert opened.alone(len, b"abc") == 3, "and another process is started"
+    finally:
+        opened.close()
+
+
+def take(number_of_bytes):
+    return len(bytearray(number_of_bytes))
+
+
+def test_memory_beyond_that_of_the_idle_process_is_bounded():
+    opened = Processes(1, Limits(grown_bytes=300_000_000))
+    try:
+        assert opened.alone(take, 100_000_000) == 100_000_000
+        with pytest.raises(MemoryError):
+            opened.alone(take, 400_000_000)
+    finally:
+        opened.close()
+
+
+STARTED = []
+
+
+def begin():
+    STARTED.append(os.getpid())
+
+
+def started_in(_):
+    return [os.getpid()] == STARTED
+
+
+def test_what_a_process_starts_with():
+    opened = Processes(1, start=begin)
+    try:
+        assert opened.alone(started_in, 0)
+    finally:
+        opened.close()
+    assert STARTED == [], "not in this one"
