@@ -30,11 +30,9 @@ from storage import files
 from storage.lock import Lock
 from storage.marked import mark
 from storage.names import lies_in
-from storage.sealed import Damaged
-from storage.shards import DELTAS, shard_bytes, shard_paths
+from storage.shards import DELTAS, read_listed, shard_bytes, shard_paths
 
 STATUS = "status.json"
-FROM_A_COPY = "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is damaged. Nothing was taken out"
 IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
 FOUND = ("URL", "final_url", "sha256", "md5", "pdq")
 
@@ -169,26 +167,17 @@ def _stage(dataset: str, found: Findings, erasure: Said) -> list[str]:
 
 def _without(dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, Any]) -> Iterator[tuple[str, bytes, int]]:
     """A shard without some rows, and its embeddings without the same. Raises Damaged."""
-    shard = pq.ParquetFile(pa.BufferReader(_as_listed(dataset, path, listed)))
+    shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed[path])))
     is_sorted = bool(shard.metadata.num_row_groups and shard.metadata.row_group(0).sorting_columns)
     table = shard.read()
     stays = np.ones(table.num_rows, bool)
     stays[list(rows)] = False
     yield path, shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None), int(stays.sum())
     for name in _embeddings([path], listed):
-        vectors = np.load(io.BytesIO(_as_listed(dataset, name, listed)))
+        vectors = np.load(io.BytesIO(read_listed(dataset, listed[name])))
         buffer = io.BytesIO()
         np.save(buffer, vectors[stays])
         yield name, buffer.getvalue(), int(stays.sum())
-
-
-def _as_listed(dataset: str, name: str, listed: Mapping[str, Any]) -> bytes:
-    """The bytes of a file, which must be those that the manifest lists: a damaged file must not get a new checksum. Raises Damaged."""
-    with files.open_read(files.join(dataset, name)) as stream:
-        content = bytes(stream.read())
-    if hashlib.sha256(content).hexdigest() != listed[name]["sha256"]:
-        raise Damaged(files.join(dataset, name), FROM_A_COPY)
-    return content
 
 
 def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, Any]) -> list[str]:

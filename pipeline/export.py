@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.exporting import export  # noqa: PLC0415
     from pipeline.writer import held_still  # noqa: PLC0415
     from storage.lock import InUse  # noqa: PLC0415
+    from storage.sealed import Damaged  # noqa: PLC0415
 
     try:
         with held_still(options.dataset):
             rows, shards = export(options.dataset, options.out, None if options.laion_compat else options.columns.split(","))
-    except (NoSuchDataset, InUse) as error:
+    except (NoSuchDataset, Damaged, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     sys.stdout.write(f"{options.out}: {rows} rows in {shards} shards\n")

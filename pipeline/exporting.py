@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,16 +16,17 @@ from pipeline.erasing import put
 from pipeline.stages import MANIFEST
 from records.row import COLUMNS, KEY, LAION_COLUMNS
 from storage import files
-from storage.shards import shard_bytes, shard_paths
+from storage.shards import read_listed, shard_bytes, shard_paths
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
-    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises NoSuchDataset."""
+    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises NoSuchDataset, Damaged."""
     manifest = read_manifest(dataset)
     if files.names_in(out):
         raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
     wanted = list(columns or [column.name for column in COLUMNS[:LAION_COLUMNS]])
-    listed = [_copy(dataset, out, path, wanted) for path in shard_paths(manifest)]
+    before = {entry["path"]: entry for entry in manifest["files"]}
+    listed = [_copy(dataset, out, before[path], wanted) for path in shard_paths(manifest)]
     copied = {
         "pairsieve": __version__,
         "adopted": True,
@@ -39,11 +40,11 @@ def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tupl
     return sum(f["rows"] for f in listed), len(listed)
 
 
-def _copy(dataset: str, out: str, path: str, wanted: Sequence[str]) -> dict[str, Any]:
-    with files.open_read(files.join(dataset, path)) as stream:
-        shard = pq.ParquetFile(stream)
-        missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
-        if missing is not None:
-            raise NoSuchDataset(f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}")
-        table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
+def _copy(dataset: str, out: str, listed: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+    path = listed["path"]
+    shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed)))
+    missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
+    if missing is not None:
+        raise NoSuchDataset(f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}")
+    table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
     return put(out, path, shard_bytes(table, KEY if KEY in wanted else None), table.num_rows)

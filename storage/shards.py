@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from storage import files
+from storage.sealed import Damaged
 
 DELTAS = "erasures"  # below the output directory: the ids of rows that are gone
 ROW_GROUP_ROWS = 100_000
@@ -29,6 +33,19 @@ def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
         sorting_columns=sorting,
     )
     return buffer.getvalue()
+
+
+FROM_A_COPY = "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is damaged. Nothing was changed"
+
+
+def read_listed(dataset: str, listed: Mapping[str, Any]) -> bytes:
+    """The bytes of a file of a manifest, which must be those that it lists: no damaged file may get a new checksum. Raises Damaged."""
+    path = files.join(dataset, listed["path"])
+    with files.open_read(path) as stream:
+        content = bytes(stream.read())
+    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
+        raise Damaged(path, FROM_A_COPY)
+    return content
 
 
 def shard_paths(manifest: Mapping[str, Any]) -> list[str]:

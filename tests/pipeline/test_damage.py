@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.adopt import main as adopt
 from pipeline.erase import main as erase
+from pipeline.export import main as export
 from pipeline.purge import main as purge
 from pipeline.verify import main as verify
 from tests.pipeline.test_command import copy_of, hashes, manifest_of, rows_of
@@ -117,6 +118,9 @@ def test_a_damaged_shard_gets_no_new_checksum(dataset, tmp_path, capsys):
     assert erase(["--dataset", str(dataset), *given]) == 1
     assert "is damaged" in capsys.readouterr().err
     assert {name: value for name, value in hashes(dataset).items() if not name.startswith("unfinished-")} == before
+    assert export(["--dataset", str(dataset), "--out", str(tmp_path / "copy"), "--laion-compat"]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "copy" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", '{"files": 7}', '{"files": [{"path": 7, "rows": 1}]}', "[" * 100_000])
