@@ -96,7 +96,7 @@ def begin():
 
 
 def started_in(_):
-    return STARTED == [os.getpid()]
+    return [os.getpid()] == STARTED
 
 
 def test_what_a_process_starts_with():

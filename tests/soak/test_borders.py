@@ -35,11 +35,11 @@ from tests.archive.test_wat import envelope, wat_file
 from tests.soak.mutations import mutated
 from tests.transforms.test_extract import SETTINGS
 from tests.warcs import page, plain, response
-from transforms.extract import GuardedExtractor
+from transforms.extractor import GuardedExtractor
 from transforms.read import InputSettings, _read_links, split_input
+from web.body import text_of
 from web.robots import Robots
 from web.rsl import UnreadableLicence, read_licence
-from web.body import text_of
 
 NUMBERS = [200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 DETECTORS = (PageRights(), PageHead(), PageTypes(), Licence())
@@ -101,7 +101,9 @@ def check_page(extract, found: Page) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_pages(number, extract):
     for n in range(number):
-        content_type = mutated((b"text/html; charset=utf-8", b"text/html; charset=utf-16", b"text/html"), n).decode("utf-8", "surrogateescape")
+        content_type = mutated((b"text/html; charset=utf-8", b"text/html; charset=utf-16", b"text/html"), n).decode(
+            "utf-8", "surrogateescape"
+        )
         headers = (("Content-Type", content_type), ("Link", '<l>; rel=license; type="application/rsl+xml"'))
         try:
             check_page(extract, Page("https://a.example/", headers, mutated(HTML, n), Origin("a", n, "", "")))
@@ -117,7 +119,9 @@ WAT = wat_file(envelope(html={"Links": [{"path": "IMG@/src", "url": "1.jpg", "al
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("seeds", [RECORDS, tuple(map(plain, RECORDS)), (gzip.compress(plain(*RECORDS)),)], ids=["members", "plain", "stream"])
+@pytest.mark.parametrize(
+    "seeds", [RECORDS, tuple(map(plain, RECORDS)), (gzip.compress(plain(*RECORDS)),)], ids=["members", "plain", "stream"]
+)
 def test_records(number, seeds, extract, tmp_path):
     path = tmp_path / "a.warc"
     for n in range(number):
@@ -184,7 +188,13 @@ def storable_evidence(evidence, columns) -> None:
 def test_headers(number):
     names = ("X-Robots-Tag", "Content-Usage", "TDM-Reservation", "Link", "Content-Type")
     observe = ResponseRights().load()
-    seeds = (b"otherbot: noai, max-snippet:1", b'train-ai=n;x="a", ai=y', b"1;a", b'<l>; rel="license"; type=application/rsl+xml', b"image/\xff")
+    seeds = (
+        b"otherbot: noai, max-snippet:1",
+        b'train-ai=n;x="a", ai=y',
+        b"1;a",
+        b'<l>; rel="license"; type=application/rsl+xml',
+        b"image/\xff",
+    )
     for n in range(number):
         value = mutated(seeds, n).decode("utf-8", "surrogateescape")
         storable_evidence(observe(Response("https://a.example/", tuple((name, value) for name in names))), ResponseRights.columns)
@@ -229,5 +239,3 @@ def read_links(path: str, extract) -> list[Pair]:
 
 def test_as_many_mutations_differ():
     assert len({mutated(HTML, n) for n in range(200)}) > 190
-
-

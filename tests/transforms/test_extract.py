@@ -10,7 +10,7 @@ from filters.rights import PageRights
 from records.outcome import Counted, Rejection, balance, tally_of
 from records.page import Origin, Page
 from records.pair import Pair, key_of
-from transforms.extract import ExtractSettings, make_extractor
+from transforms.extractor import ExtractSettings, make_extractor
 from web.language import LanguageSettings
 from web.text import CaptionSettings
 from web.urls import UrlSettings
