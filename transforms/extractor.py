@@ -181,9 +181,9 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
     )
 
 
-# A page that parses slowly is extracted in a process that is killed after so much of the processor's time: 2 s are a thousand times
+# A page that parses slowly is extracted in a process that is killed after so much of the processor's time: a thousand times
 # what an ordinary page takes. Its memory is what a worker has for a page.
-PAGE_LIMITS = Limits(cpu_s=1.5, grown_bytes=700_000_000)
+PAGE_LIMITS = Limits(cpu_s=1.0, grown_bytes=500_000_000)
 TOO_COSTLY = "page_too_costly"
 
 
