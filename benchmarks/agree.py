@@ -39,7 +39,7 @@ from pipeline.jobs import Jobs
 from pipeline.plan import make_plan
 from records.page import Page
 from records.pair import Pair
-from transforms.extract import make_extractor
+from transforms.extractor import make_extractor
 from web.html import ParsedPage, parse_page
 from web.text import to_utf8
 

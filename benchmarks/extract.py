@@ -53,7 +53,7 @@ from records.outcome import Rejection
 from records.page import Page
 from records.pair import Pair, pack_pairs
 from storage import files
-from transforms.extract import make_extractor
+from transforms.extractor import make_extractor
 from transforms.group import write_bucket
 from transforms.route import Work
 from web.html import parse_page

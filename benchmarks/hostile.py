@@ -44,8 +44,8 @@ from images.prepare import Square, prepare
 from images.processes import Processes
 from records.page import Origin, Page
 from records.pair import Pair
-from transforms.extract import ExtractSettings, GuardedExtractor
-from web.cost import is_costly
+from transforms.extractor import ExtractSettings, GuardedExtractor
+from web.cost import MAX_TAGS, is_costly
 from web.reservations import header_signals
 from web.robots import Robots
 from web.rsl import UnreadableLicence, read_licence
@@ -63,7 +63,10 @@ Shape = Callable[[int], Any]
 
 @runtime_checkable
 class Closing(Protocol):
-    """What has processes to end."""
+    """What has a process."""
+
+    def warm_up(self) -> None:
+        """See to it that the process has been started: the one before may have been killed."""
 
     def close(self) -> None:
         """End them."""
@@ -168,7 +171,9 @@ def _peak_kb() -> int:
 
 
 def _seconds(call: Callable[[Any], object], item: Any, in_process: bool) -> float:
-    """Processor time of this process, or the time until a process has answered."""
+    """Processor time of this process, or the time until a process has answered that had been started before."""
+    if isinstance(call, Closing):
+        call.warm_up()
     clock = time.perf_counter if in_process else time.process_time
     started = clock()
     call(item)
@@ -187,7 +192,7 @@ def classes() -> dict[str, Class]:
     """What is measured, by name. Shapes get a number of tokens."""
     html = _pages()
     return {
-        "page": Class({name: partial(_page_of, make) for name, make in html.items()}, 20_000, _extractor, in_process=True),
+        "page": Class({name: partial(_page_of, make) for name, make in html.items()}, 5_000, _extractor, in_process=True),
         "page, on the spot": Class({name: partial(_cheap_page_of, make) for name, make in html.items()}, 2_000, _extractor),
         "caption": Class(_texts(), 4_000, lambda: clean_caption),
         "caption, detectors of pairs": Class({name: partial(_pair_of, make) for name, make in _texts().items()}, 6_000, _pair_detectors),
@@ -303,6 +308,10 @@ class _Extract:
     def __init__(self) -> None:
         work = _read_work()
         self._extract = GuardedExtractor(work.settings, work.of_pages)
+        self._costly = _page_of(_pages()["images"], MAX_TAGS + 1)
+
+    def warm_up(self) -> None:
+        self._extract(self._costly)
 
     def __call__(self, page: Page) -> object:
         return self._extract(page)
@@ -318,10 +327,12 @@ def _extractor() -> Callable[[Any], object]:
 def _texts() -> dict[str, Shape]:
     """What is hard for whoever mends text or looks for numbers, names and addresses in it."""
     tokens = (
-        "word ", "&amp;", "\u0301", "\u0316\u0301", "a\u0301", "Ã©", "ÃƒÂ©", "â€™", "&lt;", "&#x41;", "\u1100\u1161\u11a8", "\ufdfa", "\ud83d",
+        "word ", "&amp;", "\u0301", "\u0316\u0301", "a\u0301", "Ã©", "ÃƒÂ©", "â€™", "&lt;", "&#x41;", "\u1100\u1161\u11a8", "\ufdfa",
+        "\ud83d",
         "4111 ", "4111 1111 1111 1111 ", "card 4111111111111111 ", "1", "1 ", "12-", "1.1.1.1 ", "a:", "::", "a@", "a.", "a at a dot ",
         "a@a.a.com ", "DE89 ", "DE89370400440532013000 ", "tel ", "tel 1 ", "+1 ", "+1 202 555 0100 ", "tel 0301234567 ", "00", "born ",
-        "born 1 ", "1 Main ", "Am ", "Via A ", "rue de la ", "A A ", "ul. A ", "123-45-", "nhs 943 476 5919 ", "fracture ", "x-ray of ", "ＡＢ",
+        "born 1 ", "1 Main ", "Am ", "Via A ", "rue de la ", "A A ", "ul. A ", "123-45-", "nhs 943 476 5919 ", "fracture ", "x-ray of ",
+        "ＡＢ",
         "born on", "née ", "Calle ", "d'", "A-", "(at) ", "[dot] ",
     )  # fmt: skip
     shapes: dict[str, Shape] = {repr(token): partial(_times, token) for token in tokens}
@@ -370,7 +381,7 @@ def _header(value: str) -> None:
 
 def _robots() -> dict[str, Shape]:
     lines = (
-        "User-agent: *\n", "Disallow: /*a*a*a*a*b\n", "Allow: /a\n", "User-agent: *\nDisallow: /\n", "Content-Usage: /*a*a*a*a*b train-ai=n\n",
+        "User-agent: *\n", "Disallow: /*a*a*a*a*b\n", "Allow: /a\n", "User-agent: *\nDisallow: /\n", "Content-Usage: /*a*a*b train-ai=n\n",
         "*", "a:", "\r", "\u0085",
     )  # fmt: skip
     return {repr(line): partial(_times, line) for line in lines}
@@ -491,6 +502,9 @@ def _large_webp(n: int) -> bytes:
 class _Decode:
     def __init__(self) -> None:
         self._processes = Processes(1)
+
+    def warm_up(self) -> None:
+        self(b"")
 
     def __call__(self, content: bytes) -> object:
         return self._processes.result(self._processes.submit(prepare, content, DECODE, (Square(224),), 640))

@@ -35,7 +35,7 @@ from records.page import Location, Page
 from records.pair import Pair
 from records.sample import Image, Sample, Score
 from transforms.deduplicate import deduplicate
-from transforms.extract import ExtractSettings, make_extractor
+from transforms.extractor import ExtractSettings, make_extractor
 from transforms.group import prefer, slice_pairs
 from transforms.judge import JudgeSettings, Shelved, make_judge
 from transforms.open_part import load_gate, open_part

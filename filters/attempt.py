@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from web.offline import offline
@@ -42,8 +43,16 @@ def attempt(function: Callable[[Subject], Result], subject: Subject, reads_stora
 
 def each(items: Iterator[Item]) -> Iterator[Item | Failure]:
     """The items of an iterator that reads storage; where it raises, a Failure is the last."""
-    end = object()
-    while (item := attempt(lambda iterator: next(iterator, end), items, reads_storage=True)) is not end:
-        yield item  # type: ignore[misc] - mypy does not know that `end` is none of them
-        if isinstance(item, Failure):
+    while True:
+        found = attempt(_next, items, reads_storage=True)
+        if isinstance(found, Failure):
+            yield found
             return
+        if not found:
+            return
+        yield found[0]
+
+
+def _next(items: Iterator[Item]) -> tuple[Item, ...]:
+    """The next item, or nothing at the end."""
+    return tuple(islice(items, 1))

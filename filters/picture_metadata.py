@@ -11,7 +11,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,7 +51,7 @@ class Metadata:
     placed: bool = False
 
 
-def read_metadata(body: bytes, formats: Sequence[str] = FORMATS) -> Metadata:
+def read_metadata(body: bytes, formats: tuple[str, ...] = FORMATS) -> Metadata:
     """From the file's header, without a pixel being decoded. What cannot be read says nothing.
 
     EXIF is read of files of these formats alone: the plugins for others are not asked.
@@ -60,7 +60,7 @@ def read_metadata(body: bytes, formats: Sequence[str] = FORMATS) -> Metadata:
     return Metadata(tuple(xmp_packets(body)), copyrighted, placed)
 
 
-def _exif(body: bytes, formats: Sequence[str]) -> tuple[bool, bool]:
+def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
     """Whether there is a copyright notice, and a place."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is what is looked for

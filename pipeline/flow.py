@@ -18,7 +18,8 @@ from archive.source import ArchiveSettings
 from clip.handler import ScoreFolders, ScoreSettings
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from transforms.extract import ExtractPairs, ExtractSettings
+from transforms.extract import ExtractPairs
+from transforms.extractor import ExtractSettings
 from transforms.fetch import FetchImages
 from transforms.gather import WriteEnd
 from transforms.group import GroupByHost, GroupSettings, IndexLocations

@@ -17,7 +17,7 @@ from pipeline.engine import LayOut
 from pipeline.plan import Plan, score_settings
 from pipeline.results import Results
 from storage import files, parts
-from transforms.extract import ExtractSettings
+from transforms.extractor import ExtractSettings
 from transforms.group import GroupSettings
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings

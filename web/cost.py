@@ -48,7 +48,8 @@ def _openings() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         seconds = name[1:2].encode() + name[1:2].upper().encode() if len(name) > 1 else _NAME_ENDS
         for first in (name[0], name[0].upper()):
             may[[ord(first) << 8 | second for second in seconds]] = True
-    return may.reshape(256, 256).any(axis=1), may
+    by_first: NDArray[np.bool_] = np.logical_or.reduce(may.reshape(256, 256), axis=1)
+    return by_first, may
 
 
 def is_costly(payload: bytes) -> bool:

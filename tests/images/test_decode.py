@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from images.decode import Decoded, DecodeSettings, Undecodable, decode
+from images.decode import MAX_SCANS, Decoded, DecodeSettings, Undecodable, decode
 
 SETTINGS = DecodeSettings(formats=("JPEG", "PNG", "WEBP"), max_pixels=10_000, max_aspect_ratio=20)
 
@@ -134,3 +134,45 @@ def test_name_and_format_come_from_the_content():
 def test_never_raises(noise, cut):
     for content in (noise, JPEG[:cut] + noise, encoded(RED)[: cut % 90] + noise):
         assert isinstance(decode(content, SETTINGS), Decoded | Undecodable)
+
+
+def scanned(number: int, side: int = 64) -> bytes:
+    """A progressive JPEG with its last scan again and again."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side)).save(buffer, "JPEG", progressive=True)
+    whole = buffer.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * number + whole[-2:]
+
+
+@pytest.mark.parametrize(("number", "reason"), [(1, None), (80, None), (MAX_SCANS, "too_many_scans"), (5000, "too_many_scans")])
+def test_scans_are_counted_before_a_pixel_is_decoded(number, reason):
+    found = decode(scanned(number), DecodeSettings(("JPEG",), 10**6, 50))
+    assert getattr(found, "reason", None) == reason
+
+
+def test_no_plugin_of_a_format_that_is_not_taken_is_asked(monkeypatch):
+    asked = []
+    monkeypatch.setitem(Image.OPEN, "BMP", (lambda *_: asked.append("BMP"), Image.OPEN["BMP"][1]))
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "BMP")
+    assert decode(buffer.getvalue(), DecodeSettings(("JPEG", "PNG"), 10**6, 50)) == Undecodable("format_not_taken")
+    assert asked == []
+
+
+@pytest.mark.parametrize("error", [AssertionError, TypeError, OverflowError, RecursionError, KeyError, zlib.error])
+def test_whatever_a_plugin_raises_is_a_reason(error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    content = scanned(1)
+    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", fail)
+    assert decode(content, DecodeSettings(("JPEG",), 10**6, 50)) == Undecodable("undecodable")
+
+
+def test_a_very_large_picture_is_halved_and_says_how_large_it_was():
+    buffer = io.BytesIO()
+    Image.new("L", (6000, 5000), 100).save(buffer, "PNG")
+    found = decode(buffer.getvalue(), DecodeSettings(("PNG",), 10**8, 50))
+    assert (found.width, found.height, found.image.size, found.image.getpixel((9, 9))) == (6000, 5000, (3000, 2500), (100, 100, 100))

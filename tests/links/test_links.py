@@ -73,3 +73,14 @@ def test_what_is_no_table(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"nothing")
     found = list(split_input(str(tmp_path / "t.parquet"), InputSettings(kind="pairs"), {}))
     assert [getattr(item, "reason", "") for item in found] == ["", "unreadable_ArrowInvalid"]
+
+
+def test_text_that_is_no_utf8_is_read_leniently(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    cells = pa.array([b"https://a.example/\xff.jpg", b"fine"])
+    text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())  # nobody checks what a file says of itself
+    pq.write_table(pa.table({"url": text, "text": text, "key": text}), path)
+    (group,) = row_groups(path, {})
+    first, second = read_row_group(group, {}, {})
+    assert (first.url, first.caption, first.row_id) == ("https://a.example/\ufffd.jpg",) * 3
+    assert second.url == "fine"

@@ -35,7 +35,7 @@ from tests.archive.test_wat import envelope, wat_file
 from tests.soak.mutations import mutated
 from tests.transforms.test_extract import SETTINGS
 from tests.warcs import page, plain, response
-from transforms.extract import GuardedExtractor
+from transforms.extractor import GuardedExtractor
 from transforms.read import InputSettings, _read_links, split_input
 from web.body import text_of
 from web.robots import Robots

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.detector import Needs
 from filters.rights import PageRights
+from records.link import Link
 from records.outcome import Counted, Rejection, balance, tally_of
 from records.page import Origin, Page
 from records.pair import Pair, key_of
-from transforms.extract import ExtractSettings, make_extractor
+from transforms import extractor
+from transforms.extractor import ExtractSettings, GuardedExtractor, make_extractor
+from web import urls
+from web.cost import is_costly
+from web.html import parse_page
 from web.language import LanguageSettings
 from web.text import CaptionSettings
 from web.urls import UrlSettings
@@ -108,3 +115,98 @@ def test_any_bytes_and_the_counts_add_up(payload):
 def test_keys_keep_url_and_caption_apart():
     assert key_of("ab", "c") != key_of("a", "bc")
     assert len(key_of("", "")) == 16
+
+
+class Spy:
+    """Counts the calls of a function."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        return self.function(*arguments)
+
+
+@pytest.mark.parametrize("alt", ["word " * 3_201, "&" + "amp;" * 50_000, "a" + "\u0301" * 100_000, "4111 " * 6_400])
+def test_a_caption_that_is_far_too_long_is_not_cleaned(alt, monkeypatch):
+    cleaned = Spy(extractor.clean_caption)
+    monkeypatch.setattr(extractor, "clean_caption", cleaned)
+    found = make_extractor(SETTINGS, [])(page(f'<img src=a.jpg alt="{alt}">'))
+    assert Rejection("image", "caption_too_long") in list(found)
+    assert cleaned.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [("a" * 100_001, "url_too_long"), ("%41" * 50_000, "url_too_long"), ("data:image/png;base64," + "A" * 200_000, "url_scheme")],
+)
+def test_a_reference_that_is_longer_than_any_url_is_not_resolved(reference, reason, monkeypatch):
+    joined = Spy(urls.ada_url.join_url)
+    monkeypatch.setattr(urls.ada_url, "join_url", joined)
+    assert Rejection("image", reason) in list(EXTRACT(page(f'<img src="{reference}" alt="a red star">')))
+    assert joined.calls == 0
+
+
+def test_a_base_that_is_longer_than_any_url_is_none():
+    html = f'<base href="https://b.example/{"x" * 2_000_000}/"><img src=p.jpg alt="a red star">'
+    assert [found.url for found in EXTRACT(page(html)) if isinstance(found, Pair)] == ["https://a.example/x/p.jpg"]
+
+
+def test_the_address_of_a_page_is_bounded():
+    found = list(EXTRACT(replace(page("<img src=p.jpg alt=words>"), url="https://a.example/" + "x" * 200_000)))
+    assert found == [Rejection("page", "url_too_long")]
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    made = GuardedExtractor(SETTINGS, [PageRights()])
+    yield made
+    made.close()
+
+
+def test_a_page_that_takes_too_long_is_quarantined_by_name(guarded):
+    hostile = b"".join(b"<b a=%d><div>" % n for n in range(2_000)) + b"</b>" * 200_000
+    assert guarded(page(hostile)) == [Rejection("page", "page_too_costly", "quarantined", "f.warc.gz@7")]
+    assert any(isinstance(found, Pair) for found in guarded(page("<img src=p.jpg alt='a red star'>"))), "and the next one is read"
+
+
+def test_a_costly_page_gives_what_it_gives_on_the_spot(guarded):
+    html = page("<p><img src=p.jpg alt='a red star'>" * 5_000)
+    assert is_costly(html.payload)
+    assert guarded(html) == list(EXTRACT(html))
+
+
+@dataclass(frozen=True)
+class Raises:
+    name: ClassVar[str] = "raises"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.PAGE
+    columns: ClassVar[dict] = {}
+
+    def load(self):
+        def observe(_):
+            raise AssertionError("a page that nobody expected")
+
+        return observe
+
+
+def test_what_is_raised_over_a_page_quarantines_it():
+    raising = GuardedExtractor(SETTINGS, [Raises()])
+    assert raising(page("x")) == [Rejection("page", "error:AssertionError", "quarantined", "f.warc.gz@7")]
+
+
+def test_what_is_raised_over_a_link_quarantines_it_and_the_counts_add_up(monkeypatch):
+    def fail(*_):
+        raise OverflowError
+
+    monkeypatch.setattr(extractor, "absolute", fail)
+    outcomes = GuardedExtractor(SETTINGS, [])(Link("https://a.example/b.jpg", "a red star", "t.parquet", 3, ""))
+    assert Rejection("image", "error:OverflowError", "quarantined", "t.parquet@3") in outcomes
+    assert balance(tally_of(outcomes), "image").adds_up
+
+
+def test_a_lone_surrogate_in_json_ld_can_be_stored():
+    html = r'<script type="application/ld+json">{"@type": "A\ud800", "b": "\ud83d\ude00"}</script>'
+    (value,) = parse_page(page(html)).json_ld
+    assert value == {"@type": "A\ufffd", "b": "\U0001f600"}

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import ftfy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.text import CaptionSettings, caption_problem, clean_caption, mended_caption, to_utf8
+from web.text import MAX_MARKS, CaptionSettings, caption_problem, clean_caption, mended_caption, storable, to_utf8
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,20 @@ def test_decoding_never_raises(payload, content_type):
 @given(st.text(alphabet=st.characters(max_codepoint=0x17F), max_size=30) | st.text(alphabet="abc &;#x39\t\n\"'<>~^", max_size=20))
 def test_plain_text_needs_no_mending(alt):
     assert clean_caption(alt) == mended_caption(alt)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a\ud800b", "a\ufffdb"), ("\ud83d\ude00", "😀"), ("é", "é"), ("image/\udcff", "image/\ufffd")]
+)
+def test_storable(text, expected):
+    assert storable(text) == expected
+
+
+@pytest.mark.parametrize("text", ["&" + "amp;" * 20 + "lt;", "&" + "amp;" * 5, "&#38;#38;#38;#38;#38;#38;amp;", "&amp;amp;eacute;"])
+def test_escapes_of_escapes_are_undone_as_ftfy_does(text):
+    assert mended_caption(text) == ftfy.fix_text(text).strip()
+
+
+def test_combining_marks_are_bounded_before_they_are_sorted():
+    assert len(mended_caption("a" + "\u0316\u0301" * 4000)) <= MAX_MARKS + 1
+    assert mended_caption("e\u0301" * 1000) == "é" * 1000

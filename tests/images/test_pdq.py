@@ -1,0 +1,33 @@
+"""Pictures are made smaller before they are hashed, and stay the same to whoever compares hashes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pdqhash
+import pytest
+from PIL import Image
+from skimage import data
+
+from images.pdq import MAX_PIXELS, distance, orientations_of, pdq
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_a_large_picture_has_the_hash_of_its_pixels(name):
+    image = Image.fromarray(getattr(data, name)()).resize((2400, 1800), Image.Resampling.BICUBIC)
+    bits, _ = pdqhash.compute(np.asarray(image))
+    assert distance(pdq(image)[0], np.packbits(bits.astype(np.uint8)).tobytes()) < 10
+
+
+def test_no_more_pixels_are_hashed(monkeypatch):
+    seen = []
+    compute = pdqhash.compute
+    monkeypatch.setattr("images.pdq.pdqhash.compute", lambda pixels: seen.append(pixels.shape) or compute(pixels))
+    orientations_of(Image.effect_noise((3000, 1500), 80))
+    assert len(seen) == 8
+    assert max(shape[0] * shape[1] for shape in seen) <= MAX_PIXELS
+
+
+def test_a_picture_that_is_not_large_is_hashed_as_it_is():
+    image = Image.fromarray(data.astronaut())
+    bits, _ = pdqhash.compute(np.asarray(image))
+    assert pdq(image)[0] == np.packbits(bits.astype(np.uint8)).tobytes()
