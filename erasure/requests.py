@@ -36,6 +36,9 @@ RECEIPT = "receipt"
 HEX_DIGITS = {"sha256": 64, "md5": 32, "pdq": 64, "key": 32}
 EXAMPLES = DecodeSettings(("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"), 89_478_484, 200)
 MAX_EXAMPLE_BYTES = 20_000_000
+MOST_LETTERS = 2_000  # of a URL, as links are taken (configs: extract.urls.max_chars); of a path
+MOST_HOST = 253  # letters of a host (RFC 1035, 2.3.4)
+MOST_LINE = 30_000  # letters of a line: 12 for each of a value, as JSON may write them, and what stands beside it
 MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
@@ -105,9 +108,11 @@ def parse_request(line: str, folder: str | None = None) -> Request:
 
     Example pictures lie below `folder`; without one none is opened.
     """
+    if len(line) > MOST_LINE:
+        raise ValueError(f"a line has at most {MOST_LINE:,} letters")
     try:
         given: Any = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a number of 5,000 digits is a ValueError
         raise ValueError("this is no JSON object") from None
     if not isinstance(given, dict):
         raise ValueError("this is no JSON object")
@@ -121,6 +126,8 @@ def parse_request(line: str, folder: str | None = None) -> Request:
         raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
     if _HALF_LETTER.search(value):
         raise ValueError(f"{kinds[0]} holds half a letter (a lone surrogate), which is no text")
+    if len(value) > MOST_LETTERS:
+        raise ValueError(f"{kinds[0]} has at most {MOST_LETTERS:,} letters; what is longer may be asked for by sha256, key or prefix")
     return _request(kinds[0], value.strip(), receipt, folder)
 
 
@@ -142,7 +149,7 @@ def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> 
 
 def _place(kind: str, value: str, receipt: str) -> Request:
     host, slash, path = value.rstrip(".").partition("/")
-    if not _HOST.fullmatch(host.lower()) or (slash if kind == "domain" else not path):
+    if len(host) > MOST_HOST or not _HOST.fullmatch(host.lower()) or (slash if kind == "domain" else not path):
         example = "a host, as a.example" if kind == "domain" else "a host and a path, as a.example/~anna/"
         raise ValueError(f"{kind} must be {example}")
     return Request(kind, (f"{host.lower()}{slash}{path}",), receipt)

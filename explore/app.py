@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
+from os import cpu_count
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -20,25 +20,44 @@ from fastapi.staticfiles import StaticFiles
 from itsdangerous import TimestampSigner
 from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
-from erasure.queue import NoSuchRequest, ask, look_up
-from erasure.requests import MAX_EXAMPLE_BYTES
+from erasure.queue import MOST_CONTACT, MOST_REQUESTS, NoSuchRequest, QueueFull, Quota, Room, UnreadableRequest, Waiting, look_up
+from erasure.requests import MAX_EXAMPLE_BYTES, MOST_LETTERS
 from explore.cards import card
-from explore.guard import Form, Guard, Limits, Refused, check_site, headers, read_form
+from explore.gate import Gate, Rule, address_of, route_of
+from explore.guard import FORM_BYTES, Form, Signer, check_site, read_form
+from explore.limits import Counts, Limits
+from explore.line import Line
+from explore.networks import LOOPBACK_NAMES, network_of
 from explore.opened import Opened
+from explore.refused import Refused
 from explore.texts import LANGUAGES, Texts, texts_for
+from explore.upload import upload_of
 from images.prepare import Pixels, Square
-from images.processes import Crashed, Processes
-from search.example import Example, read_example
+from images.processes import Processes
 from search.find import EXACT_FILTERS, Found, Sort, VectorsOf
 from search.find import Query as Wanted
+from web.shown import plain
 
 LOGGER = logging.getLogger(__name__)
 Result = TypeVar("Result")
-PER_PAGE = 24
-MOST_LETTERS = 2_000
+PER_PAGE, PER_PAGE_OF_PICTURES = 24, 100
+MOST_VALUE = 255  # letters of a value by which results are narrowed down: a host has no more (RFC 1035, 2.3.4)
 PICTURE_KINDS = ("image_url", "sha256", "pdq")  # a picture is taken out by its address and by its hashes, wherever it is
+UPLOAD_S = 60.0  # to send 20 MB
+PICTURE_S = 10.0  # a picture of 50 million pixels is decoded and hashed in some 2 s
+QUEUE_S = 10.0  # to write a small file, or to count what waits
+MARGIN_S = 10.0  # to start a process for pictures
+FORM = Rule("searches")
+ASKS = Rule("requests")
+RULES: Mapping[tuple[str, str], Rule] = {
+    ("POST", "/picture"): Rule("pictures", MAX_EXAMPLE_BYTES + FORM_BYTES, UPLOAD_S, "too_large"),
+    ("POST", "/send"): ASKS,
+    ("POST", "/api/requests"): ASKS,
+    ("GET", "/healthz"): Rule("others"),
+}
+AS_TEXT = TypeAdapter(dict[str, str])
 
 
 class Encoder(Protocol):
@@ -56,7 +75,8 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """`queue`: the private folder where requests wait; `secret` signs forms; no query takes longer than `limit_s`."""
+    """`queue`: the private folder where requests wait, as many as `quota` lets in; `secret` signs forms; no query takes longer than
+    `limit_s`; `picture_s`: after how long `processes` end what reads a picture; the page answers under the names in `hosts`."""
 
     name: str
     dataset: str
@@ -65,22 +85,33 @@ class Settings:
     secret: str
     limits: Limits = field(default_factory=Limits)
     limit_s: float = 10.0
+    picture_s: float = PICTURE_S
+    quota: Quota = field(default_factory=Quota)
+    hosts: frozenset[str] = LOOPBACK_NAMES
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Threads of searches, of pictures and of files: none of them waits for another."""
+
+    searches: Line = field(default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 100, 20))
+    pictures: Line = field(default_factory=lambda: Line("pictures", 1, 4, 2))
+    files: Line = field(default_factory=lambda: Line("files", 2, 100, 20))
 
 
 class Asked(BaseModel):
     """Requests as `pipeline.erase` reads them, and an address for the answer, if wanted."""
 
-    requests: list[dict[str, str]]
-    contact: str = ""
+    requests: list[dict[str, str]] = Field(min_length=1, max_length=MOST_REQUESTS)
+    contact: str = Field("", max_length=MOST_CONTACT)
 
 
-def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> FastAPI:
-    """The application. Nothing is opened before the first request."""
-    app = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None)
-    guard = Guard(settings.limits, TimestampSigner(settings.secret))
-    page = Page(settings, encoders, processes, Opened(settings.dataset, settings.index), guard, make_templates())
+def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> Gate:
+    """The application. Nothing is opened before the first request; `processes` are for this application alone."""
+    app, lines = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None), Lines()
+    opened, room = Opened(settings.dataset, settings.index), Room(settings.queue, settings.quota)
+    page = Page(settings, encoders, processes, opened, room, Signer(TimestampSigner(settings.secret)), make_templates(), lines)
     app.mount("/static", StaticFiles(directory=str(Path(str(files("explore"))) / "static")))
-    app.middleware("http")(_said_and_safe)
     app.exception_handler(Refused)(page.refused)
     app.exception_handler(Exception)(page.failed)
     for path, answer in (("/", page.search), ("/receipt", page.receipt)):
@@ -90,31 +121,25 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
     app.get("/healthz", response_class=PlainTextResponse, include_in_schema=False)(page.health)
     app.get("/api/search", responses=REFUSALS)(page.api_search)
     app.get("/api/requests/{receipt}", responses={404: {"description": "no such receipt"}, **REFUSALS})(page.api_request)
-    app.post("/api/requests", status_code=201, responses={400: {"description": "malformed"}, **REFUSALS})(page.api_ask)
-    return app
+    app.post("/api/requests", status_code=201, responses=REFUSALS, openapi_extra=ASKED)(page.api_ask)
+    return Gate(app, rule_of, settings.hosts, Counts(settings.limits), page.refused, (lines.searches, lines.pictures, lines.files))
 
 
+def rule_of(method: str, path: str) -> Rule:
+    """What a request counts as, and what its body may take."""
+    return RULES.get((method, path), Rule("others") if path.startswith("/static/") else FORM)
+
+
+ASKED = {"requestBody": {"required": True, "content": {"application/json": {"schema": Asked.model_json_schema()}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "sent by another site"},
     429: {"description": "too many requests"},
-    503: {"description": "the index is being brought up to date, or the query took too long"},
+    400: {"description": "too many parameters, or a name under which the page does not answer"},
+    408: {"description": "the body did not come in time"},
+    413: {"description": "the body is too large"},
+    414: {"description": "the URL is too long"},
+    503: {"description": "busy, full, or the index is being brought up to date; Retry-After says when to try again"},
 }
-
-
-async def _said_and_safe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Headers on every answer; a line in the log that says nothing of what was looked for, nor who did."""
-    started = time.perf_counter()
-    response = await call_next(request)
-    for name, value in headers(request.query_params.get("pics") == "1").items():
-        response.headers.setdefault(name, value)
-    LOGGER.info("%s %s %d %.0f ms", request.method, _route(request), response.status_code, 1000 * (time.perf_counter() - started))
-    return response
-
-
-def _route(request: Request) -> str:
-    """The path as it was declared: a receipt is in the path of one."""
-    route = request.scope.get("route")
-    return str(getattr(route, "path", "(none)"))
 
 
 @dataclass(frozen=True)
@@ -125,65 +150,63 @@ class Page:
     encoders: Mapping[str, Encoder]
     processes: Processes
     opened: Opened
-    guard: Guard
+    room: Room
+    signer: Signer
     templates: Environment
+    lines: Lines
 
     async def search(self, request: Request) -> Response:
         """Words, an address, or meaning; without any of them the whole dataset."""
-        self.guard.count(request, "searches")
         wanted, asked = wanted_of(request.query_params.multi_items()), request.query_params
         meaning = bool(asked.get("meaning")) and bool(wanted.words.strip())
-        found = await self._timed(lambda: self._found(wanted, meaning))
+        found = await self._searched(request, lambda: self._found(wanted, meaning))
         return self._results(request, wanted, found)
 
     async def picture(self, request: Request) -> Response:
-        """An example picture: it is decoded in a process of its own, and kept nowhere."""
-        self.guard.count(request, "pictures")
-        form = await read_form(request, MAX_EXAMPLE_BYTES)
-        self.guard.check_form(request, form.one("token"))
-        example, pixels = await self._example(form.files.get("picture", b""))
-        vectors_of = self._vectors_of(pixels) if self.encoders else None
-        wanted = Wanted(per_page=100)
-        found = await self._timed(lambda: self.opened.search().by_picture(wanted, example, vectors_of))
-        pdq = [bits.hex() for bits in example.pdq[:1]]
-        asked = {"sha256": example.sha256, **({"pdq": pdq[0]} if pdq else {})}
+        """An example picture: it is read in a process of its own, and kept nowhere."""
+        check_site(request)
+        body, kind = await request.body(), request.headers.get("content-type", "")
+        if not kind.startswith("multipart/"):
+            raise Refused(400, "malformed")
+        limit_s = self.settings.picture_s + self.settings.limit_s + MARGIN_S
+        wanted = Wanted(per_page=PER_PAGE_OF_PICTURES)
+        found, asked = await self.lines.pictures.run(partial(self._like, body, kind, wanted), limit_s, _network(request))
         return self._results(request, wanted, found, example=json.dumps(asked))
 
     async def ask(self, request: Request) -> Response:
         """The form by which something is asked to be taken out."""
-        self.guard.count(request, "searches")
+        check_site(request)
         form = await read_form(request)
         pictures = form.fields.get("picture", [])
         return self._render(
-            request, "ask.html.j2", pictures=pictures, page=form.one("page"), domain=form.one("domain"), token=self.guard.token()
+            request, "ask.html.j2", pictures=pictures, page=form.one("page"), domain=form.one("domain"), token=self.signer.token()
         )
 
     async def send(self, request: Request) -> Response:
         """Put a request into the queue."""
-        self.guard.count(request, "requests")
+        check_site(request)
         form = await read_form(request)
-        self.guard.check_form(request, form.one("token"))
+        self.signer.check_token(form.one("token"))
         try:
-            receipt = await asyncio.to_thread(ask, self.settings.queue, requests_of(form), form.one("contact"))
+            asked = requests_of(form)
         except ValueError:
             raise Refused(400, "malformed") from None
+        receipt = await self._asked(request, asked, form.one("contact"))
         return self._render(request, "sent.html.j2", receipt=receipt)
 
     async def receipt(self, request: Request) -> Response:
         """What became of a request."""
-        self.guard.count(request, "searches")
         texts = self._texts(request)
         try:
-            found = await asyncio.to_thread(look_up, self.settings.queue, request.query_params.get("receipt", "").strip())
+            found = await self._looked_up(request, request.query_params.get("receipt", "").strip())
         except NoSuchRequest:
             return self._render(request, "said.html.j2", 404, said=texts("no_receipt"))
-        return self._render(
-            request, "said.html.j2", said=texts(f"state_{found.state}", found.version if found.state == "applied" else found.reason)
-        )
+        said = texts(f"state_{found.state}", found.version if found.state == "applied" else plain(found.reason))
+        return self._render(request, "said.html.j2", said=said)
 
-    async def health(self) -> str:
+    async def health(self, request: Request) -> str:
         """For whoever watches over the server."""
-        self.opened.search()
+        await self._searched(request, self.opened.search)
         return "ok\n"
 
     async def api_search(
@@ -192,50 +215,52 @@ class Page:
         words: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
         image_url: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
         page_url: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
-        domain: str = "",
-        licence: str = "",
-        subset: str = "",
-        language: str = "",
-        tag: str = "",
+        domain: Annotated[str, Query(max_length=MOST_VALUE)] = "",
+        licence: Annotated[str, Query(max_length=MOST_VALUE)] = "",
+        subset: Annotated[str, Query(max_length=MOST_VALUE)] = "",
+        language: Annotated[str, Query(max_length=MOST_VALUE)] = "",
+        tag: Annotated[str, Query(max_length=MOST_VALUE)] = "",
         sort: Sort = "best",
         page: Annotated[int, Query(ge=1, le=500)] = 1,
     ) -> dict[str, Any]:
         """The same search, as JSON."""
-        self.guard.count(request, "searches")
         exact = {"host": domain, "licence": licence, "subset": subset, "language": language, "tag": tag}
         wanted = Wanted(words, image_url, page_url, {name: [value] for name, value in exact.items() if value}, sort, page, PER_PAGE)
-        found = await self._timed(lambda: self.opened.search().by_words(wanted))
+        found = await self._searched(request, lambda: self.opened.search().by_words(wanted))
         return {"total": found.total, "facets": found.facets, "hits": [{"score": hit.score, **hit.row} for hit in found.hits]}
 
     async def api_request(self, request: Request, receipt: str) -> Response:
         """What became of a request."""
-        self.guard.count(request, "searches")
         try:
-            found = await asyncio.to_thread(look_up, self.settings.queue, receipt)
+            found = await self._looked_up(request, receipt)
         except NoSuchRequest:
             return JSONResponse({"detail": "no such receipt"}, 404)
         return JSONResponse({"state": found.state, "version": found.version, "reason": found.reason})
 
-    async def api_ask(self, request: Request, asked: Asked) -> dict[str, str]:
+    async def api_ask(self, request: Request) -> dict[str, str]:
         """Put requests into the queue; gives a receipt."""
-        self.guard.count(request, "requests")
         check_site(request)
         try:
-            return {"receipt": await asyncio.to_thread(ask, self.settings.queue, asked.requests, asked.contact)}
+            asked = Asked.model_validate_json(await request.body())
         except ValueError:
             raise Refused(400, "malformed") from None
+        return {"receipt": await self._asked(request, asked.requests, asked.contact)}
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """Why a request is not answered."""
         assert isinstance(error, Refused)
         said = self._texts(request)(error.text, *error.values)
         if request.url.path.startswith(("/api/", "/healthz")):
-            return JSONResponse({"detail": said}, error.status)
-        return self._render(request, "said.html.j2", error.status, said=said)
+            response: Response = JSONResponse({"detail": said}, error.status)
+        else:
+            response = self._render(request, "said.html.j2", error.status, said=said)
+        if error.retry_s:
+            response.headers["Retry-After"] = str(error.retry_s)
+        return response
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """What nobody expected: its class goes to the log, nothing to the visitor."""
-        LOGGER.error("%s %s: %s", request.method, _route(request), type(error).__name__)
+        LOGGER.error("%s %s: %s", request.method, route_of(request), type(error).__name__)
         return self._render(request, "said.html.j2", 500, said=self._texts(request)("wrong"))
 
     def _found(self, wanted: Wanted, meaning: bool) -> Found:
@@ -251,22 +276,34 @@ class Page:
             return search.by_words(Wanted(page_url=wanted.image_url, exact=wanted.exact, page=wanted.page, per_page=PER_PAGE))
         return found
 
-    async def _timed(self, work: Callable[[], Result]) -> Result:
-        try:
-            return await asyncio.wait_for(asyncio.to_thread(work), self.settings.limit_s)
-        except TimeoutError:
-            raise Refused(503, "slow") from None
+    async def _searched(self, request: Request, work: Callable[[], Result]) -> Result:
+        return await self.lines.searches.run(work, self.settings.limit_s, _network(request))
 
-    async def _example(self, content: bytes) -> tuple[Example, tuple[Pixels, ...]]:
-        if len(content) > MAX_EXAMPLE_BYTES:
-            raise Refused(413, "too_large")
+    def _like(self, body: bytes, kind: str, wanted: Wanted) -> tuple[Found, dict[str, str]]:
+        """What an upload finds, and what it is known by. Raises Refused."""
         squares = [encoder.square for encoder in self.encoders.values()]
-        found = await self._timed(lambda: self.processes.result(self.processes.submit(read_example, content, squares)))
-        if isinstance(found, Crashed):
-            raise Refused(400, "no_picture", "decoder_crashed")
-        if not isinstance(found, tuple):
-            raise Refused(400, "no_picture", found.reason)
-        return found
+        upload = upload_of(self.processes, body, kind, squares)
+        self.signer.check_token(upload.token)
+        vectors_of = self._vectors_of(upload.pixels) if self.encoders else None
+        pdq = [bits.hex() for bits in upload.example.pdq[:1]]
+        found = self.opened.search().by_picture(wanted, upload.example, vectors_of)
+        return found, {"sha256": upload.example.sha256, **({"pdq": pdq[0]} if pdq else {})}
+
+    async def _asked(self, request: Request, requests: Sequence[Mapping[str, str]], contact: str) -> str:
+        """Put requests into the queue; their receipt. Raises Refused."""
+        try:
+            return await self.lines.files.run(partial(self.room.ask, requests, contact), QUEUE_S, _network(request))
+        except ValueError:
+            raise Refused(400, "malformed") from None
+        except QueueFull:
+            raise Refused(503, "queue_full", retry_s=3600) from None
+
+    async def _looked_up(self, request: Request, receipt: str) -> Waiting:
+        """Raises NoSuchRequest, Refused."""
+        try:
+            return await self.lines.files.run(partial(look_up, self.settings.queue, receipt), QUEUE_S, _network(request))
+        except UnreadableRequest:
+            raise Refused(503, "unreadable") from None
 
     def _vectors_of(self, pixels: Sequence[Pixels]) -> VectorsOf:
         by_space = dict(zip(self.encoders, pixels, strict=True))
@@ -281,7 +318,7 @@ class Page:
             cards=[card(hit) for hit in found.hits],
             pages=-(-found.total // wanted.per_page),
             example=example,
-            token=self.guard.token(),
+            token=self.signer.token(),
             pics=request.query_params.get("pics") == "1",
             has_meaning=bool(self.encoders),
             meaning=bool(request.query_params.get("meaning")),
@@ -301,6 +338,7 @@ def make_templates() -> Environment:
     """Whatever they are given is text."""
     made = Environment(loader=PackageLoader("explore"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.filters["translated"] = lambda name, texts: texts(name)
+    made.filters["plain"] = plain
     made.filters["picture_json"] = lambda asked: json.dumps({kind: asked[kind] for kind in PICTURE_KINDS if kind in asked})
     return made
 
@@ -309,7 +347,7 @@ def wanted_of(items: Sequence[tuple[str, str]]) -> Wanted:
     """What the page's form asks for; an address in the field for words is an address."""
     given: dict[str, list[str]] = {}
     for name, value in items:
-        given.setdefault(name, []).append(value[:MOST_LETTERS])
+        given.setdefault(name, []).append(value[: MOST_LETTERS if name == "q" else MOST_VALUE])
     words = given.get("q", [""])[0].strip()
     is_url = words.startswith(("http://", "https://")) and " " not in words
     exact = {name: given[name] for name in EXACT_FILTERS if name in given}
@@ -326,10 +364,12 @@ def requests_of(form: Form) -> list[dict[str, str]]:
         return [{"page_url": form.one("page")}]
     if what == "domain":
         return [{"domain": form.one("domain")}]
-    pictures = [json.loads(one) for one in form.fields.get("picture", ())]
-    if not all(isinstance(one, dict) for one in pictures):
-        raise ValueError("no picture")
-    return [{kind: str(value)} for one in pictures for kind, value in one.items() if kind in PICTURE_KINDS]
+    pictures = [AS_TEXT.validate_json(one) for one in form.fields.get("picture", ())]
+    return [{kind: value} for one in pictures for kind, value in one.items() if kind in PICTURE_KINDS]
+
+
+def _network(request: Request) -> str:
+    return network_of(address_of(request))
 
 
 def _linker(request: Request) -> Callable[..., str]:

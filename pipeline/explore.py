@@ -2,11 +2,14 @@
 
 python -m pipeline.explore --dataset runs/mine                          http://127.0.0.1:8080
 python -m pipeline.explore --dataset runs/mine --config my.yaml         and search by meaning (needs published embeddings)
-python -m pipeline.explore --dataset runs/mine --host 0.0.0.0           to the world; put a server with TLS before it
+python -m pipeline.explore --dataset runs/mine --public-host search.example.org --behind-proxy
+                                                                        to the world, through a server with TLS on this machine
+
 
 `pairsieve index` makes the index, and brings it up to date after an erasure; the page notices. Requests wait in a private folder
 (--queue, by default DATASET.requests) until `pairsieve requests` decides on them. Nothing is loaded from other hosts unless a visitor
-asks for pictures. Needs the extra `explore`.
+asks for pictures. The page answers under this machine's own names, the address in --host and those in --public-host: under any other,
+a page of another site could read it (DNS rebinding). Ctrl-C and SIGTERM end it within seconds. Needs the extra `explore`.
 Exit status: 0 ended, 2 there is nothing to serve.
 """
 
@@ -14,12 +17,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import secrets
 import sys
 from collections.abc import Sequence
 
 from pipeline.config_options import add_no_plugins
 from pipeline.extras import lacks
+
+MOST_WAITING, MOST_WAITING_MB = 5_000, 50  # what a person or two can decide on in some days, and their usual size ten times over
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,8 +41,21 @@ def make_parser() -> argparse.ArgumentParser:
     add_no_plugins(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: 8080)")
+    parser.add_argument(
+        "--public-host", action="append", default=[], metavar="NAME", help="a name by which visitors reach the page; may be given again"
+    )
     parser.add_argument("--behind-proxy", action="store_true", help="believe X-Forwarded-For of a proxy on this machine")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="no query takes longer (default: 10)")
+    parser.add_argument(
+        "--most-waiting",
+        type=int,
+        default=MOST_WAITING,
+        metavar="N",
+        help=f"requests that may wait for a decision (default: {MOST_WAITING})",
+    )
+    parser.add_argument(
+        "--most-waiting-mb", type=int, default=MOST_WAITING_MB, metavar="MB", help=f"megabytes of them (default: {MOST_WAITING_MB})"
+    )
     return parser
 
 
@@ -45,10 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     if lacks("explore"):
         return 2
-    import uvicorn  # noqa: PLC0415 - takes seconds to import; --help need not wait
-
+    from erasure.queue import Quota  # noqa: PLC0415 - takes seconds to import; --help need not wait
     from explore.app import Settings, make_app  # noqa: PLC0415
-    from images.processes import Processes  # noqa: PLC0415
+    from explore.connections import Patience  # noqa: PLC0415
+    from explore.networks import ANY_ADDRESS, names_of  # noqa: PLC0415
+    from explore.serve import Address, serve  # noqa: PLC0415
+    from images.processes import Limits, Processes  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
     from pipeline.config import ConfigError, config_of  # noqa: PLC0415
     from pipeline.encoders import load_encoders  # noqa: PLC0415
@@ -56,6 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from search.find import check_version, open_search  # noqa: PLC0415
     from search.index import BadIndex  # noqa: PLC0415
 
+    if options.host in ANY_ADDRESS and not options.public_host:
+        sys.stderr.write(
+            f"pairsieve: --host {options.host or repr('')} listens on every address of this machine; say by which name visitors reach the "
+            "page: --public-host search.example.org\n"
+        )
+        return 2
     index, queue = options.index or index_of(options.dataset), options.queue or queue_of(options.dataset)
     try:
         manifest = read_manifest(options.dataset)
@@ -68,23 +95,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
     name = str(manifest.get("name") or "dataset")
-    settings = Settings(name, options.dataset, index, queue, secrets.token_hex(32), limit_s=options.timeout)
-    processes = Processes(1)
+    quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)
+    names = names_of(options.host, options.public_host)
+    settings = Settings(name, options.dataset, index, queue, secrets.token_hex(32), limit_s=options.timeout, quota=quota, hosts=names)
+    processes = Processes(1, Limits(wall_s=settings.picture_s))
+    app = make_app(settings, encoders, processes)
+    at = Address(options.host, options.port, options.behind_proxy, Patience(trusts_loopback=options.behind_proxy))
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")
     try:
-        uvicorn.run(
-            make_app(settings, encoders, processes),
-            host=options.host,
-            port=options.port,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=options.behind_proxy,
-        )
+        serve(app, at)
     finally:
         processes.close()
+    if app.works:
+        _leave()
     return 0
+
+
+def _leave() -> None:
+    """End at once: a search that is under way in a thread cannot be ended, nothing is lost with it, and Python would wait for it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def without_traces(record: logging.LogRecord) -> bool:

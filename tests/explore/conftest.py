@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from explore.app import Settings, make_app
-from explore.guard import Limits
+from explore.limits import Limits
 from images.processes import Processes
 from search.index import build
 from search.vectors import VectorSettings
@@ -34,6 +34,8 @@ ROWS = [
     },
     *({"URL": f"https://c.example/{n}.jpg", "TEXT": f"bird number {n}", "similarity": 0.3, "sha256": f"{n:064x}"} for n in range(60)),
 ]
+
+HOSTS = frozenset({"testserver", "localhost", "127.0.0.1"})
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +68,14 @@ def processes():
 @pytest.fixture
 def served(dataset, tmp_path, processes):
     def serve(**changes):
-        limits = Limits("100000/minute", "100000/minute", "100000/minute")
-        given = {"name": "<b>hostile</b>", "dataset": str(dataset), "index": f"{dataset}.index", "queue": str(tmp_path / "queue")}
+        limits = Limits(*["100000/minute"] * 4)
+        given = {
+            "name": "<b>hostile</b>",
+            "dataset": str(dataset),
+            "index": f"{dataset}.index",
+            "queue": str(tmp_path / "queue"),
+            "hosts": HOSTS,
+        }
         return make_app(Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}), {}, processes)
 
     return serve

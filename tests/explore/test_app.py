@@ -17,7 +17,7 @@ from schemathesis.checks import not_a_server_error
 from starlette.testclient import TestClient
 
 from erasure.queue import decide, waiting
-from explore.guard import Limits
+from explore.limits import Limits
 from explore.texts import LANGUAGES, texts_for
 from search.find import Search
 
@@ -79,7 +79,7 @@ def test_every_answer_has_its_headers_and_no_cookie(client):
     for path in ("/", "/receipt?receipt=x", "/nowhere", "/api/search", "/healthz", "/static/style.css"):
         answer = client.get(path)
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "set-cookie" not in answer.headers
 
 
@@ -213,7 +213,7 @@ def test_an_example_is_stored_nowhere(client, tmp_path, monkeypatch):
 
 
 def test_limits(served):
-    client = TestClient(served(limits=Limits("3/minute", "1/minute", "1/minute")))
+    client = TestClient(served(limits=Limits("3/hour", "1/hour", "1/hour")))
     assert [client.get("/api/search").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
     assert "Too many requests" in client.get("/").text
 

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from explore.app import Settings, make_app
-from explore.guard import Limits
+from explore.limits import Limits
 from pipeline.cli import main as pairsieve
 from tests.pipeline.test_command import rows_of
 from tests.pipeline.test_search import picture_of
@@ -38,7 +38,7 @@ def dataset(demo_run, tmp_path):
 
 @pytest.fixture
 def address(dataset, processes):
-    limits = Limits("100000/minute", "100000/minute", "100000/minute")
+    limits = Limits(*["100000/minute"] * 4)
     app = make_app(Settings("pairsieve demo", str(dataset), f"{dataset}.index", f"{dataset}.requests", "s" * 32, limits), {}, processes)
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
