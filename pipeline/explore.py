@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.index import index_of  # noqa: PLC0415
     from search.find import check_version, open_search  # noqa: PLC0415
     from search.index import BadIndex  # noqa: PLC0415
+    from storage.names import lies_in  # noqa: PLC0415
 
     if options.host in ANY_ADDRESS and not options.public_host:
         sys.stderr.write(
@@ -84,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     index, queue = options.index or index_of(options.dataset), options.queue or queue_of(options.dataset)
+    if lies_in(queue, options.dataset):
+        sys.stderr.write(f"pairsieve: requests would lie in the dataset ({queue}), which is published; name another --queue\n")
+        return 2
     try:
         manifest = read_manifest(options.dataset)
         check_version(open_search(index).indexed, manifest)

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.adopt import main as adopt
 from pipeline.erase import main as erase
+from pipeline.explore import main as explore
 from pipeline.export import main as export
 from pipeline.purge import main as purge
 from pipeline.verify import main as verify
@@ -232,3 +233,8 @@ def test_purge_removes_nothing_of_others(demo_run, tmp_path, capsys):
     assert purge(["--work", str(folder / "work"), "--stage", "fetch", "--yes"]) == 0
     assert [path.name for path in (folder / "work" / "fetch").iterdir()] == ["thesis"]
     assert "thesis" not in capsys.readouterr().out
+
+
+def test_requests_of_people_do_not_lie_in_the_dataset(dataset, capsys):
+    assert explore(["--dataset", str(dataset), "--queue", str(dataset / "requests")]) == 2
+    assert "which is published; name another --queue" in capsys.readouterr().err
