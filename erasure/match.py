@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from erasure.requests import Request, places_of
+from erasure.requests import Request, domains_of, places_of
 from images.pdq import ALIKE, Hashes, as_hashes, nearest
 from records.foreign import as_ours
 from web.urls import address_key, canonical
@@ -108,7 +108,10 @@ class Matcher:
             LOGGER.warning("%d rows hold no %s that can be read: requests find them by hash or key alone", unreadable, kind)
 
     def _is_wanted(self, host: str) -> bool:
-        return not self._hosts.isdisjoint(places_of(f"http://{host}/"))
+        """Of a plain host; one whose last label begins like a number may be an address, which has several spellings."""
+        if host.rstrip(".").rpartition(".")[2][:1].isdigit():
+            return not self._hosts.isdisjoint(places_of(f"http://{host}/"))
+        return not self._hosts.isdisjoint(domains_of(host.lower()))
 
     def _by_hash(self, column: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
         there = np.nonzero(pc.is_valid(column).to_numpy())[0]

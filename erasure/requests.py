@@ -6,7 +6,7 @@
     {"prefix": "a.example/~anna/"}                  pictures and pages of a host below a path
     {"sha256": "..."}, {"md5": "..."}               a picture by its bytes
     {"pdq": "..."}                                  a picture by its perceptual hash, turned and mirrored too
-    {"image": "photo.jpg"}                          an example picture, by its hashes; the path starts at the file's folder
+    {"image": "photo.jpg"}                          an example picture, by its hashes; a path below the folder of the file
     {"key": "..."}                                  one row
 
 Anything else in a line is refused: no names, no addresses, no reasons are to be kept.
@@ -211,8 +211,13 @@ def _forms(url: str) -> Iterable[str]:
 
 
 def _hosts(url: str) -> Iterator[str]:
-    labels = host_of(url).rstrip(".").split(".")
-    yield from (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))
+    return domains_of(host_of(url))
+
+
+def domains_of(host: str) -> Iterator[str]:
+    """A host in lower case, and every domain that it lies below."""
+    labels = host.rstrip(".").split(".")
+    return (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))
 
 
 def _ends(path: str) -> Iterator[int]:

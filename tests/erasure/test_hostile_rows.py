@@ -115,6 +115,12 @@ def test_an_address_is_found_as_browsers_read_it(url):
     assert set(Matcher([DOMAIN]).find(pa.table({"URL": [url, None, "http://b.example/"]}))) == {0}
 
 
+@pytest.mark.parametrize("host", ["192.168.0.1", "192.0xa80001", "0xc0a80001", "0xC0.168.1", "3232235521", "0300.0250.0.1", "192.168.0.1."])
+def test_an_address_of_numbers_is_found_in_every_spelling(host):
+    request = parse_request(json.dumps({"image_url": "http://192.168.0.1/p.jpg"}))
+    assert set(Matcher([request]).find(pa.table({"URL": [f"http://{host}/p.jpg", "http://b.example/p.jpg"]}))) == {0}
+
+
 def test_rows_that_no_request_finds_are_counted_and_not_repeated(caplog):
     Matcher([DOMAIN]).find(pa.table({"URL": [GOOD, "http://[::1", "secret words", None]}))
     assert "2 rows hold no image_url that can be read" in caplog.text

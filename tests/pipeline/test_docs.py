@@ -64,9 +64,17 @@ def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
 
 
 def test_every_link_in_the_documentation_leads_somewhere():
-    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")):
+    for page in (*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *(REPOSITORY / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_promise_names_tests_that_are_there():
+    text = (REPOSITORY / "SECURITY.md").read_text("utf-8")
+    promises = re.findall(r"^\| (\d+) \| .+ \| (.+) \| .+ \|$", text, re.MULTILINE)
+    assert [number for number, _ in promises] == [str(number) for number in range(1, 12)]
+    assert all("(in work)" in tested or "`tests/" in tested for _, tested in promises)
+    assert [name for name in re.findall(r"`(tests/[\w/]+\.py)`", text) if not (REPOSITORY / name).exists()] == []
 
 
 def test_what_the_readme_tells_to_type_runs(tmp_path):
