@@ -25,6 +25,7 @@ from images.pdq import orientations
 from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.stages import MANIFEST
 from pipeline.writer import COMMIT, STAGING, alone_in, only_writer, recover
+from records.foreign import as_ours
 from records.row import KEY
 from storage import files
 from storage.lock import Lock
@@ -90,7 +91,7 @@ def _read(path: str, columns: Sequence[str], names: Mapping[str, str]) -> pa.Tab
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
         there = {name: names.get(name, name) for name in dict.fromkeys(columns) if names.get(name, name) in shard.schema_arrow.names}
-        return shard.read(columns=list(there.values())).select(list(there.values())).rename_columns(list(there))
+        return as_ours(shard.read(columns=list(there.values())).select(list(there.values())).rename_columns(list(there)))
 
 
 def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:

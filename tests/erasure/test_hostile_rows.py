@@ -155,3 +155,19 @@ def test_our_own_columns_stay_as_they_are(demo_run):
     for path in demo_run.output.glob("dataset/*/*.parquet"):
         table = pq.read_table(path).replace_schema_metadata(None)
         assert as_ours(table).to_pylist() == table.to_pylist()
+
+
+FOUND = [
+    *({"URL": TYPES[kind]} for kind in TYPES if kind.endswith(("text", "dictionary", "bytes", "UTF-8"))),
+    *({"URL": pa.array([GOOD, None]), name: pa.array(values)} for name, values in OTHERS.items()),
+]
+
+
+@pytest.mark.parametrize("columns", FOUND, ids=lambda columns: f"{list(columns)[-1]} {list(columns.values())[-1].type}")
+def test_rows_that_are_found_are_taken_out(columns, tmp_path):
+    table = pa.table(columns)
+    wanted = set(Matcher([DOMAIN]).find(table))
+    dataset = adopted(tmp_path / "theirs", table)
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"domain": "a.example"}) + "\n" + json.dumps({"image_url": GOOD}))
+    assert run("erase", "--dataset", dataset, "--requests", str(tmp_path / "requests.jsonl")) == 0
+    assert pq.read_table(tmp_path / "theirs" / "part.parquet").num_rows == table.num_rows - len(wanted)
