@@ -66,9 +66,14 @@ def comparable_target(url: str) -> str:
 
 def most_specific(rules: Iterable[tuple[PathPattern, Said]], target: str) -> list[Said]:
     """What the longest of the patterns that fit say; several where they are equally long, none where none fits."""
-    fitting = [(pattern.length, said) for pattern, said in rules if pattern.matches(target)]
-    longest = max((length for length, _ in fitting), default=0)
-    return [said for length, said in fitting if length == longest]
+    return [said for _, said in longest_fitting(rules, target)]
+
+
+def longest_fitting(rules: Iterable[tuple[PathPattern, Said]], target: str) -> list[tuple[PathPattern, Said]]:
+    """The rules whose patterns fit and are longest; of those that say the same one."""
+    fitting = [(pattern, said) for pattern, said in rules if pattern.matches(target)]
+    longest = max((pattern.length for pattern, _ in fitting), default=0)
+    return list({said: (pattern, said) for pattern, said in fitting if pattern.length == longest}.values())
 
 
 def _comparable(target: str, wildcards: bool) -> str:

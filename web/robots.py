@@ -15,11 +15,11 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from web.agents import ai_agents
-from web.paths import PathPattern, comparable_target, most_specific, path_pattern
+from web.paths import PathPattern, comparable_target, longest_fitting, most_specific, path_pattern
 from web.usage import ROBOTS_USAGE_FIELDS, read_usage
 
 ROBOTS_AGENT = "pairsieve"
@@ -75,7 +75,9 @@ class Robots:
             return ()
         known = ai_agents()
         named = {agent for group in self._groups for agent in group.agents if agent in known}
-        return tuple(self._groups_of(agent) for agent in sorted(named))
+        every = (self._groups_of(agent) for agent in sorted(named))
+        # Many agents share their groups, and what holds for one holds for all of them then.
+        return tuple({tuple(map(id, groups)): groups for groups in every}.values())
 
     @cached_property
     def _by_agent(self) -> Mapping[str, tuple[Group, ...]]:
@@ -94,12 +96,17 @@ class Robots:
         if not self.text:  # as most hosts, which have none
             return None
         target = comparable_target(url)
-        if not _may_crawl(self._ours, target):
+        fitting = {id(group): _fitting(group, target) for group in self._groups}
+
+        def about(groups: Iterable[Group]) -> tuple[Group, ...]:
+            return tuple(fitting[id(group)] for group in groups)
+
+        if not _may_crawl(about(self._ours), target):
             return "robots_disallowed"
-        if not all(_may_crawl(groups, target) for groups in self._named):
+        if not all(_may_crawl(about(groups), target) for groups in self._named):
             return "robots_ai_disallowed"
-        for_all = tuple(group for group in self._groups if not group.agents)
-        reserved = any(_reserves((*for_all, *groups), target) for groups in (self._ours, *self._named))
+        for_all = [group for group in self._groups if not group.agents]
+        reserved = any(_reserves(about((*for_all, *groups)), target) for groups in (self._ours, *self._named))
         return "robots_ai_reserved" if reserved else None
 
     def may_crawl(self, url: str) -> bool:
@@ -184,6 +191,13 @@ def _seconds(value: str) -> float:
     except ValueError:
         return 0.0
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+
+
+def _fitting(group: Group, target: str) -> Group:
+    """A group reduced to what decides about a target: a group of thousands of lines may be shared by a hundred agents."""
+    usages = defaultdict(list, {name: longest_fitting(rules, target) for name, rules in group.usages.items()})
+    training, crawling = longest_fitting(group.training, target), longest_fitting(group.crawling, target)
+    return replace(group, training=training, crawling=crawling, usages=usages)
 
 
 def _may_crawl(groups: Iterable[Group], target: str) -> bool:
