@@ -6,13 +6,15 @@ in their native code, or of input on which they take for ever.
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
 from loky import ProcessPoolExecutor
@@ -23,7 +25,8 @@ Result = TypeVar("Result")
 
 MAX_MEMORY_BYTES = 4_000_000_000  # address space: a picture of 89 million pixels takes about 1.2 GB with its copies
 MAX_TASK_S = 60.0  # the slowest picture within the limits of pixels takes about 5 s
-IDLE_S = 60.0  # a process without work ends, also where its parent was killed and cannot end it
+IDLE_S = 60.0  # a process without work ends
+LOOK_EVERY_S = 1.0  # whether the parent is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,21 @@ class Processes:
 
 
 def _begin(start: Callable[[], object] | None, limits: Limits) -> None:
-    """Limits of memory, and no connections and no processes of its own."""
+    """Limits of memory, no connections and no processes of its own, and no life after whoever started it."""
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if start is not None:
         start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_memory_bytes(limits), most))
     forbid_in_this_process()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended: one that was killed could not end it."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _memory_bytes(limits: Limits) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from images.processes import CRASHED, MAX_MEMORY_BYTES, Limits, Processes
@@ -106,3 +109,21 @@ def test_what_a_process_starts_with():
     finally:
         opened.close()
     assert STARTED == [], "not in this one"
+
+
+ORPHAN = """
+import os, time
+from images.processes import Processes
+processes = Processes(1)
+print(processes.result(processes.submit(os.getpid)), flush=True)
+processes.submit(time.sleep, 600)
+time.sleep(600)
+"""
+
+
+def test_a_process_does_not_outlive_a_parent_that_was_killed():
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(timeout=60)

@@ -130,7 +130,7 @@ def test_a_manifest_that_cannot_be_read(text, dataset, tmp_path, capsys):
     (dataset / "manifest.json").write_text(text)
     assert erase(["--dataset", str(dataset), *given]) == 2
     said = capsys.readouterr().err
-    assert "is cut off or no JSON" in said or "lists no files" in said
+    assert any(problem in said for problem in ("is cut off or no JSON", "lists no files", "cannot be used: it names the file 7"))
 
 
 @pytest.mark.parametrize("path", ["../../victim.parquet", "/etc/victim.parquet", "file:///etc/x.parquet", "sub/x.parquet"])
