@@ -118,3 +118,37 @@ def test_pictures(tmp_path):
         assert reader.read("a") == b"first"
         with pytest.raises(KeyError):
             reader.read("c")
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_what_is_private_is_so_from_its_first_byte(tmp_path):
+    before = os.umask(0)
+    try:
+        with files.open_whole(str(tmp_path / "new" / "folder" / "secret"), private=True) as stream:
+            (temporary,) = (tmp_path / "new" / "folder").iterdir()
+            assert mode_of(temporary) == 0o600
+            stream.write(b"x")
+        files.write_private(str(tmp_path / "new" / "other"), "x")
+        files.make_private_folder(str(tmp_path / "work"))
+        files.write_text(str(tmp_path / "public" / "x"), "x")
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "new" / "folder" / "secret") == mode_of(tmp_path / "new" / "other") == 0o600
+    assert mode_of(tmp_path / "new") == mode_of(tmp_path / "new" / "folder") == mode_of(tmp_path / "work") == 0o700
+    assert mode_of(tmp_path / "public") == 0o777
+
+
+def test_what_is_named_has_been_synced(tmp_path, monkeypatch):
+    """Its content before it has its name, the name afterwards."""
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"))
+    real = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, target: (done.append("named"), real(source, target)))
+    files.write_text(str(tmp_path / "x"), "content")
+    assert done == ["file", "named", "folder"]
+    done.clear()
+    files.write_text(str(tmp_path / "progress"), "content", synced=False)
+    assert done == ["named"]
