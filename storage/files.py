@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from uuid import uuid4
 import fsspec
 
 TEMPORARY = ".tmp"
+_SIGNED = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)  # user name and password; query and fragment
 Options = Mapping[str, Any]
 """What fsspec needs to reach files, as `{anon: true}` for a public bucket."""
 NO_OPTIONS: Options = {}
@@ -64,8 +66,11 @@ def ukey(path: str) -> str:
 
 
 def public_name(path: str) -> str:
-    """A file's name as a published row may carry it: URLs as they are, local files without their folders."""
-    return os.path.basename(path) if is_local(path) else path
+    """A file's name as a published row may carry it: local files without their folders, URLs without what signs them.
+
+    Credentials before the host and the query of a URL (`X-Amz-Signature`, `sig`, ...) let whoever reads them in.
+    """
+    return os.path.basename(path) if is_local(path) else _SIGNED.sub("", path)
 
 
 @contextmanager

@@ -152,3 +152,17 @@ def test_what_is_named_has_been_synced(tmp_path, monkeypatch):
     done.clear()
     files.write_text(str(tmp_path / "progress"), "content", synced=False)
     assert done == ["named"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/anna/crawl/x.warc.gz", "x.warc.gz"),
+        ("s3://commoncrawl/crawl-data/x.warc.gz", "s3://commoncrawl/crawl-data/x.warc.gz"),
+        ("https://a.example/x.warc.gz?X-Amz-Signature=secret&a=/b", "https://a.example/x.warc.gz"),
+        ("https://anna:secret@a.example/x.warc.gz#secret", "https://a.example/x.warc.gz"),
+        ("https://a.example/@anna/x.warc.gz", "https://a.example/@anna/x.warc.gz"),
+    ],
+)
+def test_names_that_are_published_let_nobody_in(path, name):
+    assert files.public_name(path) == name
