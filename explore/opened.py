@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explore.guard import Refused
+from explore.refused import Refused
 from search.find import Search, check_version, open_search
 from search.index import INDEX, BadIndex
 from storage import files

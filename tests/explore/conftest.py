@@ -69,7 +69,13 @@ def processes():
 def served(dataset, tmp_path, processes):
     def serve(**changes):
         limits = Limits(*["100000/minute"] * 4)
-        given = {"name": "<b>hostile</b>", "dataset": str(dataset), "index": f"{dataset}.index", "queue": str(tmp_path / "queue"), "hosts": HOSTS}
+        given = {
+            "name": "<b>hostile</b>",
+            "dataset": str(dataset),
+            "index": f"{dataset}.index",
+            "queue": str(tmp_path / "queue"),
+            "hosts": HOSTS,
+        }
         return make_app(Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}), {}, processes)
 
     return serve
