@@ -92,7 +92,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Lines:
-    """Threads of searches, of pictures and of files: none of them waits for another."""
+    """Threads of searches, of pictures and of files: none of them waits for another. What is found is rendered there, too."""
 
     searches: Line = field(default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 100, 20))
     pictures: Line = field(default_factory=lambda: Line("pictures", 1, 4, 2))
@@ -159,8 +159,7 @@ class Page:
         """Words, an address, or meaning; without any of them the whole dataset."""
         wanted, asked = wanted_of(request.query_params.multi_items()), request.query_params
         meaning = bool(asked.get("meaning")) and bool(wanted.words.strip())
-        found = await self._searched(request, lambda: self._found(wanted, meaning))
-        return self._results(request, wanted, found)
+        return await self._searched(request, lambda: self._results(request, wanted, self._found(wanted, meaning)))
 
     async def picture(self, request: Request) -> Response:
         """An example picture: it is read in a process of its own, and kept nowhere."""
@@ -170,8 +169,8 @@ class Page:
             raise Refused(400, "malformed")
         limit_s = self.settings.picture_s + self.settings.limit_s + MARGIN_S
         wanted = Wanted(per_page=PER_PAGE_OF_PICTURES)
-        found, asked = await self.lines.pictures.run(partial(self._like, body, kind, wanted), limit_s, _network(request))
-        return self._results(request, wanted, found, example=json.dumps(asked))
+        work = partial(self._like, request, body, kind, wanted)
+        return await self.lines.pictures.run(work, limit_s, _network(request))
 
     async def ask(self, request: Request) -> Response:
         """The form by which something is asked to be taken out."""
@@ -279,15 +278,16 @@ class Page:
     async def _searched(self, request: Request, work: Callable[[], Result]) -> Result:
         return await self.lines.searches.run(work, self.settings.limit_s, _network(request))
 
-    def _like(self, body: bytes, kind: str, wanted: Wanted) -> tuple[Found, dict[str, str]]:
-        """What an upload finds, and what it is known by. Raises Refused."""
+    def _like(self, request: Request, body: bytes, kind: str, wanted: Wanted) -> Response:
+        """What an upload finds. Raises Refused."""
         squares = [encoder.square for encoder in self.encoders.values()]
         upload = upload_of(self.processes, body, kind, squares)
         self.signer.check_token(upload.token)
         vectors_of = self._vectors_of(upload.pixels) if self.encoders else None
         pdq = [bits.hex() for bits in upload.example.pdq[:1]]
         found = self.opened.search().by_picture(wanted, upload.example, vectors_of)
-        return found, {"sha256": upload.example.sha256, **({"pdq": pdq[0]} if pdq else {})}
+        asked = {"sha256": upload.example.sha256, **({"pdq": pdq[0]} if pdq else {})}
+        return self._results(request, wanted, found, example=json.dumps(asked))
 
     async def _asked(self, request: Request, requests: Sequence[Mapping[str, str]], contact: str) -> str:
         """Put requests into the queue; their receipt. Raises Refused."""

@@ -54,7 +54,7 @@ class Counts:
         """Count one, or how long to wait for it. Providers have a table of their own, whose entries networks do not push out."""
         known = self._free_at.setdefault("network" if times == 1 else "provider", LRUCache(self.most_networks))
         now, full_s = self.now_s(), float(limit.get_expiry())
-        free_at = max(float(known.get(who, now)), now) + full_s / (limit.amount * times)
+        free_at: float = max(known.get(who, now), now) + full_s / (limit.amount * times)
         if free_at - now > full_s:
             return free_at - now - full_s
         known[who] = free_at

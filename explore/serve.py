@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from explore.gate import Gate
 MOST_HEAD_BYTES = 32_000
 GRACE_S = 2  # for answers under way when the page is told to end
 BACKLOG = 1_024
+SWITCH_S = 0.0005  # the event loop gives the interpreter up at each send and receive, and would wait 5 ms for a thread that renders
 FILES_EACH, OWN_FILES = 2, 200  # files open for a connection, and for everything else
 
 
@@ -57,6 +59,7 @@ def make_server(app: Gate, at: Address) -> uvicorn.Server:
 def serve(app: Gate, at: Address) -> None:
     """Answer until Ctrl-C or SIGTERM; then end within seconds."""
     raise_file_limit(at.patience.most)
+    sys.setswitchinterval(SWITCH_S)
     with _terminated_as_interrupted(), suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
         make_server(app, at).run()
 

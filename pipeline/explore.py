@@ -20,10 +20,14 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config_options import add_no_plugins
 from pipeline.extras import lacks
+
+if TYPE_CHECKING:
+    from explore.app import Encoder
 
 MOST_WAITING, MOST_WAITING_MB = 5_000, 50  # what a person or two can decide on in some days, and their usual size ten times over
 
@@ -71,8 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from explore.serve import Address, serve  # noqa: PLC0415
     from images.processes import Limits, Processes  # noqa: PLC0415
     from pipeline.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
-    from pipeline.config import ConfigError, config_of  # noqa: PLC0415
-    from pipeline.encoders import load_encoders  # noqa: PLC0415
     from pipeline.index import index_of  # noqa: PLC0415
     from search.find import check_version, open_search  # noqa: PLC0415
     from search.index import BadIndex  # noqa: PLC0415
@@ -91,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         manifest = read_manifest(options.dataset)
         check_version(open_search(index).indexed, manifest)
-        encoders = load_encoders(config_of(options), manifest) if options.config else {}
-    except (BadIndex, NoSuchDataset, ConfigError) as error:
+        encoders = _encoders(options, manifest) if options.config else {}
+    except (BadIndex, NoSuchDataset, BadConfig) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
@@ -113,6 +115,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if app.works:
         _leave()
     return 0
+
+
+class BadConfig(ValueError):
+    """The config cannot be read, or is not the dataset's."""
+
+
+def _encoders(options: argparse.Namespace, manifest: Mapping[str, Any]) -> Mapping[str, Encoder]:
+    """The models that made the vectors. Raises BadConfig."""
+    from pipeline.config import ConfigError, config_of  # noqa: PLC0415 - torch, which it needs, takes some 700 MB
+    from pipeline.encoders import load_encoders  # noqa: PLC0415
+
+    try:
+        return load_encoders(config_of(options), manifest)
+    except ConfigError as error:
+        raise BadConfig(str(error)) from None
 
 
 def _leave() -> None:

@@ -107,6 +107,7 @@ async def connections_to(host: str, allow_networks: tuple[str, ...], encoded: bo
         seen.append(1)
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
