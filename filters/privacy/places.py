@@ -10,7 +10,7 @@ from filters.rule import Span
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IP = re.compile(
-    rf"(?<![\w.:])(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?![\w]|\.\d)|(?=[0-9a-f:]*(?:::|(?:[0-9a-f]+:){{7}}))[0-9a-f]{{1,4}}:[0-9a-f:]{{2,38}}(?![\w:]))",
+    rf"(?<![\w.:])(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?![\w]|\.\d)|(?=[0-9a-f:]{{0,43}}?(?:::|(?:[0-9a-f]{{1,4}}:){{7}}))[0-9a-f]{{1,4}}:[0-9a-f:]{{2,38}}(?![\w:]))",
     re.IGNORECASE | re.ASCII,
 )
 _NUMBERED = re.compile(

@@ -7,6 +7,7 @@ Presidio, scrubadub and datatrove's formatter at a thirtieth of their cost. Capt
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal
@@ -74,7 +75,8 @@ def _left_over(text: str, found: Sequence[Span]) -> Iterator[Span]:
         end = span.end
     for span in _spans(redacted):
         whole = Span(span.kind, places[span.start].start, places[span.end - 1].end)
-        if not any(known.start <= whole.start and whole.end <= known.end for known in found):
+        place = bisect_right(found, whole.start, key=lambda known: known.start)
+        if place == 0 or whole.end > found[place - 1].end:
             yield whole
 
 
@@ -92,11 +94,14 @@ def _united(found: Iterable[Span]) -> list[Span]:
 
 def _apart(found: Iterable[Span]) -> list[Span]:
     """No two at the same place: the kind that is checked best has it."""
-    taken: list[Span] = []
+    taken: list[Span] = []  # by place
     for span in sorted(set(found), key=lambda s: (_ORDER[s.kind], s.start - s.end, s.start)):  # type: ignore[index]
-        if all(span.end <= other.start or other.end <= span.start for other in taken):
-            taken.append(span)
-    return sorted(taken, key=lambda s: s.start)
+        place = bisect_left(taken, span.start, key=lambda other: other.start)
+        before_is_apart = place == 0 or taken[place - 1].end <= span.start
+        behind_is_apart = place == len(taken) or span.end <= taken[place].start
+        if before_is_apart and behind_is_apart:
+            taken.insert(place, span)
+    return taken
 
 
 def kinds_in_url(url: str) -> set[Kind]:
