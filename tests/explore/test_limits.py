@@ -21,16 +21,17 @@ def counts(limit: str, clock: Clock, **changes) -> Counts:
 
 
 def allowed(found: Counts, addresses, kind="searches") -> int:
-    number = 0
-    for address in addresses:
-        try:
-            found.count(address, kind)
-        except Refused as error:
-            assert error.status == 429
-            assert error.retry_s > 0
-        else:
-            number += 1
-    return number
+    refusals = [refusal_of(found, address, kind) for address in addresses]
+    assert all(refusal.status == 429 and refusal.retry_s > 0 for refusal in refusals if refusal)
+    return refusals.count(None)
+
+
+def refusal_of(found: Counts, address: str, kind: str) -> Refused | None:
+    try:
+        found.count(address, kind)
+    except Refused as refusal:
+        return refusal
+    return None
 
 
 def test_a_limit_and_its_end():
