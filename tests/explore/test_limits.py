@@ -21,16 +21,16 @@ def counts(limit: str, clock: Clock, **changes) -> Counts:
 
 
 def allowed(found: Counts, addresses, kind="searches") -> int:
-    number = 0
-    for address in addresses:
-        try:
-            found.count(address, kind)
-        except Refused as error:
-            assert error.status == 429
-            assert error.retry_s > 0
-        else:
-            number += 1
-    return number
+    refused = [_refusal(found, address, kind) for address in addresses]
+    assert all((error.status, error.retry_s > 0) == (429, True) for error in refused if error)
+    return refused.count(None)
+
+
+def _refusal(found: Counts, address: str, kind: str) -> Refused | None:
+    try:
+        return found.count(address, kind)
+    except Refused as error:
+        return error
 
 
 def test_a_limit_and_its_end():
