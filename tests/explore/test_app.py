@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import logging
@@ -16,7 +17,7 @@ from PIL import Image
 from schemathesis.checks import not_a_server_error
 from starlette.testclient import TestClient
 
-from erasure.queue import decide, waiting
+from erasure.queue import Quota, ask, decide, waiting
 from explore.limits import Limits
 from explore.texts import LANGUAGES, texts_for
 from search.find import Search
@@ -292,3 +293,41 @@ def test_the_server_logs_no_trace(caplog):
     except RuntimeError as error:
         trace = (RuntimeError, error, error.__traceback__)
     assert not without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "Exception in ASGI application", None, trace))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_full_queue(served, queue, language):
+    client = TestClient(served(quota=Quota(most_entries=1)))
+    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 201
+    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 503
+    token = token_of(client.post("/ask", data={"picture": "{}"}).text)
+    answer = client.post(f"/send?lang={language}", data={"token": token, "what": "domain", "domain": "a.example"})
+    assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
+    assert html.escape(texts_for(language, "")("queue_full"), quote=True).replace("&#x27;", "&#39;") in answer.text
+    assert len(list(waiting(queue))) == 1
+
+
+def test_a_damaged_request_is_said_to_be_so(client, queue, tmp_path):
+    receipt = ask(queue, [{"domain": "a.example"}])
+    (tmp_path / "queue" / "requests" / f"{receipt}.json").write_text("{")
+    answer = client.get("/receipt", params={"receipt": receipt})
+    assert (answer.status_code, "cannot be read at this moment" in answer.text) == (503, True)
+    assert client.get(f"/api/requests/{receipt}").status_code == 503
+    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 201
+
+
+def test_nothing_turns_the_page_around(client, queue):
+    receipt = ask(queue, [{"domain": "a.example"}])
+    decide(queue, receipt, "refused", reason="because \u202eof \u2066it")
+    said = client.get("/receipt", params={"receipt": receipt}).text
+    form = client.post("/ask", data={"picture": "{}", "page": "https://a.example/\u202egpj", "domain": "a\u202e.example"}).text
+    assert "\u202e" not in said + re.sub(r'<input type="hidden"[^>]*>', "", form)
+    assert "gpj" in form
+
+
+@pytest.mark.parametrize("picture", ["[" * 10_000, '{"sha256": ["' + "a" * 64 + '"]}', '{"sha256": 1' + "0" * 5_000 + "}", "\ud800"])
+def test_hostile_fields_of_a_form(client, queue, picture):
+    token = token_of(client.post("/ask", data={"picture": "{}"}).text)
+    body = {"token": token, "what": "picture", "picture": picture.encode("utf-8", "surrogatepass")}
+    assert client.post("/send", data=body).status_code == 400
+    assert list(waiting(queue)) == []

@@ -21,17 +21,16 @@ def counts(limit: str, clock: Clock, **changes) -> Counts:
 
 
 def allowed(found: Counts, addresses, kind="searches") -> int:
-    refusals = [refusal_of(found, address, kind) for address in addresses]
-    assert all(refusal.status == 429 and refusal.retry_s > 0 for refusal in refusals if refusal)
-    return refusals.count(None)
+    refused = [_refusal(found, address, kind) for address in addresses]
+    assert all((error.status, error.retry_s > 0) == (429, True) for error in refused if error)
+    return refused.count(None)
 
 
-def refusal_of(found: Counts, address: str, kind: str) -> Refused | None:
+def _refusal(found: Counts, address: str, kind: str) -> Refused | None:
     try:
-        found.count(address, kind)
-    except Refused as refusal:
-        return refusal
-    return None
+        return found.count(address, kind)
+    except Refused as error:
+        return error
 
 
 def test_a_limit_and_its_end():
