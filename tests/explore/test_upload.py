@@ -15,7 +15,7 @@ from PIL import Image
 from explore import upload
 from explore.refused import Refused
 from explore.upload import BadUpload, Upload, read_upload, upload_of
-from images.processes import Processes
+from images.processes import Limits, Processes
 from tests.explore.test_gate import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -81,7 +81,7 @@ def test_any_body_is_read(body, cut, kind):
 
 
 def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
-    processes = Processes(1, max_task_s=1.0)
+    processes = Processes(1, Limits(wall_s=1.0))
     try:
         with monkeypatch.context() as patched:
             patched.setattr(upload, "read_upload", sleeps)
