@@ -29,6 +29,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -224,15 +225,11 @@ def _part(name: str, file: str = "") -> bytes:
     return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
 
 
-_PNGS: dict[int, bytes] = {}
-
-
+@cache
 def _png(side: int) -> bytes:
-    if side not in _PNGS:
-        content = io.BytesIO()
-        Image.new("L", (side, side)).save(content, "PNG")
-        _PNGS[side] = content.getvalue()
-    return _PNGS[side]
+    content = io.BytesIO()
+    Image.new("L", (side, side)).save(content, "PNG")
+    return content.getvalue()
 
 
 async def _attack(port: int, kind: int, number: int, until: float) -> None:

@@ -94,9 +94,9 @@ class Settings:
 class Lines:
     """Threads of searches, of pictures and of files: none of them waits for another. What is found is rendered there, too."""
 
-    searches: Line = field(default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 100, 20))
+    searches: Line = field(default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 500, 10))
     pictures: Line = field(default_factory=lambda: Line("pictures", 1, 4, 2))
-    files: Line = field(default_factory=lambda: Line("files", 2, 100, 20))
+    files: Line = field(default_factory=lambda: Line("files", 2, 500, 10))
 
 
 class Asked(BaseModel):

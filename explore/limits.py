@@ -16,7 +16,11 @@ from explore.networks import network_of, provider_of
 from explore.refused import Refused
 
 MOST_NETWORKS = 100_000  # are remembered; some 20 MB
+AT_ONCE, SHARE_AT_ONCE = 20, 4  # so many, or a quarter of the limit, may be asked for without a pause
 NETWORKS_OF_A_PROVIDER = 8  # a /48 may ask for as much as this many /64
+
+
+TINY_S = 1e-6  # what sums of steps are off by
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Limits:
 class Counts:
     """Counts by the generic cell rate algorithm (ITU-T I.371): one number a network and kind, the time when it has used up nothing.
 
-    So much may be asked at once as the limit says; then it grows again evenly. Counts are held in memory, and written nowhere.
+    A part of the limit may be asked for at once (AT_ONCE), the rest evenly over its time. Counts are held in memory, and written nowhere.
     """
 
     limits: Limits
@@ -54,11 +58,17 @@ class Counts:
         """Count one, or how long to wait for it. Providers have a table of their own, whose entries networks do not push out."""
         known = self._free_at.setdefault("network" if times == 1 else "provider", LRUCache(self.most_networks))
         now, full_s = self.now_s(), float(limit.get_expiry())
-        free_at: float = max(known.get(who, now), now) + full_s / (limit.amount * times)
-        if free_at - now > full_s:
-            return free_at - now - full_s
+        step_s = full_s / (limit.amount * times)
+        free_at: float = max(known.get(who, now), now) + step_s
+        late_s = free_at - now - step_s * times * _at_once(limit)
+        if late_s > TINY_S:
+            return late_s
         known[who] = free_at
         return 0.0
+
+
+def _at_once(limit: RateLimitItem) -> int:
+    return min(limit.amount, max(AT_ONCE, limit.amount // SHARE_AT_ONCE))
 
 
 @lru_cache(64)

@@ -20,6 +20,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from pipeline.extras import lacks
 if TYPE_CHECKING:
     from explore.app import Encoder
 
+CLOSE_S = 1.5  # for the process of pictures to end; it ends itself when it has had no work for a minute
 MOST_WAITING, MOST_WAITING_MB = 5_000, 50  # what a person or two can decide on in some days, and their usual size ten times over
 
 
@@ -111,8 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         serve(app, at)
     finally:
-        processes.close()
-    if app.works:
+        closing = threading.Thread(target=processes.close, daemon=True)  # a process that is only starting may be waited for
+        closing.start()
+        closing.join(CLOSE_S)
+    if app.works or closing.is_alive():
         _leave()
     return 0
 

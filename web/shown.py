@@ -8,7 +8,7 @@ from web.urls import parts_of
 
 SHOWN_LETTERS = 600
 JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
-UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")  # Unicode's categories of what is no letter, mark, digit, sign or blank
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode's categories of what is no letter, mark, digit, sign or blank in a line
 
 
 def safe_link(url: str) -> str:

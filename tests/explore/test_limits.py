@@ -45,6 +45,15 @@ def test_a_limit_and_its_end():
     assert allowed(found, ["192.0.2.1"] * 10) == 6
 
 
+@pytest.mark.parametrize(("limit", "at_once"), [("3/hour", 3), ("20/hour", 20), ("30/minute", 20), ("120/minute", 30), ("600/minute", 150)])
+def test_what_may_be_asked_at_once(limit, at_once):
+    clock = Clock()
+    found = counts(limit, clock)
+    assert allowed(found, ["192.0.2.1"] * 1000) == at_once
+    clock.now += 3600
+    assert allowed(found, ["192.0.2.1"] * 1000) == at_once
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
