@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1_000  # that are taken out without being asked twice: more than one person's pictures
 MOST_SHOWN = 2_000  # letters of what a stranger wrote: as many as it may have
-LINE_BREAKS = str.maketrans("\u2028\u2029", "\ufffd\ufffd")  # of no category that `plain` replaces
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -204,7 +203,7 @@ def _shown(text: str) -> str:
     """What a stranger wrote, on one line of a terminal: whatever is not seen stands as U+FFFD."""
     from web.shown import plain  # noqa: PLC0415
 
-    return plain(text, MOST_SHOWN).translate(LINE_BREAKS)
+    return plain(text, MOST_SHOWN)
 
 
 def _say(message: str, status: int) -> int:

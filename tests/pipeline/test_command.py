@@ -26,6 +26,7 @@ from pipeline.plan import make_plan
 from pipeline.stages import TooMuchQuarantined
 from records.row import ROW_SCHEMA
 from storage import files
+from tests.support import run_command
 from transforms.shard import ShardSettings, pack, write_shard
 from web.language import SUBSETS
 
@@ -482,7 +483,7 @@ def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path
 def test_ctrl_c_while_pictures_are_scored(workers, key_file, tmp_path):
     """Sent to the command alone, as `kill -INT` does; its worker processes hear nothing of it."""
     place = ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--set", f"publish.key_file={key_file}"]
-    command = [sys.executable, "-m", "pipeline.run", *place, f"--direct_num_workers={workers}"]
+    command = [*run_command(), *place, f"--direct_num_workers={workers}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = []

@@ -19,6 +19,7 @@ from pipeline.stages import MANIFEST
 from tests.pipeline.cluster import build_wheel, cluster
 from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
 from tests.pipeline.test_killed import crawl  # noqa: F401 - a fixture
+from tests.support import run_command
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,7 +49,7 @@ def started(options, folder, key_file, site, *arguments):
     slow = {"pairsieve_slow:SlowResponse": folder / "slow-fetch", "pairsieve_slow:SlowImage": folder / "slow-score"}
     settings = [f"publish.key_file={key_file}", "extract.part_rows=20"]
     settings += [f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()]
-    command = [sys.executable, "-m", "pipeline.run", *options, *arguments]
+    command = [*run_command(), *options, *arguments]
     command += ["--output", str(folder / "out"), "--work", str(folder / "work"), *(f for s in settings for f in ("--set", s))]
     environment = {**os.environ, "PYTHONPATH": f"{site}:{REPOSITORY}"}
     with subprocess.Popen(
