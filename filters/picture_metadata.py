@@ -23,6 +23,7 @@ from filters.subjects import Content
 from images.decode import DECODE_ERRORS, png_chunks, without_pixels
 from images.xmp import xmp_packets
 from records.pair import Evidence
+from records.privacy import Public
 from web.reservations import TDM_RESERVED
 from web.rsl import NAMESPACE as RSL_NAMESPACE
 from web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
@@ -102,7 +103,7 @@ class PictureMetadata:
         "picture_placed": pa.bool_(),
     }
 
-    formats: tuple[str, ...] = FORMATS
+    formats: Public[tuple[str, ...]] = FORMATS
 
     def load(self) -> Observe:
         def observe(content: Content) -> Evidence:
