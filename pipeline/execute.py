@@ -127,6 +127,7 @@ class Run:
             LOGGER.info("%s: reused", stage)
         else:
             LOGGER.info("%s: running", stage)
+            self._check_before(stage)
             with _forgotten_if_refused(result):
                 result.finish(run(result))
         if stage == "score" and self.plan.config.fetch.keep_images == "until_scored":
@@ -142,6 +143,11 @@ class Run:
                     reopen_parts(result, [])
                 forget_end(result.folder)
                 files.remove_file(result.path(MANIFEST))
+
+    def _check_before(self, stage: str) -> None:
+        """Whether what a stage is about to read is what the stages before it have written. Raises Damaged."""
+        for before in STAGES[: STAGES.index(stage)]:
+            self.results.of(before).check_parts()
 
     def _check_earlier(self, stages: Sequence[StageName]) -> None:
         """Whether each stage has, or gets, what comes before it."""

@@ -77,6 +77,13 @@ class StageResult:
         gone = [name for name in self.read_rows() if name not in held]
         return gone + [name for name in self._manifest()["locations"] if name not in located]
 
+    def check_parts(self) -> None:
+        """Whether the parts of a complete stage are those that it was finished with. Raises Damaged."""
+        finished = {name: sha256 for name, _, sha256 in self._manifest()["parts"]}
+        for part in summaries(self.folder, list(finished)):
+            if part.sha256 != finished[part.name]:
+                raise Damaged(parts.part_path(self.folder, part.name))
+
     def _manifest(self) -> dict[str, Any]:
         path = self.path(MANIFEST)
         try:

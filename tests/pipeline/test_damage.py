@@ -59,6 +59,17 @@ def test_a_part_with_a_flipped_bit_stops_the_run(stage, demo_run, run_demo, tmp_
     assert run_demo(*NOT_PUBLISHED, folder=folder).status == 0
 
 
+@pytest.mark.parametrize("stage", ["extract", "fetch", "score"])
+def test_a_part_in_the_place_of_another_stops_the_run(stage, demo_run, run_demo, tmp_path):
+    """It is whole, and not the one that the stage was finished with."""
+    folder = copy_of(demo_run, tmp_path)
+    first, second = sorted(folder.glob(f"work/{stage}/*/part-*.parquet"))[:2]
+    shutil.copy(first, second)
+    ran = run_demo(*NOT_PUBLISHED, folder=folder)
+    assert ran.status == 1
+    assert f"{second.name} is damaged" in ran.printed
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"counts": {}}', "null"])
 def test_a_manifest_of_a_stage_that_is_cut_off(text, demo_run, run_demo, tmp_path):
     folder = copy_of(demo_run, tmp_path)
