@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from search.find import Hit
 from search.rows import marks
 from web.shown import plain, safe_link
+from web.urls import host_of
 
 EVIDENCE = ("LANGUAGE", "subset", "licence_kind", "NSFW")
 
@@ -37,14 +37,15 @@ def card(hit: Hit) -> Card:
     """A hit, ready to be shown."""
     row = hit.row
     url, page = str(row.get("URL", "")), str(row.get("page_url", ""))
+    link = safe_link(url)
     similarity = row.get("similarity")
     return Card(
         caption=plain(str(row.get("TEXT", ""))),
         url=plain(url),
-        link=safe_link(url),
+        link=link,
         page=plain(page),
         page_link=safe_link(page),
-        domain=plain(urlsplit(safe_link(url)).hostname or ""),
+        domain=plain(host_of(link)),
         similarity="" if similarity is None else f"{float(similarity):.3f}",
         why=hit.why.replace(" ", "_"),
         marks=list(marks(row, str(row.get("subset", "")))),

@@ -19,5 +19,7 @@ def safe_link(url: str) -> str:
 
 def plain(text: str, most: int = SHOWN_LETTERS) -> str:
     """Without letters that are not seen and change how others are seen: controls, and marks that turn text around."""
+    if text.isprintable():  # as nearly everything; of the categories below no letter is printable
+        return text if len(text) <= most else text[:most] + "…"
     kept = "".join(c if unicodedata.category(c) not in UNSEEN or c in JOINERS else "\ufffd" for c in text)
     return kept if len(kept) <= most else kept[:most] + "…"
