@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
+import cloudpickle
 from loky import ProcessPoolExecutor
 
 from web.offline import forbid_in_this_process, offline
 
+Subject = TypeVar("Subject")
 Result = TypeVar("Result")
 
 MAX_MEMORY_BYTES = 4_000_000_000  # address space: a picture of 89 million pixels takes about 1.2 GB with its copies
@@ -66,8 +69,7 @@ class Processes:
     """Runs module-level functions in up to `number` processes, which are started when they are needed.
 
     When a process dies, everything that was under way is done again, one by one, in another: so the task is found that
-    kills. Threads may share an object of this class. `start` is
-    called in each new process, before the limits hold.
+    kills. Threads may share an object of this class. `start` is called in each new process, before the limits hold.
     """
 
     def __init__(self, number: int, limits: Limits = DEFAULT_LIMITS, start: Callable[[], object] | None = None) -> None:
@@ -122,6 +124,38 @@ class Processes:
 
     def _open(self, number: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits))
+
+
+class Elsewhere(Generic[Subject, Result]):
+    """Does one kind of work in a process that may be killed.
+
+    `make(*arguments)` gives the function that does it. It is called once in each process, before
+    the limits hold, since detectors read word lists and models then.
+    """
+
+    def __init__(self, make: Callable[..., Callable[[Subject], Result]], arguments: tuple[Any, ...], limits: Limits) -> None:
+        self._packed = cloudpickle.dumps((make, arguments))
+        self._processes = Processes(1, limits, partial(_made, self._packed))
+
+    def __call__(self, subject: Subject) -> Result | Crashed:
+        """What the function gives. Raises what it raises."""
+        found: Result | Crashed = self._processes.alone(_do, self._packed, subject)
+        return found
+
+    def close(self) -> None:
+        """End the process, if one was started."""
+        self._processes.close()
+
+
+@lru_cache(1)
+def _made(packed: bytes) -> Callable[[Any], Any]:
+    make, arguments = cloudpickle.loads(packed)
+    function: Callable[[Any], Any] = make(*arguments)
+    return function
+
+
+def _do(packed: bytes, subject: Any) -> Any:
+    return _made(packed)(subject)
 
 
 def _begin(start: Callable[[], object] | None, limits: Limits) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
-
-import cloudpickle
 
 from filters.attempt import Failure, attempt
 from filters.detector import Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
-from images.processes import Crashed, Limits, Processes
+from images.processes import Crashed, Elsewhere, Limits
 from records.link import Link
 from records.outcome import Counted, Rejection
 from records.page import Page
@@ -195,14 +193,12 @@ class GuardedExtractor:
     """
 
     def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
-        packed = cloudpickle.dumps((settings, tuple(detectors)))
         self._extract = make_extractor(settings, detectors)
-        self._elsewhere = partial(_extract_packed, packed)
-        self._processes = Processes(1, PAGE_LIMITS, partial(_unpacked, packed))
+        self._elsewhere = Elsewhere(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
 
     def __call__(self, found: Page | Link) -> list[Any]:
         if isinstance(found, Page) and is_costly(found.payload):
-            results = attempt(partial(self._processes.alone, self._elsewhere), found, reads_storage=True)  # offline in its process
+            results = attempt(self._elsewhere, found, reads_storage=True)  # offline in its process
         else:
             results = attempt(lambda one: list(self._extract(one)), found)
         if isinstance(results, Crashed):
@@ -211,7 +207,7 @@ class GuardedExtractor:
 
     def close(self) -> None:
         """End the process of pages, if one was started."""
-        self._processes.close()
+        self._elsewhere.close()
 
 
 def _quarantined(found: Page | Link, reason: str) -> list[Counted | Rejection]:
@@ -221,14 +217,9 @@ def _quarantined(found: Page | Link, reason: str) -> list[Counted | Rejection]:
     return [Counted("image", "in"), Rejection("image", reason, "quarantined", f"{public_name(found.file)}@{found.row}")]
 
 
-@lru_cache(1)
-def _unpacked(packed: bytes) -> Work:
-    """Once a process: detectors read their word lists."""
-    return make_extractor(*cloudpickle.loads(packed))
-
-
-def _extract_packed(packed: bytes, page: Page) -> list[Any]:
-    return list(_unpacked(packed)(page))
+def _extract_all(settings: ExtractSettings, detectors: Sequence[Detector]) -> Callable[[Page], list[Any]]:
+    extract = make_extractor(settings, detectors)
+    return lambda page: list(extract(page))
 
 
 def make_extractor(settings: ExtractSettings, detectors: Sequence[Detector]) -> Work:

@@ -6,9 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
-
-import cloudpickle
+from functools import partial
 
 from filters.attempt import Failure, attempt
 from filters.detector import Columns, Detector, Observe
@@ -17,7 +15,7 @@ from filters.registry import evidence_columns
 from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
-from images.processes import Crashed, Limits, Processes
+from images.processes import Crashed, Elsewhere, Limits
 from records.page import Headers
 from records.pair import Evidence, Pair
 from records.sample import Image, pair_columns
@@ -83,28 +81,17 @@ class ContentLook:
     """What detectors find in a picture's bytes: those of a long file, or that native code reads, in a process that may be killed."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        packed = cloudpickle.dumps(tuple(detectors))
         self._observe = load_all(detectors)
-        self._elsewhere = partial(_observe_packed, packed)
-        self._processes = Processes(1, CONTENT_LIMITS, partial(_unpacked, packed))
+        self._elsewhere = Elsewhere(load_all, (tuple(detectors),), CONTENT_LIMITS)
 
     def __call__(self, content: Content) -> Evidence:
         """Raises PictureTooCostly, and what a detector raises."""
         if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
             return offline(self._observe, content)
-        found = self._processes.alone(self._elsewhere, content)
+        found = self._elsewhere(content)
         if isinstance(found, Crashed):
             raise PictureTooCostly
         return found
-
-
-@lru_cache(1)
-def _unpacked(packed: bytes) -> Observe:
-    return load_all(cloudpickle.loads(packed))
-
-
-def _observe_packed(packed: bytes, content: Content) -> Evidence:
-    return _unpacked(packed)(content)
 
 
 def load_gate(consent: Consent) -> Gate:
