@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import webencodings
 
 from web.cost import MAX_BYTES, MAX_TAGS, is_costly
 
@@ -31,3 +32,22 @@ def test_ordinary_pages_are_parsed_on_the_spot(payload):
 )
 def test_what_could_take_long_is_not(payload):
     assert is_costly(payload)
+
+
+# "replacement" writes nothing: a page that names it is one U+FFFD (Encoding Standard, 14.1).
+ENCODINGS = sorted({encoding.name for label in webencodings.LABELS if (encoding := webencodings.lookup(label))} - {"replacement"})
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_encoding_of_the_standard_hides_tags(encoding):
+    """Whatever a page is written in, what counts is what its parser will see (Encoding Standard)."""
+    page = "".join(f"<font a={n}><p>" for n in range(500))
+    written = webencodings.encode(page, encoding)
+    assert webencodings.decode(written, encoding)[0] == page
+    assert is_costly(written)
+
+
+def test_escapes_of_an_encoding_hide_no_tags():
+    written = b"".join(b"<\x1b(Bfont a=%d><\x1b(Bp>" % n for n in range(500))
+    assert "<font a=1><p>" in webencodings.decode(written, "iso-2022-jp")[0]
+    assert is_costly(written)
