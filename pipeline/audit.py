@@ -48,13 +48,22 @@ def read_manifest(dataset: str) -> Mapping[str, Any]:
         manifest: Any = json.loads(files.read_text(path))
     except (ValueError, RecursionError):
         raise NoSuchDataset(f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy of it") from None
+    if not _lists_files(manifest):
+        raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve")
     try:
-        check_names(dataset, [entry["path"] for entry in manifest["files"] if isinstance(entry["rows"], int)])
+        check_names(dataset, [entry["path"] for entry in manifest["files"]])
     except LeadsOut as error:
         raise NoSuchDataset(f"{path} cannot be used: {error}. Take a copy from somebody whom you trust") from None
-    except (KeyError, TypeError):
-        raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve") from None
     return cast(Mapping[str, Any], manifest)
+
+
+def _lists_files(manifest: Any) -> bool:
+    """Whether it has the entries that every command reads: path, rows, bytes and sha256 of each file."""
+    listed = manifest.get("files") if isinstance(manifest, dict) else None
+    kinds = {"path": str, "rows": int, "bytes": int, "sha256": str}
+    return isinstance(listed, list) and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()) for entry in listed
+    )
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:

@@ -53,10 +53,11 @@ def _manifest_in(output: str) -> Mapping[str, Any]:
     unfinished = [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
     path = next((path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None)
     try:
-        found: Mapping[str, Any] = json.loads(files.read_text(path)) if path else {}
-    except ValueError as error:
+        found = json.loads(files.read_text(path)) if path else {}
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({type(error).__name__}); get it back from a copy, or choose another --output") from None
-    return found
+    # One that is not ours says nothing to us: check_output refuses the directory.
+    return found if isinstance(found, dict) and PRODUCT in found and isinstance(found.get("files"), list) else {}
 
 
 def _unfinished(output: str) -> list[str]:
@@ -90,7 +91,7 @@ def check_output(output: str) -> None:
     if _unfinished(output):
         return  # a run was cut off while it put its result in place, and is finished by the next one
     manifest = _manifest_in(output)
-    ours = PRODUCT in manifest and "adopted" not in manifest
+    ours = manifest and "adopted" not in manifest
     listed = {entry["path"] for entry in manifest["files"]} | {MANIFEST, *PAGES} if ours else set()
     others = [name for name in _held(output) if name not in listed]
     if others:

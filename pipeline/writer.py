@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from pipeline.audit import NoSuchDataset
+from pipeline.audit import NoSuchDataset, read_manifest
 from pipeline.pages import write_pages
 from pipeline.stages import MANIFEST
 from storage import files
@@ -73,15 +74,25 @@ def recover(dataset: str) -> None:
         remove_ours(staging)
         return
     LOGGER.info("finishing an erasure in %s", files.public_name(dataset))
-    moved = _moved(dataset, staging)
+    moved, manifest = _moved(dataset, staging), _next_manifest(dataset, staging)
     files.remove_file(files.join(dataset, MANIFEST))
     for path in moved:
         if files.exists(files.join(staging, path)):
             files.move(files.join(staging, path), files.join(dataset, path))
-    write_pages(dataset, json.loads(files.read_text(files.join(staging, MANIFEST))))  # they name domains
+    write_pages(dataset, manifest)  # they name domains
     files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
     files.remove_file(files.join(staging, COMMIT))
     remove_ours(staging)
+
+
+def _next_manifest(dataset: str, staging: str) -> Mapping[str, Any]:
+    """The manifest of the new version. Raises NoSuchDataset, also where it names files outside of the dataset."""
+    manifest = read_manifest(staging)
+    try:
+        check_names(dataset, [entry["path"] for entry in manifest["files"]])
+    except LeadsOut as error:
+        raise NoSuchDataset(f"{staging}: {error}. Take a copy from somebody whom you trust") from None
+    return manifest
 
 
 def _moved(dataset: str, staging: str) -> list[str]:

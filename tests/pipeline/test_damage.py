@@ -144,8 +144,9 @@ def test_a_manifest_that_cannot_be_read(text, dataset, tmp_path, capsys):
     assert any(problem in said for problem in ("is cut off or no JSON", "lists no files", "cannot be used: it names the file 7"))
 
 
+@pytest.mark.parametrize("change", [{}, {"rows": None}, {"rows": "1"}, {"sha256": None}])
 @pytest.mark.parametrize("path", ["../../victim.parquet", "/etc/victim.parquet", "file:///etc/x.parquet", "sub/x.parquet"])
-def test_a_strangers_manifest_leads_nowhere(path, dataset, tmp_path, capsys):
+def test_a_strangers_manifest_leads_nowhere(path, change, dataset, tmp_path, capsys):
     victim = tmp_path / "victim"
     victim.mkdir()
     shard = some_shard(dataset)
@@ -155,10 +156,11 @@ def test_a_strangers_manifest_leads_nowhere(path, dataset, tmp_path, capsys):
     (dataset / "sub").symlink_to(victim)
     manifest = manifest_of(dataset)
     manifest["rows"] = ""
-    manifest["files"].append({**manifest["files"][0], "path": path})
+    manifest["files"].append({**manifest["files"][0], "path": path, **change})
     (dataset / "manifest.json").write_text(json.dumps(manifest))
     assert erase(["--dataset", str(dataset), *given]) == 2
-    assert "cannot be used" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert ("lists no files" if change else "cannot be used") in said
     assert hashes(victim) == before
 
 
@@ -249,3 +251,27 @@ def test_purge_removes_nothing_of_others(demo_run, tmp_path, capsys):
 def test_requests_of_people_do_not_lie_in_the_dataset(dataset, capsys):
     assert explore(["--dataset", str(dataset), "--queue", str(dataset / "requests")]) == 2
     assert "which is published; name another --queue" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "7", '{"pairsieve": 1}', '{"pairsieve": "0.1", "files": 7}', "{", "[" * 100_000])
+def test_a_manifest_in_the_output_directory_that_is_none(text, run_demo, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text(text)
+    refused = run_demo(folder=tmp_path)
+    assert refused.status == 2, refused.printed
+    assert "choose another --output" in refused.printed
+    assert (tmp_path / "out" / "manifest.json").read_text() == text
+
+
+def test_an_erasure_that_a_stranger_has_begun_leads_nowhere(dataset, tmp_path, capsys):
+    shutil.copytree(dataset, tmp_path / "victim")
+    staging = dataset / "unfinished-erasure"
+    staging.mkdir()
+    manifest = manifest_of(dataset)
+    manifest["files"] = [{**manifest["files"][0], "path": "../victim/" + manifest["files"][0]["path"]}]
+    (staging / "manifest.json").write_text(json.dumps(manifest))
+    (staging / "COMMIT").write_text("[]")
+    before = hashes(tmp_path)
+    assert verify(["--dataset", str(dataset)]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    assert hashes(tmp_path) == before
