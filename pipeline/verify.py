@@ -4,7 +4,8 @@ python -m pipeline.verify --dataset runs/mine            read every file, and co
 python -m pipeline.verify --dataset runs/mine --quick    sizes and rows alone
 
 A file that the manifest does not list is named too, where rows are read from: somebody else put it
-there, or a command was cut off. Nothing is changed.
+there, or a command was cut off. Nothing is changed, but for an erasure that was cut off: it is
+finished first.
 Exit status: 0 the dataset is whole, 1 something is damaged, missing or too much, 2 there is no dataset.
 """
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 import fsspec
 
 TEMPORARY = ".tmp"
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 _SIGNED = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)  # user name and password; query and fragment
 Options = Mapping[str, Any]
 """What fsspec needs to reach files, as `{anon: true}` for a public bucket."""
@@ -135,9 +136,6 @@ def open_whole(path: str, private: bool = False, synced: bool = True) -> Iterato
         os.replace(target, name)
         if synced:
             sync_folder(Path(name).parent)
-
-
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
 
 def make_folder(folder: Path, private: bool = False) -> None:
