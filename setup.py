@@ -5,20 +5,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGES = (
-    "archive",
-    "clip",
     "configs",
-    "erasure",
-    "explore",
     "filters",
-    "images",
-    "links",
+    "pairsieve",
     "pipeline",
-    "records",
-    "search",
-    "storage",
     "transforms",
-    "web",
 )
 HERE = Path(__file__).parent
 VERSION = next(
@@ -30,10 +21,11 @@ setup(
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
-        "pipeline": ["*.j2", "*.yaml"],
-        "explore": ["*.yaml", "templates/*", "static/*"],
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
-        "web": ["*.yaml"],
+        "pairsieve.explore": ["*.yaml", "templates/*", "static/*"],
+        "pairsieve.web": ["*.yaml"],
+        "pipeline.dataset": ["*.j2"],
+        "pipeline.orchestrate": ["*.yaml"],
     },
 )

@@ -12,13 +12,9 @@ Prints what differs by kind, and one example of each; ends with status 1 if anyt
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import json
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,20 +24,20 @@ import html5lib
 from warcio.archiveiterator import ArchiveIterator
 from warcio.indexer import Indexer
 
-from archive.fast import record_of
-from archive.members import next_start, read_members
-from archive.reader import ReadSettings, read_split
-from archive.splits import split_file
 from filters.detector import Needs
 from filters.registry import needing
+from pairsieve.records.page import Page
+from pairsieve.records.pair import Pair
+from pairsieve.warc.fastwarc_reader import record_of
+from pairsieve.warc.gzip_members import next_start, read_members
+from pairsieve.warc.reader import ReadSettings, read_split
+from pairsieve.warc.splits import split_file
+from pairsieve.web.html import ParsedPage, parse_page
+from pairsieve.web.text import to_utf8
 from pipeline.config import CONFIGS, load_config
-from pipeline.jobs import Jobs
-from pipeline.plan import make_plan
-from records.page import Page
-from records.pair import Pair
+from pipeline.orchestrate.job_settings import Jobs
+from pipeline.orchestrate.plan import make_plan
 from transforms.extractor import make_extractor
-from web.html import ParsedPage, parse_page
-from web.text import to_utf8
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
 Row = tuple[str, str]

@@ -9,15 +9,11 @@ docs/consent.md names. `--quick` is the same: it takes well under a minute.
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import asyncio
 import io
 import json
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -33,8 +29,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from demo.pictures import Scene, picture
-from pipeline.run import main as run
-from web.reservations import META_OR_HEADER, RESERVATIONS
+from pairsieve.web.reservations import META_OR_HEADER, RESERVATIONS
+from pipeline.commands.run import main as run
 
 CAPTION = "a star in red on a white background"
 PATH = "/img/star.jpg"

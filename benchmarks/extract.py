@@ -9,11 +9,6 @@ also groups two million pairs on this machine, which takes some minutes.
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import io
 import os
@@ -21,6 +16,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -40,24 +36,24 @@ from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from archive.reader import ReadSettings, read_split
-from archive.splits import split_file
 from filters.detector import Needs
 from filters.registry import evidence_columns, needing
+from pairsieve.records.outcome import Rejection
+from pairsieve.records.page import Page
+from pairsieve.records.pair import Pair, pack_pairs
+from pairsieve.storage import files
+from pairsieve.warc.reader import ReadSettings, read_split
+from pairsieve.warc.splits import split_file
+from pairsieve.web.html import parse_page
+from pairsieve.web.urls import bucket_of_url
 from pipeline import flow
 from pipeline.config import CONFIGS, load_config
-from pipeline.engine import Engine
-from pipeline.jobs import Jobs
-from pipeline.plan import Plan, make_plan
-from records.outcome import Rejection
-from records.page import Page
-from records.pair import Pair, pack_pairs
-from storage import files
+from pipeline.orchestrate.engine import Engine
+from pipeline.orchestrate.job_settings import Jobs
+from pipeline.orchestrate.plan import Plan, make_plan
 from transforms.extractor import make_extractor
 from transforms.group import write_bucket
-from transforms.route import Work
-from web.html import parse_page
-from web.urls import bucket_of_url
+from transforms.plumbing.route import Work
 
 PAGE_BYTES = 100_000
 MEGABYTE = 1_000_000

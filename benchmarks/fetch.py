@@ -9,11 +9,6 @@ beside ours.
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import asyncio
 import multiprocessing
@@ -24,6 +19,7 @@ import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -41,24 +37,24 @@ import pyarrow as pa
 from demo.pictures import all_scenes, picture
 from filters.detector import Needs
 from filters.registry import build_detectors, build_rules, needing
-from images.decode import Decoded, DecodeSettings, decode
-from records.outcome import Tally
-from records.pair import PAIR_SCHEMA, Pair, key_of
-from records.table import schema_with, to_table
-from storage import parts
-from transforms.fetch import Fetcher
+from pairsieve.images.decode import Decoded, DecodeSettings, decode
+from pairsieve.records.outcome import Tally
+from pairsieve.records.pair import PAIR_SCHEMA, Pair, key_of
+from pairsieve.records.table import schema_with, to_table
+from pairsieve.storage import parts
+from pairsieve.web.answer import Order
+from pairsieve.web.client import open_client
+from pairsieve.web.requester import ClientSettings
+from pairsieve.web.schedule import Schedule
+from pairsieve.web.urls import bucket_of_url
+from transforms.fetch.fetch import Fetcher
+from transforms.fetch.lanes import Lane, make_lanes
+from transforms.fetch.open_part import Consent, Gate, load_gate
+from transforms.fetch.part_shelf import FetchFolders
+from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.store import StoreSettings
+from transforms.fetch.web_lane import WebSource
 from transforms.group import slice_pairs
-from transforms.lanes import Lane, make_lanes
-from transforms.open_part import Consent, Gate, load_gate
-from transforms.part_shelf import FetchFolders
-from transforms.sites_shelf import SitesShelf
-from transforms.store import StoreSettings
-from transforms.web_lane import WebSource
-from web.answer import Order
-from web.client import open_client
-from web.requester import ClientSettings
-from web.schedule import Schedule
-from web.urls import bucket_of_url
 
 HOSTS, BUCKETS, PART_ROWS, PROCESSES = 16, 32, 500, 2
 ZIPF = 1.7  # of so many hosts the first then has half of all pictures

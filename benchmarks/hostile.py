@@ -9,11 +9,6 @@ pictures go the way that they go in a run: in the worker where they are cheap, e
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import io
 import json
@@ -23,6 +18,7 @@ import platform
 import resource
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import zlib
@@ -35,27 +31,28 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 
 from filters.detector import Detector, Needs
-from filters.picture_metadata import PictureMetadata
 from filters.registry import needing
+from filters.rights.picture_metadata import PictureMetadata
 from filters.subjects import Content
-from images.decode import DecodeSettings
-from images.pdq import orientations_of
-from images.prepare import Square, prepare
-from images.processes import Processes
-from records.page import Origin, Page
-from records.pair import Pair
+from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.pdq import orientations_of
+from pairsieve.images.prepare import Square, prepare
+from pairsieve.images.processes import Processes
+from pairsieve.records.page import Origin, Page
+from pairsieve.records.pair import Pair
+from pairsieve.web.cost import MAX_TAGS, is_costly
+from pairsieve.web.reservations import header_signals
+from pairsieve.web.robots import Robots
+from pairsieve.web.rsl import UnreadableLicence, read_licence
+from pairsieve.web.srcset import candidates
+from pairsieve.web.text import clean_caption, storable
+from pairsieve.web.urls import absolute, canonical, registered_domain
 from transforms.extractor import ExtractSettings, GuardedExtractor
-from web.cost import MAX_TAGS, is_costly
-from web.reservations import header_signals
-from web.robots import Robots
-from web.rsl import UnreadableLicence, read_licence
-from web.srcset import candidates
-from web.text import clean_caption, storable
-from web.urls import absolute, canonical, registered_domain
 
 MEASURABLE_S = 0.05  # shorter times say nothing of growth
 TRIES = 3
-QUADRATIC = "page, on the spot"  # as the HTML standard wants it: no growth is asked for, since web/cost.py bounds what is parsed so
+# As the HTML standard wants it. No growth is asked for: pairsieve/web/cost.py bounds what is parsed so.
+QUADRATIC = "page, on the spot"
 CAPTION_CHARS = 30_000  # the longest caption that a config of ours takes (laion400m.yaml)
 WORK = "PAIRSIEVE_BENCH_WORK"  # where children find what a run is laid out with
 MEGABYTE = 1_000_000
@@ -295,8 +292,8 @@ class Work:
 def _write_work(path: Path) -> None:
     """For the children: laying out a run loads torch, which workers of extract do without."""
     from pipeline.config import CONFIGS, load_config  # noqa: PLC0415
-    from pipeline.jobs import Jobs  # noqa: PLC0415
-    from pipeline.plan import make_plan  # noqa: PLC0415
+    from pipeline.orchestrate.job_settings import Jobs  # noqa: PLC0415
+    from pipeline.orchestrate.plan import make_plan  # noqa: PLC0415
 
     given = {"output": "out", "work": "work"}
     plan = make_plan(load_config(CONFIGS / "demo.yaml", ["fetch.source=web", "fetch.contact=x"], given))

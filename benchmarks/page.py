@@ -10,11 +10,6 @@ They run in another process, so that honest times are those of the page. What is
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `search`
-
 import argparse
 import asyncio
 import io
@@ -22,6 +17,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -38,8 +34,8 @@ import psutil
 from PIL import Image
 
 from benchmarks.search import make_dataset
-from search.index import build
-from search.vectors import VectorSettings
+from pairsieve.search.index import build
+from pairsieve.search.vectors import VectorSettings
 
 HONEST, HOSTILE_EACH, ADDRESSES_EACH = 40, 20, 8
 NEVER_S = 10.0  # what an answer that does not come counts as, and how long a visitor waits
@@ -91,7 +87,7 @@ def served(folder: Path, rows: int) -> Iterator[Page]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline.explore", "--dataset", str(dataset), "--port", str(port)]
+    command = [sys.executable, "-m", "pipeline.cli", "explore", "--dataset", str(dataset), "--port", str(port)]
     with (folder / "log").open("wb") as log:
         page = Page(subprocess.Popen(command, stdout=log, stderr=log), port)
     watching = threading.Thread(target=page.watch, daemon=True)

@@ -5,11 +5,6 @@
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -19,29 +14,29 @@ from dataclasses import dataclass
 
 import torch
 
-from archive.reader import ReadSettings, read_split
-from archive.source import ArchiveSettings, fetch_from_archive, read_at
-from archive.splits import split_file
-from clip.encoder import load_encoder
-from clip.scorer import Scorer, score_rows
 from filters.detector import Needs
 from filters.observe import load_all
 from filters.registry import needing
-from images.processes import Processes
-from pipeline.command import prepare
-from pipeline.plan import Plan
-from pipeline.run import make_parser
-from records.page import Location, Page
-from records.pair import Pair
-from records.sample import Image, Sample, Score
+from pairsieve.clip.encoder import load_encoder
+from pairsieve.images.processes import Processes
+from pairsieve.records.page import Location, Page
+from pairsieve.records.pair import Pair
+from pairsieve.records.sample import Image, Sample, Score
+from pairsieve.warc.reader import ReadSettings, read_split
+from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, read_at
+from pairsieve.warc.splits import split_file
+from pairsieve.web.language import SUBSETS
+from pairsieve.web.urls import bucket_of_url
+from pipeline.commands.run import make_parser
+from pipeline.orchestrate.command import prepare
+from pipeline.orchestrate.plan import Plan
 from transforms.deduplicate import deduplicate
 from transforms.extractor import ExtractSettings, make_extractor
+from transforms.fetch.open_part import load_gate, open_part
 from transforms.group import prefer, slice_pairs
 from transforms.judge import JudgeSettings, Shelved, make_judge
-from transforms.open_part import load_gate, open_part
+from transforms.score.scorer import Scorer, score_rows
 from transforms.shard import ShardSettings, pack, write_shard
-from web.language import SUBSETS
-from web.urls import bucket_of_url
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,12 @@ a dataset of N made rows in 32 shards, beside a loop that writes every shard ane
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -32,12 +28,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.score import cpu
-from pipeline.adopt import adopt
-from pipeline.command import prepare
+from pipeline.commands.adopt import adopt
+from pipeline.commands.erase import main as erase
+from pipeline.commands.run import make_parser
 from pipeline.config import CONFIGS
-from pipeline.erase import main as erase
-from pipeline.execute import Run
-from pipeline.run import make_parser
+from pipeline.orchestrate.command import prepare
+from pipeline.orchestrate.stages import Run
 
 DEMO = f"{{m: {{architecture: 'local-dir:{CONFIGS}/demo/clip', demo: true}}}}"
 SHARDS, ERASED = 32, 10

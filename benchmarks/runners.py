@@ -9,17 +9,13 @@ the second process out.
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import hashlib
 import logging
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence

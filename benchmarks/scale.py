@@ -3,7 +3,7 @@
     python -m benchmarks.scale --pages 3e9                          one Common Crawl
     python -m benchmarks.scale --pairs 5e9                          LAION-5B's pairs, from links
     python -m benchmarks.scale --check --input site.warc.gz         real runs at 1, 3 and 10 times a real crawl, beside it
-    python -m benchmarks.scale --measure --input site.warc.gz       sizes for pipeline/rates.yaml, from the run at 1 time
+    python -m benchmarks.scale --measure --input site.warc.gz       sizes for pipeline/orchestrate/rates.yaml, from the run at 1 time
 
 A crawl of n times the size is the real one n times, each copy under a host of its own: pages, captions and pictures are the same, every
 pair is another. It has n times the shards, so that copies of a row seldom meet in one, where they would compress to nothing. Pictures come
@@ -11,11 +11,6 @@ from the archive and the demonstration model scores, since sizes do not depend o
 """
 
 from __future__ import annotations
-
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
 
 import argparse
 import gzip
@@ -33,13 +28,13 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.score import cpu
-from pipeline.command import prepare
+from pairsieve.storage import parts
+from pipeline.commands.run import make_parser
 from pipeline.config import CONFIGS
-from pipeline.estimate import Rates, Work, estimate, estimate_text, parts_of, read_prices, read_rates
-from pipeline.execute import Counts, Run
-from pipeline.metrics import read_counters
-from pipeline.run import make_parser
-from storage import parts
+from pipeline.monitoring.metrics import read_counters
+from pipeline.orchestrate.command import prepare
+from pipeline.orchestrate.estimate import Rates, Work, estimate, estimate_text, parts_of, read_prices, read_rates
+from pipeline.orchestrate.stages import Counts, Run
 
 BLOCK, WITHIN_PERCENT = 1 << 20, 15
 TIMES = (1, 3, 10)
@@ -216,7 +211,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=float, help="so many pairs that are known")
     parser.add_argument("--pairs-per-page", type=float, help="what is known of the crawl (default: as measured)")
     parser.add_argument("--gpu", action="store_true", help="an accelerator scores")
-    parser.add_argument("--prices", help="what machines cost, and what is assumed (default: pipeline/prices.yaml)")
+    parser.add_argument("--prices", help="what machines cost, and what is assumed (default: pipeline/orchestrate/prices.yaml)")
     parser.add_argument(
         "--input", type=Path, default=CONFIGS / "demo" / "crawl.warc.gz", help="a crawl of one host, for --check and --measure"
     )

@@ -10,11 +10,6 @@ in float32, pictures made ready ahead on other threads. Ours and the loop are me
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import os
 import platform
@@ -36,21 +31,21 @@ import torch
 from PIL.Image import Image as PillowImage
 from PIL.Image import fromarray
 
-from archive.source import ArchiveSettings, read_at
 from benchmarks.plain_loop import extract, fetch
-from clip.encoder import KEPT_TEXTS, Encoder, EncoderSettings, Meter, load_encoder
-from clip.handler import CPU_PARTS, DEVICE_PARTS
-from clip.kept import Kept
-from clip.model import ModelSettings, identify
-from clip.scorer import Scorer, score_rows
-from images.decode import Decoded, DecodeSettings, Undecodable, decode
-from images.prepare import Prepared, prepare
-from images.processes import Processes
-from pipeline.command import prepare as make_ready
+from pairsieve.clip.encoder import KEPT_TEXTS, Encoder, EncoderSettings, Meter, load_encoder
+from pairsieve.clip.kept import Kept
+from pairsieve.clip.model import ModelSettings, identify
+from pairsieve.images.decode import Decoded, DecodeSettings, Undecodable, decode
+from pairsieve.images.prepare import Prepared, prepare
+from pairsieve.images.processes import Processes
+from pairsieve.records.pair import Pair
+from pairsieve.records.sample import Image, Score
+from pairsieve.warc.source import ArchiveSettings, read_at
+from pipeline.commands.run import make_parser
 from pipeline.config import CONFIGS
-from pipeline.run import make_parser
-from records.pair import Pair
-from records.sample import Image, Score
+from pipeline.orchestrate.command import prepare as make_ready
+from transforms.score.handler import CPU_PARTS, DEVICE_PARTS
+from transforms.score.scorer import Scorer, score_rows
 
 DECODE = DecodeSettings(("JPEG", "PNG", "WEBP"), 89_478_484, 50)
 DEMO = f"{{demo: {{architecture: 'local-dir:{CONFIGS}/demo/clip', demo: true}}}}"

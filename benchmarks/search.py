@@ -10,11 +10,6 @@ neighbours (clip-retrieval's way), mapped from its file and in memory; and besid
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `search`
-
 import argparse
 import os
 import sqlite3
@@ -35,12 +30,12 @@ import pyarrow.parquet as pq
 
 from benchmarks.score import cpu
 from benchmarks.shards import Memory
-from images.pdq import orientations
-from search.example import Example
-from search.find import MOST_ALIKE, Query, Search, open_search
-from search.index import build, lists_name
-from search.sources import Source, Vectors, read_vectors, sources
-from search.vectors import VectorSettings
+from pairsieve.images.pdq import orientations
+from pairsieve.search.example import Example
+from pairsieve.search.find import MOST_ALIKE, Query, Search, open_search
+from pairsieve.search.index import build, lists_name
+from pairsieve.search.sources import Source, Vectors, read_vectors, sources
+from pairsieve.search.vectors import VectorSettings
 
 SIZE, INNER, SHARDS, WORDS, WORDS_A_CAPTION = 512, 24, 16, 60_000, 9
 QUERIES, NEAREST, CLIENTS = 200, 10, 8

@@ -8,11 +8,6 @@ are cores. Measured are rows a second, bytes a row in the shuffle and in the sha
 
 from __future__ import annotations
 
-import sys
-
-if not __package__:
-    sys.path.pop(0)  # run as a file, its own folder would hide the package `filters`
-
 import argparse
 import os
 import tempfile
@@ -27,8 +22,8 @@ import apache_beam as beam
 import psutil
 
 from benchmarks.score import cpu
-from pipeline.engine import Engine
-from records.row import COLUMNS
+from pairsieve.records.row import COLUMNS
+from pipeline.orchestrate.engine import Engine
 from transforms.judge import Shelved
 from transforms.shard import ShardSettings, WriteShards, shard_count
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 
-from records.pair import Evidence
+from pairsieve.records.pair import Evidence
 
 Columns: TypeAlias = Mapping[str, pa.DataType]
 Observe: TypeAlias = Callable[[Any], Evidence]
@@ -44,7 +44,7 @@ def required(module: str, extra: str) -> Any:
 class Needs(IntEnum):
     """The earliest thing that a detector needs; the flow places it in the stage that has it.
 
-    Its function is called with: PAGE `web.html.ParsedPage`; PAIR `records.pair.Pair`; of `filters.subjects`: RESPONSE
+    Its function is called with: PAGE `pairsieve.web.html.ParsedPage`; PAIR `pairsieve.records.pair.Pair`; of `filters.subjects`: RESPONSE
     `Response`, CONTENT `Content`, IMAGE `Picture`, EMBEDDING `Embedding`; EVIDENCE what rules read: every record column and what all
     other detectors found.
     """

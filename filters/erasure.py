@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from erasure.list_file import UnreadableList
-from erasure.lists import HashList, ListKind, read_lists
-from erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, NoTombstones, Tombstones, read_tombstones
 from filters.detector import Columns, MissingModel, Needs, Observe
 from filters.rule import Action, Decision, Readable
-from web.urls import canonical
+from pairsieve.erasure.list_file import UnreadableList
+from pairsieve.erasure.lists import HashList, ListKind, read_lists
+from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, NoTombstones, Tombstones, read_tombstones
+from pairsieve.web.urls import canonical
 
 
 @dataclass(frozen=True)
 class Erasure:
     """Drop what was erased. URLs, pages and places are not even asked for; the picture does not come back from another place
-    either, nor re-encoded, turned or mirrored. `tombstones`: the folder that `pipeline.erase` was given.
+    either, nor re-encoded, turned or mirrored. `tombstones`: the folder that `pairsieve erase` was given.
     """
 
     name: ClassVar[str] = "erasure"

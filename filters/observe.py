@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from filters.detector import Detector, Observe
-from records.pair import Evidence
+from pairsieve.records.pair import Evidence
 
 
 def load_all(detectors: Sequence[Detector]) -> Observe:

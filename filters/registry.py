@@ -11,13 +11,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from filters.c2pa import ContentCredentials
 from filters.detector import Detector, MissingModel, Needs
 from filters.erasure import ContentSha1, Erasure, HashLists
-from filters.faces import Faces
 from filters.heads.detectors import AestheticHead, NsfwHead
 from filters.heads.network import head_digest
-from filters.licence import Licence
 from filters.medical.burned_in import BurnedInText
 from filters.medical.caption import MedicalCaption
 from filters.medical.dicom import Dicom, DicomContent
@@ -25,21 +22,24 @@ from filters.medical.looks import Halves, Radiograph
 from filters.medical.page import MedicalPage
 from filters.medical.picture import MedicalPicture
 from filters.medical.rule import Medical
-from filters.nsfw_picture import NsfwPicture
-from filters.nudity import Nudity
-from filters.opt_outs import OptOutRegistries
-from filters.page_head import PageHead
-from filters.page_types import PageTypes
-from filters.picture_hash import PictureHash
-from filters.picture_metadata import PictureMetadata
+from filters.pages.page_head import PageHead
+from filters.pages.page_types import PageTypes
+from filters.pictures.faces import Faces
+from filters.pictures.nsfw_picture import NsfwPicture
+from filters.pictures.nudity import Nudity
+from filters.pictures.picture_hash import PictureHash
+from filters.pictures.prompts import PromptGroups
+from filters.pictures.size import ImageSize
 from filters.privacy.detector import PersonalDataInPair
 from filters.privacy.names import PersonNames
 from filters.privacy.rule import PersonalData
-from filters.prompts import PromptGroups
-from filters.rights import PageRights, ResponseRights, Rights
+from filters.rights.c2pa import ContentCredentials
+from filters.rights.licence import Licence
+from filters.rights.opt_outs import OptOutRegistries
+from filters.rights.picture_metadata import PictureMetadata
+from filters.rights.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
 from filters.similarity import Similarity
-from filters.size import ImageSize
 from filters.subset import Subset
 
 _DETECTORS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.rule import Action, Decision, Readable
-from records.privacy import Public
+from pairsieve.records.privacy import Public
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from records.page import Headers
+from pairsieve.records.page import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels (clip/scorer.py says why)."""
+    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels (transforms/score/scorer.py says why)."""
 
     image: Image.Image
 

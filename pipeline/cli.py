@@ -1,4 +1,7 @@
-"""`pairsieve VERB`: the same as `python -m pipeline.VERB`, with help that is grouped, completion and --version."""
+"""`pairsieve VERB`: every command of the product, with help that is grouped by task, and --version.
+
+A verb's module is imported when the verb is called, and not before: `pairsieve --help` imports none.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,37 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 import click
 
 from pipeline import __version__
 
-TASKS: Mapping[str, tuple[str, ...]] = {
-    "Make a dataset": ("run", "calibrate"),
-    "See what was decided": ("rules", "report", "check", "verify"),
-    "Search it": ("index", "search", "explore"),
-    "Hand it on": ("export",),
-    "Take people out, and clean up": ("requests", "erase", "adopt", "purge"),
+# What `--help` says of each verb is the first line of its module, word for word: a test compares them.
+TASKS: Mapping[str, Mapping[str, str]] = {
+    "Make a dataset": {
+        "run": "Run the flow: WARC files in, a publishable dataset of links out.",
+        "calibrate": "Find a threshold: score labelled pictures, and show what each threshold would flag.",
+    },
+    "See what was decided": {
+        "rules": "List detectors and rules, and explain or audit what they decided.",
+        "report": "Write a dataset's report: one HTML page without network, pictures or captions.",
+        "check": "Search a dataset for personal and medical data before it is released.",
+        "verify": "Check that a dataset is what was written: every file of its manifest, byte by byte.",
+    },
+    "Search it": {
+        "index": "Make a dataset searchable by words, addresses, picture hashes and vectors.",
+        "search": "Search a dataset on the command line: by words, address, picture or meaning.",
+        "explore": "Serve the search page, where people find themselves and ask to be taken out.",
+    },
+    "Hand it on": {
+        "export": "Copy a dataset with fewer columns, for those who expect another layout.",
+    },
+    "Take people out, and clean up": {
+        "requests": "List, approve and refuse what people asked for on the search page.",
+        "erase": "Take out what people ask to be taken out, and keep it out.",
+        "adopt": "Give a dataset that others made a manifest, so that every command works on it.",
+        "purge": "Remove private results from a work directory: captions, pictures, scores.",
+    },
 }
 
 
@@ -27,11 +49,11 @@ class GroupedByTask(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for task, verbs in TASKS.items():
             with formatter.section(task):
-                formatter.write_dl([(verb, self.commands[verb].get_short_help_str(90)) for verb in verbs])
+                formatter.write_dl(list(verbs.items()))
 
 
 def make_cli() -> click.Group:
-    """The command with its verbs; whatever follows a verb is that module's own."""
+    """The command with its verbs; what follows a verb is parsed by that verb's module."""
     commands = {verb: _command(verb) for verbs in TASKS.values() for verb in verbs}
     about = "Common Crawl in, a publishable image-text dataset of links out. `pairsieve VERB --help` teaches each verb."
     group = GroupedByTask("pairsieve", commands=commands, help=about)
@@ -39,21 +61,24 @@ def make_cli() -> click.Group:
 
 
 def _command(verb: str) -> click.Command:
-    module = import_module(f"pipeline.{verb}")
     return click.Command(
         verb,
-        callback=partial(_call, module),
+        callback=partial(_call, verb),
         params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
         add_help_option=False,
-        short_help=(module.__doc__ or "").partition("\n")[0],
     )
 
 
-def _call(module: Any, arguments: Sequence[str]) -> None:
+def _call(verb: str, arguments: Sequence[str]) -> None:
+    module = import_module(f"pipeline.commands.{verb}")
     sys.exit(module.main(list(arguments)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; ends the process with the verb's own status."""
     make_cli()(args=None if arguments is None else list(arguments))
+
+
+if __name__ == "__main__":
+    main()

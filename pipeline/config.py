@@ -12,21 +12,21 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from clip.encoder import EncoderSettings
-from clip.model import ModelSettings
-from clip.precision import Precision
 from filters.registry import DETECTORS, RULES, nearest
-from images.decode import DecodeSettings
-from records.privacy import Public
+from pairsieve.clip.encoder import EncoderSettings
+from pairsieve.clip.model import ModelSettings
+from pairsieve.clip.precision import Precision
+from pairsieve.images.decode import DecodeSettings
+from pairsieve.records.privacy import Public
+from pairsieve.web.html import ImageRule
+from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
+from pairsieve.web.requester import ClientSettings
+from pairsieve.web.text import CaptionSettings
+from pairsieve.web.urls import UrlSettings
 from transforms.deduplicate import Identity
+from transforms.fetch.store import StoreSettings
 from transforms.judge import Embeddings
 from transforms.read import InputKind
-from transforms.store import StoreSettings
-from web.html import ImageRule
-from web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
-from web.requester import ClientSettings
-from web.text import CaptionSettings
-from web.urls import UrlSettings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -104,7 +104,7 @@ class FetchConfig:
     `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
     `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
     `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files of a site are heard too
+    (pairsieve/web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files of a site are heard too
     (docs/consent.md), each for one more request a host. `bytes_per_s`: nothing new is asked for while more than this has
     come on average. These limits are those of the whole run: workers share them. What a site says is read again after
     `robots_max_age_h` hours.
@@ -156,7 +156,7 @@ class ScoreConfig:
     """Models by name; `routes` says which one scores which subset. Picture detectors, which are dear, run on pictures whose similarity is
     at most `detect_margin` below the lowest threshold: a threshold that comes down later by no more than that needs nothing new.
 
-    `device`, `batch_size`, `precision`, `compile`: see clip/encoder.py. With `precision: auto` each worker measures which numbers
+    `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/encoder.py. With `precision: auto` each worker measures which numbers
     are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
     Each worker decodes in `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
     resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` that for their
@@ -203,8 +203,8 @@ class PublishConfig:
     `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their own) and `contact` (whom to ask to
     be taken out; else `fetch.contact`) stand in the data card and the Croissant metadata.
 
-    With `release_check` a dataset in which pipeline/checking.py finds more than `release_limits` (kind -> share of the rows) is left in
-    `unreleased/` below the output directory.
+    With `release_check` a dataset in which pipeline/dataset/review.py finds more than `release_limits` (kind -> share of the rows) is left
+    in `unreleased/` below the output directory.
 
     Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
     """

@@ -13,27 +13,27 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 
-from archive.reader import ReadSettings
-from archive.source import ArchiveSettings
-from clip.handler import ScoreFolders, ScoreSettings
 from filters.detector import Detector
 from filters.registry import evidence_columns
+from pairsieve.warc.reader import ReadSettings
+from pairsieve.warc.source import ArchiveSettings
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
-from transforms.fetch import FetchImages
-from transforms.gather import WriteEnd
+from transforms.fetch.fetch import FetchImages
+from transforms.fetch.lanes import Lane
+from transforms.fetch.open_part import Consent
+from transforms.fetch.part_shelf import FetchFolders
+from transforms.fetch.store import StoreSettings
+from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupByHost, GroupSettings, IndexLocations
 from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
 from transforms.known import KnownSettings, ReadKnown
-from transforms.lanes import Lane
-from transforms.open_part import Consent
-from transforms.part_shelf import FetchFolders
+from transforms.plumbing.gather import WriteEnd
+from transforms.plumbing.route import PROBLEMS, TALLY
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
-from transforms.route import PROBLEMS, TALLY
-from transforms.score import ScoreParts
+from transforms.score.handler import ScoreFolders, ScoreSettings
+from transforms.score.score import ScoreParts
 from transforms.shard import ShardSettings, WriteShards
-from transforms.store import StoreSettings
-from transforms.web_lane import WebSource
 
 PROBLEMS_FILE, SHARDS_FILE = "problems.json", "shards.json"
 

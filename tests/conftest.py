@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.run import main
 from pipeline.config import CONFIGS, load_config
-from pipeline.plan import Plan, make_plan
-from pipeline.run import main
+from pipeline.orchestrate.plan import Plan, make_plan
 from tests.site import Site, serve_site
 
 SECRET = "00" * 32

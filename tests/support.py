@@ -23,4 +23,4 @@ def oracle(name: str) -> Any:
 def run_command() -> list[str]:
     """`python -m pipeline.run`, which heeds Ctrl-C: a shell has whatever it starts in the background ignore it, perhaps these tests."""
     heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    return [sys.executable, "-c", f"{heeding}; from pipeline.run import main; sys.exit(main(sys.argv[1:]))"]
+    return [sys.executable, "-c", f"{heeding}; from pipeline.commands.run import main; sys.exit(main(sys.argv[1:]))"]

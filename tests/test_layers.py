@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # A package may import those below it, and none above.
-LAYERS = (
+LAYERS = ("pairsieve", "filters", "transforms", "pipeline")
+# So may a room of the lowest one, which needs no Beam.
+ROOMS = (
     "records",
     "storage",
     "web",
+    "attempt",
     "images",
     "erasure",
     "search",
     "explore",
-    "filters",
-    "archive",
+    "warc",
     "links",
     "clip",
-    "transforms",
-    "pipeline",
 )
 
 
@@ -34,7 +35,12 @@ def imported(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    return {name.partition(".")[0] for name in names}
+    return {name.partition(".")[0] for name in names} | rooms(names)
+
+
+def rooms(names: Iterable[str]) -> set[str]:
+    """Rooms of ours that are imported, as `pairsieve.web`."""
+    return {".".join(name.split(".")[:2]) for name in names if name.startswith("pairsieve.")}
 
 
 @pytest.mark.parametrize("package", LAYERS)
@@ -44,7 +50,21 @@ def test_imports_go_one_way(package):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("package", [layer for layer in LAYERS if layer not in ("transforms", "pipeline", "clip")])
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_one_way(room):
+    above = {f"pairsieve.{name}" for name in ROOMS[ROOMS.index(room) + 1 :]}
+    of_room = [path for path in modules("pairsieve") if path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") == room]
+    wrong = {str(path.relative_to(ROOT)): sorted(imported(path) & above) for path in of_room if imported(path) & above}
+    assert of_room
+    assert wrong == {}
+
+
+def test_every_room_has_its_place():
+    there = {path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") for path in modules("pairsieve")}
+    assert there - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("package", ["pairsieve", "filters"])
 def test_pure_functions_need_no_beam(package):
     assert not [path for path in modules(package) if "apache_beam" in imported(path)]
 
@@ -57,4 +77,4 @@ def test_one_broad_except():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
     ]
-    assert broad == ["storage/files.py", "filters/attempt.py"], "storage/files.py cleans up and raises again"
+    assert broad == ["pairsieve/attempt.py", "pairsieve/storage/files.py"], "pairsieve/storage/files.py cleans up and raises again"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from records.pair import Evidence, Pair, key_of
-from web.urls import canonical
+from pairsieve.records.pair import Evidence, Pair, key_of
+from pairsieve.web.urls import canonical
 
 Identity = Literal["pair", "url"]
 """What is the same: URL and caption (LAION-400M), or the URL alone (LAION-5B). URLs are compared in canonical form."""

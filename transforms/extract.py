@@ -10,7 +10,7 @@ import apache_beam as beam
 
 from filters.detector import Detector
 from transforms.extractor import ExtractSettings, GuardedExtractor
-from transforms.route import routed
+from transforms.plumbing.route import routed
 
 
 @dataclass

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from filters.attempt import Failure, attempt
 from filters.detector import Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
-from images.processes import Crashed, Elsewhere, Limits
-from records.link import Link
-from records.outcome import Counted, Rejection
-from records.page import Page
-from records.pair import Evidence, Pair, evidence_of_image, key_of
-from storage.files import public_name
-from web.cost import is_costly
-from web.html import TOO_LONG, ImageElement, ImageRule, PageTooCostly, parse_page
-from web.language import FindLanguage, LanguageSettings, find_detector, language_of
-from web.text import CaptionSettings, caption_problem, clean_caption, is_hopeless
-from web.urls import MAX_REFERENCE_CHARS, UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
+from pairsieve.attempt import Failure, attempt
+from pairsieve.images.processes import Crashed, Elsewhere, Limits
+from pairsieve.records.link import Link
+from pairsieve.records.outcome import Counted, Rejection
+from pairsieve.records.page import Page
+from pairsieve.records.pair import Evidence, Pair, evidence_of_image, key_of
+from pairsieve.storage.files import public_name
+from pairsieve.web.cost import is_costly
+from pairsieve.web.html import TOO_LONG, ImageElement, ImageRule, PageTooCostly, parse_page
+from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
+from pairsieve.web.text import CaptionSettings, caption_problem, clean_caption, is_hopeless
+from pairsieve.web.urls import MAX_REFERENCE_CHARS, UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
 
 KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
 
@@ -188,7 +188,7 @@ TOO_COSTLY = "page_too_costly"
 class GuardedExtractor:
     """Extracts what comes, so that no page or link ends the worker, or holds it for more than some seconds.
 
-    A page that is cheap, whatever it holds (web/cost.py), is extracted here, any other in a process that may be killed. What is
+    A page that is cheap, whatever it holds (pairsieve/web/cost.py), is extracted here, any other in a process that may be killed. What is
     raised over one, and what kills its process, puts it into quarantine by name.
     """
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import apache_beam as beam
 
-from archive.source import read_locations
-from records.outcome import Counted, Rejection, Tally
-from records.packed import pack, unpack
-from records.page import LOCATION_SCHEMA, Location
-from records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
-from records.table import EvidenceColumns, schema_with, to_table
-from storage import files, parts
-from storage.parts import LOCATIONS
-from storage.sealed import write_sealed
+from pairsieve.records.outcome import Counted, Rejection, Tally
+from pairsieve.records.packed import pack, unpack
+from pairsieve.records.page import LOCATION_SCHEMA, Location
+from pairsieve.records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
+from pairsieve.records.table import EvidenceColumns, schema_with, to_table
+from pairsieve.storage import files, parts
+from pairsieve.storage.parts import LOCATIONS
+from pairsieve.storage.sealed import write_sealed
+from pairsieve.warc.source import read_locations
+from pairsieve.web.urls import bucket_of_url, url_digest
 from transforms.deduplicate import Identity, deduplicate, identity_of
-from transforms.packing import PackByKey
-from transforms.route import Work, routed
-from web.urls import bucket_of_url, url_digest
+from transforms.plumbing.packing import PackByKey
+from transforms.plumbing.route import Work, routed
 
 KNOWN_BUCKETS = 4
 

@@ -10,20 +10,20 @@ from typing import Any, Literal
 import apache_beam as beam
 import numpy as np
 
-from filters.attempt import Failure, attempt
 from filters.detector import Detector, Needs, Observe
 from filters.observe import load_all
 from filters.registry import needing
 from filters.rule import Action, Decision, Rule
 from filters.verdict import Ruling, Verdict, judge, redact
-from records.ledger import entry, keyed
-from records.outcome import Counted, Noted, Rejection
-from records.pair import PAIR_SCHEMA, Pair
-from records.row import row_of
-from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
-from records.table import from_table
-from storage import files, parts
-from transforms.route import Work, routed
+from pairsieve.attempt import Failure, attempt
+from pairsieve.records.ledger import entry, keyed
+from pairsieve.records.outcome import Counted, Noted, Rejection
+from pairsieve.records.pair import PAIR_SCHEMA, Pair
+from pairsieve.records.row import row_of
+from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
+from pairsieve.records.table import from_table
+from pairsieve.storage import files, parts
+from transforms.plumbing.route import Work, routed
 
 Embeddings = Literal["none", "npy", "column"]
 LEDGER_FOLDER, EMBEDDINGS_FOLDER = "ledger", "embeddings"

@@ -8,12 +8,12 @@ from functools import partial
 
 import apache_beam as beam
 
-from links.tables import RowGroup, read_row_group, row_groups
-from storage import files
+from pairsieve.links.tables import RowGroup, read_row_group, row_groups
+from pairsieve.storage import files
+from pairsieve.web.text import clean_caption
+from pairsieve.web.urls import absolute, bucket_of_url
 from transforms.deduplicate import Identity, identity_of
 from transforms.group import KnownPair
-from web.text import clean_caption
-from web.urls import absolute, bucket_of_url
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import apache_beam as beam
 
-from archive.index import Excerpt, excerpts
-from archive.reader import Found, ReadSettings, read_places, read_split
-from archive.splits import Split, split_file
-from filters.attempt import Failure, attempt, each
-from links.tables import RowGroup, read_row_group, row_groups
-from records.link import Link
-from records.outcome import Counted, Noted, Rejection
-from records.page import Location
-from storage import files
-from transforms.route import Work, routed
+from pairsieve.attempt import Failure, attempt, each
+from pairsieve.links.tables import RowGroup, read_row_group, row_groups
+from pairsieve.records.link import Link
+from pairsieve.records.outcome import Counted, Noted, Rejection
+from pairsieve.records.page import Location
+from pairsieve.storage import files
+from pairsieve.warc.cdx import Excerpt, excerpts
+from pairsieve.warc.reader import Found, ReadSettings, read_places, read_split
+from pairsieve.warc.splits import Split, split_file
+from transforms.plumbing.route import Work, routed
 
 LOCATIONS = "locations"
 InputKind = Literal["archives", "index", "pairs"]

@@ -13,14 +13,14 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from records.ledger import LEDGER_SCHEMA
-from records.row import KEY, ROW_SCHEMA, with_embedding
-from storage import files
-from storage.shards import shard_bytes
-from storage.worklog import log_finished
+from pairsieve.records.ledger import LEDGER_SCHEMA
+from pairsieve.records.row import KEY, ROW_SCHEMA, with_embedding
+from pairsieve.storage import files
+from pairsieve.storage.shards import shard_bytes
+from pairsieve.storage.worklog import log_finished
 from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
-from transforms.packing import MOST_HELD, PackByKey
-from transforms.spill import Spill, Spilled, read_batch
+from transforms.plumbing.packing import MOST_HELD, PackByKey
+from transforms.plumbing.spill import Spill, Spilled, read_batch
 
 Shelf = tuple[str, int]
 FileInfo = tuple[str, int, int, str]

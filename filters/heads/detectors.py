@@ -15,8 +15,8 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from filters.heads.network import Activation, HeadError, read_network, sigmoid
 from filters.subjects import Embedding
-from records.pair import Evidence
-from records.privacy import Public
+from pairsieve.records.pair import Evidence
+from pairsieve.records.privacy import Public
 
 Judge = Callable[[Embedding], float]
 

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from filters.detector import MissingModel
 from filters.heads.bundle import read_bundle
-from storage import files
+from pairsieve.storage import files
 
 Numbers = NDArray[np.float32]
 Activation = Literal["relu", "none"]

@@ -12,7 +12,7 @@ from filters.detector import Columns, Needs, Observe, required
 from filters.medical.looks import Radiograph
 from filters.privacy.spans import personal_spans
 from filters.subjects import Picture
-from records.pair import Evidence
+from pairsieve.records.pair import Evidence
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from filters.medical.terms import DEFUSED, WORDS, make_finder, shipped_phrases, shipped_terms, term
 from filters.medical.words import load_words
-from records.pair import Evidence, Pair
+from pairsieve.records.pair import Evidence, Pair
 
 WEIGHED = ("en", "")  # the weights are of English words; where CLD3 is not sure, it may be English
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
-from web.urls import parts_of
+from pairsieve.web.urls import parts_of
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
 SUFFIXES, TYPES = (".dcm", ".dicom", ".dcm.gz"), ("application/dicom", "image/dicom-rle")

@@ -15,10 +15,10 @@ from PIL import Image
 
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Picture
-from images.pdq import GOOD_QUALITY, distance, pdq
-from images.prepare import within
-from records.pair import Evidence
-from records.privacy import Public
+from pairsieve.images.pdq import GOOD_QUALITY, distance, pdq
+from pairsieve.images.prepare import within
+from pairsieve.records.pair import Evidence
+from pairsieve.records.privacy import Public
 
 SIDE = 256  # pixels of the square on which the figures below were found
 COLOUR_STEP = 4  # colour is looked for on a smaller square

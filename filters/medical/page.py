@@ -14,10 +14,10 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from filters.medical.terms import make_finder, shipped_phrases, shipped_terms
 from filters.medical.words import load_words
-from filters.page_head import title_of
-from records.pair import Evidence
-from web.html import ParsedPage
-from web.urls import host_of
+from filters.pages.page_head import title_of
+from pairsieve.records.pair import Evidence
+from pairsieve.web.html import ParsedPage
+from pairsieve.web.urls import host_of
 
 MAX_HEADINGS, MAX_HEADING_CHARS = 5, 300
 

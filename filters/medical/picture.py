@@ -10,10 +10,10 @@ import pyarrow as pa
 import yaml
 
 from filters.detector import Columns, Needs, Observe
-from filters.prompts import group_shares
+from filters.pictures.prompts import group_shares
 from filters.subjects import Embedding
-from records.pair import Evidence
-from records.privacy import Public
+from pairsieve.records.pair import Evidence
+from pairsieve.records.privacy import Public
 
 
 def shipped_prompts(group: str) -> tuple[str, ...]:

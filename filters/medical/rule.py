@@ -1,6 +1,6 @@
 """The medical rule: words, page, picture and faces together.
 
-What the thresholds rest on (no established ones exist; calibrate yours with `pipeline.calibrate`):
+What the thresholds rest on (no established ones exist; calibrate yours with `pairsieve calibrate`):
 
 - `words_from` 0.9: learned word weights; in a trial they found 0.91 of 8,179 captions of radiology figures and flagged 0.5 % of
   15,833 everyday ones, and the lists with them 0.94 and 0.6 %
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from filters.rule import Action, Decision, Readable
-from records.privacy import Public
+from pairsieve.records.privacy import Public
 
 # schema.org types of medical pages (schema.org's health and life sciences section)
 MEDICAL_PAGE_TYPES = frozenset(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.privacy.spans import kinds_in_url, personal_spans
-from records.pair import Evidence, Pair
+from pairsieve.records.pair import Evidence, Pair
 
 
 @dataclass(frozen=True)

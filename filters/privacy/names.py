@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from filters.detector import Columns, MissingModel, Needs, Observe, required
 from filters.rule import Readable
-from records.pair import Evidence
-from records.privacy import Public
+from pairsieve.records.pair import Evidence
+from pairsieve.records.privacy import Public
 
 MAX_CHARS = 2000
 CountNames = Callable[[str], int]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from filters.privacy.spans import Kind
 from filters.rule import Action, Decision, Readable, Span
-from records.privacy import Public
+from pairsieve.records.privacy import Public
 
 InCaption = Literal["redact", "drop", "tag"]
 

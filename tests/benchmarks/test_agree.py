@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks import agree
-from tests.archive.test_wat import envelope, wat_file
+from tests.warc.test_wat import envelope, wat_file
 from tests.warcs import page
 
 BODY = "<table><img src=1.jpg alt='one &amp; two'><p><img src=2.jpg alt=''><img src=3.jpg>"

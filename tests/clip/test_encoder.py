@@ -12,10 +12,10 @@ import torch
 from open_clip.transform import PreprocessCfg
 from safetensors.torch import load_file, save_file
 
-from clip.encoder import KEPT_TEXTS, EncoderSettings, load_encoder, square_of
-from clip.model import ModelError, ModelSettings, identify
-from clip.packed import is_packable
-from images.prepare import Square
+from pairsieve.clip.encoder import KEPT_TEXTS, EncoderSettings, load_encoder, square_of
+from pairsieve.clip.model import ModelError, ModelSettings, identify
+from pairsieve.clip.packed import is_packable
+from pairsieve.images.prepare import Square
 from tests.clip.models import DEMO, small_model
 
 CAPTIONS = ["", "a star", "a car in blue on a yellow background", "x-ray " * 12, "words " * 500, "猫の写真です", "🎉" * 40]
@@ -96,9 +96,9 @@ def test_bf16_is_within_two_thousandths(vit_b_32):
 
 def test_auto_takes_what_is_fastest_here(small, monkeypatch):
     costs = {torch.float32: 2.0, torch.bfloat16: 1.0}
-    monkeypatch.setattr("clip.precision._seconds", lambda model, probe: costs[next(model.parameters()).dtype])
+    monkeypatch.setattr("pairsieve.clip.precision._seconds", lambda model, probe: costs[next(model.parameters()).dtype])
     assert load(small, precision="auto").precision == "fp32", "in bf16 so small a model is too far off"
-    monkeypatch.setattr("clip.precision.MOST_DEVIATION", 0.01)
+    monkeypatch.setattr("pairsieve.clip.precision.MOST_DEVIATION", 0.01)
     assert load(small, precision="auto").precision == "bf16"
     costs[torch.bfloat16] = 3.0
     encoder = load(small, precision="auto")
@@ -137,7 +137,7 @@ def test_out_of_memory_for_one_picture_is_an_error(small):
 
 def test_texts_are_kept_within_bounds(monkeypatch, small):
     assert KEPT_TEXTS >= 1000
-    monkeypatch.setattr("clip.encoder.KEPT_TEXTS", 2)
+    monkeypatch.setattr("pairsieve.clip.encoder.KEPT_TEXTS", 2)
     encoder = load(small)
     encoder.texts(["a", "b", "c"])
     done = len(encoder.meter.batches)

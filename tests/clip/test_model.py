@@ -5,7 +5,7 @@ from __future__ import annotations
 import fsspec
 import pytest
 
-from clip.model import ModelError, ModelSettings, checkpoint_of, identify
+from pairsieve.clip.model import ModelError, ModelSettings, checkpoint_of, identify
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from clip.model import ModelError, ModelSettings, checkpoint_of, identify
     ],
 )
 def test_models_that_are_not_there(settings, message, tmp_path, monkeypatch):
-    monkeypatch.setattr("clip.model.CACHE", tmp_path)
+    monkeypatch.setattr("pairsieve.clip.model.CACHE", tmp_path)
     with pytest.raises(ModelError, match=message):
         identify(settings)
 
 
 def test_a_checkpoint_elsewhere_is_copied_once_and_again_when_it_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr("clip.model.CACHE", tmp_path)
+    monkeypatch.setattr("pairsieve.clip.model.CACHE", tmp_path)
     store, url = fsspec.filesystem("memory"), "memory://models/weights.pt"
     store.pipe("/models/weights.pt", b"first")
     settings = ModelSettings("ViT-B-32", url)

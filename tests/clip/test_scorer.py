@@ -15,17 +15,17 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from clip.encoder import EncoderSettings, load_encoder
-from clip.kept import Kept
-from clip.model import identify
-from clip.scorer import Scorer, score_rows
 from demo.pictures import Scene, picture
 from filters.subjects import Embedding, Picture
-from images.decode import DecodeSettings
-from images.processes import Processes
-from records.pair import Pair, key_of
-from records.sample import Image
+from pairsieve.clip.encoder import EncoderSettings, load_encoder
+from pairsieve.clip.kept import Kept
+from pairsieve.clip.model import identify
+from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.processes import Processes
+from pairsieve.records.pair import Pair, key_of
+from pairsieve.records.sample import Image
 from tests.clip.models import DEMO, small_model
+from transforms.score.scorer import Scorer, score_rows
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 SCENES = [Scene("star", "red", "white"), Scene("car", "blue", "yellow"), Scene("chest_xray"), Scene("fish", "green", "black")]

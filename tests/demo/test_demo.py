@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from clip.encoder import EncoderSettings, load_encoder
-from clip.model import ModelSettings, identify
 from demo import train
 from demo.crawl import make_crawl, write_warc
 from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
+from pairsieve.clip.encoder import EncoderSettings, load_encoder
+from pairsieve.clip.model import ModelSettings, identify
 from pipeline.config import CONFIGS
 
 

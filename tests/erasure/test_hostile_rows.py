@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasure.match import Matcher
-from erasure.requests import hosts_of, parse_request, places_of
-from records.foreign import as_ours
-from web.urls import host_of
+from pairsieve.erasure.match import Matcher
+from pairsieve.erasure.requests import hosts_of, parse_request, places_of
+from pairsieve.records.foreign import as_ours
+from pairsieve.web.urls import host_of
 
 GOOD = "http://a.example/ok.jpg"
 URLS = [
@@ -62,7 +62,7 @@ OTHERS = {
 
 
 def run(verb: str, *arguments: str) -> int:
-    status: int = import_module(f"pipeline.{verb}").main(list(arguments))
+    status: int = import_module(f"pipeline.commands.{verb}").main(list(arguments))
     return status
 
 

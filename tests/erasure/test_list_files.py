@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasure.list_file import UnreadableList
-from erasure.lists import read_lists
-from erasure.opt_outs import read_opt_outs
-from erasure.requests import MalformedRequests, read_requests
 from filters.detector import MissingModel
-from filters.opt_outs import OptOutRegistries
+from filters.rights.opt_outs import OptOutRegistries
+from pairsieve.erasure.list_file import UnreadableList
+from pairsieve.erasure.lists import read_lists
+from pairsieve.erasure.opt_outs import read_opt_outs
+from pairsieve.erasure.requests import MalformedRequests, read_requests
 
 MD5, SHA256 = "ab" * 16, "cd" * 32
 ROWS = pandas.DataFrame({"md5": [MD5, None, None], "note": ["a, b; c", "two\nlines", "d\te"], "sha256": [None, None, SHA256]})
@@ -234,7 +234,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory, content):
 
 
 def test_packed_lists_have_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("erasure.list_file.MAX_BYTES", 1000)
+    monkeypatch.setattr("pairsieve.erasure.list_file.MAX_BYTES", 1000)
     (tmp_path / "list").write_bytes(gzip.compress(b"ab" * 16 + b"\n" + b" " * 1_000_000))
     with pytest.raises(UnreadableList, match="unpacked; split it"):
         read_lists({str(tmp_path / "list"): "auto"})

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from demo.pictures import Scene, picture
-from erasure.match import Matcher
-from erasure.requests import parse_request
-from erasure.tombstones import NoTombstones, Tombstones, make_keys, read_tombstones, rotate_keys, write_tombstones
-from images.pdq import ALIKE, distance, nearest, orientations, orientations_of, pdq
+from pairsieve.erasure.match import Matcher
+from pairsieve.erasure.requests import parse_request
+from pairsieve.erasure.tombstones import NoTombstones, Tombstones, make_keys, read_tombstones, rotate_keys, write_tombstones
+from pairsieve.images.pdq import ALIKE, distance, nearest, orientations, orientations_of, pdq
 
 PICTURE = picture(Scene("house", "red", "green"), Random(1), 256)
 HASH = pdq(PICTURE)[0].hex()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from erasure import queue as queue_module
-from erasure.queue import (
+from pairsieve.erasure import queue as queue_module
+from pairsieve.erasure.queue import (
     ABANDONED_S,
     COUNTED_FOR_S,
     FULL_FOR_S,
@@ -26,7 +26,7 @@ from erasure.queue import (
     unreadable,
     waiting,
 )
-from erasure.requests import parse_request
+from pairsieve.erasure.requests import parse_request
 
 DOMAIN = [{"domain": "a.example"}]
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from erasure.list_file import UnreadableList, read_lines
-from erasure.lists import read_lists
-from erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
+from pairsieve.erasure.list_file import UnreadableList, read_lines
+from pairsieve.erasure.lists import read_lists
+from pairsieve.erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
 
 SHA = "ab" * 32
 
@@ -201,8 +201,8 @@ def test_nothing_else_is_opened(name, photos, monkeypatch):
         written = name.format(folder=photos.parent, port=listener.getsockname()[1])
         (photos / "requests.jsonl").write_text(json.dumps({"image": written}))
         lines = read_lines(str(photos / "requests.jsonl"))
-        monkeypatch.setattr("storage.files.open_read", opened)
-        monkeypatch.setattr("erasure.requests.read_lines", lambda path: lines)
+        monkeypatch.setattr("pairsieve.storage.files.open_read", opened)
+        monkeypatch.setattr("pairsieve.erasure.requests.read_lines", lambda path: lines)
         with pytest.raises(MalformedRequests, match=r"line 1: (image|the example)") as raised:
             read_requests(str(photos / "requests.jsonl"))
         with pytest.raises(BlockingIOError):

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from explore.app import Settings, make_app
-from explore.limits import Limits
-from images.processes import Processes
-from search.index import build
-from search.vectors import VectorSettings
+from pairsieve.explore.app import Settings, make_app
+from pairsieve.explore.limits import Limits
+from pairsieve.images.processes import Processes
+from pairsieve.search.index import build
+from pairsieve.search.vectors import VectorSettings
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 ROWS = [

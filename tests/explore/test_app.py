@@ -17,10 +17,10 @@ from PIL import Image
 from schemathesis.checks import not_a_server_error
 from starlette.testclient import TestClient
 
-from erasure.queue import Quota, ask, decide, waiting
-from explore.limits import Limits
-from explore.texts import LANGUAGES, texts_for
-from search.find import Search
+from pairsieve.erasure.queue import Quota, ask, decide, waiting
+from pairsieve.explore.limits import Limits
+from pairsieve.explore.texts import LANGUAGES, texts_for
+from pairsieve.search.find import Search
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -285,7 +285,7 @@ def test_the_api_keeps_to_its_description(served):
 
 
 def test_the_server_logs_no_trace(caplog):
-    from pipeline.explore import without_traces
+    from pipeline.commands.explore import without_traces
 
     assert without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "port in use", None, None))
     try:

@@ -12,8 +12,8 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from explore.app import Settings, make_app
-from explore.limits import Limits
+from pairsieve.explore.app import Settings, make_app
+from pairsieve.explore.limits import Limits
 from pipeline.cli import main as pairsieve
 from tests.pipeline.test_command import rows_of
 from tests.pipeline.test_search import picture_of

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explore.cards import card
-from search.find import Hit
-from web.shown import plain, safe_link
+from pairsieve.explore.cards import card
+from pairsieve.search.find import Hit
+from pairsieve.web.shown import plain, safe_link
 
 
 @pytest.mark.parametrize(

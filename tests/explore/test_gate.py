@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from erasure.queue import waiting
-from explore.app import RULES, Asked, rule_of
-from explore.gate import MOST_PARAMETERS, MOST_URL_BYTES, Gate, Rule
-from explore.limits import Limits
-from explore.texts import LANGUAGES, texts_for
+from pairsieve.erasure.queue import waiting
+from pairsieve.explore.app import RULES, Asked, rule_of
+from pairsieve.explore.gate import MOST_PARAMETERS, MOST_URL_BYTES, Gate, Rule
+from pairsieve.explore.limits import Limits
+from pairsieve.explore.texts import LANGUAGES, texts_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 POSTS = ["/picture", "/ask", "/send", "/api/requests", "/", "/api/search", "/nowhere", "/healthz", "/static/style.css"]
@@ -204,7 +204,7 @@ def test_another_name_is_refused(client, method, path, host):
 
 
 def test_a_public_name(served):
-    app = served(hosts=frozenset({"search.example.org"}))
+    app = served(hosts=frozenset({"pairsieve.search.example.org"}))
     assert Client(app).ask("GET", "/", host="Search.Example.org:8443").status == 200
     assert Client(app).ask("GET", "/", host="localhost").status == 400
 
@@ -229,7 +229,7 @@ def test_what_another_site_sends(client, tmp_path, path, headers):
 
 
 def test_errors_have_the_headers_of_the_page(served, monkeypatch):
-    from search.find import Search
+    from pairsieve.search.find import Search
 
     monkeypatch.setattr(Search, "by_words", lambda *_: {}["x"])
     client = Client(served())

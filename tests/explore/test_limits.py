@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explore.limits import NETWORKS_OF_A_PROVIDER, Counts, Held, Limits
-from explore.refused import Refused
+from pairsieve.explore.limits import NETWORKS_OF_A_PROVIDER, Counts, Held, Limits
+from pairsieve.explore.refused import Refused
 
 
 class Clock:

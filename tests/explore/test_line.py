@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from explore.line import Line
-from explore.refused import Refused
+from pairsieve.explore.line import Line
+from pairsieve.explore.refused import Refused
 
 LONG_S = 60.0
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explore.networks import host_name, names_of, network_of, provider_of
+from pairsieve.explore.networks import host_name, names_of, network_of, provider_of
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_any_text_is_an_address(text):
     [
         ("localhost", "localhost"),
         ("LocalHost:8080", "localhost"),
-        ("search.example.org.", "search.example.org"),
+        ("pairsieve.search.example.org.", "pairsieve.search.example.org"),
         ("[::1]:8080", "::1"),
         ("127.0.0.1:80", "127.0.0.1"),
         ("", ""),
@@ -66,5 +66,5 @@ def test_host_headers(header, name):
 
 def test_names():
     assert names_of("127.0.0.1", []) == {"localhost", "127.0.0.1", "::1"}
-    assert names_of("0.0.0.0", ["Search.Example.org."]) == {"localhost", "127.0.0.1", "::1", "search.example.org"}
+    assert names_of("0.0.0.0", ["Search.Example.org."]) == {"localhost", "127.0.0.1", "::1", "pairsieve.search.example.org"}
     assert "192.0.2.1" in names_of("192.0.2.1", [])

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from explore.connections import Patience
-from explore.serve import Address, make_server, raise_file_limit
-from pipeline.explore import main as explore
+from pairsieve.explore.connections import Patience
+from pairsieve.explore.serve import Address, make_server, raise_file_limit
+from pipeline.commands.explore import main as explore
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(120)]
 WAIT_S = 60.0
@@ -125,11 +125,11 @@ def test_the_limit_of_files():
 # What would take an hour: a search in a thread, and a picture in a process.
 SLOW = """
 import sys, time
-import explore.app
-from search.find import Search
+import pairsieve.explore.app
+from pairsieve.search.find import Search
 Search.by_words = lambda *_: time.sleep(3600)
-explore.app.upload_of = lambda processes, *_: processes.submit(time.sleep, 3600).future.exception()
-from pipeline.explore import main
+pairsieve.explore.app.upload_of = lambda processes, *_: processes.submit(time.sleep, 3600).future.exception()
+from pipeline.commands.explore import main
 sys.exit(main(sys.argv[1:]))
 """
 PICTURE = b"POST /picture HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data\r\nContent-Length: 0\r\n\r\n"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from explore import upload
-from explore.refused import Refused
-from explore.upload import BadUpload, Upload, read_upload, upload_of
-from images.processes import Limits, Processes
+from pairsieve.explore import upload
+from pairsieve.explore.refused import Refused
+from pairsieve.explore.upload import BadUpload, Upload, read_upload, upload_of
+from pairsieve.images.processes import Limits, Processes
 from tests.explore.test_gate import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -101,7 +101,7 @@ def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
 
 def test_pictures_have_a_line_of_their_own(served, monkeypatch):
     go, app = Event(), served()
-    monkeypatch.setattr("explore.app.upload_of", lambda *_: go.wait(60) and _refuse())
+    monkeypatch.setattr("pairsieve.explore.app.upload_of", lambda *_: go.wait(60) and _refuse())
     kind = ("content-type", KIND)
 
     async def ask():

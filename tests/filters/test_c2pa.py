@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image
 
-from filters.c2pa import ContentCredentials
+from filters.rights.c2pa import ContentCredentials
 from filters.subjects import Content
 from tests.raw_site import NOT_FOUND, serve_raw
 

@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from filters.heads.bundle import read_bundle
 from filters.heads.detectors import AestheticHead, NsfwHead
 from filters.heads.network import HeadError, read_network, sigmoid
-from filters.nudity import Nudity
-from filters.prompts import PromptGroups
+from filters.pictures.nudity import Nudity
+from filters.pictures.prompts import PromptGroups
 from filters.registry import FilterConfigError, check_models, identity
 from filters.subjects import Embedding
 

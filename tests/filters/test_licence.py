@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.licence import Licence, observe_licences
-from filters.page_head import PageHead
-from filters.page_types import PageTypes
-from records.page import Origin, Page
-from records.pair import evidence_of_image
-from web.html import parse_page
+from filters.pages.page_head import PageHead
+from filters.pages.page_types import PageTypes
+from filters.rights.licence import Licence, observe_licences
+from pairsieve.records.page import Origin, Page
+from pairsieve.records.pair import evidence_of_image
+from pairsieve.web.html import parse_page
 
 BY, SA = "https://creativecommons.org/licenses/by/4.0/", "https://creativecommons.org/licenses/by-sa/4.0/"
 TERMS = "https://a.example/terms"

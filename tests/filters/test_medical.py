@@ -15,13 +15,13 @@ from filters.medical.picture import MedicalPicture, shipped_prompts
 from filters.medical.rule import Medical, equal_faces
 from filters.medical.terms import DEFUSED, WORDS, folded, make_finder, shipped_phrases, shipped_terms, term
 from filters.medical.words import STRONG, WordWeights, load_words
-from filters.page_types import PageTypes
+from filters.pages.page_types import PageTypes
 from filters.rule import Action
 from filters.subjects import Content, Embedding
-from records.page import Origin, Page
-from records.pair import Pair
+from pairsieve.records.page import Origin, Page
+from pairsieve.records.pair import Pair
+from pairsieve.web.html import parse_page
 from tests.filters.marked import SETS
-from web.html import parse_page
 
 
 def pair(caption: str) -> Pair:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, PngImagePlugin
 
-from filters.picture_hash import PictureHash
-from filters.picture_metadata import PictureMetadata, licence_of
+from filters.pictures.picture_hash import PictureHash
+from filters.rights.picture_metadata import PictureMetadata, licence_of
 from filters.subjects import Content, Picture
-from images.decode import DecodeSettings, Undecodable, decode, png_chunks
-from images.pdq import pdq
+from pairsieve.images.decode import DecodeSettings, Undecodable, decode, png_chunks
+from pairsieve.images.pdq import pdq
 
 OBSERVE = PictureMetadata().load()
 RED = Image.effect_noise((300, 200), 60).filter(ImageFilter.GaussianBlur(6)).convert("RGB")
@@ -124,7 +124,7 @@ def test_metadata(body, signals, licence, copyrighted, placed):
 
 def test_a_png_without_metadata_is_not_opened(monkeypatch):
     """Pillow decodes its pixels to know what stands behind them."""
-    monkeypatch.setattr("filters.picture_metadata.Image.open", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("filters.rights.picture_metadata.Image.open", lambda *_: pytest.fail("opened"))
     assert not OBSERVE(Content(encoded("PNG") + b"Exif XMP"))["picture_placed"]
 
 

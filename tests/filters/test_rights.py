@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from filters.rights import PageRights, ResponseRights, Rights
+from filters.rights.rights import PageRights, ResponseRights, Rights
 from filters.rule import Action
 from filters.subjects import Response
-from records.licence import licence_kind
-from records.page import Origin, Page
-from web.html import parse_page
+from pairsieve.records.licence import licence_kind
+from pairsieve.records.page import Origin, Page
+from pairsieve.web.html import parse_page
 
 
 def parsed(body: str = "", headers=()):

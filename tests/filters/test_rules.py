@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.pictures.size import ImageSize
 from filters.rule import Action, Decision, Span
 from filters.similarity import Similarity
-from filters.size import ImageSize
 from filters.subset import Subset
 from filters.verdict import Ruling, Verdict, judge, redact
 

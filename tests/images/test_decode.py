@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from images.decode import MAX_SCANS, Decoded, DecodeSettings, Undecodable, decode
+from pairsieve.images.decode import MAX_SCANS, Decoded, DecodeSettings, Undecodable, decode
 
 SETTINGS = DecodeSettings(formats=("JPEG", "PNG", "WEBP"), max_pixels=10_000, max_aspect_ratio=20)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from images.pdq import MAX_PIXELS, distance, orientations_of, pdq
+from pairsieve.images.pdq import MAX_PIXELS, distance, orientations_of, pdq
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
@@ -21,7 +21,7 @@ def test_a_large_picture_has_the_hash_of_its_pixels(name):
 def test_no_more_pixels_are_hashed(monkeypatch):
     seen = []
     compute = pdqhash.compute
-    monkeypatch.setattr("images.pdq.pdqhash.compute", lambda pixels: seen.append(pixels.shape) or compute(pixels))
+    monkeypatch.setattr("pairsieve.images.pdq.pdqhash.compute", lambda pixels: seen.append(pixels.shape) or compute(pixels))
     orientations_of(Image.effect_noise((3000, 1500), 80))
     assert len(seen) == 8
     assert max(shape[0] * shape[1] for shape in seen) <= MAX_PIXELS

@@ -9,8 +9,8 @@ import pytest
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from images.decode import DecodeSettings, Undecodable
-from images.prepare import Prepared, Square, prepare, squared
+from pairsieve.images.decode import DecodeSettings, Undecodable
+from pairsieve.images.prepare import Prepared, Square, prepare, squared
 
 DECODE = DecodeSettings(formats=("PNG",), max_pixels=10_000_000, max_aspect_ratio=50)
 SIZES = [

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from images.processes import CRASHED, MAX_MEMORY_BYTES, Limits, Processes
+from pairsieve.images.processes import CRASHED, MAX_MEMORY_BYTES, Limits, Processes
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_what_a_process_starts_with():
 
 ORPHAN = """
 import os, time
-from images.processes import Processes
+from pairsieve.images.processes import Processes
 processes = Processes(1)
 print(processes.result(processes.submit(os.getpid)), flush=True)
 processes.submit(time.sleep, 600)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from images.xmp import xmp_packets
+from pairsieve.images.xmp import xmp_packets
 
 DATA = Path(__file__).with_name("data")
 NEEDLE = b"DMI-PROHIBITED-GENAIMLTRAINING"

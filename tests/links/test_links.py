@@ -4,12 +4,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from links.columns import LinkColumns, MissingColumns, find_columns
-from links.tables import read_row_group, row_groups
-from records.link import Link
+from pairsieve.links.columns import LinkColumns, MissingColumns, find_columns
+from pairsieve.links.tables import read_row_group, row_groups
+from pairsieve.records.link import Link
+from pairsieve.web.urls import bucket_of_url
 from transforms.known import KnownSettings, known_identities
 from transforms.read import InputSettings, split_input
-from web.urls import bucket_of_url
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from pairsieve.web.robots import ROBOTS_AGENT, Robots
 from tests.support import oracle
-from web.robots import ROBOTS_AGENT, Robots
 
 CASES = oracle("robots_cases.json")
 RFC = "RFC 9309, 2.2.2, undoes escapes of unreserved characters before it compares, as its own table shows; Google's parser does not"

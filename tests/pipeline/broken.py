@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.detector import Columns, Needs, Observe
-from records.pair import Evidence, Pair
+from pairsieve.records.pair import Evidence, Pair
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def run(order: dict[str, Any], answer: str) -> None:
     ending_at(order["kill_at"], order["below"], count)
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
-            status = import_module(f"pipeline.{verb}").main(arguments)
+            status = import_module(f"pipeline.commands.{verb}").main(arguments)
         except SystemExit as error:
             status = error.code
         except BaseException:  # noqa: BLE001 - the test is to see any traceback
@@ -68,8 +68,14 @@ def run(order: dict[str, Any], answer: str) -> None:
 def main() -> None:
     """Answer orders until there are no more."""
     for verb in VERBS:
-        import_module(f"pipeline.{verb}")
-    for name in ("pipeline.erasing", "pipeline.command", "pipeline.checking", "pipeline.exporting", "search.index"):
+        import_module(f"pipeline.commands.{verb}")
+    for name in (
+        "pipeline.dataset.erasure",
+        "pipeline.orchestrate.command",
+        "pipeline.dataset.review",
+        "pipeline.dataset.copy",
+        "pairsieve.search.index",
+    ):
         import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         for number, line in enumerate(sys.stdin):

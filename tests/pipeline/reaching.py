@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from filters.detector import Columns, Needs, Observe
-from records.pair import Evidence
+from pairsieve.records.pair import Evidence
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from pipeline.calibrate import main
-from pipeline.calibration import curve, number_of, steps
+from pipeline.commands.calibrate import main
+from pipeline.commands.calibration import curve, number_of, steps
 from tests.clip.test_scorer import CONTENTS, row
 from tests.pipeline.test_command import REPOSITORY
 
@@ -78,5 +78,7 @@ def test_evidence_as_numbers():
 
 
 def test_the_help_loads_nothing_heavy():
-    code = "import sys, pipeline.calibrate as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    code = (
+        "import sys, pipeline.commands.calibrate as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    )
     assert "labels.csv" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from erasure.opt_outs import OptOuts
-from pipeline.check import main as check
-from pipeline.checking import Finding, Looked, Review, review_page
+from pairsieve.erasure.opt_outs import OptOuts
+from pipeline.commands.check import main as check
+from pipeline.commands.erase import main as erase
 from pipeline.config import CONFIGS
-from pipeline.erase import main as erase
+from pipeline.dataset.review import Finding, Looked, Review, review_page
 from tests.pipeline.test_command import manifest_of, rows_of
 from tests.pipeline.test_search import picture_of
 

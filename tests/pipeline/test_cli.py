@@ -22,17 +22,28 @@ def said(capsys, *arguments):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_both_forms_say_the_same(verb, capsys):
-    with pytest.raises(SystemExit) as ended:
-        import_module(f"pipeline.{verb}").main(["--help"])
-    printed = capsys.readouterr()
-    assert said(capsys, verb, "--help") == (ended.value.code, printed.out, printed.err)
-    assert printed.out.startswith(f"usage: python -m pipeline.{verb}")
+def test_help_of_a_verb(verb, capsys):
+    status, out, err = said(capsys, verb, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: pairsieve {verb} ")
 
 
-def test_every_command_is_a_verb():
-    commands = {path.stem for path in (REPOSITORY / "pipeline").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
-    assert commands == set(VERBS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_line_of_a_verb_is_its_modules_first(verb):
+    (line,) = [verbs[verb] for verbs in TASKS.values() if verb in verbs]
+    assert (import_module(f"pipeline.commands.{verb}").__doc__ or "").partition("\n")[0] == line
+    assert len(line) <= 85
+
+
+def test_every_module_with_a_parser_is_a_verb():
+    modules = (REPOSITORY / "pipeline" / "commands").glob("*.py")
+    assert {path.stem for path in modules if "def make_parser" in path.read_text()} == set(VERBS)
+
+
+def test_the_flow_starts_as_a_module_too():
+    command = [sys.executable, "-m", "pipeline.run", "--help"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("usage: pairsieve run ")
 
 
 def test_statuses_are_those_of_the_verb(tmp_path, capsys):

@@ -19,16 +19,16 @@ import pytest
 
 from benchmarks import plain_loop
 from demo.crawl import make_crawl
+from pairsieve.records.row import ROW_SCHEMA
+from pairsieve.storage import files
+from pairsieve.web.language import SUBSETS
 from pipeline.config import CONFIGS, load_config
-from pipeline.engine import Engine
-from pipeline.execute import Run
-from pipeline.plan import make_plan
-from pipeline.stages import TooMuchQuarantined
-from records.row import ROW_SCHEMA
-from storage import files
+from pipeline.orchestrate.engine import Engine
+from pipeline.orchestrate.plan import make_plan
+from pipeline.orchestrate.stage_result import TooMuchQuarantined
+from pipeline.orchestrate.stages import Run
 from tests.support import run_command
 from transforms.shard import ShardSettings, pack, write_shard
-from web.language import SUBSETS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -181,7 +181,7 @@ def test_two_worker_processes_give_the_same_bytes(demo_run, key_file, tmp_path):
 
 def test_a_second_run_reuses_everything(demo_run, run_demo, monkeypatch):
     before = hashes(demo_run.output)
-    monkeypatch.setattr("pipeline.engine.Engine.run", lambda *_: pytest.fail("no job may run"))
+    monkeypatch.setattr("pipeline.orchestrate.engine.Engine.run", lambda *_: pytest.fail("no job may run"))
     again = run_demo(folder=demo_run.output.parent)
     assert again.status == 0
     assert again.printed.splitlines()[-1] == demo_run.printed.splitlines()[-1]
@@ -189,7 +189,7 @@ def test_a_second_run_reuses_everything(demo_run, run_demo, monkeypatch):
 
 
 def ran_jobs(monkeypatch) -> list[str]:
-    from pipeline.engine import Engine
+    from pipeline.orchestrate.engine import Engine
 
     jobs: list[str] = []
     original = Engine.run
@@ -393,7 +393,7 @@ def test_no_job_but_score_asks_for_an_accelerator(run_demo, monkeypatch, tmp_pat
 
 
 def test_the_help_teaches_without_loading_anything_heavy():
-    code = "import sys, pipeline.run as r\ntry: r.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules\nassert 'apache_beam' not in sys.modules"
+    code = "import sys, pipeline.commands.run as r\ntry: r.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules\nassert 'apache_beam' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     for words in ("--config", "--input", "--output", "--work", "--set", "Exit status", "demonstration"):
         assert words in shown.stdout
@@ -470,7 +470,7 @@ def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path
         raise TooMuchQuarantined("too many could not be judged")
 
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.execute.check_quarantine", too_many)
+        patched.setattr("pipeline.orchestrate.stages.check_quarantine", too_many)
         stopped = run_demo("--stages=extract", folder=tmp_path)
     assert stopped.status == 1
     assert "too many could not be judged" in stopped.printed

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline.config import CONFIGS, ConfigError, InputConfig, load_config
-from pipeline.plan import find_inputs, make_plan
+from pipeline.orchestrate.plan import find_inputs, make_plan
 
 DEMO = CONFIGS / "demo.yaml"
 

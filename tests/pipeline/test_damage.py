@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.adopt import main as adopt
-from pipeline.erase import main as erase
-from pipeline.explore import main as explore
-from pipeline.export import main as export
-from pipeline.purge import main as purge
-from pipeline.verify import main as verify
+from pipeline.commands.adopt import main as adopt
+from pipeline.commands.erase import main as erase
+from pipeline.commands.explore import main as explore
+from pipeline.commands.export import main as export
+from pipeline.commands.purge import main as purge
+from pipeline.commands.verify import main as verify
 from tests.pipeline.test_command import copy_of, hashes, manifest_of, rows_of
 
 NOT_PUBLISHED = ["--set", "publish.shards=3"]  # has publish run again

@@ -53,7 +53,7 @@ def test_every_detector_and_rule_is_in_the_readme(name):
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
     assert f"pipeline.{verb}" in README or f"pairsieve {verb}" in README
-    parsers = [import_module(f"pipeline.{verb}").make_parser()]
+    parsers = [import_module(f"pipeline.commands.{verb}").make_parser()]
     while parsers:
         parser = parsers.pop()
         for action in parser._actions:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine import Engine, _last_line, explained, job_name, label
-from pipeline.waiting import WorkersLost, watched
+from pipeline.orchestrate.engine import Engine, _last_line, explained, job_name, label
+from pipeline.orchestrate.watchdog import WorkersLost, watched
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from demo.crawl import make_crawl
-from pipeline import erasing
-from pipeline.adopt import main as adopt
+from pairsieve.storage.lock import one_writer
+from pipeline.commands.adopt import main as adopt
+from pipeline.commands.erase import main as erase
 from pipeline.config import CONFIGS
-from pipeline.erase import main as erase
-from storage.lock import one_writer
+from pipeline.dataset import erasure as erasing
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
 from tests.warcs import page, response
 

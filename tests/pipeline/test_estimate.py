@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import CONFIGS, ConfigError, load_config
-from pipeline.estimate import (
+from pipeline.orchestrate.estimate import (
     Work,
     days,
     estimate,
@@ -22,7 +22,7 @@ from pipeline.estimate import (
     work_left,
     work_of,
 )
-from pipeline.plan import make_plan
+from pipeline.orchestrate.plan import make_plan
 from tests.conftest import DEMO
 
 RATES, PRICES = read_rates(), read_prices()

@@ -18,7 +18,7 @@ def kept(run) -> int:
 @pytest.fixture
 def scored(monkeypatch):
     """The image URLs of the pairs whose pictures were scored."""
-    from clip import handler
+    from transforms.score import handler
 
     seen = []
     score_rows = handler.score_rows

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import CONFIGS
-from tests.archive.test_index import cdxj
-from tests.archive.test_reader import nested
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
 from tests.pipeline.test_web_run import CAPTIONS, counts, crawl, run_web  # noqa: F401 - fixtures
+from tests.warc.test_index import cdxj
+from tests.warc.test_reader import nested
 from tests.warcs import page, response
 
 CRAWL = CONFIGS / "demo" / "crawl.warc.gz"

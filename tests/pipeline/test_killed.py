@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.crawl import make_crawl, write_warc
-from storage import parts
+from pairsieve.storage import parts
 from tests.pipeline.test_command import REPOSITORY
 
 MOMENTS, SEED = 20, 8
@@ -156,7 +156,7 @@ def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, ke
 
 
 def test_what_a_killed_writer_left_can_be_read(tmp_path):
-    from storage.journal import salvaged
+    from pairsieve.storage.journal import salvaged
 
     with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
         for n in range(5):

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from erasure.queue import ask, decide
-from pipeline.adopt import main as adopt
-from pipeline.writer import COMMIT, STAGING
-from storage.marked import MARKER
+from pairsieve.erasure.queue import ask, decide
+from pairsieve.storage.marked import MARKER
+from pipeline.commands.adopt import main as adopt
+from pipeline.dataset.writer import COMMIT, STAGING
 from tests.pipeline.killing import KILLED
 from tests.pipeline.test_command import hashes, manifest_of
 

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from pipeline.catalogue import catalogue
+from filters.catalogue import catalogue
 from pipeline.cli import TASKS
 from pipeline.config import CONFIGS, ConfigError, load_config
 
@@ -40,7 +40,7 @@ def planted(tmp_path, monkeypatch):
     (tmp_path / f"{PLANTED}.py").write_text(f"open({str(trace)!r}, 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
     points = [EntryPoint("installed", f"{PLANTED}:Detector", "pairsieve.detectors")]
-    for module in ("filters.registry", "web.language", "pipeline.catalogue"):
+    for module in ("filters.registry", "pairsieve.web.language", "filters.catalogue"):
         monkeypatch.setattr(f"{module}.entry_points", lambda group: points)
     yield trace
     sys.modules.pop(PLANTED, None)
@@ -66,14 +66,14 @@ def test_shipped_configs_name_no_code_of_others(config):
 def test_every_verb_that_reads_a_config_refuses(verb, planted, demo_run, tmp_path, capsys):
     if verb in ("search", "explore"):
         pytest.importorskip("tantivy")
-        assert import_module("pipeline.index").main(["--dataset", str(demo_run.output), "--out", str(tmp_path / "index")]) == 0
+        assert import_module("pipeline.commands.index").main(["--dataset", str(demo_run.output), "--out", str(tmp_path / "index")]) == 0
     (tmp_path / "labels.csv").write_text("path,label\nx.png,1\ny.png,0\n")
     places = {"dataset": str(demo_run.output), "labels": str(tmp_path / "labels.csv"), "config": str(CONFIGS / "demo.yaml")}
     arguments = [one.format(**places) for one in READS_CONFIG[verb]]
     arguments += ["--index", str(tmp_path / "index")] if verb in ("search", "explore") else []
     arguments += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")] if verb == "run" else []
     setting = f"filters.rules={json.dumps({f'{PLANTED}:Rule': {}})}"
-    assert import_module(f"pipeline.{verb}").main([*arguments, "--set", setting, "--no-plugins"]) == 2
+    assert import_module(f"pipeline.commands.{verb}").main([*arguments, "--set", setting, "--no-plugins"]) == 2
     assert f"'{PLANTED}:Rule'" in capsys.readouterr().err
     assert not planted.exists()
 
@@ -81,7 +81,7 @@ def test_every_verb_that_reads_a_config_refuses(verb, planted, demo_run, tmp_pat
 def test_no_verb_with_a_config_is_forgotten():
     """Each verb that has --config has --no-plugins too."""
     verbs = [verb for group in TASKS.values() for verb in group]
-    has = {verb: import_module(f"pipeline.{verb}").make_parser()._option_string_actions for verb in verbs}
+    has = {verb: import_module(f"pipeline.commands.{verb}").make_parser()._option_string_actions for verb in verbs}
     assert {verb for verb, options in has.items() if "--config" in options} == set(READS_CONFIG)
     assert {verb for verb, options in has.items() if "--no-plugins" in options} == set(READS_CONFIG)
 

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
+from pairsieve.storage import files
+from pairsieve.storage.lock import FOLDER, InUse, one_writer
+from pipeline.commands.erase import main as erase
+from pipeline.commands.run import main as run
 from pipeline.config import CONFIGS
-from pipeline.erase import main as erase
-from pipeline.run import main as run
-from storage import files
-from storage.lock import FOLDER, InUse, one_writer
 from tests.pipeline.test_command import hashes, rows_of
 from tests.storage.test_stores import gcs, s3  # noqa: F401 - fixtures
 

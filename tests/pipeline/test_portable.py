@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.stages import MANIFEST
+from pipeline.orchestrate.stage_result import MANIFEST
 from tests.pipeline.cluster import build_wheel, cluster
 from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
 from tests.pipeline.test_killed import crawl  # noqa: F401 - a fixture

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.progress import Watch, _duration, read_history, reporting, thinned
-from records.outcome import Tally
-from storage import parts
-from storage.progress import Progress, Teller, read_progress, write_progress
+from pairsieve.records.outcome import Tally
+from pairsieve.storage import parts
+from pairsieve.storage.progress import Progress, Teller, read_progress, write_progress
+from pipeline.monitoring.progress import Watch, _duration, read_history, reporting, thinned
 
 
 def watch_of(folder) -> Watch:
@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("pipeline.progress.LIVE_EVERY_S", 0.01)
+    monkeypatch.setattr("pipeline.monitoring.progress.LIVE_EVERY_S", 0.01)
     write_progress(str(tmp_path), "lane-1", Progress({"ok": 5}, 0))
     with reporting(watch_of(tmp_path), bars=True):
         deadline = time.monotonic() + 10

@@ -17,16 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from erasure.tombstones import make_keys
 from filters.registry import DETECTORS, RULES
-from pipeline.card import data_card
+from pairsieve.erasure.tombstones import make_keys
+from pairsieve.records.privacy import Public, privacy_of
 from pipeline.config import Config
-from pipeline.croissant import croissant
-from pipeline.facts import gather
-from pipeline.published import DIGESTS, WITHHELD, names_place, public_input, public_plugin, shown
-from pipeline.release import Made, make_manifest
-from pipeline.report_page import report_page
-from records.privacy import Public, privacy_of
+from pipeline.dataset.card import data_card
+from pipeline.dataset.croissant import croissant
+from pipeline.dataset.facts import gather
+from pipeline.dataset.published_settings import DIGESTS, WITHHELD, names_place, public_input, public_plugin, shown
+from pipeline.dataset.release import Made, make_manifest
+from pipeline.dataset.report_page import report_page
 from tests.pipeline.test_command import REPOSITORY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (yes|no|digest) \|$", re.MULTILINE)

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from pipeline.purge import main as purge
-from storage.lock import one_writer
+from pairsieve.storage.lock import one_writer
+from pipeline.commands.purge import main as purge
 
 
 @pytest.fixture

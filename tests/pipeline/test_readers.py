@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from pairsieve.records.row import COLUMNS, LAION_COLUMNS, PRIVACY, ROW_SCHEMA
 from pipeline.cli import main as pairsieve
-from records.row import COLUMNS, LAION_COLUMNS, PRIVACY, ROW_SCHEMA
 from tests.pipeline.peers import run_peer
 from tests.pipeline.test_command import manifest_of, rows_of
 

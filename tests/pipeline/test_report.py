@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from pipeline.facts import Facts, gather
-from pipeline.report import main as report
-from pipeline.report_page import bars, render, report_page
+from pipeline.commands.report import main as report
+from pipeline.dataset.facts import Facts, gather
+from pipeline.dataset.report_page import bars, render, report_page
 from tests.pipeline.test_command import manifest_of, rows_of
 
 

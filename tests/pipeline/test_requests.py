@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from erasure.queue import ask, contact_of, decide, look_up
-from pipeline.requests import main as requests
+from pairsieve.erasure.queue import ask, contact_of, decide, look_up
+from pipeline.commands.requests import main as requests
 from tests.pipeline.test_command import rows_of
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.reuse import reuse_table
-from pipeline.stages import Stage, StageResult
+from pipeline.orchestrate.reuse import reuse_table
+from pipeline.orchestrate.stage_result import Stage, StageResult
 
 SETTINGS = {
     "inputs": [["a.warc.gz", "1"]],

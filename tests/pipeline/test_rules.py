@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from filters.registry import DETECTORS, RULES
-from pipeline.rules import main
-from records.pair import key_of
+from pairsieve.records.pair import key_of
+from pipeline.commands.rules import main
 from tests.pipeline.test_command import REPOSITORY, manifest_of, rows_of
 
 
@@ -110,7 +110,7 @@ def test_a_package_of_a_stranger(run_demo, tmp_path):
     assert installed.returncode == 0, installed.stderr
     environment = {**os.environ, "PYTHONPATH": str(site)}
     listed = subprocess.run(
-        [sys.executable, "-m", "pipeline.rules", "list"], capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=True
+        [sys.executable, "-m", "pipeline.cli", "rules", "list"], capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=True
     )
     assert "watermark  version 1, pairsieve-watermarks" in listed.stdout
     command = [

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from images.pdq import orientations_of
+from pairsieve.images.pdq import orientations_of
 from pipeline.cli import main as pairsieve
 from pipeline.config import CONFIGS
 from tests.pipeline.test_command import rows_of

@@ -9,8 +9,8 @@ from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.config import load_config
-from pipeline.jobs import STAGES, Jobs
-from pipeline.plan import make_plan
+from pipeline.orchestrate.job_settings import STAGES, Jobs
+from pipeline.orchestrate.plan import make_plan
 from tests.conftest import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}

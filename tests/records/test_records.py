@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.ledger import LEDGER_SCHEMA, entry, keyed
-from records.outcome import Counted, Rejection, balance, tally_of
-from records.page import LOCATION_SCHEMA, Location
-from records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
-from records.row import COLUMNS, ROW_SCHEMA, row_of
-from records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
-from records.table import from_table, schema_with, to_table
+from pairsieve.records.ledger import LEDGER_SCHEMA, entry, keyed
+from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
+from pairsieve.records.page import LOCATION_SCHEMA, Location
+from pairsieve.records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
+from pairsieve.records.row import COLUMNS, ROW_SCHEMA, row_of
+from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
+from pairsieve.records.table import from_table, schema_with, to_table
 
 
 @pytest.mark.parametrize(

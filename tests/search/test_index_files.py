@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("tantivy")
 
-from pipeline.index import main as index
-from pipeline.search import main as search
-from search.index import BadIndex, read_index
+from pairsieve.search.index import BadIndex, read_index
+from pipeline.commands.index import main as index
+from pipeline.commands.search import main as search
 
 WHOLE = {"dataset": "d", "version": 1, "models": {}, "shards": [], "spaces": {}, "format": 2}
 SOURCE = {"path": "p.parquet", "sha256": "ab", "rows": 1}

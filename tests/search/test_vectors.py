@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.pdq import orientations
-from search.hashes import HashIndex, write_hashes
-from search.vectors import VectorIndex, add_to_lists, make_lists, probes_for, remove_from_lists, write_vectors
+from pairsieve.images.pdq import orientations
+from pairsieve.search.hashes import HashIndex, write_hashes
+from pairsieve.search.vectors import VectorIndex, add_to_lists, make_lists, probes_for, remove_from_lists, write_vectors
 
 RANDOM = np.random.default_rng(0)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasure.requests import hosts_of
-from search.rows import entry
-from search.words import HEAP_BYTES, MOST_WORDS, Narrowed, analyzer, document, open_words, row_id
+from pairsieve.erasure.requests import hosts_of
+from pairsieve.search.rows import entry
+from pairsieve.search.words import HEAP_BYTES, MOST_WORDS, Narrowed, analyzer, document, open_words, row_id
 
 ROWS = [
     ("A red car", "https://cars.example/red.jpg", ["personal_data_email"]),

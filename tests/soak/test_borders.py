@@ -15,31 +15,31 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from archive.reader import ReadSettings, read_split
-from archive.splits import Split
-from filters.licence import Licence
-from filters.page_head import PageHead
-from filters.page_types import PageTypes
-from filters.picture_metadata import PictureMetadata
+from filters.pages.page_head import PageHead
+from filters.pages.page_types import PageTypes
 from filters.registry import evidence_columns
-from filters.rights import PageRights, ResponseRights
+from filters.rights.licence import Licence
+from filters.rights.picture_metadata import PictureMetadata
+from filters.rights.rights import PageRights, ResponseRights
 from filters.subjects import Content, Response
-from images.decode import DecodeSettings, Undecodable
-from images.prepare import Prepared, Square, prepare
-from images.processes import CRASHED, Processes
-from records.outcome import Rejection, balance, tally_of
-from records.page import LOCATION_SCHEMA, Location, Origin, Page
-from records.pair import PAIR_SCHEMA, Pair
-from records.table import schema_with, to_table
-from tests.archive.test_wat import envelope, wat_file
+from pairsieve.images.decode import DecodeSettings, Undecodable
+from pairsieve.images.prepare import Prepared, Square, prepare
+from pairsieve.images.processes import CRASHED, Processes
+from pairsieve.records.outcome import Rejection, balance, tally_of
+from pairsieve.records.page import LOCATION_SCHEMA, Location, Origin, Page
+from pairsieve.records.pair import PAIR_SCHEMA, Pair
+from pairsieve.records.table import schema_with, to_table
+from pairsieve.warc.reader import ReadSettings, read_split
+from pairsieve.warc.splits import Split
+from pairsieve.web.body import text_of
+from pairsieve.web.robots import Robots
+from pairsieve.web.rsl import UnreadableLicence, read_licence
 from tests.soak.mutations import mutated
 from tests.transforms.test_extract import SETTINGS
+from tests.warc.test_wat import envelope, wat_file
 from tests.warcs import page, plain, response
 from transforms.extractor import GuardedExtractor
 from transforms.read import InputSettings, _read_links, split_input
-from web.body import text_of
-from web.robots import Robots
-from web.rsl import UnreadableLicence, read_licence
 
 NUMBERS = [200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 DETECTORS = (PageRights(), PageHead(), PageTypes(), Licence())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.names import LeadsOut, check_names, lies_in
+from pairsieve.storage.names import LeadsOut, check_names, lies_in
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage import parts
-from storage.sealed import Damaged, read_sealed, seal_of, sealed_bytes, write_sealed
+from pairsieve.storage import parts
+from pairsieve.storage.sealed import Damaged, read_sealed, seal_of, sealed_bytes, write_sealed
 
 TABLE = pa.table({"a": list(range(9)), "pairsieve.sha256": ["pairsieve.sha256" + "0" * 66] * 9})
 

@@ -7,8 +7,8 @@ import stat
 import pyarrow as pa
 import pytest
 
-from records.outcome import Tally
-from storage import files, parts
+from pairsieve.records.outcome import Tally
+from pairsieve.storage import files, parts
 
 
 def test_a_file_is_whole_or_absent(tmp_path):

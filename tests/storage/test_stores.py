@@ -14,14 +14,14 @@ from contextlib import closing
 import pytest
 from aiohttp import web
 
-from archive.index import Excerpt, Place
-from archive.splits import Split
-from records.outcome import Noted, Rejection
-from storage import files
-from storage.resume import FileChanged, ResumedStream
-from tests.archive.test_index import cdxj
-from tests.archive.test_reader import ALL, SETTINGS, A, B, C, pages
+from pairsieve.records.outcome import Noted, Rejection
+from pairsieve.storage import files
+from pairsieve.storage.resume import FileChanged, ResumedStream
+from pairsieve.warc.cdx import Excerpt, Place
+from pairsieve.warc.splits import Split
 from tests.site import serve
+from tests.warc.test_index import cdxj
+from tests.warc.test_reader import ALL, SETTINGS, A, B, C, pages
 from transforms.read import InputSettings, ReadSettings, read_piece, split_input
 
 CRAWL = A + B + C
@@ -159,7 +159,7 @@ class Flaky:
 
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch):
-    monkeypatch.setattr("storage.resume.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pairsieve.storage.resume.time.sleep", lambda seconds: None)
 
 
 def test_http_with_ranges():
@@ -225,7 +225,7 @@ class Failing:
 
 def opened(monkeypatch, *streams) -> None:
     waiting = list(streams)
-    monkeypatch.setattr("storage.resume.files.open_stream", lambda path, options: waiting.pop(0))
+    monkeypatch.setattr("pairsieve.storage.resume.files.open_stream", lambda path, options: waiting.pop(0))
 
 
 def test_reading_goes_on_where_it_was(monkeypatch):
@@ -250,7 +250,7 @@ def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
         tried.append(path)
         raise kind
 
-    monkeypatch.setattr("storage.resume.files.open_stream", fail)
+    monkeypatch.setattr("pairsieve.storage.resume.files.open_stream", fail)
     with pytest.raises(kind), ResumedStream("x", {}):
         pass
     assert len(tried) == 1

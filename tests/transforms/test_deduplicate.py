@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.pair import Pair, key_of
+from pairsieve.records.pair import Pair, key_of
 from transforms.deduplicate import deduplicate
 
 pairs = st.builds(

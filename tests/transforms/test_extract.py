@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.detector import Needs
-from filters.rights import PageRights
-from records.link import Link
-from records.outcome import Counted, Rejection, balance, tally_of
-from records.page import Origin, Page
-from records.pair import Pair, key_of
+from filters.rights.rights import PageRights
+from pairsieve.records.link import Link
+from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
+from pairsieve.records.page import Origin, Page
+from pairsieve.records.pair import Pair, key_of
+from pairsieve.web import urls
+from pairsieve.web.cost import is_costly
+from pairsieve.web.html import parse_page
+from pairsieve.web.language import LanguageSettings
+from pairsieve.web.text import CaptionSettings
+from pairsieve.web.urls import UrlSettings
 from transforms import extractor
 from transforms.extractor import ExtractSettings, GuardedExtractor, make_extractor
-from web import urls
-from web.cost import is_costly
-from web.html import parse_page
-from web.language import LanguageSettings
-from web.text import CaptionSettings
-from web.urls import UrlSettings
 
 SETTINGS = ExtractSettings(
     "best", CaptionSettings(5, 2000), UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)), LanguageSettings(5, 2000)

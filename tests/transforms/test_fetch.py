@@ -13,15 +13,15 @@ from dataclasses import replace
 import pytest
 
 from filters.registry import build_detectors, build_rules
-from filters.rights import ResponseRights, Rights
-from records.pair import Pair, key_of
+from filters.rights.rights import ResponseRights, Rights
+from pairsieve.records.pair import Pair, key_of
+from pairsieve.web.addresses import is_allowed_address
+from pairsieve.web.answer import Order
+from pairsieve.web.client import open_client
+from pairsieve.web.requester import ClientSettings, retry_after_s
+from pairsieve.web.schedule import Schedule
 from tests.site import PICTURE
-from transforms.open_part import Consent, load_gate, open_part
-from web.addresses import is_allowed_address
-from web.answer import Order
-from web.client import open_client
-from web.requester import ClientSettings, retry_after_s
-from web.schedule import Schedule
+from transforms.fetch.open_part import Consent, load_gate, open_part
 
 
 def client(site, **changes) -> ClientSettings:
@@ -221,7 +221,7 @@ def test_rules_that_save_requests_are_known():
 
 @pytest.mark.parametrize("busy", [(429, {"Retry-After": "0"}), (503, {"Retry-After": "Thu, 01 Jan 2015 00:00:00 GMT"}), (503, {})])
 def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
-    monkeypatch.setattr("web.requester.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("pairsieve.web.requester.BACK_OFF_S", 0.01)
     site.first["/picture.jpg"] = [busy, busy]
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
     assert image.status == "ok"
@@ -229,7 +229,7 @@ def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
 
 
 def test_a_host_that_stays_busy_is_given_up(site, monkeypatch):
-    monkeypatch.setattr("web.requester.BACK_OFF_S", 0.01)
+    monkeypatch.setattr("pairsieve.web.requester.BACK_OFF_S", 0.01)
     site.first["/picture.jpg"] = [(503, {})] * 10
     (image,), _ = fetch(site, [pair(f"{site.origin}/picture.jpg")])
     assert (image.status, image.http_status) == ("host_busy", 503)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.page import Location
-from records.pair import Pair, key_of
+from pairsieve.records.page import Location
+from pairsieve.records.pair import Pair, key_of
 from transforms.group import prefer, slice_pairs
 
 

@@ -20,9 +20,9 @@ import aiohttp
 import pytest
 import trustme
 
+from pairsieve.web.answer import Answer, Order
+from pairsieve.web.requester import ClientSettings
 from tests.transforms.test_fetch import ask_all, client
-from web.answer import Answer, Order
-from web.requester import ClientSettings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 PIECE = b"x" * 65536

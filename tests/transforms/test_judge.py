@@ -10,14 +10,14 @@ import pytest
 
 from filters.privacy.detector import PersonalDataInPair
 from filters.privacy.rule import PersonalData
-from filters.rights import Rights
+from filters.rights.rights import Rights
 from filters.rule import Action, Decision, Readable
 from filters.similarity import Similarity
-from records.ledger import LEDGER_SCHEMA, keyed
-from records.outcome import Counted, Rejection, balance, tally_of
-from records.pair import Pair, key_of
-from records.row import COLUMNS
-from records.sample import Image, Sample, Score
+from pairsieve.records.ledger import LEDGER_SCHEMA, keyed
+from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
+from pairsieve.records.pair import Pair, key_of
+from pairsieve.records.row import COLUMNS
+from pairsieve.records.sample import Image, Sample, Score
 from transforms.judge import JudgeSettings, Shelved, make_judge
 
 SECRET = b"s" * 32

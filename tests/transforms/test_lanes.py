@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.parts import bucket_of, part_name
-from transforms.lanes import make_lanes
-from transforms.sites_shelf import SitesShelf
-from web.sites import SiteTexts
-from web.urls import bucket_of_url
+from pairsieve.storage.parts import bucket_of, part_name
+from pairsieve.web.sites import SiteTexts
+from pairsieve.web.urls import bucket_of_url
+from transforms.fetch.lanes import make_lanes
+from transforms.fetch.robots_texts import SitesShelf
 
 
 def parts_of(*sizes: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from records.pair import Pair, key_of
+from pairsieve.records.pair import Pair, key_of
 from tests.site import PIECES
 from tests.transforms.test_fetch import fetch
 

@@ -7,8 +7,8 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from records.outcome import Counted, Rejection
-from transforms.route import PROBLEMS, TALLY, routed
+from pairsieve.records.outcome import Counted, Rejection
+from transforms.plumbing.route import PROBLEMS, TALLY, routed
 
 
 class Odd(str):

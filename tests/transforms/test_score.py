@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from archive.source import ArchiveSettings
-from clip.encoder import EncoderSettings
-from clip.handler import CPU_PARTS, DEVICE_PARTS, PartHandler, ScoreFolders, ScoreSettings
-from images.decode import DecodeSettings
+from pairsieve.clip.encoder import EncoderSettings
+from pairsieve.images.decode import DecodeSettings
+from pairsieve.warc.source import ArchiveSettings
 from pipeline.flow import ScoreJob, score
+from transforms.score.handler import CPU_PARTS, DEVICE_PARTS, PartHandler, ScoreFolders, ScoreSettings
 
 HINT, RAM = "beam:resources:accelerator:v1", "beam:resources:min_ram_bytes:v1"
 GPU = {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver", "min_ram": "16GB"}

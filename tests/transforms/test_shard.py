@@ -10,10 +10,10 @@ from apache_beam.testing import test_pipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.row import KEY, ROW_SCHEMA
+from pairsieve.records.row import KEY, ROW_SCHEMA
 from transforms.judge import Shelved
+from transforms.plumbing.spill import Spilled
 from transforms.shard import ShardSettings, WriteShards, pack, shard_count, shard_path, write_shard
-from transforms.spill import Spilled
 
 
 def row(key: str) -> bytes:

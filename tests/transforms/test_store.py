@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from images.decode import DecodeSettings
-from images.processes import Processes
-from images.reduce import reduce
-from records.sample import Image as Row
-from storage import parts
-from storage.room import Room, StoreFull
-from transforms.store import Stores, StoreSettings, open_stores
+from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.processes import Processes
+from pairsieve.images.reduce import reduce
+from pairsieve.records.sample import Image as Row
+from pairsieve.storage import parts
+from pairsieve.storage.room import Room, StoreFull
+from transforms.fetch.store import Stores, StoreSettings, open_stores
 
 DECODE = DecodeSettings(("JPEG", "PNG"), 10_000_000, 50)
 

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pairsieve.web.answer import Answer, Order
+from pairsieve.web.urls import absolute
 from tests.raw_site import NOT_FOUND, PICTURE, serve_raw
 from tests.support import ORACLES, oracle
 from tests.transforms.test_fetch import ask_all, client
-from web.answer import Answer, Order
-from web.urls import absolute
 
 # What stands behind the origin, as pages write it; the WHATWG rules say what is sent.
 SHAPES = [

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from pairsieve.web.addresses import PrivateAddress, guarded_connector, is_address, is_allowed_address
+from pairsieve.web.refusals import NO_CONNECTION, status_of
+from pairsieve.web.urls import absolute, host_of
 from tests.support import oracle
-from web.addresses import PrivateAddress, guarded_connector, is_address, is_allowed_address
-from web.refusals import NO_CONNECTION, status_of
-from web.urls import absolute, host_of
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry, .../iana-ipv6-special-registry: every row that is not
 # "Globally Reachable: True" (N/A counts as a no), and multicast, which has registries of its own.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import webencodings
 
-from web.cost import MAX_BYTES, MAX_TAGS, is_costly
+from pairsieve.web.cost import MAX_BYTES, MAX_TAGS, is_costly
 
 LINK = b'<p><a href="/x" class="a b">text</a> <b>bold</b> and <i>more</i>, <img src=a.jpg alt=words></p>\n'
 

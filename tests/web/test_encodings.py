@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.encodings import encoding_of
+from pairsieve.web.encodings import encoding_of
 
 TEXTS = ["User-agent: *\nDisallow: /", "höhe.example\n", "a", "ab", "*"]
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.page import Origin, Page
-from web.html import meta_values, parse_page
-from web.srcset import candidates
+from pairsieve.records.page import Origin, Page
+from pairsieve.web.html import meta_values, parse_page
+from pairsieve.web.srcset import candidates
 
 ORIGIN = Origin("x.warc.gz", 0, "", "")
 

@@ -15,9 +15,9 @@ import urllib.request
 import fsspec
 import pytest
 
-from images.processes import Processes
+from pairsieve.images.processes import Processes
+from pairsieve.web.offline import NetworkForbidden, offline
 from tests.raw_site import NOT_FOUND, serve_raw
-from web.offline import NetworkForbidden, offline
 
 
 def by_socket(port):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from web.agents import ai_agents, read_agents
-from web.reservations import RESERVATIONS, robots_signals
+from pairsieve.web.agents import ai_agents, read_agents
+from pairsieve.web.reservations import RESERVATIONS, robots_signals
 
 CONSENT = (Path(__file__).resolve().parent.parent.parent / "docs" / "consent.md").read_text("utf-8")
 

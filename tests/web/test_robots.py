@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.robots import Robots
+from pairsieve.web.robots import Robots
 
 URL = "https://a.example/pictures/cat.jpg?size=2"
 FILES = [

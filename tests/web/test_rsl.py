@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.rsl import UnreadableLicence, read_licence
+from pairsieve.web.rsl import UnreadableLicence, read_licence
 
 SITE, URL = "https://a.example", "https://a.example/img/cat.jpg"
 RSL = '<?xml version="1.0"?><rsl xmlns="https://rslstandard.org/rsl">%s</rsl>'

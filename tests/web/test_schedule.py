@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from web.answer import Answer, Order
-from web.refusals import Busy
-from web.schedule import Schedule
-from web.turns import HostTurns, Pace, clock, turns_of
+from pairsieve.web.answer import Answer, Order
+from pairsieve.web.refusals import Busy
+from pairsieve.web.schedule import Schedule
+from pairsieve.web.turns import HostTurns, Pace, clock, turns_of
 
 
 class Web:

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from web.shown import JOINERS, UNSEEN, plain
+from pairsieve.web.shown import JOINERS, UNSEEN, plain
 
 
 def test_of_every_letter_its_category_decides():

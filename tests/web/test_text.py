@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.text import MAX_MARKS, CaptionSettings, caption_problem, clean_caption, mended_caption, storable, to_utf8
+from pairsieve.web.text import MAX_MARKS, CaptionSettings, caption_problem, clean_caption, mended_caption, storable, to_utf8
 
 
 @pytest.mark.parametrize(

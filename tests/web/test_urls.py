@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_layers import LAYERS
-from web.urls import (
+from pairsieve.web.urls import (
     NO_PARTS,
     NO_PORT,
     UrlParts,
@@ -22,6 +21,7 @@ from web.urls import (
     resolver,
     url_checker,
 )
+from tests.test_layers import LAYERS
 
 SETTINGS = UrlSettings(
     max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",), drop_domains=("img.shop.co.uk",)
@@ -165,4 +165,4 @@ def test_no_other_module_takes_addresses_of_others_apart():
         for path in (root / package).rglob("*.py")
         if re.search(r"\b(urlsplit|urlparse|urljoin)\b", path.read_text("utf-8"))
     }
-    assert found == {"web/urls.py", "pipeline/engine.py"}
+    assert found == {"pairsieve/web/urls.py", "pipeline/orchestrate/engine.py"}

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
-from records.privacy import Public
+from pairsieve.records.privacy import Public
 
 
 @dataclass(frozen=True)

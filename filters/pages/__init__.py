@@ -1,0 +1,1 @@
+"""Pages: what their markup and head say of them."""

@@ -1,0 +1,1 @@
+"""Pictures: size, faces, nudity, perceptual hashes, prompt groups."""

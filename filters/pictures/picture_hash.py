@@ -1,0 +1,30 @@
+"""The perceptual hash of a picture, as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from filters.detector import Columns, Needs, Observe
+from filters.subjects import Picture
+from pairsieve.images.pdq import pdq
+from pairsieve.records.pair import Evidence
+
+
+@dataclass(frozen=True)
+class PictureHash:
+    """PDQ in hex, and its quality."""
+
+    name: ClassVar[str] = "picture_hash"
+    version: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs.IMAGE
+    columns: ClassVar[Columns] = {"pdq": pa.string(), "pdq_quality": pa.int32()}
+
+    def load(self) -> Observe:
+        def observe(picture: Picture) -> Evidence:
+            found, quality = pdq(picture.image)
+            return {"pdq": found.hex(), "pdq_quality": quality}
+
+        return observe

@@ -1,0 +1,1 @@
+"""Rights: reservations of pages, responses and pictures, licences, content credentials."""

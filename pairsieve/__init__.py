@@ -1,0 +1,1 @@
+"""What needs no Beam: archives, pages, pictures, CLIP, records, storage, erasure and search."""

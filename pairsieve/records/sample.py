@@ -1,0 +1,127 @@
+"""A sample: a pair with what fetching and scoring learned of its image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pyarrow as pa
+
+from pairsieve.records.pair import Evidence, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What `fetch` learned. `status` is "ok" or the one reason why there are no bytes.
+
+    `warc_file` and `record_offset` are set where the bytes stay in the archive; hashes are lower-case hex.
+    `original_...`: what the picture was before it was reduced for the store, where it was.
+    `errors` names the classes of exceptions that a detector raised on this row.
+    """
+
+    key: bytes
+    status: str
+    http_status: int | None = None
+    final_url: str | None = None
+    fetched_at: str | None = None
+    content_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    warc_file: str | None = None
+    record_offset: int | None = None
+    original_width: int | None = None
+    original_height: int | None = None
+    original_format: str | None = None
+    errors: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+
+
+IMAGE_SCHEMA = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        ("status", pa.string()),
+        ("http_status", pa.int32()),
+        ("final_url", pa.string()),
+        ("fetched_at", pa.string()),
+        ("content_type", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("md5", pa.string()),
+        ("warc_file", pa.string()),
+        ("record_offset", pa.int64()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("original_format", pa.string()),
+        ("errors", pa.list_(pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be judged.
+
+    `similarity` is the cosine of picture and caption, by `model` computed in `precision`; `embedding` is the picture's
+    unit vector, kept when asked; `scored_sha256` is that of the picture that was scored, and `looked_at` says whether picture detectors saw
+    it too.
+    """
+
+    key: bytes
+    status: str
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    similarity: float | None = None
+    model: str | None = None
+    precision: str | None = None
+    embedding: tuple[float, ...] | None = None
+    errors: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    scored_sha256: str | None = None
+    looked_at: bool = False
+
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        ("status", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("similarity", pa.float64()),
+        ("model", pa.string()),
+        ("precision", pa.string()),
+        ("embedding", pa.list_(pa.float16())),
+        ("errors", pa.list_(pa.string())),
+        ("scored_sha256", pa.string()),
+        ("looked_at", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A pair, its image and its score, row-aligned through the parts of three stages."""
+
+    pair: Pair
+    image: Image
+    score: Score
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        return (*self.image.errors, *self.score.errors)
+
+    def columns(self) -> dict[str, object]:
+        """Everything known of the sample in one flat mapping: the evidence that rules read."""
+        image, score = _fields_of(self.image), _fields_of(self.score)
+        learned = {"fetch_status": image.pop("status"), "score_status": score.pop("status"), **image, **score}
+        return {**learned, **pair_columns(self.pair), **(self.image.evidence or {}), **(self.score.evidence or {})}
+
+
+def pair_columns(pair: Pair) -> dict[str, object]:
+    """What is known of a pair before its image is asked for, in one flat mapping."""
+    return {**_fields_of(pair), **pair.evidence}
+
+
+def _fields_of(record: Pair | Image | Score) -> dict[str, object]:
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("evidence", "errors")}

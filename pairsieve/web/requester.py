@@ -1,0 +1,178 @@
+"""Requests of one process: each hop of a redirect under the limits, and to the blame, of its own host."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import aiohttp
+from yarl import URL
+
+from pairsieve.web.addresses import is_address, is_allowed_address
+from pairsieve.web.answer import REDIRECTS
+from pairsieve.web.refusals import NO_CONNECTION, Busy, Refused, status_of
+from pairsieve.web.robots import ROBOTS_AGENT
+from pairsieve.web.turns import HostTurns, Pace, clock, turns_of
+from pairsieve.web.urls import absolute, has_credentials, host_of, origin_of, parts_of, redirect_target
+
+BUSY = (429, 503)
+BACK_OFF_S = 1.0  # doubled with every try, and drawn between half of it and all of it
+
+ShareOf = Callable[[str], int]
+"""Host -> among how many processes its allowance is divided."""
+Allow = Callable[[str], Awaitable[None]]
+"""Asked about the URL of each hop before its request; raises Refused where there must be none."""
+Result = TypeVar("Result")
+Read = Callable[[str, aiohttp.ClientResponse], Awaitable[Result]]
+"""(URL of the last hop, its answer) -> what is made of it."""
+
+
+def whole_share(_host: str) -> int:
+    """Every host is asked by one process alone."""
+    return 1
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """Limits of all requests of one process. `contact` is a URL or address that a publisher can turn to.
+
+    A URL whose host is busy (429, 503) is asked for up to `retries` times more, after Retry-After or a growing pause of
+    the whole host. A host that asks for a longer pause than `max_pause_s`, or that fails `host_failures` times in a row, is
+    left alone. `robots_ai_agents`: whether a robots.txt that refuses a known AI crawler refuses us. `tdmrep`, `ai_txt`,
+    `trust_txt`, `rsl`: which other files by which sites reserve rights are asked for, each one more request a host.
+    """
+
+    contact: str
+    connections: int
+    connections_per_host: int
+    min_interval_s: float
+    connect_timeout_s: float
+    read_timeout_s: float
+    total_timeout_s: float
+    max_bytes: int
+    max_redirects: int
+    ports: tuple[int, ...]
+    allow_networks: tuple[str, ...]
+    retries: int = 2
+    max_pause_s: float = 30
+    host_failures: int = 10
+    robots_ai_agents: bool = True
+    bytes_per_s: float | None = None
+    tdmrep: bool = False
+    ai_txt: bool = False
+    trust_txt: bool = False
+    rsl: bool = False
+
+    @property
+    def user_agent(self) -> str:
+        return f"{ROBOTS_AGENT} (+{self.contact})"
+
+
+class Requester:
+    """Asks for URLs under one set of limits, and remembers how each host fares."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: ClientSettings, share_of: ShareOf) -> None:
+        self._session = session
+        self.settings = settings
+        self.pace = Pace(settings.bytes_per_s)
+        self._share_of = share_of
+        self._allowed: set[str] = set()
+        self._turns: dict[str, HostTurns] = {}
+        self._turns_of_origin: dict[str, HostTurns] = {}
+
+    async def follow(self, url: str, allow: Allow, read: Read[Result], accept: str) -> Result:
+        """GET a URL, redirects included, within the total deadline; the wait for a host's turn is no part of it.
+
+        Raises Refused, also for what a server or the network did wrong, and what `allow` and `read` raise.
+        """
+        at, left_s, took_s = url, self.settings.total_timeout_s, dict[str, float]()
+        for _ in range(self.settings.max_redirects + 1):
+            self._check(at)
+            await allow(at)
+            async with self.turns(at).turn():
+                started = clock()
+                try:
+                    async with asyncio.timeout(left_s), self._get(at, accept) as response:
+                        if response.status not in REDIRECTS:
+                            return await read(at, response)
+                        target = redirect_target(at, response.headers.get("Location", ""))
+                except NO_CONNECTION as error:
+                    took_s[at] = clock() - started
+                    raise self._blamed(error, at, took_s) from error
+                took_s[at] = clock() - started
+                left_s -= took_s[at]
+            self.turns(at).count(failed=False, most=self.settings.host_failures)
+            if not target:
+                raise Refused("bad_redirect", response.status)
+            at = target
+        raise Refused("too_many_redirects")
+
+    def _get(self, at: str, accept: str) -> aiohttp.client._RequestContextManager:
+        """The request line carries path and query as they were judged: nothing is quoted anew."""
+        return self._session.get(URL(at, encoded=True), allow_redirects=False, headers={"Accept": accept})
+
+    def _blamed(self, error: Exception, at: str, took_s: dict[str, float]) -> Refused:
+        """The failure of a host: of the one that failed, or, where the time is over, of the one that took most of it."""
+        status = status_of(error)
+        blamed = max(took_s, key=took_s.__getitem__) if status == "timeout" else at
+        self.turns(blamed).count(status in ("timeout", "connection_error"), self.settings.host_failures)
+        return Refused(status)
+
+    def busy(self, at: str, response: aiohttp.ClientResponse) -> Busy:
+        """A busy answer, with the pause that its host asks for."""
+        return Busy(at, response.status, retry_after_s(response.headers.get("Retry-After", "")))
+
+    def leave_in_peace(self, busy: Busy, tried: int) -> None:
+        """Pause a busy host, after `tried` tries; leave it alone where it wants a longer pause than we have."""
+        turns = self.turns(busy.at)
+        asked = busy.seconds if busy.seconds is not None else BACK_OFF_S * 2 ** (tried - 1) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        turns.count(failed=True, most=self.settings.host_failures)
+        if asked > self.settings.max_pause_s:
+            turns.left_alone = True
+        turns.pause(asked)
+
+    def _check(self, url: str) -> None:
+        """Raise Refused for an origin that may not be asked; what is allowed once stays so, DNS being asked at each connection."""
+        origin = origin_of(url)
+        if origin not in self._allowed:
+            self._check_origin(url)
+            self._allowed.add(origin)
+
+    def _check_origin(self, url: str) -> None:
+        parts = parts_of(url)
+        if parts.scheme not in ("http", "https"):
+            raise Refused("scheme_not_allowed")
+        if has_credentials(url):
+            raise Refused("url_credentials")
+        if (parts.port or {"http": 80, "https": 443}[parts.scheme]) not in self.settings.ports:
+            raise Refused("port_not_allowed")
+        host = host_of(absolute(url, "") or url)
+        if is_address(host) and not is_allowed_address(host, self.settings.allow_networks):
+            raise Refused("private_address")
+
+    def turns(self, url: str) -> HostTurns:
+        """The allowance of a URL's host."""
+        origin = origin_of(url)
+        known = self._turns_of_origin.get(origin)
+        return known or self._turns_of_origin.setdefault(origin, self._turns_of(host_of(url)))
+
+    def _turns_of(self, host: str) -> HostTurns:
+        if host not in self._turns:
+            self._turns[host] = turns_of(self.settings.connections_per_host, self.settings.min_interval_s, self._share_of(host))
+        return self._turns[host]
+
+
+def retry_after_s(value: str) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3: a number of seconds or a date); None where it says neither."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+        return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,20 @@
+"""The models that made a dataset's vectors, to make vectors of what is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pairsieve.clip.encoder import Encoder, load_encoder
+from pipeline.config import Config
+from pipeline.dataset.audit import NoSuchDataset
+from pipeline.orchestrate.plan import look_up
+from pipeline.orchestrate.stage_result import plain
+
+
+def load_encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Encoder]:
+    """By name. Raises NoSuchDataset where the config has other models than the dataset."""
+    models = look_up(config).models
+    if {name: plain(model) for name, model in models.items()} != manifest["models"]:
+        raise NoSuchDataset("the config has other models than those that made this dataset's embeddings; give the config it was made with")
+    return {name: load_encoder(config.score.models[name], identity, config.score.encoder) for name, identity in models.items()}

@@ -1,0 +1,1 @@
+"""What is said while a run is under way: progress, logs, metrics."""

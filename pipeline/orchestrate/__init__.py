@@ -1,0 +1,1 @@
+"""Running stages: the plan, results and their fingerprints, engines, estimates."""

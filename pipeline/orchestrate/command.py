@@ -1,0 +1,138 @@
+"""What `pipeline.run` does once its options are read: plan, execute, say how it went."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from filters.registry import nearest
+from pairsieve.storage import files
+from pairsieve.storage.lock import InUse
+from pairsieve.storage.marked import NotOurs
+from pairsieve.storage.sealed import Damaged
+from pairsieve.storage.secret import BadSecret, read_secret
+from pipeline.config import Config, ConfigError, config_of
+from pipeline.dataset.audit import NoSuchDataset
+from pipeline.dataset.release import check_apart, check_erasures, check_output
+from pipeline.dataset.writer import alone_in, only_writer
+from pipeline.monitoring.logs import shows_bars
+from pipeline.monitoring.summary import last_line, table
+from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
+from pipeline.orchestrate.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
+from pipeline.orchestrate.job_settings import STAGES, StageName, ledger_key_file
+from pipeline.orchestrate.plan import Plan, find_inputs, make_plan
+from pipeline.orchestrate.stage_result import CountsDoNotAddUp, TooMuchQuarantined, plain
+from pipeline.orchestrate.stages import ErasedMeanwhile, NotReleased, Run, StageDone, StageMissing
+
+LOGGER = logging.getLogger(__name__)
+DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
+WORTH_SAYING_H = 0.1  # core hours; nobody asks what a few minutes will take
+
+
+def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
+    """Run the flow; the exit status."""
+    try:
+        stages = stages_in(options.stages)
+        if options.estimate:
+            return _estimate(options)
+        plan, engine = prepare(options, beam_arguments)
+        return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
+    except ConfigError as error:
+        return _say(str(error), BAD_CONFIG)
+    except (StageMissing, StageDone, NotReleased, InUse, NoSuchDataset, NotOurs, ErasedMeanwhile) as error:
+        return _say(str(error), FAILED)
+    except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError) as error:
+        return _say(f"the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
+    except KeyboardInterrupt as error:
+        return _say(
+            f"interrupted: {str(error) or 'nothing goes on running'}\nWhat is finished is kept; the same command goes on from there.",
+            INTERRUPTED,
+        )
+
+
+def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace) -> int:
+    """Have stages run, and say how it went."""
+    rates = read_rates()
+    work = work_left(plan, rates)
+    if work and core_hours(work, rates) > WORTH_SAYING_H:
+        LOGGER.info(estimate_line(work, rates, engine.workers))
+    with alone_in(plan.config.work):
+        counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
+    if options.log == "json":
+        LOGGER.info("done", extra={"counts": plain(counts)})
+    place = plan.config.output if "publish" in stages else plan.config.work
+    summary = f"{table(counts)}\n" if options.log == "text" else ""
+    sys.stdout.write(f"{summary}{last_line(place, stages, counts)}\n")
+    return DONE
+
+
+def stages_in(given: str | None) -> tuple[StageName, ...]:
+    """Those that --stages names, in the order of the flow; all where it is not given. Raises ConfigError."""
+    if given is None:
+        return STAGES
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in names:
+        if name not in STAGES:
+            raise ConfigError(f"--stages: there is no stage {name!r}; {nearest(name, STAGES)}")
+    if not names:
+        raise ConfigError(f"--stages names no stage; there are {', '.join(STAGES)}")
+    return tuple(stage for stage in STAGES if stage in names)
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    """Say what the run will take; no model is needed. Raises ConfigError."""
+    rates, config = read_rates(), _config(options)
+    work = work_of(config, find_inputs(config.input), rates)
+    if work is None:
+        raise ConfigError("an estimate is made of archives by their size; these inputs are no archives, or nobody says how large they are")
+    sys.stdout.write(estimate_text(work, rates, read_prices(options.prices or PRICES)) + "\n")
+    return DONE
+
+
+def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
+    """Have one job written down."""
+    if len(stages) != 1:
+        raise ConfigError("a template holds one job: name its stage with --stages; those before it must be done")
+    with alone_in(plan.config.work):
+        Run(plan, engine).submit(stages[0])
+    sys.stdout.write(
+        f"{stages[0]}: the job is written and nothing was run; once it has run, this command without the template takes its result over\n"
+    )
+    return DONE
+
+
+def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
+    """Everything that can be found wrong before work starts. Raises ConfigError."""
+    engine = make_engine(beam_arguments, [f"--{name.replace('_', '-')}" for name in vars(options)], options.patience * 60)
+    config = _config(options)
+    check_apart(config)
+    with only_writer(config.output):  # finishes an erasure that was cut off, so that its tombstones count
+        check_output(config.output)
+        plan = make_plan(config)
+        check_erasures(config.output, plan.rules)
+    _check_secret(config)
+    files.make_private_folder(config.work)
+    return plan, engine
+
+
+def _check_secret(config: Config) -> None:
+    """Raise ConfigError where the ledger's secret is none, days before it is needed."""
+    path = ledger_key_file(config)
+    try:
+        if files.exists(path):
+            read_secret(path)
+    except BadSecret as error:
+        raise ConfigError(str(error)) from None
+
+
+def _config(options: argparse.Namespace) -> Config:
+    given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
+    inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
+    return config_of(options, {**given, **inputs})
+
+
+def _say(message: str, status: int) -> int:
+    sys.stderr.write(f"pairsieve: {message}\n")
+    return status

@@ -1,0 +1,142 @@
+"""What each of the four jobs is given: a plan, and what lies in its folders, made into the settings of its transforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, get_args
+
+from filters.detector import Needs
+from filters.registry import needing, subsets_of
+from pairsieve.storage import files, parts
+from pairsieve.warc.reader import ReadSettings
+from pairsieve.warc.source import ArchiveSettings
+from pairsieve.web.language import SUBSETS
+from pipeline import flow
+from pipeline.config import MANY_FILES, Config
+from pipeline.orchestrate.engine import LayOut
+from pipeline.orchestrate.plan import Plan, score_settings
+from pipeline.orchestrate.results import Results
+from transforms.extractor import ExtractSettings
+from transforms.fetch.lanes import make_lanes
+from transforms.fetch.part_shelf import FetchFolders
+from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.web_lane import WebSource
+from transforms.group import GroupSettings
+from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, JudgeSettings, SampleFolders
+from transforms.known import KnownSettings
+from transforms.read import InputSettings
+from transforms.score.handler import ScoreFolders
+from transforms.shard import ShardSettings, shard_count
+
+StageName = Literal["extract", "fetch", "score", "publish"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
+SITES, SPILLED, KEY_FILE = "sites", "spilled", "ledger.key"
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of a plan; what is divided beforehand is divided among `workers`. `one_machine`: they share its disk and memory."""
+
+    plan: Plan
+    workers: int
+    one_machine: bool = False
+
+    @property
+    def results(self) -> Results:
+        return Results(self.plan)
+
+    def lay_out(self, stage: StageName, staging: str, secret: bytes) -> LayOut:
+        """The job of one stage; `staging` and `secret` are for `publish`."""
+        if stage == "extract":
+            return partial(flow.extract, job=self.extract(self.results.extracted.folder))
+        if stage == "fetch":
+            return partial(flow.fetch, job=self.fetch())
+        if stage == "score":
+            return partial(flow.score, job=self.score())
+        return partial(flow.publish, job=self.publish(staging, secret))
+
+    def extract(self, folder: str, whole: bool = False) -> flow.ExtractJob:
+        """The job that extracts into a folder, with every file in one piece if `whole`."""
+        plan, config = self.plan, self.plan.config
+        given, extract = config.input, config.extract
+        split_bytes = None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
+        return flow.ExtractJob(
+            inputs=plan.inputs,
+            input=InputSettings(given.kind, split_bytes, given.base, given.columns),
+            read=ReadSettings(extract.max_page_bytes, config.fetch.source == "archive", extract.check_digests, given.options),
+            settings=ExtractSettings(extract.images, extract.caption, extract.url, extract.language),
+            detectors=needing(plan.detectors, Needs.PAGE),
+            group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),
+            known=KnownSettings(plan.known, extract.buckets, extract.dedup) if plan.known else None,
+        )
+
+    def fetch(self) -> flow.FetchJob:
+        """The parts that are not there yet, in lanes: from the web a host is asked by one worker."""
+        config, results = self.plan.config, self.results
+        web = config.fetch.source == "web"
+        unfinished = self.unfinished(results.fetched.folder)
+        lanes = (self.workers, config.fetch.connections_per_host) if web else (len(unfinished), 1)
+        return flow.FetchJob(
+            lanes=make_lanes(unfinished, *lanes),
+            consent=self.plan.consent,
+            source=WebSource(config.fetch.client(), self._sites) if web else self._archive,
+            store=config.fetch.store(config.score.decode),
+            transient=config.fetch.transient,
+            folders=FetchFolders(
+                results.extracted.folder, results.fetched.folder, results.pictures, config.extract.buckets, results.earlier
+            ),
+        )
+
+    def score(self) -> flow.ScoreJob:
+        """The parts that are not there yet."""
+        plan, settings, results = self.plan, self.plan.config.score, self.results
+        scored = results.scored
+        return flow.ScoreJob(
+            unfinished=self.unfinished(scored.folder),
+            settings=score_settings(plan.config, plan.models, self._archive, results.detect_from),
+            detectors=plan.detectors,
+            hints={name: hint for name in ("accelerator", "min_ram") if (hint := getattr(settings, name))},
+            folders=ScoreFolders(
+                results.extracted.folder, results.fetched.folder, results.pictures, scored.folder, tuple(scored.earlier())
+            ),
+        )
+
+    def publish(self, staging: str, secret: bytes) -> flow.PublishJob:
+        """Every part; shards go below `staging`, and `secret` makes the ledger's keys."""
+        plan, config, results = self.plan, self.plan.config, self.results
+        detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
+        subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
+        trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings == "npy" else []))
+        number = shard_count(results.scored.read_counts()["pair"].kept, config.publish.shards, config.publish.rows_per_shard)
+        folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
+        return flow.PublishJob(
+            names=parts.part_names(results.extracted.folder),
+            judge=JudgeSettings(plan.rules, detectors, secret, number, embeddings),
+            folders=SampleFolders(results.extracted.folder, results.fetched.folder, results.scored.folder),
+            shards=ShardSettings(staging, folders, number, embeddings == "column", self._spill),
+            results=results.published.folder,
+        )
+
+    def unfinished(self, folder: str) -> list[str]:
+        """The parts that are not in a stage's folder yet."""
+        done = set(parts.part_names(folder))
+        return [name for name in parts.part_names(self.results.extracted.folder) if name not in done]
+
+    @property
+    def _spill(self) -> str:
+        return self.results.published.path(SPILLED) if self.one_machine and files.is_local(self.plan.config.work) else ""
+
+    @property
+    def _archive(self) -> ArchiveSettings:
+        return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
+
+    @property
+    def _sites(self) -> SitesShelf:
+        config = self.plan.config
+        return SitesShelf(files.join(config.work, SITES), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
+
+
+def ledger_key_file(config: Config) -> str:
+    """Where the secret of the ledger's keys lies: in the work directory, where the config names no file."""
+    return config.publish.key_file or files.join(config.work, KEY_FILE)

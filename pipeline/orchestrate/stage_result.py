@@ -1,0 +1,185 @@
+"""Stages: what identifies the result of one, where it lies, and whether it is complete."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from pairsieve.records.outcome import Tally, Unit, UnitCounts, balance
+from pairsieve.storage import files, parts
+from pairsieve.storage.sealed import Damaged
+
+MANIFEST = "manifest.json"
+READERS = 16
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one run: its result depends on these values alone.
+
+    `opinions`: rules that were asked what may be requested. Another opinion makes another result, of which what is settled stays settled.
+    """
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    upstream: str
+    opinions: Any = None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that the result depends on."""
+        canonical = json.dumps([self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)], sort_keys=True)
+        return sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A stage's folder below the work directory. It is complete when its manifest is there."""
+
+    stage: Stage
+    work: str
+
+    @property
+    def folder(self) -> str:
+        return files.join(self.work, self.stage.name, self.stage.fingerprint)
+
+    def path(self, name: str) -> str:
+        return files.join(self.folder, name)
+
+    @property
+    def complete(self) -> bool:
+        return files.exists(self.path(MANIFEST))
+
+    def earlier(self) -> list[str]:
+        """Folders of complete results of the same settings, made of other input or by other opinions; the newest last."""
+        wanted = self.stage.version, plain(self.stage.settings)
+        found = [m for m in manifests(self.work, self.stage.name) if (m["version"], m["settings"]) == wanted]
+        return [m["folder"] for m in found if m["folder"] != self.folder]
+
+    def read_counts(self) -> dict[Unit, UnitCounts]:
+        """The balance of each unit of a complete stage."""
+        return {unit: UnitCounts(**counts) for unit, counts in self._manifest()["counts"].items()}
+
+    def read_rows(self) -> dict[str, int]:
+        """Part -> rows of a complete stage."""
+        return {name: rows for name, rows, _ in self._manifest()["parts"]}
+
+    def missing(self) -> list[str]:
+        """The files of a complete stage that are not there any more: parts, and locations in an archive. Raises Damaged."""
+        held, located = set(parts.part_names(self.folder)), set(files.names_in(self.path(parts.LOCATIONS)))
+        gone = [name for name in self.read_rows() if name not in held]
+        return gone + [name for name in self._manifest()["locations"] if name not in located]
+
+    def check_parts(self) -> None:
+        """Whether the parts of a complete stage are those that it was finished with. Raises Damaged."""
+        finished = {name: sha256 for name, _, sha256 in self._manifest()["parts"]}
+        for part in summaries(self.folder, list(finished)):
+            if part.sha256 != finished[part.name]:
+                raise Damaged(parts.part_path(self.folder, part.name))
+
+    def _manifest(self) -> dict[str, Any]:
+        path = self.path(MANIFEST)
+        try:
+            manifest: dict[str, Any] = json.loads(files.read_text(path))
+            return {name: manifest[name] for name in ("counts", "parts", "locations")}
+        except (ValueError, KeyError, TypeError):
+            raise Damaged(path) from None
+
+    def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
+        """Write the manifest: from now on the stage is complete."""
+        files.remove_leftovers(self.folder)
+        manifest = {
+            "stage": self.stage.name,
+            "version": self.stage.version,
+            "upstream": self.stage.upstream,
+            "settings": plain(self.stage.settings),
+            "opinions": plain(self.stage.opinions),
+            "finished": time.time(),
+            "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
+            "parts": [[part.name, part.rows, part.sha256] for part in summaries(self.folder, parts.part_names(self.folder))],
+            "locations": files.names_in(self.path(parts.LOCATIONS)),
+        }
+        files.write_text(self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def manifests(work: str, stage: str) -> list[dict[str, Any]]:
+    """The manifests of every complete result of a stage in a work directory with their `folder`, the newest last."""
+    folders = [files.join(work, stage, name) for name in files.folders_in(files.join(work, stage))]
+    paths = [(folder, files.join(folder, MANIFEST)) for folder in folders]
+    found = [{**content, "folder": folder} for folder, path in paths if (content := _readable(path))]
+    return sorted(found, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
+
+
+def _readable(path: str) -> dict[str, Any] | None:
+    """An earlier result's manifest. None where it is missing or damaged: that result is of no use then."""
+    try:
+        content = json.loads(files.read_text(path))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) and {"version", "settings", "upstream", "opinions"} <= set(content) else None
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON holds them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(child) for name, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(child) for child in value]
+    return value
+
+
+def summaries(folder: str, names: Sequence[str]) -> list[parts.Summary]:
+    """What the footers of parts say: many are read at a time, since a store takes its time for each. Raises Damaged."""
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(partial(parts.part_summary, folder), names))
+
+
+def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
+    """Rows and counts of parts, from their footers. Raises Damaged."""
+    rows, total = 0, Tally()
+    for summary in summaries(folder, names):
+        rows += summary.rows
+        total.update(summary.tally)
+    return rows, total
+
+
+class CountsDoNotAddUp(RuntimeError):
+    """Something was lost or counted twice: the run must not be published."""
+
+
+def checked(counts: UnitCounts, what: str) -> UnitCounts:
+    """The counts, if in = kept + dropped + quarantined. Raises CountsDoNotAddUp."""
+    if not counts.adds_up:
+        raise CountsDoNotAddUp(
+            f"{what}: {counts.entered} in, but {counts.kept} kept, {dict(counts.dropped)} dropped, {dict(counts.quarantined)} quarantined"
+        )
+    return counts
+
+
+class TooMuchQuarantined(RuntimeError):
+    """So much could not be judged that something must be broken: nothing is published."""
+
+
+def check_quarantine(counts: UnitCounts, most: float, what: str) -> None:
+    """Raise TooMuchQuarantined where more than the share `most` of a unit could not be judged."""
+    number = sum(counts.quarantined.values())
+    if number > most * counts.entered:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in counts.quarantined.items() if n)
+        raise TooMuchQuarantined(
+            f"{what}: {number} of {counts.entered} could not be judged ({reasons}), more than publish.max_quarantine = {most:g} allows. "
+            "Nothing was published. The log names the place in the code; mend or leave out what raises there, or raise the limit"
+        )
+
+
+def balances(tally: Tally, units: Sequence[Unit], stage: str) -> dict[Unit, UnitCounts]:
+    """The checked balance of several units."""
+    return {unit: checked(balance(tally, unit), f"{stage}, {unit}") for unit in units}

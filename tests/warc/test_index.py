@@ -1,0 +1,85 @@
+"""Index listings: only the records that they name are read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pairsieve.records.page import Page
+from pairsieve.warc.cdx import BadIndex, excerpts
+from pairsieve.warc.reader import read_places
+from tests.warc.test_reader import ALL, SETTINGS, A, B, C, pages, problems
+from tests.warcs import plain
+from transforms.read import InputSettings, split_input
+
+PLACES = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A) + len(B), len(C))]
+
+
+@pytest.fixture
+def crawl(tmp_path):
+    (tmp_path / "x.warc.gz").write_bytes(A + B + C)
+    return tmp_path
+
+
+def cdxj(places) -> bytes:
+    lines = [f"example)/ 2026 {json.dumps({'url': 'u', 'filename': f, 'offset': str(o), 'length': str(n)})}\n" for f, o, n in places]
+    return "".join(lines).encode()
+
+
+def columnar(places) -> pa.Table:
+    names = ("warc_filename", "warc_record_offset", "warc_record_length")
+    return pa.table({"url": ["u"] * len(places), **dict(zip(names, map(list, zip(*places, strict=True)), strict=True))})
+
+
+def read_index(crawl, name: str):
+    for excerpt in excerpts(str(crawl / name), f"{crawl}/", {}):
+        yield from read_places(excerpt, SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["i.cdxj", "i.cdxj.gz", "i.jsonl", "i.parquet"])
+def test_only_the_named_records_are_read(crawl, name):
+    content = cdxj(PLACES)
+    if name == "i.parquet":
+        pq.write_table(columnar(PLACES), crawl / name)
+    elif name == "i.jsonl":
+        (crawl / name).write_bytes(b"".join(line.partition(b" 2026 ")[2] for line in content.splitlines(keepends=True)))
+    else:
+        (crawl / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    found = list(read_index(crawl, name))
+    assert pages(found) == [ALL[0], ALL[2]]
+    assert [page.origin.record_offset for page in found if isinstance(page, Page)] == [0, len(A) + len(B)]
+
+
+def test_places_that_hold_no_record(crawl):
+    (crawl / "plain.warc").write_bytes(plain(A))
+    wrong = [("x.warc.gz", 5, 100), ("gone.warc.gz", 0, 100), ("x.warc.gz", 0, len(A) - 5), ("x.warc.gz", 10**9, 10), ("plain.warc", 0, 50)]
+    (crawl / "i").write_bytes(cdxj([*wrong, PLACES[0]]))
+    found = list(read_index(crawl, "i"))
+    assert pages(found) == ALL[:1]
+    assert [reason for _, reason in problems(found)] == ["damaged", "unreadable_FileNotFoundError", "damaged", "damaged", "damaged"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no json at all\n", "row 1 of the index i names no file"),
+        (b'{"filename": "x", "offset": "a", "length": 1}', "row 1"),
+        (b"[]\n", "row 1"),
+    ],
+)
+def test_rows_that_name_no_record(crawl, content, message):
+    (crawl / "i").write_bytes(content)
+    with pytest.raises(BadIndex, match=message):
+        list(excerpts(str(crawl / "i"), "", {}))
+    found = list(split_input(str(crawl / "i"), InputSettings(kind="index"), {}))
+    assert problems(found) == [("file", "unreadable_BadIndex")]
+
+
+def test_a_table_without_the_columns(crawl):
+    pq.write_table(pa.table({"url": ["u"]}), crawl / "i")
+    with pytest.raises(BadIndex, match="no column warc_filename, warc_record_offset, warc_record_length"):
+        list(excerpts(str(crawl / "i"), "", {}))

@@ -1,0 +1,305 @@
+"""A zoo of archives: what can be read is kept, what cannot is one counted problem."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from base64 import b32encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pairsieve.records.outcome import Counted, Noted, Rejection, balance, notes, tally_of
+from pairsieve.records.page import Location, Page
+from pairsieve.warc.fastwarc_reader import record_of
+from pairsieve.warc.gzip_members import next_start, read_members
+from pairsieve.warc.reader import INSIDE_RECORD, ReadSettings, read_split
+from pairsieve.warc.record import decoded, digest_matches
+from pairsieve.warc.source import ArchiveSettings, read_at
+from pairsieve.warc.splits import Split
+from pairsieve.warc.warcio_reader import read_records
+from tests.warcs import DATE, page, plain, response
+from transforms.read import InputSettings, split_input
+
+OUTCOMES = (Rejection, Counted, Noted)
+SETTINGS = ReadSettings(max_page_bytes=10_000, locate=True)
+
+
+def read(folder: Path, content: bytes, settings: ReadSettings = SETTINGS) -> list[object]:
+    path = folder / "x.warc.gz"
+    path.write_bytes(content)
+    return list(read_file(path, settings))
+
+
+def read_file(path: Path, settings: ReadSettings = SETTINGS, split_bytes: int | None = None) -> Iterator[object]:
+    for found in split_input(str(path), InputSettings(split_bytes=split_bytes), {}):
+        yield from read_split(found, settings) if isinstance(found, Split) else [found]
+
+
+def pages(found: Iterable[object]) -> list[str]:
+    return [item.url for item in found if isinstance(item, Page)]
+
+
+def problems(found: Iterable[object]) -> list[tuple[str, str]]:
+    return [(item.unit, item.reason) for item in found if isinstance(item, Rejection)]
+
+
+A, B, C = (page(f"https://{name}.example/") for name in "abc")
+ALL = ["https://a.example/", "https://b.example/", "https://c.example/"]
+
+
+def lying(record: bytes, by: int) -> bytes:
+    """A record whose Content-Length is wrong by some bytes."""
+    head, _, rest = plain(record).partition(b"Content-Length: ")
+    length, _, body = rest.partition(b"\r\n")
+    return gzip.compress(head + b"Content-Length: %d\r\n" % (int(length) + by) + body)
+
+
+def nested(*members: bytes) -> bytes:
+    """A record whose payload is an archive of its own, stored so that its bytes stand in the file as they are."""
+    outer = plain(response("https://outer.example/x.warc.gz", b"".join(members), kind="application/octet-stream"))
+    stored = zlib.compressobj(0, zlib.DEFLATED, 31)
+    return stored.compress(outer) + stored.flush()
+
+
+def flipped(member: bytes) -> bytes:
+    """A member with a broken middle."""
+    middle = len(member) // 2
+    return member[:middle] + bytes(255 - byte for byte in member[middle : middle + 20]) + member[middle + 20 :]
+
+
+ABOUT_ARC = b"1 0 Somebody\nURL IP-address Archive-date Content-type Archive-length\n"
+IN_ARC = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<img src=b alt='a star'>"
+ARC = b"filedesc://x.arc 0.0.0.0 20260102030405 text/plain %d\n%s\n" % (
+    len(ABOUT_ARC),
+    ABOUT_ARC,
+) + b"https://a.example/ 1.2.3.4 20260102030405 text/html %d\n%s\n" % (len(IN_ARC), IN_ARC)
+NO_ARCHIVE = [("file", "unreadable_NotAnArchive")]
+ZOO = {
+    "whole": (A + B + C, ALL, []),
+    "not compressed": (plain(A, B, C), ALL, []),
+    "one gzip stream": (gzip.compress(plain(A, B, C)), ALL, []),
+    "ARC": (ARC, ALL[:1], []),
+    "ARC, compressed": (gzip.compress(ARC[: ARC.index(b"https://a")]) + gzip.compress(ARC[ARC.index(b"https://a") :]), ALL[:1], []),
+    "empty file": (b"", [], [("file", "unreadable_EOFError")]),
+    "plain text": (b"hello world\n" * 20, [], NO_ARCHIVE),
+    "gzip of text": (gzip.compress(b"hello world\n" * 20), [], NO_ARCHIVE),
+    "gzip header alone": (b"\x1f\x8b\x08", [], NO_ARCHIVE),
+    "garbage after gzip magic": (b"\x1f\x8b\x08garbage", [], NO_ARCHIVE),
+    "cut in the last record": (A + B + C[: len(C) // 2], ALL[:2], [("record", "damaged")]),
+    "cut in the first record": (A[: len(A) // 2], [], [("record", "damaged")]),
+    "cut between records": (A + B, ALL[:2], []),
+    "cut, not compressed": (plain(A, B, C)[:-60], ALL[:2], [("split", "unreadable_EOFError")]),
+    "cut, one gzip stream": (gzip.compress(plain(A, B, C))[:-20], ALL[:2], [("split", "unreadable_EOFError")]),
+    "garbage behind a record": (A + b"\0\1\2\3" * 10, ALL[:1], [("record", "damaged")]),
+    "garbage between records": (A + b"\0\1\2\3" * 10 + B, ALL[:2], [("record", "damaged")]),
+    "text in a member between records": (A + gzip.compress(b"hello") + B, ALL[:2], [("record", "not_a_record")]),
+    "damaged in the middle": (A + flipped(B) + C, [ALL[0], ALL[2]], [("record", "damaged")]),
+    "wrong checksum": (A + B[:-8] + bytes(4) + B[-4:] + C, [ALL[0], ALL[2]], [("record", "damaged")]),
+    "two records in a member": (A + gzip.compress(plain(B, B)) + C, [ALL[0], ALL[2]], [("record", "length_mismatch")]),
+    "an archive inside a record": (A + nested(B, B) + C, [ALL[0], ALL[2]], []),
+    "length too great": (A + lying(B, 1000), ALL[:1], [("record", "length_mismatch")]),
+    "length too small": (A + lying(B, -5) + C, [ALL[0], ALL[2]], [("record", "length_mismatch")]),
+    "no length": (A + gzip.compress(plain(B).replace(b"Content-Length", b"Content-Breadth", 1)), ALL[:1], [("record", "length_mismatch")]),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_zoo(name, tmp_path, capfd):
+    content, expected_pages, expected_problems = ZOO[name]
+    found = read(tmp_path, content)
+    assert pages(found) == expected_pages
+    assert problems(found) == expected_problems
+    assert "example" not in "".join(capfd.readouterr()), "page content must not be printed"
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_counts_add_up(name, tmp_path):
+    tally = tally_of(item for item in read(tmp_path, ZOO[name][0]) if isinstance(item, OUTCOMES))
+    assert balance(tally, "file").adds_up
+    assert balance(tally, "split").adds_up
+    assert balance(tally, "record").adds_up
+
+
+def test_problem_names_file_and_offset_only(tmp_path):
+    (problem,) = (item for item in read(tmp_path, A + C[:50]) if isinstance(item, Rejection))
+    assert problem.where == f"x.warc.gz@{len(A)}"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (page(status="404 Not Found"), "http_404"),
+        (page(body=""), "page_empty"),
+        (page(body="x" * 10_001), "page_too_large"),
+        (page(status="banana"), "http_0"),
+    ],
+)
+def test_pages_that_are_not_taken(record, reason, tmp_path):
+    found = read(tmp_path, record)
+    assert pages(found) == []
+    assert problems(found) == [("page", reason)]
+
+
+def test_provenance(tmp_path):
+    found = read(tmp_path, A + B)
+    (second,) = (item for item in found if isinstance(item, Page) and item.url == ALL[1])
+    assert second.origin.record_offset == len(A)
+    assert second.origin.crawl_time == DATE
+    assert second.origin.payload_digest.startswith("sha1:")
+    assert second.origin.warc_file.endswith("x.warc.gz")
+
+
+def test_pictures_are_located_and_can_be_read(tmp_path):
+    picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg", headers=[("X-Robots-Tag", "noai")])
+    found = read(tmp_path, A + picture)
+    (location,) = (item for item in found if isinstance(item, Location))
+    assert (location.url, location.http_status, location.record_offset) == ("https://a.example/p.jpg", 200, len(A))
+    headers, body = read_at(location.warc_file, location.record_offset, ArchiveSettings(100))
+    assert body == b"pixels"
+    assert ("X-Robots-Tag", "noai") in headers
+
+
+def test_locations_only_when_asked_for(tmp_path):
+    picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg")
+    assert not any(isinstance(item, Location) for item in read(tmp_path, picture, ReadSettings(100, locate=False)))
+
+
+def test_encoded_bodies_are_decoded(tmp_path):
+    body = gzip.compress(b"<img src=a alt=hello>")
+    (found,) = (
+        item
+        for item in read(tmp_path, response("https://a.example/", body, headers=[("Content-Encoding", "gzip")]))
+        if isinstance(item, Page)
+    )
+    assert found.payload == b"<img src=a alt=hello>"
+
+
+def test_wget_puts_brackets_round_urls(tmp_path):
+    member = gzip.compress(plain(A).replace(b"WARC-Target-URI: https://a.example/", b"WARC-Target-URI: <https://a.example/>"))
+    assert pages(read(tmp_path, member)) == [ALL[0]]
+
+
+@given(content=st.binary(max_size=300), cut=st.integers(0, len(A + B)), insert=st.binary(max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_reading_never_raises(content, cut, insert, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzz")
+    for broken in (content, (A + B)[:cut] + insert + (A + B)[cut:]):
+        found = read(folder, broken)
+        tally = tally_of(item for item in found if isinstance(item, OUTCOMES))
+        assert balance(tally, "file").adds_up
+        assert balance(tally, "split").adds_up
+        assert balance(tally, "record").adds_up
+
+
+WHOLE = [
+    name
+    for name, (_, _, problems) in ZOO.items()
+    if not problems and "ARC" not in name and "stream" not in name and name != "not compressed"
+]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_both_readers_read_the_same(name):
+    content = ZOO[name][0]
+    fast = [record_of(member) for member in read_members(io.BytesIO(content), 0, None, 10_000)]
+    assert fast == list(read_records(io.BytesIO(content), 10_000))
+    assert fast
+
+
+def test_one_gzip_stream_is_said_once_and_holds_no_places(tmp_path):
+    picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg")
+    found = read(tmp_path, gzip.compress(plain(A, picture)))
+    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {"file: read_whole_gzip_stream": 1}
+    assert not any(isinstance(item, Location) for item in found)
+
+
+def test_lost_bytes_are_counted(tmp_path):
+    found = read(tmp_path, A + flipped(B) + C)
+    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {"file: damaged_bytes": len(B)}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_digests_are_checked_when_asked(check, tmp_path):
+    found = read(tmp_path, A + tampered(B) + C, ReadSettings(10_000, locate=True, check_digests=check))
+    assert pages(found) == ([ALL[0], ALL[2]] if check else ALL)
+    assert problems(found) == ([("record", "digest_mismatch")] if check else [])
+
+
+def tampered(member: bytes) -> bytes:
+    """A page with another word than when its digest was taken."""
+    return gzip.compress(plain(member).replace(b"a red star", b"a new star"))
+
+
+@pytest.mark.parametrize(
+    ("labelled", "matches"),
+    [
+        ("sha1:" + b32encode(hashlib.sha1(b"x").digest()).decode(), True),
+        ("SHA1:" + hashlib.sha1(b"x").hexdigest(), True),
+        ("sha256:" + hashlib.sha256(b"x").hexdigest(), True),
+        ("sha1:" + hashlib.sha1(b"y").hexdigest(), False),
+        ("sha1:banana", False),
+        ("blake9:00", None),
+        ("", None),
+    ],
+)
+def test_digest_matches(labelled, matches):
+    assert digest_matches(b"x", labelled) is matches
+
+
+def test_codings_that_were_undone_already():
+    assert decoded(b"plain words", (("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")), 100) == b"plain words"
+    assert decoded(b"5\r\nhello\r\n0\r\n\r\n", (("Transfer-Encoding", "chunked"),), 100) == b"hello"
+
+
+SIGN = b"\x1f\x8b\x08\x00"
+FAKES = (SIGN + b"noise" * 5, SIGN * 30, gzip.compress(b"no record at all"), gzip.compress(b"WARC"))
+PIECES = st.one_of(
+    st.sampled_from([A, B, C, flipped(A), A[: len(A) // 2], B[:-3], nested(A, B, C), nested(B), b"\0" * 50, *FAKES]),
+    st.builds(lambda n, fake: stored_page(n, fake), st.integers(0, 3), st.sampled_from(FAKES)),
+)
+
+
+def stored_page(number: int, inside: bytes) -> bytes:
+    """A page that holds bytes which look like the start of a gzip member."""
+    stored = zlib.compressobj(0, zlib.DEFLATED, 31)
+    return stored.compress(plain(response(f"https://s{number}.example/", b"<p>" + inside * 3))) + stored.flush()
+
+
+def seen(found: Iterable[object]) -> list[object]:
+    """What a reader found, but for how the file was split."""
+    kept = [item for item in found if not (isinstance(item, (Counted, Rejection)) and item.unit in ("split", "file"))]
+    return sorted(map(repr, kept))
+
+
+@given(pieces=st.lists(PIECES, max_size=12), split_bytes=st.integers(1, 1500))
+@settings(max_examples=400, deadline=None)
+def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
+    path = tmp_path_factory.mktemp("split") / "x.warc.gz"
+    path.write_bytes(A + b"".join(pieces))
+    found = list(read_file(path, split_bytes=split_bytes))
+    inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in found)
+    assert inside or seen(found) == seen(read_file(path)), "either the same records, or the split is told to be wrong"
+    if not any(piece.startswith(nested(A)[:200]) or b"outer.example" in piece for piece in pieces):
+        assert not inside, "only an archive inside a record makes a split wrong"
+
+
+def test_a_split_inside_a_nested_archive_is_told(tmp_path):
+    path = tmp_path / "x.warc.gz"
+    path.write_bytes(A + nested(B, B, B) + C)
+    inner = path.read_bytes().index(B)
+    assert [item.reason for item in read_file(path, split_bytes=inner) if isinstance(item, Rejection) and item.unit == "split"] == [
+        INSIDE_RECORD
+    ]
+
+
+def test_next_start_over_blocks():
+    for gap in (0, 1, 1 << 20, (1 << 20) - 1, (1 << 20) - 3, (2 << 20) + 7):
+        stream = io.BytesIO(b"\0" * gap + A)
+        assert next_start(stream, 0) == gap
+        assert next_start(stream, gap + 1) is None

@@ -1,0 +1,1 @@
+"""Fetch: pairs to pictures, part by part and lane by lane."""

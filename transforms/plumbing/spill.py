@@ -1,0 +1,67 @@
+"""Batches that would go through a shuffle, put into files instead; their places go through it.
+
+The local runner holds a shuffle in memory, several times over. A cluster's runner does not, and its workers share no disk.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from pairsieve.storage import files
+
+SUFFIX = ".batches"
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """Where a batch lies."""
+
+    path: str
+    offset: int
+    length: int
+
+
+class Spill(beam.DoFn):  # type: ignore[misc]
+    """(key, batch) -> (key, Spilled), when a bundle's file is whole."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def start_bundle(self) -> None:
+        self._stack, self._path, self._offset = ExitStack(), "", 0
+        self._stream: IO[bytes] | None = None
+        self._places: list[tuple[Any, Spilled]] = []
+
+    def process(self, keyed: tuple[Any, bytes]) -> None:
+        key, batch = keyed
+        if self._stream is None:
+            self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
+            self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))
+        self._stream.write(batch)
+        self._places.append((key, Spilled(self._path, self._offset, len(batch))))
+        self._offset += len(batch)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        self._stack.close()
+        window = GlobalWindow()
+        return iter([WindowedValue(place, window.max_timestamp(), [window]) for place in self._places])
+
+
+def read_batch(batch: bytes | Spilled) -> bytes:
+    """A batch, wherever it is. Raises ValueError where a file is not what was written."""
+    if isinstance(batch, bytes):
+        return batch
+    with files.open_read(batch.path) as stream:
+        stream.seek(batch.offset)
+        content = bytes(stream.read(batch.length))
+    if len(content) != batch.length:
+        raise ValueError(f"{batch.path} is cut off: {len(content)} of {batch.length} bytes at {batch.offset}; run again")
+    return content

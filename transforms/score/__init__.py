@@ -1,0 +1,1 @@
+"""Score: pictures to similarity and evidence, on CPU or accelerator."""

@@ -1,0 +1,39 @@
+"""Parts to scores: RunInference with a handler of our own, and the part written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+
+from filters.detector import Detector
+from pairsieve.records.outcome import Counted
+from pairsieve.storage import parts
+from transforms.plumbing.route import Work, routed
+from transforms.score.handler import PartHandler, ScoredPart, ScoreFolders, ScoreSettings
+
+
+def write_scored(scored: ScoredPart, folder: str) -> Iterator[Counted]:
+    """Put a scored part in place."""
+    parts.write_part(folder, scored.name, scored.table, scored.tally)
+    yield Counted("pair", "in", scored.table.num_rows)
+
+
+def _make_writer(folder: str) -> Work:
+    return partial(write_scored, folder=folder)
+
+
+@dataclass
+class ScoreParts(beam.PTransform):  # type: ignore[misc]
+    """Part names -> score parts in their folder; output "tally"."""
+
+    settings: ScoreSettings
+    detectors: Sequence[Detector]
+    folders: ScoreFolders
+
+    def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
+        handler = PartHandler(self.settings, self.detectors, self.folders)
+        return names | "Score" >> RunInference(handler) | "Write scores" >> routed(partial(_make_writer, self.folders.samples))
