@@ -13,12 +13,16 @@ PACKAGES = (
 )
 HERE = Path(__file__).parent
 VERSION = next(
-    line.split('"')[1] for line in (HERE / "pipeline" / "__init__.py").read_text().splitlines() if line.startswith("__version__")
+    line.split('"')[1]
+    for line in (HERE / "pipeline" / "__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
 )
 
 setup(
     version=VERSION,
-    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    packages=find_packages(
+        include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]
+    ),
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "filters": ["*.yaml"],

@@ -1,1 +1,4 @@
-"""The product and its peers on the same work, in one run. Each file runs by itself; `--quick` takes under a minute."""
+"""The product and its peers on the same work, in one run.
+
+Each file runs by itself; `--quick` takes under a minute.
+"""

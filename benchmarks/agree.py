@@ -45,24 +45,49 @@ Row = tuple[str, str]
 
 def main() -> int:
     """Compare, print, and say by the exit status whether all agree."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("warc")
     parser.add_argument("--wat", help="the WAT file of the same crawl")
     options = parser.parse_args()
     found = list(_pages(options.warc))
-    agree = [_compare("record offsets, with warcio's index", _offsets(options.warc), Counter(_index_offsets(options.warc)))]
-    agree.append(_compare("img[src][alt], with html5lib", _rows(found, _ours), _rows(found, _html5lib)))
+    agree = [
+        _compare(
+            "record offsets, with warcio's index",
+            _offsets(options.warc),
+            Counter(_index_offsets(options.warc)),
+        )
+    ]
+    agree.append(
+        _compare("img[src][alt], with html5lib", _rows(found, _ours), _rows(found, _html5lib))
+    )
     if options.wat:
         pages = {page.url for page in found}
-        ours: Counter[object] = Counter((page.url, *row) for page in found for row in _ours(page) if row[1])
-        agree.append(_compare("(page, src, alt), with cc2dataset's rule on the WAT", ours, Counter(_wat_links(options.wat, pages))))
-        agree.append(_compare("pairs, with our reading of the WAT", _pairs(options.warc), _pairs(options.wat)))
+        ours: Counter[object] = Counter(
+            (page.url, *row) for page in found for row in _ours(page) if row[1]
+        )
+        agree.append(
+            _compare(
+                "(page, src, alt), with cc2dataset's rule on the WAT",
+                ours,
+                Counter(_wat_links(options.wat, pages)),
+            )
+        )
+        agree.append(
+            _compare(
+                "pairs, with our reading of the WAT", _pairs(options.warc), _pairs(options.wat)
+            )
+        )
     return 0 if all(agree) else 1
 
 
 def _compare(what: str, ours: Counter[object], others: Counter[object]) -> bool:
     missing, more = others - ours, ours - others
-    print(f"{what}: {sum(ours.values()):,} ours, {sum(others.values()):,} theirs, {missing.total()} missing, {more.total()} more")
+    print(
+        f"{what}: {sum(ours.values()):,} ours, {sum(others.values()):,} theirs, {missing.total()} "
+        f"missing, {more.total()} more"
+    )
     for name, rows in (("missing", missing), ("more", more)):
         for row in list(rows)[:1]:
             print(f"  {name}: {row}")
@@ -71,7 +96,11 @@ def _compare(what: str, ours: Counter[object], others: Counter[object]) -> bool:
 
 def _pages(path: str) -> Iterator[Page]:
     for split in split_file(path, None, {}):
-        yield from (page for page in read_split(split, ReadSettings(10_000_000, locate=False)) if isinstance(page, Page))
+        yield from (
+            page
+            for page in read_split(split, ReadSettings(10_000_000, locate=False))
+            if isinstance(page, Page)
+        )
 
 
 def _offsets(path: str) -> Counter[object]:
@@ -82,7 +111,9 @@ def _offsets(path: str) -> Counter[object]:
             start = next_start(stream, split.start) if split.start else 0
             end = next_start(stream, split.end) if split.end else None
             members = read_members(stream, start, end, 1 << 30) if start is not None else ()
-            found.update((record.offset, record.kind, record.url) for record in map(record_of, members))
+            found.update(
+                (record.offset, record.kind, record.url) for record in map(record_of, members)
+            )
     return found
 
 
@@ -96,13 +127,19 @@ def _index_offsets(path: str) -> Iterator[object]:
 
 
 def _rows(pages: list[Page], read: Callable[[Page], list[Row]]) -> Counter[object]:
-    return Counter((page.url, number, *row) for page in pages for number, row in enumerate(read(page)))
+    return Counter(
+        (page.url, number, *row) for page in pages for number, row in enumerate(read(page))
+    )
 
 
 def _ours(page: Page) -> list[Row]:
     """Raw references and alts of every image, as often as they stand on the page."""
     parsed: ParsedPage = parse_page(page)
-    return [((a["src"] or "").strip(), a["alt"] or "") for node in parsed.tree.css("img[src][alt]") if (a := node.attributes)]
+    return [
+        ((a["src"] or "").strip(), a["alt"] or "")
+        for node in parsed.tree.css("img[src][alt]")
+        if (a := node.attributes)
+    ]
 
 
 def _html5lib(page: Page) -> list[Row]:
@@ -118,19 +155,29 @@ def _wat_links(path: str, pages: set[str]) -> Iterator[object]:
             if record.rec_type != "metadata":
                 continue
             url = record.rec_headers.get_header("WARC-Target-URI")
-            html = json.loads(record.content_stream().read())["Envelope"].get("Payload-Metadata", {}).get("HTTP-Response-Metadata", {})
+            html = (
+                json.loads(record.content_stream().read())["Envelope"]
+                .get("Payload-Metadata", {})
+                .get("HTTP-Response-Metadata", {})
+            )
             for link in html.get("HTML-Metadata", {}).get("Links", ()) if url in pages else ():
                 if link["path"] == "IMG@/src" and "url" in link and "alt" in link:
-                    yield url, unescape(link["url"]), unescape(link["alt"])  # a WAT keeps entities as the page wrote them
+                    # a WAT keeps entities as the page wrote them
+                    yield url, unescape(link["url"]), unescape(link["alt"])
 
 
 def _pairs(path: str) -> Counter[object]:
     """(page, URL, caption) of the pairs that the demonstration's config makes of a file."""
     given = {"output": "/nonexistent/out", "work": "/nonexistent/work", "input": {"files": (path,)}}
     plan = make_plan(load_config(CONFIGS / "demo.yaml", ["extract.images=plain"], given))
-    extract = make_extractor(Jobs(plan, 1).extract("").settings, needing(plan.detectors, Needs.PAGE))
+    extract = make_extractor(
+        Jobs(plan, 1).extract("").settings, needing(plan.detectors, Needs.PAGE)
+    )
     pairs = (pair for page in _pages(path) for pair in extract(page) if isinstance(pair, Pair))
-    return Counter((pair.page_url, pair.url, pair.caption, pair.record_offset, pair.record_id) for pair in pairs)
+    return Counter(
+        (pair.page_url, pair.url, pair.caption, pair.record_offset, pair.record_id)
+        for pair in pairs
+    )
 
 
 if __name__ == "__main__":

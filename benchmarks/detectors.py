@@ -2,10 +2,12 @@
 
     python benchmarks/detectors.py [--quick] [--wordnet DIR] [--captions FILE]
 
-Captions come from the frozen sets of tests/filters/sets, pictures from scikit-image and pydicom. The medical lists were written
-by somebody who had read the frozen set, so that its recall is that of a set one has worked with. --wordnet reads WordNet's
-`data.*` files (Debian: wordnet-base, /usr/share/wordnet), which nobody here wrote: the definitions of diseases, symptoms, injuries and
-operations should be found, the example sentences of everything else should not (some of those are medical as well).
+Captions come from the frozen sets of tests/filters/sets, pictures from scikit-image and pydicom.
+The medical lists were written by somebody who had read the frozen set, so that its recall is that
+of a set one has worked with. --wordnet reads WordNet's `data.*` files (Debian: wordnet-base,
+/usr/share/wordnet), which nobody here wrote: the definitions of diseases, symptoms, injuries and
+operations should be found, the example sentences of everything else should not (some of those are
+medical as well).
 --captions reads everyday captions, one a line, and counts those that are flagged. Names of what was missed and flagged are printed.
 """
 
@@ -52,7 +54,20 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 WORDS_FROM = 0.9
 SIDES = (224, 320, 480, 640)  # pixels of the longer side
 WITH_FACE = ("astronaut", "camera")
-WITHOUT = ("cat", "coffee", "rocket", "retina", "logo", "brick", "grass", "gravel", "moon", "page", "text", "coins")
+WITHOUT = (
+    "cat",
+    "coffee",
+    "rocket",
+    "retina",
+    "logo",
+    "brick",
+    "grass",
+    "gravel",
+    "moon",
+    "page",
+    "text",
+    "coins",
+)
 SCANS, NO_SCANS = ("CT_small.dcm", "MR_small.dcm"), ("astronaut", *WITHOUT)
 MEDICAL_LINE = re.compile(r"^(\w+): (.+)$")
 QUOTED = re.compile(r'"([^"]{15,90})"')
@@ -115,11 +130,17 @@ def personal_data(rounds: int) -> Iterator[str]:
         wrong += [caption] if outcome[1] or outcome[2] else []
     yield "| personal data | recall | precision | marked |\n|---|---|---|---|"
     for kind in FINDERS:
-        yield f"| {kind} | {_share(found[kind], missed[kind])} | {_share(found[kind], false[kind])} | {found[kind] + missed[kind]} |"
+        yield (
+            f"| {kind} | {_share(found[kind], missed[kind])} | {_share(found[kind], false[kind])} "
+            f"| {found[kind] + missed[kind]} |"
+        )
     yield f"missed or wrong: {wrong[:SHOWN]}"
     us = cost_us(PersonalDataInPair().load(), [caption for caption, _ in marked], rounds)
     everyday = cost_us(PersonalDataInPair().load(), everyday_captions(), rounds)
-    yield f"{us:.1f} us a caption of this set, which are all hard; {everyday:.1f} us of the everyday and medical ones"
+    yield (
+        f"{us:.1f} us a caption of this set, which are all hard; {everyday:.1f} us of the "
+        "everyday and medical ones"
+    )
     yield f"goal pii_recall {min(found[k] / (found[k] + missed[k]) for k in FINDERS):.3f} >= 0.95"
     yield f"goal pii_precision {min(found[k] / (found[k] + false[k]) for k in FINDERS):.3f} >= 0.95"
     yield f"goal pii_us_a_caption {everyday:.1f} <= 25"
@@ -155,12 +176,24 @@ def medical_text(rounds: int, wordnet: str | None, captions: str | None) -> Iter
     if wordnet:
         groups |= wordnet_sets(Path(wordnet))
     if captions:
-        groups["everyday_given"] = [line for line in Path(captions).read_text("utf-8").splitlines() if line]
-    flagged = {name: [caption for caption in listed if is_flagged(caption)] for name, listed in groups.items()}
+        groups["everyday_given"] = [
+            line for line in Path(captions).read_text("utf-8").splitlines() if line
+        ]
+    flagged = {
+        name: [caption for caption in listed if is_flagged(caption)]
+        for name, listed in groups.items()
+    }
     yield "| captions | flagged | of | examples of what is wrong |\n|---|---|---|---|"
     for name, listed in groups.items():
-        wrong = flagged[name] if name.startswith(("trap", "everyday")) else [c for c in listed if c not in set(flagged[name])]
-        yield f"| {name} | {len(flagged[name]) / len(listed):.4f} | {len(listed)} | {'; '.join(wrong[:SHOWN])} |"
+        wrong = (
+            flagged[name]
+            if name.startswith(("trap", "everyday"))
+            else [c for c in listed if c not in set(flagged[name])]
+        )
+        yield (
+            f"| {name} | {len(flagged[name]) / len(listed):.4f} | {len(listed)} | "
+            f"{'; '.join(wrong[:SHOWN])} |"
+        )
     yield f"{cost_us(observe, everyday_captions(), rounds):.1f} us a caption"
     for name, target in (("radiology", 0.96), ("biomedical", 0.75)):
         yield f"goal medical_{name} {len(flagged[name]) / len(groups[name]):.3f} >= {target}"
@@ -187,7 +220,12 @@ def wordnet_sets(folder: Path) -> dict[str, list[str]]:
         for above in synset.above:
             below[above].append(offset)
     medical: set[str] = set()
-    waiting = [o for o, s in nouns.items() for word, hint in MEDICAL_ROOTS.items() if word in s.words and hint in s.gloss]
+    waiting = [
+        o
+        for o, s in nouns.items()
+        for word, hint in MEDICAL_ROOTS.items()
+        if word in s.words and hint in s.gloss
+    ]
     while waiting:
         offset = waiting.pop()
         if offset not in medical:
@@ -195,8 +233,13 @@ def wordnet_sets(folder: Path) -> dict[str, list[str]]:
             waiting += below[offset]
     examples = [e for o, s in nouns.items() if o not in medical for e in QUOTED.findall(s.gloss)]
     for part in ("verb", "adj", "adv"):
-        examples += [e for _, s in _synsets(folder / f"data.{part}") for e in QUOTED.findall(s.gloss)]
-    return {"wordnet_medical": [nouns[o].gloss.partition(";")[0] for o in sorted(medical)], "everyday_wordnet": examples}
+        examples += [
+            e for _, s in _synsets(folder / f"data.{part}") for e in QUOTED.findall(s.gloss)
+        ]
+    return {
+        "wordnet_medical": [nouns[o].gloss.partition(";")[0] for o in sorted(medical)],
+        "everyday_wordnet": examples,
+    }
 
 
 def _synsets(path: Path) -> Iterator[tuple[str, Synset]]:
@@ -208,30 +251,48 @@ def _synsets(path: Path) -> Iterator[tuple[str, Synset]]:
         fields = head.split()
         end = 4 + 2 * int(fields[3], 16)
         pointers = fields[end + 1 : end + 1 + 4 * int(fields[end])]
-        above = tuple(pointers[i + 1] for i in range(0, len(pointers), 4) if pointers[i] in ("@", "@i"))
-        yield fields[0], Synset(tuple(word.replace("_", " ") for word in fields[4:end:2]), gloss.strip(), above)
+        above = tuple(
+            pointers[i + 1] for i in range(0, len(pointers), 4) if pointers[i] in ("@", "@i")
+        )
+        yield (
+            fields[0],
+            Synset(tuple(word.replace("_", " ") for word in fields[4:end:2]), gloss.strip(), above),
+        )
 
 
 def shown(name: str) -> Image.Image:
-    """A picture of scikit-image, or a scan of pydicom, its darkest and brightest hundredth cut off."""
+    """A picture of scikit-image, or a scan of pydicom, its darkest and brightest hundredth cut
+    off.
+    """
     if not name.endswith(".dcm"):
-        from skimage import data  # noqa: PLC0415 - only where pictures are judged
+        from skimage import data
 
         return Image.fromarray(getattr(data, name)()).convert("RGB")
-    import pydicom  # noqa: PLC0415
-    from pydicom.data import get_testdata_file  # noqa: PLC0415
+    import pydicom
+    from pydicom.data import get_testdata_file
 
     pixels = pydicom.dcmread(str(get_testdata_file(name, download=False))).pixel_array.astype(float)
     low, high = np.percentile(pixels, [1, 99])
-    return Image.fromarray((np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    return Image.fromarray(
+        (np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    ).convert("RGB")
 
 
 def pictures(rounds: int) -> Iterator[str]:
     """What picture detectors say of pictures that are what they should find, and of others."""
-    faces, radiograph, nsfw = Faces(min_score=0.5).load(), Radiograph().load(), NsfwPicture(0.2, 0.8).load()
+    faces, radiograph, nsfw = (
+        Faces(min_score=0.5).load(),
+        Radiograph().load(),
+        NsfwPicture(0.2, 0.8).load(),
+    )
     judges: tuple[tuple[str, Callable[[Picture], bool], Sequence[str], Sequence[str]], ...] = (
         ("faces", lambda picture: bool(faces(picture)["face_count"]), WITH_FACE, WITHOUT),
-        ("radiograph", lambda picture: bool(radiograph(picture)["radiograph_like"]), SCANS, NO_SCANS),
+        (
+            "radiograph",
+            lambda picture: bool(radiograph(picture)["radiograph_like"]),
+            SCANS,
+            NO_SCANS,
+        ),
         ("nsfw_picture", lambda picture: nsfw(picture)["nsfw"] != "UNLIKELY", (), WITHOUT),
     )
     yield "| pictures | found | of | false | of | ms a picture |\n|---|---|---|---|---|---|"
@@ -242,23 +303,35 @@ def pictures(rounds: int) -> Iterator[str]:
         for _ in range(rounds):
             judge(Picture(shown("coffee")))
         ms = (time.perf_counter() - started) / rounds * 1000
-        yield f"| {name} | {len(positive) - len(missed)} | {len(positive)} | {len(false)} | {len(negative)} | {ms:.1f} |"
+        yield (
+            f"| {name} | {len(positive) - len(missed)} | {len(positive)} | {len(false)} | "
+            f"{len(negative)} | {ms:.1f} |"
+        )
         if missed or false:
             yield f"missed: {missed}; false: {false}"
 
 
 def picture_stage(number: int) -> Iterator[str]:
-    """All picture detectors of the LAION configs on pictures of 224 to 640 pixels, on as many threads as cores."""
+    """All picture detectors of the LAION configs on pictures of 224 to 640 pixels, on as many
+    threads as cores.
+    """
     detectors: tuple[Detector, ...] = (Faces(min_score=0.5), PictureHash(), Radiograph(), Halves())
     observe = load_all(detectors)
-    ready = [Picture(_sized(shown(name), side)) for name in (*WITH_FACE, "cat", "coffee", "rocket") for side in SIDES]
+    ready = [
+        Picture(_sized(shown(name), side))
+        for name in (*WITH_FACE, "cat", "coffee", "rocket")
+        for side in SIDES
+    ]
     work = [ready[i % len(ready)] for i in range(number)]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         list(executor.map(observe, ready[:4]))
         started = time.perf_counter()
         list(executor.map(observe, work))
         rate = number / (time.perf_counter() - started)
-    yield f"{', '.join(d.name for d in detectors)} on {number} pictures of {SIDES} pixels: {rate:.1f} images/s"
+    yield (
+        f"{', '.join(d.name for d in detectors)} on {number} pictures of {SIDES} pixels: "
+        f"{rate:.1f} images/s"
+    )
     yield f"goal images_per_s {rate:.1f} >= 40"
 
 
@@ -268,7 +341,9 @@ def _sized(image: Image.Image, side: int) -> Image.Image:
 
 
 def row_stage(number: int) -> Iterator[str]:
-    """Everything that needs no pixels, in one process: pair detectors, every rule of configs/laion2b-en.yaml, the row, the ledger."""
+    """Everything that needs no pixels, in one process: pair detectors, every rule of
+    configs/laion2b-en.yaml, the row, the ledger.
+    """
     config = load_config(CONFIGS / "demo.yaml")
     plan = make_plan(config)
     work = make_judge(JudgeSettings(plan.rules, needing(plan.detectors, Needs.PAIR), b"s" * 32, 1))
@@ -288,13 +363,24 @@ def _sample(caption: str) -> Sample:
         "picture_rights_signals": (), "dicom": False, "medical_picture_score": 0.1, "radiograph_like": False, "halves_distance": 130,
     }  # fmt: skip
     image = FetchedImage(found.key, "ok", evidence=said, size_bytes=20_000)
-    score = Score(found.key, "ok", width=640, height=480, format="JPEG", similarity=0.9, model="m", precision="fp32")
+    score = Score(
+        found.key,
+        "ok",
+        width=640,
+        height=480,
+        format="JPEG",
+        similarity=0.9,
+        model="m",
+        precision="fp32",
+    )
     return Sample(found, image, score)
 
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
     parser.add_argument("--wordnet", metavar="DIR", help="WordNet's data files")
     parser.add_argument("--captions", metavar="FILE", help="everyday captions, one a line")

@@ -1,10 +1,12 @@
-"""Reading and extraction beside what bounds them, what others use, and the same functions without Beam.
+"""Reading and extraction beside what bounds them, what others use, and the same functions without
+Beam.
 
     python benchmarks/extract.py [--quick] [--input FILE.warc.gz] [--memory]
 
-Takes the pages of a WARC file (the demonstration crawl by default) and repeats the body of each until it has the size
-of Common Crawl's pages, about 100 KB. Everything is measured on the same files, in turn, in one process; `--memory`
-also groups two million pairs on this machine, which takes some minutes.
+Takes the pages of a WARC file (the demonstration crawl by default) and repeats the body of each
+until it has the size of Common Crawl's pages, about 100 KB. Everything is measured on the same
+files, in turn, in one process; `--memory` also groups two million pairs on this machine, which
+takes some minutes.
 """
 
 from __future__ import annotations
@@ -64,15 +66,31 @@ DATE = {"WARC-Date": "2026-01-02T03:04:05Z"}
 
 def main() -> None:
     """Measure, print the table and the goals."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="300 pages and one round instead of all pages and five")
-    parser.add_argument("--input", default=str(CONFIGS / "demo" / "crawl.warc.gz"), help="WARC file whose pages are taken")
-    parser.add_argument("--memory", action="store_true", help="also group two million pairs and take the most memory held meanwhile")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="300 pages and one round instead of all pages and five"
+    )
+    parser.add_argument(
+        "--input",
+        default=str(CONFIGS / "demo" / "crawl.warc.gz"),
+        help="WARC file whose pages are taken",
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="also group two million pairs and take the most memory held meanwhile",
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         with tempfile.TemporaryDirectory() as child_folder:
-            beam_job(plan_of(options.input, Path(child_folder)), Path(child_folder) / "beam", workers=os.cpu_count() or 1)
+            beam_job(
+                plan_of(options.input, Path(child_folder)),
+                Path(child_folder) / "beam",
+                workers=os.cpu_count() or 1,
+            )
         return
     with tempfile.TemporaryDirectory(prefix="pairsieve-bench-") as folder:
         goals = measure(Path(folder), options.input, options.quick)
@@ -93,14 +111,18 @@ def measure(folder: Path, source: str, quick: bool) -> Goals:
     path, ten = str(folder / "0.warc.gz"), str(folder / "*.warc.gz")
     rounds = 1 if quick else 5
     plan = plan_of(path, folder)
-    extractors = iter([extractor_of(plan) for _ in range(rounds)])  # one a round: they remember captions
+    # one a round: they remember captions
+    extractors = iter([extractor_of(plan) for _ in range(rounds)])
     ours: dict[str, Callable[[], int]] = {
         "FastWARC + Lexbor, bare loop": partial(limit, path),
         "ours to rows": partial(our_rows, path),
         "ours with everything": lambda: everything(plan, next(extractors)),
     }
     soup = f"warcio + BeautifulSoup ({SOUP_PAGES} pages)"
-    peers: dict[str, Callable[[], int]] = {"FastWARC + resiliparse": partial(with_resiliparse, path), soup: partial(with_soup, path)}
+    peers: dict[str, Callable[[], int]] = {
+        "FastWARC + resiliparse": partial(with_resiliparse, path),
+        soup: partial(with_soup, path),
+    }
     limit(path)  # what is read and loaded for the first time is nobody's fault
     seconds, images = _in_turn(ours, rounds)
     peer_seconds, peer_images = _in_turn(peers, 1)  # afterwards: they leave the memory in pieces
@@ -116,14 +138,25 @@ def measure(folder: Path, source: str, quick: bool) -> Goals:
     job_seconds, _ = _in_turn(jobs, 1 if quick else 3)
     _table(pages, rounds, seconds, images, job_seconds)
     peaks = [_job_in_a_child(given)[1] / MEGABYTE for given in (path, _concatenated(folder))]
-    print(f"\npeak memory of one worker: {peaks[0]:.0f} MB on one file, {peaks[1]:.0f} MB on a file ten times its size\n")
+    print(
+        f"\npeak memory of one worker: {peaks[0]:.0f} MB on one file, {peaks[1]:.0f} MB on a file "
+        "ten times its size\n"
+    )
     base = seconds["FastWARC + Lexbor, bare loop"]
     starting = job_seconds["beam, 1 file"] - job_seconds["plain loop, 1 file"]
     return {
         "rows_against_bare_loop": (base / seconds["ours to rows"], ">=", 0.8),
-        "rows_against_resiliparse": (seconds["FastWARC + resiliparse"] / seconds["ours to rows"], ">=", 3),
+        "rows_against_resiliparse": (
+            seconds["FastWARC + resiliparse"] / seconds["ours to rows"],
+            ">=",
+            3,
+        ),
         "everything_against_bare_loop": (base / seconds["ours with everything"], ">=", 0.5),
-        "beam_against_plain_loop": (job_seconds["beam, 10 files"] / job_seconds["plain loop, 10 files"], "<=", 1.1),
+        "beam_against_plain_loop": (
+            job_seconds["beam, 10 files"] / job_seconds["plain loop, 10 files"],
+            "<=",
+            1.1,
+        ),
         "ten_files_against_ten_times_one": (
             (job_seconds["beam, 10 files"] - starting) / (10 * job_seconds["plain loop, 1 file"]),
             "<=",
@@ -133,7 +166,9 @@ def measure(folder: Path, source: str, quick: bool) -> Goals:
     }
 
 
-def _in_turn(sides: dict[str, Callable[[], int]], rounds: int) -> tuple[dict[str, float], dict[str, int]]:
+def _in_turn(
+    sides: dict[str, Callable[[], int]], rounds: int
+) -> tuple[dict[str, float], dict[str, int]]:
     """Median seconds of each side, one after another in each round, and what each counted."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     counted: dict[str, int] = {}
@@ -145,9 +180,18 @@ def _in_turn(sides: dict[str, Callable[[], int]], rounds: int) -> tuple[dict[str
     return {name: statistics.median(times) for name, times in found.items()}, counted
 
 
-def _table(pages: int, rounds: int, seconds: dict[str, float], images: dict[str, int], jobs: dict[str, float]) -> None:
+def _table(
+    pages: int,
+    rounds: int,
+    seconds: dict[str, float],
+    images: dict[str, int],
+    jobs: dict[str, float],
+) -> None:
     processor = platform.processor() or platform.machine()
-    print(f"{processor}, {os.cpu_count()} cores, {rounds} rounds; {pages} pages of about {PAGE_BYTES:,} bytes")
+    print(
+        f"{processor}, {os.cpu_count()} cores, {rounds} rounds; {pages} pages of about "
+        f"{PAGE_BYTES:,} bytes"
+    )
     base = next(iter(seconds.values()))
     print("| | s | of the bare loop's speed | images or pairs |\n|---|---|---|---|")
     for name, value in seconds.items():
@@ -161,21 +205,37 @@ def write_pages(source: str, target: Path, most: int | None) -> int:
     """The HTML pages of a file, the body of each repeated up to PAGE_BYTES; how many."""
     with open(source, "rb") as given, target.open("wb") as made:  # noqa: PTH123 - may be any path
         writer = WARCWriter(made, gzip=True)
-        found = (record for record in WarcioIterator(given) if record.rec_type == "response" and _is_page(record))
+        found = (
+            record
+            for record in WarcioIterator(given)
+            if record.rec_type == "response" and _is_page(record)
+        )
         return sum(_write_page(writer, record) for record in islice(_sound(found), most))
 
 
 def _write_page(writer: WARCWriter, record: Any) -> int:
     body = _repeated(record.content_stream().read())
-    http = StatusAndHeaders("200 OK", [("Content-Type", record.http_headers.get_header("Content-Type"))], protocol="HTTP/1.1")
+    http = StatusAndHeaders(
+        "200 OK",
+        [("Content-Type", record.http_headers.get_header("Content-Type"))],
+        protocol="HTTP/1.1",
+    )
     url = record.rec_headers.get_header("WARC-Target-URI")
-    writer.write_record(writer.create_warc_record(url, "response", payload=io.BytesIO(body), http_headers=http, warc_headers_dict=DATE))
+    writer.write_record(
+        writer.create_warc_record(
+            url, "response", payload=io.BytesIO(body), http_headers=http, warc_headers_dict=DATE
+        )
+    )
     return 1
 
 
 def _is_page(record: Any) -> bool:
     http = record.http_headers
-    return http is not None and http.get_statuscode() == "200" and "html" in (http.get_header("Content-Type") or "")
+    return (
+        http is not None
+        and http.get_statuscode() == "200"
+        and "html" in (http.get_header("Content-Type") or "")
+    )
 
 
 def _sound(records: Iterator[Any]) -> Iterator[Any]:
@@ -205,7 +265,9 @@ def limit(path: str) -> int:
 
 
 def with_resiliparse(path: str) -> int:
-    """FastWARC and resiliparse's own parser, by a walk over the tree: its collections take quadratic time to go through."""
+    """FastWARC and resiliparse's own parser, by a walk over the tree: its collections take
+    quadratic time to go through.
+    """
     number = 0
     for record in ArchiveIterator(path, record_types=WarcRecordType.response):
         document = HTMLTree.parse_from_bytes(record.reader.read()).document
@@ -222,7 +284,9 @@ def with_soup(path: str) -> int:
         responses = (record for record in WarcioIterator(stream) if record.rec_type == "response")
         for record in islice(responses, SOUP_PAGES):
             soup = BeautifulSoup(record.content_stream().read(), "html.parser")
-            number += sum(bool((tag["src"], tag["alt"])) for tag in soup.find_all("img", src=True, alt=True))
+            number += sum(
+                bool((tag["src"], tag["alt"])) for tag in soup.find_all("img", src=True, alt=True)
+            )
     return number
 
 
@@ -235,14 +299,31 @@ def pages_of(path: str) -> Iterator[Page]:
 
 
 def our_rows(path: str) -> int:
-    """Absolute URL and caption of every image; those of a page that say the same come once, counted."""
-    return sum(image.times for page in pages_of(path) for image in parse_page(page).images if (image.url, image.alt))
+    """Absolute URL and caption of every image; those of a page that say the same come once,
+    counted.
+    """
+    return sum(
+        image.times
+        for page in pages_of(path)
+        for image in parse_page(page).images
+        if (image.url, image.alt)
+    )
 
 
 def plan_of(pattern: str, folder: Path) -> Plan:
     """The demonstration's config over some files, with LAION's plain image rule."""
-    given = {"output": str(folder / "out"), "work": str(folder / "work"), "input": {"files": (pattern,)}}
-    return make_plan(load_config(CONFIGS / "demo.yaml", ["extract.images=plain", "fetch.source=web", "fetch.contact=x"], given))
+    given = {
+        "output": str(folder / "out"),
+        "work": str(folder / "work"),
+        "input": {"files": (pattern,)},
+    }
+    return make_plan(
+        load_config(
+            CONFIGS / "demo.yaml",
+            ["extract.images=plain", "fetch.source=web", "fetch.contact=x"],
+            given,
+        )
+    )
 
 
 def extractor_of(plan: Plan) -> Work:
@@ -272,7 +353,9 @@ def plain_job(plan: Plan, folder: Path) -> int:
     for group in ((bucket, [pack_pairs(pairs)]) for bucket, pairs in buckets.items()):
         _ = [
             found
-            for found in write_bucket(group, job.group, evidence_columns(needing(plan.detectors, Needs.PAGE)))
+            for found in write_bucket(
+                group, job.group, evidence_columns(needing(plan.detectors, Needs.PAGE))
+            )
             if isinstance(found, Rejection)
         ]
     return 0
@@ -282,7 +365,9 @@ def beam_job(plan: Plan, folder: Path, workers: int = 1) -> int:
     """The extract job itself, on Beam's local runner in this process."""
     files.remove_tree(str(folder))
     engine = Engine((f"--direct_num_workers={workers}",))
-    engine.run(partial(flow.extract, job=Jobs(plan, engine.workers).extract(str(folder))), "extract")
+    engine.run(
+        partial(flow.extract, job=Jobs(plan, engine.workers).extract(str(folder))), "extract"
+    )
     return 0
 
 
@@ -296,8 +381,9 @@ def _concatenated(folder: Path) -> str:
 
 
 def _job_in_a_child(path: str) -> tuple[float, float, float]:
-    """The extract job in a process of its own, with as many workers as cores: seconds, the most bytes that one worker
-    held, and the most that all processes held together."""
+    """The extract job in a process of its own, with as many workers as cores: seconds, the most
+    bytes that one worker held, and the most that all processes held together.
+    """
     command = [sys.executable, __file__, "--child", f"--input={path}"]
     one = together = 0.0
     start = time.perf_counter()
@@ -321,19 +407,26 @@ def _resident(process: psutil.Process) -> int:
 
 
 def two_million_pairs(folder: Path) -> float:
-    """The most gigabytes that the extract job holds, with all its workers, over two million distinct pairs."""
+    """The most gigabytes that the extract job holds, with all its workers, over two million
+    distinct pairs.
+    """
     path = folder / "pairs.warc.gz"
     _write_two_million(path)
     seconds, _, together = _job_in_a_child(str(path))
-    print(f"two million pairs extracted, grouped and written in {seconds:.0f} s, {together / 1e9:.2f} GB at most\n")
+    print(
+        f"two million pairs extracted, grouped and written in {seconds:.0f} s, "
+        f"{together / 1e9:.2f} GB at most\n"
+    )
     return together / 1e9
 
 
 def _write_two_million(path: Path) -> None:
     """Pages of 50 pictures each, on 5,000 hosts, with captions of some ten words."""
-    random = Random(0)  # noqa: S311 - seeded on purpose
+    random = Random(0)
     words = [
-        f"{a}{b}" for a in ("red", "old", "small", "north", "quiet") for b in ("house", "river", "mountain", "bridge", "garden", "street")
+        f"{a}{b}"
+        for a in ("red", "old", "small", "north", "quiet")
+        for b in ("house", "river", "mountain", "bridge", "garden", "street")
     ]
     with path.open("wb") as stream:
         writer = WARCWriter(stream, gzip=True)
@@ -342,10 +435,18 @@ def _write_two_million(path: Path) -> None:
                 f'<img src="https://host{random.randrange(5000)}.example/{page}/{n}.jpg" alt="{" ".join(random.choices(words, k=10))}">'
                 for n in range(50)
             )
-            payload = io.BytesIO(f"<html><title>page {page}</title><body>{images}</body></html>".encode())
-            http = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
+            payload = io.BytesIO(
+                f"<html><title>page {page}</title><body>{images}</body></html>".encode()
+            )
+            http = StatusAndHeaders(
+                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
+            )
             url = f"https://site{page % 1000}.example/{page}.html"
-            writer.write_record(writer.create_warc_record(url, "response", payload=payload, http_headers=http, warc_headers_dict=DATE))
+            writer.write_record(
+                writer.create_warc_record(
+                    url, "response", payload=payload, http_headers=http, warc_headers_dict=DATE
+                )
+            )
 
 
 if __name__ == "__main__":

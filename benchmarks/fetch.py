@@ -2,9 +2,9 @@
 
     python benchmarks/fetch.py [--quick] [--pictures DIR] [--img2dataset PYTHON]
 
-Serves the pictures below DIR (generated ones by default) with nginx on addresses of loopback, each of which is a host of
-its own, and asks for them in two processes. `--img2dataset` is the Python of an environment that has it: it does not install
-beside ours.
+Serves the pictures below DIR (generated ones by default) with nginx on addresses of loopback, each
+of which is a host of its own, and asks for them in two processes. `--img2dataset` is the Python of
+an environment that has it: it does not install beside ours.
 """
 
 from __future__ import annotations
@@ -65,9 +65,15 @@ EVIDENCE = {"page_rights_signals": ()}
 
 def main() -> None:
     """Measure, print the table and the goals."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="600 pictures, one round and 500 slow hosts")
-    parser.add_argument("--pictures", help="folder of JPEG, PNG and WEBP files (default: generated ones)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="600 pictures, one round and 500 slow hosts"
+    )
+    parser.add_argument(
+        "--pictures", help="folder of JPEG, PNG and WEBP files (default: generated ones)"
+    )
     parser.add_argument("--img2dataset", help="the Python of an environment that has img2dataset")
     options = parser.parse_args()
     if not shutil.which("nginx"):
@@ -84,7 +90,9 @@ Goals = dict[str, tuple[float, str, float]]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one way to fetch: pictures got, wall seconds, CPU seconds of all its processes, most memory of one."""
+    """Of one way to fetch: pictures got, wall seconds, CPU seconds of all its processes, most
+    memory of one.
+    """
 
     pictures: int
     seconds: float
@@ -100,27 +108,44 @@ def measure(folder: Path, options: argparse.Namespace) -> Goals:
     """All ways in turn on the same pictures."""
     given = Path(options.pictures) if options.pictures else _generated(folder / "given")
     found = (Path(at) / name for at, _, names in os.walk(given, followlinks=True) for name in names)
-    files = sorted(path for path in found if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    files = sorted(
+        path for path in found if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")
+    )
     if not files:
         sys.exit(f"{given} holds no pictures")
-    files = Random(0).sample(files, 600) if options.quick and len(files) > 600 else files  # noqa: S311
+    files = Random(0).sample(files, 600) if options.quick and len(files) > 600 else files
     rounds = 1 if options.quick else 3
     with _nginx(given, folder) as port, _pool() as pool:
-        urls = [f"http://127.0.0.{1 + n % HOSTS}:{port}/{path.relative_to(given)}" for n, path in enumerate(files)]
+        urls = [
+            f"http://127.0.0.{1 + n % HOSTS}:{port}/{path.relative_to(given)}"
+            for n, path in enumerate(files)
+        ]
         chances = [1 / (n + 1) ** ZIPF for n in range(HOSTS)]
-        by_zipf = Random(0).choices(range(HOSTS), chances, k=len(files))  # noqa: S311
-        skewed = [f"http://127.0.0.{1 + host}:{port}/{path.relative_to(given)}" for host, path in zip(by_zipf, files, strict=True)]
+        by_zipf = Random(0).choices(range(HOSTS), chances, k=len(files))
+        skewed = [
+            f"http://127.0.0.{1 + host}:{port}/{path.relative_to(given)}"
+            for host, path in zip(by_zipf, files, strict=True)
+        ]
         bare = _median([_bare(pool, urls) for _ in range(rounds)])
         ours = _median([_ours(pool, urls, folder / "ours", port) for _ in range(rounds)])
         uneven = _median([_ours(pool, skewed, folder / "skew", port) for _ in range(rounds)])
-        with_pixels = _median([_ours(pool, urls, folder / "pixels", port, pixels=True) for _ in range(rounds)])
+        with_pixels = _median(
+            [_ours(pool, urls, folder / "pixels", port, pixels=True) for _ in range(rounds)]
+        )
         one_host = [f"http://127.0.0.1:{port}/{path.relative_to(given)}" for path in files]
         alone, beside = _slow_hosts(pool, 500 if options.quick else 10_000, one_host, port)
         peers = _peers(options.img2dataset, urls, folder) if options.img2dataset else {}
-    rows = {"bare aiohttp loop, 1 process": bare, "ours, as served": ours, "ours, hosts by Zipf's law, half of all on one": uneven}
+    rows = {
+        "bare aiohttp loop, 1 process": bare,
+        "ours, as served": ours,
+        "ours, hosts by Zipf's law, half of all on one": uneven,
+    }
     rows |= {f"ours, and decoded to {SIDE} px": with_pixels, **peers}
     _table(len(files), rounds, rows)
-    print(f"\none quick host, 1 process: {alone.rate:,.0f}/s alone, {beside.rate:,.0f}/s beside slow hosts; peak {beside.peak_mb:.0f} MB\n")
+    print(
+        f"\none quick host, 1 process: {alone.rate:,.0f}/s alone, {beside.rate:,.0f}/s beside "
+        f"slow hosts; peak {beside.peak_mb:.0f} MB\n"
+    )
     goals: Goals = {
         "as_served_against_bare_loop": (ours.rate / bare.rate, ">=", 0.3),
         "slow_hosts_beside": (beside.rate / alone.rate, ">=", 0.9),
@@ -131,15 +156,25 @@ def measure(folder: Path, options: argparse.Namespace) -> Goals:
         served, small = peers.values()
         goals["as_served_against_img2dataset"] = (ours.rate / served.rate, ">=", 5)
         goals["at_224_px_against_img2dataset"] = (with_pixels.rate / small.rate, ">=", 3)
-        goals["cpu_of_img2dataset"] = ((ours.cpu_s / ours.pictures) / (served.cpu_s / served.pictures), "<=", 1 / 3)
+        goals["cpu_of_img2dataset"] = (
+            (ours.cpu_s / ours.pictures) / (served.cpu_s / served.pictures),
+            "<=",
+            1 / 3,
+        )
     return goals
 
 
 def _table(pictures: int, rounds: int, rows: dict[str, Cost]) -> None:
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {rounds} rounds; {pictures} pictures on {HOSTS} hosts")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {rounds} rounds; "
+        f"{pictures} pictures on {HOSTS} hosts"
+    )
     print("| | pictures/s | CPU ms a picture | peak MB |\n|---|---|---|---|")
     for name, cost in rows.items():
-        print(f"| {name} | {cost.rate:,.0f} | {1000 * cost.cpu_s / cost.pictures:.2f} | {cost.peak_mb:.0f} |")
+        print(
+            f"| {name} | {cost.rate:,.0f} | {1000 * cost.cpu_s / cost.pictures:.2f} | "
+            f"{cost.peak_mb:.0f} |"
+        )
 
 
 def _median(costs: Sequence[Cost]) -> Cost:
@@ -150,7 +185,7 @@ def _median(costs: Sequence[Cost]) -> Cost:
 def _generated(folder: Path) -> Path:
     folder.mkdir()
     for number, scene in enumerate(islice(cycle(all_scenes()), 600)):
-        picture(scene, Random(number), 256).save(folder / f"{number}.png")  # noqa: S311
+        picture(scene, Random(number), 256).save(folder / f"{number}.png")
     return folder
 
 
@@ -226,20 +261,40 @@ async def _bare_requests(urls: Sequence[str]) -> Cost:
     return Cost(len(urls), time.perf_counter() - started, time.process_time() - cpu, _peak_mb())
 
 
-def _ours(pool: ProcessPoolExecutor, urls: Sequence[str], folder: Path, port: int, pixels: bool = False) -> Cost:
+def _ours(
+    pool: ProcessPoolExecutor, urls: Sequence[str], folder: Path, port: int, pixels: bool = False
+) -> Cost:
     """The fetch stage over parts of pairs, one lane a process."""
     shutil.rmtree(folder, ignore_errors=True)
     lanes = make_lanes(_write_parts(urls, folder), PROCESSES, most_shares=PROCESSES)
     started = time.perf_counter()
     costs = list(pool.map(partial(_our_lane, folder=folder, port=port, pixels=pixels), lanes))
     seconds = time.perf_counter() - started
-    return Cost(sum(c.pictures for c in costs), seconds, sum(c.cpu_s for c in costs), max(c.peak_mb for c in costs))
+    return Cost(
+        sum(c.pictures for c in costs),
+        seconds,
+        sum(c.cpu_s for c in costs),
+        max(c.peak_mb for c in costs),
+    )
 
 
 def _write_parts(urls: Sequence[str], folder: Path) -> list[str]:
     buckets: dict[int, list[Pair]] = {}
     for url in urls:
-        pair = Pair(key_of(url, "words"), url, "words", "en", "en", "https://a.example/", "", 0, "", "", 0, EVIDENCE)
+        pair = Pair(
+            key_of(url, "words"),
+            url,
+            "words",
+            "en",
+            "en",
+            "https://a.example/",
+            "",
+            0,
+            "",
+            "",
+            0,
+            EVIDENCE,
+        )
         buckets.setdefault(bucket_of_url(url, BUCKETS), []).append(pair)
     schema = schema_with(PAIR_SCHEMA, {"page_rights_signals": pa.list_(pa.string())})
     names = []
@@ -269,9 +324,18 @@ def _settings(port: int, **changes: object) -> ClientSettings:
 
 def consent() -> Consent:
     """The demonstration's rules that can save a request."""
-    names = ("page_rights", "response_rights", "picture_metadata", "personal_data", "medical_caption")
+    names = (
+        "page_rights",
+        "response_rights",
+        "picture_metadata",
+        "personal_data",
+        "medical_caption",
+    )
     detectors = build_detectors({name: {} for name in names})
-    rules = build_rules({"rights": {"profile": "respect"}, "personal_data": {"captions": "redact", "urls": "drop"}}, detectors)
+    rules = build_rules(
+        {"rights": {"profile": "respect"}, "personal_data": {"captions": "redact", "urls": "drop"}},
+        detectors,
+    )
     needed = (needing(detectors, kind) for kind in (Needs.PAIR, Needs.RESPONSE, Needs.CONTENT))
     return Consent([rule for rule in rules if rule.saves_request], *needed)
 
@@ -281,7 +345,9 @@ def _gate() -> Gate:
     return load_gate(consent())
 
 
-def _our_lane(lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None) -> Cost:
+def _our_lane(
+    lane: Lane, folder: Path, port: int, pixels: bool, settings: ClientSettings | None = None
+) -> Cost:
     pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
     folders = FetchFolders(pairs, images, pictures, BUCKETS)
     source = WebSource(settings or _settings(port), SitesShelf(str(folder / "sites"), BUCKETS, 0))
@@ -301,7 +367,10 @@ def _decode_part(folder: str, name: str) -> None:
             found = decode(pictures.read(sha256), DECODE)
             if isinstance(found, Decoded):
                 small = SIDE / min(found.image.size)
-                found.image.resize((round(found.image.width * small), round(found.image.height * small)), resample=3)
+                found.image.resize(
+                    (round(found.image.width * small), round(found.image.height * small)),
+                    resample=3,
+                )
 
 
 def _peers(python: str, urls: Sequence[str], folder: Path) -> dict[str, Cost]:
@@ -312,29 +381,62 @@ def _peers(python: str, urls: Sequence[str], folder: Path) -> dict[str, Cost]:
         "img2dataset, as served": ["--resize_mode", "no", "--skip_reencode", "True"],
         f"img2dataset, {SIDE} px": ["--image_size", str(SIDE), "--resize_mode", "keep_ratio"],
     }
-    return {name: _peer(python, listing, folder / "peer", own, len(urls)) for name, own in sides.items()}
+    return {
+        name: _peer(python, listing, folder / "peer", own, len(urls)) for name, own in sides.items()
+    }
 
 
 def _peer(python: str, listing: Path, folder: Path, own: Sequence[str], number: int) -> Cost:
     shutil.rmtree(folder, ignore_errors=True)
-    command = [python, "-c", "from img2dataset import main; main()", "--url_list", str(listing), "--output_folder", str(folder)]
-    command += ["--processes_count", str(PROCESSES), "--thread_count", "32", "--output_format", "webdataset", *own]
+    command = [
+        python,
+        "-c",
+        "from img2dataset import main; main()",
+        "--url_list",
+        str(listing),
+        "--output_folder",
+        str(folder),
+    ]
+    command += [
+        "--processes_count",
+        str(PROCESSES),
+        "--thread_count",
+        "32",
+        "--output_format",
+        "webdataset",
+        *own,
+    ]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"})
+    subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"},
+    )
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(number, seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return Cost(
+        number, seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    )
 
 
-def _slow_hosts(pool: ProcessPoolExecutor, number: int, quick: Sequence[str], port: int) -> tuple[Cost, Cost]:
-    """One quick host alone, then beside hosts that take a second for each answer; 256 connections in one process."""
+def _slow_hosts(
+    pool: ProcessPoolExecutor, number: int, quick: Sequence[str], port: int
+) -> tuple[Cost, Cost]:
+    """One quick host alone, then beside hosts that take a second for each answer; 256 connections
+    in one process.
+    """
     with socket.create_server(("0.0.0.0", 0)) as probe:  # noqa: S104 - every address of loopback is a host of its own
         slow_port = probe.getsockname()[1]
-    server = multiprocessing.get_context("spawn").Process(target=_serve_slowly, args=(slow_port,), daemon=True)
+    server = multiprocessing.get_context("spawn").Process(
+        target=_serve_slowly, args=(slow_port,), daemon=True
+    )
     server.start()
     try:
         _wait_for(slow_port)
         slow = [f"http://127.1.{n // 250}.{n % 250 + 1}:{slow_port}/x.png" for n in range(number)]
-        settings = _settings(port, ports=(port, slow_port), connections=256, connections_per_host=64)
+        settings = _settings(
+            port, ports=(port, slow_port), connections=256, connections_per_host=64
+        )
         urls = list(quick) * 5
         return tuple(pool.submit(_beside, urls, others, settings).result() for others in ([], slow))  # type: ignore[return-value]
     finally:
@@ -361,7 +463,9 @@ def _beside(quick: Sequence[str], slow: Sequence[str], settings: ClientSettings)
 
 
 async def _ask_beside(quick: Sequence[str], slow: Sequence[str], settings: ClientSettings) -> Cost:
-    """From when the slow hosts hold what they are given of the connections until the quick one has answered everything."""
+    """From when the slow hosts hold what they are given of the connections until the quick one has
+    answered everything.
+    """
     answered: list[str] = []
     batches = [
         [Order(url, _never, _ignore) for url in slow],

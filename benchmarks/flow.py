@@ -1,10 +1,12 @@
-"""The whole flow beside the same functions in a plain loop: pages a second, images a second, peak memory.
+"""The whole flow beside the same functions in a plain loop: pages a second, images a second, peak
+memory.
 
     python benchmarks/flow.py [--quick] [--input FILE.warc.gz ...] [--workers N]
 
-Reads the demonstration crawl, or the WARC files given (archive source: pictures come from the same files). Both sides
-use the demonstration model and do the same work on the same files in this one run; Beam's time includes starting its
-workers. Peak memory is the largest sum over a process and its children, sampled ten times a second.
+Reads the demonstration crawl, or the WARC files given (archive source: pictures come from the same
+files). Both sides use the demonstration model and do the same work on the same files in this one
+run; Beam's time includes starting its workers. Peak memory is the largest sum over a process and
+its children, sampled ten times a second.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def with_peak_memory(run: Callable[[], dict[str, float]]) -> Measured:
     def sample() -> None:
         nonlocal peak
         while not stop.wait(0.1):
-            peak = max(peak, sum(_resident(child) for child in psutil.Process().children(recursive=True)))
+            peak = max(
+                peak, sum(_resident(child) for child in psutil.Process().children(recursive=True))
+            )
 
     sampler = threading.Thread(target=sample)
     sampler.start()
@@ -70,9 +74,18 @@ def _resident(process: psutil.Process) -> int:
 
 def run_beam(inputs: Sequence[str], folder: Path, workers: int) -> dict[str, float]:
     """The command itself; a stage lasts from its own log line to the next one's."""
-    command = [sys.executable, "-u", "-m", "pipeline.run", f"--direct_num_workers={workers}", *_common(inputs, folder)]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "pipeline.run",
+        f"--direct_num_workers={workers}",
+        *_common(inputs, folder),
+    ]
     starts: dict[str, float] = {}
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as running:
         assert running.stderr is not None
         for line in running.stderr:
             if line.rstrip().endswith(": running"):
@@ -87,12 +100,19 @@ def run_loop(inputs: Sequence[str], folder: Path) -> dict[str, float]:
     """The plain loop, in a process of its own; it prints the seconds of each stage."""
     command = [sys.executable, "-m", "benchmarks.plain_loop", *_common(inputs, folder)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return {name: float(seconds) for name, seconds in (line.split() for line in ran.stdout.splitlines())}
+    return {
+        name: float(seconds) for name, seconds in (line.split() for line in ran.stdout.splitlines())
+    }
 
 
 def _common(inputs: Sequence[str], folder: Path) -> list[str]:
     given = [f"--input={path}" for path in inputs]
-    return [*given, f"--output={folder / 'out'}", f"--work={folder / 'work'}", "--set=extract.buckets=64"]
+    return [
+        *given,
+        f"--output={folder / 'out'}",
+        f"--work={folder / 'work'}",
+        "--set=extract.buckets=64",
+    ]
 
 
 def counts_of(folder: Path) -> tuple[int, int]:
@@ -103,13 +123,31 @@ def counts_of(folder: Path) -> tuple[int, int]:
 
 def main() -> None:
     """Measure both sides in turn and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one run of each side instead of three")
-    parser.add_argument("--input", action="append", default=[], help="WARC file with pages and pictures (default: the demonstration crawl)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="Beam worker processes (default: all cores)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one run of each side instead of three"
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        help="WARC file with pages and pictures (default: the demonstration crawl)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="Beam worker processes (default: all cores)",
+    )
     options = parser.parse_args()
     inputs = options.input or [str(ROOT / "configs" / "demo" / "crawl.warc.gz")]
-    runs: dict[str, list[Measured]] = {"plain loop": [], "beam, 1 worker": [], f"beam, {options.workers} workers": []}
+    runs: dict[str, list[Measured]] = {
+        "plain loop": [],
+        "beam, 1 worker": [],
+        f"beam, {options.workers} workers": [],
+    }
     pages = images = 0
     for _ in range(1 if options.quick else 3):
         for name, found in runs.items():
@@ -118,7 +156,11 @@ def main() -> None:
                 found.append(with_peak_memory(lambda folder=folder: run_loop(inputs, folder)))  # type: ignore[misc]
             else:
                 workers = int(name.split()[1])
-                found.append(with_peak_memory(lambda folder=folder, workers=workers: run_beam(inputs, folder, workers)))  # type: ignore[misc]
+                found.append(
+                    with_peak_memory(
+                        lambda folder=folder, workers=workers: run_beam(inputs, folder, workers)
+                    )
+                )  # type: ignore[misc]
                 pages, images = counts_of(folder)
             shutil.rmtree(folder)
     report(runs, pages, images)
@@ -128,12 +170,28 @@ def report(runs: dict[str, list[Measured]], pages: int, images: int) -> None:
     """Medians, as the table that docs/benchmarks.md holds."""
     times, processor = len(next(iter(runs.values()))), platform.processor() or platform.machine()
     print(f"{processor}, {os.cpu_count()} cores, {times} runs; {pages} pages, {images} pairs")
-    print("| | extract pages/s | fetch pairs/s | score pairs/s | publish pairs/s | whole s | peak MB |\n|---|---|---|---|---|---|---|")
+    print(
+        "| | extract pages/s | fetch pairs/s | score pairs/s | publish pairs/s | whole s | peak "
+        "MB |\n|---|---|---|---|---|---|---|"
+    )
     for name, found in runs.items():
-        median = {stage: statistics.median(run.stages[stage] for run in found) for stage in found[0].stages}
-        rates = [pages / median["extract"], *(images / median[stage] for stage in ("fetch", "score", "publish"))]
-        whole, peak = statistics.median(run.total for run in found), max(run.peak_megabytes for run in found)
-        print(f"| {name} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + f" | {whole:.1f} | {peak:,.0f} |")
+        median = {
+            stage: statistics.median(run.stages[stage] for run in found)
+            for stage in found[0].stages
+        }
+        rates = [
+            pages / median["extract"],
+            *(images / median[stage] for stage in ("fetch", "score", "publish")),
+        ]
+        whole, peak = (
+            statistics.median(run.total for run in found),
+            max(run.peak_megabytes for run in found),
+        )
+        print(
+            f"| {name} | "
+            + " | ".join(f"{rate:,.0f}" for rate in rates)
+            + f" | {whole:.1f} | {peak:,.0f} |"
+        )
 
 
 if __name__ == "__main__":

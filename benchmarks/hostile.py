@@ -1,10 +1,12 @@
-"""The worst that input made on purpose can do to each function that reads it: milliseconds an item, and memory.
+"""The worst that input made on purpose can do to each function that reads it: milliseconds an item,
+and memory.
 
     python benchmarks/hostile.py [--quick] [--only CLASS]
 
-Each class is measured in a process of its own. Every shape is made in two sizes, n and 4n, and takes the least processor time of three
-tries: `growth` is how many times as long the larger one takes, where that is long enough to be measured; 4 is linear. Pages and
-pictures go the way that they go in a run: in the worker where they are cheap, else in a process with a deadline.
+Each class is measured in a process of its own. Every shape is made in two sizes, n and 4n, and
+takes the least processor time of three tries: `growth` is how many times as long the larger one
+takes, where that is long enough to be measured; 4 is linear. Pages and pictures go the way that
+they go in a run: in the worker where they are cheap, else in a process with a deadline.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ from transforms.extractor import ExtractSettings, GuardedExtractor
 
 MEASURABLE_S = 0.05  # shorter times say nothing of growth
 TRIES = 3
-# As the HTML standard wants it. No growth is asked for: pairsieve/web/cost.py bounds what is parsed so.
+# As the HTML standard wants it. No growth is asked for: pairsieve/web/cost.py bounds what is parsed
+# so.
 QUADRATIC = "page, on the spot"
 CAPTION_CHARS = 30_000  # the longest caption that a config of ours takes (laion400m.yaml)
 WORK = "PAIRSIEVE_BENCH_WORK"  # where children find what a run is laid out with
@@ -73,8 +76,9 @@ class Closing(Protocol):
 
 @dataclass(frozen=True)
 class Class:
-    """Shapes by name, the length n that they are made with, what opens the function that is measured, and whether `growth` is asked
-    for: what has a deadline need not grow with its input."""
+    """Shapes by name, the length n that they are made with, what opens the function that is
+    measured, and whether `growth` is asked for: what has a deadline need not grow with its input.
+    """
 
     shapes: Mapping[str, Shape]
     n: int
@@ -98,8 +102,12 @@ class Worst:
 
 def main() -> None:
     """Measure, print the table and the goals."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the size, and one try in place of three")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a quarter of the size, and one try in place of three"
+    )
     parser.add_argument("--only", help="one class by its name")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -108,7 +116,10 @@ def main() -> None:
         return
     names = [options.only] if options.only else list(classes())
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
-    print("| class | items | worst item | bytes | ms | growth from n to 4n | peak MB |\n|---|---|---|---|---|---|---|")
+    print(
+        "| class | items | worst item | bytes | ms | growth from n to 4n | peak MB "
+        "|\n|---|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory(prefix="pairsieve-bench-") as folder:
         os.environ[WORK] = str(Path(folder) / "work.pickle")
         _write_work(Path(os.environ[WORK]))
@@ -127,7 +138,8 @@ def _measured(names: Sequence[str], quick: bool) -> list[Worst]:
         worst = found[-1]
         grown = f"{worst.growth:.1f} ({worst.growing})" if worst.growing else ""
         print(
-            f"| {name} | {worst.items} | {worst.shape} | {worst.bytes:,} | {1000 * worst.seconds:,.1f} | {grown} | {worst.peak_mb:,.0f} |",
+            f"| {name} | {worst.items} | {worst.shape} | {worst.bytes:,} | "
+            f"{1000 * worst.seconds:,.1f} | {grown} | {worst.peak_mb:,.0f} |",
             flush=True,
         )
     return found
@@ -150,9 +162,16 @@ def _measure(name: str, quick: bool) -> Worst:
         small, large = make(n), make(4 * n)
         call(small)  # what is loaded for the first time is nobody's fault
         tries = 1 if quick else TRIES
-        seconds = [min(_seconds(call, item, kind.in_process) for _ in range(tries)) for item in (small, large)]
+        seconds = [
+            min(_seconds(call, item, kind.in_process) for _ in range(tries))
+            for item in (small, large)
+        ]
         items.append((seconds[1], shape, _size(large)))
-        print(f"{name}: {shape}: {_size(large):,} bytes, {seconds[0]:.3f} s and {seconds[1]:.3f} s", file=sys.stderr, flush=True)
+        print(
+            f"{name}: {shape}: {_size(large):,} bytes, {seconds[0]:.3f} s and {seconds[1]:.3f} s",
+            file=sys.stderr,
+            flush=True,
+        )
         if not kind.in_process and seconds[1] > MEASURABLE_S:
             growths.append((seconds[1] / max(seconds[0], 1e-6), shape))
     if isinstance(call, Closing):
@@ -163,15 +182,23 @@ def _measure(name: str, quick: bool) -> Worst:
 
 
 def _peak_kb() -> int:
-    """Of this process since it was started; `ru_maxrss` has that of the parent too, where the system started it by vfork."""
+    """Of this process since it was started; `ru_maxrss` has that of the parent too, where the
+    system started it by vfork.
+    """
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return next(
+        int(line.split()[1])
+        for line in status.read_text().splitlines()
+        if line.startswith("VmHWM:")
+    )
 
 
 def _seconds(call: Callable[[Any], object], item: Any, in_process: bool) -> float:
-    """Processor time of this process, or the time until a process has answered that had been started before."""
+    """Processor time of this process, or the time until a process has answered that had been
+    started before.
+    """
     if isinstance(call, Closing):
         call.warm_up()
     clock = time.perf_counter if in_process else time.process_time
@@ -192,20 +219,35 @@ def classes() -> dict[str, Class]:
     """What is measured, by name. Shapes get a number of tokens."""
     html = _pages()
     return {
-        "page": Class({name: partial(_page_of, make) for name, make in html.items()}, 5_000, _extractor, in_process=True),
-        QUADRATIC: Class({name: partial(_cheap_page_of, make) for name, make in html.items()}, 2_000, _extractor),
+        "page": Class(
+            {name: partial(_page_of, make) for name, make in html.items()},
+            5_000,
+            _extractor,
+            in_process=True,
+        ),
+        QUADRATIC: Class(
+            {name: partial(_cheap_page_of, make) for name, make in html.items()}, 2_000, _extractor
+        ),
         "caption": Class(_texts(), 4_000, lambda: clean_caption),
         "caption, detectors of pairs": Class(
-            {name: partial(_pair_of, make) for name, make in _texts().items()}, CAPTION_CHARS // 16, _pair_detectors
+            {name: partial(_pair_of, make) for name, make in _texts().items()},
+            CAPTION_CHARS // 16,
+            _pair_detectors,
         ),
         "URL": Class(_urls(), 20_000, lambda: _url_functions),
-        "srcset": Class({"candidates": lambda n: "a 1x," * n, "commas": lambda n: "," * n}, 50_000, lambda: _candidates),
+        "srcset": Class(
+            {"candidates": lambda n: "a 1x," * n, "commas": lambda n: "," * n},
+            50_000,
+            lambda: _candidates,
+        ),
         "header": Class(_headers(), 16_000, lambda: _header),
         "robots.txt": Class(_robots(), 10_000, lambda: _robots_of),
         "licence file (RSL)": Class(_licences(), 3_000, lambda: _licence_of),
         "picture, metadata": Class(_metadata(), 100_000, _metadata_reader),
         "picture, decoded": Class(_pictures(), 1, _decoder, in_process=True),
-        "picture, hashed in 8 orientations": Class({"black": _large_picture}, 2_000, lambda: orientations_of),
+        "picture, hashed in 8 orientations": Class(
+            {"black": _large_picture}, 2_000, lambda: orientations_of
+        ),
     }
 
 
@@ -219,16 +261,24 @@ def _numbered(written: bytes) -> Shape:
 
 
 def _pages() -> dict[str, Shape]:
-    """What is hard for a parser that does as the HTML standard says, for a walk over its tree, and for what looks at parts of it."""
+    """What is hard for a parser that does as the HTML standard says, for a walk over its tree, and
+    for what looks at parts of it.
+    """
     image = b"<img src=a.jpg alt='some words'>"
     long = [b"a%d " % number for number in range(200_000)]
     return {
         "formatting elements": _numbered(b"<font a=%d>"),
         "formatting elements and paragraphs": _numbered(b"<font a=%d><p>"),
-        "formatting elements, then paragraphs": lambda n: b"<p>" + _numbered(b"<b a=%d>")(n // 2) + b"<p>a" * (n // 2),
-        "formatting elements of many attributes": lambda n: _numbered(b"<i " + b"".join(long[:30]) + b"b=%d><p>")(n // 8),
+        "formatting elements, then paragraphs": lambda n: (
+            b"<p>" + _numbered(b"<b a=%d>")(n // 2) + b"<p>a" * (n // 2)
+        ),
+        "formatting elements of many attributes": lambda n: _numbered(
+            b"<i " + b"".join(long[:30]) + b"b=%d><p>"
+        )(n // 8),
         "misnested": lambda n: _numbered(b"<b a=%d><div>")(n // 8) + b"</b>" * n,
-        "misnested, two kinds": lambda n: _numbered(b"<b a=%d><i>")(n // 4) + b"<div>" * (n // 4) + b"</b></i>" * n,
+        "misnested, two kinds": lambda n: (
+            _numbered(b"<b a=%d><i>")(n // 4) + b"<div>" * (n // 4) + b"</b></i>" * n
+        ),
         "links and blocks": _numbered(b"<a href=%d><div>"),
         "nested blocks": _repeated(b"<div>"),
         "paragraphs in nested blocks": _repeated(b"<div>", b"<p>"),
@@ -237,25 +287,45 @@ def _pages() -> dict[str, Shape]:
         "lists": _repeated(b"<ul><li>"),
         "tables": _repeated(b"<table><tr><td>"),
         "text in tables": lambda n: b"<table>" + b"<b>x" * n,
-        "attributes of one element": lambda n: b"<img " + b"".join(long[: 5 * n]) + b"alt='some words' src=a>",
+        "attributes of one element": lambda n: (
+            b"<img " + b"".join(long[: 5 * n]) + b"alt='some words' src=a>"
+        ),
         "attributes of the body": _numbered(b"<body a%d=1>"),
         "images": lambda n: image * n,
         "distinct images": _numbered(b"<img src=%d.jpg alt='some words'>"),
         "images of one picture": lambda n: b"<picture>" + b"<source srcset='a 1x'>" * n + image * n,
         "images in noscripts": lambda n: b"<noscript>" * (n // 10) + image * n,
         "images in nested blocks": lambda n: b"<div>" * n + image * n,
-        "a long base": lambda n: b"<base href='http://a.example/" + b"x" * (100 * n) + b"/'>" + image * (n // 8),
-        "a base": lambda n: b"<base href='http://a.example/" + b"x" * 7_900 + b"/'>" + _numbered(b"<img src=%d alt='some words'>")(n),
+        "a long base": lambda n: (
+            b"<base href='http://a.example/" + b"x" * (100 * n) + b"/'>" + image * (n // 8)
+        ),
+        "a base": lambda n: (
+            b"<base href='http://a.example/"
+            + b"x" * 7_900
+            + b"/'>"
+            + _numbered(b"<img src=%d alt='some words'>")(n)
+        ),
         "a long srcset": lambda n: b"<img alt='some words' srcset='" + b"a 1x," * (10 * n) + b"'>",
         "a long alt": lambda n: b"<img src=a alt='" + b"word " * (10 * n) + b"'>",
-        "alts of entities": lambda n: b"".join(b"<img src=a alt='%d &amp;%s'>" % (number, b"amp;" * 900) for number in range(n // 100)),
-        "alts of combining marks": lambda n: b"".join(
-            b"<img src=a alt='%d a%s'>" % (number, "\u0316\u0301".encode() * 900) for number in range(n // 100)
+        "alts of entities": lambda n: b"".join(
+            b"<img src=a alt='%d &amp;%s'>" % (number, b"amp;" * 900) for number in range(n // 100)
         ),
-        "JSON-LD": lambda n: b'<script type="application/ld+json">[' + b'{"@type":"A"},' * n + b"1]</script>",
-        "deep JSON-LD": lambda n: b'<script type="application/ld+json">' + b"[" * n + b"]" * n + b"</script>",
-        "scripts of JSON-LD": lambda n: b'<script type="application/ld+json">{"@type":"A"}</script>' * n,
-        "licences in figures": lambda n: _numbered(b"<figure><a rel=license href=%d></a>")(n // 4) + image * n,
+        "alts of combining marks": lambda n: b"".join(
+            b"<img src=a alt='%d a%s'>" % (number, "\u0316\u0301".encode() * 900)
+            for number in range(n // 100)
+        ),
+        "JSON-LD": lambda n: (
+            b'<script type="application/ld+json">[' + b'{"@type":"A"},' * n + b"1]</script>"
+        ),
+        "deep JSON-LD": lambda n: (
+            b'<script type="application/ld+json">' + b"[" * n + b"]" * n + b"</script>"
+        ),
+        "scripts of JSON-LD": lambda n: (
+            b'<script type="application/ld+json">{"@type":"A"}</script>' * n
+        ),
+        "licences in figures": lambda n: (
+            _numbered(b"<figure><a rel=license href=%d></a>")(n // 4) + image * n
+        ),
         "microdata": _numbered(b"<b itemtype=%d><p>"),
         "words of microdata": lambda n: b"<p itemtype='" + b"http://schema.org/A " * n + b"'>",
         "a long title": lambda n: b"<title>" + b"word " * (20 * n) + b"</title>",
@@ -270,7 +340,12 @@ def _pages() -> dict[str, Shape]:
 
 
 def _page_of(make: Shape, n: int) -> Page:
-    return Page("https://a.example/", (("Content-Type", "text/html; charset=utf-8"),), make(n), Origin("a", 0, "", ""))
+    return Page(
+        "https://a.example/",
+        (("Content-Type", "text/html; charset=utf-8"),),
+        make(n),
+        Origin("a", 0, "", ""),
+    )
 
 
 def _cheap_page_of(make: Shape, n: int) -> Page:
@@ -282,7 +357,10 @@ def _cheap_page_of(make: Shape, n: int) -> Page:
 
 @dataclass(frozen=True)
 class Work:
-    """What the demonstration's config asks of extract, and of pairs. Its detectors are all that need no model."""
+    """What the demonstration's config asks of extract, and of pairs.
+
+    Its detectors are all that need no model.
+    """
 
     settings: ExtractSettings
     of_pages: Sequence[Detector]
@@ -291,14 +369,18 @@ class Work:
 
 def _write_work(path: Path) -> None:
     """For the children: laying out a run loads torch, which workers of extract do without."""
-    from pipeline.config import CONFIGS, load_config  # noqa: PLC0415
-    from pipeline.orchestrate.job_settings import Jobs  # noqa: PLC0415
-    from pipeline.orchestrate.plan import make_plan  # noqa: PLC0415
+    from pipeline.config import CONFIGS, load_config
+    from pipeline.orchestrate.job_settings import Jobs
+    from pipeline.orchestrate.plan import make_plan
 
     given = {"output": "out", "work": "work"}
-    plan = make_plan(load_config(CONFIGS / "demo.yaml", ["fetch.source=web", "fetch.contact=x"], given))
+    plan = make_plan(
+        load_config(CONFIGS / "demo.yaml", ["fetch.source=web", "fetch.contact=x"], given)
+    )
     job = Jobs(plan, 1).extract("")
-    path.write_bytes(pickle.dumps(Work(job.settings, job.detectors, needing(plan.detectors, Needs.PAIR))))
+    path.write_bytes(
+        pickle.dumps(Work(job.settings, job.detectors, needing(plan.detectors, Needs.PAIR)))
+    )
 
 
 def _read_work() -> Work:
@@ -329,16 +411,24 @@ def _extractor() -> Callable[[Any], object]:
 def _texts() -> dict[str, Shape]:
     """What is hard for whoever mends text or looks for numbers, names and addresses in it."""
     tokens = (
-        "word ", "&amp;", "\u0301", "\u0316\u0301", "a\u0301", "Ã©", "ÃƒÂ©", "â€™", "&lt;", "&#x41;", "\u1100\u1161\u11a8", "\ufdfa",
+        "word ", "&amp;", "\u0301", "\u0316\u0301", "a\u0301", "Ã©", "ÃƒÂ©", "â€™", "&lt;",
+        "&#x41;", "\u1100\u1161\u11a8", "\ufdfa",
         "\ud83d",
-        "4111 ", "4111 1111 1111 1111 ", "card 4111111111111111 ", "1", "1 ", "12-", "1.1.1.1 ", "a:", "::", "a@", "a.", "a at a dot ",
-        "a@a.a.com ", "DE89 ", "DE89370400440532013000 ", "tel ", "tel 1 ", "+1 ", "+1 202 555 0100 ", "tel 0301234567 ", "00", "born ",
-        "born 1 ", "1 Main ", "Am ", "Via A ", "rue de la ", "A A ", "ul. A ", "123-45-", "nhs 943 476 5919 ", "fracture ", "x-ray of ",
+        "4111 ", "4111 1111 1111 1111 ", "card 4111111111111111 ", "1", "1 ", "12-", "1.1.1.1 ",
+        "a:", "::", "a@", "a.", "a at a dot ",
+        "a@a.a.com ", "DE89 ", "DE89370400440532013000 ", "tel ", "tel 1 ", "+1 ",
+        "+1 202 555 0100 ", "tel 0301234567 ", "00", "born ",
+        "born 1 ", "1 Main ", "Am ", "Via A ", "rue de la ", "A A ", "ul. A ", "123-45-",
+        "nhs 943 476 5919 ", "fracture ", "x-ray of ",
         "ＡＢ",
         "born on", "née ", "Calle ", "d'", "A-", "(at) ", "[dot] ",
     )  # fmt: skip
     shapes: dict[str, Shape] = {repr(token): partial(_times, token) for token in tokens}
-    return {**shapes, "'&' and 'amp;'": lambda n: "&" + "amp;" * n, "'&' and '#38;'": lambda n: "&" + "#38;" * n}
+    return {
+        **shapes,
+        "'&' and 'amp;'": lambda n: "&" + "amp;" * n,
+        "'&' and '#38;'": lambda n: "&" + "#38;" * n,
+    }
 
 
 def _times(token: str, n: int) -> str:
@@ -347,7 +437,20 @@ def _times(token: str, n: int) -> str:
 
 def _pair_of(make: Shape, n: int) -> Pair:
     caption = storable(make(n)[: 4 * n])
-    return Pair(bytes(16), "https://a.example/" + caption[:1000], caption, "en", "en", "https://a.example/", "a", 0, "", "", 0, {})
+    return Pair(
+        bytes(16),
+        "https://a.example/" + caption[:1000],
+        caption,
+        "en",
+        "en",
+        "https://a.example/",
+        "a",
+        0,
+        "",
+        "",
+        0,
+        {},
+    )
 
 
 def _pair_detectors() -> Callable[[Any], object]:
@@ -356,12 +459,36 @@ def _pair_detectors() -> Callable[[Any], object]:
 
 
 def _urls() -> dict[str, Shape]:
-    paths = ("/", "/..", "/a/..", "%41", "%", "%zz", "?", "#", "@", ":", "a.", "xn--a.", "é", "\u0301", "\\", "\t", "[", "-")
+    paths = (
+        "/",
+        "/..",
+        "/a/..",
+        "%41",
+        "%",
+        "%zz",
+        "?",
+        "#",
+        "@",
+        ":",
+        "a.",
+        "xn--a.",
+        "é",
+        "\u0301",
+        "\\",
+        "\t",
+        "[",
+        "-",
+    )
     return {repr(token): partial(_times, token) for token in paths}
 
 
 def _url_functions(text: str) -> None:
-    for url in (text, "http://" + text, "http://a.example/" + text, "http://" + text + "@a.example/"):
+    for url in (
+        text,
+        "http://" + text,
+        "http://a.example/" + text,
+        "http://" + text + "@a.example/",
+    ):
         found = absolute("http://b.example/", url)
         if found:
             canonical(found)
@@ -373,17 +500,38 @@ def _candidates(srcset: str) -> int:
 
 
 def _headers() -> dict[str, Shape]:
-    tokens = ("noai,", '"', "<", '\\"', "a=", "=", "a.b ", "a:", " ", "max-snippet:", "unavailable_after:", ",1", "train-ai=n;", "(", '"\\')
+    tokens = (
+        "noai,",
+        '"',
+        "<",
+        '\\"',
+        "a=",
+        "=",
+        "a.b ",
+        "a:",
+        " ",
+        "max-snippet:",
+        "unavailable_after:",
+        ",1",
+        "train-ai=n;",
+        "(",
+        '"\\',
+    )
     return {repr(token): partial(_times, token) for token in tokens}
 
 
 def _header(value: str) -> None:
-    header_signals(tuple((name, value) for name in ("X-Robots-Tag", "Content-Usage", "TDM-Reservation", "Link")))
+    header_signals(
+        tuple(
+            (name, value) for name in ("X-Robots-Tag", "Content-Usage", "TDM-Reservation", "Link")
+        )
+    )
 
 
 def _robots() -> dict[str, Shape]:
     lines = (
-        "User-agent: *\n", "Disallow: /*a*a*a*a*b\n", "Allow: /a\n", "User-agent: *\nDisallow: /\n", "Content-Usage: /*a*a*b train-ai=n\n",
+        "User-agent: *\n", "Disallow: /*a*a*a*a*b\n", "Allow: /a\n", "User-agent: *\nDisallow: /\n",
+        "Content-Usage: /*a*a*b train-ai=n\n",
         "*", "a:", "\r", "\u0085",
     )  # fmt: skip
     return {repr(line): partial(_times, line) for line in lines}
@@ -396,13 +544,22 @@ def _robots_of(text: str) -> None:
 
 
 def _licences() -> dict[str, Shape]:
-    content = b'<content url="/%d"><license><permits type="usage">ai-train</permits></license></content>'
+    content = (
+        b'<content url="/%d"><license><permits type="usage">ai-train</permits></license></content>'
+    )
     rsl = b'<rsl xmlns="https://rslstandard.org/rsl">'
     return {
         "contents": lambda n: rsl + _numbered(content)(n) + b"</rsl>",
         "nested contents": lambda n: rsl + b"<content>" * n + b"</content>" * n + b"</rsl>",
-        "attributes": lambda n: rsl + b"<content " + b"".join(b'a%d="" ' % number for number in range(n)) + b"/></rsl>",
-        "namespaces": lambda n: rsl + b"<content " + b"".join(b'xmlns:a%d="b" ' % number for number in range(n)) + b"/></rsl>",
+        "attributes": lambda n: (
+            rsl + b"<content " + b"".join(b'a%d="" ' % number for number in range(n)) + b"/></rsl>"
+        ),
+        "namespaces": lambda n: (
+            rsl
+            + b"<content "
+            + b"".join(b'xmlns:a%d="b" ' % number for number in range(n))
+            + b"/></rsl>"
+        ),
     }
 
 
@@ -422,14 +579,21 @@ def _png(*chunks: tuple[bytes, bytes], size: tuple[int, int] = (8, 8), bits: int
     pixels = b"".join(packer.compress(row) for _ in range(size[1])) + packer.flush()
     parts = ((b"IHDR", head), *chunks, (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content)) for kind, content in parts
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in parts
     )
 
 
 def _jpeg(*segments: tuple[int, bytes]) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, "JPEG")
-    made = b"".join(b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content for marker, content in segments)
+    made = b"".join(
+        b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+        for marker, content in segments
+    )
     return b"\xff\xd8" + made + buffer.getvalue()[2:]
 
 
@@ -441,22 +605,39 @@ def _metadata() -> dict[str, Shape]:
         "blanks behind a statement of rights": lambda n: b"<x:xmpmeta>" + statement + b" " * n,
         "statements of rights": lambda n: b"<x:xmpmeta>" + statement * (n // 20),
         "licences": lambda n: b"<x:xmpmeta>" + cc * (n // 10),
-        "blanks behind a reservation": lambda n: b"<x:xmpmeta>" + b"tdm:reservation" * (n // 100) + b" " * n,
+        "blanks behind a reservation": lambda n: (
+            b"<x:xmpmeta>" + b"tdm:reservation" * (n // 100) + b" " * n
+        ),
         "packets": lambda n: b"<x:xmpmeta>" * (n // 10) + b"</x:xmpmeta>" * (n // 10),
         "signs of UTF-16": lambda n: "<rdf:RDF ".encode("utf-16-le") * (n // 10),
         "packed texts": lambda n: _png(*[(b"zTXt", b"a\0\0" + packed)] * max(1, n // 20_000)),
         "packed profiles": lambda n: _png(*[(b"iCCP", b"a\0\0" + packed)] * max(1, n // 20_000)),
         "texts": lambda n: _png(*[(b"tEXt", b"Exif\0a")] * (n // 10)),
-        "texts of many digits": lambda n: _png((b"tEXt", b"Raw profile type exif\0\nexif\n  9\n" + b"0 " * n)),
-        "segments": lambda n: _jpeg(*[(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8))] * (n // 10)),
+        "texts of many digits": lambda n: _png(
+            (b"tEXt", b"Raw profile type exif\0\nexif\n  9\n" + b"0 " * n)
+        ),
+        "segments": lambda n: _jpeg(
+            *[(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8))] * (n // 10)
+        ),
         "EXIF tags": lambda n: _jpeg(
-            *[(0xE1, exif + struct.pack("<H", 5_000) + b"\x0e\x01\x02\0\x04\0\0\0abcd" * 5_000)] * max(1, n // 60_000)
+            *[(0xE1, exif + struct.pack("<H", 5_000) + b"\x0e\x01\x02\0\x04\0\0\0abcd" * 5_000)]
+            * max(1, n // 60_000)
         ),
         "EXIF in a loop": lambda n: _jpeg(
-            (0xE1, exif + b"\x01\0\x25\x88\x04\0\x01\0\0\0\x08\0\0\0\x08\0\0\0"), (0xE2, b"a" * min(n, 60_000))
+            (0xE1, exif + b"\x01\0\x25\x88\x04\0\x01\0\0\0\x08\0\0\0\x08\0\0\0"),
+            (0xE2, b"a" * min(n, 60_000)),
         ),
-        "TIFF tags": lambda n: b"II*\0\x08\0\0\0" + struct.pack("<H", 60_000) + b"\x0e\x01\x02\0\x04\0\0\0abcd" * (n // 4) + b"Exif",
-        "licence in XMP": lambda n: b'<x:xmpmeta><rsl xmlns="https://rslstandard.org/rsl">' + b"<content>" * (n // 10) + b"</x:xmpmeta>",
+        "TIFF tags": lambda n: (
+            b"II*\0\x08\0\0\0"
+            + struct.pack("<H", 60_000)
+            + b"\x0e\x01\x02\0\x04\0\0\0abcd" * (n // 4)
+            + b"Exif"
+        ),
+        "licence in XMP": lambda n: (
+            b'<x:xmpmeta><rsl xmlns="https://rslstandard.org/rsl">'
+            + b"<content>" * (n // 10)
+            + b"</x:xmpmeta>"
+        ),
     }
 
 
@@ -476,7 +657,9 @@ def _scans(number: int) -> bytes:
 
 def _frames(n: int, kind: str) -> bytes:
     buffer = io.BytesIO()
-    frames = [Image.new("RGB", (64, 64), (number % 256, number // 256, 0)) for number in range(200 * n)]
+    frames = [
+        Image.new("RGB", (64, 64), (number % 256, number // 256, 0)) for number in range(200 * n)
+    ]
     frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
     return buffer.getvalue()
 
@@ -509,7 +692,9 @@ class _Decode:
         self(b"")
 
     def __call__(self, content: bytes) -> object:
-        return self._processes.result(self._processes.submit(prepare, content, DECODE, (Square(224),), 640))
+        return self._processes.result(
+            self._processes.submit(prepare, content, DECODE, (Square(224),), 640)
+        )
 
     def close(self) -> None:
         self._processes.close()

@@ -1,11 +1,13 @@
-"""The search page under attack: whether honest visitors are answered within a second, and in how much memory.
+"""The search page under attack: whether honest visitors are answered within a second, and in how
+much memory.
 
     python -m benchmarks.page [--quick]
 
-The real `pairsieve explore` on 127.0.0.1, with an index of made-up rows; 40 honest visitors, each from a loopback address of its own,
-search about once a second. At the same time 160 hostile clients, 20 of each kind of ATTACKS, do what they can from 8 addresses a kind.
-They run in another process, so that honest times are those of the page. What is not answered counts as NEVER_S. It ends by itself.
-`--quick` takes well under a minute.
+The real `pairsieve explore` on 127.0.0.1, with an index of made-up rows; 40 honest visitors, each
+from a loopback address of its own, search about once a second. At the same time 160 hostile
+clients, 20 of each kind of ATTACKS, do what they can from 8 addresses a kind. They run in another
+process, so that honest times are those of the page. What is not answered counts as NEVER_S. It ends
+by itself. `--quick` takes well under a minute.
 """
 
 from __future__ import annotations
@@ -87,7 +89,16 @@ def served(folder: Path, rows: int) -> Iterator[Page]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline.cli", "explore", "--dataset", str(dataset), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.cli",
+        "explore",
+        "--dataset",
+        str(dataset),
+        "--port",
+        str(port),
+    ]
     with (folder / "log").open("wb") as log:
         page = Page(subprocess.Popen(command, stdout=log, stderr=log), port)
     watching = threading.Thread(target=page.watch, daemon=True)
@@ -126,8 +137,10 @@ def head(method: str, target: str, *lines: str) -> bytes:
 
 
 async def honest(port: int, number: int, until: float) -> list[tuple[float, int]]:
-    """Seconds and status of each search of one visitor; NEVER_S and 0 of those without an answer."""
-    found, chance, address = list[tuple[float, int]](), Random(number), f"127.1.0.{number + 1}"  # noqa: S311 - seeded on purpose
+    """Seconds and status of each search of one visitor; NEVER_S and 0 of those without an
+    answer.
+    """
+    found, chance, address = list[tuple[float, int]](), Random(number), f"127.1.0.{number + 1}"
     while time.monotonic() < until:
         await asyncio.sleep(chance.uniform(0, 2 * BETWEEN_S))
         started = time.monotonic()
@@ -172,19 +185,32 @@ async def long_fields(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 async def deep_lists(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """As many brackets as a body may have."""
     body = b"[" * 199_000
-    writer.write(head("POST", "/api/requests", f"Content-Length: {len(body)}", "Connection: close") + body)
+    writer.write(
+        head("POST", "/api/requests", f"Content-Length: {len(body)}", "Connection: close") + body
+    )
     await reader.read()
 
 
 async def pictures(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A PNG of 89 megapixels in a form of the page's own, and one of as many as the page looks at."""
+    """A PNG of 89 megapixels in a form of the page's own, and one of as many as the page looks
+    at.
+    """
     writer.write(head("GET", "/"))
     form = await reader.readuntil(b"</main>")
     token = re.search(rb'name="token" value="([^"]+)"', form)
     if token is None:
         return
     for side in (9_459, 7_000):
-        body = b"".join((_part("token"), token[1], b"\r\n", _part("picture", "a.png"), _png(side), f"\r\n--{BOUNDARY}--\r\n".encode()))
+        body = b"".join(
+            (
+                _part("token"),
+                token[1],
+                b"\r\n",
+                _part("picture", "a.png"),
+                _png(side),
+                f"\r\n--{BOUNDARY}--\r\n".encode(),
+            )
+        )
         kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
         writer.write(head("POST", "/picture", kind, f"Content-Length: {len(body)}") + body)
         await reader.readuntil(b"</html>")
@@ -205,12 +231,25 @@ async def slow_readers(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 ATTACKS: Mapping[str, Attack] = {
-    attack.__name__: attack for attack in (half_heads, slow_bodies, long_lists, long_fields, deep_lists, pictures, floods, slow_readers)
+    attack.__name__: attack
+    for attack in (
+        half_heads,
+        slow_bodies,
+        long_lists,
+        long_fields,
+        deep_lists,
+        pictures,
+        floods,
+        slow_readers,
+    )
 }
 
 
 async def _chunked(writer: asyncio.StreamWriter, first: bytes, chunk: bytes, times: int) -> None:
-    writer.write(head("POST", "/api/requests", "Transfer-Encoding: chunked") + b"%x\r\n%b\r\n" % (len(first), first))
+    writer.write(
+        head("POST", "/api/requests", "Transfer-Encoding: chunked")
+        + b"%x\r\n%b\r\n" % (len(first), first)
+    )
     for _ in range(times):
         writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         await writer.drain()
@@ -234,7 +273,10 @@ async def _attack(port: int, kind: int, number: int, until: float) -> None:
     address = f"127.2.{kind}.{number % ADDRESSES_EACH + 1}"
     while time.monotonic() < until:
         with suppress(OSError, EOFError, asyncio.LimitOverrunError, TimeoutError):
-            async with asyncio.timeout(min(ROUND_S, max(0.1, until - time.monotonic()))), connected(port, address) as (reader, writer):
+            async with (
+                asyncio.timeout(min(ROUND_S, max(0.1, until - time.monotonic()))),
+                connected(port, address) as (reader, writer),
+            ):
                 await attack(reader, writer)
         await asyncio.sleep(0.05)
 
@@ -244,7 +286,13 @@ def hostile(port: int, seconds: float) -> None:
 
     async def all_of_them() -> None:
         until = time.monotonic() + seconds
-        await asyncio.gather(*(_attack(port, kind, number, until) for kind in range(len(ATTACKS)) for number in range(HOSTILE_EACH)))
+        await asyncio.gather(
+            *(
+                _attack(port, kind, number, until)
+                for kind in range(len(ATTACKS))
+                for number in range(HOSTILE_EACH)
+            )
+        )
 
     asyncio.run(all_of_them())
 
@@ -267,18 +315,27 @@ def attacked(port: int, seconds: float) -> list[tuple[float, int]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve, attack, report; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long it is attacked (default: 60)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="how long it is attacked (default: 60)"
+    )
     parser.add_argument("--quick", action="store_true", help="15 seconds, fewer rows")
     options = parser.parse_args(arguments)
-    seconds, rows = (min(options.seconds, 15.0), 2_000) if options.quick else (options.seconds, 20_000)
+    seconds, rows = (
+        (min(options.seconds, 15.0), 2_000) if options.quick else (options.seconds, 20_000)
+    )
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), rows) as page:
         found = attacked(page.port, seconds)
         peak_mb, own_mb = page.peak_bytes / 1e6, page.own_peak_bytes / 1e6
     took = sorted(seconds for seconds, _ in found)
     statuses = Counter(status for _, status in found)
     said = ", ".join(f"{number} of status {status}" for status, number in sorted(statuses.items()))
-    print(f"{HONEST} honest visitors and {HOSTILE_EACH * len(ATTACKS)} hostile clients for {seconds:.0f} s; searches: {said}")
+    print(
+        f"{HONEST} honest visitors and {HOSTILE_EACH * len(ATTACKS)} hostile clients for "
+        f"{seconds:.0f} s; searches: {said}"
+    )
     print(f"median {1000 * took[len(took) // 2]:.0f} ms, worst {1000 * took[-1]:.0f} ms")
     print(f"goal honest_p99_s {took[int(0.99 * (len(took) - 1))]:.3f} <= 1")
     print(f"the page's own process had at most {own_mb:.0f} MB")

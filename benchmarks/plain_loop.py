@@ -1,6 +1,8 @@
-"""The whole flow as a plain loop over the same functions: what Beam's result must equal, and what its cost is compared with.
+"""The whole flow as a plain loop over the same functions: what Beam's result must equal, and what
+its cost is compared with.
 
-`python -m benchmarks.plain_loop` takes the options of `pipeline.run` and prints the seconds of each stage.
+`python -m benchmarks.plain_loop` takes the options of `pipeline.run` and prints the seconds of each
+stage.
 """
 
 from __future__ import annotations
@@ -52,12 +54,15 @@ def extract(plan: Plan) -> Extracted:
     """Every input file, page by page."""
     config = plan.config.extract
     extract_page = make_extractor(
-        ExtractSettings(config.images, config.caption, config.url, config.language), needing(plan.detectors, Needs.PAGE)
+        ExtractSettings(config.images, config.caption, config.url, config.language),
+        needing(plan.detectors, Needs.PAGE),
     )
     read = ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")
     pages, found, locations = 0, dict[int, list[Pair]](), dict[str, Location]()
     for path in plan.inputs:
-        for item in (item for split in split_file(path, None, {}) for item in read_split(split, read)):
+        for item in (
+            item for split in split_file(path, None, {}) for item in read_split(split, read)
+        ):
             if isinstance(item, Location):
                 locations[item.url] = prefer(locations.get(item.url), item)
             elif isinstance(item, Page):
@@ -66,11 +71,22 @@ def extract(plan: Plan) -> Extracted:
                     if isinstance(pair, Pair):
                         found.setdefault(bucket_of_url(pair.url, config.buckets), []).append(pair)
     return Extracted(
-        pages, [part for bucket in sorted(found) for part in slice_pairs(deduplicate(found[bucket]), config.part_rows)], locations
+        pages,
+        [
+            part
+            for bucket in sorted(found)
+            for part in slice_pairs(deduplicate(found[bucket]), config.part_rows)
+        ],
+        locations,
     )
 
 
-def fetch(plan: Plan, parts: Iterable[list[Pair]], locations: dict[str, Location], pictures: dict[str, bytes]) -> list[list[Image]]:
+def fetch(
+    plan: Plan,
+    parts: Iterable[list[Pair]],
+    locations: dict[str, Location],
+    pictures: dict[str, bytes],
+) -> list[list[Image]]:
     """The images of every part, from the archive; bytes that do not stay there go to `pictures`."""
     gate, settings = load_gate(plan.consent), ArchiveSettings(plan.config.fetch.max_bytes)
     images = []
@@ -81,16 +97,23 @@ def fetch(plan: Plan, parts: Iterable[list[Pair]], locations: dict[str, Location
     return images
 
 
-def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictures: dict[str, bytes]) -> list[list[Score]]:
+def score(
+    plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictures: dict[str, bytes]
+) -> list[list[Score]]:
     """The scores of every part."""
     config = plan.config.score
 
     def read(image: Image) -> bytes:
         if image.warc_file is not None and image.record_offset is not None:
-            return read_at(image.warc_file, image.record_offset, ArchiveSettings(plan.config.fetch.max_bytes))[1]
+            return read_at(
+                image.warc_file, image.record_offset, ArchiveSettings(plan.config.fetch.max_bytes)
+            )[1]
         return pictures[image.sha256 or ""]
 
-    encoders = {name: load_encoder(config.models[name], model, config.encoder) for name, model in plan.models.items()}
+    encoders = {
+        name: load_encoder(config.models[name], model, config.encoder)
+        for name, model in plan.models.items()
+    }
     with ThreadPoolExecutor(os.cpu_count()) as executor, closing(Processes(1)) as processes:
         scorer = Scorer(
             encoders=encoders,
@@ -103,10 +126,19 @@ def score(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictur
             executor=executor,
             processes=processes,
         )
-        return [score_rows(part, part_images, read, scorer) for part, part_images in zip(parts, images, strict=True)]
+        return [
+            score_rows(part, part_images, read, scorer)
+            for part, part_images in zip(parts, images, strict=True)
+        ]
 
 
-def publish(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], scores: list[list[Score]], secret: bytes) -> Iterator[Shelved]:
+def publish(
+    plan: Plan,
+    parts: list[list[Pair]],
+    images: list[list[Image]],
+    scores: list[list[Score]],
+    secret: bytes,
+) -> Iterator[Shelved]:
     """Rows and ledger entries of every sample."""
     detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
     judge = make_judge(JudgeSettings(plan.rules, detectors, secret, plan.config.publish.shards))
@@ -116,7 +148,9 @@ def publish(plan: Plan, parts: list[list[Pair]], images: list[list[Image]], scor
 
 
 def main() -> None:
-    """One stage after another in this process, with one thread in the model as each Beam worker has."""
+    """One stage after another in this process, with one thread in the model as each Beam worker
+    has.
+    """
     torch.set_num_threads(1)
     options, beam_arguments = make_parser().parse_known_args()
     plan, _ = prepare(options, beam_arguments)
@@ -134,7 +168,9 @@ def main() -> None:
         rows = [item.row for item in shelved if item.folder == name]
         write_shard(((name, 0), [pack(rows, settings.schema(name))] if rows else []), settings)
     marks.append(time.perf_counter())
-    for stage, start, end in zip(("extract", "fetch", "score", "publish"), marks, marks[1:], strict=False):
+    for stage, start, end in zip(
+        ("extract", "fetch", "score", "publish"), marks, marks[1:], strict=False
+    ):
         print(stage, end - start)
 
 

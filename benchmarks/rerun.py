@@ -2,9 +2,10 @@
 
     python -m benchmarks.rerun [--quick] [--input PATTERN] [--checkpoint FILE] [--rows N]
 
-Runs read PATTERN (the demonstration crawl by default), pictures from the archive, and score with ViT-B-32 where a checkpoint is given.
-Times of the runs are those of the jobs, in one process: starting the command takes some seconds more. The erasure takes 10 rows out of
-a dataset of N made rows in 32 shards, beside a loop that writes every shard anew.
+Runs read PATTERN (the demonstration crawl by default), pictures from the archive, and score with
+ViT-B-32 where a checkpoint is given. Times of the runs are those of the jobs, in one process:
+starting the command takes some seconds more. The erasure takes 10 rows out of a dataset of N made
+rows in 32 shards, beside a loop that writes every shard anew.
 """
 
 from __future__ import annotations
@@ -42,13 +43,27 @@ SEED = 7
 
 def settings(options: argparse.Namespace, place: Path) -> list[str]:
     """The command's arguments for a run that publishes whatever agrees at all."""
-    model = f"{{m: {{architecture: ViT-B-32, pretrained: {options.checkpoint}}}}}" if options.checkpoint else DEMO
+    model = (
+        f"{{m: {{architecture: ViT-B-32, pretrained: {options.checkpoint}}}}}"
+        if options.checkpoint
+        else DEMO
+    )
     wanted = [
         f"score.models={model}", "score.routes={en: m, multi: m, nolang: m}", "fetch.source=archive", "score.detect_margin=0",
-        "filters.rules.similarity.thresholds={en: -1, multi: -1, nolang: -1}", "extract.buckets=16", "publish.max_quarantine=1",
+        "filters.rules.similarity.thresholds={en: -1, multi: -1, nolang: -1}", "extract.buckets=16",
+        "publish.max_quarantine=1",
     ]  # fmt: skip
     flags = [argument for setting in wanted for argument in ("--set", setting)]
-    return ["--input", options.input, "--output", str(place / "out"), "--work", str(place / "work"), "--direct_num_workers=1", *flags]
+    return [
+        "--input",
+        options.input,
+        "--output",
+        str(place / "out"),
+        "--work",
+        str(place / "work"),
+        "--direct_num_workers=1",
+        *flags,
+    ]
 
 
 def run(arguments: Sequence[str]) -> float:
@@ -62,7 +77,10 @@ def run(arguments: Sequence[str]) -> float:
 
 def stages(place: Path) -> dict[str, float]:
     """When each stage result was finished."""
-    return {str(path.parent): json.loads(path.read_text())["finished"] for path in place.glob("work/*/*/manifest.json")}
+    return {
+        str(path.parent): json.loads(path.read_text())["finished"]
+        for path in place.glob("work/*/*/manifest.json")
+    }
 
 
 def rule_changed(options: argparse.Namespace, place: Path) -> dict[str, Any]:
@@ -71,7 +89,9 @@ def rule_changed(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     whole_s = run(arguments)
     before = stages(place)
     again_s = run([*arguments, "--set", "filters.rules.image_size.min_side=40"])
-    done = [Path(folder).parent.name for folder, at in stages(place).items() if before.get(folder) != at]
+    done = [
+        Path(folder).parent.name for folder, at in stages(place).items() if before.get(folder) != at
+    ]
     print(f"whole run {whole_s:.1f} s, with another rule {again_s:.2f} s: {', '.join(done)}")
     return {
         "rerun_times_faster": (whole_s / again_s, ">=", 50),
@@ -82,7 +102,7 @@ def rule_changed(options: argparse.Namespace, place: Path) -> dict[str, Any]:
 
 def made_dataset(folder: Path, rows: int) -> list[str]:
     """Rows as we publish them, as far as erasure reads them; the keys of some."""
-    random = Random(SEED)  # noqa: S311 - seeded on purpose
+    random = Random(SEED)
     keys: list[str] = []
     (folder / "dataset").mkdir(parents=True)
     for shard in range(SHARDS):
@@ -91,7 +111,9 @@ def made_dataset(folder: Path, rows: int) -> list[str]:
         table = pa.table(
             {
                 "URL": [f"https://host{i % 5000}.example/{shard}/{i}.jpg" for i in range(number)],
-                "TEXT": [f"a caption of some words, number {i} of shard {shard}" for i in range(number)],
+                "TEXT": [
+                    f"a caption of some words, number {i} of shard {shard}" for i in range(number)
+                ],
                 "similarity": np.linspace(0.28, 0.4, number),
                 "key": of_shard,
                 "page_url": [f"https://site{i % 3000}.example/page/{i}" for i in range(number)],
@@ -120,29 +142,43 @@ def erasure(place: Path, rows: int) -> dict[str, Any]:
     started = time.perf_counter()
     for path in before:
         table = pq.read_table(path)
-        pq.write_table(table.filter(pc.invert(pc.field("key").isin(keys))), place / "anew.parquet", compression="zstd")
+        pq.write_table(
+            table.filter(pc.invert(pc.field("key").isin(keys))),
+            place / "anew.parquet",
+            compression="zstd",
+        )
     anew_s = time.perf_counter() - started
     written, every = (sum(path.stat().st_size for path in paths) for paths in (touched, before))
     share = f"{len(touched)} of {SHARDS} shards, {written / 1e6:.1f} MB of {every / 1e6:.1f}"
     print(f"{ERASED} of {rows:,} rows erased in {erased_s:.2f} s: {share}")
     print(f"writing everything anew takes {anew_s:.2f} s, and neither searches nor verifies")
-    return {"erasure_shards_touched": (float(len(touched)), "<=", ERASED), "erasure_bytes_share": (written / every, "<=", 0.4)}
+    return {
+        "erasure_shards_touched": (float(len(touched)), "<=", ERASED),
+        "erasure_bytes_share": (written / every, "<=", 0.4),
+    }
 
 
 def killed(options: argparse.Namespace, place: Path) -> dict[str, Any]:
-    """A run that is killed at half-way, and the one that finishes it, beside one that nobody disturbs; by the demonstration's model."""
+    """A run that is killed at half-way, and the one that finishes it, beside one that nobody
+    disturbs; by the demonstration's model.
+    """
     options = argparse.Namespace(**{**vars(options), "checkpoint": None})
     whole_s = _command(options, place / "undisturbed", None)
     first_s = _command(options, place / "disturbed", whole_s / 2)
     second_s = _command(options, place / "disturbed", None)
-    print(f"undisturbed {whole_s:.1f} s; killed after {first_s:.1f} s and finished in {second_s:.1f} s (each start costs its imports)")
+    print(
+        f"undisturbed {whole_s:.1f} s; killed after {first_s:.1f} s and finished in "
+        f"{second_s:.1f} s (each start costs its imports)"
+    )
     return {"resume_overhead": ((first_s + second_s) / whole_s, "<=", 1.5)}
 
 
 def _command(options: argparse.Namespace, place: Path, kill_after_s: float | None) -> float:
     started = time.perf_counter()
     command = [sys.executable, "-m", "pipeline.run", *settings(options, place)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    running = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         if running.wait(kill_after_s):
             raise SystemExit(f"the run failed: {' '.join(command)}")
@@ -154,11 +190,24 @@ def _command(options: argparse.Namespace, place: Path, kill_after_s: float | Non
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a smaller dataset and no killed run: under a minute")
-    parser.add_argument("--input", default=str(CONFIGS / "demo" / "crawl.warc.gz"), metavar="PATTERN", help="archives with pictures")
-    parser.add_argument("--checkpoint", metavar="FILE", help="weights of ViT-B-32, random ones will do")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of the dataset that is erased from")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a smaller dataset and no killed run: under a minute"
+    )
+    parser.add_argument(
+        "--input",
+        default=str(CONFIGS / "demo" / "crawl.warc.gz"),
+        metavar="PATTERN",
+        help="archives with pictures",
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="weights of ViT-B-32, random ones will do"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="of the dataset that is erased from"
+    )
     options = parser.parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores; {options.input}")
     with tempfile.TemporaryDirectory() as folder:

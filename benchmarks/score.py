@@ -2,10 +2,12 @@
 
     python -m benchmarks.score [--quick] [--input PATTERN] [--model NAME] [--checkpoint FILE] [--device cuda]
 
-Forward passes are counted for each distinct picture and each distinct caption, once. Pairs and pictures come from
-the archives that PATTERN names (the demonstration crawl by default) and lie in memory for all sides. Without a checkpoint the
-model has random weights, which cost the same. The loop is open_clip as clip-retrieval runs it: every pair through both towers
-in float32, pictures made ready ahead on other threads. Ours and the loop are measured from decoded pictures, and from bytes.
+Forward passes are counted for each distinct picture and each distinct caption, once. Pairs and
+pictures come from the archives that PATTERN names (the demonstration crawl by default) and lie in
+memory for all sides. Without a checkpoint the model has random weights, which cost the same. The
+loop is open_clip as clip-retrieval runs it: every pair through both towers in float32, pictures
+made ready ahead on other threads. Ours and the loop are measured from decoded pictures, and from
+bytes.
 """
 
 from __future__ import annotations
@@ -66,15 +68,35 @@ class Work:
     @property
     def shown(self) -> list[tuple[Pair, Image]]:
         """Pairs whose picture was found."""
-        rows = (row for part in zip(self.parts, self.images, strict=True) for row in zip(*part, strict=True))
+        rows = (
+            row
+            for part in zip(self.parts, self.images, strict=True)
+            for row in zip(*part, strict=True)
+        )
         return [(pair, image) for pair, image in rows if image.sha256 in self.contents]
 
 
 def read_work(pattern: str, folder: str) -> Work:
     """Extract and fetch, as the flow does, from archives."""
-    config = ("--config", str(CONFIGS / "laion5b.yaml"), "--input", pattern, "--output", f"{folder}/out", "--work", f"{folder}/work")
-    settings = ("fetch.source=archive", "extract.buckets=2", f"score.models={DEMO}", "score.routes={en: demo, multi: demo, nolang: demo}")
-    options, rest = make_parser().parse_known_args([*config, *(word for one in settings for word in ("--set", one))])
+    config = (
+        "--config",
+        str(CONFIGS / "laion5b.yaml"),
+        "--input",
+        pattern,
+        "--output",
+        f"{folder}/out",
+        "--work",
+        f"{folder}/work",
+    )
+    settings = (
+        "fetch.source=archive",
+        "extract.buckets=2",
+        f"score.models={DEMO}",
+        "score.routes={en: demo, multi: demo, nolang: demo}",
+    )
+    options, rest = make_parser().parse_known_args(
+        [*config, *(word for one in settings for word in ("--set", one))]
+    )
     plan, _ = make_ready(options, rest)
     found, kept = extract(plan), dict[str, bytes]()
     images = fetch(plan, found.parts, found.locations, kept)
@@ -83,7 +105,11 @@ def read_work(pattern: str, folder: str) -> Work:
         sha256 = image.sha256 or ""
         stays = image.warc_file is not None and image.record_offset is not None
         if sha256 not in contents:
-            contents[sha256] = read_at(image.warc_file or "", image.record_offset or 0, limits)[1] if stays else kept[sha256]
+            contents[sha256] = (
+                read_at(image.warc_file or "", image.record_offset or 0, limits)[1]
+                if stays
+                else kept[sha256]
+            )
     return Work(found.parts, images, contents)
 
 
@@ -104,7 +130,9 @@ class AlreadyDecoded:
 
 def make_scorer(encoder: Encoder, processes: Any, executor: ThreadPoolExecutor) -> Scorer:
     """The score stage without detectors."""
-    return Scorer({"m": encoder}, ROUTES, DECODE, 2.0, False, None, lambda embedding: {}, executor, processes)
+    return Scorer(
+        {"m": encoder}, ROUTES, DECODE, 2.0, False, None, lambda embedding: {}, executor, processes
+    )
 
 
 def score_all(work: Work, read: Callable[[Image], bytes], scorer: Scorer) -> list[Score]:
@@ -112,7 +140,10 @@ def score_all(work: Work, read: Callable[[Image], bytes], scorer: Scorer) -> lis
     number = CPU_PARTS if scorer.encoders["m"].device == "cpu" else DEVICE_PARTS
     scores = list[Score]()
     for first in range(0, len(work.parts), number):
-        pairs, images = chain(*work.parts[first : first + number]), chain(*work.images[first : first + number])
+        pairs, images = (
+            chain(*work.parts[first : first + number]),
+            chain(*work.images[first : first + number]),
+        )
         scores += score_rows(list(pairs), list(images), read, scorer)
     return scores
 
@@ -124,14 +155,25 @@ def fresh(encoder: Encoder) -> Encoder:
 
 @torch.inference_mode()
 def bare(encoder: Encoder, pictures: int, captions: Sequence[str]) -> float:
-    """Seconds of nothing but forward passes, on full batches that lie ready; texts at their own lengths, as ours."""
+    """Seconds of nothing but forward passes, on full batches that lie ready; texts at their own
+    lengths, as ours.
+    """
     size, seconds = encoder.batch_size, 0.0
-    pixels = torch.randn(size, 3, encoder.square.side, encoder.square.side, device=encoder.device, dtype=encoder.dtype)
+    pixels = torch.randn(
+        size,
+        3,
+        encoder.square.side,
+        encoder.square.side,
+        device=encoder.device,
+        dtype=encoder.dtype,
+    )
     seconds += pictures / size * _median_s(lambda: encoder.model.encode_image(pixels))
     size = encoder.text_tokens
     batches = [rows for _, rows in encoder.text_tower.batches(captions, size)]
     tried = batches[:: max(1, len(batches) // TRIED)]
-    a_batch_s = statistics.mean(_median_s(partial(encoder.text_tower.encode, rows, size)) for rows in tried)
+    a_batch_s = statistics.mean(
+        _median_s(partial(encoder.text_tower.encode, rows, size)) for rows in tried
+    )
     return seconds + sum(len(row) for rows in batches for row in rows) / size * a_batch_s
 
 
@@ -166,7 +208,9 @@ class Loop:
     transform: Any
     device: str
 
-    def run(self, rows: Sequence[tuple[Pair, Image]], picture: Callable[[str], PillowImage]) -> tuple[float, list[float]]:
+    def run(
+        self, rows: Sequence[tuple[Pair, Image]], picture: Callable[[str], PillowImage]
+    ) -> tuple[float, list[float]]:
         """Pairs a second, and their similarities. `picture` gives one by its hash."""
         found, started = list[float](), time.perf_counter()
         with torch.inference_mode(), ThreadPoolExecutor(os.cpu_count()) as executor:
@@ -175,14 +219,19 @@ class Loop:
                 batch = rows[first : first + LOOP_BATCH]
                 pixels = torch.stack([next(pictures) for _ in batch]).to(self.device)
                 tokens = self.tokenize([pair.caption for pair, _ in batch]).to(self.device)
-                vectors = self.model.encode_image(pixels, normalize=True), self.model.encode_text(tokens, normalize=True)
+                vectors = (
+                    self.model.encode_image(pixels, normalize=True),
+                    self.model.encode_text(tokens, normalize=True),
+                )
                 found += (vectors[0] * vectors[1]).sum(dim=-1).tolist()
         return len(rows) / (time.perf_counter() - started), found
 
 
 def plain_loop(model: ModelSettings, device: str) -> Loop:
     """In float32."""
-    loaded, _, transform = open_clip.create_model_and_transforms(model.architecture, pretrained=model.pretrained, device=device)
+    loaded, _, transform = open_clip.create_model_and_transforms(
+        model.architecture, pretrained=model.pretrained, device=device
+    )
     return Loop(loaded.eval(), open_clip.get_tokenizer(model.architecture), transform, device)
 
 
@@ -190,7 +239,9 @@ def random_checkpoint(architecture: str, folder: str) -> str:
     """A file with random weights."""
     torch.manual_seed(11)
     path = Path(folder, "random.pt")
-    torch.save(open_clip.create_model(architecture, pretrained=None, load_weights=False).state_dict(), path)
+    torch.save(
+        open_clip.create_model(architecture, pretrained=None, load_weights=False).state_dict(), path
+    )
     return str(path)
 
 
@@ -199,13 +250,22 @@ def cpu() -> str:
     text = ""
     with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text()
-    name = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), platform.processor())
+    name = next(
+        (
+            line.partition(":")[2].strip()
+            for line in text.splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
     flags = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in text.split()]
     return f"{name}, {os.cpu_count()} cores, {' '.join(flags) or 'no bf16 flags'}"
 
 
 def moved(ours: Sequence[float], exact: Sequence[float]) -> tuple[float, int]:
-    """The most that a similarity moved by, and how many cross the threshold that one pair in ten passes."""
+    """The most that a similarity moved by, and how many cross the threshold that one pair in ten
+    passes.
+    """
     a, b = np.asarray(ours), np.asarray(exact)
     threshold = float(np.quantile(b, 0.9))
     return float(np.abs(a - b).max()), int(((a >= threshold) != (b >= threshold)).sum())
@@ -213,9 +273,15 @@ def moved(ours: Sequence[float], exact: Sequence[float]) -> tuple[float, int]:
 
 def main() -> None:
     """Take turns, and print a table and the goals."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="the demonstration crawl, once")
-    parser.add_argument("--input", default=str(CONFIGS / "demo" / "crawl.warc.gz"), help="archives with pages and their pictures")
+    parser.add_argument(
+        "--input",
+        default=str(CONFIGS / "demo" / "crawl.warc.gz"),
+        help="archives with pages and their pictures",
+    )
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--checkpoint", help="weights of the model; random ones by default")
     parser.add_argument("--device", default="cpu")
@@ -230,46 +296,94 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     """Measure in rounds: the bare model, ours from decoded pictures, ours from bytes, the loop."""
     torch.set_num_threads(os.cpu_count() or 1)
     work = read_work(options.input, folder)
-    model = ModelSettings(options.model, options.checkpoint or random_checkpoint(options.model, folder))
-    encoder = load_encoder(model, identify(model), EncoderSettings(options.device, precision=options.precision))
+    model = ModelSettings(
+        options.model, options.checkpoint or random_checkpoint(options.model, folder)
+    )
+    encoder = load_encoder(
+        model, identify(model), EncoderSettings(options.device, precision=options.precision)
+    )
     shown = work.shown
     captions = sorted({pair.caption for pair, _ in shown})
-    decoded = {sha256.encode(): prepare(content, DECODE, [encoder.square], None) for sha256, content in work.contents.items()}
+    decoded = {
+        sha256.encode(): prepare(content, DECODE, [encoder.square], None)
+        for sha256, content in work.contents.items()
+    }
     rows = [row for row in shown if isinstance(decoded[(row[1].sha256 or "").encode()], Prepared)]
     judged = {image.sha256 for _, image in rows}
     pictures = len(judged)
     sample = rows[:: max(1, len(rows) // loop_pairs)][:loop_pairs]
     limit_s, decoded_s, whole_s, share, scores, exact = [], [], [], [], list[Score](), list[float]()
-    loop, loop_rates, loop_whole_rates = plain_loop(model, options.device), list[float](), list[float]()
+    loop, loop_rates, loop_whole_rates = (
+        plain_loop(model, options.device),
+        list[float](),
+        list[float](),
+    )
     processes = Processes(os.cpu_count() or 1)
-    processes.result(processes.submit(prepare, next(iter(work.contents.values())), DECODE, [encoder.square], None))
+    processes.result(
+        processes.submit(
+            prepare, next(iter(work.contents.values())), DECODE, [encoder.square], None
+        )
+    )
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         for _ in range(rounds):
             limit_s.append(bare(encoder, pictures, captions))
             started, now = time.perf_counter(), fresh(encoder)
-            score_all(work, lambda image: (image.sha256 or "").encode(), make_scorer(now, AlreadyDecoded(decoded), executor))
+            score_all(
+                work,
+                lambda image: (image.sha256 or "").encode(),
+                make_scorer(now, AlreadyDecoded(decoded), executor),
+            )
             decoded_s.append(time.perf_counter() - started)
             started, now = time.perf_counter(), fresh(encoder)
-            scores = score_all(work, lambda image: work.contents[image.sha256 or ""], make_scorer(now, processes, executor))
+            scores = score_all(
+                work,
+                lambda image: work.contents[image.sha256 or ""],
+                make_scorer(now, processes, executor),
+            )
             whole_s.append(time.perf_counter() - started)
             share.append(now.meter.busy_s / whole_s[-1])
-            loop_whole_rates.append(loop.run(sample, lambda sha256: image_of(work.contents[sha256]))[0])
+            loop_whole_rates.append(
+                loop.run(sample, lambda sha256: image_of(work.contents[sha256]))[0]
+            )
             rate, exact = loop.run(sample, lambda sha256: square_of(decoded[sha256.encode()]))
             loop_rates.append(rate)
     processes.close()
     similarities = {score.key: score.similarity or 0.0 for score in scores}
     most, crossed = moved([similarities[pair.key] for pair, _ in sample], exact)
-    limit, ours, whole, rate, whole_rate = map(statistics.median, (limit_s, decoded_s, whole_s, loop_rates, loop_whole_rates))
+    limit, ours, whole, rate, whole_rate = map(
+        statistics.median, (limit_s, decoded_s, whole_s, loop_rates, loop_whole_rates)
+    )
     device = torch.cuda.get_device_name() if options.device.startswith("cuda") else cpu()
-    print(f"{device}; {options.model}, {encoder.precision}, batch {encoder.batch_size}; medians of {rounds}")
+    print(
+        f"{device}; {options.model}, {encoder.precision}, batch {encoder.batch_size}; medians of "
+        f"{rounds}"
+    )
     print(f"{len(rows)} pairs, {pictures} pictures, {len(captions)} captions")
-    print(f"{'bare forward passes':32} {limit:8.2f} s {len(rows) / limit:8.1f} pairs/s {pictures / limit:8.1f} images/s")
-    print(f"{'ours, from decoded pictures':32} {ours:8.2f} s {len(rows) / ours:8.1f} pairs/s {pictures / ours:8.1f} images/s")
-    print(f"{'ours, from bytes':32} {whole:8.2f} s {len(rows) / whole:8.1f} pairs/s {pictures / whole:8.1f} images/s")
-    for name, pairs_a_second in (("float32 loop, from decoded", rate), ("float32 loop, from bytes", whole_rate)):
-        print(f"{name:32} {len(rows) / pairs_a_second:8.2f} s {pairs_a_second:8.1f} pairs/s (by {len(sample)} pairs)")
+    print(
+        f"{'bare forward passes':32} {limit:8.2f} s {len(rows) / limit:8.1f} pairs/s "
+        f"{pictures / limit:8.1f} images/s"
+    )
+    print(
+        f"{'ours, from decoded pictures':32} {ours:8.2f} s {len(rows) / ours:8.1f} pairs/s "
+        f"{pictures / ours:8.1f} images/s"
+    )
+    print(
+        f"{'ours, from bytes':32} {whole:8.2f} s {len(rows) / whole:8.1f} pairs/s "
+        f"{pictures / whole:8.1f} images/s"
+    )
+    for name, pairs_a_second in (
+        ("float32 loop, from decoded", rate),
+        ("float32 loop, from bytes", whole_rate),
+    ):
+        print(
+            f"{name:32} {len(rows) / pairs_a_second:8.2f} s {pairs_a_second:8.1f} pairs/s (by "
+            f"{len(sample)} pairs)"
+        )
     print(f"share of time in the model, from bytes: {statistics.median(share):.2f}")
-    print(f"against float32: a similarity moves by {most:.5f} at most; {crossed} of {len(sample)} decisions change where one in ten passes")
+    print(
+        f"against float32: a similarity moves by {most:.5f} at most; {crossed} of {len(sample)} "
+        "decisions change where one in ten passes"
+    )
     amx = options.device == "cpu" and "amx_bf16" in device
     print(f"goal share_of_bare_forward {limit / ours:.3f} >= 0.9")
     print(f"from bytes, ours is {len(rows) / whole / whole_rate:.2f} times as fast as the loop")

@@ -2,10 +2,12 @@
 
     python benchmarks/search.py [--rows 1000000] [--quick]
 
-Rows and vectors are made up: captions of a vocabulary whose words are as unequally common as those of a language, 512-dimensional float16
-vectors on a surface of 24 dimensions, whose neighbourhoods do not end where lists do. Picture queries stand beside faiss in a bare
-loop: one index of inverted lists over the same vectors, with the same centres and number of lists looked into, giving as many
-neighbours (clip-retrieval's way), mapped from its file and in memory; and beside a flat index. Words stand beside SQLite's FTS5.
+Rows and vectors are made up: captions of a vocabulary whose words are as unequally common as those
+of a language, 512-dimensional float16 vectors on a surface of 24 dimensions, whose neighbourhoods
+do not end where lists do. Picture queries stand beside faiss in a bare loop: one index of inverted
+lists over the same vectors, with the same centres and number of lists looked into, giving as many
+neighbours (clip-retrieval's way), mapped from its file and in memory; and beside a flat index.
+Words stand beside SQLite's FTS5.
 """
 
 from __future__ import annotations
@@ -49,15 +51,23 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
     listed = []
     for shard, numbers in enumerate(np.array_split(np.arange(rows), SHARDS)):
         on_it = _unit(random.normal(size=(len(numbers), INNER)).astype(np.float32) @ surface)
-        vectors = _unit(on_it + random.normal(size=on_it.shape).astype(np.float32) * 0.3 / SIZE**0.5)
+        vectors = _unit(
+            on_it + random.normal(size=on_it.shape).astype(np.float32) * 0.3 / SIZE**0.5
+        )
         words = random.choice(WORDS, size=(len(numbers), WORDS_A_CAPTION), p=likely / likely.sum())
         pdq = random.bytes(32 * len(numbers)).hex()
         hosts = [f"host{n % 20_011}.example" for n in numbers]
         table = pa.table(
             {
-                "URL": [f"https://{host}/pictures/{n}.jpg" for host, n in zip(hosts, numbers, strict=True)],
+                "URL": [
+                    f"https://{host}/pictures/{n}.jpg"
+                    for host, n in zip(hosts, numbers, strict=True)
+                ],
                 "TEXT": [" ".join(f"w{word}" for word in caption) for caption in words],
-                "page_url": [f"https://{host}/page/{n // 4}.html" for host, n in zip(hosts, numbers, strict=True)],
+                "page_url": [
+                    f"https://{host}/page/{n // 4}.html"
+                    for host, n in zip(hosts, numbers, strict=True)
+                ],
                 "similarity": random.uniform(0.28, 0.5, len(numbers)),
                 "LANGUAGE": ["en"] * len(numbers),
                 "sha256": [f"{n:064x}" for n in numbers],
@@ -71,8 +81,20 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
         listed += [{"path": f"{name}.parquet", "rows": len(numbers), "sha256": str(shard)}]
-        listed += [{"path": f"{name.replace('dataset', 'embeddings')}.npy", "rows": len(numbers), "sha256": str(shard)}]
-    return {"name": "made up", "version": 1, "files": listed, "models": {"m": {}}, "config": {"score": {"routes": {"en": "m"}}}}
+        listed += [
+            {
+                "path": f"{name.replace('dataset', 'embeddings')}.npy",
+                "rows": len(numbers),
+                "sha256": str(shard),
+            }
+        ]
+    return {
+        "name": "made up",
+        "version": 1,
+        "files": listed,
+        "models": {"m": {}},
+        "config": {"score": {"routes": {"en": "m"}}},
+    }
 
 
 def _unit(rows: Vectors) -> Vectors:
@@ -93,19 +115,26 @@ def timed(ask: Callable[[int], object], clients: int) -> tuple[float, float]:
 
 
 def told(ways: Mapping[str, Callable[[int], object]]) -> dict[tuple[str, int], tuple[float, float]]:
-    """Time each way, for one client and for several, and print it; (way, clients) -> p50 and p99 in ms."""
+    """Time each way, for one client and for several, and print it; (way, clients) -> p50 and p99 in
+    ms.
+    """
     said = {}
     for clients in (1, CLIENTS):
         for name, ask in ways.items():
             ask(0)
             said[name, clients] = timed(ask, clients)
-            print(f"{name:<15} {clients} client(s): p50 {said[name, clients][0]:.1f} ms, p99 {said[name, clients][1]:.1f} ms")
+            print(
+                f"{name:<15} {clients} client(s): p50 {said[name, clients][0]:.1f} ms, p99 "
+                f"{said[name, clients][1]:.1f} ms"
+            )
     return said
 
 
 def main() -> None:
     """Build, ask, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="20,000 rows, in lists all the same")
     options = parser.parse_args()
@@ -117,12 +146,24 @@ def main() -> None:
         paths = [f["path"] for f in manifest["files"] if f["path"].endswith(".parquet")]
         started = time.perf_counter()
         with Memory() as memory:
-            build(str(folder), manifest, f"{folder}.index", VectorSettings(exact_below=min(rows, 100_000)))
+            build(
+                str(folder),
+                manifest,
+                f"{folder}.index",
+                VectorSettings(exact_below=min(rows, 100_000)),
+            )
         seconds = time.perf_counter() - started
-        size = sum(path.stat().st_size for path in Path(f"{folder}.index").rglob("*") if path.is_file())
+        size = sum(
+            path.stat().st_size for path in Path(f"{folder}.index").rglob("*") if path.is_file()
+        )
         again = time.perf_counter()
-        build(str(folder), manifest, f"{folder}.index", VectorSettings(exact_below=min(rows, 100_000)))
-        print(f"built in {seconds:.0f} s, {size / 1e9:.2f} GB, at most {memory.most / 1e9:.2f} GB of memory")
+        build(
+            str(folder), manifest, f"{folder}.index", VectorSettings(exact_below=min(rows, 100_000))
+        )
+        print(
+            f"built in {seconds:.0f} s, {size / 1e9:.2f} GB, at most {memory.most / 1e9:.2f} GB "
+            "of memory"
+        )
         print(f"nothing changed: {time.perf_counter() - again:.1f} s")
         before = _anonymous()
         search = open_search(f"{folder}.index")
@@ -138,7 +179,11 @@ def warm(search: Search) -> None:
     random = np.random.default_rng(3)
     vectors = _unit(random.normal(size=(50, SIZE)).astype(np.float32))
     for number in range(len(vectors)):
-        search.by_picture(Query(), Example("", "", orientations(random.bytes(32))), partial(_same, vectors[number]))
+        search.by_picture(
+            Query(),
+            Example("", "", orientations(random.bytes(32))),
+            partial(_same, vectors[number]),
+        )
         search.by_words(Query(f"w{number} w{number * 7}"))
 
 
@@ -157,9 +202,15 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     vectors = np.concatenate([read_vectors(str(dataset), shard) for shard in shards])
     random = np.random.default_rng(1)
     queries = _unit(
-        vectors[random.integers(0, len(vectors), QUERIES)] + random.normal(size=(QUERIES, SIZE)).astype(np.float32) * 0.3 / SIZE**0.5
+        vectors[random.integers(0, len(vectors), QUERIES)]
+        + random.normal(size=(QUERIES, SIZE)).astype(np.float32) * 0.3 / SIZE**0.5
     )
-    exact = np.concatenate([np.argsort(-(block @ vectors.T), axis=1)[:, :NEAREST] for block in np.array_split(queries, 20)])
+    exact = np.concatenate(
+        [
+            np.argsort(-(block @ vectors.T), axis=1)[:, :NEAREST]
+            for block in np.array_split(queries, 20)
+        ]
+    )
     offsets = np.cumsum([0, *(shard.rows for shard in shards)])
     probes = search.indexed.spaces["m"]
     kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
@@ -176,12 +227,19 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     del vectors
     numbers = dict(search.indexed.shards)
     place = {number: offsets[at] for at, number in enumerate(numbers[shard] for shard in shards)}
-    found = [[int(place[s] + row) for s, row, _ in search.nearest("m", query, NEAREST)] for query in queries]
-    recall = np.mean([len(set(f) & set(map(int, t))) / NEAREST for f, t in zip(found, exact, strict=True)])
+    found = [
+        [int(place[s] + row) for s, row, _ in search.nearest("m", query, NEAREST)]
+        for query in queries
+    ]
+    recall = np.mean(
+        [len(set(f) & set(map(int, t))) / NEAREST for f, t in zip(found, exact, strict=True)]
+    )
     hashes = orientations(random.bytes(32))
 
     def ours(number: int) -> object:
-        return search.by_picture(Query(per_page=24), Example("", "", hashes), lambda space: queries[number])
+        return search.by_picture(
+            Query(per_page=24), Example("", "", hashes), lambda space: queries[number]
+        )
 
     def with_faiss(index: Any) -> Callable[[int], object]:
         return lambda number: index.search(queries[number : number + 1], MOST_ALIKE)
@@ -197,20 +255,29 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     print(f"{lists.nlist} lists, {probes} looked into")
     print(f"goal recall_at_10 {recall:.4f} >= 0.99")
     print(f"beside the mapped lists {said['picture', 1][0] / said['mapped lists', 1][0]:.2f}")
-    print(f"goal picture_against_faiss {said['picture', 1][0] / said['bare lists', 1][0]:.2f} <= 1.5")
+    print(
+        f"goal picture_against_faiss {said['picture', 1][0] / said['bare lists', 1][0]:.2f} <= 1.5"
+    )
 
 
 def words(search: Search, paths: Sequence[str], folder: Path) -> None:
-    """Queries of one to three words of every frequency, and by URL; beside SQLite's FTS5 for the same twenty best rows."""
+    """Queries of one to three words of every frequency, and by URL; beside SQLite's FTS5 for the
+    same twenty best rows.
+    """
     random = np.random.default_rng(2)
     likely = 1 / np.arange(1, WORDS + 1)
-    asked = [[f"w{w}" for w in random.choice(WORDS, size=1 + n % 3, p=likely / likely.sum())] for n in range(QUERIES)]
+    asked = [
+        [f"w{w}" for w in random.choice(WORDS, size=1 + n % 3, p=likely / likely.sum())]
+        for n in range(QUERIES)
+    ]
     with sqlite3.connect(folder.parent / "fts.db", check_same_thread=False) as base:
         base.execute("create virtual table captions using fts5(text, content='')")
         number = 0
         for path in paths:
             texts = pq.read_table(folder / path, columns=["TEXT"])["TEXT"].to_pylist()
-            base.executemany("insert into captions(rowid, text) values (?, ?)", enumerate(texts, start=number))
+            base.executemany(
+                "insert into captions(rowid, text) values (?, ?)", enumerate(texts, start=number)
+            )
             number += len(texts)
         base.commit()
     urls = pq.read_table(folder / paths[0], columns=["URL"])["URL"].to_pylist()[:QUERIES]

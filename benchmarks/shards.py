@@ -2,8 +2,9 @@
 
     python benchmarks/shards.py [--rows 10000000] [--quick]
 
-Made-up rows of the size of real ones go through the very transform that a run ends with, on the local runner in as many processes as there
-are cores. Measured are rows a second, bytes a row in the shuffle and in the shards, and the largest sum of resident memory.
+Made-up rows of the size of real ones go through the very transform that a run ends with, on the
+local runner in as many processes as there are cores. Measured are rows a second, bytes a row in the
+shuffle and in the shards, and the largest sum of resident memory.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ def rows_of(chunk: int, shards: int) -> Iterator[Shelved]:
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
         cells = _cells(number, key)
-        yield Shelved("dataset/en", int.from_bytes(key, "big") % shards, tuple(cells.get(column.name) for column in COLUMNS))
+        yield Shelved(
+            "dataset/en",
+            int.from_bytes(key, "big") % shards,
+            tuple(cells.get(column.name) for column in COLUMNS),
+        )
 
 
 def _cells(number: int, key: bytes) -> dict[str, object]:
@@ -94,7 +99,9 @@ class Memory:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._stop.wait(0.5):
-            self.most = max(self.most, sum(_resident(process) for process in (me, *me.children(recursive=True))))
+            self.most = max(
+                self.most, sum(_resident(process) for process in (me, *me.children(recursive=True)))
+            )
 
 
 def _resident(process: psutil.Process) -> int:
@@ -106,7 +113,9 @@ def _resident(process: psutil.Process) -> int:
 
 def main() -> None:
     """Write, and say what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--shards", type=int, default=16, help="at least so many (default: 16)")
     parser.add_argument("--rows-per-shard", type=int, default=1_000_000)
@@ -119,7 +128,11 @@ def main() -> None:
 
         def lay_out(pipeline: beam.Pipeline) -> None:
             chunks = pipeline | beam.Create(range(-(-rows // CHUNK_ROWS))) | beam.Reshuffle()
-            _ = chunks | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards)) | "Shard" >> WriteShards(settings)
+            _ = (
+                chunks
+                | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards))
+                | "Shard" >> WriteShards(settings)
+            )
 
         started = time.perf_counter()
         Engine(()).run(lay_out, "pairsieve-shards")
@@ -127,7 +140,8 @@ def main() -> None:
         written = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
     print(f"{cpu()}, {os.cpu_count()} cores; {rows:,} rows in {shards} shards")
     print(
-        f"{rows / seconds:,.0f} rows/s, {written / rows:.0f} bytes a row in the shards, at most {memory.most / 1e9:.2f} GB in all processes"
+        f"{rows / seconds:,.0f} rows/s, {written / rows:.0f} bytes a row in the shards, at most "
+        f"{memory.most / 1e9:.2f} GB in all processes"
     )
 
 

@@ -1,1 +1,3 @@
-"""Makers of the demonstration data: generated pictures, a small CLIP trained on them, and a small crawl that shows them."""
+"""Makers of the demonstration data: generated pictures, a small CLIP trained on them, and a small
+crawl that shows them.
+"""

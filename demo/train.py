@@ -1,7 +1,8 @@
 """Train the demonstration CLIP: `python -m demo.train --out configs/demo/clip`.
 
 About ten minutes on two cores. The result is open_clip's own folder form (open_clip_config.json,
-open_clip_model.safetensors) with a model card that holds the retrieval accuracy on scenes never seen in training.
+open_clip_model.safetensors) with a model card that holds the retrieval accuracy on scenes never
+seen in training.
 """
 
 from __future__ import annotations
@@ -28,7 +29,20 @@ SPECIAL_SHARE = 0.15
 HELD_OUT_SHARE = 0.1
 SPREAD = ("true_pairs_5th_percentile", "false_pairs_median", "false_pairs_99th_percentile")
 TAIL_SHARE = 0.2
-TAIL_WORDS = ("call", "mail", "tel", "photo", "at", "example", "org", "for sale", "+", "(", ")", "today")
+TAIL_WORDS = (
+    "call",
+    "mail",
+    "tel",
+    "photo",
+    "at",
+    "example",
+    "org",
+    "for sale",
+    "+",
+    "(",
+    ")",
+    "today",
+)
 LANGUAGES = tuple(SENTENCES)
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 MODEL = {
@@ -52,16 +66,23 @@ def split_scenes() -> Split:
 
 def pixels(scenes: list[Scene], random: Random) -> Tensor:
     """float32 (N, 3, 64, 64), normalised as the model's own preprocessing does."""
-    stack = np.stack([np.asarray(picture(scene, random)) for scene in scenes]).astype(np.float32) / 255
+    stack = (
+        np.stack([np.asarray(picture(scene, random)) for scene in scenes]).astype(np.float32) / 255
+    )
     return torch.from_numpy(((stack - MEAN) / STD).astype(np.float32)).permute(0, 3, 1, 2)
 
 
 def spoken(scene: Scene, random: Random) -> str:
-    """A caption in some language, now and then with words and numbers behind it that mean nothing to the picture."""
+    """A caption in some language, now and then with words and numbers behind it that mean nothing
+    to the picture.
+    """
     words = caption(scene, random.choice(LANGUAGES), random)
     if random.random() >= TAIL_SHARE:
         return words
-    tail = [random.choice(TAIL_WORDS) if random.random() < 0.5 else str(random.randrange(10_000)) for _ in range(random.randint(1, 5))]
+    tail = [
+        random.choice(TAIL_WORDS) if random.random() < 0.5 else str(random.randrange(10_000))
+        for _ in range(random.randint(1, 5))
+    ]
     return f"{words}, {' '.join(tail)}"
 
 
@@ -70,7 +91,9 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, scene_ids: Tens
     same = (scene_ids[:, None] == scene_ids[None, :]) & ~torch.eye(len(scene_ids), dtype=torch.bool)
     logits = (scale * image @ text.T).masked_fill(same, -torch.inf)
     target = torch.arange(len(logits))
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    return (
+        functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+    ) / 2
 
 
 def train(model: torch.nn.Module, scenes: list[Scene], special: list[Scene], steps: int) -> None:
@@ -78,9 +101,14 @@ def train(model: torch.nn.Module, scenes: list[Scene], special: list[Scene], ste
     random, tokenize = Random(SEED + 1), open_clip.SimpleTokenizer(context_length=40)
     ids = {scene: number for number, scene in enumerate(scenes + special)}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1e-3, total_steps=steps, pct_start=0.1
+    )
     for step in range(steps):
-        batch = [random.choice(special if random.random() < SPECIAL_SHARE else scenes) for _ in range(BATCH)]
+        batch = [
+            random.choice(special if random.random() < SPECIAL_SHARE else scenes)
+            for _ in range(BATCH)
+        ]
         tokens = tokenize([spoken(scene, random) for scene in batch])
         image, text, scale = model(pixels(batch, random), tokens)
         loss = contrastive_loss(image, text, scale, torch.tensor([ids[scene] for scene in batch]))
@@ -96,21 +124,35 @@ def train(model: torch.nn.Module, scenes: list[Scene], special: list[Scene], ste
 
 @torch.no_grad()
 def evaluate(model: torch.nn.Module, scenes: list[Scene], language: str) -> dict[str, float]:
-    """Top-1 accuracy of picture to caption among all held-out scenes, and the similarities of true and false pairs."""
+    """Top-1 accuracy of picture to caption among all held-out scenes, and the similarities of true
+    and false pairs.
+    """
     random, tokenize = Random(SEED + 2), open_clip.SimpleTokenizer(context_length=40)
     image = model.encode_image(pixels(scenes, random), normalize=True)  # type: ignore[operator]
-    text = model.encode_text(tokenize([caption(s, language, random) for s in scenes]), normalize=True)  # type: ignore[operator]
+    text = model.encode_text(
+        tokenize([caption(s, language, random) for s in scenes]), normalize=True
+    )  # type: ignore[operator]
     similarity = (image @ text.T).numpy()
     off_diagonal = similarity[~np.eye(len(scenes), dtype=bool)]
-    spread = (np.percentile(np.diag(similarity), 5), np.median(off_diagonal), np.percentile(off_diagonal, 99))
+    spread = (
+        np.percentile(np.diag(similarity), 5),
+        np.median(off_diagonal),
+        np.percentile(off_diagonal, 99),
+    )
     top1 = float((similarity.argmax(1) == np.arange(len(scenes))).mean())
-    return {"top1": top1, **{name: float(value) for name, value in zip(SPREAD, spread, strict=True)}}
+    return {
+        "top1": top1,
+        **{name: float(value) for name, value in zip(SPREAD, spread, strict=True)},
+    }
 
 
 def model_card(figures: dict[str, dict[str, float]], held_out: int, steps: int) -> str:
     """Markdown: what the model is, what it is not, and how well it does on scenes never seen."""
     rows = "\n".join(
-        f"| {language} | {f['top1']:.3f} | " + " | ".join(f"{f[name]:.2f}" for name in SPREAD) + " |" for language, f in figures.items()
+        f"| {language} | {f['top1']:.3f} | "
+        + " | ".join(f"{f[name]:.2f}" for name in SPREAD)
+        + " |"
+        for language, f in figures.items()
     )
     return f"""# A very small CLIP, for demonstration only
 
@@ -132,15 +174,21 @@ def save(model: torch.nn.Module, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     config = {"model_cfg": MODEL, "preprocess_cfg": PREPROCESS}
     (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    weights = {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
+    weights = {
+        name: value.detach().half().contiguous() for name, value in model.state_dict().items()
+    }
     save_file(weights, out / "open_clip_model.safetensors")
 
 
 def main() -> None:
     """Train, measure the model as it is stored, write it with its card."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--steps", type=int, default=STEPS, help="training steps (default %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help="training steps (default %(default)s)"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.manual_seed(SEED)

@@ -18,8 +18,12 @@ WIDTH = 110
 
 
 def catalogue(plugins: bool = True) -> dict[str, list[Entry]]:
-    """Built-in ones and, with `plugins`, those that installed packages bring (their code is imported), by name."""
-    detectors = [_detector(kind, source) for kind, source in _all(DETECTORS, DETECTOR_GROUP, plugins)]
+    """Built-in ones and, with `plugins`, those that installed packages bring (their code is
+    imported), by name.
+    """
+    detectors = [
+        _detector(kind, source) for kind, source in _all(DETECTORS, DETECTOR_GROUP, plugins)
+    ]
     rules = [_rule(kind, source) for kind, source in _all(RULES, RULE_GROUP, plugins)]
     return {"detectors": detectors, "rules": rules}
 
@@ -38,7 +42,12 @@ def _detector(kind: type[Detector], source: str) -> Entry:
 
 def _rule(kind: type[Rule], source: str) -> Entry:
     actions = [str(action) for action in kind.actions]
-    return {**_common(kind, source), "reads": list(kind.reads), "actions": actions, "before_fetch": kind.saves_request}
+    return {
+        **_common(kind, source),
+        "reads": list(kind.reads),
+        "actions": actions,
+        "before_fetch": kind.saves_request,
+    }
 
 
 def _common(kind: Any, source: str) -> Entry:
@@ -54,21 +63,32 @@ def _common(kind: Any, source: str) -> Entry:
 def _default(setting: Field[Any]) -> Any:
     if setting.default is not MISSING:
         return setting.default
-    return repr(setting.default_factory()) if setting.default_factory is not MISSING else "must be set"
+    return (
+        repr(setting.default_factory()) if setting.default_factory is not MISSING else "must be set"
+    )
 
 
 def described(found: Mapping[str, list[Entry]]) -> str:
     """The catalogue as text for a terminal."""
-    return "\n".join(f"{kind.upper()}\n\n" + "\n".join(map(_paragraph, entries)) for kind, entries in found.items())
+    return "\n".join(
+        f"{kind.upper()}\n\n" + "\n".join(map(_paragraph, entries))
+        for kind, entries in found.items()
+    )
 
 
 def _paragraph(entry: Entry) -> str:
     settings = ", ".join(f"{name} = {value}" for name, value in entry["settings"].items()) or "none"
     if "evidence" in entry:
-        facts = [("input", entry["input"]), ("evidence", ", ".join(f"{name} ({kind})" for name, kind in entry["evidence"].items()))]
+        facts = [
+            ("input", entry["input"]),
+            ("evidence", ", ".join(f"{name} ({kind})" for name, kind in entry["evidence"].items())),
+        ]
     else:
         when = ", before the fetch too" if entry["before_fetch"] else ""
-        facts = [("reads", ", ".join(entry["reads"]) or "what every sample has"), ("actions", ", ".join(entry["actions"]) + when)]
+        facts = [
+            ("reads", ", ".join(entry["reads"]) or "what every sample has"),
+            ("actions", ", ".join(entry["actions"]) + when),
+        ]
     lines = [f"{entry['name']}  version {entry['version']}, {entry['source']}"]
     lines += [_indented(name, text) for name, text in (*facts, ("settings", settings))]
     return "\n".join([*lines, textwrap.indent(entry["what"], "    "), ""])

@@ -1,7 +1,8 @@
 """The contract of a detector.
 
-A detector adds evidence and drops nothing. It is a frozen dataclass of its settings, so that it travels to workers as a
-few bytes; `load` runs once on each worker and returns the function that observes:
+A detector adds evidence and drops nothing. It is a frozen dataclass of its settings, so that it
+travels to workers as a few bytes; `load` runs once on each worker and returns the function that
+observes:
 
     @dataclass(frozen=True)
     class CaptionLength:
@@ -30,7 +31,9 @@ Observe: TypeAlias = Callable[[Any], Evidence]
 
 
 class MissingModel(ValueError):
-    """A model, or the package that runs it, is not there: raised by `load`, so that a run stops before it starts."""
+    """A model, or the package that runs it, is not there: raised by `load`, so that a run stops
+    before it starts.
+    """
 
 
 def required(module: str, extra: str) -> Any:
@@ -38,15 +41,18 @@ def required(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise MissingModel(f"the module `{module}` is not installed: pip install 'pairsieve[{extra}]'") from None
+        raise MissingModel(
+            f"the module `{module}` is not installed: pip install 'pairsieve[{extra}]'"
+        ) from None
 
 
 class Needs(IntEnum):
     """The earliest thing that a detector needs; the flow places it in the stage that has it.
 
-    Its function is called with: PAGE `pairsieve.web.html.ParsedPage`; PAIR `pairsieve.records.pair.Pair`; of `filters.subjects`: RESPONSE
-    `Response`, CONTENT `Content`, IMAGE `Picture`, EMBEDDING `Embedding`; EVIDENCE what rules read: every record column and what all
-    other detectors found.
+    Its function is called with: PAGE `pairsieve.web.html.ParsedPage`; PAIR
+    `pairsieve.records.pair.Pair`; of `filters.subjects`: RESPONSE `Response`, CONTENT `Content`,
+    IMAGE `Picture`, EMBEDDING `Embedding`; EVIDENCE what rules read: every record column and what
+    all other detectors found.
     """
 
     PAGE = 1
@@ -62,11 +68,12 @@ class Needs(IntEnum):
 class Detector(Protocol):
     """What the flow asks of a detector.
 
-    `columns` names every piece of evidence with its Arrow type. Evidence of PAGE detectors that is a list is united
-    over all pages that show the same picture; other page evidence is that of the first page.
+    `columns` names every piece of evidence with its Arrow type. Evidence of PAGE detectors that is
+    a list is united over all pages that show the same picture; other page evidence is that of the
+    first page.
 
-    A setting called `heads` maps identities of models to files (filters/heads/): a run with a model that has none does not
-    start, and what is in the files counts, not where they lie.
+    A setting called `heads` maps identities of models to files (filters/heads/): a run with a model
+    that has none does not start, and what is in the files counts, not where they lie.
     """
 
     name: ClassVar[str]
@@ -75,5 +82,7 @@ class Detector(Protocol):
     columns: ClassVar[Columns]
 
     def load(self) -> Observe:
-        """Make ready to observe (read vocabularies, load a model); called once a worker, never at construction."""
+        """Make ready to observe (read vocabularies, load a model); called once a worker, never at
+        construction.
+        """
         ...

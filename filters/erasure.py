@@ -14,14 +14,23 @@ from filters.detector import Columns, MissingModel, Needs, Observe
 from filters.rule import Action, Decision, Readable
 from pairsieve.erasure.list_file import UnreadableList
 from pairsieve.erasure.lists import HashList, ListKind, read_lists
-from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, NoTombstones, Tombstones, read_tombstones
+from pairsieve.erasure.tombstones import (
+    IMAGE_URL,
+    MD5,
+    PAGE_URL,
+    SHA256,
+    NoTombstones,
+    Tombstones,
+    read_tombstones,
+)
 from pairsieve.web.urls import canonical
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """Drop what was erased. URLs, pages and places are not even asked for; the picture does not come back from another place
-    either, nor re-encoded, turned or mirrored. `tombstones`: the folder that `pairsieve erase` was given.
+    """Drop what was erased. URLs, pages and places are not even asked for; the picture does not
+    come back from another place either, nor re-encoded, turned or mirrored. `tombstones`: the
+    folder that `pairsieve erase` was given.
     """
 
     name: ClassVar[str] = "erasure"
@@ -48,7 +57,13 @@ class Erasure:
             stones = self.stones
         except NoTombstones as error:
             raise MissingModel(str(error)) from None
-        return _digest([*(key.id for key in stones.keys), *sorted(map(str, stones.tokens.items())), *stones.pdq])
+        return _digest(
+            [
+                *(key.id for key in stones.keys),
+                *sorted(map(str, stones.tokens.items())),
+                *stones.pdq,
+            ]
+        )
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         stones = self.stones
@@ -76,14 +91,18 @@ class ContentSha1:
     columns: ClassVar[Columns] = {"content_sha1": pa.string()}
 
     def load(self) -> Observe:
-        return lambda content: {"content_sha1": hashlib.sha1(content.body, usedforsecurity=False).hexdigest()}
+        return lambda content: {
+            "content_sha1": hashlib.sha1(content.body, usedforsecurity=False).hexdigest()
+        }
 
 
 @dataclass(frozen=True)
 class HashLists:
-    """Drop pictures on lists of known hashes, without a link being opened. `files`: path -> auto, md5, sha1, sha256 or pdq.
+    """Drop pictures on lists of known hashes, without a link being opened. `files`: path -> auto,
+    md5, sha1, sha256 or pdq.
 
-    The ledger holds these decisions without the identity of their row: counts, and nothing that leads to a picture.
+    The ledger holds these decisions without the identity of their row: counts, and nothing that
+    leads to a picture.
     """
 
     name: ClassVar[str] = "hash_lists"
@@ -104,10 +123,14 @@ class HashLists:
             known = self._list.known
         except UnreadableList as error:
             raise MissingModel(str(error)) from None
-        return _digest(f"{kind} {value}" for kind, values in known.items() for value in sorted(values))
+        return _digest(
+            f"{kind} {value}" for kind, values in known.items() for value in sorted(values)
+        )
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        kind = self._list.match(evidence["md5"], evidence["content_sha1"], evidence["sha256"], evidence.get("pdq"))
+        kind = self._list.match(
+            evidence["md5"], evidence["content_sha1"], evidence["sha256"], evidence.get("pdq")
+        )
         if kind:
             yield Decision(Action.DROP, f"hash_list_{kind}", unlinked=True)
 

@@ -1,4 +1,6 @@
-"""What was measured of each detector, what it misses, and where thresholds come from: for the data card."""
+"""What was measured of each detector, what it misses, and where thresholds come from: for the data
+card.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Measured:
 
 @lru_cache(1)
 def _tables() -> Mapping[str, Mapping[str, Any]]:
-    tables: Mapping[str, Mapping[str, Any]] = yaml.safe_load(files("filters").joinpath("measured.yaml").read_text("utf-8"))
+    tables: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+        files("filters").joinpath("measured.yaml").read_text("utf-8")
+    )
     return tables
 
 

@@ -1,4 +1,6 @@
-"""Names to detectors and rules: built-in ones from a table, others by entry point or dotted path."""
+"""Names to detectors and rules: built-in ones from a table, others by entry point or dotted
+path.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,26 @@ from filters.similarity import Similarity
 from filters.subset import Subset
 
 _DETECTORS = (
-    PageRights, ResponseRights, PictureMetadata, ContentCredentials, Licence, PageTypes, PageHead, PersonalDataInPair, PersonNames,
-    MedicalCaption, MedicalPage, MedicalPicture, Radiograph, Halves, BurnedInText, DicomContent, ContentSha1, PictureHash, Faces,
+    PageRights, ResponseRights, PictureMetadata, ContentCredentials, Licence, PageTypes, PageHead,
+    PersonalDataInPair, PersonNames,
+    MedicalCaption, MedicalPage, MedicalPicture, Radiograph, Halves, BurnedInText, DicomContent,
+    ContentSha1, PictureHash, Faces,
     PromptGroups, NsfwHead, NsfwPicture, AestheticHead,
 )  # fmt: skip
 DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
-_RULES = (Erasure, HashLists, OptOutRegistries, Subset, Rights, Dicom, ImageSize, Similarity, Medical, Nudity, PersonalData)
+_RULES = (
+    Erasure,
+    HashLists,
+    OptOutRegistries,
+    Subset,
+    Rights,
+    Dicom,
+    ImageSize,
+    Similarity,
+    Medical,
+    Nudity,
+    PersonalData,
+)
 RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in _RULES}
 DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 
@@ -56,7 +72,9 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 
 class FilterConfigError(ValueError):
-    """A detector or rule that is not there, or settings it does not take; the message names the remedy."""
+    """A detector or rule that is not there, or settings it does not take; the message names the
+    remedy.
+    """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -68,17 +86,28 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def build_detectors(settings: Settings) -> tuple[Detector, ...]:
     """The configured detectors, in the order of the config. Raises FilterConfigError."""
-    built = tuple(_build(name, options, DETECTORS, DETECTOR_GROUP, "detector") for name, options in settings.items())
+    built = tuple(
+        _build(name, options, DETECTORS, DETECTOR_GROUP, "detector")
+        for name, options in settings.items()
+    )
     columns = [column for detector in built for column in detector.columns]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
-        raise FilterConfigError(f"filters.detectors: {', '.join(twice)} would be observed by two detectors; leave one out")
+        raise FilterConfigError(
+            f"filters.detectors: {', '.join(twice)} would be observed by two detectors; leave one "
+            "out"
+        )
     return built
 
 
 def build_rules(settings: Settings, detectors: Sequence[Detector]) -> tuple[Rule, ...]:
-    """The configured rules, in the order of the config. Raises FilterConfigError where evidence would be missing."""
-    rules = tuple(_build(name, options, RULES, RULE_GROUP, "rule") for name, options in settings.items())
+    """The configured rules, in the order of the config.
+
+    Raises FilterConfigError where evidence would be missing.
+    """
+    rules = tuple(
+        _build(name, options, RULES, RULE_GROUP, "rule") for name, options in settings.items()
+    )
     observed = {column for detector in detectors for column in detector.columns}
     for rule in rules:
         for column in rule.reads:
@@ -90,21 +119,32 @@ def build_rules(settings: Settings, detectors: Sequence[Detector]) -> tuple[Rule
 def _missing_evidence(rule: Rule, column: str) -> str:
     observers = [name for name, kind in DETECTORS.items() if column in kind.columns]
     remedy = f"add `{observers[0]}: {{}}` there" if observers else "add a detector that observes it"
-    return f"filters.rules.{rule.name} reads {column}, which no detector under filters.detectors observes; {remedy}"
+    return (
+        f"filters.rules.{rule.name} reads {column}, which no detector under filters.detectors "
+        f"observes; {remedy}"
+    )
 
 
-def _build(name: str, options: Mapping[str, Any], table: Mapping[str, type], group: str, what: str) -> Any:
+def _build(
+    name: str, options: Mapping[str, Any], table: Mapping[str, type], group: str, what: str
+) -> Any:
     kind = _find(name, table, group, what)
     known = {f.name: f for f in fields(kind)}
     for option in options:
         if option not in known:
             raise FilterConfigError(
-                f"filters.{what}s.{name}: unknown setting {option!r}; {nearest(option, known) if known else 'it takes none'}"
+                f"filters.{what}s.{name}: unknown setting {option!r}; "
+                f"{nearest(option, known) if known else 'it takes none'}"
             )
-    missing = [n for n, f in known.items() if n not in options and f.default is MISSING and f.default_factory is MISSING]
+    missing = [
+        n
+        for n, f in known.items()
+        if n not in options and f.default is MISSING and f.default_factory is MISSING
+    ]
     if missing:
         raise FilterConfigError(
-            f"filters.{what}s.{name}: {', '.join(missing)} must be set; what decides what survives has no hidden default"
+            f"filters.{what}s.{name}: {', '.join(missing)} must be set; what decides what "
+            "survives has no hidden default"
         )
     try:
         return TypeAdapter(kind).validate_python(dict(options))
@@ -123,14 +163,17 @@ def _find(name: str, table: Mapping[str, type], group: str, what: str) -> type:
             found: type = getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise FilterConfigError(
-                f"filters.{what}s: {name!r} cannot be imported ({error}); install its package or mend the path"
+                f"filters.{what}s: {name!r} cannot be imported ({error}); install its package or "
+                "mend the path"
             ) from None
         return found
     plugins = {point.name: point for point in entry_points(group=group)}
     if name in plugins:
         loaded: type = plugins[name].load()
         return loaded
-    raise FilterConfigError(f"filters.{what}s: unknown {what} {name!r}; {nearest(name, [*table, *plugins])}")
+    raise FilterConfigError(
+        f"filters.{what}s: unknown {what} {name!r}; {nearest(name, [*table, *plugins])}"
+    )
 
 
 def needing(detectors: Sequence[Detector], *needs: Needs) -> tuple[Detector, ...]:
@@ -149,14 +192,22 @@ def subsets_of(rules: Sequence[Rule]) -> tuple[str, ...]:
 
 
 def identity(plugin: Detector | Rule) -> dict[str, Any]:
-    """What makes a detector's evidence or a rule's decisions what they are: name, version, settings; of model files their sha256."""
+    """What makes a detector's evidence or a rule's decisions what they are: name, version,
+    settings; of model files their sha256.
+    """
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
     if settings.get("weights"):
         settings["weights"] = f"sha256:{head_digest(settings['weights'])}"
     if hasattr(plugin, "prepare"):
-        return {"name": plugin.name, "version": plugin.version, "settings": {"content": plugin.prepare()}}
+        return {
+            "name": plugin.name,
+            "version": plugin.version,
+            "settings": {"content": plugin.prepare()},
+        }
     if "heads" in settings:
-        settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in settings["heads"].items()}
+        settings["heads"] = {
+            model: f"sha256:{head_digest(path)}" for model, path in settings["heads"].items()
+        }
     return {"name": plugin.name, "version": plugin.version, "settings": settings}
 
 
@@ -171,15 +222,19 @@ def check_files(rules: Sequence[Rule]) -> None:
 
 
 def check_models(detectors: Sequence[Detector], models: Iterable[str]) -> None:
-    """Raise FilterConfigError where a detector cannot be loaded, or has heads and lacks that of one of these models."""
+    """Raise FilterConfigError where a detector cannot be loaded, or has heads and lacks that of one
+    of these models.
+    """
     for detector in detectors:
         heads: Mapping[str, str] | None = getattr(detector, "heads", None)
         for model in () if heads is None else models:
             assert heads is not None
             if model not in heads:
                 raise FilterConfigError(
-                    f"filters.detectors.{detector.name} has no head for the model {model}; add `{model}: FILE` to its heads "
-                    f"(it has {', '.join(sorted(heads)) or 'none'}; a head of another model tells nothing)"
+                    f"filters.detectors.{detector.name} has no head for the model {model}; add "
+                    f"`{model}: FILE` to its heads "
+                    f"(it has {', '.join(sorted(heads)) or 'none'}; a head of another model tells "
+                    "nothing)"
                 )
         try:
             detector.load()

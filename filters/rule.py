@@ -1,7 +1,7 @@
 """The contract of a rule.
 
-A rule is a frozen dataclass of thresholds. It reads the evidence of one sample and answers with decisions; no decision
-means that the sample may stay:
+A rule is a frozen dataclass of thresholds. It reads the evidence of one sample and answers with
+decisions; no decision means that the sample may stay:
 
     @dataclass(frozen=True)
     class ShortCaption:
@@ -30,7 +30,9 @@ Readable: TypeAlias = Mapping[str, Any]
 
 
 class Action(StrEnum):
-    """What a rule does with a sample: leave it out, take spans out of its caption, put it in a subset of the rule's own, mark it."""
+    """What a rule does with a sample: leave it out, take spans out of its caption, put it in a
+    subset of the rule's own, mark it.
+    """
 
     DROP = "drop"
     REDACT = "redact"
@@ -49,7 +51,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a rule says: an action, a stable snake_case reason, the score that led to it, what to redact, and the subset to move to.
+    """What a rule says: an action, a stable snake_case reason, the score that led to it, what to
+    redact, and the subset to move to.
 
     An `unlinked` decision stands in the ledger without the identity of its row.
     """
@@ -66,10 +69,12 @@ class Decision:
 class Rule(Protocol):
     """What the flow asks of a rule.
 
-    `reads` names the evidence columns it needs from detectors, `actions` what it may do. A rule with `saves_request` needs no picture, and
-    also runs before the fetch: nothing is requested for a pair that it drops. One that moves samples has `subsets`, the names
-    of those it moves them to. One that reads files has `prepare`: it reads them before anything starts, raises MissingModel where that
-    fails, and gives a digest of what they hold, which stands for their paths wherever the rule is named.
+    `reads` names the evidence columns it needs from detectors, `actions` what it may do. A rule
+    with `saves_request` needs no picture, and also runs before the fetch: nothing is requested for
+    a pair that it drops. One that moves samples has `subsets`, the names of those it moves them to.
+    One that reads files has `prepare`: it reads them before anything starts, raises MissingModel
+    where that fails, and gives a digest of what they hold, which stands for their paths wherever
+    the rule is named.
     """
 
     name: ClassVar[str]
@@ -79,5 +84,8 @@ class Rule(Protocol):
     saves_request: ClassVar[bool]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """The decisions on one sample. Evidence that is missing or of another type may raise: that is a quarantine."""
+        """The decisions on one sample.
+
+        Evidence that is missing or of another type may raise: that is a quarantine.
+        """
         ...

@@ -14,7 +14,8 @@ from pairsieve.records.privacy import Public
 class Similarity:
     """Drop pairs whose cosine similarity is below the threshold of their subset.
 
-    LAION-400M: 0.30 (ViT-B/32); LAION-5B: 0.28 for `en`, 0.26 for `multi` and `nolang`. Thresholds belong to a model.
+    LAION-400M: 0.30 (ViT-B/32); LAION-5B: 0.28 for `en`, 0.26 for `multi` and `nolang`. Thresholds
+    belong to a model.
     """
 
     name: ClassVar[str] = "similarity"

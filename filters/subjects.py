@@ -29,14 +29,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels (transforms/score/scorer.py says why)."""
+    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels
+    (transforms/score/scorer.py says why).
+    """
 
     image: Image.Image
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A picture's unit vector (float32, d), the text tower that goes with it, that model's logit scale and its identity.
+    """A picture's unit vector (float32, d), the text tower that goes with it, that model's logit
+    scale and its identity.
 
     `text_vectors` maps n texts to unit vectors (n, d) and keeps what it has computed.
     """

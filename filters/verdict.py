@@ -31,24 +31,43 @@ class Verdict:
     @property
     def subset(self) -> str | None:
         """The subset that the first rule to move the sample names."""
-        return next((r.decision.subset for r in self.rulings if r.decision.action is Action.MOVE), None)
+        return next(
+            (r.decision.subset for r in self.rulings if r.decision.action is Action.MOVE), None
+        )
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return tuple(sorted({r.decision.reason for r in self.rulings if r.decision.action is not Action.DROP}))
+        return tuple(
+            sorted(
+                {r.decision.reason for r in self.rulings if r.decision.action is not Action.DROP}
+            )
+        )
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        return tuple(span for r in self.rulings if r.decision.action is Action.REDACT for span in r.decision.spans)
+        return tuple(
+            span
+            for r in self.rulings
+            if r.decision.action is Action.REDACT
+            for span in r.decision.spans
+        )
 
 
 def judge(rules: Sequence[Rule], evidence: Readable) -> Verdict:
     """Ask every rule. Raises what a rule raises: the caller quarantines the sample."""
-    return Verdict(tuple(Ruling(rule.name, rule.version, decision) for rule in rules for decision in rule.judge(evidence)))
+    return Verdict(
+        tuple(
+            Ruling(rule.name, rule.version, decision)
+            for rule in rules
+            for decision in rule.judge(evidence)
+        )
+    )
 
 
 def redact(caption: str, spans: Iterable[Span]) -> str:
-    """The caption with each span replaced by its kind in brackets; overlapping spans become one, of the first kind."""
+    """The caption with each span replaced by its kind in brackets; overlapping spans become one, of
+    the first kind.
+    """
     pieces: list[str] = []
     end = 0
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):

@@ -1,4 +1,6 @@
-"""The one place where anything may go wrong without stopping the run: what cannot be judged is set aside, by name."""
+"""The one place where anything may go wrong without stopping the run: what cannot be judged is set
+aside, by name.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,26 @@ class Failure:
         return f"error:{self.error}"
 
 
-def attempt(function: Callable[[Subject], Result], subject: Subject, reads_storage: bool = False) -> Result | Failure:
-    """The function's result, or the class of what it raised. The log gets the place in the code, never the message.
+def attempt(
+    function: Callable[[Subject], Result], subject: Subject, reads_storage: bool = False
+) -> Result | Failure:
+    """The function's result, or the class of what it raised. The log gets the place in the code,
+    never the message.
 
-    The function may open no connection and start no process (pairsieve/web/offline.py), but for one that `reads_storage`.
+    The function may open no connection and start no process (pairsieve/web/offline.py), but for one
+    that `reads_storage`.
     """
     try:
         return function(subject) if reads_storage else offline(function, subject)
     except Exception as error:  # noqa: BLE001 - the one broad except
         last = traceback.extract_tb(error.__traceback__)[-1]
-        LOGGER.warning("%s at %s:%s in %s; the row is quarantined", type(error).__name__, last.filename, last.lineno, last.name)
+        LOGGER.warning(
+            "%s at %s:%s in %s; the row is quarantined",
+            type(error).__name__,
+            last.filename,
+            last.lineno,
+            last.name,
+        )
         return Failure(type(error).__name__)
 
 

@@ -1,6 +1,7 @@
 """`pairsieve VERB`: every command of the product, with help that is grouped by task, and --version.
 
-A verb's module is imported when the verb is called, and not before: `pairsieve --help` imports none.
+A verb's module is imported when the verb is called, and not before: `pairsieve --help` imports
+none.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ import click
 
 from pipeline import __version__
 
-# What `--help` says of each verb is the first line of its module, word for word: a test compares them.
+# What `--help` says of each verb is the first line of its module, word for word: a test compares
+# them.
 TASKS: Mapping[str, Mapping[str, str]] = {
     "Make a dataset": {
         "run": "Run the flow: WARC files in, a publishable dataset of links out.",
-        "calibrate": "Find a threshold: score labelled pictures, and show what each threshold would flag.",
+        "calibrate": "Find a threshold: score labelled pictures, and show what each one flags.",
     },
     "See what was decided": {
         "rules": "List detectors and rules, and explain or audit what they decided.",
         "report": "Write a dataset's report: one HTML page without network, pictures or captions.",
         "check": "Search a dataset for personal and medical data before it is released.",
-        "verify": "Check that a dataset is what was written: every file of its manifest, byte by byte.",
+        "verify": "Check every file of a dataset, byte by byte, against its manifest.",
     },
     "Search it": {
         "index": "Make a dataset searchable by words, addresses, picture hashes and vectors.",
@@ -55,7 +57,10 @@ class GroupedByTask(click.Group):
 def make_cli() -> click.Group:
     """The command with its verbs; what follows a verb is parsed by that verb's module."""
     commands = {verb: _command(verb) for verbs in TASKS.values() for verb in verbs}
-    about = "Common Crawl in, a publishable image-text dataset of links out. `pairsieve VERB --help` teaches each verb."
+    about = (
+        "Common Crawl in, a publishable image-text dataset of links out. `pairsieve VERB --help` "
+        "teaches each verb."
+    )
     group = GroupedByTask("pairsieve", commands=commands, help=about)
     return click.version_option(__version__, prog_name="pairsieve")(group)
 

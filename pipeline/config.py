@@ -1,4 +1,7 @@
-"""One YAML file -> one frozen, validated object. Unknown keys and missing values are errors before anything starts."""
+"""One YAML file -> one frozen, validated object.
+
+Unknown keys and missing values are errors before anything starts.
+"""
 
 from __future__ import annotations
 
@@ -37,26 +40,29 @@ class ConfigError(ValueError):
 
 GIGABYTE = 1_000_000_000
 TRANSIENT = (
-    "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable", "reservation_unreachable",
+    "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable",
+    "reservation_unreachable",
     "http_408", "http_425", "http_429", "http_5xx",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """`files`: files or patterns (local paths or URLs that fsspec reads). `kind` says what they are:
+    """`files`: files or patterns (local paths or URLs that fsspec reads). `kind` says what they
+    are:
 
     - `archives`: WARC, WAT or ARC files, gzipped or not;
-    - `index`: index listings (CDXJ lines or parquet) whose rows name records by file, offset and length: only these are
-      read, by range, `base` put before each file name;
-    - `pairs`: parquet files of links that others collected, with URL and caption; `columns` names their columns where
-      they are not those of a known dataset, as {url: link, caption: words, id: number}.
+    - `index`: index listings (CDXJ lines or parquet) whose rows name records by file, offset and
+      length: only these are read, by range, `base` put before each file name;
+    - `pairs`: parquet files of links that others collected, with URL and caption; `columns` names
+      their columns where they are not those of a known dataset, as {url: link, caption: words, id:
+      number}.
 
-    `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz; `base` is put before
-    each line. Of all files together `sample` are drawn without replacement by `seed`, and the first `limit` are read.
-    `options` go to fsspec, as {anon: true} for a public bucket; keep secrets in the environment.
-    Archives larger than `split_mb` are read in pieces of that size by several workers, unless there are
-    MANY_FILES or more.
+    `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz;
+    `base` is put before each line. Of all files together `sample` are drawn without replacement by
+    `seed`, and the first `limit` are read. `options` go to fsspec, as {anon: true} for a public
+    bucket; keep secrets in the environment. Archives larger than `split_mb` are read in pieces of
+    that size by several workers, unless there are MANY_FILES or more.
     """
 
     files: tuple[str, ...] = ()
@@ -77,11 +83,13 @@ MANY_FILES = 100
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about `part_rows`.
+    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about
+    `part_rows`.
 
-    `images`: `plain` takes src as LAION did; `best` the largest candidate of picture and srcset, and lazy attributes.
-    `dedup`: one pair for each URL and caption (`pair`) or for each URL (`url`). `known`: parquet files of earlier datasets,
-    whose pairs are not taken again. `check_digests`: pages whose payload is not what its digest says are not taken.
+    `images`: `plain` takes src as LAION did; `best` the largest candidate of picture and srcset,
+    and lazy attributes. `dedup`: one pair for each URL and caption (`pair`) or for each URL
+    (`url`). `known`: parquet files of earlier datasets, whose pairs are not taken again.
+    `check_digests`: pages whose payload is not what its digest says are not taken.
     """
 
     images: Public[ImageRule]
@@ -98,19 +106,22 @@ class ExtractConfig:
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """`source`: `archive` reads images from the WARC files, `web` asks their hosts (and then needs `contact`).
+    """`source`: `archive` reads images from the WARC files, `web` asks their hosts (and then needs
+    `contact`).
 
-    `keep_images`: picture bytes are deleted when scoring is complete (`until_scored`) or kept (`always`).
-    `allow_networks` lists networks beyond the public internet that may be asked, as CIDR. A host that is busy is asked
-    `retries` times more, after the pause that it asks for or a growing one; one that wants more than `max_pause_s`, or fails
-    `host_failures` times in a row, is left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (pairsieve/web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files of a site are heard too
-    (docs/consent.md), each for one more request a host. `bytes_per_s`: nothing new is asked for while more than this has
-    come on average. These limits are those of the whole run: workers share them. What a site says is read again after
-    `robots_max_age_h` hours.
-    `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx: by the server's answer).
-    With `store_size` pictures whose shorter side has more pixels are stored as JPEG of that many, and scored from these. A run
-    stops before its pictures take more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
+    `keep_images`: picture bytes are deleted when scoring is complete (`until_scored`) or kept
+    (`always`). `allow_networks` lists networks beyond the public internet that may be asked, as
+    CIDR. A host that is busy is asked `retries` times more, after the pause that it asks for or a
+    growing one; one that wants more than `max_pause_s`, or fails `host_failures` times in a row, is
+    left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
+    (pairsieve/web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files
+    of a site are heard too (docs/consent.md), each for one more request a host. `bytes_per_s`:
+    nothing new is asked for while more than this has come on average. These limits are those of the
+    whole run: workers share them. What a site says is read again after `robots_max_age_h` hours.
+    `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx:
+    by the server's answer). With `store_size` pictures whose shorter side has more pixels are
+    stored as JPEG of that many, and scored from these. A run stops before its pictures take more
+    than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
     """
 
     source: Public[Literal["web", "archive"]]
@@ -153,14 +164,18 @@ class FetchConfig:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Models by name; `routes` says which one scores which subset. Picture detectors, which are dear, run on pictures whose similarity is
-    at most `detect_margin` below the lowest threshold: a threshold that comes down later by no more than that needs nothing new.
+    """Models by name; `routes` says which one scores which subset. Picture detectors, which are
+    dear, run on pictures whose similarity is at most `detect_margin` below the lowest threshold: a
+    threshold that comes down later by no more than that needs nothing new.
 
-    `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/encoder.py. With `precision: auto` each worker measures which numbers
-    are fastest on it; name one to have the same digits on all machines of a kind. `threads` of each worker inside the model.
-    Each worker decodes in `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
-    resource hint for workers of this job alone, as "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` that for their
-    memory, as "16GB". A picture on which detectors take longer than `detect_timeout_s`, waiting for their turn included, is quarantined.
+    `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/encoder.py. With `precision:
+    auto` each worker measures which numbers are fastest on it; name one to have the same digits on
+    all machines of a kind. `threads` of each worker inside the model. Each worker decodes in
+    `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
+    resource hint for workers of this job alone, as
+    "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` that for their memory, as
+    "16GB". A picture on which detectors take longer than `detect_timeout_s`, waiting for their turn
+    included, is quarantined.
     """
 
     models: Mapping[str, ModelSettings]
@@ -194,19 +209,23 @@ class FiltersConfig:
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """At least `shards` a subset, and more where one of them could hold over `rows_per_shard`; `key_file` holds the secret of the
-    ledger's keys (default: made in the work directory).
+    """At least `shards` a subset, and more where one of them could hold over `rows_per_shard`;
+    `key_file` holds the secret of the ledger's keys (default: made in the work directory).
 
-    `embeddings`: the pictures' vectors (float16) are published beside the shards, row by row, as clip-retrieval reads them (`npy`), or as a
-    `column` of the rows, or not (`none`). They tell what a picture shows, and need `score.keep_embeddings`.
+    `embeddings`: the pictures' vectors (float16) are published beside the shards, row by row, as
+    clip-retrieval reads them (`npy`), or as a `column` of the rows, or not (`none`). They tell what
+    a picture shows, and need `score.keep_embeddings`.
 
-    `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their own) and `contact` (whom to ask to
-    be taken out; else `fetch.contact`) stand in the data card and the Croissant metadata.
+    `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their
+    own) and `contact` (whom to ask to be taken out; else `fetch.contact`) stand in the data card
+    and the Croissant metadata.
 
-    With `release_check` a dataset in which pipeline/dataset/review.py finds more than `release_limits` (kind -> share of the rows) is left
-    in `unreleased/` below the output directory.
+    With `release_check` a dataset in which pipeline/dataset/review.py finds more than
+    `release_limits` (kind -> share of the rows) is left in `unreleased/` below the output
+    directory.
 
-    Nothing is published where more than the share `max_quarantine` of pages or samples could not be judged.
+    Nothing is published where more than the share `max_quarantine` of pages or samples could not be
+    judged.
     """
 
     shards: Public[int]
@@ -236,16 +255,26 @@ class Config:
     input: InputConfig = InputConfig()
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None, plugins: bool = True) -> Config:
-    """Read a config; `overrides` are "a.b=value", `given` are values that come last. Raises ConfigError.
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
+    plugins: bool = True,
+) -> Config:
+    """Read a config; `overrides` are "a.b=value", `given` are values that come last. Raises
+    ConfigError.
 
-    `{here}` in the file is the file's own folder; every other relative path is relative to the working directory. Without
-    `plugins` a config that names code of others is refused: no module of theirs is imported.
+    `{here}` in the file is the file's own folder; every other relative path is relative to the
+    working directory. Without `plugins` a config that names code of others is refused: no module of
+    theirs is imported.
     """
     raw = _read(Path(path))
     for override in overrides:
         _set(raw, override)
-    merged = {**raw, **{name: _merged(raw.get(name), value) for name, value in (given or {}).items()}}
+    merged = {
+        **raw,
+        **{name: _merged(raw.get(name), value) for name, value in (given or {}).items()},
+    }
     _check_keys(merged, Config, "")
     try:
         config = TypeAdapter(Config).validate_python(merged)
@@ -267,13 +296,17 @@ def _read(path: Path) -> dict[str, Any]:
         text = path.read_text("utf-8")
     except OSError as error:
         known = ", ".join(sorted(str(found) for found in CONFIGS.glob("*.yaml")))
-        raise ConfigError(f"cannot read the config {path} ({error.strerror}); shipped ones: {known}") from None
+        raise ConfigError(
+            f"cannot read the config {path} ({error.strerror}); shipped ones: {known}"
+        ) from None
     try:
         raw = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} holds no settings; see {CONFIGS / 'demo.yaml'} for what a config looks like")
+        raise ConfigError(
+            f"{path} holds no settings; see {CONFIGS / 'demo.yaml'} for what a config looks like"
+        )
     return raw
 
 
@@ -295,7 +328,9 @@ def _set(raw: dict[str, Any], override: str) -> None:
 
 
 def _check_keys(raw: Any, kind: Any, place: str) -> None:
-    """Raise ConfigError for the first key that `kind` does not have, naming the nearest one that it has."""
+    """Raise ConfigError for the first key that `kind` does not have, naming the nearest one that it
+    has.
+    """
     if get_origin(kind) is Mapping and isinstance(raw, dict):
         for name, value in raw.items():
             _check_keys(value, get_args(kind)[1], f"{place}{name}.")
@@ -308,7 +343,9 @@ def _check_keys(raw: Any, kind: Any, place: str) -> None:
         _check_keys(value, known[name], f"{place}{name}.")
     for f in fields(kind):
         if f.name not in raw and f.default is MISSING and f.default_factory is MISSING:
-            raise ConfigError(f"{place}{f.name} must be set; what decides what survives has no hidden default")
+            raise ConfigError(
+                f"{place}{f.name} must be set; what decides what survives has no hidden default"
+            )
 
 
 def _first_error(error: ValidationError, path: str) -> str:
@@ -319,13 +356,26 @@ def _first_error(error: ValidationError, path: str) -> str:
 
 def _check_sense(config: Config) -> None:
     if config.fetch.source == "web" and not config.fetch.contact:
-        raise ConfigError("fetch.source is web: set fetch.contact to a URL or address that publishers can turn to")
+        raise ConfigError(
+            "fetch.source is web: set fetch.contact to a URL or address that publishers can turn to"
+        )
     for subset in SUBSETS:
         model = config.score.routes.get(subset)
         if model not in config.score.models:
-            raise ConfigError(f"score.routes.{subset} is {model!r}; name one of score.models: {', '.join(config.score.models)}")
-    given = [(f"input.{name}", n) for name in ("sample", "limit") if (n := getattr(config.input, name)) is not None]
-    given += [(f"score.{name}", n) for name in ("batch_size", "decode_processes") if (n := getattr(config.score, name)) is not None]
+            raise ConfigError(
+                f"score.routes.{subset} is {model!r}; name one of score.models: "
+                f"{', '.join(config.score.models)}"
+            )
+    given = [
+        (f"input.{name}", n)
+        for name in ("sample", "limit")
+        if (n := getattr(config.input, name)) is not None
+    ]
+    given += [
+        (f"score.{name}", n)
+        for name in ("batch_size", "decode_processes")
+        if (n := getattr(config.score, name)) is not None
+    ]
     for setting, value in (
         *given,
         ("extract.buckets", config.extract.buckets),
@@ -339,13 +389,21 @@ def _check_sense(config: Config) -> None:
     if config.input.split_mb <= 0:
         raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
     if config.input.kind == "pairs" and config.fetch.source == "archive":
-        raise ConfigError("input.kind is pairs: links have no archive to take pictures from; set fetch.source to web")
+        raise ConfigError(
+            "input.kind is pairs: links have no archive to take pictures from; set fetch.source "
+            "to web"
+        )
     if os.path.abspath(config.output) == os.path.abspath(config.work):
-        raise ConfigError("output and work are the same directory; the work directory is private and must lie elsewhere")
+        raise ConfigError(
+            "output and work are the same directory; the work directory is private and must lie "
+            "elsewhere"
+        )
 
 
 def _refuse_plugins(config: Config) -> None:
-    """Raise ConfigError for the first detector, rule or language detector that is not pairsieve's own."""
+    """Raise ConfigError for the first detector, rule or language detector that is not pairsieve's
+    own.
+    """
     named: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
         ("filters.detectors", config.filters.detectors, DETECTORS),
         ("filters.rules", config.filters.rules, RULES),
@@ -354,13 +412,19 @@ def _refuse_plugins(config: Config) -> None:
     for setting, names, own in named:
         for name in (name for name in names if name not in own):
             raise ConfigError(
-                f"{setting} names {name!r}, which is a plugin: code of others, which this command would run; --no-plugins refuses it. "
+                f"{setting} names {name!r}, which is a plugin: code of others, which this command "
+                "would run; --no-plugins refuses it. "
                 "Read that code and leave the option out, or take the name out of the config"
             )
 
 
 def _check_publish(config: Config) -> None:
     if config.publish.embeddings != "none" and not config.score.keep_embeddings:
-        raise ConfigError("publish.embeddings: the vectors are not kept; set score.keep_embeddings to true")
+        raise ConfigError(
+            "publish.embeddings: the vectors are not kept; set score.keep_embeddings to true"
+        )
     if not 0 <= config.publish.max_quarantine <= 1:
-        raise ConfigError(f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 to 1")
+        raise ConfigError(
+            f"publish.max_quarantine is {config.publish.max_quarantine:g}; it is a share, from 0 "
+            "to 1"
+        )

@@ -53,12 +53,22 @@ class ExtractJob:
 
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     """Archives (or links that others collected) -> parts of pairs."""
-    split = pipeline | "Files" >> beam.Create(list(job.inputs)) | "Split" >> SplitInputs(job.input, job.read.options)
+    split = (
+        pipeline
+        | "Files" >> beam.Create(list(job.inputs))
+        | "Split" >> SplitInputs(job.input, job.read.options)
+    )
     read = split.main | "Read" >> ReadPieces(job.read, job.input.columns, job.group.folder)
     extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors, job.group.folder)
     known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
-    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, evidence_columns(job.detectors), known)
-    indexed = [read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)] if job.read.locate else []
+    grouped = extracted.main | "Group by host" >> GroupByHost(
+        job.group, evidence_columns(job.detectors), known
+    )
+    indexed = (
+        [read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)]
+        if job.read.locate
+        else []
+    )
     tallies = (split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY], *indexed)
     problems = (split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS])
     _ = (tallies, problems) | "End" >> WriteEnd(job.group.folder, PROBLEMS_FILE)
@@ -77,7 +87,10 @@ class FetchJob:
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
-    """Parts of pairs -> parts of images. The element is a lane: its hosts are asked by one worker."""
+    """Parts of pairs -> parts of images.
+
+    The element is a lane: its hosts are asked by one worker.
+    """
     _ = (
         pipeline
         | "Lanes" >> beam.Create(list(job.lanes))
@@ -87,7 +100,9 @@ def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """What `score` needs; parts that are there already are not among `unfinished`. `hints`: Beam's, for the workers of this job."""
+    """What `score` needs; parts that are there already are not among `unfinished`. `hints`: Beam's,
+    for the workers of this job.
+    """
 
     unfinished: Sequence[str]
     settings: ScoreSettings
@@ -99,7 +114,9 @@ class ScoreJob:
 def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
     """Parts of images -> parts of scores. The element is a part: nothing is regrouped."""
     names = pipeline | "Parts" >> beam.Create(list(job.unfinished))
-    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders).with_resource_hints(**job.hints)
+    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders).with_resource_hints(
+        **job.hints
+    )
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,12 @@ class PublishJob:
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
-    judged = pipeline | "Parts" >> beam.Create(list(job.names)) | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
+    judged = (
+        pipeline
+        | "Parts" >> beam.Create(list(job.names))
+        | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
+    )
     shards = judged.main | "Shard" >> WriteShards(job.shards)
-    _ = ((judged[TALLY],), (shards,)) | "End" >> WriteEnd(job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders))
+    _ = ((judged[TALLY],), (shards,)) | "End" >> WriteEnd(
+        job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders)
+    )

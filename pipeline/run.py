@@ -1,4 +1,6 @@
-"""`python -m pipeline.run`: run the flow. `--help` teaches its options (pipeline/commands/run.py)."""
+"""`python -m pipeline.run`: run the flow. `--help` teaches its options
+(pipeline/commands/run.py).
+"""
 
 from __future__ import annotations
 

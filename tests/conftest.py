@@ -42,7 +42,15 @@ def run_demo(tmp_path_factory, key_file) -> Callable[..., DemoRun]:
     def run(*arguments: str, folder: Path | None = None) -> DemoRun:
         place = folder or tmp_path_factory.mktemp("run")
         output, work = place / "out", place / "work"
-        own = ["--output", str(output), "--work", str(work), "--set", f"publish.key_file={key_file}", "--direct_num_workers=1"]
+        own = [
+            "--output",
+            str(output),
+            "--work",
+            str(work),
+            "--set",
+            f"publish.key_file={key_file}",
+            "--direct_num_workers=1",
+        ]
         with _captured() as read:
             status = main([*own, *arguments])
             printed = read()
@@ -52,7 +60,9 @@ def run_demo(tmp_path_factory, key_file) -> Callable[..., DemoRun]:
 
 
 class _captured:
-    """What a block prints to the process's own stdout and stderr (a session fixture has no capsys)."""
+    """What a block prints to the process's own stdout and stderr (a session fixture has no
+    capsys).
+    """
 
     def __enter__(self) -> Callable[[], str]:
         import contextlib
@@ -75,7 +85,9 @@ def demo_run(run_demo) -> DemoRun:
 
 @pytest.fixture(scope="session")
 def demo_plan() -> Plan:
-    return make_plan(load_config(DEMO, given={"output": "/nonexistent/out", "work": "/nonexistent/work"}))
+    return make_plan(
+        load_config(DEMO, given={"output": "/nonexistent/out", "work": "/nonexistent/work"})
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,6 @@
-"""A server on loopback that keeps request lines and headers as they came over the wire, byte by byte."""
+"""A server on loopback that keeps request lines and headers as they came over the wire, byte by
+byte.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ async def _let_run() -> None:
 
 @contextmanager
 def serve_raw(respond: Respond, host: str = "127.0.0.1") -> Iterator[RawSite]:
-    """Serve until the block ends; where `respond` gives nothing, the connection is closed without an answer."""
+    """Serve until the block ends; where `respond` gives nothing, the connection is closed without
+    an answer.
+    """
     site, started, stops = RawSite(host), threading.Event(), list[Callable[[], None]]()
     writers: list[asyncio.StreamWriter] = []
 

@@ -14,7 +14,13 @@ from typing import Literal, get_args
 from aiohttp import web
 
 PICTURE = b"picture bytes"
-SITE_FILES = ("/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/trust.txt", "/.well-known/trust.txt")
+SITE_FILES = (
+    "/robots.txt",
+    "/.well-known/tdmrep.json",
+    "/ai.txt",
+    "/trust.txt",
+    "/.well-known/trust.txt",
+)
 BODIES = {"empty": b"", "large": b"x" * 3000}
 REDIRECTS = {
     "moved": "/picture.jpg",
@@ -46,8 +52,12 @@ class Site:
 
     @property
     def asked_beside_files(self) -> Counter[str]:
-        """What it was asked for, but for the files by which a site says what may be done with it."""
-        return Counter({path: number for path, number in self.asked.items() if path not in SITE_FILES})
+        """What it was asked for, but for the files by which a site says what may be done with
+        it.
+        """
+        return Counter(
+            {path: number for path, number in self.asked.items() if path not in SITE_FILES}
+        )
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked[request.path] += 1
@@ -68,7 +78,10 @@ class Site:
             return web.Response(status=status, headers=headers)
         if request.path in self.contents:
             kind = {"Content-Type": self.types[request.path]} if request.path in self.types else {}
-            return web.Response(body=self.contents[request.path], headers={**kind, **self.headers.get(request.path, {})})
+            return web.Response(
+                body=self.contents[request.path],
+                headers={**kind, **self.headers.get(request.path, {})},
+            )
         if request.path in SITE_FILES[1:]:
             return web.Response(status=404)
         if name == "robots" and self.robots[0] == 0:
@@ -90,7 +103,9 @@ class Site:
         return web.Response(body=PICTURE, content_type="image/jpeg", headers={"Set-Cookie": "a=b"})
 
     async def _stream(self, request: web.Request, name: str) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Encoding": "deflate"} if name == "bomb" else {})
+        response = web.StreamResponse(
+            headers={"Content-Encoding": "deflate"} if name == "bomb" else {}
+        )
         if name == "bomb":
             await response.prepare(request)
             await response.write(zlib.compress(b"\0" * 50_000_000))
@@ -108,7 +123,9 @@ class Site:
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Pieces = Literal["whole", "bytes", "chunks", "until closed", "cut off"]
-"""How a body is sent: at once; a byte a segment, with its length, in chunks or until the connection is closed; or not to its end."""
+"""How a body is sent: at once; a byte a segment, with its length, in chunks or until the connection
+is closed; or not to its end.
+"""
 PIECES: tuple[Pieces, ...] = get_args(Pieces)
 PAUSE_S = 0.0005  # between two bytes
 
@@ -118,14 +135,20 @@ def in_pieces(answer: Answer, pieces: Callable[[], Pieces]) -> Answer:
 
     async def answer_in_pieces(request: web.Request) -> web.StreamResponse:
         whole = await answer(request)
-        if pieces() == "whole" or not isinstance(whole, web.Response) or not isinstance(whole.body, bytes):
+        if (
+            pieces() == "whole"
+            or not isinstance(whole, web.Response)
+            or not isinstance(whole.body, bytes)
+        ):
             return whole
         return await _send(request, whole, whole.body, pieces())
 
     return answer_in_pieces
 
 
-async def _send(request: web.Request, whole: web.Response, body: bytes, pieces: Pieces) -> web.StreamResponse:
+async def _send(
+    request: web.Request, whole: web.Response, body: bytes, pieces: Pieces
+) -> web.StreamResponse:
     response = web.StreamResponse(status=whole.status, headers=whole.headers)
     if pieces == "chunks":
         response.headers.popall("Content-Length", None)

@@ -1,4 +1,6 @@
-"""Images and clusters, read by the tools that read such files; what no tool here can say, such as that an engine starts, is not said."""
+"""Images and clusters, read by the tools that read such files; what no tool here can say, such as
+that an engine starts, is not said.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,12 @@ def test_dockerfiles(path):
 
 def test_both_images_are_made_the_same_way():
     steps = [
-        [line for line in path.read_text().splitlines() if line.startswith(("FROM", "COPY", "USER", "ENTRYPOINT"))] for path in DOCKERFILES
+        [
+            line
+            for line in path.read_text().splitlines()
+            if line.startswith(("FROM", "COPY", "USER", "ENTRYPOINT"))
+        ]
+        for path in DOCKERFILES
     ]
     assert steps[0] == steps[1]
 
@@ -49,7 +56,13 @@ def test_an_image_takes_every_package_and_nothing_else():
     taken = set(re.findall(r"^!(.+)$", ignored, re.M))
     packages = set(re.findall(r'^    "(\w+)",$', (REPOSITORY / "setup.py").read_text(), re.M))
     assert packages <= taken
-    assert taken - packages == {"constraints.txt", "LICENSE", "pyproject.toml", "README.md", "setup.py"}
+    assert taken - packages == {
+        "constraints.txt",
+        "LICENSE",
+        "pyproject.toml",
+        "README.md",
+        "setup.py",
+    }
     assert "\n*\n" in ignored
 
 
@@ -65,7 +78,10 @@ def flink_schema() -> dict:
     """What the operator takes: its API's jar carries the definition."""
     (jar,) = (REPOSITORY / ".tools").glob("flink-kubernetes-operator-api-*.jar") or [None]
     with zipfile.ZipFile(jar) as content:
-        definition = yaml.load(content.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"), yaml.CSafeLoader)
+        definition = yaml.load(
+            content.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"),
+            yaml.CSafeLoader,
+        )
     return closed(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
@@ -76,7 +92,9 @@ def closed(schema):
     if not isinstance(schema, dict):
         return schema
     found = {name: closed(value) for name, value in schema.items()}
-    if isinstance(found.get("properties"), dict) and not found.get("x-kubernetes-preserve-unknown-fields"):
+    if isinstance(found.get("properties"), dict) and not found.get(
+        "x-kubernetes-preserve-unknown-fields"
+    ):
         found.setdefault("additionalProperties", False)
     return found
 
@@ -84,14 +102,22 @@ def closed(schema):
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 def test_flink_clusters(kind):
     if not list((REPOSITORY / ".tools").glob("flink-kubernetes-operator-api-*.jar")):
-        pytest.skip("the Flink operator's definitions are not here: .ci/run fetches them with Maven")
+        pytest.skip(
+            "the Flink operator's definitions are not here: .ci/run fetches them with Maven"
+        )
     jsonschema = pytest.importorskip("jsonschema")
     (cluster,) = documents(CONTAINERS / "kubernetes" / f"{kind}-cluster.yaml")
     schema = flink_schema()
-    schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    schema["properties"] |= {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+    }
     jsonschema.validate(cluster, schema)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_20"}}, schema)
+        jsonschema.validate(
+            {**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_20"}}, schema
+        )
     pool = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"][0]
     assert pool["args"] == ["--worker_pool"]
     assert pool["securityContext"]["runAsNonRoot"]
@@ -106,12 +132,21 @@ def test_every_job_server_is_of_our_beam():
 def test_compose():
     compose = shutil.which("cmd", path=str(REPOSITORY / ".tools" / "compose"))
     if compose is None:
-        pytest.skip("compose-go is not installed: go install github.com/compose-spec/compose-go/v2/cmd@v2.9.1")
-    said = subprocess.run([compose, CONTAINERS / "compose.yaml"], capture_output=True, text=True, check=False)
+        pytest.skip(
+            "compose-go is not installed: go install "
+            "github.com/compose-spec/compose-go/v2/cmd@v2.9.1"
+        )
+    said = subprocess.run(
+        [compose, CONTAINERS / "compose.yaml"], capture_output=True, text=True, check=False
+    )
     assert said.returncode == 0, said.stderr
     services = yaml.safe_load(said.stdout)["services"]
     assert services["pool"]["network_mode"] == "service:taskmanager"
-    assert {mount["source"] for name in ("taskmanager", "jobserver") for mount in services[name]["volumes"]} == {"artifacts"}
+    assert {
+        mount["source"]
+        for name in ("taskmanager", "jobserver")
+        for mount in services[name]["volumes"]
+    } == {"artifacts"}
 
 
 def test_the_run_in_a_cluster_is_a_command_that_we_have():
@@ -124,4 +159,10 @@ def test_the_run_in_a_cluster_is_a_command_that_we_have():
     assert ",".join(steps).split(",") == list(STAGES)
     options = set(re.findall(r"--[a-z_]+", (CONTAINERS / "kubernetes" / "run.sh").read_text()))
     own = {option for action in make_parser()._actions for option in action.option_strings}
-    assert options - own == {"--runner", "--job_endpoint", "--environment_type", "--environment_config", "--parallelism"}
+    assert options - own == {
+        "--runner",
+        "--job_endpoint",
+        "--environment_type",
+        "--environment_config",
+        "--parallelism",
+    }

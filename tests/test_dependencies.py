@@ -46,33 +46,55 @@ def lines() -> dict[str, str]:
     """Each requirement of pyproject.toml with the rest of its line, where its comment is."""
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     project = tomllib.loads(text)["project"]
-    listed = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    listed = [
+        *project["dependencies"],
+        *(one for extra in project["optional-dependencies"].values() for one in extra),
+    ]
     rest = dict(re.findall(r'^\s*"([^"]+)",(.*)$', text, re.MULTILINE))
     return {one: rest.get(one, "") for one in listed}
 
 
 def floors() -> dict[str, Version]:
-    """Package -> the lowest version that a requirement takes; the highest of them, where it is named twice."""
-    found = [(Requirement(one).name, bound) for one in lines() for bound in Requirement(one).specifier if bound.operator == ">="]
+    """Package -> the lowest version that a requirement takes; the highest of them, where it is
+    named twice.
+    """
+    found = [
+        (Requirement(one).name, bound)
+        for one in lines()
+        for bound in Requirement(one).specifier
+        if bound.operator == ">="
+    ]
     ordered = sorted((Version(bound.version), canonicalize_name(name)) for name, bound in found)
     return {name: version for version, name in ordered}
 
 
 def pins() -> dict[str, Version]:
-    pinned = (line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    pinned = (
+        line.partition("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
     return {canonicalize_name(name): Version(version) for name, _, version in pinned}
 
 
 @pytest.mark.parametrize(("package", "version", "advisory"), FIXED)
 def test_a_floor_is_above_each_known_hole(package, version, advisory):
     assert floors()[package] >= Version(version)
-    said = next(comment for one, comment in lines().items() if canonicalize_name(Requirement(one).name) == package and "#" in comment)
+    said = next(
+        comment
+        for one, comment in lines().items()
+        if canonicalize_name(Requirement(one).name) == package and "#" in comment
+    )
     named = set(re.findall(r"CVE-\d+-\d+", said))
     assert advisory in named, "the line of the floor says why it is there"
 
 
 def test_what_is_installed_is_above_every_floor():
     pinned = pins()
-    below = {name: str(pinned[name]) for name, floor in floors().items() if name in pinned and pinned[name] < floor}
+    below = {
+        name: str(pinned[name])
+        for name, floor in floors().items()
+        if name in pinned and pinned[name] < floor
+    }
     assert below == {}
     assert {package for package, _, _ in FIXED} <= pinned.keys()

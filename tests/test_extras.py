@@ -1,4 +1,6 @@
-"""Who installs no extra can do everything that none is named for, and is told which one is missing else."""
+"""Who installs no extra can do everything that none is named for, and is told which one is missing
+else.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,28 @@ EXTRAS = {
     "stores": ("s3fs", "gcsfs", "moto"),
     "dev": ("duckdb", "datasets", "mlcroissant", "playwright"),
 }
-WITHOUT = "import sys; sys.modules.update(dict.fromkeys({names!r}))\n"  # None: as if it were not installed
+# None: as if it were not installed
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({names!r}))\n"
 
 
 def without_extras(code: str) -> subprocess.CompletedProcess:
     names = {name for listed in EXTRAS.values() for name in listed}
     program = WITHOUT.format(names=names) + code
-    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        "orchestrate.command", "dataset.review", "dataset.encoders", "dataset.neighbours", "dataset.erasure", "dataset.copy",
+        "orchestrate.command", "dataset.review", "dataset.encoders", "dataset.neighbours",
+        "dataset.erasure", "dataset.copy",
         "dataset.report_page", "commands.calibration",
     ],
 )  # fmt: skip
@@ -39,16 +50,35 @@ def test_the_base_install_is_enough(module):
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "rules", "report", "check", "export", "erase", "adopt", "purge", "requests", "index", "search", "explore"]
+    "verb",
+    [
+        "run",
+        "rules",
+        "report",
+        "check",
+        "export",
+        "erase",
+        "adopt",
+        "purge",
+        "requests",
+        "index",
+        "search",
+        "explore",
+    ],
 )
 def test_every_help_is_shown(verb):
     ran = without_extras(f"from pipeline.commands.{verb} import main; main(['--help'])")
     assert ran.returncode == 0, ran.stderr[-1500:]
 
 
-@pytest.mark.parametrize(("verb", "extra"), [("index", "search"), ("search", "search"), ("explore", "explore")])
+@pytest.mark.parametrize(
+    ("verb", "extra"), [("index", "search"), ("search", "search"), ("explore", "explore")]
+)
 def test_a_missing_extra_is_named(verb, extra, demo_run):
-    ran = without_extras(f"from pipeline.commands.{verb} import main; sys.exit(main(['--dataset', {str(demo_run.output)!r}]))")
+    ran = without_extras(
+        f"from pipeline.commands.{verb} import main; sys.exit(main(['--dataset', "
+        f"{str(demo_run.output)!r}]))"
+    )
     assert ran.returncode == 2
     assert f"pip install 'pairsieve[{extra}]'" in ran.stderr
     assert "Traceback" not in ran.stderr

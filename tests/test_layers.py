@@ -34,7 +34,12 @@ def modules(package: str) -> list[Path]:
 def imported(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
     return {name.partition(".")[0] for name in names} | rooms(names)
 
 
@@ -46,21 +51,36 @@ def rooms(names: Iterable[str]) -> set[str]:
 @pytest.mark.parametrize("package", LAYERS)
 def test_imports_go_one_way(package):
     above = set(LAYERS[LAYERS.index(package) + 1 :])
-    wrong = {str(path.relative_to(ROOT)): sorted(imported(path) & above) for path in modules(package) if imported(path) & above}
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(imported(path) & above)
+        for path in modules(package)
+        if imported(path) & above
+    }
     assert wrong == {}
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_one_way(room):
     above = {f"pairsieve.{name}" for name in ROOMS[ROOMS.index(room) + 1 :]}
-    of_room = [path for path in modules("pairsieve") if path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") == room]
-    wrong = {str(path.relative_to(ROOT)): sorted(imported(path) & above) for path in of_room if imported(path) & above}
+    of_room = [
+        path
+        for path in modules("pairsieve")
+        if path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") == room
+    ]
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(imported(path) & above)
+        for path in of_room
+        if imported(path) & above
+    }
     assert of_room
     assert wrong == {}
 
 
 def test_every_room_has_its_place():
-    there = {path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") for path in modules("pairsieve")}
+    there = {
+        path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py")
+        for path in modules("pairsieve")
+    }
     assert there - {"__init__"} == set(ROOMS)
 
 
@@ -75,6 +95,9 @@ def test_one_broad_except():
         for package in LAYERS
         for path in modules(package)
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
     ]
-    assert broad == ["pairsieve/attempt.py", "pairsieve/storage/files.py"], "pairsieve/storage/files.py cleans up and raises again"
+    assert broad == ["pairsieve/attempt.py", "pairsieve/storage/files.py"], (
+        "pairsieve/storage/files.py cleans up and raises again"
+    )

@@ -12,17 +12,32 @@ from warcio.warcwriter import WARCWriter
 DATE = "2026-01-02T03:04:05Z"
 
 
-def response(url: str, body: bytes, *, kind: str = "text/html", status: str = "200 OK", headers: Sequence[tuple[str, str]] = ()) -> bytes:
+def response(
+    url: str,
+    body: bytes,
+    *,
+    kind: str = "text/html",
+    status: str = "200 OK",
+    headers: Sequence[tuple[str, str]] = (),
+) -> bytes:
     """One response record as its own gzip member."""
     buffer = io.BytesIO()
     writer = WARCWriter(buffer, gzip=True)
     http = StatusAndHeaders(status, [("Content-Type", kind), *headers], protocol="HTTP/1.1")
-    record = writer.create_warc_record(url, "response", payload=io.BytesIO(body), http_headers=http, warc_headers_dict={"WARC-Date": DATE})
+    record = writer.create_warc_record(
+        url,
+        "response",
+        payload=io.BytesIO(body),
+        http_headers=http,
+        warc_headers_dict={"WARC-Date": DATE},
+    )
     writer.write_record(record)
     return buffer.getvalue()
 
 
-def page(url: str = "https://a.example/", body: str = "<img src=/b.jpg alt='a red star'>", **options) -> bytes:
+def page(
+    url: str = "https://a.example/", body: str = "<img src=/b.jpg alt='a red star'>", **options
+) -> bytes:
     return response(url, body.encode(), **options)
 
 

@@ -10,7 +10,9 @@ from pairsieve.records.pair import Evidence, Pair, key_of
 from pairsieve.web.urls import canonical
 
 Identity = Literal["pair", "url"]
-"""What is the same: URL and caption (LAION-400M), or the URL alone (LAION-5B). URLs are compared in canonical form."""
+"""What is the same: URL and caption (LAION-400M), or the URL alone (LAION-5B). URLs are compared in
+canonical form.
+"""
 
 
 def identity_of(url: str, caption: str, identity: Identity) -> bytes:
@@ -21,8 +23,9 @@ def identity_of(url: str, caption: str, identity: Identity) -> bytes:
 def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair]:
     """The first pair in crawl order of those that are the same, sorted by key.
 
-    List evidence is united over all pages that show the URL: what one page reserves is reserved for the picture.
-    The result does not depend on the order of its input, and doing it again changes nothing.
+    List evidence is united over all pages that show the URL: what one page reserves is reserved for
+    the picture. The result does not depend on the order of its input, and doing it again changes
+    nothing.
     """
     first: dict[bytes, Pair] = {}
     said: dict[str, dict[str, set[str]]] = {}
@@ -31,7 +34,10 @@ def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair
         if same not in first or _crawl_order(pair) < _crawl_order(first[same]):
             first[same] = pair
         _unite(said.setdefault(canonical(pair.url), {}), pair.evidence)
-    return sorted((_with_evidence(pair, said[canonical(pair.url)]) for pair in first.values()), key=lambda pair: pair.key)
+    return sorted(
+        (_with_evidence(pair, said[canonical(pair.url)]) for pair in first.values()),
+        key=lambda pair: pair.key,
+    )
 
 
 def _crawl_order(pair: Pair) -> tuple[str, int, int]:
@@ -47,4 +53,10 @@ def _unite(said: dict[str, set[str]], evidence: Evidence) -> None:
 def _with_evidence(pair: Pair, said: dict[str, set[str]]) -> Pair:
     if all(len(values) == len(pair.evidence[name]) for name, values in said.items()):  # type: ignore[arg-type]
         return pair
-    return replace(pair, evidence={**pair.evidence, **{name: tuple(sorted(values)) for name, values in said.items()}})
+    return replace(
+        pair,
+        evidence={
+            **pair.evidence,
+            **{name: tuple(sorted(values)) for name, values in said.items()},
+        },
+    )

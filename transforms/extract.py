@@ -15,11 +15,15 @@ from transforms.plumbing.route import routed
 
 @dataclass
 class ExtractPairs(beam.PTransform):  # type: ignore[misc]
-    """Pages and links -> pairs; a page on which a detector raises is quarantined whole. Side outputs "tally", "problems"."""
+    """Pages and links -> pairs; a page on which a detector raises is quarantined whole. Side
+    outputs "tally", "problems".
+    """
 
     settings: ExtractSettings
     detectors: Sequence[Detector]
     told_in: str = ""
 
     def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
-        return pages | routed(partial(GuardedExtractor, self.settings, self.detectors), told_in=self.told_in)
+        return pages | routed(
+            partial(GuardedExtractor, self.settings, self.detectors), told_in=self.told_in
+        )

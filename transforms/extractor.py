@@ -1,6 +1,8 @@
-"""Pages and links to pairs: LAION's rules on URL and caption, the language, and what page detectors see.
+"""Pages and links to pairs: LAION's rules on URL and caption, the language, and what page detectors
+see.
 
-Nothing here knows Beam: the process that extracts costly pages is started anew whenever one kills it, and Beam takes a second to load.
+Nothing here knows Beam: the process that extracts costly pages is started anew whenever one kills
+it, and Beam takes a second to load.
 """
 
 from __future__ import annotations
@@ -25,7 +27,15 @@ from pairsieve.web.cost import is_costly
 from pairsieve.web.html import TOO_LONG, ImageElement, ImageRule, PageTooCostly, parse_page
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
 from pairsieve.web.text import CaptionSettings, caption_problem, clean_caption, is_hopeless
-from pairsieve.web.urls import MAX_REFERENCE_CHARS, UrlProblem, UrlSettings, absolute, canonical, has_credentials, url_checker
+from pairsieve.web.urls import (
+    MAX_REFERENCE_CHARS,
+    UrlProblem,
+    UrlSettings,
+    absolute,
+    canonical,
+    has_credentials,
+    url_checker,
+)
 
 KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
 
@@ -69,7 +79,9 @@ class Extractor:
 
 
 def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption:
-    """The function that cleans an alt text and finds its language, once for each distinct text that is not very long."""
+    """The function that cleans an alt text and finds its language, once for each distinct text that
+    is not very long.
+    """
 
     def read(alt: str) -> Caption:
         if is_hopeless(alt, settings):
@@ -90,7 +102,8 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
 
     Of images that say the same the first is taken: galleries repeat theirs.
     """
-    if has_credentials(page.url):  # whoever crawled it had a password: it is not public, and its address must not be stored
+    # whoever crawled it had a password: it is not public, and its address must not be stored
+    if has_credentials(page.url):
         yield Rejection("page", "url_credentials")
         return
     if len(page.url) > MAX_REFERENCE_CHARS:
@@ -114,8 +127,12 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
         else:
             taken.add(identity)
             rejected["duplicate"] += image.times - 1
-            yield _pair(image.url, image, caption, page, evidence_of_image(evidence, image.position))
-    yield from (Rejection("image", reason, number=number) for reason, number in rejected.items() if number)
+            yield _pair(
+                image.url, image, caption, page, evidence_of_image(evidence, image.position)
+            )
+    yield from (
+        Rejection("image", reason, number=number) for reason, number in rejected.items() if number
+    )
     yield Counted("image", "in", sum(image.times for image in images))
     yield Counted("page", "kept")
 
@@ -130,7 +147,9 @@ def _url_problem(url: str | None, extractor: Extractor) -> str | None:
     return "url_too_long" if url == TOO_LONG else extractor.url_problem(url)
 
 
-def _pair(url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence) -> Pair:
+def _pair(
+    url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence
+) -> Pair:
     origin = page.origin
     return Pair(
         key=key_of(url, caption.text),
@@ -152,7 +171,9 @@ def _pair(url: str, element: ImageElement, caption: Caption, page: Page, evidenc
 
 
 def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
-    """The pair of a link that somebody else collected: the same rules, and no page evidence, since no page was seen."""
+    """The pair of a link that somebody else collected: the same rules, and no page evidence, since
+    no page was seen.
+    """
     yield Counted("image", "in")
     url = absolute(link.url, "") if len(link.url) <= MAX_REFERENCE_CHARS else TOO_LONG
     caption = extractor.caption_of(link.caption)
@@ -179,17 +200,20 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
     )
 
 
-# A page that parses slowly is extracted in a process that is killed after so much of the processor's time: a thousand times
-# what an ordinary page takes. Its memory is what a worker has for a page.
+# A page that parses slowly is extracted in a process that is killed after so much of the
+# processor's time: a thousand times what an ordinary page takes. Its memory is what a worker has
+# for a page.
 PAGE_LIMITS = Limits(cpu_s=1.0, grown_bytes=500_000_000)
 TOO_COSTLY = "page_too_costly"
 
 
 class GuardedExtractor:
-    """Extracts what comes, so that no page or link ends the worker, or holds it for more than some seconds.
+    """Extracts what comes, so that no page or link ends the worker, or holds it for more than some
+    seconds.
 
-    A page that is cheap, whatever it holds (pairsieve/web/cost.py), is extracted here, any other in a process that may be killed. What is
-    raised over one, and what kills its process, puts it into quarantine by name.
+    A page that is cheap, whatever it holds (pairsieve/web/cost.py), is extracted here, any other in
+    a process that may be killed. What is raised over one, and what kills its process, puts it into
+    quarantine by name.
     """
 
     def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
@@ -214,10 +238,15 @@ def _quarantined(found: Page | Link, reason: str) -> list[Counted | Rejection]:
     """A page has been counted when it was read, a link has not."""
     if isinstance(found, Page):
         return [Rejection("page", reason, "quarantined", _where(found))]
-    return [Counted("image", "in"), Rejection("image", reason, "quarantined", f"{public_name(found.file)}@{found.row}")]
+    return [
+        Counted("image", "in"),
+        Rejection("image", reason, "quarantined", f"{public_name(found.file)}@{found.row}"),
+    ]
 
 
-def _extract_all(settings: ExtractSettings, detectors: Sequence[Detector]) -> Callable[[Page], list[Any]]:
+def _extract_all(
+    settings: ExtractSettings, detectors: Sequence[Detector]
+) -> Callable[[Page], list[Any]]:
     extract = make_extractor(settings, detectors)
     return lambda page: list(extract(page))
 

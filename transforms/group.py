@@ -1,6 +1,7 @@
 """Pairs and locations, grouped by the host of their image and written as parts.
 
-A host lies in one bucket, so that one worker at a time asks it, and a URL lies in one bucket, so that duplicates meet.
+A host lies in one bucket, so that one worker at a time asks it, and a URL lies in one bucket, so
+that duplicates meet.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ KNOWN_BUCKETS = 4
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """How many buckets of hosts, from how many rows on a part is full, where the parts go, and which pairs are the same."""
+    """How many buckets of hosts, from how many rows on a part is full, where the parts go, and
+    which pairs are the same.
+    """
 
     buckets: int
     part_rows: int
@@ -47,17 +50,29 @@ KnownPair = tuple[bytes]
 
 
 def write_bucket(
-    group: tuple[int, Iterable[Batch | KnownPair]], settings: GroupSettings, evidence: EvidenceColumns
+    group: tuple[int, Iterable[Batch | KnownPair]],
+    settings: GroupSettings,
+    evidence: EvidenceColumns,
 ) -> Iterator[Rejection | Counted]:
     """Deduplicate a bucket, leave out what is known, and write the rest as parts."""
     bucket, rows = group
     contents = _Contents(rows)
     distinct = deduplicate(contents, settings.identity)
     known = contents.known
-    pairs = [pair for pair in distinct if identity_of(pair.url, pair.caption, settings.identity) not in known] if known else distinct
+    pairs = (
+        [
+            pair
+            for pair in distinct
+            if identity_of(pair.url, pair.caption, settings.identity) not in known
+        ]
+        if known
+        else distinct
+    )
     schema = schema_with(PAIR_SCHEMA, evidence)
     for chunk, part in enumerate(slice_pairs(pairs, settings.part_rows)):
-        parts.write_part(settings.folder, parts.part_name(bucket, chunk), to_table(part, schema), Tally())
+        parts.write_part(
+            settings.folder, parts.part_name(bucket, chunk), to_table(part, schema), Tally()
+        )
     yield Rejection("image", "duplicate", number=contents.number - len(distinct))
     yield Rejection("image", "already_known", number=len(distinct) - len(pairs))
     yield Counted("image", "kept", len(pairs))
@@ -82,12 +97,15 @@ class _Contents:
 
 
 def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
-    """Parts of at least `part_rows` pairs but the last: all pairs of a URL are in one part, so that it is asked for once.
+    """Parts of at least `part_rows` pairs but the last: all pairs of a URL are in one part, so that
+    it is asked for once.
 
     URLs come in the order of their hash, so that the hosts of a bucket are mixed.
     """
     rows: list[Pair] = []
-    for _, of_url in groupby(sorted(pairs, key=lambda pair: (url_digest(pair.url), pair.key)), key=lambda pair: pair.url):
+    for _, of_url in groupby(
+        sorted(pairs, key=lambda pair: (url_digest(pair.url), pair.key)), key=lambda pair: pair.url
+    ):
         rows += of_url
         if len(rows) >= part_rows:
             yield rows
@@ -102,7 +120,8 @@ def _make_bucket_writer(settings: GroupSettings, evidence: EvidenceColumns) -> W
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
-    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 100 bytes a pair.
+    """Pairs -> parts in `settings.folder`; outputs "tally". The shuffle carries about 100 bytes a
+    pair.
 
     `known` are (bucket, identity) of pairs that are not taken again, 16 bytes each.
     """
@@ -112,13 +131,16 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     known: beam.PCollection | None = None
 
     def expand(self, pairs: beam.PCollection) -> beam.DoOutputsTuple:
-        keyed = pairs | "Pack by host" >> beam.ParDo(PackByKey("pairs", partial(_bucket_of, buckets=self.settings.buckets), _pack_bucket))
+        keyed = pairs | "Pack by host" >> beam.ParDo(
+            PackByKey("pairs", partial(_bucket_of, buckets=self.settings.buckets), _pack_bucket)
+        )
         if self.known is not None:
             keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return (
             keyed
             | "Group hosts" >> beam.GroupByKey()
-            | "Deduplicate and write" >> routed(partial(_make_bucket_writer, self.settings, self.evidence))
+            | "Deduplicate and write"
+            >> routed(partial(_make_bucket_writer, self.settings, self.evidence))
         )
 
 
@@ -136,7 +158,10 @@ def locations_path(folder: str, bucket: int) -> str:
 
 
 def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings) -> dict[Any, int]:
-    """The best location of each URL of a bucket. An empty tally: whoever sums tallies waits for it."""
+    """The best location of each URL of a bucket.
+
+    An empty tally: whoever sums tallies waits for it.
+    """
     bucket, batches = group
     best: dict[str, Location] = {}
     for found in (Location(*row) for batch in batches for row in unpack(batch)):
@@ -147,13 +172,20 @@ def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings)
 
 
 def prefer(known: Location | None, found: Location) -> Location:
-    """Of two locations of one URL the better: one with the bytes before any other, then the first in crawl order."""
+    """Of two locations of one URL the better: one with the bytes before any other, then the first
+    in crawl order.
+    """
     return found if known is None else min(known, found, key=_preference)
 
 
 def _preference(found: Location) -> tuple[bool, bool, str, int]:
     """First what has the bytes, then what says where they are."""
-    return bool(found.target) or found.http_status != 200, not found.target, found.warc_file, found.record_offset
+    return (
+        bool(found.target) or found.http_status != 200,
+        not found.target,
+        found.warc_file,
+        found.record_offset,
+    )
 
 
 class LocationIndex:
@@ -161,7 +193,9 @@ class LocationIndex:
 
     def __init__(self, folder: str, buckets: int) -> None:
         self._buckets = buckets
-        self._bucket = lru_cache(KNOWN_BUCKETS)(lambda bucket: read_locations(locations_path(folder, bucket)))
+        self._bucket = lru_cache(KNOWN_BUCKETS)(
+            lambda bucket: read_locations(locations_path(folder, bucket))
+        )
 
     def find(self, url: str) -> Location | None:
         found: Location | None = self._bucket(bucket_of_url(url, self._buckets)).get(url)
@@ -170,14 +204,21 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Locations -> one file a bucket; gives tallies. The shuffle carries about 15 bytes an archived file."""
+    """Locations -> one file a bucket; gives tallies. The shuffle carries about 15 bytes an archived
+    file.
+    """
 
     settings: GroupSettings
 
     def expand(self, locations: beam.PCollection) -> beam.PCollection:
         return (
             locations
-            | "Pack locations" >> beam.ParDo(PackByKey("locations", partial(_bucket_of, buckets=self.settings.buckets), _pack_locations))
+            | "Pack locations"
+            >> beam.ParDo(
+                PackByKey(
+                    "locations", partial(_bucket_of, buckets=self.settings.buckets), _pack_locations
+                )
+            )
             | "Group locations" >> beam.GroupByKey()
             | "Write locations" >> beam.Map(write_locations, settings=self.settings)
         )

@@ -31,7 +31,9 @@ LEDGER_FOLDER, EMBEDDINGS_FOLDER = "ledger", "embeddings"
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """The rules in order, the detectors that need a pair alone or what others found, and the secret of the ledger's keys."""
+    """The rules in order, the detectors that need a pair alone or what others found, and the secret
+    of the ledger's keys.
+    """
 
     rules: Sequence[Rule]
     detectors: Sequence[Detector]
@@ -85,12 +87,17 @@ class Judge:
         judged = Failure(sample.errors[0]) if sample.errors else attempt(self._judged, sample)
         identity = keyed(self.settings.secret, sample.pair.key)
         if isinstance(judged, Failure):
-            yield self._ledger(entry(identity, "publish", ("quarantine", 1), "quarantine", judged.reason), identity)
+            yield self._ledger(
+                entry(identity, "publish", ("quarantine", 1), "quarantine", judged.reason), identity
+            )
             yield Rejection("sample", judged.reason, "quarantined")
             return
         evidence, verdict = judged
         for ruling in verdict.rulings:
-            yield self._ledger(_entry(b"" if ruling.decision.unlinked else identity, ruling, self._stage(ruling)), identity)
+            yield self._ledger(
+                _entry(b"" if ruling.decision.unlinked else identity, ruling, self._stage(ruling)),
+                identity,
+            )
         if verdict.drop:
             yield Rejection("sample", verdict.drop.decision.reason)
             return
@@ -103,7 +110,9 @@ class Judge:
         early = judge([rule for rule in self.settings.rules if rule.saves_request], evidence)
         missing = _missing_picture(sample)
         if early.drop or missing:
-            return evidence, Verdict((*early.rulings, *([missing] if missing and not early.drop else [])))
+            return evidence, Verdict(
+                (*early.rulings, *([missing] if missing and not early.drop else []))
+            )
         return evidence, judge(self.settings.rules, evidence)
 
     def _stage(self, ruling: Ruling) -> str:
@@ -112,9 +121,12 @@ class Judge:
         early = any(rule.name == ruling.rule and rule.saves_request for rule in self.settings.rules)
         return "fetch" if early else "publish"
 
-    def _rows(self, sample: Sample, evidence: dict[str, Any], verdict: Verdict, identity: bytes) -> Iterator[Shelved]:
+    def _rows(
+        self, sample: Sample, evidence: dict[str, Any], verdict: Verdict, identity: bytes
+    ) -> Iterator[Shelved]:
         text = redact(sample.pair.caption, verdict.spans)
-        # A hash of URL and caption would confirm a guess at what was redacted; the keyed one does not.
+        # A hash of URL and caption would confirm a guess at what was redacted; the keyed one does
+        # not.
         public_key = identity if text != sample.pair.caption else sample.pair.key
         derived = {
             "text": text,
@@ -147,12 +159,21 @@ def _missing_picture(sample: Sample) -> Ruling | None:
 
 def _entry(identity: bytes, ruling: Ruling, stage: str) -> tuple[Any, ...]:
     decision = ruling.decision
-    return entry(identity, stage, (ruling.rule, ruling.version), str(decision.action), decision.reason, decision.score)
+    return entry(
+        identity,
+        stage,
+        (ruling.rule, ruling.version),
+        str(decision.action),
+        decision.reason,
+        decision.score,
+    )
 
 
 def make_judge(settings: JudgeSettings) -> Work:
     """The function that judges one sample, its detectors loaded."""
-    pair, evidence = (load_all(needing(settings.detectors, needs)) for needs in (Needs.PAIR, Needs.EVIDENCE))
+    pair, evidence = (
+        load_all(needing(settings.detectors, needs)) for needs in (Needs.PAIR, Needs.EVIDENCE)
+    )
     return Judge(settings, pair, evidence).sample
 
 

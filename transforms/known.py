@@ -18,7 +18,9 @@ from transforms.group import KnownPair
 
 @dataclass(frozen=True)
 class KnownSettings:
-    """The parquet files of earlier datasets, how their columns are called, and what counts as the same."""
+    """The parquet files of earlier datasets, how their columns are called, and what counts as the
+    same.
+    """
 
     paths: tuple[str, ...]
     buckets: int
@@ -32,12 +34,18 @@ def known_identities(group: RowGroup, settings: KnownSettings) -> Iterator[tuple
     for link in read_row_group(group, settings.columns, settings.options):
         url = absolute(link.url, "")
         if url is not None:
-            yield bucket_of_url(url, settings.buckets), (identity_of(url, clean_caption(link.caption), settings.identity),)
+            yield (
+                bucket_of_url(url, settings.buckets),
+                (identity_of(url, clean_caption(link.caption), settings.identity),),
+            )
 
 
 @dataclass
 class ReadKnown(beam.PTransform):  # type: ignore[misc]
-    """A pipeline -> (bucket, identity) of every pair of the earlier datasets. What cannot be read stops the job."""
+    """A pipeline -> (bucket, identity) of every pair of the earlier datasets.
+
+    What cannot be read stops the job.
+    """
 
     settings: KnownSettings
 

@@ -1,4 +1,6 @@
-"""Inputs to what can be read at the same time, and that to pages, links, and locations of what is no page."""
+"""Inputs to what can be read at the same time, and that to pages, links, and locations of what is
+no page.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Piece = Split | Excerpt | RowGroup
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What inputs are, and how large a piece of one archive is at most (None: every file is read whole)."""
+    """What inputs are, and how large a piece of one archive is at most (None: every file is read
+    whole).
+    """
 
     kind: InputKind = "archives"
     split_bytes: int | None = None
@@ -35,15 +39,23 @@ class InputSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-def split_input(path: str, settings: InputSettings, options: files.Options) -> Iterator[Piece | Counted | Rejection | Noted]:
+def split_input(
+    path: str, settings: InputSettings, options: files.Options
+) -> Iterator[Piece | Counted | Rejection | Noted]:
     """The pieces of one input that can be read at the same time."""
     yield Counted("file", "in")
     pieces = attempt(lambda at: list(_pieces(at, settings, options)), path, reads_storage=True)
     if isinstance(pieces, Failure):
-        yield Rejection("file", f"unreadable_{pieces.error}", "quarantined", files.public_name(path))
+        yield Rejection(
+            "file", f"unreadable_{pieces.error}", "quarantined", files.public_name(path)
+        )
         return
     yield Counted("file", "kept")
-    yield from (Noted("file", f"read_whole_{p.form.replace(' ', '_')}") for p in pieces if isinstance(p, Split) and p.form != "members")
+    yield from (
+        Noted("file", f"read_whole_{p.form.replace(' ', '_')}")
+        for p in pieces
+        if isinstance(p, Split) and p.form != "members"
+    )
     yield from pieces
 
 
@@ -55,7 +67,9 @@ def _pieces(path: str, settings: InputSettings, options: files.Options) -> Itera
     return split_file(path, settings.split_bytes, options)
 
 
-def read_piece(piece: Piece, settings: ReadSettings, columns: Mapping[str, str]) -> Iterator[Found | Link]:
+def read_piece(
+    piece: Piece, settings: ReadSettings, columns: Mapping[str, str]
+) -> Iterator[Found | Link]:
     """What a piece holds, in order."""
     if isinstance(piece, Split):
         return read_split(piece, settings)
@@ -64,7 +78,9 @@ def read_piece(piece: Piece, settings: ReadSettings, columns: Mapping[str, str])
     return _read_links(piece, settings.options, columns)
 
 
-def _read_links(piece: RowGroup, options: files.Options, columns: Mapping[str, str]) -> Iterator[Found | Link]:
+def _read_links(
+    piece: RowGroup, options: files.Options, columns: Mapping[str, str]
+) -> Iterator[Found | Link]:
     yield Counted("split", "in")
     for link in each(read_row_group(piece, columns, options)):
         if isinstance(link, Failure):
@@ -99,12 +115,18 @@ class SplitInputs(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class ReadPieces(beam.PTransform):  # type: ignore[misc]
-    """Pieces -> pages and links; side outputs "locations", "tally", "problems". The reshuffle spreads the pieces."""
+    """Pieces -> pages and links; side outputs "locations", "tally", "problems". The reshuffle
+    spreads the pieces.
+    """
 
     settings: ReadSettings
     columns: Mapping[str, str]
     told_in: str = ""
 
     def expand(self, pieces: beam.PCollection) -> beam.DoOutputsTuple:
-        read = routed(partial(make_reader, self.settings, self.columns), outputs={Location: LOCATIONS}, told_in=self.told_in)
+        read = routed(
+            partial(make_reader, self.settings, self.columns),
+            outputs={Location: LOCATIONS},
+            told_in=self.told_in,
+        )
         return pieces | "Spread" >> beam.Reshuffle() | "Read" >> read

@@ -29,13 +29,16 @@ Batch = bytes
 """Packed rows of one shelf: an Arrow stream, compressed."""
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
 ROWS_A_BATCH, LARGEST_HELD = 100, 200_000  # of 1.5 kB each, while they are held
-SPREAD = 6  # standard deviations: keys are hashes, so that a shard's rows are many independent coins
+# standard deviations: keys are hashes, so that a shard's rows are many independent coins
+SPREAD = 6
 
 
 @dataclass(frozen=True)
 class ShardSettings:
-    """`folders` are those below the output directory that every run has, whether rows fall into them or not; `embedding_column` says
-    whether rows hold their picture's vector. `spill`: a folder for packed rows, instead of the shuffle."""
+    """`folders` are those below the output directory that every run has, whether rows fall into
+    them or not; `embedding_column` says whether rows hold their picture's vector. `spill`: a folder
+    for packed rows, instead of the shuffle.
+    """
 
     output: str
     folders: Sequence[str]
@@ -53,7 +56,9 @@ class ShardSettings:
 
 
 def shard_count(rows: int, at_least: int, rows_per_shard: int) -> int:
-    """Shards for at most `rows` rows, so that none holds more than `rows_per_shard` (but for one chance in a billion)."""
+    """Shards for at most `rows` rows, so that none holds more than `rows_per_shard` (but for one
+    chance in a billion).
+    """
     expected = max(1.0, rows_per_shard - SPREAD * sqrt(rows_per_shard))
     return max(at_least, ceil(rows / expected))
 
@@ -63,11 +68,17 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-def write_shard(group: tuple[Shelf, Iterable[Batch | Spilled]], settings: ShardSettings) -> FileInfo:
-    """One shard, sorted by key (the ledger by all its columns): the same rows give the same bytes."""
+def write_shard(
+    group: tuple[Shelf, Iterable[Batch | Spilled]], settings: ShardSettings
+) -> FileInfo:
+    """One shard, sorted by key (the ledger by all its columns): the same rows give the same
+    bytes.
+    """
     (folder, shard), packed = group
     schema = settings.schema(folder)
-    table = pa.concat_tables([schema.empty_table(), *(unpack(read_batch(batch)) for batch in packed if batch)]).combine_chunks()
+    table = pa.concat_tables(
+        [schema.empty_table(), *(unpack(read_batch(batch)) for batch in packed if batch)]
+    ).combine_chunks()
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = table.sort_by([(name, "ascending") for name in order])
     path = shard_path(folder, shard, settings.shards)
@@ -85,15 +96,29 @@ def _vectors(table: pa.Table) -> bytes:
     """(n, d) float16, in the order of the rows that stand beside them."""
     found = table.column("vector").to_pylist()
     buffer = io.BytesIO()
-    np.save(buffer, np.frombuffer(b"".join(found), np.float16).reshape(len(found), -1) if found else np.empty((0, 0), np.float16))
+    np.save(
+        buffer,
+        np.frombuffer(b"".join(found), np.float16).reshape(len(found), -1)
+        if found
+        else np.empty((0, 0), np.float16),
+    )
     return buffer.getvalue()
 
 
 def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
-    """Rows as they go through the shuffle. Compressed as a whole, since of a small batch the description of its columns is the most."""
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    """Rows as they go through the shuffle.
+
+    Compressed as a whole, since of a small batch the description of its columns is the most.
+    """
+    columns = [
+        pa.array(column, field.type)
+        for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
     sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as compressed, pa.ipc.new_stream(compressed, schema) as stream:
+    with (
+        pa.CompressedOutputStream(sink, "zstd") as compressed,
+        pa.ipc.new_stream(compressed, schema) as stream,
+    ):
         stream.write_table(pa.table(columns, schema=schema))
     return bytes(sink.getvalue())
 
@@ -105,20 +130,30 @@ def unpack(batch: Batch) -> pa.Table:
 
 def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
     """An empty batch each, so that a shard is written that no row falls into."""
-    return (((folder, shard), b"") for folder in settings.folders for shard in range(settings.shards))
+    return (
+        ((folder, shard), b"") for folder in settings.folders for shard in range(settings.shards)
+    )
 
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about 150 bytes a row, and
-    with embeddings 2 bytes a dimension more."""
+    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about
+    150 bytes a row, and with embeddings 2 bytes a dimension more.
+    """
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
-        every = rows.pipeline | "Every shard" >> beam.Create(list(_every_shelf(self.settings)), reshuffle=False)
+        every = rows.pipeline | "Every shard" >> beam.Create(
+            list(_every_shelf(self.settings)), reshuffle=False
+        )
         packed = rows | "Pack by shard" >> beam.ParDo(
-            PackByKey("shelved", _shelf_of, partial(_pack_shelf, settings=self.settings), most_held(self.settings))
+            PackByKey(
+                "shelved",
+                _shelf_of,
+                partial(_pack_shelf, settings=self.settings),
+                most_held(self.settings),
+            )
         )
         if self.settings.spill:
             packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
@@ -131,7 +166,9 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
 
 def most_held(settings: ShardSettings) -> int:
-    """How many rows a worker holds before it packs them: with many shards more, so that a batch of one is not small."""
+    """How many rows a worker holds before it packs them: with many shards more, so that a batch of
+    one is not small.
+    """
     return min(LARGEST_HELD, max(MOST_HELD, ROWS_A_BATCH * settings.shards * len(settings.folders)))
 
 

@@ -1,7 +1,9 @@
-"""Weights that Keras saved, without Keras: the tensor bundle of a SavedModel, as LAION published its NSFW heads.
+"""Weights that Keras saved, without Keras: the tensor bundle of a SavedModel, as LAION published
+its NSFW heads.
 
-`variables.index` is a LevelDB table of BundleEntryProto by name (tensorflow/core/protobuf/tensor_bundle.proto), never compressed;
-`variables.data-00000-of-00001` holds the numbers.
+`variables.index` is a LevelDB table of BundleEntryProto by name
+(tensorflow/core/protobuf/tensor_bundle.proto), never compressed; `variables.data-00000-of-00001`
+holds the numbers.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
 FLOAT32 = 1  # DT_FLOAT
 VARINT, EIGHT_BYTES, DELIMITED, FOUR_BYTES = 0, 1, 2, 5  # protobuf's wire types
-_LAYER = re.compile(rb"layer_with_weights-(\d+)/(kernel|bias|mean|variance)/\.ATTRIBUTES/VARIABLE_VALUE")
+_LAYER = re.compile(
+    rb"layer_with_weights-(\d+)/(kernel|bias|mean|variance)/\.ATTRIBUTES/VARIABLE_VALUE"
+)
 Weights = dict[tuple[int, str], NDArray[np.float32]]
 
 
 def read_bundle(index: bytes, data: bytes) -> Weights:
-    """(number of the layer, kernel | bias | mean | variance) -> numbers. Raises ValueError or IndexError on what is no bundle."""
+    """(number of the layer, kernel | bias | mean | variance) -> numbers.
+
+    Raises ValueError or IndexError on what is no bundle.
+    """
     found: Weights = {}
     for name, entry in _entries(index):
         layer = _LAYER.fullmatch(name)
@@ -34,9 +41,15 @@ def _numbers(entry: bytes, data: bytes) -> NDArray[np.float32]:
     fields = dict(_fields(entry))
     if fields.get(1) != FLOAT32 or fields.get(3, 0) != 0:
         raise ValueError("weights that are not float32 in one file")
-    dimensions = [dict(_fields(_bytes(size))).get(1, 0) for number, size in _fields(_bytes(fields.get(2, b""))) if number == 2]
+    dimensions = [
+        dict(_fields(_bytes(size))).get(1, 0)
+        for number, size in _fields(_bytes(fields.get(2, b"")))
+        if number == 2
+    ]
     start, size = int(fields.get(4, 0)), int(fields.get(5, 0))
-    return np.frombuffer(data[start : start + size], "<f4").reshape([int(size) for size in dimensions])
+    return np.frombuffer(data[start : start + size], "<f4").reshape(
+        [int(size) for size in dimensions]
+    )
 
 
 def _entries(index: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,7 +1,7 @@
 """What heads say of pictures: how unsafe they are, and how much they are liked.
 
-`heads` maps the identity of a model, as `ARCHITECTURE@first 16 digits of its weights' sha256`, to the head made for it. A run
-does not start when a model that it uses has none.
+`heads` maps the identity of a model, as `ARCHITECTURE@first 16 digits of its weights' sha256`, to
+the head made for it. A run does not start when a model that it uses has none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Judge = Callable[[Embedding], float]
 
 
 def load_heads(heads: Mapping[str, str], activation: Activation) -> Judge:
-    """What the head of an embedding's own model gives. Raises HeadError, also later: for another model's embedding."""
+    """What the head of an embedding's own model gives.
+
+    Raises HeadError, also later: for another model's embedding.
+    """
     networks = {model: read_network(path, activation) for model, path in heads.items()}
 
     def judge(embedding: Embedding) -> float:
@@ -40,7 +43,9 @@ def nsfw_tag(punsafe: float, unsure_from: float, nsfw_from: float) -> str:
 
 @dataclass(frozen=True)
 class NsfwHead:
-    """`punsafe`, the sigmoid of the head, and LAION's tag: UNLIKELY, UNSURE from `unsure_from` on, NSFW from `nsfw_from` on."""
+    """`punsafe`, the sigmoid of the head, and LAION's tag: UNLIKELY, UNSURE from `unsure_from` on,
+    NSFW from `nsfw_from` on.
+    """
 
     name: ClassVar[str] = "nsfw_head"
     version: ClassVar[int] = 1
@@ -63,7 +68,8 @@ class NsfwHead:
 
 @dataclass(frozen=True)
 class AestheticHead:
-    """`aesthetic_score` from about 1 to 10, as LAION's aesthetic predictors give it: linear layers on the unit vector.
+    """`aesthetic_score` from about 1 to 10, as LAION's aesthetic predictors give it: linear layers
+    on the unit vector.
 
     LAION's predictors, the one of several layers too, have no activation between them.
     """

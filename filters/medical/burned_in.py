@@ -1,4 +1,6 @@
-"""Writing inside pictures that look like radiographs: names and dates are burned into them. What it says is not kept."""
+"""Writing inside pictures that look like radiographs: names and dates are burned into them. What it
+says is not kept.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,20 @@ from pairsieve.records.pair import Evidence
 
 @dataclass(frozen=True)
 class BurnedInText:
-    """`burned_in_chars`: letters and digits read; `burned_in_kinds`: kinds of personal data among them. Empty where nothing was read.
+    """`burned_in_chars`: letters and digits read; `burned_in_kinds`: kinds of personal data among
+    them. Empty where nothing was read.
 
-    Reads by RapidOCR (extra `ocr`), which takes 0.2 to 0.5 s: hence only pictures that look like radiographs.
+    Reads by RapidOCR (extra `ocr`), which takes 0.2 to 0.5 s: hence only pictures that look like
+    radiographs.
     """
 
     name: ClassVar[str] = "burned_in_text"
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs.IMAGE
-    columns: ClassVar[Columns] = {"burned_in_chars": pa.int32(), "burned_in_kinds": pa.list_(pa.string())}
+    columns: ClassVar[Columns] = {
+        "burned_in_chars": pa.int32(),
+        "burned_in_kinds": pa.list_(pa.string()),
+    }
 
     radiograph: Radiograph = field(default_factory=Radiograph)
 
@@ -38,7 +45,10 @@ class BurnedInText:
                 return dict.fromkeys(self.columns)
             text = " ".join(_lines(reader, picture))
             kinds = {span.kind for span in personal_spans(text)}
-            return {"burned_in_chars": sum(map(str.isalnum, text)), "burned_in_kinds": tuple(sorted(kinds))}
+            return {
+                "burned_in_chars": sum(map(str.isalnum, text)),
+                "burned_in_kinds": tuple(sorted(kinds)),
+            }
 
         return observe
 

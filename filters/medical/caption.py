@@ -17,22 +17,30 @@ WEIGHED = ("en", "")  # the weights are of English words; where CLD3 is not sure
 
 @dataclass(frozen=True)
 class MedicalCaption:
-    """`medical_terms`: words and phrases of the lists in eight languages, and English names from the dictionaries.
-    `medical_words`: how medical the English words are by learned weights; from about 0.9 on a caption is medical more often than not.
+    """`medical_terms`: words and phrases of the lists in eight languages, and English names from
+    the dictionaries. `medical_words`: how medical the English words are by learned weights; from
+    about 0.9 on a caption is medical more often than not.
 
-    `extra_terms` and `extra_defused` are added to the shipped lists (terms.yaml says how they are written).
+    `extra_terms` and `extra_defused` are added to the shipped lists (terms.yaml says how they are
+    written).
     """
 
     name: ClassVar[str] = "medical_caption"
     version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.PAIR
-    columns: ClassVar[Columns] = {"medical_terms": pa.list_(pa.string()), "medical_words": pa.float32()}
+    columns: ClassVar[Columns] = {
+        "medical_terms": pa.list_(pa.string()),
+        "medical_words": pa.float32(),
+    }
 
     extra_terms: tuple[str, ...] = ()
     extra_defused: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        own = (*(term(t, WORDS) for t in self.extra_terms), *(term(t, DEFUSED) for t in self.extra_defused))
+        own = (
+            *(term(t, WORDS) for t in self.extra_terms),
+            *(term(t, DEFUSED) for t in self.extra_defused),
+        )
         finder, words = make_finder((*shipped_terms(), *shipped_phrases(), *own)), load_words()
 
         def observe(pair: Pair) -> Evidence:

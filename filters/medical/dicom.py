@@ -1,4 +1,6 @@
-"""DICOM files: medical pictures by their format, with the patient's data inside (DICOM PS3.10: `DICM` behind 128 bytes)."""
+"""DICOM files: medical pictures by their format, with the patient's data inside (DICOM PS3.10:
+`DICM` behind 128 bytes).
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,16 @@ class DicomContent:
     columns: ClassVar[Columns] = {"dicom": pa.bool_()}
 
     def load(self) -> Observe:
-        return lambda content: {"dicom": content.body[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC}
+        return lambda content: {
+            "dicom": content.body[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC
+        }
 
 
 @dataclass(frozen=True)
 class Dicom:
-    """Drop DICOM files, by bytes, type or path; those that their path gives away are not asked for."""
+    """Drop DICOM files, by bytes, type or path; those that their path gives away are not asked
+    for.
+    """
 
     name: ClassVar[str] = "dicom"
     version: ClassVar[int] = 1

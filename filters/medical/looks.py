@@ -1,6 +1,8 @@
-"""What a medical picture looks like without any model: the grey, smooth look of a radiograph, two pictures side by side.
+"""What a medical picture looks like without any model: the grey, smooth look of a radiograph, two
+pictures side by side.
 
-Both are components and never enough alone: of 26 other pictures 3 looked like radiographs, of 11 radiographs 10 did.
+Both are components and never enough alone: of 26 other pictures 3 looked like radiographs, of 11
+radiographs 10 did.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ Grey = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Radiograph:
-    """`radiograph_like`: little colour (mean distance of the channels, 0 to 255), most of what changes in it changes slowly
-    (share of the energy of low frequencies, 0 to 1), no fine detail (standard deviation of the Laplacian)."""
+    """`radiograph_like`: little colour (mean distance of the channels, 0 to 255), most of what
+    changes in it changes slowly (share of the energy of low frequencies, 0 to 1), no fine detail
+    (standard deviation of the Laplacian).
+    """
 
     name: ClassVar[str] = "radiograph"
     version: ClassVar[int] = 1
@@ -46,7 +50,10 @@ class Radiograph:
             if colour(np.asarray(square.reduce(COLOUR_STEP), np.float32)) > self.max_colour:
                 return {"radiograph_like": False}
             grey: Grey = np.asarray(square, np.float32).mean(axis=2)
-            return {"radiograph_like": detail(grey) <= self.max_detail and low_frequency(grey) >= self.min_low_frequency}
+            return {
+                "radiograph_like": detail(grey) <= self.max_detail
+                and low_frequency(grey) >= self.min_low_frequency
+            }
 
         return observe
 
@@ -54,11 +61,15 @@ class Radiograph:
 def colour(pixels: NDArray[np.float32]) -> float:
     """How far apart red, green and blue are on the mean, 0 to 255."""
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    return float(np.mean(np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)))
+    return float(
+        np.mean(np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue))
+    )
 
 
 def low_frequency(grey: Grey) -> float:
-    """The share of the spectrum's energy, without the mean, at low frequencies; 0 for a picture of one tone."""
+    """The share of the spectrum's energy, without the mean, at low frequencies; 0 for a picture of
+    one tone.
+    """
     energy = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
     rows, columns = np.fft.fftfreq(grey.shape[0]), np.fft.rfftfreq(grey.shape[1])
     low = np.hypot(rows[:, None], columns[None, :]) < 0.5 / LOW
@@ -74,8 +85,10 @@ def detail(grey: Grey) -> float:
 
 @dataclass(frozen=True)
 class Halves:
-    """`halves_distance`: PDQ bits (of 256) in which the left half differs from the right, or the upper from the lower, whichever is
-    nearer; before-and-after pairs have about 70, others 116 to 152. Empty where a half shows too little to tell."""
+    """`halves_distance`: PDQ bits (of 256) in which the left half differs from the right, or the
+    upper from the lower, whichever is nearer; before-and-after pairs have about 70, others 116 to
+    152. Empty where a half shows too little to tell.
+    """
 
     name: ClassVar[str] = "halves"
     version: ClassVar[int] = 1
@@ -95,7 +108,11 @@ def halves_distance(image: Image.Image) -> int | None:
     across, down = width // 2, height // 2
     beside = (0, 0, across, height), (width - across, 0, width, height)
     stacked = (0, 0, width, down), (0, height - down, width, height)
-    found = [between for halves in (beside, stacked) if (between := _between(*(image.crop(box) for box in halves))) is not None]
+    found = [
+        between
+        for halves in (beside, stacked)
+        if (between := _between(*(image.crop(box) for box in halves))) is not None
+    ]
     return min(found, default=None)
 
 

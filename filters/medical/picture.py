@@ -1,4 +1,6 @@
-"""Medical pictures by CLIP prompts: how much more a picture is like medical prompts than like everyday ones."""
+"""Medical pictures by CLIP prompts: how much more a picture is like medical prompts than like
+everyday ones.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,18 @@ from pairsieve.records.privacy import Public
 
 def shipped_prompts(group: str) -> tuple[str, ...]:
     """The prompts of prompts.yaml, group `medical` or `everyday`."""
-    groups: dict[str, list[str]] = yaml.safe_load(files("filters.medical").joinpath("prompts.yaml").read_text("utf-8"))
+    groups: dict[str, list[str]] = yaml.safe_load(
+        files("filters.medical").joinpath("prompts.yaml").read_text("utf-8")
+    )
     return tuple(groups[group])
 
 
 @dataclass(frozen=True)
 class MedicalPicture:
-    """The share of a softmax over all prompts that falls to the medical ones, 0 to 1. No lists: the shipped ones."""
+    """The share of a softmax over all prompts that falls to the medical ones, 0 to 1.
+
+    No lists: the shipped ones.
+    """
 
     name: ClassVar[str] = "medical_picture"
     version: ClassVar[int] = 1
@@ -39,6 +46,10 @@ class MedicalPicture:
         everyday = self.everyday or shipped_prompts("everyday")
 
         def observe(embedding: Embedding) -> Evidence:
-            return {"medical_picture_score": group_shares(embedding, {"medical": medical, "everyday": everyday})["medical"]}
+            return {
+                "medical_picture_score": group_shares(
+                    embedding, {"medical": medical, "everyday": everyday}
+                )["medical"]
+            }
 
         return observe

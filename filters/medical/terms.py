@@ -1,4 +1,5 @@
-"""Medical words and phrases in a text: the editable lists of terms.yaml and of a config, and the phrases of the dictionaries, in one pass.
+"""Medical words and phrases in a text: the editable lists of terms.yaml and of a config, and the
+phrases of the dictionaries, in one pass.
 
 A part of the body is nothing medical, and neither is "before and after"; near each other they are.
 """
@@ -24,7 +25,9 @@ _QUOTES = str.maketrans("’‘`", "'''")
 
 
 class Term(NamedTuple):
-    """`text` as `folded` gives it; whether letters may stand before and behind it; its kind and its language."""
+    """`text` as `folded` gives it; whether letters may stand before and behind it; its kind and its
+    language.
+    """
 
     text: str
     open_before: bool
@@ -42,7 +45,9 @@ class Hit(NamedTuple):
 
 
 class Found(NamedTuple):
-    """`terms`: words alone, and what is said near a part of the body as "knee + swollen"; `defused`: the folded text that is left."""
+    """`terms`: words alone, and what is said near a part of the body as "knee + swollen";
+    `defused`: the folded text that is left.
+    """
 
     terms: tuple[str, ...]
     defused: str
@@ -56,13 +61,21 @@ def folded(text: str) -> str:
 def term(written: str, kind: str, language: str = "") -> Term:
     """A term as it stands in a list: `*` stands for any letters before or behind it."""
     bare = written.strip()
-    return Term(_DASHES.sub(" ", bare.lower().strip("*")).strip(), bare.startswith("*"), bare.endswith("*"), kind, language)
+    return Term(
+        _DASHES.sub(" ", bare.lower().strip("*")).strip(),
+        bare.startswith("*"),
+        bare.endswith("*"),
+        kind,
+        language,
+    )
 
 
 @lru_cache(1)
 def shipped_terms() -> tuple[Term, ...]:
     """Every term of terms.yaml."""
-    lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(files("filters.medical").joinpath("terms.yaml").read_text("utf-8"))
+    lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(
+        files("filters.medical").joinpath("terms.yaml").read_text("utf-8")
+    )
     return tuple(
         term(written, kind, language)
         for language, kinds in lists.items()
@@ -73,9 +86,13 @@ def shipped_terms() -> tuple[Term, ...]:
 
 @lru_cache(1)
 def shipped_phrases() -> tuple[Term, ...]:
-    """The English names of diseases and signs that the dictionaries hold; `make_words.py` says which."""
+    """The English names of diseases and signs that the dictionaries hold; `make_words.py` says
+    which.
+    """
     lines = files("filters.medical").joinpath(PHRASES).read_text("utf-8").splitlines()
-    return tuple(Term(line, False, False, WORDS, "en") for line in lines if not line.startswith("#"))
+    return tuple(
+        Term(line, False, False, WORDS, "en") for line in lines if not line.startswith("#")
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,10 @@ class Finder:
 
     def _hits(self, text: str) -> Iterator[Hit]:
         for number, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
-            before, behind = start > 0 and text[start - 1].isalnum(), end < len(text) and text[end].isalnum()
+            before, behind = (
+                start > 0 and text[start - 1].isalnum(),
+                end < len(text) and text[end].isalnum(),
+            )
             for found in self.terms[number]:
                 if (found.open_before or not before) and (found.open_behind or not behind):
                     yield Hit(start, end, found)
@@ -110,7 +130,9 @@ def make_finder(terms: Iterable[Term]) -> Finder:
     for found in terms:
         if found.text:
             by_text.setdefault(found.text, {})[found] = None
-    automaton = ahocorasick_rs.AhoCorasick(list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard)
+    automaton = ahocorasick_rs.AhoCorasick(
+        list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
+    )
     return Finder(automaton, tuple(tuple(same) for same in by_text.values()))
 
 

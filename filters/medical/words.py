@@ -1,7 +1,9 @@
-"""How medical the words of a text are: each word's weight was learned from medical ontologies, none was chosen by hand.
+"""How medical the words of a text are: each word's weight was learned from medical ontologies, none
+was chosen by hand.
 
-A weight is log10 of how much more often a word stands in the names, synonyms and definitions of the ontologies than in
-everyday English; `make_words.py` says how the table is made. Words that are more everyday than medical count against.
+A weight is log10 of how much more often a word stands in the names, synonyms and definitions of the
+ontologies than in everyday English; `make_words.py` says how the table is made. Words that are more
+everyday than medical count against.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class WordWeights:
     weights: dict[str, float]
 
     def score(self, text: str) -> float:
-        """The weights of the distinct words, summed, over the root of how many words there are; 0 where none or one tells."""
+        """The weights of the distinct words, summed, over the root of how many words there are; 0
+        where none or one tells.
+        """
         words = set(_WORD.findall(text.lower()))
         found = [weight for word in words if (weight := self.weights.get(word))]
         if sum(weight > 0 for weight in found) < 2 and max(found, default=0.0) < STRONG:

@@ -1,4 +1,6 @@
-"""What a page says of itself: its title and its language. Private evidence; neither is published."""
+"""What a page says of itself: its title and its language. Private evidence; neither is
+published.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MAX_LANGUAGE_CHARS = 35  # the longest tag that RFC 5646, 4.4.1 makes likely
 
 @dataclass(frozen=True)
 class PageHead:
-    """The `<title>`, and the language that `<html lang>` or else Content-Language names; empty where there is none."""
+    """The `<title>`, and the language that `<html lang>` or else Content-Language names; empty
+    where there is none.
+    """
 
     name: ClassVar[str] = "page_head"
     version: ClassVar[int] = 1
@@ -37,7 +41,9 @@ def title_of(page: ParsedPage) -> str:
 
 def language_of_page(page: ParsedPage) -> str:
     """The declared language tag in lower case; the first one where several are named."""
-    declared = next((node.attributes.get("lang") for node in page.elements["html"]), None) or header(page.headers, "content-language")
+    declared = next(
+        (node.attributes.get("lang") for node in page.elements["html"]), None
+    ) or header(page.headers, "content-language")
     return declared.partition(",")[0].strip().lower()[:MAX_LANGUAGE_CHARS]
 
 

@@ -22,7 +22,11 @@ def json_types(value: Any, depth: int = 0) -> Iterator[str]:
         return
     if isinstance(value, dict):
         kinds = value.get("@type", [])
-        yield from (_bare(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
+        yield from (
+            _bare(kind)
+            for kind in (kinds if isinstance(kinds, list) else [kinds])
+            if isinstance(kind, str)
+        )
         for child in value.values():
             yield from json_types(child, depth + 1)
     elif isinstance(value, list):

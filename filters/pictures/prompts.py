@@ -1,4 +1,6 @@
-"""Groups of prompts: of all the texts that a picture could go with, how much of it goes to each group."""
+"""Groups of prompts: of all the texts that a picture could go with, how much of it goes to each
+group.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,19 @@ class PromptGroups:
     name: ClassVar[str] = "prompt_groups"
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs.EMBEDDING
-    columns: ClassVar[Columns] = {"prompt_scores": pa.list_(pa.struct([("group", pa.string()), ("score", pa.float32())]))}
+    columns: ClassVar[Columns] = {
+        "prompt_scores": pa.list_(pa.struct([("group", pa.string()), ("score", pa.float32())]))
+    }
 
     groups: Public[Groups]
 
     def load(self) -> Observe:
         def observe(embedding: Embedding) -> Evidence:
-            return {"prompt_scores": [{"group": name, "score": share} for name, share in group_shares(embedding, self.groups).items()]}
+            return {
+                "prompt_scores": [
+                    {"group": name, "score": share}
+                    for name, share in group_shares(embedding, self.groups).items()
+                ]
+            }
 
         return observe

@@ -12,7 +12,10 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Bytes as served and pixels. LAION: at least 5,000 bytes; LAION-5B: at most 89,478,484 pixels, no minimum."""
+    """Bytes as served and pixels.
+
+    LAION: at least 5,000 bytes; LAION-5B: at most 89,478,484 pixels, no minimum.
+    """
 
     name: ClassVar[str] = "image_size"
     version: ClassVar[int] = 1

@@ -14,17 +14,23 @@ from filters.rule import Span
 _AT = r"(?:\s?@\s?|\s?[\[({]\s?at\s?[\])}]\s?)"
 _DOT = r"(?:\.|\s?[\[({]\s?dot\s?[\])}]\s?)"
 _EMAIL_SIGN = re.compile(r"@|[\[({]\s?at\s?[\])}]|\bat\b.{1,60}\bdot\b", re.IGNORECASE)
-_EMAIL = re.compile(rf"(?<![\w.+%-])[\w.+%-]{{1,64}}{_AT}(?P<host>(?:[\w-]{{1,63}}{_DOT}){{1,6}}[^\W\d_]{{2,24}})(?!\w)", re.IGNORECASE)
+_EMAIL = re.compile(
+    rf"(?<![\w.+%-])[\w.+%-]{{1,64}}{_AT}(?P<host>(?:[\w-]{{1,63}}{_DOT}){{1,6}}[^\W\d_]{{2,24}})(?!\w)",
+    re.IGNORECASE,
+)
 _SPOKEN = re.compile(
-    r"\b[\w.+-]{1,64}(?: dot [\w-]{1,30}){0,3} at (?P<host>[\w-]{1,63} dot (?:com|org|net|edu|info|de|fr|es|it|nl|pl|pt|uk))\b",
+    r"\b[\w.+-]{1,64}(?: dot [\w-]{1,30}){0,3} at (?P<host>[\w-]{1,63} dot "
+    r"(?:com|org|net|edu|info|de|fr|es|it|nl|pl|pt|uk))\b",
     re.IGNORECASE,
 )
 _DOT_WRITTEN = re.compile(r"\s?[\[({]?\s?\bdot\b\s?[\])}]?\s?", re.IGNORECASE)
 
-# Words that announce a number, in the shipped languages; the number stands within a window behind them. [PHONE] is our own.
+# Words that announce a number, in the shipped languages; the number stands within a window behind
+# them. [PHONE] is our own.
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?!(?-i:PHONE\]))(?:tel(?:efon(?:o|e|as?|ieren)?|éfono|éphone|éf|f)?"
-    r"|phone|ph|call|ring|mobile?|mob|cell(?:ulare|ular)?|fax|whats ?app|sms|tél(?:éphone)?|teléfono"
+    r"|phone|ph|call|ring|mobile?|mob|cell(?:ulare|ular)?|fax|whats ?app|sms"
+    r"|tél(?:éphone)?|teléfono"
     r"|móvil|celular|telemóvel|ruf(?:nummer)?|handy|portable"
     r"|appelez|llame|llamar|reservas?|bel|gsm"
     r"|zadzwoń|dzwoń|kom(?:órka)?|contact(?:o|to)?|kontakt)(?![^\W_])|(?<!\d)(?=00[1-9]\d)",
@@ -33,13 +39,16 @@ _PHONE_CUE = re.compile(
 _CUE_WINDOW = 48  # characters behind a cue word: two numbers, or one and a few words
 # Regions whose national numbers are known again behind a cue word: those of the shipped languages.
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "MX", "NL", "PL")
-_NUMBER = re.compile(r"\(?\d(?:[\s().\-/]{0,3}\d){6,16}")  # seven digits are the shortest number that is taken for one
+# seven digits are the shortest number that is taken for one
+_NUMBER = re.compile(r"\(?\d(?:[\s().\-/]{0,3}\d){6,16}")
 _GAP = re.compile(r"\s+")
 _INTERNATIONAL = re.compile(r"[+＋]\s?\(?\d")
 
 
 def email_spans(text: str) -> Iterator[Span]:
-    """E-mail addresses under a known public suffix, also "name (at) host (dot) org" and "name at host dot org"."""
+    """E-mail addresses under a known public suffix, also "name (at) host (dot) org" and "name at
+    host dot org".
+    """
     if not _EMAIL_SIGN.search(text):
         return
     for pattern in (_EMAIL, _SPOKEN):
@@ -55,7 +64,9 @@ def _suffixes() -> PublicSuffixList:
 
 
 def phone_spans(text: str) -> Iterator[Span]:
-    """International numbers (+CC ...), and national ones behind a cue word (Tel, Call, WhatsApp, 00...)."""
+    """International numbers (+CC ...), and national ones behind a cue word (Tel, Call, WhatsApp,
+    00...).
+    """
     if not _NUMBER.search(text):
         return
     if _INTERNATIONAL.search(text):
@@ -63,7 +74,14 @@ def phone_spans(text: str) -> Iterator[Span]:
             yield Span("PHONE", match.start, match.end)
     for cue in _PHONE_CUE.finditer(text):
         for written in _NUMBER.finditer(text, cue.end(), cue.end() + _CUE_WINDOW):
-            start = next((start for start in _beginnings(written) if _is_national(text[start : written.end()])), None)
+            start = next(
+                (
+                    start
+                    for start in _beginnings(written)
+                    if _is_national(text[start : written.end()])
+                ),
+                None,
+            )
             if start is not None:
                 yield Span("PHONE", start, written.end())
 
@@ -75,7 +93,9 @@ def _beginnings(written: re.Match[str]) -> Iterator[int]:
 
 
 def _is_national(number: str) -> bool:
-    return _NUMBER.fullmatch(number) is not None and any(_is_valid(number, region) for region in _REGIONS)
+    return _NUMBER.fullmatch(number) is not None and any(
+        _is_valid(number, region) for region in _REGIONS
+    )
 
 
 def _is_valid(number: str, region: str) -> bool:

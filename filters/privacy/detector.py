@@ -14,13 +14,17 @@ from pairsieve.records.pair import Evidence, Pair
 
 @dataclass(frozen=True)
 class PersonalDataInPair:
-    """Where a caption holds personal data, and of which kinds there is some in the URLs of image and page."""
+    """Where a caption holds personal data, and of which kinds there is some in the URLs of image
+    and page.
+    """
 
     name: ClassVar[str] = "personal_data"
     version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
-        "personal_spans": pa.list_(pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32())])),
+        "personal_spans": pa.list_(
+            pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+        ),
         "personal_in_urls": pa.list_(pa.string()),
     }
 

@@ -16,7 +16,8 @@ _CUE_WINDOW = 40  # characters before a number in which its cue word may stand
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """How a number is written, the module of python-stdnum that knows its check digits (none: it has none), its cue words.
+    """How a number is written, the module of python-stdnum that knows its check digits (none: it
+    has none), its cue words.
 
     Without a cue word, form and check digit are rare enough together.
     """
@@ -28,21 +29,36 @@ class Identifier:
 
 IDENTIFIERS = (
     Identifier(r"\d{3}-\d{2}-\d{4}", "stdnum.us.ssn", r"ssn|social security"),
-    Identifier(r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", "", r"national insurance|\bni\b|nino"),
+    Identifier(
+        r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", "", r"national insurance|\bni\b|nino"
+    ),
     Identifier(r"\d{3}[ -]?\d{3}[ -]?\d{4}", "stdnum.gb.nhs", r"\bnhs\b"),
     Identifier(r"\d{8}-?[A-Z]", "stdnum.es.dni"),
     Identifier(r"[XYZ]-?\d{7}-?[A-Z]", "stdnum.es.nie"),
-    Identifier(r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}", "stdnum.fr.nir"),
+    Identifier(
+        r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}",
+        "stdnum.fr.nir",
+    ),
     Identifier(r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", "stdnum.it.codicefiscale"),
-    Identifier(r"\d{2} ?\d{3} ?\d{3} ?\d{3}", "stdnum.de.idnr", r"steuer|\bidnr|identifikationsnummer|tax id"),
+    Identifier(
+        r"\d{2} ?\d{3} ?\d{3} ?\d{3}",
+        "stdnum.de.idnr",
+        r"steuer|\bidnr|identifikationsnummer|tax id",
+    ),
     Identifier(r"\d{11}", "stdnum.pl.pesel", r"pesel"),
     Identifier(r"\d{3}\.\d{3}\.\d{3}-\d{2}", "stdnum.br.cpf"),
     Identifier(r"\d{11}", "stdnum.br.cpf", r"\bcpf\b"),
-    Identifier(r"\d{4}\.?\d{2}\.?\d{3}", "stdnum.nl.bsn", r"\bbsn\b|burgerservicenummer|sofinummer"),
+    Identifier(
+        r"\d{4}\.?\d{2}\.?\d{3}", "stdnum.nl.bsn", r"\bbsn\b|burgerservicenummer|sofinummer"
+    ),
     Identifier(r"\d{3} ?\d{3} ?\d{3}", "stdnum.pt.nif", r"\bnif\b|contribuinte"),
     Identifier(r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", "stdnum.be.nn"),
     Identifier(r"\d{11}", "stdnum.be.nn", r"rijksregister|registre national"),
-    Identifier(r"(?:\d{2})?\d{6}[-+]?\d{4}", "stdnum.se.personnummer", r"person(?:al )?n(?:umme)?r|personal identity"),
+    Identifier(
+        r"(?:\d{2})?\d{6}[-+]?\d{4}",
+        "stdnum.se.personnummer",
+        r"person(?:al )?n(?:umme)?r|personal identity",
+    ),
     Identifier(r"\d{6}[-+A-F]\d{3}[0-9A-Y]", "stdnum.fi.hetu"),
     Identifier(r"756\.\d{4}\.\d{4}\.\d{2}", "stdnum.ch.ssn"),
     Identifier(r"\d{13}", "stdnum.ch.ssn", r"\b(?:ahv|avs)\b"),
@@ -57,24 +73,31 @@ _MONTH = (
 _YEAR = r"(?:19|20)\d{2}"
 _DATE = (
     rf"(?:\d{{1,2}}[./-]\s?\d{{1,2}}[./-]\s?{_YEAR}|{_YEAR}[./-]\d{{1,2}}[./-]\d{{1,2}}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ -](?:of |de )?{_MONTH},?[ -](?:de |del )?{_YEAR}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR})"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ -](?:of |de )?{_MONTH},?[ -](?:de |del )?{_YEAR}"
+    rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR})"
 )
 _BORN = (
-    r"(?<!\w)(?:born|b\.|birth ?(?:date|day)|date of birth|d\.?o\.?b\.?|geboren(?: am| op)?|geb\.|geburtsdatum|geburtstag|née?(?: le)?"
-    r"|date de naissance|nacid[oa](?: el)?|(?:fecha|data) d[ei] na\w+|nat[oa](?: il)?|nascid[oa](?: em)?|data de nascimento"
+    r"(?<!\w)(?:born|b\.|birth ?(?:date|day)|date of birth|d\.?o\.?b\.?"
+    r"|geboren(?: am| op)?|geb\.|geburtsdatum|geburtstag|née?(?: le)?"
+    r"|date de naissance|nacid[oa](?: el)?|(?:fecha|data) d[ei] na\w+"
+    r"|nat[oa](?: il)?|nascid[oa](?: em)?|data de nascimento"
     r"|urodzon[ya]|ur\.|data urodzenia|geboortedatum)(?!\w)"
 )
 _BIRTH_DATE = re.compile(rf"{_BORN}[^\d]{{0,20}}?(?<!\d)(?P<date>{_DATE})(?!\d)", re.IGNORECASE)
 
 
 def identity_spans(text: str) -> Iterator[Span]:
-    """National numbers whose check digits are right; those of common form behind a word that announces them."""
+    """National numbers whose check digits are right; those of common form behind a word that
+    announces them.
+    """
     any_form, checks = _forms()
     if not any_form.search(text):
         return
     for form, is_valid, cue in checks:
         for match in form.finditer(text):
-            announced = cue is None or cue.search(text, max(0, match.start() - _CUE_WINDOW), match.start())
+            announced = cue is None or cue.search(
+                text, max(0, match.start() - _CUE_WINDOW), match.start()
+            )
             if announced and is_valid(match[0]):
                 yield Span("NATIONAL_ID", match.start(), match.end())
 
@@ -83,7 +106,11 @@ def identity_spans(text: str) -> Iterator[Span]:
 def _forms() -> tuple[re.Pattern[str], tuple[Check, ...]]:
     """A pattern of all forms, for what has none of them; and each form with its check."""
     checks = tuple(
-        (_form(known.written), _checker(known.checked_by), re.compile(known.cue, re.IGNORECASE) if known.cue else None)
+        (
+            _form(known.written),
+            _checker(known.checked_by),
+            re.compile(known.cue, re.IGNORECASE) if known.cue else None,
+        )
         for known in IDENTIFIERS
     )
     return _form("|".join(known.written for known in IDENTIFIERS)), checks

@@ -1,4 +1,6 @@
-"""Where somebody lives or connects from: street addresses with a house number, public IP addresses."""
+"""Where somebody lives or connects from: street addresses with a house number, public IP
+addresses.
+"""
 
 from __future__ import annotations
 
@@ -19,34 +21,50 @@ _NUMBERED = re.compile(
 )
 
 _NAME = r"[^\W\d_a-z][\w'’.-]*"  # begins with a letter that is not lower case
-_LINK = r"(?:d[eiaou]s? |de la |del |della |dei |van (?:de[nr]? )?|la |le |les |el |los |las |und |y |e )"
+_LINK = (
+    r"(?:d[eiaou]s? |de la |del |della |dei |van (?:de[nr]? )?|la |le |les |el |los |las "
+    r"|und |y |e )"
+)
 _NAMES = rf"(?:{_LINK}|d['’]|l['’]|dell['’])*{_NAME}(?:[ -]{_LINK}?{_NAME}){{0,4}}"
 _NUMBER = r"(?!(?:19|20)\d\d\b)\d{1,4}(?: ?[a-zA-Z]\b)?"
 _ENGLISH = (
-    r"\d{1,5}[A-Za-z]?(?:-\d{1,4})? (?:[NSEW]\.? )?(?:(?:[A-Z][\w'’.-]+|\d{1,3}(?:st|nd|rd|th)) ){1,4}"
-    r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Terrace|Way|Crescent|Close|Parkway|Pkwy|Highway|Hwy|Mews)"
+    r"\d{1,5}[A-Za-z]?(?:-\d{1,4})? (?:[NSEW]\.? )?"
+    r"(?:(?:[A-Z][\w'’.-]+|\d{1,3}(?:st|nd|rd|th)) ){1,4}"
+    r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl"
+    r"|Square|Sq|Terrace|Way|Crescent|Close|Parkway|Pkwy|Highway|Hwy|Mews)"
     r"\b(?: (?:NW|NE|SW|SE|N|S|E|W)\b)?"
 )
 _FRENCH = (
     r"\d{1,4}(?: ?(?:bis|ter)\b)?,? "
-    rf"(?:[Rr]ue|[Aa]venue|[Aa]v\.|[Bb]oulevard|[Bb]d|[Pp]lace|[Cc]hemin|[Aa]llée|[Ii]mpasse|[Qq]uai) {_NAMES}"
+    rf"(?:[Rr]ue|[Aa]venue|[Aa]v\.|[Bb]oulevard|[Bb]d|[Pp]lace|[Cc]hemin"
+    rf"|[Aa]llée|[Ii]mpasse|[Qq]uai) {_NAMES}"
 )
 _WAY_FIRST = (
-    r"(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|Av\.|[Pp]aseo|[Pp]laza|Via|[Vv]iale|Piazza(?:le)?|Corso|Largo|Vicolo|Rua|R\.|Travessa|Praça|Alameda"
+    r"(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|Av\.|[Pp]aseo|[Pp]laza|Via|[Vv]iale"
+    r"|Piazza(?:le)?|Corso|Largo|Vicolo|Rua|R\.|Travessa|Praça|Alameda"
     rf"|ul\.|al\.|pl\.|os\.|[Uu]lica|[Aa]leja) ?{_NAMES}(?:,? (?:n[º°.] ?)?){_NUMBER}"
 )
 _WAY_LAST = (
     r"(?:[^\W\d_a-z][^\W\d_]{2,}(?:straße|strasse|str\.|gasse|allee|platz|ufer|damm|weg|straat|gracht|laan|plein|kade|singel|dijk|steeg)"
     rf"|[^\W\d_a-z][\w-]{{2,}} (?:Straße|Strasse|Str\.|Allee|Platz|Ufer|Damm|Weg|Ring)) {_NUMBER}"
 )
-_BEFORE_POSTCODE = rf"(?:Am|An de[rn]|Auf de[rm]|Im|In der|Zu[mr]|Unter de[nr]) {_NAMES} \d{{1,3}}[a-z]?(?=,? (?:D-)?\d{{5}}\b)"
-_ADDRESS = re.compile(rf"(?<![\w./])(?:{_ENGLISH}|{_FRENCH}|{_WAY_FIRST}|{_WAY_LAST}|{_BEFORE_POSTCODE})(?!\w)")
+_BEFORE_POSTCODE = (
+    rf"(?:Am|An de[rn]|Auf de[rm]|Im|In der|Zu[mr]|Unter de[nr]) {_NAMES} "
+    r"\d{1,3}[a-z]?(?=,? (?:D-)?\d{5}\b)"
+)
+_ADDRESS = re.compile(
+    rf"(?<![\w./])(?:{_ENGLISH}|{_FRENCH}|{_WAY_FIRST}|{_WAY_LAST}|{_BEFORE_POSTCODE})(?!\w)"
+)
 
 
 def ip_spans(text: str) -> Iterator[Span]:
-    """Addresses that are reachable from everywhere; numbers of versions and sections look alike and are left out."""
+    """Addresses that are reachable from everywhere; numbers of versions and sections look alike and
+    are left out.
+    """
     for match in _IP.finditer(text):
-        if not _NUMBERED.search(text, max(0, match.start() - 16), match.start()) and _is_public(match[0]):
+        if not _NUMBERED.search(text, max(0, match.start() - 16), match.start()) and _is_public(
+            match[0]
+        ):
             yield Span("IP", match.start(), match.end())
 
 

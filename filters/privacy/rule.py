@@ -15,10 +15,11 @@ InCaption = Literal["redact", "drop", "tag"]
 
 @dataclass(frozen=True)
 class PersonalData:
-    """Redact personal data in captions, drop or tag the pair. `kinds` names those that are treated in another way than the rest.
+    """Redact personal data in captions, drop or tag the pair. `kinds` names those that are treated
+    in another way than the rest.
 
-    `urls`: what is done where a URL gives something away; a link cannot be redacted. Names, where `person_names` looks for them, are
-    tagged.
+    `urls`: what is done where a URL gives something away; a link cannot be redacted. Names, where
+    `person_names` looks for them, are tagged.
     """
 
     name: ClassVar[str] = "personal_data"
@@ -37,7 +38,11 @@ class PersonalData:
         actions: dict[str, InCaption] = {str(kind): action for kind, action in self.kinds.items()}
         for kind in sorted({span.kind for span in found}):
             of_kind = tuple(span for span in found if span.kind == kind)
-            yield Decision(Action(actions.get(kind, self.captions)), f"personal_data_{kind.lower()}", spans=of_kind)
+            yield Decision(
+                Action(actions.get(kind, self.captions)),
+                f"personal_data_{kind.lower()}",
+                spans=of_kind,
+            )
         if evidence.get("person_names"):
             yield Decision(Action.TAG, "personal_data_name", score=evidence["person_names"])
         for kind in evidence["personal_in_urls"]:

@@ -1,7 +1,8 @@
 """All kinds of personal data in one text.
 
-Patterns of our own with `phonenumbers` and `python-stdnum` behind them: on 54 hand-made strings such a set did better than
-Presidio, scrubadub and datatrove's formatter at a thirtieth of their cost. Captions without a digit or an at-sign pass unread.
+Patterns of our own with `phonenumbers` and `python-stdnum` behind them: on 54 hand-made strings
+such a set did better than Presidio, scrubadub and datatrove's formatter at a thirtieth of their
+cost. Captions without a digit or an at-sign pass unread.
 """
 
 from __future__ import annotations
@@ -34,18 +35,32 @@ FINDERS: Mapping[Kind, Find] = {
     "ADDRESS": address_spans,
 }
 _ORDER = {kind: place for place, kind in enumerate(FINDERS)}
-_LONG_NUMBER = re.compile(r"\d(?:[ ./()+-]{0,3}[\dA-Z]){6}|::|(?:\d\.\d{0,2}){3}")  # what any number but that of a house has
-_NUMBERS: tuple[Find, ...] = (iban_spans, card_spans, identity_spans, birth_spans, ip_spans, phone_spans)
+# what any number but that of a house has
+_LONG_NUMBER = re.compile(r"\d(?:[ ./()+-]{0,3}[\dA-Z]){6}|::|(?:\d\.\d{0,2}){3}")
+_NUMBERS: tuple[Find, ...] = (
+    iban_spans,
+    card_spans,
+    identity_spans,
+    birth_spans,
+    ip_spans,
+    phone_spans,
+)
 _DIGIT = re.compile(r"\d")
-_FILE_SUFFIX = re.compile(r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)(?=[/?#&]|$)", re.IGNORECASE)  # anna@example.org.jpg
-_NAMED_NUMBER = re.compile(r"(?:tel|phone|mobile|whatsapp|wa\.me)[=:/]+[+ ]?(\d[\d ()-]{6,16})", re.IGNORECASE)
+# anna@example.org.jpg
+_FILE_SUFFIX = re.compile(
+    r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)(?=[/?#&]|$)", re.IGNORECASE
+)
+_NAMED_NUMBER = re.compile(
+    r"(?:tel|phone|mobile|whatsapp|wa\.me)[=:/]+[+ ]?(\d[\d ()-]{6,16})", re.IGNORECASE
+)
 
 
 def personal_spans(text: str) -> list[Span]:
-    """Personal data in a text, by place; of findings that overlap, the longest of the most telling kind.
+    """Personal data in a text, by place; of findings that overlap, the longest of the most telling
+    kind.
 
-    Looks again at what redaction would leave until there is no more, so that a redacted text holds nothing that would be found in it:
-    words that announce a number stand nearer to others there.
+    Looks again at what redaction would leave until there is no more, so that a redacted text holds
+    nothing that would be found in it: words that announce a number stand nearer to others there.
     """
     found = _apart(_spans(text))
     while found:
@@ -66,7 +81,9 @@ def _spans(text: str) -> Iterator[Span]:
 
 
 def _left_over(text: str, found: Sequence[Span]) -> Iterator[Span]:
-    """What is found in the redacted text, where it stands in the whole one; what lies in a bracket of redaction alone is none."""
+    """What is found in the redacted text, where it stands in the whole one; what lies in a bracket
+    of redaction alone is none.
+    """
     redacted, places = "", list[Span]()  # of each character of the redacted text
     end = 0
     for span in [*found, Span("", len(text), len(text))]:
@@ -105,7 +122,11 @@ def _apart(found: Iterable[Span]) -> list[Span]:
 
 
 def kinds_in_url(url: str) -> set[Kind]:
-    """What a URL gives away: an e-mail address, an account, a number that it calls one. Digits alone name pictures."""
+    """What a URL gives away: an e-mail address, an account, a number that it calls one. Digits
+    alone name pictures.
+    """
     text = _FILE_SUFFIX.sub("", unquote(url).replace("+", " "))
-    kinds: set[Kind] = {kind for kind, find in (("EMAIL", email_spans), ("IBAN", iban_spans)) if any(find(text))}  # type: ignore[misc]
+    kinds: set[Kind] = {
+        kind for kind, find in (("EMAIL", email_spans), ("IBAN", iban_spans)) if any(find(text))
+    }  # type: ignore[misc]
     return kinds | ({"PHONE"} if _NAMED_NUMBER.search(text) else set())

@@ -19,10 +19,12 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OptOutRegistries:
-    """Drop what is on a registry of refusals: by its URL, the page it stands on, the address it was served from, or its bytes.
+    """Drop what is on a registry of refusals: by its URL, the page it stands on, the address it was
+    served from, or its bytes.
 
-    `files`: path -> auto, domains, urls, accounts or hashes (pairsieve/erasure/opt_outs.py). A line that cannot be read stops the
-    run, since it may be somebody's refusal, unless `skip_unreadable`: then it is named in the log.
+    `files`: path -> auto, domains, urls, accounts or hashes (pairsieve/erasure/opt_outs.py). A line
+    that cannot be read stops the run, since it may be somebody's refusal, unless `skip_unreadable`:
+    then it is named in the log.
     """
 
     name: ClassVar[str] = "opt_outs"

@@ -1,8 +1,10 @@
-"""What a picture file says of itself: reservations and licences in XMP, a copyright notice, a place.
+"""What a picture file says of itself: reservations and licences in XMP, a copyright notice, a
+place.
 
-Sources: PLUS Licence Data Format 2.0.1, `plus:DataMining` (every value that begins with DMI-PROHIBITED is a no to training,
-exceptions for search engines included); TDM Reservation Protocol, `tdm:reservation`; RSL 1.0, 4.8, a licence in XMP; Creative
-Commons' XMP guidance (`cc:license`, `xmpRights:WebStatement`); EXIF 2.32.
+Sources: PLUS Licence Data Format 2.0.1, `plus:DataMining` (every value that begins with
+DMI-PROHIBITED is a no to training, exceptions for search engines included); TDM Reservation
+Protocol, `tdm:reservation`; RSL 1.0, 4.8, a licence in XMP; Creative Commons' XMP guidance
+(`cc:license`, `xmpRights:WebStatement`); EXIF 2.32.
 """
 
 from __future__ import annotations
@@ -31,11 +33,17 @@ from pairsieve.web.urls import without_credentials
 
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
 _PROHIBITED = b"DMI-PROHIBITED"
-_TDM_RESERVED = re.compile(rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|\s{0,20}>)\s{0,20}1\s{0,20}["'<]""", re.IGNORECASE)
+_TDM_RESERVED = re.compile(
+    rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|\s{0,20}>)\s{0,20}1\s{0,20}["'<]""",
+    re.IGNORECASE,
+)
 _HOLDS_EXIF = (b"Exif", b"EXIF", b"eXIf", b"exif")
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # PNG, 3rd edition, 11.3
 _LICENCES = (
-    re.compile(r"""<cc:license\b[^>]{0,200}?rdf:resource\s{0,20}=\s{0,20}["']([^"']{4,500})["']""", re.IGNORECASE),
+    re.compile(
+        r"""<cc:license\b[^>]{0,200}?rdf:resource\s{0,20}=\s{0,20}["']([^"']{4,500})["']""",
+        re.IGNORECASE,
+    ),
     re.compile(r"""\bWebStatement\s{0,20}=\s{0,20}["']([^"']{4,500})["']""", re.IGNORECASE),
     re.compile(r"<xmpRights:WebStatement\b[^>]{0,200}>([^<]{4,600})<", re.IGNORECASE),
 )
@@ -67,7 +75,8 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
         warnings.simplefilter("ignore")  # odd metadata is what is looked for
         try:
             with Image.open(io.BytesIO(without_pixels(body)), formats=formats) as image:
-                exif = Image.Image.getexif(image)  # that of its class decodes a PNG to see what stands behind its pixels
+                # that of its class decodes a PNG to see what stands behind its pixels
+                exif = Image.Image.getexif(image)
                 return bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD))
         except DECODE_ERRORS:
             return False, False
@@ -76,8 +85,12 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
 def _may_hold_exif(body: bytes) -> bool:
     """By the chunks of a PNG, which are few; by words anywhere in other files."""
     chunks = list(png_chunks(body))
-    texts = [body[start:end] for kind, start, end in chunks if kind in _PNG_TEXTS] if chunks else [body]
-    return any(kind == b"eXIf" for kind, _, _ in chunks) or any(sign in text for text in texts for sign in _HOLDS_EXIF)
+    texts = (
+        [body[start:end] for kind, start, end in chunks if kind in _PNG_TEXTS] if chunks else [body]
+    )
+    return any(kind == b"eXIf" for kind, _, _ in chunks) or any(
+        sign in text for text in texts for sign in _HOLDS_EXIF
+    )
 
 
 def licence_of(xmp: str) -> str | None:
@@ -88,7 +101,8 @@ def licence_of(xmp: str) -> str | None:
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """Reservations, licence, copyright notice and place in the file as served. What the notice or the place say is not kept.
+    """Reservations, licence, copyright notice and place in the file as served. What the notice or
+    the place say is not kept.
 
     `formats`: Pillow's names of the formats whose EXIF is read.
     """
@@ -120,7 +134,10 @@ class PictureMetadata:
 
 
 def _signals(body: bytes, packets: Iterable[bytes]) -> set[str]:
-    """What packets reserve. The word of PLUS counts wherever it lies open in the file, whatever the rest of it is worth."""
+    """What packets reserve.
+
+    The word of PLUS counts wherever it lies open in the file, whatever the rest of it is worth.
+    """
     signals = {DATA_MINING_PROHIBITED} if _PROHIBITED in body else set()
     for packet in packets:
         if _PROHIBITED in packet.upper():

@@ -1,7 +1,8 @@
-"""What the publisher reserves: opt-outs on the page and on the image's answer (pairsieve/web/reservations.py has every signal).
+"""What the publisher reserves: opt-outs on the page and on the image's answer
+(pairsieve/web/reservations.py has every signal).
 
-What robots.txt and other files of a site say is asked before the request (pairsieve/web/sites.py); what a file says in XMP is in
-filters/rights/picture_metadata.py, C2PA in filters/rights/c2pa.py.
+What robots.txt and other files of a site say is asked before the request (pairsieve/web/sites.py);
+what a file says in XMP is in filters/rights/picture_metadata.py, C2PA in filters/rights/c2pa.py.
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ from pairsieve.records.privacy import Public
 from pairsieve.records.row import RIGHTS_SOURCES
 from pairsieve.web.html import ParsedPage, meta_values
 from pairsieve.web.reservations import header_signals, meta_signals, names_of
-from pairsieve.web.rsl import RSL_RESERVED, RSL_TYPE, RSL_UNREADABLE, UnreadableLicence, is_rsl_type, linked_licences, read_licence
+from pairsieve.web.rsl import (
+    RSL_RESERVED,
+    RSL_TYPE,
+    RSL_UNREADABLE,
+    UnreadableLicence,
+    is_rsl_type,
+    linked_licences,
+    read_licence,
+)
 from pairsieve.web.urls import absolute, without_credentials
 
 
 def page_signals(page: ParsedPage) -> set[str]:
     """The opt-outs of a page: headers, meta elements and licences that it holds itself."""
-    return meta_signals(meta_values(page), header_signals(page.headers)) | set(_licence_signals(page))
+    return meta_signals(meta_values(page), header_signals(page.headers)) | set(
+        _licence_signals(page)
+    )
 
 
 def _licence_signals(page: ParsedPage) -> Iterator[str]:
@@ -43,8 +54,12 @@ def _licence_signals(page: ParsedPage) -> Iterator[str]:
 
 
 def licence_files(page: ParsedPage) -> Iterator[str]:
-    """The addresses of the RSL files that a page names; whoever fetches its pictures reads them first."""
-    linked = linked_licences((value for name, value in page.headers if name.lower() == "link"), page.url)
+    """The addresses of the RSL files that a page names; whoever fetches its pictures reads them
+    first.
+    """
+    linked = linked_licences(
+        (value for name, value in page.headers if name.lower() == "link"), page.url
+    )
     yield from map(without_credentials, linked)
     for node in page.elements["link"]:
         attributes = node.attributes
@@ -55,12 +70,17 @@ def licence_files(page: ParsedPage) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class PageRights:
-    """Opt-out signals of the page on which the image stands, and the licence files (RSL) that it names."""
+    """Opt-out signals of the page on which the image stands, and the licence files (RSL) that it
+    names.
+    """
 
     name: ClassVar[str] = "page_rights"
     version: ClassVar[int] = 5
     needs: ClassVar[Needs] = Needs.PAGE
-    columns: ClassVar[Columns] = {"page_rights_signals": pa.list_(pa.string()), "page_licence_files": pa.list_(pa.string())}
+    columns: ClassVar[Columns] = {
+        "page_rights_signals": pa.list_(pa.string()),
+        "page_licence_files": pa.list_(pa.string()),
+    }
 
     def load(self) -> Observe:
         def observe(page: ParsedPage) -> Evidence:
@@ -90,19 +110,27 @@ class ResponseRights:
 
 @dataclass(frozen=True)
 class Rights:
-    """Drop what its publisher has reserved, wherever that is said; the most restrictive of all signals wins. Profiles:
+    """Drop what its publisher has reserved, wherever that is said; the most restrictive of all
+    signals wins. Profiles:
 
-    respect  an explicit no to AI training or to text and data mining drops, and so does one that cannot be read
-    strict   a no to indexes (noindex, noimageindex, none) drops too, and only licences of `allow_licences` are taken
+    respect  an explicit no to AI training or to text and data mining drops, and so does one that
+             cannot be read
+    strict   a no to indexes (noindex, noimageindex, none) drops too, and only licences of
+             `allow_licences` are taken
     record   nothing is dropped, everything is tagged
 
-    `refuse` adds signals of one's own detectors. `allow_licences`: kinds as `cc-by` or `cc-by-4.0`; given, anything else is dropped.
-    `unknown_page` decides on pairs whose page was never seen, as those of a dataset of links: nobody knows what it said.
+    `refuse` adds signals of one's own detectors. `allow_licences`: kinds as `cc-by` or `cc-by-4.0`;
+    given, anything else is dropped. `unknown_page` decides on pairs whose page was never seen, as
+    those of a dataset of links: nobody knows what it said.
     """
 
     name: ClassVar[str] = "rights"
     version: ClassVar[int] = 5
-    reads: ClassVar[tuple[str, ...]] = ("page_rights_signals", "response_rights_signals", "picture_rights_signals")
+    reads: ClassVar[tuple[str, ...]] = (
+        "page_rights_signals",
+        "response_rights_signals",
+        "picture_rights_signals",
+    )
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
     saves_request: ClassVar[bool] = True
 
@@ -113,7 +141,10 @@ class Rights:
 
     def __post_init__(self) -> None:
         if self.profile == "strict" and not self.allow_licences:
-            raise ValueError("strict takes only known licences: set allow_licences, as [cc0, cc-by, public-domain]")
+            raise ValueError(
+                "strict takes only known licences: set allow_licences, as [cc0, cc-by, "
+                "public-domain]"
+            )
 
     @property
     def refused(self) -> frozenset[str]:
@@ -122,12 +153,18 @@ class Rights:
         return frozenset((*names_of("no"), *self.refuse, *to_indexes))
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """One decision for each signal; before the fetch there is no response and no picture yet to read."""
+        """One decision for each signal; before the fetch there is no response and no picture yet to
+        read.
+        """
         action = Action.TAG if self.profile == "record" else Action.DROP
         page = evidence["page_rights_signals"]
         if page is None and self.unknown_page == "drop":
             yield Decision(action, "rights_unknown_page")
-        said = {signal for source in RIGHTS_SOURCES for signal in evidence.get(f"{source}_rights_signals") or ()}
+        said = {
+            signal
+            for source in RIGHTS_SOURCES
+            for signal in evidence.get(f"{source}_rights_signals") or ()
+        }
         for signal in sorted(said & self.refused):
             yield Decision(action, f"rights_{signal}")
         if self.allow_licences and self._is_licence_known(evidence):
@@ -137,5 +174,7 @@ class Rights:
 
     @staticmethod
     def _is_licence_known(evidence: Readable) -> bool:
-        """A picture may name its licence itself: where the page names none, it has to be looked at first."""
+        """A picture may name its licence itself: where the page names none, it has to be looked at
+        first.
+        """
         return bool(evidence.get("licence")) or "picture_licence" in evidence

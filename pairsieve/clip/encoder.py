@@ -1,7 +1,8 @@
 """A loaded CLIP model: pictures and texts to unit vectors, in batches that are always full.
 
-A batch of pictures is filled up to `batch_size` rows, one of texts up to as many tokens as TOKENS_A_ROW says: so a vector depends on
-its own picture or text and on nothing that happens to be beside it, to the last bit, and may be kept for later.
+A batch of pictures is filled up to `batch_size` rows, one of texts up to as many tokens as
+TOKENS_A_ROW says: so a vector depends on its own picture or text and on nothing that happens to be
+beside it, to the last bit, and may be kept for later.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from torch.nn.functional import normalize
 
 from pairsieve.clip.filled import filled
 from pairsieve.clip.kept import Kept
-from pairsieve.clip.model import LOCAL, ModelError, ModelIdentity, ModelSettings, checkpoint_of, identify
+from pairsieve.clip.model import (
+    LOCAL,
+    ModelError,
+    ModelIdentity,
+    ModelSettings,
+    checkpoint_of,
+    identify,
+)
 from pairsieve.clip.precision import Precision, Probe, with_precision
 from pairsieve.clip.texts import TextTower
 from pairsieve.images.prepare import FILTERS, Pixels, Square
@@ -30,18 +38,24 @@ from pairsieve.images.prepare import FILTERS, Pixels, Square
 Vectors = NDArray[np.float32]
 Rows = Sequence[Tensor] | Tensor
 Encode = Callable[[Any, int], Tensor]
-"""Rows, and up to how many of them (of texts: tokens) the batch is filled -> their vectors (n, d)."""
+"""Rows, and up to how many of them (of texts: tokens) the batch is filled -> their vectors (n, d).
+"""
 KEPT_TEXTS = 20_000  # captions whose vectors are kept between parts: 40 MB at 512 dimensions
 PROBE_ROWS = 8
-CPU_BATCH, DEVICE_BATCH = 32, 256  # measured: on a CPU no size is faster than 32 by much, and 128 is slower
-TOKENS_A_ROW = 48  # tokens that a batch of texts has for each row of `batch_size`: measured, and about what a picture has
+# measured: on a CPU no size is faster than 32 by much, and 128 is slower
+CPU_BATCH, DEVICE_BATCH = 32, 256
+# tokens that a batch of texts has for each row of `batch_size`: measured, and about what a picture
+# has
+TOKENS_A_ROW = 48
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """`device` is torch's name ("cpu", "cuda"); without `batch_size` it is CPU_BATCH or DEVICE_BATCH.
+    """`device` is torch's name ("cpu", "cuda"); without `batch_size` it is CPU_BATCH or
+    DEVICE_BATCH.
 
-    `precision` "auto" is the fastest one by a short measurement. With `compile` the picture tower goes through torch.compile.
+    `precision` "auto" is the fastest one by a short measurement. With `compile` the picture tower
+    goes through torch.compile.
     """
 
     device: str = "cpu"
@@ -65,7 +79,10 @@ class Meter:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Unit vectors (float32, on the CPU) of pictures and texts. `precision` is the one that was chosen."""
+    """Unit vectors (float32, on the CPU) of pictures and texts.
+
+    `precision` is the one that was chosen.
+    """
 
     identity: ModelIdentity
     model: Any
@@ -87,7 +104,10 @@ class Encoder:
 
     def pictures(self, pixels: Sequence[Pixels]) -> Vectors:
         """Unit vectors (n, d) of pictures prepared as `square` says."""
-        vectors = [self._pictures(torch.from_numpy(np.stack(rows))) for rows in _batches(pixels, self.batch_size)]
+        vectors = [
+            self._pictures(torch.from_numpy(np.stack(rows)))
+            for rows in _batches(pixels, self.batch_size)
+        ]
         return np.concatenate(vectors)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
@@ -120,15 +140,28 @@ class Encoder:
 
     @cached_property
     def _scaling(self) -> tuple[Tensor, Tensor]:
-        """What bytes are multiplied with, and what is added: from 0..255 to how the model was trained."""
-        mean, std = (torch.tensor(value, device=self.device).view(1, 3, 1, 1) for value in (self.preprocess.mean, self.preprocess.std))
+        """What bytes are multiplied with, and what is added: from 0..255 to how the model was
+        trained.
+        """
+        mean, std = (
+            torch.tensor(value, device=self.device).view(1, 3, 1, 1)
+            for value in (self.preprocess.mean, self.preprocess.std)
+        )
         return 1 / (255 * std), -mean / std
 
     def _pictures(self, rows: Tensor) -> Vectors:
         scale, shift = self._scaling
 
         def encode(batch: Tensor, size: int) -> Tensor:
-            scaled = filled(batch, size).to(self.device).permute(0, 3, 1, 2).contiguous().float().mul_(scale).add_(shift)
+            scaled = (
+                filled(batch, size)
+                .to(self.device)
+                .permute(0, 3, 1, 2)
+                .contiguous()
+                .float()
+                .mul_(scale)
+                .add_(shift)
+            )
             result: Tensor = self.model.encode_image(scaled.to(self.dtype))
             return result[: len(batch)]
 
@@ -151,7 +184,9 @@ def _halving(encode: Encode, rows: Rows, size: int) -> Tensor:
         if size <= 1:
             raise
     half = -(-len(rows) // 2)
-    return torch.cat([_halving(encode, part, size // 2) for part in (rows[:half], rows[half:]) if len(part)])
+    return torch.cat(
+        [_halving(encode, part, size // 2) for part in (rows[:half], rows[half:]) if len(part)]
+    )
 
 
 def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -160,16 +195,27 @@ def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def square_of(preprocess: PreprocessCfg) -> Square:
     """open_clip's preprocessing as ours. Raises ModelError where ours has none."""
-    size = preprocess.size if isinstance(preprocess.size, tuple | list) else (preprocess.size, preprocess.size)
-    if preprocess.resize_mode not in ("shortest", "squash") or preprocess.interpolation not in FILTERS or size[0] != size[1]:
+    size = (
+        preprocess.size
+        if isinstance(preprocess.size, tuple | list)
+        else (preprocess.size, preprocess.size)
+    )
+    if (
+        preprocess.resize_mode not in ("shortest", "squash")
+        or preprocess.interpolation not in FILTERS
+        or size[0] != size[1]
+    ):
         raise ModelError(
-            f"preprocessing with size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation} is not known here: "
+            f"preprocessing with size {preprocess.size}, {preprocess.resize_mode}, "
+            f"{preprocess.interpolation} is not known here: "
             f"use a model with square pictures, `shortest` or `squash`, and {' or '.join(FILTERS)}"
         )
     return Square(size[0], preprocess.interpolation, preprocess.resize_mode == "squash")
 
 
-def _probe(preprocess: PreprocessCfg, tokenize: Callable[[Sequence[str]], Tensor], device: str) -> Probe:
+def _probe(
+    preprocess: PreprocessCfg, tokenize: Callable[[Sequence[str]], Tensor], device: str
+) -> Probe:
     """The same noise and the same words on every machine."""
     side = square_of(preprocess).side
     pixels = torch.randn(PROBE_ROWS, 3, side, side, generator=torch.Generator().manual_seed(0))
@@ -177,7 +223,9 @@ def _probe(preprocess: PreprocessCfg, tokenize: Callable[[Sequence[str]], Tensor
     return Probe(pixels.to(device), tokens.to(device))
 
 
-def load_encoder(model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings) -> Encoder:
+def load_encoder(
+    model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings
+) -> Encoder:
     """Load a model onto a device; open_clip verifies that the weights fit.
 
     Raises ModelError where the weights are not those of `identity`, or hold what is no number.
@@ -185,15 +233,23 @@ def load_encoder(model: ModelSettings, identity: ModelIdentity, settings: Encode
     checkpoint = checkpoint_of(model)
     found = identify(model)
     if found != identity:
-        raise ModelError(f"the weights on this worker are {found}, the run was started with {identity}")
+        raise ModelError(
+            f"the weights on this worker are {found}, the run was started with {identity}"
+        )
     local = model.architecture.startswith(LOCAL)
-    loaded = open_clip.create_model(model.architecture, None if local else str(checkpoint), device=settings.device).eval()
+    loaded = open_clip.create_model(
+        model.architecture, None if local else str(checkpoint), device=settings.device
+    ).eval()
     if not all(bool(torch.isfinite(weights).all()) for weights in loaded.parameters()):
-        raise ModelError(f"the weights of {identity} hold what is no finite number; the checkpoint is damaged")
+        raise ModelError(
+            f"the weights of {identity} hold what is no finite number; the checkpoint is damaged"
+        )
     tokenize = open_clip.get_tokenizer(model.architecture)
     logit_scale = float(loaded.logit_scale.detach().exp())
     preprocess = PreprocessCfg(**loaded.visual.preprocess_cfg)
-    precise, precision = with_precision(loaded, settings.precision, _probe(preprocess, tokenize, settings.device))
+    precise, precision = with_precision(
+        loaded, settings.precision, _probe(preprocess, tokenize, settings.device)
+    )
     if settings.compile:
         precise.visual = torch.compile(precise.visual)
     return Encoder(

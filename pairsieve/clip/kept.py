@@ -1,4 +1,6 @@
-"""What was computed is kept for later, up to a number of things: what was not asked for the longest goes first."""
+"""What was computed is kept for later, up to a number of things: what was not asked for the longest
+goes first.
+"""
 
 from __future__ import annotations
 

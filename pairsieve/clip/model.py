@@ -1,8 +1,8 @@
 """Which CLIP model: by open_clip's names, and what identifies it.
 
-`architecture` is a name that open_clip knows ("ViT-B-32-quickgelu") or a folder in open_clip's own form
-("local-dir:PATH"); `pretrained` is a tag ("openai") or a checkpoint (a path, or a URL that fsspec reads), and is empty
-for a folder.
+`architecture` is a name that open_clip knows ("ViT-B-32-quickgelu") or a folder in open_clip's own
+form ("local-dir:PATH"); `pretrained` is a tag ("openai") or a checkpoint (a path, or a URL that
+fsspec reads), and is empty for a folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """How a model is named in the config. `demo` marks a model that knows generated drawings alone."""
+    """How a model is named in the config.
+
+    `demo` marks a model that knows generated drawings alone.
+    """
 
     architecture: str
     pretrained: str = ""
@@ -52,10 +55,16 @@ def checkpoint_of(settings: ModelSettings) -> Path:
         folder = Path(settings.architecture.removeprefix(LOCAL))
         found = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
         if found is None:
-            raise ModelError(f"no model in {folder}: expected open_clip_config.json and {' or '.join(WEIGHT_FILES)}")
+            raise ModelError(
+                f"no model in {folder}: expected open_clip_config.json and "
+                f"{' or '.join(WEIGHT_FILES)}"
+            )
         return found
     if settings.architecture not in open_clip.list_models():
-        raise ModelError(f"open_clip knows no model {settings.architecture!r}; `open_clip.list_models()` names them")
+        raise ModelError(
+            f"open_clip knows no model {settings.architecture!r}; `open_clip.list_models()` names "
+            "them"
+        )
     if "://" in settings.pretrained:
         return _copy_here(settings.pretrained)
     if Path(settings.pretrained).is_file():
@@ -63,7 +72,10 @@ def checkpoint_of(settings: ModelSettings) -> Path:
     tags = open_clip.list_pretrained_tags_by_model(settings.architecture)
     if settings.pretrained not in tags:
         known = ", ".join(tags) or "none"
-        raise ModelError(f"{settings.pretrained!r} is neither a checkpoint file nor a tag of {settings.architecture}; tags: {known}")
+        raise ModelError(
+            f"{settings.pretrained!r} is neither a checkpoint file nor a tag of "
+            f"{settings.architecture}; tags: {known}"
+        )
     return _download(settings)
 
 
@@ -73,7 +85,8 @@ def _download(settings: ModelSettings) -> Path:
         return Path(open_clip.download_pretrained(config))
     except OSError as error:
         raise ModelError(
-            f"the weights {settings.architecture}/{settings.pretrained} are not in the cache and cannot be downloaded "
+            f"the weights {settings.architecture}/{settings.pretrained} are not in the cache and "
+            "cannot be downloaded "
             f"({type(error).__name__}); give a checkpoint path as `pretrained`"
         ) from None
 
@@ -85,7 +98,10 @@ def _copy_here(url: str) -> Path:
     try:
         return Path(fsspec.open_local(f"filecache::{url}", filecache=options))
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(f"the checkpoint {url} cannot be read ({type(error).__name__}); see that it is there and that you may") from None
+        raise ModelError(
+            f"the checkpoint {url} cannot be read ({type(error).__name__}); see that it is there "
+            "and that you may"
+        ) from None
 
 
 def identify(settings: ModelSettings) -> ModelIdentity:
@@ -93,4 +109,6 @@ def identify(settings: ModelSettings) -> ModelIdentity:
     with checkpoint_of(settings).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     name = settings.architecture
-    return ModelIdentity(Path(name.removeprefix(LOCAL)).name if name.startswith(LOCAL) else name, digest)
+    return ModelIdentity(
+        Path(name.removeprefix(LOCAL)).name if name.startswith(LOCAL) else name, digest
+    )

@@ -1,4 +1,6 @@
-"""The text tower: texts at the length that they have where it allows that, else all at its full length."""
+"""The text tower: texts at the length that they have where it allows that, else all at its full
+length.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class TextTower:
         return is_packable(self.model)
 
     def batches(self, texts: Sequence[str], size: int) -> Iterator[tuple[list[int], list[Tensor]]]:
-        """(numbers of texts, their tokens), the shortest first; as many at a time as have `size` tokens together, at least one."""
+        """(numbers of texts, their tokens), the shortest first; as many at a time as have `size`
+        tokens together, at least one.
+        """
         rows = self._rows(texts) if texts else []
         numbers, tokens = list[int](), 0
         for number in sorted(range(len(rows)), key=lambda number: len(rows[number])):
@@ -44,12 +48,22 @@ class TextTower:
         tokens = self.tokenize(texts)
         if not self._packs:
             return list(tokens)
-        ends = tokens if self.model.text_pool_type == "argmax" else (tokens == self.model.text_eos_id).int()
-        return [row[: end + 1] for row, end in zip(tokens, ends.argmax(dim=-1).tolist(), strict=True)]
+        ends = (
+            tokens
+            if self.model.text_pool_type == "argmax"
+            else (tokens == self.model.text_eos_id).int()
+        )
+        return [
+            row[: end + 1] for row, end in zip(tokens, ends.argmax(dim=-1).tolist(), strict=True)
+        ]
 
     def encode(self, rows: Sequence[Tensor], size: int) -> Tensor:
-        """Vectors (n, d), not normalised, of a batch; what is computed is filled up to `size` tokens."""
+        """Vectors (n, d), not normalised, of a batch; what is computed is filled up to `size`
+        tokens.
+        """
         if self._packs:
             return encode(self.model, pack(rows, size), self.device)
-        whole: Tensor = self.model.encode_text(filled(torch.stack(list(rows)), size // len(rows[0])).to(self.device))
+        whole: Tensor = self.model.encode_text(
+            filled(torch.stack(list(rows)), size // len(rows[0])).to(self.device)
+        )
         return whole[: len(rows)]

@@ -1,7 +1,9 @@
-"""Files that others hand out: lists of hashes, registries of refusals, requests. One reader for all of them.
+"""Files that others hand out: lists of hashes, registries of refusals, requests. One reader for all
+of them.
 
-Text in UTF-8 or UTF-16, with a byte order mark or without, any line ends, gzipped or not; one entry a line, or columns behind
-commas, semicolons or tabs; or parquet. What cannot be read is named by its line, and its content is not repeated.
+Text in UTF-8 or UTF-16, with a byte order mark or without, any line ends, gzipped or not; one entry
+a line, or columns behind commas, semicolons or tabs; or parquet. What cannot be read is named by
+its line, and its content is not repeated.
 """
 
 from __future__ import annotations
@@ -30,14 +32,18 @@ Entry = TypeVar("Entry")
 
 
 class UnreadableList(ValueError):
-    """A file, or lines of it, that cannot be read: nothing is matched against half a list. The message names each line."""
+    """A file, or lines of it, that cannot be read: nothing is matched against half a list. The
+    message names each line.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One line or row: its number (from 1), all of it, its first cell, and what stands in known columns.
+    """One line or row: its number (from 1), all of it, its first cell, and what stands in known
+    columns.
 
-    `cells` is None in a file that names no known column; else it holds the cells that are not empty.
+    `cells` is None in a file that names no known column; else it holds the cells that are not
+    empty.
     """
 
     number: int
@@ -46,11 +52,14 @@ class ListRow:
     cells: Mapping[str, str] | None = None
 
 
-def read_entries(path: str, columns: Collection[str], parse: Callable[[ListRow], Iterable[Entry]]) -> tuple[list[Entry], list[str]]:
+def read_entries(
+    path: str, columns: Collection[str], parse: Callable[[ListRow], Iterable[Entry]]
+) -> tuple[list[Entry], list[str]]:
     """The entries of a file, and for each line that cannot be read what is wrong with it.
 
-    `columns` are the known column names, in lower case. `parse` raises ValueError for a row that it cannot read. Raises
-    UnreadableList for a file that cannot be read, or of which nothing was understood.
+    `columns` are the known column names, in lower case. `parse` raises ValueError for a row that it
+    cannot read. Raises UnreadableList for a file that cannot be read, or of which nothing was
+    understood.
     """
     entries, unread = list[Entry](), list[str]()
     for row in _rows(path, columns):
@@ -59,7 +68,10 @@ def read_entries(path: str, columns: Collection[str], parse: Callable[[ListRow],
         except ValueError as error:
             unread.append(f"line {row.number}: {error}")
     if not entries:
-        raise UnreadableList(f"{path}: {named(unread) or 'the file names nothing'}; nothing of it could be understood")
+        raise UnreadableList(
+            f"{path}: {named(unread) or 'the file names nothing'}; nothing of it could be "
+            "understood"
+        )
     return entries, unread
 
 
@@ -92,7 +104,9 @@ def _decoded(path: str, content: bytes) -> str:
     try:
         return content.decode(encoding_of(content))
     except UnicodeDecodeError:
-        raise UnreadableList(f"{path} is text in neither UTF-8 nor UTF-16; save it as `CSV UTF-8`") from None
+        raise UnreadableList(
+            f"{path} is text in neither UTF-8 nor UTF-16; save it as `CSV UTF-8`"
+        ) from None
 
 
 def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
@@ -100,7 +114,11 @@ def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
     if content.startswith(PARQUET_SIGN):
         yield from _parquet_rows(path, content, columns)
         return
-    lines = [(number, line) for number, line in enumerate(_decoded(path, content).splitlines(), start=1) if _is_said(line)]
+    lines = [
+        (number, line)
+        for number, line in enumerate(_decoded(path, content).splitlines(), start=1)
+        if _is_said(line)
+    ]
     head, delimiter = _head(lines[0][1], columns) if lines else ([], ",")
     yield from _table_rows(path, lines, head, delimiter) if head else _plain_rows(lines, delimiter)
 
@@ -116,22 +134,38 @@ def _plain_rows(lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[Li
         yield ListRow(number, line.strip(), cells[0].strip() if cells else "")
 
 
-def _table_rows(path: str, lines: Sequence[tuple[int, str]], head: Sequence[str], delimiter: str) -> Iterator[ListRow]:
-    """The rows below a head line; a quoted cell may go over several lines. `head` names unknown columns as empty."""
+def _table_rows(
+    path: str, lines: Sequence[tuple[int, str]], head: Sequence[str], delimiter: str
+) -> Iterator[ListRow]:
+    """The rows below a head line; a quoted cell may go over several lines. `head` names unknown
+    columns as empty.
+    """
     reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=delimiter)
     try:
         next(reader)
         for cells in reader:
-            known = {name: cell.strip() for name, cell in zip(head, cells, strict=False) if name and cell.strip()}
+            known = {
+                name: cell.strip()
+                for name, cell in zip(head, cells, strict=False)
+                if name and cell.strip()
+            }
             yield ListRow(lines[reader.line_num - 1][0], "", "", known)
     except csv.Error:
-        raise UnreadableList(f"{path}, line {lines[reader.line_num - 1][0]}: this is no CSV; a quote may be left open") from None
+        raise UnreadableList(
+            f"{path}, line {lines[reader.line_num - 1][0]}: this is no CSV; a quote may be left "
+            "open"
+        ) from None
 
 
 def _head(line: str, columns: Collection[str]) -> tuple[list[str], str]:
-    """The known column names of a first line (others empty), none where it names none; and what stands between its cells."""
+    """The known column names of a first line (others empty), none where it names none; and what
+    stands between its cells.
+    """
     for delimiter in DELIMITERS:
-        names = [name if name in columns else "" for name in (cell.strip().lower() for cell in _cells(line, delimiter))]
+        names = [
+            name if name in columns else ""
+            for name in (cell.strip().lower() for cell in _cells(line, delimiter))
+        ]
         if any(names):
             return names, delimiter
     return [], next((delimiter for delimiter in DELIMITERS if delimiter in line), ",")
@@ -148,13 +182,20 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
     try:
         table = pq.read_table(io.BytesIO(content))
     except (pa.ArrowException, OSError, ValueError):
-        raise UnreadableList(f"{path} cannot be read: it begins like a parquet file and is none") from None
+        raise UnreadableList(
+            f"{path} cannot be read: it begins like a parquet file and is none"
+        ) from None
     names = [name.strip().lower() for name in table.column_names]
     known = [at for at, name in enumerate(names) if name in columns]
     cells = [text_of(table.column(at)).to_pylist() for at in known or range(min(1, len(names)))]
     for number, row in enumerate(zip(*cells, strict=True), start=1):
         said = [(value or "").strip() for value in row]
         if known:
-            yield ListRow(number, "", "", {names[at]: value for at, value in zip(known, said, strict=True) if value})
+            yield ListRow(
+                number,
+                "",
+                "",
+                {names[at]: value for at, value in zip(known, said, strict=True) if value},
+            )
         elif said[0]:
             yield ListRow(number, said[0], said[0])

@@ -1,14 +1,15 @@
-"""Registries of refusals, as they export them: domains, URLs, accounts on hosts, and hashes of pictures.
+"""Registries of refusals, as they export them: domains, URLs, accounts on hosts, and hashes of
+pictures.
 
 | entry | what it covers |
 |---|---|
 | `a.example`, `*.a.example`, `https://a.example/` | the host and all below it |
-| `a.example/~anna/`, `https://a.example/anna` | that address and everything below it, on the host and on all below it |
+| `a.example/~anna/`, `https://a.example/anna` | all below it, on the host and on hosts below |
 | `https://a.example/p?id=3` | that address alone, with http and https |
 | 32 or 64 hex digits | a picture by its MD5 or SHA-256 |
 
-Addresses are compared without their scheme and with escapes undone (pairsieve/web/paths.py); accounts without case,
-since platforms tell none.
+Addresses are compared without their scheme and with escapes undone (pairsieve/web/paths.py);
+accounts without case, since platforms tell none.
 """
 
 from __future__ import annotations
@@ -55,7 +56,11 @@ class OptOuts:
         if f"{hosts[0]}{target}" in self.known["address"]:
             return "address"
         places = list(_places(target)) if self.known["place"] else []
-        return "place" if any(f"{host}{place}" in self.known["place"] for host in hosts for place in places) else None
+        return (
+            "place"
+            if any(f"{host}{place}" in self.known["place"] for host in hosts for place in places)
+            else None
+        )
 
     def match_picture(self, md5: str | None, sha256: str | None) -> bool:
         """Whether a picture is on a registry by its bytes."""
@@ -70,15 +75,24 @@ def _places(target: str) -> Iterator[str]:
     yield path.rstrip("/")
 
 
-def read_opt_outs(paths: Mapping[str, OptOutKind], skip_unreadable: bool) -> tuple[OptOuts, list[str]]:
-    """All registries together, and what is wrong with lines that cannot be read. Raises UnreadableList: where such lines are
-    not to be skipped, since each may be somebody's refusal, and for a file of which nothing was understood."""
-    known: dict[Kind, set[str]] = {kind: set() for kind in ("domain", "place", "address", "md5", "sha256")}
+def read_opt_outs(
+    paths: Mapping[str, OptOutKind], skip_unreadable: bool
+) -> tuple[OptOuts, list[str]]:
+    """All registries together, and what is wrong with lines that cannot be read. Raises
+    UnreadableList: where such lines are not to be skipped, since each may be somebody's refusal,
+    and for a file of which nothing was understood.
+    """
+    known: dict[Kind, set[str]] = {
+        kind: set() for kind in ("domain", "place", "address", "md5", "sha256")
+    }
     skipped = list[str]()
     for path, kind in paths.items():
         entries, unread = read_entries(path, COLUMNS, partial(_entries, kind=kind))
         if unread and not skip_unreadable:
-            raise UnreadableList(f"{path}: {named(unread)}. Mend these lines, or set skip_unreadable to go on without them")
+            raise UnreadableList(
+                f"{path}: {named(unread)}. Mend these lines, or set skip_unreadable to go on "
+                "without them"
+            )
         skipped += [f"{path}, {line}" for line in unread]
         for name, value in entries:
             known[name].add(value)
@@ -91,7 +105,9 @@ def _entries(row: ListRow, kind: OptOutKind) -> Iterator[tuple[Kind, str]]:
             yield from _entry(cell, COLUMNS[column])
         return
     yield from _entry(row.first, kind)
-    is_address_with_commas = row.whole != row.first and "://" in row.first and not any(map(str.isspace, row.whole))
+    is_address_with_commas = (
+        row.whole != row.first and "://" in row.first and not any(map(str.isspace, row.whole))
+    )
     if is_address_with_commas:  # or one that others follow: both are meant
         yield from _entry(row.whole, kind)
 
@@ -107,15 +123,23 @@ def _entry(text: str, kind: OptOutKind) -> Iterator[tuple[Kind, str]]:
 def _hash(value: str) -> tuple[Kind, str]:
     kind = HASH_LENGTHS.get(len(value)) if _HEX.fullmatch(value) else None
     if kind is None:
-        raise ValueError("this is no MD5 or SHA-256 in hex digits; SHA-1 and PDQ are for the rule hash_lists")
+        raise ValueError(
+            "this is no MD5 or SHA-256 in hex digits; SHA-1 and PDQ are for the rule hash_lists"
+        )
     return kind, value.lower()
 
 
 def _address(value: str) -> tuple[Kind, str]:
     named_whole = value.removeprefix("*.")
-    url = absolute(named_whole if "://" in named_whole else f"http://{named_whole.removeprefix('//')}", "")
+    url = absolute(
+        named_whole if "://" in named_whole else f"http://{named_whole.removeprefix('//')}", ""
+    )
     host = host_of(url) if url and url.startswith(("http://", "https://")) else ""
-    if not url or any(map(str.isspace, value)) or not (_HOST.fullmatch(host.rstrip(".")) or is_address(host)):
+    if (
+        not url
+        or any(map(str.isspace, value))
+        or not (_HOST.fullmatch(host.rstrip(".")) or is_address(host))
+    ):
         raise ValueError("this is no domain, URL, account (host/path) or hash")
     host, target = host.rstrip("."), comparable_target(url).removesuffix("?")
     if "?" in target:

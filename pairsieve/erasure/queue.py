@@ -1,10 +1,13 @@
-"""Requests that wait for somebody to decide on them: one small file each, in a private folder, named by its receipt.
+"""Requests that wait for somebody to decide on them: one small file each, in a private folder,
+named by its receipt.
 
     QUEUE/requests/RECEIPT.json    what is asked for, and what became of it
-    QUEUE/contacts/RECEIPT.json    whom to answer, where an address was given, until the request is answered; nothing else knows it
+    QUEUE/contacts/RECEIPT.json    whom to answer, where an address was given, until the request is
+                                   answered; nothing else knows it
 
-A request holds what pairsieve/erasure/requests.py reads and nothing else: no name, no picture, no reason. Each file is written whole. One
-that cannot be read all the same (a disk was full, somebody edited it) is named by its receipt and holds up nothing.
+A request holds what pairsieve/erasure/requests.py reads and nothing else: no name, no picture, no
+reason. Each file is written whole. One that cannot be read all the same (a disk was full, somebody
+edited it) is named by its receipt and holds up nothing.
 """
 
 from __future__ import annotations
@@ -29,8 +32,10 @@ OPEN: tuple[State, ...] = ("received", "approved")
 REQUESTS, CONTACTS, SUFFIX = "requests", "contacts", ".json"
 RECEIPT_BYTES = 16
 MOST_REQUESTS, MOST_CONTACT = 200, 200  # of one receipt; letters of an address
-ABANDONED_S = 3600.0  # a contact is written a moment before its request: without one after an hour, the writer was killed
-COUNTED_FOR_S, FULL_FOR_S = 60.0, 5.0  # how long a count of the folder holds; how long it does where the queue is full
+# a contact is written a moment before its request: without one after an hour, the writer was killed
+ABANDONED_S = 3600.0
+# how long a count of the folder holds; how long it does where the queue is full
+COUNTED_FOR_S, FULL_FOR_S = 60.0, 5.0
 
 
 class NoSuchRequest(LookupError):
@@ -38,7 +43,9 @@ class NoSuchRequest(LookupError):
 
 
 class UnreadableRequest(ValueError):
-    """The file of a request is damaged; the message names it by its receipt, and says what to do."""
+    """The file of a request is damaged; the message names it by its receipt, and says what to
+    do.
+    """
 
 
 class QueueFull(RuntimeError):
@@ -47,7 +54,11 @@ class QueueFull(RuntimeError):
 
 @dataclass(frozen=True)
 class Waiting:
-    """What somebody asked for. `requests`: [{kind: value}, ...]; `received`: ISO 8601 UTC; `version`: the one in which it was applied."""
+    """What somebody asked for.
+
+    `requests`: [{kind: value}, ...]; `received`: ISO 8601 UTC; `version`: the one in which it was
+    applied.
+    """
 
     receipt: str
     received: str
@@ -64,16 +75,22 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Quota:
-    """How many requests may wait for a decision or to be applied, and how many bytes of them: a day's work of a person or two."""
+    """How many requests may wait for a decision or to be applied, and how many bytes of them: a
+    day's work of a person or two.
+    """
 
     most_entries: int = 5_000
     most_bytes: int = 50_000_000
 
 
 def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
-    """Put requests into the queue; their receipt. Raises ValueError where one is malformed, or there are too many."""
+    """Put requests into the queue; their receipt. Raises ValueError where one is malformed, or
+    there are too many.
+    """
     if not 0 < len(requests) <= MOST_REQUESTS or len(contact) > MOST_CONTACT:
-        raise ValueError(f"one to {MOST_REQUESTS} requests, and an address of at most {MOST_CONTACT} letters")
+        raise ValueError(
+            f"one to {MOST_REQUESTS} requests, and an address of at most {MOST_CONTACT} letters"
+        )
     for request in requests:
         if "image" in request:
             raise ValueError("an example picture is asked for by its hashes")
@@ -82,7 +99,14 @@ def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") ->
     if contact:
         files.write_private(_path(queue, CONTACTS, receipt), json.dumps({"contact": contact}))
     try:
-        _write(queue, Waiting(receipt, datetime.now(UTC).isoformat(timespec="seconds"), [dict(request) for request in requests]))
+        _write(
+            queue,
+            Waiting(
+                receipt,
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                [dict(request) for request in requests],
+            ),
+        )
     except OSError:
         files.remove_file(_path(queue, CONTACTS, receipt))
         raise
@@ -119,7 +143,9 @@ def _form() -> TypeAdapter[Waiting]:
 
 def receipts(queue: str) -> list[str]:
     """Those of all requests, readable or not."""
-    names = (name.removesuffix(SUFFIX) for name in files.names_in(files.join(queue, REQUESTS), SUFFIX))
+    names = (
+        name.removesuffix(SUFFIX) for name in files.names_in(files.join(queue, REQUESTS), SUFFIX)
+    )
     return [name for name in names if RECEIPT_FORM.fullmatch(name)]
 
 
@@ -133,7 +159,10 @@ def _readable(queue: str) -> Iterator[Waiting]:
     for receipt in receipts(queue):
         try:
             yield look_up(queue, receipt)
-        except (UnreadableRequest, NoSuchRequest):  # it is named by `unreadable`; or it was removed a moment ago
+        except (
+            UnreadableRequest,
+            NoSuchRequest,
+        ):  # it is named by `unreadable`; or it was removed a moment ago
             continue
 
 
@@ -159,13 +188,16 @@ def contact_of(queue: str, receipt: str) -> str:
 
 
 def decide(queue: str, receipt: str, state: State, version: int = 0, reason: str = "") -> Waiting:
-    """Say what became of a request; whoever was to be answered is forgotten once it is applied or refused.
+    """Say what became of a request; whoever was to be answered is forgotten once it is applied or
+    refused.
 
     Raises NoSuchRequest, UnreadableRequest; what is applied stays so.
     """
     found = look_up(queue, receipt)
     if found.state == "applied":
-        raise NoSuchRequest(f"this request was applied in version {found.version}; that is not undone")
+        raise NoSuchRequest(
+            f"this request was applied in version {found.version}; that is not undone"
+        )
     decided = replace(found, state=state, version=version, reason=reason)
     _write(queue, decided)
     if state not in OPEN:
@@ -174,7 +206,9 @@ def decide(queue: str, receipt: str, state: State, version: int = 0, reason: str
 
 
 def forget_contacts(queue: str) -> int:
-    """Remove the contacts of requests that are answered or were never written whole: those that a killed process left; how many."""
+    """Remove the contacts of requests that are answered or were never written whole: those that a
+    killed process left; how many.
+    """
     folder = files.join(queue, CONTACTS)
     found = [name.removesuffix(SUFFIX) for name in files.names_in(folder, SUFFIX)]
     gone = [receipt for receipt in found if not _is_needed(queue, receipt)]
@@ -194,7 +228,10 @@ def _is_needed(queue: str, receipt: str) -> bool:
 
 @dataclass
 class Room:
-    """A queue with a quota, for many threads. What waits is counted from its folder now and then, and by what is asked meanwhile."""
+    """A queue with a quota, for many threads.
+
+    What waits is counted from its folder now and then, and by what is asked meanwhile.
+    """
 
     queue: str
     quota: Quota
@@ -222,13 +259,24 @@ class Room:
             raise QueueFull("the queue is full")
 
     def _is_full(self, size: int) -> bool:
-        return self._entries >= self.quota.most_entries or self._bytes + size > self.quota.most_bytes
+        return (
+            self._entries >= self.quota.most_entries or self._bytes + size > self.quota.most_bytes
+        )
 
     def _count(self) -> None:
-        """List the folder; only files that have changed since the last time are read. What cannot be read takes room as well."""
+        """List the folder; only files that have changed since the last time are read. What cannot
+        be read takes room as well.
+        """
         found = {receipt: (mark, size) for receipt, mark, size in _marks(self.queue)}
-        known = {receipt: one for receipt, one in self._open.items() if receipt in found and one[0] == found[receipt][0]}
-        self._open = {receipt: known.get(receipt) or (mark, self._waits(receipt)) for receipt, (mark, _) in found.items()}
+        known = {
+            receipt: one
+            for receipt, one in self._open.items()
+            if receipt in found and one[0] == found[receipt][0]
+        }
+        self._open = {
+            receipt: known.get(receipt) or (mark, self._waits(receipt))
+            for receipt, (mark, _) in found.items()
+        }
         sizes = [found[receipt][1] for receipt, (_, waits) in self._open.items() if waits]
         self._entries, self._bytes, self._counted_at = len(sizes), sum(sizes), self.now_s()
 

@@ -1,12 +1,15 @@
-"""What is asked to be taken out: one JSON object a line, with one of KINDS and, if wanted, a receipt.
+"""What is asked to be taken out: one JSON object a line, with one of KINDS and, if wanted, a
+receipt.
 
     {"image_url": "https://a.example/me.jpg", "receipt": "5f0c..."}
     {"page_url": "https://a.example/about"}         every pair that this page shows
     {"domain": "a.example"}                         pictures and pages of a host and of all below it
     {"prefix": "a.example/~anna/"}                  pictures and pages of a host below a path
     {"sha256": "..."}, {"md5": "..."}               a picture by its bytes
-    {"pdq": "..."}                                  a picture by its perceptual hash, turned and mirrored too
-    {"image": "photo.jpg"}                          an example picture, by its hashes; a path below the folder of the file
+    {"pdq": "..."}                                  a picture by its perceptual hash, turned and
+                                                    mirrored too
+    {"image": "photo.jpg"}                          an example picture, by its hashes; a path below
+                                                    the folder of the file
     {"key": "..."}                                  one row
 
 Anything else in a line is refused: no names, no addresses, no reasons are to be kept.
@@ -38,26 +41,31 @@ EXAMPLES = DecodeSettings(("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"), 89_478_
 MAX_EXAMPLE_BYTES = 20_000_000
 MOST_LETTERS = 2_000  # of a URL, as links are taken (configs: extract.urls.max_chars); of a path
 MOST_HOST = 253  # letters of a host (RFC 1035, 2.3.4)
-MOST_LINE = 30_000  # letters of a line: 12 for each of a value, as JSON may write them, and what stands beside it
+# letters of a line: 12 for each of a value, as JSON may write them, and what stands beside it
+MOST_LINE = 30_000
 MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
 _HALF_LETTER = re.compile(r"[\ud800-\udfff]")
 _LOCAL_NAME = re.compile(r"[^\\\x00]+")
-_STORED_NAME = re.compile(r"[\w .@()+,=/-]+")  # nothing that a store, a URL or a pattern reads more into
+# nothing that a store, a URL or a pattern reads more into
+_STORED_NAME = re.compile(r"[\w .@()+,=/-]+")
 RECEIPT_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class MalformedRequests(ValueError):
-    """Lines that cannot be read as requests; the message names each, and none of the file is applied."""
+    """Lines that cannot be read as requests; the message names each, and none of the file is
+    applied.
+    """
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `values` are what is looked for: a URL, a host, a hash; of a picture one PDQ hash for each orientation.
+    """One request. `values` are what is looked for: a URL, a host, a hash; of a picture one PDQ
+    hash for each orientation.
 
-    `bytes_hashes` and `example` are the hashes and the path of an example picture. `shows`: whether it is about one picture,
-    wherever that turns up, and not about a place.
+    `bytes_hashes` and `example` are the hashes and the path of an example picture. `shows`: whether
+    it is about one picture, wherever that turns up, and not about a place.
     """
 
     kind: str
@@ -90,17 +98,27 @@ def read_requests(path: str) -> list[Request]:
 
 
 def requests_of_list(path: str, kind: str) -> list[Request]:
-    """A request for each hash of a list of others (pairsieve/erasure/lists.py). Raises UnreadableList, MalformedRequests."""
+    """A request for each hash of a list of others (pairsieve/erasure/lists.py).
+
+    Raises UnreadableList, MalformedRequests.
+    """
     if kind not in ("auto", *LIST_KINDS):
         raise MalformedRequests(f"--hash-list {path}:{kind}: a list is of {', '.join(LIST_KINDS)}")
     known = read_lists({path: kind}).known  # type: ignore[dict-item]
     if known["sha1"]:
-        raise MalformedRequests(f"{path} holds SHA-1, which rows do not have; the rule `hash_lists` matches it where pictures are fetched")
+        raise MalformedRequests(
+            f"{path} holds SHA-1, which rows do not have; the rule `hash_lists` matches it where "
+            "pictures are fetched"
+        )
     return [_request(name, value, "") for name, values in known.items() for value in sorted(values)]
 
 
 def _folder_of(path: str) -> str:
-    return str(Path(files.filesystem(path)[1]).parent) if files.is_local(path) else path.rpartition("/")[0]
+    return (
+        str(Path(files.filesystem(path)[1]).parent)
+        if files.is_local(path)
+        else path.rpartition("/")[0]
+    )
 
 
 def parse_request(line: str, folder: str | None = None) -> Request:
@@ -122,12 +140,21 @@ def parse_request(line: str, folder: str | None = None) -> Request:
     if set(given) - {kinds[0], RECEIPT}:
         raise ValueError(f"only {kinds[0]} and {RECEIPT} may be given: nothing else is to be kept")
     value, receipt = given[kinds[0]], given.get(RECEIPT, "")
-    if not isinstance(value, str) or not isinstance(receipt, str) or (receipt and not RECEIPT_FORM.fullmatch(receipt)):
-        raise ValueError(f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _")
+    if (
+        not isinstance(value, str)
+        or not isinstance(receipt, str)
+        or (receipt and not RECEIPT_FORM.fullmatch(receipt))
+    ):
+        raise ValueError(
+            f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _"
+        )
     if _HALF_LETTER.search(value):
         raise ValueError(f"{kinds[0]} holds half a letter (a lone surrogate), which is no text")
     if len(value) > MOST_LETTERS:
-        raise ValueError(f"{kinds[0]} has at most {MOST_LETTERS:,} letters; what is longer may be asked for by sha256, key or prefix")
+        raise ValueError(
+            f"{kinds[0]} has at most {MOST_LETTERS:,} letters; what is longer may be asked for by "
+            "sha256, key or prefix"
+        )
     return _request(kinds[0], value.strip(), receipt, folder)
 
 
@@ -138,7 +165,11 @@ def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> 
         bits = value.lower()
         if len(bits) != HEX_DIGITS[kind] or not _HEX.fullmatch(bits):
             raise ValueError(f"{kind} must be {HEX_DIGITS[kind]} hex digits")
-        return Request(kind, tuple(h.hex() for h in orientations(bytes.fromhex(bits))) if kind == "pdq" else (bits,), receipt)
+        return Request(
+            kind,
+            tuple(h.hex() for h in orientations(bytes.fromhex(bits))) if kind == "pdq" else (bits,),
+            receipt,
+        )
     if kind in ("image_url", "page_url"):
         url = absolute(value, "")
         if url is None or not url.startswith(("http://", "https://")):
@@ -149,21 +180,44 @@ def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> 
 
 def _place(kind: str, value: str, receipt: str) -> Request:
     host, slash, path = value.rstrip(".").partition("/")
-    if len(host) > MOST_HOST or not _HOST.fullmatch(host.lower()) or (slash if kind == "domain" else not path):
-        example = "a host, as a.example" if kind == "domain" else "a host and a path, as a.example/~anna/"
+    if (
+        len(host) > MOST_HOST
+        or not _HOST.fullmatch(host.lower())
+        or (slash if kind == "domain" else not path)
+    ):
+        example = (
+            "a host, as a.example" if kind == "domain" else "a host and a path, as a.example/~anna/"
+        )
         raise ValueError(f"{kind} must be {example}")
     return Request(kind, (f"{host.lower()}{slash}{path}",), receipt)
 
 
 def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
-    """The path of an example picture and its bytes. Raises ValueError for what does not lie below the folder of its file of requests."""
+    """The path of an example picture and its bytes.
+
+    Raises ValueError for what does not lie below the folder of its file of requests.
+    """
     if "://" in name or "::" in name:
-        raise ValueError("image must be the path of a file: nothing is fetched from an address that a request names")
+        raise ValueError(
+            "image must be the path of a file: nothing is fetched from an address that a request "
+            "names"
+        )
     if folder is None:
-        raise ValueError("the example picture cannot be read: only a file of requests names one, below its own folder")
+        raise ValueError(
+            "the example picture cannot be read: only a file of requests names one, below its own "
+            "folder"
+        )
     is_local = files.is_local(folder)
-    if not name or name.startswith("/") or ".." in name.split("/") or not (_LOCAL_NAME if is_local else _STORED_NAME).fullmatch(name):
-        raise ValueError("image must be a path below the folder of the file of requests, as me.jpg or photos/me.jpg")
+    if (
+        not name
+        or name.startswith("/")
+        or ".." in name.split("/")
+        or not (_LOCAL_NAME if is_local else _STORED_NAME).fullmatch(name)
+    ):
+        raise ValueError(
+            "image must be a path below the folder of the file of requests, as me.jpg or "
+            "photos/me.jpg"
+        )
     try:
         path = _real_path(name, folder) if is_local else files.join(folder, name)
         with Path(path).open("rb") if is_local else files.open_read(path) as stream:
@@ -173,7 +227,9 @@ def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
 
 
 def _real_path(name: str, folder: str) -> str:
-    """Raises ValueError where a link leads out of the folder, and OSError for what is no file: a pipe would never end."""
+    """Raises ValueError where a link leads out of the folder, and OSError for what is no file: a
+    pipe would never end.
+    """
     root = Path(os.path.realpath(folder))
     path = Path(os.path.realpath(root / name))
     if not path.is_relative_to(root):
@@ -188,12 +244,19 @@ def _example(path: str, content: bytes, receipt: str) -> Request:
     found = decode(content, EXAMPLES) if len(content) <= MAX_EXAMPLE_BYTES else None
     if not isinstance(found, Decoded):
         raise ValueError("the example is no picture that can be read, or larger than 20 MB")
-    by_bytes = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return Request("image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes, path)
+    by_bytes = (
+        hashlib.sha256(content).hexdigest(),
+        hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    )
+    return Request(
+        "image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes, path
+    )
 
 
 def places_of(url: str) -> Iterator[str]:
-    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host. Of what is no URL an empty host."""
+    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host. Of what is
+    no URL an empty host.
+    """
     for form in _forms(url):
         hosts, path = list(_hosts(form)), parts_of(form).path or "/"
         yield from hosts
@@ -201,12 +264,16 @@ def places_of(url: str) -> Iterator[str]:
 
 
 def hosts_of(url: str) -> Iterator[str]:
-    """The host of a URL and every domain that it lies below, from the whole one to the last two labels."""
+    """The host of a URL and every domain that it lies below, from the whole one to the last two
+    labels.
+    """
     yield from dict.fromkeys(host for form in _forms(url) for host in _hosts(form))
 
 
 def _forms(url: str) -> Iterable[str]:
-    """A URL as browsers read it (a host in full-width letters, backslashes, dots), and as it stands."""
+    """A URL as browsers read it (a host in full-width letters, backslashes, dots), and as it
+    stands.
+    """
     return dict.fromkeys((absolute(url, "") or url, url))
 
 

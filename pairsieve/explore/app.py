@@ -1,4 +1,6 @@
-"""The search page and its JSON: every answer comes from pairsieve/search/find.py, every request goes into pairsieve/erasure/queue.py."""
+"""The search page and its JSON: every answer comes from pairsieve/search/find.py, every request
+goes into pairsieve/erasure/queue.py.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,17 @@ from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
 
-from pairsieve.erasure.queue import MOST_CONTACT, MOST_REQUESTS, NoSuchRequest, QueueFull, Quota, Room, UnreadableRequest, Waiting, look_up
+from pairsieve.erasure.queue import (
+    MOST_CONTACT,
+    MOST_REQUESTS,
+    NoSuchRequest,
+    QueueFull,
+    Quota,
+    Room,
+    UnreadableRequest,
+    Waiting,
+    look_up,
+)
 from pairsieve.erasure.requests import MAX_EXAMPLE_BYTES, MOST_LETTERS
 from pairsieve.explore.cards import card
 from pairsieve.explore.gate import Gate, Rule, address_of, route_of
@@ -43,8 +55,10 @@ from pairsieve.web.shown import plain
 LOGGER = logging.getLogger(__name__)
 Result = TypeVar("Result")
 PER_PAGE, PER_PAGE_OF_PICTURES = 24, 100
-MOST_VALUE = 255  # letters of a value by which results are narrowed down: a host has no more (RFC 1035, 2.3.4)
-PICTURE_KINDS = ("image_url", "sha256", "pdq")  # a picture is taken out by its address and by its hashes, wherever it is
+# letters of a value by which results are narrowed down: a host has no more (RFC 1035, 2.3.4)
+MOST_VALUE = 255
+# a picture is taken out by its address and by its hashes, wherever it is
+PICTURE_KINDS = ("image_url", "sha256", "pdq")
 UPLOAD_S = 60.0  # to send 20 MB
 PICTURE_S = 10.0  # a picture of 50 million pixels is decoded and hashed in some 2 s
 QUEUE_S = 10.0  # to write a small file, or to count what waits
@@ -75,8 +89,10 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """`queue`: the private folder where requests wait, as many as `quota` lets in; `secret` signs forms; no query takes longer than
-    `limit_s`; `picture_s`: after how long `processes` end what reads a picture; the page answers under the names in `hosts`."""
+    """`queue`: the private folder where requests wait, as many as `quota` lets in; `secret` signs
+    forms; no query takes longer than `limit_s`; `picture_s`: after how long `processes` end what
+    reads a picture; the page answers under the names in `hosts`.
+    """
 
     name: str
     dataset: str
@@ -92,9 +108,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Lines:
-    """Threads of searches, of pictures and of files: none of them waits for another. What is found is rendered there, too."""
+    """Threads of searches, of pictures and of files: none of them waits for another. What is found
+    is rendered there, too.
+    """
 
-    searches: Line = field(default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 500, 10))
+    searches: Line = field(
+        default_factory=lambda: Line("searches", max(4, 2 * (cpu_count() or 1)), 500, 10)
+    )
     pictures: Line = field(default_factory=lambda: Line("pictures", 1, 4, 2))
     files: Line = field(default_factory=lambda: Line("files", 2, 500, 10))
 
@@ -107,11 +127,25 @@ class Asked(BaseModel):
 
 
 def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> Gate:
-    """The application. Nothing is opened before the first request; `processes` are for this application alone."""
+    """The application.
+
+    Nothing is opened before the first request; `processes` are for this application alone.
+    """
     app, lines = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None), Lines()
     opened, room = Opened(settings.dataset, settings.index), Room(settings.queue, settings.quota)
-    page = Page(settings, encoders, processes, opened, room, Signer(TimestampSigner(settings.secret)), make_templates(), lines)
-    app.mount("/static", StaticFiles(directory=str(Path(str(files("pairsieve.explore"))) / "static")))
+    page = Page(
+        settings,
+        encoders,
+        processes,
+        opened,
+        room,
+        Signer(TimestampSigner(settings.secret)),
+        make_templates(),
+        lines,
+    )
+    app.mount(
+        "/static", StaticFiles(directory=str(Path(str(files("pairsieve.explore"))) / "static"))
+    )
     app.exception_handler(Refused)(page.refused)
     app.exception_handler(Exception)(page.failed)
     for path, answer in (("/", page.search), ("/receipt", page.receipt)):
@@ -120,9 +154,20 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
         app.post(path, response_class=HTMLResponse, include_in_schema=False)(answer)
     app.get("/healthz", response_class=PlainTextResponse, include_in_schema=False)(page.health)
     app.get("/api/search", responses=REFUSALS)(page.api_search)
-    app.get("/api/requests/{receipt}", responses={404: {"description": "no such receipt"}, **REFUSALS})(page.api_request)
-    app.post("/api/requests", status_code=201, responses=REFUSALS, openapi_extra=ASKED)(page.api_ask)
-    return Gate(app, rule_of, settings.hosts, Counts(settings.limits), page.refused, (lines.searches, lines.pictures, lines.files))
+    app.get(
+        "/api/requests/{receipt}", responses={404: {"description": "no such receipt"}, **REFUSALS}
+    )(page.api_request)
+    app.post("/api/requests", status_code=201, responses=REFUSALS, openapi_extra=ASKED)(
+        page.api_ask
+    )
+    return Gate(
+        app,
+        rule_of,
+        settings.hosts,
+        Counts(settings.limits),
+        page.refused,
+        (lines.searches, lines.pictures, lines.files),
+    )
 
 
 def rule_of(method: str, path: str) -> Rule:
@@ -130,7 +175,12 @@ def rule_of(method: str, path: str) -> Rule:
     return RULES.get((method, path), Rule("others") if path.startswith("/static/") else FORM)
 
 
-ASKED = {"requestBody": {"required": True, "content": {"application/json": {"schema": Asked.model_json_schema()}}}}
+ASKED = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Asked.model_json_schema()}},
+    }
+}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "sent by another site"},
     429: {"description": "too many requests"},
@@ -138,7 +188,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"description": "the body did not come in time"},
     413: {"description": "the body is too large"},
     414: {"description": "the URL is too long"},
-    503: {"description": "busy, full, or the index is being brought up to date; Retry-After says when to try again"},
+    503: {
+        "description": "busy, full, or the index is being brought up to date; "
+        "Retry-After says when to try again"
+    },
 }
 
 
@@ -159,7 +212,9 @@ class Page:
         """Words, an address, or meaning; without any of them the whole dataset."""
         wanted, asked = wanted_of(request.query_params.multi_items()), request.query_params
         meaning = bool(asked.get("meaning")) and bool(wanted.words.strip())
-        return await self._searched(request, lambda: self._results(request, wanted, self._found(wanted, meaning)))
+        return await self._searched(
+            request, lambda: self._results(request, wanted, self._found(wanted, meaning))
+        )
 
     async def picture(self, request: Request) -> Response:
         """An example picture: it is read in a process of its own, and kept nowhere."""
@@ -178,7 +233,12 @@ class Page:
         form = await read_form(request)
         pictures = form.fields.get("picture", [])
         return self._render(
-            request, "ask.html.j2", pictures=pictures, page=form.one("page"), domain=form.one("domain"), token=self.signer.token()
+            request,
+            "ask.html.j2",
+            pictures=pictures,
+            page=form.one("page"),
+            domain=form.one("domain"),
+            token=self.signer.token(),
         )
 
     async def send(self, request: Request) -> Response:
@@ -200,7 +260,10 @@ class Page:
             found = await self._looked_up(request, request.query_params.get("receipt", "").strip())
         except NoSuchRequest:
             return self._render(request, "said.html.j2", 404, said=texts("no_receipt"))
-        said = texts(f"state_{found.state}", found.version if found.state == "applied" else plain(found.reason))
+        said = texts(
+            f"state_{found.state}",
+            found.version if found.state == "applied" else plain(found.reason),
+        )
         return self._render(request, "said.html.j2", said=said)
 
     async def health(self, request: Request) -> str:
@@ -223,10 +286,28 @@ class Page:
         page: Annotated[int, Query(ge=1, le=500)] = 1,
     ) -> dict[str, Any]:
         """The same search, as JSON."""
-        exact = {"host": domain, "licence": licence, "subset": subset, "language": language, "tag": tag}
-        wanted = Wanted(words, image_url, page_url, {name: [value] for name, value in exact.items() if value}, sort, page, PER_PAGE)
+        exact = {
+            "host": domain,
+            "licence": licence,
+            "subset": subset,
+            "language": language,
+            "tag": tag,
+        }
+        wanted = Wanted(
+            words,
+            image_url,
+            page_url,
+            {name: [value] for name, value in exact.items() if value},
+            sort,
+            page,
+            PER_PAGE,
+        )
         found = await self._searched(request, lambda: self.opened.search().by_words(wanted))
-        return {"total": found.total, "facets": found.facets, "hits": [{"score": hit.score, **hit.row} for hit in found.hits]}
+        return {
+            "total": found.total,
+            "facets": found.facets,
+            "hits": [{"score": hit.score, **hit.row} for hit in found.hits],
+        }
 
     async def api_request(self, request: Request, receipt: str) -> Response:
         """What became of a request."""
@@ -234,7 +315,9 @@ class Page:
             found = await self._looked_up(request, receipt)
         except NoSuchRequest:
             return JSONResponse({"detail": "no such receipt"}, 404)
-        return JSONResponse({"state": found.state, "version": found.version, "reason": found.reason})
+        return JSONResponse(
+            {"state": found.state, "version": found.version, "reason": found.reason}
+        )
 
     async def api_ask(self, request: Request) -> dict[str, str]:
         """Put requests into the queue; gives a receipt."""
@@ -268,11 +351,19 @@ class Page:
             if not self.encoders or not search.indexed.spaces:
                 raise Refused(400, "no_meaning")
             return search.by_meaning(
-                Wanted(exact=wanted.exact, page=wanted.page, per_page=PER_PAGE), lambda space: self.encoders[space].texts([wanted.words])[0]
+                Wanted(exact=wanted.exact, page=wanted.page, per_page=PER_PAGE),
+                lambda space: self.encoders[space].texts([wanted.words])[0],
             )
         found = search.by_words(wanted)
         if not found.total and wanted.image_url:  # it may be a page's
-            return search.by_words(Wanted(page_url=wanted.image_url, exact=wanted.exact, page=wanted.page, per_page=PER_PAGE))
+            return search.by_words(
+                Wanted(
+                    page_url=wanted.image_url,
+                    exact=wanted.exact,
+                    page=wanted.page,
+                    per_page=PER_PAGE,
+                )
+            )
         return found
 
     async def _searched(self, request: Request, work: Callable[[], Result]) -> Result:
@@ -289,10 +380,14 @@ class Page:
         asked = {"sha256": upload.example.sha256, **({"pdq": pdq[0]} if pdq else {})}
         return self._results(request, wanted, found, example=json.dumps(asked))
 
-    async def _asked(self, request: Request, requests: Sequence[Mapping[str, str]], contact: str) -> str:
+    async def _asked(
+        self, request: Request, requests: Sequence[Mapping[str, str]], contact: str
+    ) -> str:
         """Put requests into the queue; their receipt. Raises Refused."""
         try:
-            return await self.lines.files.run(partial(self.room.ask, requests, contact), QUEUE_S, _network(request))
+            return await self.lines.files.run(
+                partial(self.room.ask, requests, contact), QUEUE_S, _network(request)
+            )
         except ValueError:
             raise Refused(400, "malformed") from None
         except QueueFull:
@@ -301,7 +396,9 @@ class Page:
     async def _looked_up(self, request: Request, receipt: str) -> Waiting:
         """Raises NoSuchRequest, Refused."""
         try:
-            return await self.lines.files.run(partial(look_up, self.settings.queue, receipt), QUEUE_S, _network(request))
+            return await self.lines.files.run(
+                partial(look_up, self.settings.queue, receipt), QUEUE_S, _network(request)
+            )
         except UnreadableRequest:
             raise Refused(503, "unreadable") from None
 
@@ -309,7 +406,9 @@ class Page:
         by_space = dict(zip(self.encoders, pixels, strict=True))
         return lambda space: self.encoders[space].pictures([by_space[space]])[0]
 
-    def _results(self, request: Request, wanted: Wanted, found: Found, example: str = "") -> Response:
+    def _results(
+        self, request: Request, wanted: Wanted, found: Found, example: str = ""
+    ) -> Response:
         return self._render(
             request,
             "results.html.j2",
@@ -326,20 +425,32 @@ class Page:
         )
 
     def _texts(self, request: Request) -> Texts:
-        return texts_for(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
+        return texts_for(
+            request.query_params.get("lang", ""), request.headers.get("accept-language", "")
+        )
 
-    def _render(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    def _render(
+        self, request: Request, template: str, status: int = 200, **values: Any
+    ) -> Response:
         texts = self._texts(request)
-        page = self.templates.get_template(template).render(t=texts, name=self.settings.name, languages=LANGUAGES, **values)
-        return HTMLResponse(page, status, headers={"Content-Language": texts.language, "Vary": "Accept-Language"})
+        page = self.templates.get_template(template).render(
+            t=texts, name=self.settings.name, languages=LANGUAGES, **values
+        )
+        return HTMLResponse(
+            page, status, headers={"Content-Language": texts.language, "Vary": "Accept-Language"}
+        )
 
 
 def make_templates() -> Environment:
     """Whatever they are given is text."""
-    made = Environment(loader=PackageLoader("explore"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        loader=PackageLoader("explore"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     made.filters["translated"] = lambda name, texts: texts(name)
     made.filters["plain"] = plain
-    made.filters["picture_json"] = lambda asked: json.dumps({kind: asked[kind] for kind in PICTURE_KINDS if kind in asked})
+    made.filters["picture_json"] = lambda asked: json.dumps(
+        {kind: asked[kind] for kind in PICTURE_KINDS if kind in asked}
+    )
     return made
 
 
@@ -354,7 +465,9 @@ def wanted_of(items: Sequence[tuple[str, str]]) -> Wanted:
     sort: Sort = "similarity" if given.get("sort") == ["similarity"] else "best"
     number = given.get("p", ["1"])[0]
     page = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 1
-    return Wanted("" if is_url else words, words if is_url else "", "", exact, sort, max(1, page), PER_PAGE)
+    return Wanted(
+        "" if is_url else words, words if is_url else "", "", exact, sort, max(1, page), PER_PAGE
+    )
 
 
 def requests_of(form: Form) -> list[dict[str, str]]:
@@ -365,7 +478,9 @@ def requests_of(form: Form) -> list[dict[str, str]]:
     if what == "domain":
         return [{"domain": form.one("domain")}]
     pictures = [AS_TEXT.validate_json(one) for one in form.fields.get("picture", ())]
-    return [{kind: value} for one in pictures for kind, value in one.items() if kind in PICTURE_KINDS]
+    return [
+        {kind: value} for one in pictures for kind, value in one.items() if kind in PICTURE_KINDS
+    ]
 
 
 def _network(request: Request) -> str:
@@ -374,7 +489,13 @@ def _network(request: Request) -> str:
 
 def _linker(request: Request) -> Callable[..., str]:
     def link(**changes: str) -> str:
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
-        return "/?" + urlencode([*kept, *((name, value) for name, value in changes.items() if value)])
+        kept = [
+            (name, value)
+            for name, value in request.query_params.multi_items()
+            if name not in changes
+        ]
+        return "/?" + urlencode(
+            [*kept, *((name, value) for name, value in changes.items() if value)]
+        )
 
     return link

@@ -1,4 +1,7 @@
-"""A row as the page shows it. Whatever it holds is text: addresses become links only where they are http or https."""
+"""A row as the page shows it.
+
+Whatever it holds is text: addresses become links only where they are http or https.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def card(hit: Hit) -> Card:
         why=hit.why.replace(" ", "_"),
         marks=list(marks(row, str(row.get("subset", "")))),
         evidence=list(_evidence(row)),
-        provenance=(plain(str(row.get("warc_file", ""))), plain(str(row.get("crawl_time", "")))[:10]),
+        provenance=(
+            plain(str(row.get("warc_file", ""))),
+            plain(str(row.get("crawl_time", "")))[:10],
+        ),
         requests=dict(_requests(row)),
     )
 

@@ -1,7 +1,8 @@
-"""Connections that send nothing, or that read nothing, do not keep others out: each has a deadline, and their number is bounded.
+"""Connections that send nothing, or that read nothing, do not keep others out: each has a deadline,
+and their number is bounded.
 
-uvicorn has a limit for connections that are idle between requests, and none for a head that never ends (slowloris) or for an answer
-that nobody reads.
+uvicorn has a limit for connections that are idle between requests, and none for a head that never
+ends (slowloris) or for an answer that nobody reads.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ Inner = Callable[[Mapping[str, Any]], asyncio.Protocol]
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds and numbers. A browser opens 6 connections to a host; many people may share an IPv4 address."""
+    """Seconds and numbers.
+
+    A browser opens 6 connections to a host; many people may share an IPv4 address.
+    """
 
     head_s: float = 10.0
     request_s: float = 120.0  # for body, work and answer; the gate is stricter for the body
@@ -42,12 +46,16 @@ class Door:
     waiting: dict[Connection, None] = field(default_factory=dict)
 
     def lets_in(self, newcomer: Connection) -> bool:
-        """Whether there is room, if need be in the place of one that has waited for longest without a whole head."""
+        """Whether there is room, if need be in the place of one that has waited for longest without
+        a whole head.
+        """
         if self.inside_of[newcomer.network] >= self._most_of(newcomer.address):
             self._make_room(newcomer.network)
         if self.inside >= self.patience.most:
             self._make_room()
-        room = self.inside < self.patience.most and self.inside_of[newcomer.network] < self._most_of(newcomer.address)
+        room = self.inside < self.patience.most and self.inside_of[
+            newcomer.network
+        ] < self._most_of(newcomer.address)
         if room:
             self.inside += 1
             self.inside_of[newcomer.network] += 1
@@ -72,7 +80,9 @@ class Door:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: what it sends goes to `inner`, which reads HTTP; what does not come in time ends it."""
+    """One connection: what it sends goes to `inner`, which reads HTTP; what does not come in time
+    ends it.
+    """
 
     def __init__(self, door: Door, inner: Inner) -> None:
         self.address = self.network = ""
@@ -96,7 +106,9 @@ class Connection(asyncio.Protocol):
         self._inner.connection_made(transport)
 
     def awaits_head(self) -> None:
-        """From now on a whole head has to come within its time, and the last answer has to be read."""
+        """From now on a whole head has to come within its time, and the last answer has to be
+        read.
+        """
         if self._inside:
             self._door.waiting[self] = None
             self._end_after(self._door.patience.head_s)

@@ -1,6 +1,8 @@
-"""What every request passes before anything else sees it: its name, its address, what its network has asked for, its body.
+"""What every request passes before anything else sees it: its name, its address, what its network
+has asked for, its body.
 
-The gate reads the body itself, so that one place bounds its size, its time and the memory of all bodies together.
+The gate reads the body itself, so that one place bounds its size, its time and the memory of all
+bodies together.
 """
 
 from __future__ import annotations
@@ -26,10 +28,14 @@ from pairsieve.explore.networks import host_name
 from pairsieve.explore.refused import Refused
 
 LOGGER = logging.getLogger(__name__)
-MOST_URL_BYTES = 16_000  # 2,000 letters of any script in one field take at most 24 bytes each only where all are beyond 16 bits
+# 2,000 letters of any script in one field take at most 24 bytes each only where all are beyond 16
+# bits
+MOST_URL_BYTES = 16_000
 MOST_PARAMETERS = 50
 FORM_S = 15.0  # for a form of 200 kB: slower than a modem
-LINGER_S = 3.0  # for what a client still sends when it is refused: else its system may throw our answer away (RFC 9112, 9.6)
+# for what a client still sends when it is refused: else its system may throw our answer away (RFC
+# 9112, 9.6)
+LINGER_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,10 @@ class Left(Exception):
 
 @dataclass(frozen=True)
 class Gate:
-    """An ASGI application around another. `refuse` makes the answer for what is refused; `lines`: where work goes on."""
+    """An ASGI application around another.
+
+    `refuse` makes the answer for what is refused; `lines`: where work goes on.
+    """
 
     app: ASGIApp
     rule_of: Callable[[str, str], Rule]
@@ -68,7 +77,11 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request, started, answer = Request(scope), time.perf_counter(), Answer(send, pictures=shows_pictures(scope))
+        request, started, answer = (
+            Request(scope),
+            time.perf_counter(),
+            Answer(send, pictures=shows_pictures(scope)),
+        )
         with _has_head(scope), suppress(Left):
             try:
                 await self._admitted(request, receive, answer)
@@ -116,8 +129,13 @@ class Answer:
         await self._send(message)
 
 
-async def read_body(request: Request, receive: Receive, rule: Rule, take: Callable[[int], None]) -> bytes:
-    """The whole body. Raises Refused where it is too large or too slow; nothing is read of one that says so itself."""
+async def read_body(
+    request: Request, receive: Receive, rule: Rule, take: Callable[[int], None]
+) -> bytes:
+    """The whole body.
+
+    Raises Refused where it is too large or too slow; nothing is read of one that says so itself.
+    """
     if _declared(request) > rule.most_bytes:
         raise Refused(413, rule.too_large)
     try:
@@ -127,7 +145,9 @@ async def read_body(request: Request, receive: Receive, rule: Rule, take: Callab
         raise Refused(408, "malformed") from None
 
 
-async def _read(request: Request, receive: Receive, rule: Rule, take: Callable[[int], None]) -> bytes:
+async def _read(
+    request: Request, receive: Receive, rule: Rule, take: Callable[[int], None]
+) -> bytes:
     body, more = bytearray(), has_body(request)
     while more:
         message = await receive()

@@ -38,20 +38,25 @@ class Signer:
 def check_site(request: Request) -> None:
     """Raises Refused for what a page of another site sends, as far as browsers say so.
 
-    `Origin: null` is another site's: a sandboxed frame sends it, and our own page does not under its Referrer-Policy (Fetch, 4.8).
-    Programs send neither header.
+    `Origin: null` is another site's: a sandboxed frame sends it, and our own page does not under
+    its Referrer-Policy (Fetch, 4.8). Programs send neither header.
     """
     origins, host = request.headers.getlist("origin"), request.headers.get("host", "").lower()
     sites = request.headers.getlist("sec-fetch-site")
-    if not set(sites) <= {"same-origin", "none"} or any(origin.lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
+    if not set(sites) <= {"same-origin", "none"} or any(
+        origin.lower() not in (f"http://{host}", f"https://{host}") for origin in origins
+    ):
         raise Refused(403, "stale")
 
 
 def headers(remote_pictures: bool) -> Mapping[str, str]:
-    """Nothing from another host, but for pictures where the visitor has asked for them; no referrer to others; no frame."""
+    """Nothing from another host, but for pictures where the visitor has asked for them; no referrer
+    to others; no frame.
+    """
     pictures = "'self' http: https:" if remote_pictures else "'self'"
     policy = (
-        f"default-src 'none'; img-src {pictures}; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; "
+        f"default-src 'none'; img-src {pictures}; style-src 'self'; script-src 'self'; "
+        "form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
     return {
@@ -80,6 +85,8 @@ async def read_form(request: Request) -> Form:
     """A form of text, whose size the gate has bounded. Raises Refused where it is broken."""
     body = await request.body()
     try:
-        return Form(parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return Form(
+            parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        )
     except ValueError:
         raise Refused(400, "malformed") from None

@@ -16,7 +16,8 @@ from pairsieve.explore.networks import network_of, provider_of
 from pairsieve.explore.refused import Refused
 
 MOST_NETWORKS = 100_000  # are remembered; some 20 MB
-AT_ONCE, SHARE_AT_ONCE = 20, 4  # so many, or a quarter of the limit, may be asked for without a pause
+# so many, or a quarter of the limit, may be asked for without a pause
+AT_ONCE, SHARE_AT_ONCE = 20, 4
 NETWORKS_OF_A_PROVIDER = 8  # a /48 may ask for as much as this many /64
 
 
@@ -25,7 +26,9 @@ TINY_S = 1e-6  # what sums of steps are off by
 
 @dataclass(frozen=True)
 class Limits:
-    """For one network: what it may ask for. `others` are files of the page itself and its health."""
+    """For one network: what it may ask for. `others` are files of the page itself and its
+    health.
+    """
 
     searches: str = "120/minute"
     pictures: str = "30/minute"
@@ -35,9 +38,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts by the generic cell rate algorithm (ITU-T I.371): one number a network and kind, the time when it has used up nothing.
+    """Counts by the generic cell rate algorithm (ITU-T I.371): one number a network and kind, the
+    time when it has used up nothing.
 
-    A part of the limit may be asked for at once (AT_ONCE), the rest evenly over its time. Counts are held in memory, and written nowhere.
+    A part of the limit may be asked for at once (AT_ONCE), the rest evenly over its time. Counts
+    are held in memory, and written nowhere.
     """
 
     limits: Limits
@@ -55,8 +60,13 @@ class Counts:
             raise Refused(429, "too_many", retry_s=ceil(wait_s))
 
     def _wait_s(self, who: str, limit: RateLimitItem, times: int) -> float:
-        """Count one, or how long to wait for it. Providers have a table of their own, whose entries networks do not push out."""
-        known = self._free_at.setdefault("network" if times == 1 else "provider", LRUCache(self.most_networks))
+        """Count one, or how long to wait for it.
+
+        Providers have a table of their own, whose entries networks do not push out.
+        """
+        known = self._free_at.setdefault(
+            "network" if times == 1 else "provider", LRUCache(self.most_networks)
+        )
         now, full_s = self.now_s(), float(limit.get_expiry())
         step_s = full_s / (limit.amount * times)
         free_at: float = max(known.get(who, now), now) + step_s
@@ -87,11 +97,16 @@ class Held:
 
     @contextmanager
     def holding(self, address: str) -> Iterator[Callable[[int], None]]:
-        """A function that takes so many bytes more, or raises Refused; what was taken is given back behind the block."""
+        """A function that takes so many bytes more, or raises Refused; what was taken is given back
+        behind the block.
+        """
         network, taken = network_of(address), [0]
 
         def take(number: int) -> None:
-            if self._bytes + number > self.most_bytes or self._bytes_of.get(network, 0) + number > self.most_bytes_each:
+            if (
+                self._bytes + number > self.most_bytes
+                or self._bytes_of.get(network, 0) + number > self.most_bytes_each
+            ):
                 raise Refused(503, "busy", retry_s=10)
             self._add(network, number)
             taken[0] += number

@@ -1,4 +1,6 @@
-"""Work outside the event loop, in threads of its own and behind a line of a bounded length, in which networks take turns."""
+"""Work outside the event loop, in threads of its own and behind a line of a bounded length, in
+which networks take turns.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ Turn = Future[None]
 class Line:
     """Up to `threads` at work and `most_waiting` behind them; of one network at most `most_each`.
 
-    Networks take turns: one that asks for much waits for itself. Nobody can end a thread: whoever takes too long is no longer waited
-    for, and keeps the thread until the work has ended. Event loops of several threads may share a line.
+    Networks take turns: one that asks for much waits for itself. Nobody can end a thread: whoever
+    takes too long is no longer waited for, and keeps the thread until the work has ended. Event
+    loops of several threads may share a line.
     """
 
     name: str
@@ -41,7 +44,10 @@ class Line:
         return self._working > 0
 
     async def run(self, work: Callable[[], Result], limit_s: float, network: str = "") -> Result:
-        """The result of the work. Raises Refused where the line is full or the work takes too long, and what the work raises."""
+        """The result of the work.
+
+        Raises Refused where the line is full or the work takes too long, and what the work raises.
+        """
         turn, begun = self._enter(network), False
         try:
             async with asyncio.timeout(limit_s):
@@ -63,7 +69,10 @@ class Line:
     def _enter(self, network: str) -> Turn:
         turn = Turn()
         with self._lock:
-            if self._inside_of.total() >= self.threads + self.most_waiting or self._inside_of[network] >= self.most_each:
+            if (
+                self._inside_of.total() >= self.threads + self.most_waiting
+                or self._inside_of[network] >= self.most_each
+            ):
                 raise Refused(503, "busy", retry_s=10)
             self._inside_of[network] += 1
             self._waiting.setdefault(network, deque()).append(turn)

@@ -25,12 +25,16 @@ class Opened:
     _seen: tuple[Any, ...] = field(default=())
 
     def search(self) -> Search:
-        """Raises Refused while the index is not that of the dataset's version: it could show who was taken out."""
+        """Raises Refused while the index is not that of the dataset's version: it could show who
+        was taken out.
+        """
         seen = (_changed(Path(self.index) / INDEX), _token(files.join(self.dataset, MANIFEST)))
         if self._search is None or seen != self._seen:
             try:
                 opened = open_search(self.index)
-                check_version(opened.indexed, json.loads(files.read_text(files.join(self.dataset, MANIFEST))))
+                check_version(
+                    opened.indexed, json.loads(files.read_text(files.join(self.dataset, MANIFEST)))
+                )
             except (BadIndex, OSError):
                 self._search = None
                 raise Refused(503, "updating") from None

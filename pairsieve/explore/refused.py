@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """The request is not answered. `text` names what the page says (words.yaml); `retry_s`: after how long it may be tried again."""
+    """The request is not answered.
+
+    `text` names what the page says (words.yaml); `retry_s`: after how long it may be tried again.
+    """
 
     def __init__(self, status: int, text: str, *values: object, retry_s: int = 0) -> None:
         super().__init__(text)

@@ -1,4 +1,6 @@
-"""uvicorn around the page, with what it lacks: deadlines and a number for connections, an end within seconds."""
+"""uvicorn around the page, with what it lacks: deadlines and a number for connections, an end
+within seconds.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ from pairsieve.explore.gate import Gate
 MOST_HEAD_BYTES = 32_000
 GRACE_S = 2  # for answers under way when the page is told to end
 BACKLOG = 1_024
-SWITCH_S = 0.0005  # the event loop gives the interpreter up at each send and receive, and would wait 5 ms for a thread that renders
+# the event loop gives the interpreter up at each send and receive, and would wait 5 ms for a thread
+# that renders
+SWITCH_S = 0.0005
 FILES_EACH, OWN_FILES = 2, 200  # files open for a connection, and for everything else
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the page listens; `behind_proxy`: X-Forwarded-For of a proxy on this machine is believed."""
+    """Where the page listens; `behind_proxy`: X-Forwarded-For of a proxy on this machine is
+    believed.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -36,7 +42,10 @@ class Address:
 
 
 def make_server(app: Gate, at: Address) -> uvicorn.Server:
-    """A server that is not started yet. h11, since it bounds the size of heads and is written in Python."""
+    """A server that is not started yet.
+
+    h11, since it bounds the size of heads and is written in Python.
+    """
     config = uvicorn.Config(
         app,
         host=at.host,
@@ -60,7 +69,8 @@ def serve(app: Gate, at: Address) -> None:
     """Answer until Ctrl-C or SIGTERM; then end within seconds."""
     raise_file_limit(at.patience.most)
     sys.setswitchinterval(SWITCH_S)
-    with _terminated_as_interrupted(), suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
+    # uvicorn raises the signal again once it has ended
+    with _terminated_as_interrupted(), suppress(KeyboardInterrupt):
         make_server(app, at).run()
 
 
@@ -68,7 +78,10 @@ def _connections(door: Door) -> Callable[..., asyncio.Protocol]:
     """What uvicorn makes for each connection."""
 
     def connection(
-        config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
         def inner(state: Mapping[str, Any]) -> asyncio.Protocol:
             return H11Protocol(config, server_state, {**app_state, **state}, _loop)
@@ -79,7 +92,9 @@ def _connections(door: Door) -> Callable[..., asyncio.Protocol]:
 
 
 def raise_file_limit(connections: int) -> None:
-    """Let this process have as many files open as connections may need, as far as the system allows."""
+    """Let this process have as many files open as connections may need, as far as the system
+    allows.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections * FILES_EACH + OWN_FILES
     most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

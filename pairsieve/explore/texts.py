@@ -27,12 +27,22 @@ class Texts:
 
 @lru_cache(1)
 def _all() -> Mapping[str, Mapping[str, str]]:
-    read: Mapping[str, Mapping[str, str]] = yaml.safe_load(files("pairsieve.explore").joinpath("words.yaml").read_text("utf-8"))
+    read: Mapping[str, Mapping[str, str]] = yaml.safe_load(
+        files("pairsieve.explore").joinpath("words.yaml").read_text("utf-8")
+    )
     return read
 
 
 def texts_for(asked: str, accepted: str) -> Texts:
-    """Those of the language that is asked for, or of the first of Accept-Language that there is, or English."""
-    wanted = [asked, *(part.partition(";")[0].strip()[:2].lower() for part in accepted.split(",")[:MOST_ACCEPTED])]
+    """Those of the language that is asked for, or of the first of Accept-Language that there is, or
+    English.
+    """
+    wanted = [
+        asked,
+        *(
+            part.partition(";")[0].strip()[:2].lower()
+            for part in accepted.split(",")[:MOST_ACCEPTED]
+        ),
+    ]
     language = next((name for name in wanted if name in LANGUAGES), LANGUAGES[0])
     return Texts(language, _all()[language])

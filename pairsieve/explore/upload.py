@@ -1,4 +1,6 @@
-"""An example picture that a visitor sends: its form is taken apart and its pixels are read in a process that may be killed."""
+"""An example picture that a visitor sends: its form is taken apart and its pixels are read in a
+process that may be killed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from pairsieve.images.prepare import Pixels, Square
 from pairsieve.images.processes import Processes
 from pairsieve.search.example import Example, read_example
 
-MOST_PIXELS = 50_000_000  # of a page's example: today's cameras; a process takes about 8 bytes a pixel
+# of a page's example: today's cameras; a process takes about 8 bytes a pixel
+MOST_PIXELS = 50_000_000
 MOST_PARTS = 20
 TOKEN, PICTURE = "token", "picture"
 
@@ -43,9 +46,11 @@ class BadUpload:
 
 
 def upload_of(processes: Processes, body: bytes, kind: str, squares: Sequence[Square]) -> Upload:
-    """Read a form in another process. Raises Refused where that cannot be done, or the process ends over it.
+    """Read a form in another process. Raises Refused where that cannot be done, or the process ends
+    over it.
 
-    Nothing else may be under way in `processes`: so it is known which picture has ended a process, and it is not tried again.
+    Nothing else may be under way in `processes`: so it is known which picture has ended a process,
+    and it is not tried again.
     """
     future = processes.submit(read_upload, body, kind, squares).future
     error = future.exception()
@@ -86,7 +91,10 @@ def _pixels(content: bytes) -> int:
 
 
 def _parts(body: bytes, kind: str) -> Mapping[str, bytes]:
-    """The parts of a multipart form by name, the last of each name, in memory alone. Raises FormParserError, ValueError."""
+    """The parts of a multipart form by name, the last of each name, in memory alone.
+
+    Raises FormParserError, ValueError.
+    """
     found: dict[str, bytes] = {}
 
     def keep(name: bytes | None, content: bytes) -> None:
@@ -101,8 +109,11 @@ def _parts(body: bytes, kind: str) -> Mapping[str, bytes]:
         one.file_object.seek(0)
         keep(one.field_name, one.file_object.read())
 
-    config = {"MAX_MEMORY_FILE_SIZE": len(body) + 1, "MAX_BODY_SIZE": len(body) + 1}  # nothing goes to a disk
-    parser = create_form_parser({"Content-Type": kind.encode("latin-1")}, on_field, on_file, config=config)
+    # nothing goes to a disk
+    config = {"MAX_MEMORY_FILE_SIZE": len(body) + 1, "MAX_BODY_SIZE": len(body) + 1}
+    parser = create_form_parser(
+        {"Content-Type": kind.encode("latin-1")}, on_field, on_file, config=config
+    )
     parser.write(body)
     parser.finalize()
     return found

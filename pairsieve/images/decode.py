@@ -14,7 +14,8 @@ from math import ceil
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# What Pillow raises over files that somebody made: over 170,000 mutated ones it was also AssertionError and TypeError.
+# What Pillow raises over files that somebody made: over 170,000 mutated ones it was also
+# AssertionError and TypeError.
 DECODE_ERRORS = (
     UnidentifiedImageError,
     ArithmeticError,
@@ -39,9 +40,11 @@ PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition
 METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
 OPAQUE = 255
 SCAN = b"\xff\xda"  # a marker of JPEG, which nothing between the scans can be (ITU-T T.81, B.1.1.5)
-# Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's fuzzers stop at 500.
+# Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's
+# fuzzers stop at 500.
 MAX_SCANS = 100
-MAX_SCANNED_PIXELS = 1_200_000_000  # pixels times scans: 2 s. The largest picture that is taken may have 13
+# pixels times scans: 2 s. The largest picture that is taken may have 13
+MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger ones are halved before anything else is done to them
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF 2.32, 4.6.4
 SIGN_BYTES = 16  # as many as Pillow shows to a plugin before it opens a file
@@ -50,9 +53,11 @@ CHUNK_FRAME_BYTES = 12  # length, type and checksum
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """Pillow's format names that are taken (LAION-5B: JPEG, PNG, WEBP) and the most pixels a picture may have.
+    """Pillow's format names that are taken (LAION-5B: JPEG, PNG, WEBP) and the most pixels a
+    picture may have.
 
-    `max_aspect_ratio` keeps out hairlines: resized to a model's shortest side they would fill the memory.
+    `max_aspect_ratio` keeps out hairlines: resized to a model's shortest side they would fill the
+    memory.
     """
 
     formats: tuple[str, ...]
@@ -62,7 +67,9 @@ class DecodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Upright RGB pixels, alpha laid on white, the first frame of an animation; `width` and `height` are the file's own."""
+    """Upright RGB pixels, alpha laid on white, the first frame of an animation; `width` and
+    `height` are the file's own.
+    """
 
     image: Image.Image
     format: str
@@ -77,10 +84,13 @@ class Undecodable:
     reason: str
 
 
-def decode(content: bytes, settings: DecodeSettings, at_least: int | None = None) -> Decoded | Undecodable:
+def decode(
+    content: bytes, settings: DecodeSettings, at_least: int | None = None
+) -> Decoded | Undecodable:
     """The picture in `content`, whatever its name or type said. Never raises on any bytes.
 
-    With `at_least` a JPEG may be decoded at a half, a quarter or an eighth, to no fewer pixels than that on its shorter side.
+    With `at_least` a JPEG may be decoded at a half, a quarter or an eighth, to no fewer pixels than
+    that on its shorter side.
     """
     if not content:
         return Undecodable("empty")
@@ -95,7 +105,9 @@ def decode(content: bytes, settings: DecodeSettings, at_least: int | None = None
 
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of each chunk of a PNG, frame included, as far as the file goes; of a file that is none, nothing."""
+    """(kind, start, end) of each chunk of a PNG, frame included, as far as the file goes; of a file
+    that is none, nothing.
+    """
     at = len(PNG_SIGN) if content.startswith(PNG_SIGN) else len(content)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -109,7 +121,9 @@ def without_pixels(content: bytes) -> bytes:
 
 
 def _without_metadata(content: bytes) -> Iterator[bytes]:
-    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which browsers pass over."""
+    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which
+    browsers pass over.
+    """
     reduced = _reduced(content, PIXEL_CHUNKS)
     if reduced:
         yield reduced
@@ -118,10 +132,16 @@ def _without_metadata(content: bytes) -> Iterator[bytes]:
 def _reduced(png: bytes, kinds: Collection[bytes]) -> bytes:
     """A PNG with chunks of these kinds alone; nothing of another file."""
     chunks = list(png_chunks(png))
-    return b"".join([PNG_SIGN, *(png[start:end] for kind, start, end in chunks if kind in kinds)]) if chunks else b""
+    return (
+        b"".join([PNG_SIGN, *(png[start:end] for kind, start, end in chunks if kind in kinds)])
+        if chunks
+        else b""
+    )
 
 
-def _decode(content: bytes, settings: DecodeSettings, at_least: int | None) -> Decoded | Undecodable:
+def _decode(
+    content: bytes, settings: DecodeSettings, at_least: int | None
+) -> Decoded | Undecodable:
     try:
         opened = Image.open(io.BytesIO(content), formats=settings.formats)
     except UnidentifiedImageError:
@@ -148,15 +168,21 @@ def _decode(content: bytes, settings: DecodeSettings, at_least: int | None) -> D
 
 
 def _is_of_another_format(content: bytes, taken: Collection[str]) -> bool:
-    """Whether the first bytes are those of a format that is not taken; its plugin sees no more of the file."""
+    """Whether the first bytes are those of a format that is not taken; its plugin sees no more of
+    the file.
+    """
     Image.init()
     sign = content[:SIGN_BYTES]
-    known = {name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(sign)}
+    known = {
+        name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(sign)
+    }
     return bool(known) and known.isdisjoint(taken)
 
 
 def _halved(image: Image.Image) -> Image.Image:
-    """A very large picture at half its size, so that copies of it cost a quarter; nobody needs more of its pixels."""
+    """A very large picture at half its size, so that copies of it cost a quarter; nobody needs more
+    of its pixels.
+    """
     if image.width * image.height <= LARGE_PIXELS:
         return image
     if image.mode in ("I;16", "I;16L"):
@@ -169,7 +195,8 @@ def _no_smaller(size: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def _turn_upright(image: Image.Image) -> bool:
-    """As EXIF says it was held; as it is stored where the EXIF block is broken. Whether it lay on its side.
+    """As EXIF says it was held; as it is stored where the EXIF block is broken. Whether it lay on
+    its side.
 
     In place, since copies cost a quarter of a decode.
     """
@@ -194,4 +221,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey as Pillow opens it (I;16, I) would be clipped by a plain conversion."""
-    return image.point(lambda value: value / 256).convert("L") if image.mode in ("I", "I;16", "I;16B", "I;16L") else image
+    return (
+        image.point(lambda value: value / 256).convert("L")
+        if image.mode in ("I", "I;16", "I;16B", "I;16L")
+        else image
+    )

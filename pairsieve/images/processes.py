@@ -1,7 +1,8 @@
-"""What others made is worked on in processes that may be killed: a picture or a page that kills one takes nothing with it.
+"""What others made is worked on in processes that may be killed: a picture or a page that kills one
+takes nothing with it.
 
-A worker process of Beam that dies takes the run with it, and neither decoders of pictures nor parsers of pages are free of errors
-in their native code, or of input on which they take for ever.
+A worker process of Beam that dies takes the run with it, and neither decoders of pictures nor
+parsers of pages are free of errors in their native code, or of input on which they take for ever.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from pairsieve.web.offline import forbid_in_this_process, offline
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
 
-MAX_MEMORY_BYTES = 4_000_000_000  # address space: a picture of 89 million pixels takes about 1.2 GB with its copies
+# address space: a picture of 89 million pixels takes about 1.2 GB with its copies
+MAX_MEMORY_BYTES = 4_000_000_000
 MAX_TASK_S = 60.0  # the slowest picture within the limits of pixels takes about 5 s
 IDLE_S = 60.0  # a process without work ends
 LOOK_EVERY_S = 1.0  # whether the parent is there
@@ -34,9 +36,11 @@ LOOK_EVERY_S = 1.0  # whether the parent is there
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one task may take. `cpu_s` counts the processor's time, so that it does not matter how busy the machine is; `wall_s` ends
-    what waits for ever. `memory_bytes` is address space; with `grown_bytes` only what is taken beyond that of the idle process
-    counts, where the system tells it (Linux)."""
+    """What one task may take. `cpu_s` counts the processor's time, so that it does not matter how
+    busy the machine is; `wall_s` ends what waits for ever. `memory_bytes` is address space; with
+    `grown_bytes` only what is taken beyond that of the idle process counts, where the system tells
+    it (Linux).
+    """
 
     wall_s: float = MAX_TASK_S
     cpu_s: float | None = None
@@ -66,13 +70,20 @@ class Task(Generic[Result]):
 
 
 class Processes:
-    """Runs module-level functions in up to `number` processes, which are started when they are needed.
+    """Runs module-level functions in up to `number` processes, which are started when they are
+    needed.
 
-    When a process dies, everything that was under way is done again, one by one, in another: so the task is found that
-    kills. Threads may share an object of this class. `start` is called in each new process, before the limits hold.
+    When a process dies, everything that was under way is done again, one by one, in another: so the
+    task is found that kills. Threads may share an object of this class. `start` is called in each
+    new process, before the limits hold.
     """
 
-    def __init__(self, number: int, limits: Limits = DEFAULT_LIMITS, start: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        limits: Limits = DEFAULT_LIMITS,
+        start: Callable[[], object] | None = None,
+    ) -> None:
         self._number, self._limits, self._start = number, limits, start
         self._pool: ProcessPoolExecutor | None = None
         self._alone: ProcessPoolExecutor | None = None
@@ -98,12 +109,15 @@ class Processes:
             return self._again(task)
 
     def alone(self, function: Callable[..., Result], *arguments: Any) -> Result | Crashed:
-        """`function(*arguments)` in a process that does nothing else meanwhile: one that dies is not asked again. Raises what the
-        function raised."""
+        """`function(*arguments)` in a process that does nothing else meanwhile: one that dies is
+        not asked again. Raises what the function raised.
+        """
         with self._lock:
             self._alone = self._alone or self._open(1)
             try:
-                found: Result = self._alone.submit(_within, self._limits, function, *arguments).result()
+                found: Result = self._alone.submit(
+                    _within, self._limits, function, *arguments
+                ).result()
             except BrokenExecutor:
                 self._alone = None
                 return CRASHED
@@ -123,7 +137,9 @@ class Processes:
         self._pool = self._alone = None
 
     def _open(self, number: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits))
+        return ProcessPoolExecutor(
+            number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits)
+        )
 
 
 class Elsewhere(Generic[Subject, Result]):
@@ -133,7 +149,12 @@ class Elsewhere(Generic[Subject, Result]):
     the limits hold, since detectors read word lists and models then.
     """
 
-    def __init__(self, make: Callable[..., Callable[[Subject], Result]], arguments: tuple[Any, ...], limits: Limits) -> None:
+    def __init__(
+        self,
+        make: Callable[..., Callable[[Subject], Result]],
+        arguments: tuple[Any, ...],
+        limits: Limits,
+    ) -> None:
         self._packed = cloudpickle.dumps((make, arguments))
         self._processes = Processes(1, limits, partial(_made, self._packed))
 
@@ -159,7 +180,9 @@ def _do(packed: bytes, subject: Any) -> Any:
 
 
 def _begin(start: Callable[[], object] | None, limits: Limits) -> None:
-    """Limits of memory, no connections and no processes of its own, and no life after whoever started it."""
+    """Limits of memory, no connections and no processes of its own, and no life after whoever
+    started it.
+    """
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if start is not None:
         start()

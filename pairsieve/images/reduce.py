@@ -24,7 +24,8 @@ class Reduced:
 
 
 def reduce(content: bytes, side: int, settings: DecodeSettings) -> Reduced | None:
-    """A JPEG whose shorter side has `side` pixels; None where the picture is no larger, or cannot be decoded.
+    """A JPEG whose shorter side has `side` pixels; None where the picture is no larger, or cannot
+    be decoded.
 
     JPEG files are decoded at a fraction of their size, as their format allows.
     """

@@ -1,8 +1,10 @@
-"""The XMP packets of a picture file, wherever its container keeps them, without a pixel being decoded.
+"""The XMP packets of a picture file, wherever its container keeps them, without a pixel being
+decoded.
 
-Sources: XMP Specification Part 3 (2020; JPEG, PNG, GIF, TIFF, WebP), ISO/IEC 18181-2 (JPEG XL: boxes `xml ` and `brob`),
-ExifTool's PNG.pm for ImageMagick's raw profiles. In GIF, TIFF, WebP and AVIF a packet lies open in the file, as it does in most
-JPEG files; in a PNG it may be compressed or written in hex digits, in a JPEG cut into segments.
+Sources: XMP Specification Part 3 (2020; JPEG, PNG, GIF, TIFF, WebP), ISO/IEC 18181-2 (JPEG XL:
+boxes `xml ` and `brob`), ExifTool's PNG.pm for ImageMagick's raw profiles. In GIF, TIFF, WebP and
+AVIF a packet lies open in the file, as it does in most JPEG files; in a PNG it may be compressed or
+written in hex digits, in a JPEG cut into segments.
 """
 
 from __future__ import annotations
@@ -17,19 +19,25 @@ from pairsieve.images.decode import png_chunks
 
 MAX_PACKET_BYTES = 1_000_000
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-_EXTENSION_HEAD = struct.Struct(">32sII")  # digest, length of the whole, offset of this segment (XMP Part 3, 1.1.3.1)
+# digest, length of the whole, offset of this segment (XMP Part 3, 1.1.3.1)
+_EXTENSION_HEAD = struct.Struct(">32sII")
 _APP1, _SCAN = 0xE1, 0xDA
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PROFILE = re.compile(rb"\n[^\n]{0,80}\n\s{0,40}\d{1,10}\n([0-9A-Fa-f\s]+)")
 _OPEN = re.compile(rb"<(?:x:xmpmeta|rdf:RDF)[\s>]")
 _CLOSE = (b"</x:xmpmeta>", b"</rdf:RDF>")
 # "rdf:RDF" in UTF-16 and UTF-32, of either order of bytes
-_WIDE = {2: "rdf:RDF".encode("utf-16-be").lstrip(b"\0"), 4: "rdf:RDF".encode("utf-32-be").lstrip(b"\0")}
+_WIDE = {
+    2: "rdf:RDF".encode("utf-16-be").lstrip(b"\0"),
+    4: "rdf:RDF".encode("utf-32-be").lstrip(b"\0"),
+}
 _WIDE_NAMES = {2: ("utf-16-le", "utf-16-be"), 4: ("utf-32-le", "utf-32-be")}
 
 
 def xmp_packets(body: bytes) -> Iterator[bytes]:
-    """Each packet in UTF-8, from its first to its last element; bytes that hold none give none. Raises nothing."""
+    """Each packet in UTF-8, from its first to its last element; bytes that hold none give none.
+    Raises nothing.
+    """
     for stretch in (body, *_hidden(body)):
         for text in (stretch, *_wide(stretch)):
             found = _OPEN.search(text)
@@ -53,7 +61,11 @@ def _extended(jpeg: bytes) -> Iterator[bytes]:
     """A packet that is longer than a segment, put together again."""
     pieces: dict[bytes, dict[int, bytes]] = defaultdict(dict)
     for marker, content in _segments(jpeg):
-        if marker == _APP1 and content.startswith(_EXTENSION) and len(content) >= len(_EXTENSION) + _EXTENSION_HEAD.size:
+        if (
+            marker == _APP1
+            and content.startswith(_EXTENSION)
+            and len(content) >= len(_EXTENSION) + _EXTENSION_HEAD.size
+        ):
             digest, _, offset = _EXTENSION_HEAD.unpack_from(content, len(_EXTENSION))
             pieces[digest][offset] = content[len(_EXTENSION) + _EXTENSION_HEAD.size :]
     for found in pieces.values():
@@ -72,7 +84,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _brotli_boxes(jxl: bytes) -> Iterator[bytes]:
-    import brotli  # noqa: PLC0415 - JPEG XL is rare
+    import brotli
 
     at = 0
     while at + 8 <= len(jxl):
@@ -90,7 +102,9 @@ def _brotli_boxes(jxl: bytes) -> Iterator[bytes]:
 
 
 def _png_text(kind: bytes, content: bytes) -> Iterator[bytes]:
-    """The text of a chunk (PNG, 3rd edition, 11.3.3), uncompressed; of a raw profile what its hex digits stand for."""
+    """The text of a chunk (PNG, 3rd edition, 11.3.3), uncompressed; of a raw profile what its hex
+    digits stand for.
+    """
     keyword, _, rest = content.partition(b"\0")
     if kind == b"zTXt":
         text = _inflated(rest[1:])
@@ -122,7 +136,12 @@ def _wide(body: bytes) -> Iterator[bytes]:
             continue
         first = max(0, at - MAX_PACKET_BYTES // 2)
         for name in _WIDE_NAMES[width]:
-            # A sign found at its first letter: of big-endian text it begins behind that letter's noughts.
+            # A sign found at its first letter: of big-endian text it begins behind that letter's
+            # noughts.
             begin = (at - (width - 1) if name.endswith("be") else at) % width
             start = first + (begin - first) % width
-            yield body[start : at + width * MAX_PACKET_BYTES].decode(name, "replace").encode("utf-8", "replace")
+            yield (
+                body[start : at + width * MAX_PACKET_BYTES]
+                .decode(name, "replace")
+                .encode("utf-8", "replace")
+            )

@@ -1,1 +1,3 @@
-"""Datasets of links that exist already: read as input, or known so that their pairs are not taken again."""
+"""Datasets of links that exist already: read as input, or known so that their pairs are not taken
+again.
+"""

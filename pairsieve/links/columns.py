@@ -1,7 +1,8 @@
 """Which column of a dataset of links is what.
 
-Known without a mapping, whatever the case of their letters: LAION-400M (SAMPLE_ID, URL, TEXT), LAION-5B (URL, TEXT,
-hash), Re-LAION (url, caption, key), DataComp's CommonPool (uid, url, text), COYO-700M (id, url, text), and ours.
+Known without a mapping, whatever the case of their letters: LAION-400M (SAMPLE_ID, URL, TEXT),
+LAION-5B (URL, TEXT, hash), Re-LAION (url, caption, key), DataComp's CommonPool (uid, url, text),
+COYO-700M (id, url, text), and ours.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class MissingColumns(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:
-    """The names of the columns that hold URL, caption and (if there is one) the row's identifier."""
+    """The names of the columns that hold URL, caption and (if there is one) the row's
+    identifier.
+    """
 
     url: str
     caption: str
@@ -34,14 +37,23 @@ class LinkColumns:
 
 
 def find_columns(found: Sequence[str], mapping: Mapping[str, str]) -> LinkColumns:
-    """The columns of a table, by a mapping of `url`, `caption`, `id` or by known names. Raises MissingColumns."""
-    taken = {what: mapping[what] if what in mapping else _known(found, names) for what, names in KNOWN.items()}
+    """The columns of a table, by a mapping of `url`, `caption`, `id` or by known names.
+
+    Raises MissingColumns.
+    """
+    taken = {
+        what: mapping[what] if what in mapping else _known(found, names)
+        for what, names in KNOWN.items()
+    }
     for what in ("url", "caption"):
         if taken[what] not in found:
             raise MissingColumns(
-                f"no column for {what} among {', '.join(found)}; name it under input.columns, for example {{{what}: {found[0]}}}"
+                f"no column for {what} among {', '.join(found)}; name it under input.columns, for "
+                f"example {{{what}: {found[0]}}}"
             )
-    return LinkColumns(str(taken["url"]), str(taken["caption"]), taken["id"] if taken["id"] in found else None)
+    return LinkColumns(
+        str(taken["url"]), str(taken["caption"]), taken["id"] if taken["id"] in found else None
+    )
 
 
 def _known(found: Sequence[str], names: Sequence[str]) -> str | None:

@@ -41,8 +41,12 @@ def column_names(path: str, options: files.Options) -> list[str]:
         return list(pq.ParquetFile(stream).schema_arrow.names)
 
 
-def read_row_group(at: RowGroup, mapping: Mapping[str, str], options: files.Options) -> Iterator[Link]:
-    """The links of a row group; what is no text becomes an empty string. Raises MissingColumns, ArrowInvalid, OSError."""
+def read_row_group(
+    at: RowGroup, mapping: Mapping[str, str], options: files.Options
+) -> Iterator[Link]:
+    """The links of a row group; what is no text becomes an empty string. Raises MissingColumns,
+    ArrowInvalid, OSError.
+    """
     with files.open_read(at.path, options) as stream:
         table = pq.ParquetFile(stream)
         columns = find_columns(table.schema_arrow.names, mapping)
@@ -51,12 +55,21 @@ def read_row_group(at: RowGroup, mapping: Mapping[str, str], options: files.Opti
             urls, captions = (_values(batch[name]) for name in (columns.url, columns.caption))
             ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
             for url, caption, row_id in zip(urls, captions, ids, strict=True):
-                yield Link(_text(url), _text(caption), at.path, row, "" if row_id is None else _identifier(row_id))
+                yield Link(
+                    _text(url),
+                    _text(caption),
+                    at.path,
+                    row,
+                    "" if row_id is None else _identifier(row_id),
+                )
                 row += 1
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """The cells of a column. Nothing makes sure that a file's text is UTF-8; what is not becomes U+FFFD."""
+    """The cells of a column.
+
+    Nothing makes sure that a file's text is UTF-8; what is not becomes U+FFFD.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):

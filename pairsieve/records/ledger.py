@@ -27,7 +27,14 @@ def keyed(secret: bytes, key: bytes) -> bytes:
     return hmac.digest(secret, key, "sha256")[:16]
 
 
-def entry(identity: bytes, stage: str, rule: tuple[str, int], action: str, reason: str, score: float | None = None) -> tuple[Any, ...]:
+def entry(
+    identity: bytes,
+    stage: str,
+    rule: tuple[str, int],
+    action: str,
+    reason: str,
+    score: float | None = None,
+) -> tuple[Any, ...]:
     """One ledger row, in the order of LEDGER_SCHEMA."""
     rounded = None if score is None else round(float(score), SCORE_DIGITS)
     return identity.hex(), stage, rule[0], rule[1], action, reason, rounded

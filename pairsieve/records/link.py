@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One row: `file` and `row` (from 0) say where it stands, `row_id` is the row's own identifier there, if it has one."""
+    """One row: `file` and `row` (from 0) say where it stands, `row_id` is the row's own identifier
+    there, if it has one.
+    """
 
     url: str
     caption: str

@@ -13,9 +13,11 @@ Unit = Literal["file", "split", "record", "page", "image", "pair", "sample"]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A unit that goes no further. `reason` is snake_case and stable; `where` is file@offset, never a URL or a caption.
+    """A unit that goes no further. `reason` is snake_case and stable; `where` is file@offset, never
+    a URL or a caption.
 
-    A rejection is "dropped" where a setting or rule said so, "quarantined" where it could not be judged.
+    A rejection is "dropped" where a setting or rule said so, "quarantined" where it could not be
+    judged.
     """
 
     unit: Unit
@@ -36,7 +38,9 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something worth telling that decides nothing: `what` is stable, and never a URL or a caption."""
+    """Something worth telling that decides nothing: `what` is stable, and never a URL or a
+    caption.
+    """
 
     unit: Unit
     what: str
@@ -45,7 +49,9 @@ class Noted:
 
 NOTED = "noted"
 Tally = Counter[tuple[str, str, str]]
-"""(unit, outcome, reason) -> number; outcome may also be "in", and then the reason is empty, or "noted"."""
+"""(unit, outcome, reason) -> number; outcome may also be "in", and then the reason is empty, or
+"noted".
+"""
 
 
 def tally_of(outcomes: Iterable[Rejection | Counted | Noted]) -> Tally:
@@ -63,7 +69,9 @@ def tally_of(outcomes: Iterable[Rejection | Counted | Noted]) -> Tally:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """The balance of one unit of one stage: `entered` = kept + dropped + quarantined, or something was lost."""
+    """The balance of one unit of one stage: `entered` = kept + dropped + quarantined, or something
+    was lost.
+    """
 
     entered: int
     kept: int
@@ -72,7 +80,9 @@ class UnitCounts:
 
     @property
     def adds_up(self) -> bool:
-        return self.entered == self.kept + sum(self.dropped.values()) + sum(self.quarantined.values())
+        return self.entered == self.kept + sum(self.dropped.values()) + sum(
+            self.quarantined.values()
+        )
 
 
 def balance(tally: Tally, unit: Unit) -> UnitCounts:
@@ -82,9 +92,15 @@ def balance(tally: Tally, unit: Unit) -> UnitCounts:
         found = {reason: n for (u, o, reason), n in tally.items() if (u, o) == (unit, outcome)}
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-    return UnitCounts(tally[unit, "in", ""], tally[unit, "kept", ""], reasons("dropped"), reasons("quarantined"))
+    return UnitCounts(
+        tally[unit, "in", ""], tally[unit, "kept", ""], reasons("dropped"), reasons("quarantined")
+    )
 
 
 def notes(tally: Tally) -> dict[str, int]:
     """What was noted, as "unit: what" -> number, sorted."""
-    return {f"{unit}: {what}": n for (unit, outcome, what), n in sorted(tally.items()) if outcome == NOTED}
+    return {
+        f"{unit}: {what}": n
+        for (unit, outcome, what), n in sorted(tally.items())
+        if outcome == NOTED
+    }

@@ -44,7 +44,8 @@ class Page:
 class Location:
     """Where the archive holds something that may be a picture, or says what became of one.
 
-    `target` is the URL at which the bytes are to be found instead: where a redirect leads, or what a revisit record repeats.
+    `target` is the URL at which the bytes are to be found instead: where a redirect leads, or what
+    a revisit record repeats.
     """
 
     url: str

@@ -17,26 +17,35 @@ Evidence = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class PerImage:
-    """Page evidence that is not the same for all images of the page: by the position of an image, else `default`."""
+    """Page evidence that is not the same for all images of the page: by the position of an image,
+    else `default`.
+    """
 
     by_position: Mapping[int, object]
     default: object
 
 
 def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
-    """What a page's evidence says of one of its images; the evidence itself where it says the same of all."""
+    """What a page's evidence says of one of its images; the evidence itself where it says the same
+    of all.
+    """
     if not any(isinstance(value, PerImage) for value in evidence.values()):
         return evidence
     return {
-        name: value.by_position.get(position, value.default) if isinstance(value, PerImage) else value for name, value in evidence.items()
+        name: value.by_position.get(position, value.default)
+        if isinstance(value, PerImage)
+        else value
+        for name, value in evidence.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page detectors' columns;
-    `image_attribute` says what named the image (src, srcset, picture, lazy; empty where no page was read); `page_source`
-    says what is known of the page: all of it (warc), what a WAT tells (wat), or nothing (none)."""
+    """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page
+    detectors' columns; `image_attribute` says what named the image (src, srcset, picture, lazy;
+    empty where no page was read); `page_source` says what is known of the page: all of it (warc),
+    what a WAT tells (wat), or nothing (none).
+    """
 
     key: bytes
     url: str
@@ -76,7 +85,9 @@ PAIR_SCHEMA = pa.schema(
 
 
 def key_of(url: str, caption: str) -> bytes:
-    """The identity of a pair: 16 bytes of BLAKE2b over URL and caption, the lengths kept apart by a NUL."""
+    """The identity of a pair: 16 bytes of BLAKE2b over URL and caption, the lengths kept apart by a
+    NUL.
+    """
     return blake2b(f"{url}\0{caption}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -84,7 +95,9 @@ _FIELDS = attrgetter(*(f.name for f in fields(Pair)))
 
 
 def pack_pairs(pairs: Iterable[Pair]) -> bytes:
-    """Pairs as they go through a shuffle: those of a page share most of what they hold, so that some 100 bytes a pair do."""
+    """Pairs as they go through a shuffle: those of a page share most of what they hold, so that
+    some 100 bytes a pair do.
+    """
     return pack(map(_FIELDS, pairs))
 
 

@@ -1,4 +1,6 @@
-"""Which settings may be published: those whose type is written as Public[...]. All others are private: nobody has to remember them."""
+"""Which settings may be published: those whose type is written as Public[...]. All others are
+private: nobody has to remember them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ Setting = TypeVar("Setting")
 
 @dataclass(frozen=True)
 class PublicClass:
-    """The mark of a setting that may be published: it names no place of the machines that a dataset is made on."""
+    """The mark of a setting that may be published: it names no place of the machines that a dataset
+    is made on.
+    """
 
 
 PUBLIC = PublicClass()

@@ -1,4 +1,5 @@
-"""Published columns: each one once, with its type, its source and its meaning. LAION's names and types come first.
+"""Published columns: each one once, with its type, its source and its meaning. LAION's names and
+types come first.
 
 LAION-400M and LAION-5B swapped WIDTH and HEIGHT; here they are what they say.
 """
@@ -25,12 +26,16 @@ PRIVACY: Mapping[Privacy, str] = {
 }
 RIGHTS_SOURCES = ("page", "response", "picture", "c2pa")
 Sources = Mapping[str, Any]
-"""A sample's columns with `text` (the caption as published), `public_key` and `tags` beside them."""
+"""A sample's columns with `text` (the caption as published), `public_key` and `tags` beside them.
+"""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One published column. `source`: the stage or the detector that it comes from. `value` takes it from a sample."""
+    """One published column.
+
+    `source`: the stage or the detector that it comes from. `value` takes it from a sample.
+    """
 
     name: str
     type: pa.DataType
@@ -54,14 +59,20 @@ def _hash(sources: Sources) -> int:
 
 
 def _licence(sources: Sources) -> tuple[str | None, str | None]:
-    """URL and scope: what the page says of the image, else what the picture's file says of itself."""
+    """URL and scope: what the page says of the image, else what the picture's file says of
+    itself.
+    """
     if sources.get("licence"):
         return sources["licence"], sources.get("licence_scope")
     return (sources["picture_licence"], "xmp") if sources.get("picture_licence") else (None, None)
 
 
 def _rights_signals(sources: Sources) -> list[str]:
-    return [f"{source}:{signal}" for source in RIGHTS_SOURCES for signal in sources.get(f"{source}_rights_signals") or ()]
+    return [
+        f"{source}:{signal}"
+        for source in RIGHTS_SOURCES
+        for signal in sources.get(f"{source}_rights_signals") or ()
+    ]
 
 
 def _laion_licence(sources: Sources) -> str:
@@ -70,13 +81,59 @@ def _laion_licence(sources: Sources) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("SAMPLE_ID", pa.int64(), "", "publish", "fingerprint", "the first 63 bits of `key`", _sample_id),
-    Column("URL", pa.string(), "", "extract", "address", "image URL as the page gave it, made absolute", _taken("url")),
-    Column("TEXT", pa.string(), "", "extract", "words", "caption: the alt text, cleaned and redacted", _taken("text")),
-    Column("HEIGHT", pa.int32(), "pixels", "score", "neutral", "height of the picture, upright", _taken("height")),
-    Column("WIDTH", pa.int32(), "pixels", "score", "neutral", "width of the picture, upright", _taken("width")),
     Column(
-        "LICENSE", pa.string(), "", "licence", "neutral", "Creative Commons URL that the page names for the image, or ?", _laion_licence
+        "SAMPLE_ID",
+        pa.int64(),
+        "",
+        "publish",
+        "fingerprint",
+        "the first 63 bits of `key`",
+        _sample_id,
+    ),
+    Column(
+        "URL",
+        pa.string(),
+        "",
+        "extract",
+        "address",
+        "image URL as the page gave it, made absolute",
+        _taken("url"),
+    ),
+    Column(
+        "TEXT",
+        pa.string(),
+        "",
+        "extract",
+        "words",
+        "caption: the alt text, cleaned and redacted",
+        _taken("text"),
+    ),
+    Column(
+        "HEIGHT",
+        pa.int32(),
+        "pixels",
+        "score",
+        "neutral",
+        "height of the picture, upright",
+        _taken("height"),
+    ),
+    Column(
+        "WIDTH",
+        pa.int32(),
+        "pixels",
+        "score",
+        "neutral",
+        "width of the picture, upright",
+        _taken("width"),
+    ),
+    Column(
+        "LICENSE",
+        pa.string(),
+        "",
+        "licence",
+        "neutral",
+        "Creative Commons URL that the page names for the image, or ?",
+        _laion_licence,
     ),
     Column(
         "NSFW",
@@ -87,9 +144,33 @@ COLUMNS: tuple[Column, ...] = (
         "UNLIKELY, UNSURE or NSFW by `punsafe`; empty where no head judged it",
         _taken("nsfw"),
     ),
-    Column("similarity", pa.float64(), "cosine", "score", "neutral", "of picture and caption under `model`", _taken("similarity")),
-    Column("hash", pa.int64(), "", "publish", "fingerprint", "LAION-5B's hash: mmh3.hash64(URL + TEXT)[0]", _hash),
-    Column("LANGUAGE", pa.string(), "", "extract", "neutral", "CLD3's code for the caption; empty where not reliable", _taken("language")),
+    Column(
+        "similarity",
+        pa.float64(),
+        "cosine",
+        "score",
+        "neutral",
+        "of picture and caption under `model`",
+        _taken("similarity"),
+    ),
+    Column(
+        "hash",
+        pa.int64(),
+        "",
+        "publish",
+        "fingerprint",
+        "LAION-5B's hash: mmh3.hash64(URL + TEXT)[0]",
+        _hash,
+    ),
+    Column(
+        "LANGUAGE",
+        pa.string(),
+        "",
+        "extract",
+        "neutral",
+        "CLD3's code for the caption; empty where not reliable",
+        _taken("language"),
+    ),
     Column(
         "punsafe",
         pa.float32(),
@@ -108,7 +189,15 @@ COLUMNS: tuple[Column, ...] = (
         "how much it is liked, by a head; empty without one",
         _taken("aesthetic_score"),
     ),
-    Column("key", pa.string(), "", "extract", "fingerprint", "identity of the pair, 128 bits in hex", lambda s: s["public_key"].hex()),
+    Column(
+        "key",
+        pa.string(),
+        "",
+        "extract",
+        "fingerprint",
+        "identity of the pair, 128 bits in hex",
+        lambda s: s["public_key"].hex(),
+    ),
     Column(
         "tags",
         pa.list_(pa.string()),
@@ -142,7 +231,8 @@ COLUMNS: tuple[Column, ...] = (
         "",
         "licence",
         "neutral",
-        "what that licence was said of: image (JSON-LD), figure or page; xmp: the picture's file says it",
+        "what that licence was said of: image (JSON-LD), figure or page; xmp: the picture's file "
+        "says it",
         lambda s: _licence(s)[1],
     ),
     Column(
@@ -181,7 +271,15 @@ COLUMNS: tuple[Column, ...] = (
         "what was seen of the page: warc (all), wat (a part) or none",
         _taken("page_source"),
     ),
-    Column("page_url", pa.string(), "", "extract", "address", "page on which the image stands", _taken("page_url")),
+    Column(
+        "page_url",
+        pa.string(),
+        "",
+        "extract",
+        "address",
+        "page on which the image stands",
+        _taken("page_url"),
+    ),
     Column(
         "image_attribute",
         pa.string(),
@@ -210,17 +308,83 @@ COLUMNS: tuple[Column, ...] = (
         _taken("record_offset"),
     ),
     Column(
-        "record_id", pa.string(), "", "extract", "neutral", "WARC-Record-ID of the page, or the row's own identifier", _taken("record_id")
+        "record_id",
+        pa.string(),
+        "",
+        "extract",
+        "neutral",
+        "WARC-Record-ID of the page, or the row's own identifier",
+        _taken("record_id"),
     ),
-    Column("payload_digest", pa.string(), "", "extract", "fingerprint", "WARC-Payload-Digest of the page", _taken("payload_digest")),
-    Column("crawl_time", pa.string(), "ISO 8601 UTC", "extract", "neutral", "when the page was crawled", _taken("crawl_time")),
-    Column("final_url", pa.string(), "", "fetch", "address", "image URL after redirects", _taken("final_url")),
-    Column("fetched_at", pa.string(), "ISO 8601 UTC", "fetch", "neutral", "when the image was fetched (or crawled)", _taken("fetched_at")),
-    Column("http_status", pa.int32(), "", "fetch", "neutral", "HTTP status of the image", _taken("http_status")),
-    Column("content_type", pa.string(), "", "fetch", "neutral", "Content-Type of the image as served", _taken("content_type")),
-    Column("size_bytes", pa.int64(), "bytes", "fetch", "neutral", "size of the image as served", _taken("size_bytes")),
-    Column("format", pa.string(), "", "score", "neutral", "image format by content", _taken("format")),
-    Column("sha256", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _taken("sha256")),
+    Column(
+        "payload_digest",
+        pa.string(),
+        "",
+        "extract",
+        "fingerprint",
+        "WARC-Payload-Digest of the page",
+        _taken("payload_digest"),
+    ),
+    Column(
+        "crawl_time",
+        pa.string(),
+        "ISO 8601 UTC",
+        "extract",
+        "neutral",
+        "when the page was crawled",
+        _taken("crawl_time"),
+    ),
+    Column(
+        "final_url",
+        pa.string(),
+        "",
+        "fetch",
+        "address",
+        "image URL after redirects",
+        _taken("final_url"),
+    ),
+    Column(
+        "fetched_at",
+        pa.string(),
+        "ISO 8601 UTC",
+        "fetch",
+        "neutral",
+        "when the image was fetched (or crawled)",
+        _taken("fetched_at"),
+    ),
+    Column(
+        "http_status",
+        pa.int32(),
+        "",
+        "fetch",
+        "neutral",
+        "HTTP status of the image",
+        _taken("http_status"),
+    ),
+    Column(
+        "content_type",
+        pa.string(),
+        "",
+        "fetch",
+        "neutral",
+        "Content-Type of the image as served",
+        _taken("content_type"),
+    ),
+    Column(
+        "size_bytes",
+        pa.int64(),
+        "bytes",
+        "fetch",
+        "neutral",
+        "size of the image as served",
+        _taken("size_bytes"),
+    ),
+    Column(
+        "format", pa.string(), "", "score", "neutral", "image format by content", _taken("format")
+    ),
+    Column(
+        "sha256", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _taken("sha256")
+    ),
     Column("md5", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _taken("md5")),
     Column(
         "pdq",
@@ -231,7 +395,15 @@ COLUMNS: tuple[Column, ...] = (
         "perceptual hash of the picture; empty where no detector made one",
         _taken("pdq"),
     ),
-    Column("model", pa.string(), "", "score", "neutral", "architecture@weights of the CLIP model", _taken("model")),
+    Column(
+        "model",
+        pa.string(),
+        "",
+        "score",
+        "neutral",
+        "architecture@weights of the CLIP model",
+        _taken("model"),
+    ),
 )
 
 LAION_COLUMNS = 12

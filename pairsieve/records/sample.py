@@ -13,9 +13,9 @@ from pairsieve.records.pair import Evidence, Pair
 class Image:
     """What `fetch` learned. `status` is "ok" or the one reason why there are no bytes.
 
-    `warc_file` and `record_offset` are set where the bytes stay in the archive; hashes are lower-case hex.
-    `original_...`: what the picture was before it was reduced for the store, where it was.
-    `errors` names the classes of exceptions that a detector raised on this row.
+    `warc_file` and `record_offset` are set where the bytes stay in the archive; hashes are
+    lower-case hex. `original_...`: what the picture was before it was reduced for the store, where
+    it was. `errors` names the classes of exceptions that a detector raised on this row.
     """
 
     key: bytes
@@ -59,11 +59,12 @@ IMAGE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be judged.
+    """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be
+    judged.
 
-    `similarity` is the cosine of picture and caption, by `model` computed in `precision`; `embedding` is the picture's
-    unit vector, kept when asked; `scored_sha256` is that of the picture that was scored, and `looked_at` says whether picture detectors saw
-    it too.
+    `similarity` is the cosine of picture and caption, by `model` computed in `precision`;
+    `embedding` is the picture's unit vector, kept when asked; `scored_sha256` is that of the
+    picture that was scored, and `looked_at` says whether picture detectors saw it too.
     """
 
     key: bytes
@@ -114,8 +115,18 @@ class Sample:
     def columns(self) -> dict[str, object]:
         """Everything known of the sample in one flat mapping: the evidence that rules read."""
         image, score = _fields_of(self.image), _fields_of(self.score)
-        learned = {"fetch_status": image.pop("status"), "score_status": score.pop("status"), **image, **score}
-        return {**learned, **pair_columns(self.pair), **(self.image.evidence or {}), **(self.score.evidence or {})}
+        learned = {
+            "fetch_status": image.pop("status"),
+            "score_status": score.pop("status"),
+            **image,
+            **score,
+        }
+        return {
+            **learned,
+            **pair_columns(self.pair),
+            **(self.image.evidence or {}),
+            **(self.score.evidence or {}),
+        }
 
 
 def pair_columns(pair: Pair) -> dict[str, object]:
@@ -124,4 +135,8 @@ def pair_columns(pair: Pair) -> dict[str, object]:
 
 
 def _fields_of(record: Pair | Image | Score) -> dict[str, object]:
-    return {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("evidence", "errors")}
+    return {
+        f.name: getattr(record, f.name)
+        for f in fields(record)
+        if f.name not in ("evidence", "errors")
+    }

@@ -23,13 +23,18 @@ class Example:
     pdq: Sequence[bytes] = ()
 
 
-def read_example(content: bytes, squares: Sequence[Square]) -> tuple[Example, tuple[Pixels, ...]] | Undecodable:
+def read_example(
+    content: bytes, squares: Sequence[Square]
+) -> tuple[Example, tuple[Pixels, ...]] | Undecodable:
     """Hashes of a picture's bytes and of its 8 orientations, and what models want to see of it."""
     if len(content) > MAX_EXAMPLE_BYTES:
         return Undecodable("too_many_bytes")
     found = decode(content, EXAMPLES)
     if isinstance(found, Undecodable):
         return found
-    by_bytes = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    by_bytes = (
+        hashlib.sha256(content).hexdigest(),
+        hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    )
     pixels = tuple(np.asarray(squared(found.image, square)) for square in squares)
     return Example(*by_bytes, orientations_of(found.image)), pixels

@@ -1,4 +1,6 @@
-"""Rows of a dataset as the index takes them, whoever made the dataset: what is looked for, and what is shown."""
+"""Rows of a dataset as the index takes them, whoever made the dataset: what is looked for, and what
+is shown.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from pairsieve.storage import files
 from pairsieve.web.urls import address_key, registered_domain
 
 SHOWN = (
-    "URL", "TEXT", "WIDTH", "HEIGHT", "similarity", "LANGUAGE", "LICENSE", "licence_url", "licence_kind", "NSFW", "punsafe", "face_count",
-    "medical_picture_score", "tags", "rights_signals", "page_url", "warc_file", "record_offset", "crawl_time", "fetched_at", "key",
+    "URL", "TEXT", "WIDTH", "HEIGHT", "similarity", "LANGUAGE", "LICENSE", "licence_url",
+    "licence_kind", "NSFW", "punsafe", "face_count",
+    "medical_picture_score", "tags", "rights_signals", "page_url", "warc_file", "record_offset",
+    "crawl_time", "fetched_at", "key",
     "sha256", "pdq", "model", "SAMPLE_ID", "uid",
 )  # fmt: skip
 READ = (*SHOWN, "final_url", "md5")
@@ -26,13 +30,23 @@ MEDICAL_FROM = 0.5  # where no rule has tagged: half of the prompts' share
 UNSAFE = ("NSFW", "UNSURE")
 
 
-def batches(path: str, columns: Sequence[str], names: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """A shard's rows with those of the columns that it has, under our names; `names`: ours -> the dataset's own."""
+def batches(
+    path: str, columns: Sequence[str], names: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    """A shard's rows with those of the columns that it has, under our names; `names`: ours -> the
+    dataset's own.
+    """
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = {ours: names.get(ours, ours) for ours in columns if names.get(ours, ours) in shard.schema_arrow.names}
+        there = {
+            ours: names.get(ours, ours)
+            for ours in columns
+            if names.get(ours, ours) in shard.schema_arrow.names
+        }
         for batch in shard.iter_batches(BATCH_ROWS, columns=list(there.values())):
-            table = pa.Table.from_arrays([batch.column(theirs) for theirs in there.values()], names=list(there))
+            table = pa.Table.from_arrays(
+                [batch.column(theirs) for theirs in there.values()], names=list(there)
+            )
             yield from as_ours(table).combine_chunks().to_batches()
 
 
@@ -44,7 +58,11 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
         "similarity": row.get("similarity"),
         "caption": row.get("TEXT") or "",
         "address": " ".join(dict.fromkeys(addresses)),
-        "image": [address_key(address) for address in dict.fromkeys((url, row.get("final_url") or url)) if address],
+        "image": [
+            address_key(address)
+            for address in dict.fromkeys((url, row.get("final_url") or url))
+            if address
+        ],
         "page": [address_key(page)] if page else [],
         "sha256": _value(row.get("sha256")),
         "md5": _value(row.get("md5")),
@@ -55,7 +73,10 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
         "licence": _value(row.get("licence_kind")),
         "tag": list(row.get("tags") or ()),
         "mark": list(marks(row, subset)),
-        "row": {**{name: row[name] for name in SHOWN if row.get(name) not in (None, [], "")}, **({"subset": subset} if subset else {})},
+        "row": {
+            **{name: row[name] for name in SHOWN if row.get(name) not in (None, [], "")},
+            **({"subset": subset} if subset else {}),
+        },
     }
 
 
@@ -68,7 +89,15 @@ def marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
     tags = row.get("tags") or ()
     if row.get("face_count"):
         yield FACE
-    if subset == MEDICAL or (row.get("medical_picture_score") or 0) >= MEDICAL_FROM or any(tag.startswith(MEDICAL) for tag in tags):
+    if (
+        subset == MEDICAL
+        or (row.get("medical_picture_score") or 0) >= MEDICAL_FROM
+        or any(tag.startswith(MEDICAL) for tag in tags)
+    ):
         yield MEDICAL
-    if row.get("NSFW") in UNSAFE or (row.get("punsafe") or 0) >= MEDICAL_FROM or any(tag.startswith(NUDITY) for tag in tags):
+    if (
+        row.get("NSFW") in UNSAFE
+        or (row.get("punsafe") or 0) >= MEDICAL_FROM
+        or any(tag.startswith(NUDITY) for tag in tags)
+    ):
         yield NUDITY

@@ -20,7 +20,9 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Source:
-    """One shard of the dataset: where its rows and their vectors are, which subset and which model's space these belong to."""
+    """One shard of the dataset: where its rows and their vectors are, which subset and which
+    model's space these belong to.
+    """
 
     path: str
     sha256: str
@@ -41,7 +43,16 @@ def sources(manifest: Mapping[str, Any]) -> list[Source]:
         beside = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
         vectors = path if in_column else beside if beside in listed else ""
         space = routes.get(subset, "") if vectors else ""
-        found.append(Source(path, listed[path]["sha256"], listed[path]["rows"], subset, vectors if space else "", space))
+        found.append(
+            Source(
+                path,
+                listed[path]["sha256"],
+                listed[path]["rows"],
+                subset,
+                vectors if space else "",
+                space,
+            )
+        )
     return found
 
 
@@ -51,4 +62,6 @@ def read_vectors(dataset: str, source: Source) -> Vectors:
         if source.vectors.endswith(".npy"):
             return np.asarray(np.load(io.BytesIO(stream.read())), np.float32)
         column = pq.read_table(stream, columns=[EMBEDDING.name])[EMBEDDING.name].combine_chunks()
-        return np.asarray(column.values.to_numpy(zero_copy_only=False), np.float32).reshape(len(column), -1)
+        return np.asarray(column.values.to_numpy(zero_copy_only=False), np.float32).reshape(
+            len(column), -1
+        )

@@ -1,10 +1,13 @@
-"""Nearest vectors: exact where there are few rows, else looked for among short codes and then compared exactly.
+"""Nearest vectors: exact where there are few rows, else looked for among short codes and then
+compared exactly.
 
-Every shard has its vectors in a file (float16, memory-mapped: what is resident is what queries have touched, and it can be given back).
-Where there are many, one more file holds all shards' codes in inverted lists (faiss IVF with RaBitQ: Gao and Long, 2024): k-means puts
-each vector into the list of its nearest centre, and of a vector's difference from that centre little more than signs are kept. A query
-looks into the lists of the `probes` centres next to it, and its best COMPARED rows are compared by their vectors. How many lists that
-are is measured when the index is built, so that of the ten nearest at least the share `recall` is found.
+Every shard has its vectors in a file (float16, memory-mapped: what is resident is what queries have
+touched, and it can be given back). Where there are many, one more file holds all shards' codes in
+inverted lists (faiss IVF with RaBitQ: Gao and Long, 2024): k-means puts each vector into the list
+of its nearest centre, and of a vector's difference from that centre little more than signs are
+kept. A query looks into the lists of the `probes` centres next to it, and its best COMPARED rows
+are compared by their vectors. How many lists that are is measured when the index is built, so that
+of the ten nearest at least the share `recall` is found.
 """
 
 from __future__ import annotations
@@ -25,9 +28,14 @@ from pairsieve.search.sources import Vectors
 from pairsieve.search.words import ID_BITS, row_id
 
 VECTORS = "vectors.faiss"
-SAMPLE_VECTORS, A_CENTRE = 100_000, 40  # to find centres from; vectors for each at least (faiss warns below 39)
-CODE_BITS, MOST_BITS = 512, 9  # of a vector's code at least, and of one of its numbers at most (faiss): with fewer the best get lost
-COMPARED = 500  # rows compared by their vectors: with 512 bits no fewer of the ten nearest are among them than among all
+# to find centres from; vectors for each at least (faiss warns below 39)
+SAMPLE_VECTORS, A_CENTRE = 100_000, 40
+# of a vector's code at least, and of one of its numbers at most (faiss): with fewer the best get
+# lost
+CODE_BITS, MOST_BITS = 512, 9
+# rows compared by their vectors: with 512 bits no fewer of the ten nearest are among them than
+# among all
+COMPARED = 500
 PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
 HALVED = 3  # times, between a number of lists that is too small and its double
 
@@ -37,7 +45,9 @@ Hits = tuple[NDArray[np.int64], NDArray[np.int64], Vectors]
 
 @dataclass(frozen=True)
 class VectorSettings:
-    """Below `exact_below` rows every vector is looked at; from there on `recall` of the ten nearest is wanted."""
+    """Below `exact_below` rows every vector is looked at; from there on `recall` of the ten nearest
+    is wanted.
+    """
 
     exact_below: int = 100_000
     recall: float = 0.99
@@ -45,7 +55,9 @@ class VectorSettings:
 
 def write_vectors(folder: Path, vectors: Vectors) -> None:
     """One shard's vectors (n, d); numbers are places in the shard."""
-    index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
     if len(vectors):
         index.train(vectors[:1])
         index.add(np.ascontiguousarray(vectors, np.float32))
@@ -78,7 +90,9 @@ def remove_from_lists(lists: Any, shard: int) -> None:
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """The shards of one model's vectors: (number of the shard, its folder); with `lists_path` `probes` lists are looked into."""
+    """The shards of one model's vectors: (number of the shard, its folder); with `lists_path`
+    `probes` lists are looked into.
+    """
 
     shards: Sequence[tuple[int, Path]]
     lists_path: Path | None = None
@@ -86,7 +100,10 @@ class VectorIndex:
 
     @cached_property
     def _opened(self) -> dict[int, Any]:
-        opened = {number: faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC) for number, folder in self.shards}
+        opened = {
+            number: faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+            for number, folder in self.shards
+        }
         return {number: index for number, index in opened.items() if index.ntotal}
 
     @cached_property
@@ -133,15 +150,21 @@ def _in_shard(query: Vectors, most: int, shard: tuple[int, Any]) -> Hits:
 
 
 def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, lists: int) -> int:
-    """About the fewest lists with which `recall` of the ten nearest are found: doubled from one on, then halved in between.
+    """About the fewest lists with which `recall` of the ten nearest are found: doubled from one on,
+    then halved in between.
 
-    `exact`: the true ones, (n, 10) pairs. 0 where all lists are not enough: then every vector has to be looked at.
+    `exact`: the true ones, (n, 10) pairs. 0 where all lists are not enough: then every vector has
+    to be looked at.
     """
 
     def is_enough(probes: int) -> bool:
         tried = VectorIndex(index.shards, index.lists_path, probes)
-        found = [{(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)} for query in queries]
-        return sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(map(len, exact))
+        found = [
+            {(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)} for query in queries
+        ]
+        return sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(
+            map(len, exact)
+        )
 
     enough = 1
     while not is_enough(enough):

@@ -1,7 +1,8 @@
-"""Full text over captions and addresses, and everything that rows are narrowed down by: one tantivy index.
+"""Full text over captions and addresses, and everything that rows are narrowed down by: one tantivy
+index.
 
-Captions of every language are cut into words by Unicode's letters; where words are not written apart (Chinese, Japanese, Thai) each
-letter is a word, so that a run of them is found as a phrase.
+Captions of every language are cut into words by Unicode's letters; where words are not written
+apart (Chinese, Japanese, Thai) each letter is a word, so that a run of them is found as a phrase.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def schema() -> tantivy.Schema:
     builder.add_text_field(CAPTION, tokenizer_name=ANALYZER)
     builder.add_text_field(ADDRESS, tokenizer_name=ANALYZER)
     for name in EXACT:
-        builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=name in FACETS)
+        builder.add_text_field(
+            name, tokenizer_name="raw", index_option="basic", fast=name in FACETS
+        )
     builder.add_bytes_field("row", stored=True)
     return builder.build()
 
@@ -51,7 +54,11 @@ def analyzer() -> tantivy.TextAnalyzer:
     """Text to words, the same for rows and for queries."""
     pattern = rf"[{UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+"
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(pattern))
-    return builder.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.remove_long(MOST_LETTERS)).build()
+    return (
+        builder.filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.remove_long(MOST_LETTERS))
+        .build()
+    )
 
 
 def open_words(folder: str, make: bool = False) -> tantivy.Index:
@@ -63,13 +70,17 @@ def open_words(folder: str, make: bool = False) -> tantivy.Index:
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Words, and exact values that every row found has; several values of one name are alternatives."""
+    """Words, and exact values that every row found has; several values of one name are
+    alternatives.
+    """
 
     words: str = ""
     exact: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def query(self, index: tantivy.Index) -> tantivy.Query:
-        """What tantivy looks for: all words (those behind `-` must not be there), phrases in quotes, and the exact values."""
+        """What tantivy looks for: all words (those behind `-` must not be there), phrases in
+        quotes, and the exact values.
+        """
         parts = [*_words(self.words, index.schema), *_exact(self.exact, index.schema)]
         if not any(occur == tantivy.Occur.Must for occur, _ in parts):
             parts.append((tantivy.Occur.Must, tantivy.Query.all_query()))
@@ -81,8 +92,14 @@ def _words(text: str, schema: tantivy.Schema) -> Iterator[tuple[tantivy.Occur, t
     for minus, quoted, plain in _CHUNK.findall(text)[:MOST_WORDS]:
         words = cut.analyze(quoted or plain)[:MOST_WORDS]
         if words:
-            fields = [(tantivy.Occur.Should, _phrase(schema, field, words)) for field in (CAPTION, ADDRESS)]
-            yield (tantivy.Occur.MustNot if minus else tantivy.Occur.Must), tantivy.Query.boolean_query(fields)
+            fields = [
+                (tantivy.Occur.Should, _phrase(schema, field, words))
+                for field in (CAPTION, ADDRESS)
+            ]
+            yield (
+                (tantivy.Occur.MustNot if minus else tantivy.Occur.Must),
+                tantivy.Query.boolean_query(fields),
+            )
 
 
 def _phrase(schema: tantivy.Schema, field: str, words: Sequence[str]) -> tantivy.Query:
@@ -91,10 +108,15 @@ def _phrase(schema: tantivy.Schema, field: str, words: Sequence[str]) -> tantivy
     return tantivy.Query.phrase_query(schema, field, list(words))
 
 
-def _exact(wanted: Mapping[str, Sequence[str]], schema: tantivy.Schema) -> Iterator[tuple[tantivy.Occur, tantivy.Query]]:
+def _exact(
+    wanted: Mapping[str, Sequence[str]], schema: tantivy.Schema
+) -> Iterator[tuple[tantivy.Occur, tantivy.Query]]:
     for name, values in wanted.items():
         if values:
-            terms = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, name, value)) for value in values]
+            terms = [
+                (tantivy.Occur.Should, tantivy.Query.term_query(schema, name, value))
+                for value in values
+            ]
             yield tantivy.Occur.Must, tantivy.Query.boolean_query(terms)
 
 

@@ -17,7 +17,8 @@ import fsspec
 
 TEMPORARY = ".tmp"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
-_SIGNED = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)  # user name and password; query and fragment
+# user name and password; query and fragment
+_SIGNED = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)
 Options = Mapping[str, Any]
 """What fsspec needs to reach files, as `{anon: true}` for a public bucket."""
 NO_OPTIONS: Options = {}
@@ -60,16 +61,19 @@ def expand(pattern: str, options: Options = NO_OPTIONS) -> list[str]:
 def ukey(path: str) -> str:
     """A mark that changes when a local file does (size and times).
 
-    Files in a store are taken not to change under their name: asking for 90,000 of them would take longer than a stage.
+    Files in a store are taken not to change under their name: asking for 90,000 of them would take
+    longer than a stage.
     """
     fs, name = filesystem(path)
     return str(fs.ukey(name)) if is_local(path) else ""
 
 
 def public_name(path: str) -> str:
-    """A file's name as a published row may carry it: local files without their folders, URLs without what signs them.
+    """A file's name as a published row may carry it: local files without their folders, URLs
+    without what signs them.
 
-    Credentials before the host and the query of a URL (`X-Amz-Signature`, `sig`, ...) let whoever reads them in.
+    Credentials before the host and the query of a URL (`X-Amz-Signature`, `sig`, ...) let whoever
+    reads them in.
     """
     return os.path.basename(path) if is_local(path) else _SIGNED.sub("", path)
 
@@ -94,11 +98,17 @@ def read_range(wanted: tuple[str, int, int], options: Options) -> bytes:
     return bytes(fs.cat_file(name, start, end))
 
 
-def read_ranges(ranges: Sequence[tuple[str, int, int]], options: Options) -> list[bytes | Exception]:
-    """The bytes from start to end of each (path, start, end), or what went wrong there; stores are asked at the same time."""
+def read_ranges(
+    ranges: Sequence[tuple[str, int, int]], options: Options
+) -> list[bytes | Exception]:
+    """The bytes from start to end of each (path, start, end), or what went wrong there; stores are
+    asked at the same time.
+    """
     fs, _ = filesystem(ranges[0][0], options)
     names = [filesystem(path, options)[1] for path, _, _ in ranges]
-    found = fs.cat_ranges(names, [start for _, start, _ in ranges], [end for _, _, end in ranges], on_error="return")
+    found = fs.cat_ranges(
+        names, [start for _, start, _ in ranges], [end for _, _, end in ranges], on_error="return"
+    )
     return list(found)
 
 
@@ -106,12 +116,12 @@ def read_ranges(ranges: Sequence[tuple[str, int, int]], options: Options) -> lis
 def open_whole(path: str, private: bool = False, synced: bool = True) -> Iterator[IO[bytes]]:
     """Write a file that readers see whole or not at all.
 
-    Local files get a temporary name and a rename; an object store shows an object only when it is closed.
-    Nothing is left behind when the block raises.
+    Local files get a temporary name and a rename; an object store shows an object only when it is
+    closed. Nothing is left behind when the block raises.
 
-    private: on a local disk its owner alone may read it, from its first byte on, and folders that are
-    made for it belong to the owner alone.
-    synced: what is named survives a power cut (local disks). Leave it out for what is of no use then.
+    private: on a local disk its owner alone may read it, from its first byte on, and folders that
+    are made for it belong to the owner alone. synced: what is named survives a power cut (local
+    disks). Leave it out for what is of no use then.
     """
     fs, name = filesystem(path)
     local = is_local(path)
@@ -139,20 +149,26 @@ def open_whole(path: str, private: bool = False, synced: bool = True) -> Iterato
 
 
 def make_folder(folder: Path, private: bool = False) -> None:
-    """Make a local folder and those above it where they are missing; what is there keeps its rights."""
+    """Make a local folder and those above it where they are missing; what is there keeps its
+    rights.
+    """
     missing = [at for at in (folder, *folder.parents) if not at.exists()]
     for at in reversed(missing):
         at.mkdir(PRIVATE_FOLDER if private else 0o777, exist_ok=True)
 
 
 def make_private_folder(path: str) -> None:
-    """A folder that its owner alone may enter, where it is not there yet and the filesystem knows owners."""
+    """A folder that its owner alone may enter, where it is not there yet and the filesystem knows
+    owners.
+    """
     if is_local(path):
         make_folder(Path(filesystem(path)[1]), private=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a local folder survive a power cut (fsync(2): a file's name is synced apart from it)."""
+    """Have the names in a local folder survive a power cut (fsync(2): a file's name is synced apart
+    from it).
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -175,7 +191,9 @@ def _abandon(stream: Any, temporary: str | None) -> None:
 def leftovers(path: str) -> list[str]:
     """What killed writers left of a file: its content up to where they were."""
     folder, _, name = path.rpartition("/")
-    return [join(folder, found) for found in names_in(folder, TEMPORARY) if found.startswith(f"{name}.")]
+    return [
+        join(folder, found) for found in names_in(folder, TEMPORARY) if found.startswith(f"{name}.")
+    ]
 
 
 def remove_leftovers(folder: str) -> None:
@@ -222,7 +240,11 @@ def names_in(folder: str, suffix: str = "") -> list[str]:
     fs, name = filesystem(folder)
     if not fs.exists(name):
         return []
-    return sorted(base for base in (os.path.basename(path) for path in fs.ls(name, detail=False)) if base.endswith(suffix))
+    return sorted(
+        base
+        for base in (os.path.basename(path) for path in fs.ls(name, detail=False))
+        if base.endswith(suffix)
+    )
 
 
 def forget_listing(folder: str) -> None:
@@ -232,14 +254,20 @@ def forget_listing(folder: str) -> None:
 
 
 def files_below(folder: str) -> list[str]:
-    """The files in a folder and in all folders below it, as paths from there, sorted; empty where it is missing."""
+    """The files in a folder and in all folders below it, as paths from there, sorted; empty where
+    it is missing.
+    """
     fs, name = filesystem(folder)
     start = name.rstrip("/") + "/"
-    return sorted(str(path).removeprefix(start) for path in fs.find(name)) if fs.exists(name) else []
+    return (
+        sorted(str(path).removeprefix(start) for path in fs.find(name)) if fs.exists(name) else []
+    )
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder with all that is in it, or a file, if it is there; of a link the link alone."""
+    """Remove a folder with all that is in it, or a file, if it is there; of a link the link
+    alone.
+    """
     fs, name = filesystem(folder)
     if is_local(folder) and Path(name).is_symlink():
         Path(name).unlink()
@@ -248,7 +276,9 @@ def remove_tree(folder: str) -> None:
 
 
 def replace_tree(source: str, target: str) -> None:
-    """Put a folder where another one may be; an object store has no folders, so there its files are copied one by one."""
+    """Put a folder where another one may be; an object store has no folders, so there its files are
+    copied one by one.
+    """
     remove_tree(target)
     fs, name = filesystem(source)
     other = filesystem(target)[1]
@@ -269,7 +299,9 @@ def write_private(path: str, text: str) -> None:
 
 
 def move(source: str, target: str) -> None:
-    """Give a file another name in the same store: a copy and a removal where the store has no renaming of its own."""
+    """Give a file another name in the same store: a copy and a removal where the store has no
+    renaming of its own.
+    """
     fs, name = filesystem(source)
     other = filesystem(target)[1]
     if is_local(source):
@@ -292,11 +324,17 @@ def folders_in(folder: str) -> list[str]:
     fs, name = filesystem(folder)
     if not fs.exists(name):
         return []
-    return sorted(os.path.basename(found["name"].rstrip("/")) for found in fs.ls(name, detail=True) if found["type"] == "directory")
+    return sorted(
+        os.path.basename(found["name"].rstrip("/"))
+        for found in fs.ls(name, detail=True)
+        if found["type"] == "directory"
+    )
 
 
 def last_written(folder: str) -> float:
-    """When a file below a folder was written last, in seconds since 1970; 0 where the store does not say, or there is none."""
+    """When a file below a folder was written last, in seconds since 1970; 0 where the store does
+    not say, or there is none.
+    """
     fs, name = filesystem(folder)
     found = fs.find(name, detail=True).values()
     times = [one.get("mtime") or one.get("LastModified") or one.get("updated") for one in found]

@@ -1,7 +1,9 @@
-"""Answers of parts that are not finished yet, put in place every few seconds: a run that is killed does not ask again for what it has.
+"""Answers of parts that are not finished yet, put in place every few seconds: a run that is killed
+does not ask again for what it has.
 
-Bytes of pictures are not written twice: they are in the file that the killed writer was writing, which can be read up to where it was
-cut off. Where no such file is left (object stores), pictures are asked for again.
+Bytes of pictures are not written twice: they are in the file that the killed writer was writing,
+which can be read up to where it was cut off. Where no such file is left (object stores), pictures
+are asked for again.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Journal:
     def write(self, entries: Sequence[Entry]) -> None:
         """Put entries in place."""
         table = to_table([entry.image for entry in entries], self.schema)
-        table = table.append_column("part", pa.array([e.part for e in entries])).append_column("url", pa.array([e.url for e in entries]))
+        table = table.append_column("part", pa.array([e.part for e in entries])).append_column(
+            "url", pa.array([e.url for e in entries])
+        )
         write_sealed(files.join(self.folder, FOLDER, uuid4().hex + SUFFIX), table)
 
     @cached_property
@@ -56,7 +60,9 @@ class Journal:
             except Damaged:  # what it held is asked for again
                 continue
             images = from_table(table.drop_columns(["part", "url"]), Image, IMAGE_SCHEMA)
-            for part, url, image in zip(table["part"].to_pylist(), table["url"].to_pylist(), images, strict=True):
+            for part, url, image in zip(
+                table["part"].to_pylist(), table["url"].to_pylist(), images, strict=True
+            ):
                 if part not in done:
                     found.setdefault(part, {})[url] = image
         return found
@@ -80,6 +86,10 @@ def _whole_batches(content: bytes) -> Iterable[tuple[str, bytes]]:
     try:
         for batch in ipc.open_stream(content):
             rows = zip(*(column.to_pylist() for column in batch), strict=True)
-            yield from ((sha256, content) for sha256, content, stored in rows if parts.digest_of(content) == stored)
+            yield from (
+                (sha256, content)
+                for sha256, content, stored in rows
+                if parts.digest_of(content) == stored
+            )
     except (pa.ArrowInvalid, OSError):  # cut off here
         return

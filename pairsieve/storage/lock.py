@@ -3,9 +3,9 @@
 On a disk the kernel decides (flock(2)): it needs no clock and no process id, works between
 containers that share the folder, and lets go when the process ends, however it ends.
 
-In an object store a numbered object decides. Whoever creates the next number, which a store
-allows once (a conditional put), is the writer, and renews its object while it lives. A writer that
-was killed leaves an object that nobody renews: it is watched for STALE_S by the clock of the one who
+In an object store a numbered object decides. Whoever creates the next number, which a store allows
+once (a conditional put), is the writer, and renews its object while it lives. A writer that was
+killed leaves an object that nobody renews: it is watched for STALE_S by the clock of the one who
 watches, and then the next number is taken.
 """
 

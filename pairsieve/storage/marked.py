@@ -1,4 +1,6 @@
-"""Folders that pairsieve makes where others keep files, too: a marker says that they may be removed."""
+"""Folders that pairsieve makes where others keep files, too: a marker says that they may be
+removed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ class NotOurs(ValueError):
 
 
 def mark(folder: str) -> None:
-    """Say that a folder is ours; do so before anything is put there. Raises NotOurs where it is somebody else's."""
+    """Say that a folder is ours; do so before anything is put there. Raises NotOurs where it is
+    somebody else's.
+    """
     if files.exists(folder) and not is_ours(folder):
         raise NotOurs(f"{folder} is there, and pairsieve did not make it; move it away")
     files.write_text(files.join(folder, MARKER), TEXT)

@@ -14,7 +14,8 @@ class LeadsOut(ValueError):
 
 
 def check_names(folder: str, names: Iterable[Any]) -> None:
-    """Raise LeadsOut unless each name is a plain relative path below a folder, without a link in between.
+    """Raise LeadsOut unless each name is a plain relative path below a folder, without a link in
+    between.
 
     A file may be a link itself, as in the caches of hubs: writing it anew replaces the link.
     """

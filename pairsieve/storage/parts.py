@@ -1,4 +1,6 @@
-"""Parts: one parquet file each, whole or absent, with the counts of the work that made it in its footer."""
+"""Parts: one parquet file each, whole or absent, with the counts of the work that made it in its
+footer.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def read_part(folder: str, name: str) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a part's footer says: rows, the counts of the work that made it, and the sha256 of its seal."""
+    """What a part's footer says: rows, the counts of the work that made it, and the sha256 of its
+    seal.
+    """
 
     name: str
     rows: int
@@ -88,8 +92,12 @@ def part_summary(folder: str, name: str) -> Summary:
     return Summary(name, footer.num_rows, tally, seal_of(footer))
 
 
-PICTURES_SCHEMA = pa.schema([("sha256", pa.string()), ("content", pa.large_binary()), ("stored_sha256", pa.string())])
-"""`sha256` is that of the bytes as served, by which a picture is found; `stored_sha256` that of `content`, which may be made smaller."""
+PICTURES_SCHEMA = pa.schema(
+    [("sha256", pa.string()), ("content", pa.large_binary()), ("stored_sha256", pa.string())]
+)
+"""`sha256` is that of the bytes as served, by which a picture is found; `stored_sha256` that of
+`content`, which may be made smaller.
+"""
 PICTURES_SUFFIX = ".arrow"
 
 
@@ -99,7 +107,9 @@ def pictures_path(folder: str, name: str) -> str:
 
 
 class PictureWriter:
-    """Appends pictures to an Arrow file, one record batch each, so that any one can be read alone."""
+    """Appends pictures to an Arrow file, one record batch each, so that any one can be read
+    alone.
+    """
 
     def __init__(self, writer: ipc.RecordBatchFileWriter) -> None:
         self._writer = writer
@@ -138,7 +148,9 @@ class PictureReader:
 
     def __init__(self, reader: ipc.RecordBatchFileReader, path: str) -> None:
         self._reader, self._path = reader, path
-        self._index = {reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)}
+        self._index = {
+            reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)
+        }
 
     def names(self) -> list[str]:
         """The sha256 of every picture, in the order in which they came."""

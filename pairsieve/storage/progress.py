@@ -17,7 +17,9 @@ TELL_S = 2.0
 
 @dataclass(frozen=True)
 class Progress:
-    """URLs answered by status, how many hosts have URLs that wait for their turn, and outcomes as "unit outcome": number."""
+    """URLs answered by status, how many hosts have URLs that wait for their turn, and outcomes as
+    "unit outcome": number.
+    """
 
     answered: Mapping[str, int] = field(default_factory=dict)
     hosts_waiting: int = 0
@@ -26,13 +28,18 @@ class Progress:
 
 def write_progress(folder: str, worker: str, progress: Progress) -> None:
     """Say how far one worker is."""
-    files.write_text(files.join(folder, FOLDER, worker + SUFFIX), json.dumps(asdict(progress)), synced=False)
+    files.write_text(
+        files.join(folder, FOLDER, worker + SUFFIX), json.dumps(asdict(progress)), synced=False
+    )
 
 
 def read_progress(folder: str) -> Progress:
     """What all workers have said, summed."""
     place = files.join(folder, FOLDER)
-    said = [Progress(**json.loads(files.read_text(files.join(place, name)))) for name in files.names_in(place, SUFFIX)]
+    said = [
+        Progress(**json.loads(files.read_text(files.join(place, name))))
+        for name in files.names_in(place, SUFFIX)
+    ]
     answered, outcomes = Counter[str](), Counter[str]()
     for one in said:
         answered.update(one.answered)
@@ -46,7 +53,10 @@ def forget_progress(folder: str) -> None:
 
 
 class Teller:
-    """Says now and then what one worker has counted, where it was given a folder. A tally: (unit, outcome, reason) -> number."""
+    """Says now and then what one worker has counted, where it was given a folder.
+
+    A tally: (unit, outcome, reason) -> number.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder, self._worker = folder, uuid.uuid4().hex

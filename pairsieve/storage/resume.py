@@ -1,4 +1,6 @@
-"""Reading that survives a broken connection: the file is opened again, and reading goes on at the same offset."""
+"""Reading that survives a broken connection: the file is opened again, and reading goes on at the
+same offset.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,24 @@ T = TypeVar("T")
 
 
 class FileChanged(ValueError):
-    """A file has another size than when it was opened first: what was read of it is not to be trusted."""
+    """A file has another size than when it was opened first: what was read of it is not to be
+    trusted.
+    """
 
 
 def with_retries(attempt: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> tuple[T, int]:
-    """What `attempt` gives, and how many transient errors came before; one more than there are waits is raised."""
+    """What `attempt` gives, and how many transient errors came before; one more than there are
+    waits is raised.
+    """
     for retries, wait_s in enumerate(waits_s):
         try:
             return attempt(), retries
         except PERMANENT_ERRORS:
             raise
         except TRANSIENT_ERRORS as error:
-            LOGGER.info("%s while reading an input; trying again in %g s", type(error).__name__, wait_s)
+            LOGGER.info(
+                "%s while reading an input; trying again in %g s", type(error).__name__, wait_s
+            )
             time.sleep(wait_s)
     return attempt(), len(waits_s)
 
@@ -41,10 +49,13 @@ def with_retries(attempt: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S)
 class ResumedStream:
     """A seekable binary stream; `resumed` counts the transient errors that it went over.
 
-    Raises FileChanged, one of PERMANENT_ERRORS, and after as many waits as given one of TRANSIENT_ERRORS.
+    Raises FileChanged, one of PERMANENT_ERRORS, and after as many waits as given one of
+    TRANSIENT_ERRORS.
     """
 
-    def __init__(self, path: str, options: files.Options, waits_s: tuple[float, ...] = WAITS_S) -> None:
+    def __init__(
+        self, path: str, options: files.Options, waits_s: tuple[float, ...] = WAITS_S
+    ) -> None:
         self.resumed = 0
         self._path, self._options, self._waits_s = path, options, waits_s
         self._stream: IO[bytes] | None = None
@@ -54,7 +65,12 @@ class ResumedStream:
         self._retry(self._opened)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._close()
 
     def tell(self) -> int:

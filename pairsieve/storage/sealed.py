@@ -1,7 +1,8 @@
-"""Parquet files of the work directory that carry their own sha256: one flipped bit anywhere is noticed.
+"""Parquet files of the work directory that carry their own sha256: one flipped bit anywhere is
+noticed.
 
-The sha256 is that of the file with zeros in the place of its own 64 digits. They stand in the footer,
-so that a file and its seal are put in place at once, whoever writes it and however often.
+The sha256 is that of the file with zeros in the place of its own 64 digits. They stand in the
+footer, so that a file and its seal are put in place at once, whoever writes it and however often.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from pairsieve.storage import files
 
 SEAL_KEY = b"pairsieve.sha256"
 BLANK = b"0" * 64
-# Between the key and its value in the footer: the header of a field and its length (Thrift's compact
-# protocol, field 2 of KeyValue in parquet.thrift).
+# Between the key and its value in the footer: the header of a field and its length (Thrift's
+# compact protocol, field 2 of KeyValue in parquet.thrift).
 GAP_BYTES = 2
 
 
 class Damaged(RuntimeError):
     """A file is not what was written; the message says which, and what to do."""
 
-    def __init__(self, path: str, remedy: str = "Remove it; the same command makes it anew") -> None:
+    def __init__(
+        self, path: str, remedy: str = "Remove it; the same command makes it anew"
+    ) -> None:
         super().__init__(f"{path} is damaged: it is not what was written. {remedy}")
 
 

@@ -1,7 +1,7 @@
 """Secrets of keyed ids: 32 random bytes each, as 64 hex digits in a file of its owner's.
 
-HMAC-SHA256 wants a key of at least the length of its result (RFC 2104, section 3): a shorter one can
-be tried out, and with an empty one everybody can compute the ids.
+HMAC-SHA256 wants a key of at least the length of its result (RFC 2104, section 3): a shorter one
+can be tried out, and with an empty one everybody can compute the ids.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def parse_secret(text: str) -> bytes:
     except ValueError:
         raise BadSecret("these are no hex digits") from None
     if len(secret) != SECRET_BYTES:
-        raise BadSecret(f"a secret has {SECRET_BYTES} bytes ({2 * SECRET_BYTES} hex digits), and this one has {len(secret)}")
+        raise BadSecret(
+            f"a secret has {SECRET_BYTES} bytes ({2 * SECRET_BYTES} hex digits), and this one has "
+            f"{len(secret)}"
+        )
     return secret
 
 
@@ -42,13 +45,17 @@ def read_secret(path: str) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         problem = type(error).__name__
     raise BadSecret(
-        f"{path} holds no secret: {problem}. Give the file of 64 hex digits that was made with the first run, "
+        f"{path} holds no secret: {problem}. Give the file of 64 hex digits that was made with "
+        "the first run, "
         "or name a file that is not there yet: it is made then"
     )
 
 
 def secret_in(path: str) -> tuple[bytes, bool]:
-    """The secret in a file, and whether it was made just now since the file was missing. Raises BadSecret."""
+    """The secret in a file, and whether it was made just now since the file was missing.
+
+    Raises BadSecret.
+    """
     is_new = not files.exists(path)
     if is_new:
         files.write_private(path, new_secret() + "\n")

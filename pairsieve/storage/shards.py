@@ -1,4 +1,6 @@
-"""Shards: which files of a manifest they are, and how they are written, as DuckDB, pandas and `datasets` like to read them."""
+"""Shards: which files of a manifest they are, and how they are written, as DuckDB, pandas and
+`datasets` like to read them.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,15 @@ from pairsieve.storage.sealed import Damaged
 
 DELTAS = "erasures"  # below the output directory: the ids of rows that are gone
 ROW_GROUP_ROWS = 100_000
-"""DuckDB gives each thread a row group and asks for 100,000 rows or more; Hugging Face's viewer wants less than 300 MB in each. A row of
-ours is less than 1 kB."""
+"""DuckDB gives each thread a row group and asks for 100,000 rows or more; Hugging Face's viewer
+wants less than 300 MB in each. A row of ours is less than 1 kB.
+"""
 
 
 def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
-    """A table as zstd parquet with statistics and a page index; `sorted_by` names the column that readers may search by halving."""
+    """A table as zstd parquet with statistics and a page index; `sorted_by` names the column that
+    readers may search by halving.
+    """
     sorting = [pq.SortingColumn(table.schema.get_field_index(sorted_by))] if sorted_by else None
     buffer = io.BytesIO()
     pq.write_table(
@@ -35,11 +40,16 @@ def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
     return buffer.getvalue()
 
 
-FROM_A_COPY = "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is damaged. Nothing was changed"
+FROM_A_COPY = (
+    "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is "
+    "damaged. Nothing was changed"
+)
 
 
 def read_listed(dataset: str, listed: Mapping[str, Any]) -> bytes:
-    """The bytes of a file of a manifest, which must be those that it lists: no damaged file may get a new checksum. Raises Damaged."""
+    """The bytes of a file of a manifest, which must be those that it lists: no damaged file may get
+    a new checksum. Raises Damaged.
+    """
     path = files.join(dataset, listed["path"])
     with files.open_read(path) as stream:
         content = bytes(stream.read())
@@ -51,5 +61,9 @@ def read_listed(dataset: str, listed: Mapping[str, Any]) -> bytes:
 def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
     """The files that hold rows."""
     below = manifest.get("rows", "dataset/")
-    paths = [f["path"] for f in manifest["files"] if f["path"].startswith(below) and f["path"].endswith(".parquet")]
+    paths = [
+        f["path"]
+        for f in manifest["files"]
+        if f["path"].startswith(below) and f["path"].endswith(".parquet")
+    ]
     return [path for path in paths if not path.startswith(DELTAS + "/")]

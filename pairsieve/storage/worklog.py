@@ -1,4 +1,6 @@
-"""What workers log of their work, one JSON object each: stage, part, counts. Never a caption, a URL or a picture."""
+"""What workers log of their work, one JSON object each: stage, part, counts. Never a caption, a URL
+or a picture.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,14 @@ LOGGER = logging.getLogger(__name__)
 
 def log_finished(stage: str, part: str, rows: int, tally: Tally | None = None) -> None:
     """A part or a shard is in place."""
-    outcomes = {"_".join(filter(None, key)): number for key, number in sorted((tally or {}).items())}
-    LOGGER.info(json.dumps({"event": "finished", "stage": stage, "part": part, "rows": rows, "outcomes": outcomes}))
+    outcomes = {
+        "_".join(filter(None, key)): number for key, number in sorted((tally or {}).items())
+    }
+    LOGGER.info(
+        json.dumps(
+            {"event": "finished", "stage": stage, "part": part, "rows": rows, "outcomes": outcomes}
+        )
+    )
 
 
 def stage_in(folder: str) -> str:

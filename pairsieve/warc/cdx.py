@@ -1,7 +1,8 @@
 """Index listings: rows that say where single records lie, so that only those are read, by range.
 
-Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its columnar index (parquet with
-warc_filename, warc_record_offset, warc_record_length), or any part of these that a query returned.
+Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its
+columnar index (parquet with warc_filename, warc_record_offset, warc_record_length), or any part of
+these that a query returned.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class BadIndex(ValueError):
 
 
 def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt]:
-    """All places that an index listing names, `base` before each file name. Raises BadIndex, OSError."""
+    """All places that an index listing names, `base` before each file name.
+
+    Raises BadIndex, OSError.
+    """
     places = _places(path, base, options)
     while together := tuple(islice(places, RANGES_AT_ONCE)):
         yield Excerpt(together)
@@ -66,18 +70,26 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
             name, offset, length = row
             if not _is_below(name, base):
                 raise BadIndex(
-                    f"row {number} of the index {files.public_name(path)} names an address of its own: whom a run calls is for the "
+                    f"row {number} of the index {files.public_name(path)} names an address of its "
+                    "own: whom a run calls is for the "
                     "config to say; set input.base to what such addresses begin with"
                 )
-            yield Place(name if base and name.startswith(base) else base + name, int(offset), int(length))
+            yield Place(
+                name if base and name.startswith(base) else base + name, int(offset), int(length)
+            )
         except BadIndex:
             raise
         except (ValueError, TypeError):
-            raise BadIndex(f"row {number} of the index {files.public_name(path)} names no file, offset and length") from None
+            raise BadIndex(
+                f"row {number} of the index {files.public_name(path)} names no file, offset and "
+                "length"
+            ) from None
 
 
 def _is_below(name: str, base: str) -> bool:
-    """Whether a file's name stays below `input.base`, or is a path: other schemes, and chains of them, are fsspec's to open."""
+    """Whether a file's name stays below `input.base`, or is a path: other schemes, and chains of
+    them, are fsspec's to open.
+    """
     return bool(base and name.startswith(base)) or not ("://" in name or "::" in name)
 
 
@@ -86,7 +98,9 @@ def _columnar(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
         table = pq.ParquetFile(stream)
         missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
         if missing:
-            raise BadIndex(f"the index {files.public_name(path)} has no column {', '.join(missing)}")
+            raise BadIndex(
+                f"the index {files.public_name(path)} has no column {', '.join(missing)}"
+            )
         for batch in table.iter_batches(columns=list(COLUMNS)):
             yield from zip(*(batch[name].to_pylist() for name in COLUMNS), strict=True)
 
@@ -101,7 +115,9 @@ def _lines(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
 
 
 def _cdxj(line: bytes) -> tuple[Any, ...]:
-    """Only what follows the first brace is read: with it both CDXJ and the lines of Common Crawl's index server are known."""
+    """Only what follows the first brace is read: with it both CDXJ and the lines of Common Crawl's
+    index server are known.
+    """
     try:
         told = json.loads(line[max(0, line.find(b"{")) :])
         return told["filename"], told["offset"], told["length"]
@@ -109,14 +125,18 @@ def _cdxj(line: bytes) -> tuple[Any, ...]:
         return ()
 
 
-def read_excerpt(excerpt: Excerpt, keep_bytes: int, options: files.Options) -> Iterator[tuple[Place, Record | BadRecord]]:
+def read_excerpt(
+    excerpt: Excerpt, keep_bytes: int, options: files.Options
+) -> Iterator[tuple[Place, Record | BadRecord]]:
     """The record at each place, or why there is none."""
     ranges = [(place.path, place.offset, place.offset + place.length) for place in excerpt.places]
     for place, content in zip(excerpt.places, _contents(ranges, options), strict=True):
         yield place, _record(content, place, keep_bytes)
 
 
-def _contents(ranges: list[tuple[str, int, int]], options: files.Options) -> Iterable[bytes | Exception]:
+def _contents(
+    ranges: list[tuple[str, int, int]], options: files.Options
+) -> Iterable[bytes | Exception]:
     """Transient errors are tried again one range at a time: the others need not be read again."""
     for wanted, content in zip(ranges, files.read_ranges(ranges, options), strict=True):
         if not isinstance(content, TRANSIENT_ERRORS):
@@ -137,5 +157,7 @@ def _record(content: bytes | Exception, place: Place, keep_bytes: int) -> Record
         return BadRecord("damaged", place.offset)
     if member is None:
         return BadRecord("damaged", place.offset)
-    record = attempt(record_or_bad, Member(place.offset, place.offset + place.length, member.length, member.head))
+    record = attempt(
+        record_or_bad, Member(place.offset, place.offset + place.length, member.length, member.head)
+    )
     return BadRecord(record.reason, place.offset) if isinstance(record, Failure) else record

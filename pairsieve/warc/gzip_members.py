@@ -1,6 +1,8 @@
-"""Gzip members of an archive: found from anywhere in a file, inflated one at a time in bounded memory.
+"""Gzip members of an archive: found from anywhere in a file, inflated one at a time in bounded
+memory.
 
-Format: RFC 1952. A WARC file "compressed record by record" (ISO 28500, annex D) holds one member for each record.
+Format: RFC 1952. A WARC file "compressed record by record" (ISO 28500, annex D) holds one member
+for each record.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ except ImportError:
 BLOCK_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
 SEARCH_BYTES = 1 << 20
-HEADER_BYTES = 4096  # a gzip header with its extra fields and name; longer ones are not found as a start
+# a gzip header with its extra fields and name; longer ones are not found as a start
+HEADER_BYTES = 4096
 PROBE_BYTES = 512
 INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, getattr(isal_zlib, "error", zlib.error))
 GZIP = 16 + zlib.MAX_WBITS
@@ -41,12 +44,16 @@ class Inflate(Protocol):
 
 
 # ISA-L inflates in half the time; where there are no wheels of it, zlib reads the same.
-inflater = cast(Callable[[int], Inflate], isal_zlib.decompressobj if isal_zlib else zlib.decompressobj)
+inflater = cast(
+    Callable[[int], Inflate], isal_zlib.decompressobj if isal_zlib else zlib.decompressobj
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One gzip member: where it starts and ends in the file, how many bytes it inflates to, and the first of these."""
+    """One gzip member: where it starts and ends in the file, how many bytes it inflates to, and the
+    first of these.
+    """
 
     offset: int
     end: int
@@ -71,7 +78,9 @@ def size_of_stream(stream: Stream) -> int:
 
 
 def next_start(stream: Stream, at: int) -> int | None:
-    """The first offset from `at` on where a gzip member starts that inflates to a WARC record; None where none does."""
+    """The first offset from `at` on where a gzip member starts that inflates to a WARC record; None
+    where none does.
+    """
     stream.seek(at)
     block = stream.read(SEARCH_BYTES)
     while block:
@@ -85,7 +94,9 @@ def next_start(stream: Stream, at: int) -> int | None:
 
 
 def _starts_record(window: bytes, start: int) -> bool:
-    return any(begins_with(window[start : start + size], WARC_SIGN) for size in (PROBE_BYTES, HEADER_BYTES))
+    return any(
+        begins_with(window[start : start + size], WARC_SIGN) for size in (PROBE_BYTES, HEADER_BYTES)
+    )
 
 
 def begins_with(compressed: bytes, sign: bytes) -> bool:
@@ -97,7 +108,8 @@ def begins_with(compressed: bytes, sign: bytes) -> bool:
 
 
 def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -> Iterator[Member]:
-    """Every member that starts at `start` or later and before `end`; of each the first `keep_bytes` are kept.
+    """Every member that starts at `start` or later and before `end`; of each the first `keep_bytes`
+    are kept.
 
     Raises DamagedMember at the first that cannot be inflated, the file's cut end among them.
     """
@@ -114,7 +126,8 @@ def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -
             except INFLATE_ERRORS:
                 raise DamagedMember(offset) from None
             if length < keep_bytes:
-                head.append(piece[: keep_bytes - length])  # one piece of most pages, which is then not copied
+                # one piece of most pages, which is then not copied
+                head.append(piece[: keep_bytes - length])
             length += len(piece)
             rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
             at += len(block) - len(rest)
@@ -123,7 +136,9 @@ def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -
 
 
 def first_member_bytes(stream: Stream, skip: int, size: int) -> bytes:
-    """Bytes `skip` to `skip + size` of what the member at the start of a stream inflates to; fewer where it ends before."""
+    """Bytes `skip` to `skip + size` of what the member at the start of a stream inflates to; fewer
+    where it ends before.
+    """
     stream.seek(0)
     inflate, passed, found = inflater(GZIP), 0, b""
     block = stream.read(BLOCK_BYTES)

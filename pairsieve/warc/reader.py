@@ -1,6 +1,7 @@
 """Splits of archives to pages, and to locations of everything that is not a page.
 
-Formats: WARC 1.0 and 1.1 (ISO 28500) as Common Crawl, wget and Browsertrix write them, ARC, and Common Crawl's WAT.
+Formats: WARC 1.0 and 1.1 (ISO 28500) as Common Crawl, wget and Browsertrix write them, ARC, and
+Common Crawl's WAT.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream
 from pairsieve.warc.cdx import Excerpt, read_excerpt
 from pairsieve.warc.fastwarc_reader import record_or_bad
-from pairsieve.warc.gzip_members import DamagedMember, Member, next_start, read_members, size_of_stream
+from pairsieve.warc.gzip_members import (
+    DamagedMember,
+    Member,
+    next_start,
+    read_members,
+    size_of_stream,
+)
 from pairsieve.warc.record import BadRecord, Record, decoded, digest_matches
 from pairsieve.warc.splits import Split
 from pairsieve.warc.warcio_reader import STREAM_ERRORS, Gunzipped, read_records
@@ -30,7 +37,8 @@ from pairsieve.web.urls import redirect_target
 LOCATED = ("response", "resource", "revisit")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 READ_ERRORS = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
-AHEAD_BYTES, AHEAD = 1 << 20, 64  # measured: reading and parsing take turns at so much, and each finds the processor's caches warm
+# measured: reading and parsing take turns at so much, and each finds the processor's caches warm
+AHEAD_BYTES, AHEAD = 1 << 20, 64
 CODING_BYTES = 1 << 20  # chunk sizes, and codings that made a payload longer
 
 Found = Page | Location | Rejection | Counted | Noted
@@ -38,8 +46,9 @@ Found = Page | Location | Rejection | Counted | Noted
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """`max_page_bytes` bounds the decoded payload of one page; `locate` asks for locations beside pages; with
-    `check_digests` a page whose payload is not what its digest says is not taken."""
+    """`max_page_bytes` bounds the decoded payload of one page; `locate` asks for locations beside
+    pages; with `check_digests` a page whose payload is not what its digest says is not taken.
+    """
 
     max_page_bytes: int
     locate: bool
@@ -53,15 +62,21 @@ class ReadSettings:
 
 
 def read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
-    """Every page (and location) of a split, in file order; damage is counted where it is, and what can be read is read."""
+    """Every page (and location) of a split, in file order; damage is counted where it is, and what
+    can be read is read.
+    """
     return _ahead(_whole(_read_split(split, settings), split.path, split.start))
 
 
 def _whole(found: Iterator[Found], path: str, start: int) -> Iterator[Found]:
-    """The same; what a library raises over a record that it cannot take ends the piece, by name, and nothing else."""
+    """The same; what a library raises over a record that it cannot take ends the piece, by name,
+    and nothing else.
+    """
     for item in each(found):
         if isinstance(item, Failure):
-            yield Rejection("split", item.reason, "quarantined", f"{files.public_name(path)}@{start}")
+            yield Rejection(
+                "split", item.reason, "quarantined", f"{files.public_name(path)}@{start}"
+            )
         else:
             yield item
 
@@ -90,7 +105,9 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[Found]:
     except SplitInsideRecord as error:
         yield Rejection("split", INSIDE_RECORD, "quarantined", f"{name}@{error}")
     except TRANSIENT_ERRORS + STREAM_ERRORS as error:
-        yield Rejection("split", f"unreadable_{type(error).__name__}", "quarantined", f"{name}@{split.start}")
+        yield Rejection(
+            "split", f"unreadable_{type(error).__name__}", "quarantined", f"{name}@{split.start}"
+        )
     else:
         yield Counted("split", "kept")
 
@@ -99,14 +116,17 @@ INSIDE_RECORD = "starts_inside_record"
 
 
 class SplitInsideRecord(ValueError):
-    """What looked like the start of a record from the middle of a file is none: an archive lies inside a record."""
+    """What looked like the start of a record from the middle of a file is none: an archive lies
+    inside a record.
+    """
 
 
 def _read_members(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[Found]:
     """The members from the first start in a split to the first start behind it.
 
-    The members must lead exactly to where the next split begins. By induction from the first split, whose start is the
-    file's, every start is then a true one; where they lead past it, SplitInsideRecord is raised.
+    The members must lead exactly to where the next split begins. By induction from the first split,
+    whose start is the file's, every start is then a true one; where they lead past it,
+    SplitInsideRecord is raised.
     """
     at = next_start(stream, split.start) if split.start else 0
     end = None if split.end is None else next_start(stream, split.end)
@@ -130,7 +150,9 @@ def _damage(start: int, end: int, path: str) -> Iterator[Found]:
 
 
 def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[Found]:
-    """The records of a file that is read from its front to its end or to the first place that cannot be read."""
+    """The records of a file that is read from its front to its end or to the first place that
+    cannot be read.
+    """
     content = Gunzipped(stream) if split.form == "gzip stream" else stream
     # Offsets inside one gzip stream are no places that can be read again.
     settings = replace(settings, locate=settings.locate and split.form != "gzip stream")
@@ -141,7 +163,9 @@ def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterat
 def read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[Found]:
     """Every page (and location) that lies at the places of an excerpt."""
     records = read_excerpt(excerpt, settings.keep_bytes, settings.options)
-    return _ahead(found for place, record in records for found in _take(record, place.path, settings))
+    return _ahead(
+        found for place, record in records for found in _take(record, place.path, settings)
+    )
 
 
 def _record(member: Member) -> Record | BadRecord:
@@ -152,15 +176,23 @@ def _record(member: Member) -> Record | BadRecord:
 def _take(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[Found]:
     """What a record holds; one over which something is raised is quarantined whole."""
     found = attempt(lambda one: list(_taken(one, path, settings)), record)
-    yield from _taken(BadRecord(found.reason, record.offset), path, settings) if isinstance(found, Failure) else found
+    yield from (
+        _taken(BadRecord(found.reason, record.offset), path, settings)
+        if isinstance(found, Failure)
+        else found
+    )
 
 
 def _taken(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[Found]:
     yield Counted("record", "in")
     if isinstance(record, BadRecord):
-        yield Rejection("record", record.reason, "quarantined", f"{files.public_name(path)}@{record.offset}")
+        yield Rejection(
+            "record", record.reason, "quarantined", f"{files.public_name(path)}@{record.offset}"
+        )
     elif settings.check_digests and digest_matches(record.payload, record.payload_digest) is False:
-        yield Rejection("record", "digest_mismatch", "quarantined", f"{files.public_name(path)}@{record.offset}")
+        yield Rejection(
+            "record", "digest_mismatch", "quarantined", f"{files.public_name(path)}@{record.offset}"
+        )
     else:
         yield Counted("record", "kept")
         yield from _read_record(record, path, settings)
@@ -188,14 +220,24 @@ def _location(record: Record, path: str) -> Iterator[Location]:
             return
     elif record.http_status in REDIRECTS:
         target = redirect_target(record.url, header(record.headers, "location")) or ""
-    yield Location(record.url, record.http_status, record.content_type, path, record.offset, record.date, target)
+    yield Location(
+        record.url,
+        record.http_status,
+        record.content_type,
+        path,
+        record.offset,
+        record.date,
+        target,
+    )
 
 
 def _read_wat(record: Record, path: str) -> Iterator[Found]:
     try:
         page = page_of_wat(record)
     except BadRecord as bad:
-        page = Rejection("page", bad.reason, "quarantined", f"{files.public_name(path)}@{bad.offset}")
+        page = Rejection(
+            "page", bad.reason, "quarantined", f"{files.public_name(path)}@{bad.offset}"
+        )
     if page is not None:
         yield Counted("page", "in")
         yield page

@@ -17,7 +17,9 @@ CODINGS = ("gzip", "deflate", "br")
 
 
 class BadRecord(ValueError):
-    """A record that cannot be taken; `reason` is snake_case and stable, `offset` where it starts."""
+    """A record that cannot be taken; `reason` is snake_case and stable, `offset` where it
+    starts.
+    """
 
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(f"{reason} at {offset}")
@@ -28,8 +30,9 @@ class BadRecord(ValueError):
 class Record:
     """`kind` is WARC-Type, `offset` where the record starts in its file, `date` is ISO 8601 UTC.
 
-    `http_status` is 200 for a resource record, which holds the thing itself, and 0 where the status cannot be read.
-    `refers_to` is the URL whose payload a revisit record repeats. `payload` is as stored, cut at what its reader keeps.
+    `http_status` is 200 for a resource record, which holds the thing itself, and 0 where the status
+    cannot be read. `refers_to` is the URL whose payload a revisit record repeats. `payload` is as
+    stored, cut at what its reader keeps.
     """
 
     offset: int
@@ -60,7 +63,9 @@ def decoded(raw: bytes, headers: Headers, max_bytes: int) -> bytes:
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:
-    """Whether a payload is what its `algorithm:value` digest says (base32 or hex); None where no digest can be read."""
+    """Whether a payload is what its `algorithm:value` digest says (base32 or hex); None where no
+    digest can be read.
+    """
     algorithm, _, value = labelled.partition(":")
     if algorithm.lower() not in DIGESTS:
         return None

@@ -1,4 +1,6 @@
-"""Images out of the archive itself: found by the locations of their hosts, read at their offsets, no request made."""
+"""Images out of the archive itself: found by the locations of their hosts, read at their offsets,
+no request made.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ Find = Callable[[str], Location | None]
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """`max_bytes` bounds the decoded body of one image; `options` is what fsspec needs to reach the archive."""
+    """`max_bytes` bounds the decoded body of one image; `options` is what fsspec needs to reach the
+    archive.
+    """
 
     max_bytes: int
     options: files.Options = field(default_factory=dict)
@@ -47,12 +51,16 @@ def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSet
             order.take(Answer(order.url, found))
         else:
             there.append((found, order))
-    for location, order in sorted(there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)):
+    for location, order in sorted(
+        there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)
+    ):
         order.take(_answer(location, order, find, settings))
 
 
 def follow(url: str, find: Find) -> Location | str:
-    """Where the bytes of a URL lie, redirects and revisits inside the archive followed; else the status that says why not."""
+    """Where the bytes of a URL lie, redirects and revisits inside the archive followed; else the
+    status that says why not.
+    """
     at = url
     for _ in range(MAX_HOPS + 1):
         found = find(at)
@@ -73,19 +81,37 @@ def _answer(at: Location, order: Order, find: Find, settings: ArchiveSettings) -
         body = _body(record, settings)
     except READ_ERRORS:
         return Answer(url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
-    refusal = order.refuse(url, at.url, record.headers) or _licence_refusal(order, record, find, settings)
+    refusal = order.refuse(url, at.url, record.headers) or _licence_refusal(
+        order, record, find, settings
+    )
     status = refusal or _body_status(record, body, settings)
     place = (at.warc_file, at.record_offset)
     kept = body if status == "ok" else b""
-    return Answer(url, status, at.http_status, at.url, at.crawl_time, at.content_type, record.headers, kept, place)
+    return Answer(
+        url,
+        status,
+        at.http_status,
+        at.url,
+        at.crawl_time,
+        at.content_type,
+        record.headers,
+        kept,
+        place,
+    )
 
 
-def _licence_refusal(order: Order, record: Record, find: Find, settings: ArchiveSettings) -> str | None:
-    """The status with which a licence file (RSL) that a page or the answer names refuses the picture, as the archive holds it.
+def _licence_refusal(
+    order: Order, record: Record, find: Find, settings: ArchiveSettings
+) -> str | None:
+    """The status with which a licence file (RSL) that a page or the answer names refuses the
+    picture, as the archive holds it.
 
-    One that the archive does not hold is not asked for, since nothing is: terms that cannot be read are a no.
+    One that the archive does not hold is not asked for, since nothing is: terms that cannot be read
+    are a no.
     """
-    links = linked_licences((value for name, value in record.headers if name.lower() == "link"), order.url)
+    links = linked_licences(
+        (value for name, value in record.headers if name.lower() == "link"), order.url
+    )
     named = [PageLicence(address, order.url) for address in links]
     for licence in (*order.licences, *named):
         text = _licence_text(licence.address, find, settings)
@@ -115,11 +141,19 @@ def _body_status(record: Record, body: bytes, settings: ArchiveSettings) -> str:
 
 
 def _is_whole(record: Record) -> bool:
-    """Whether the payload is what its digest says, if it has one. Some crawlers take it of a body without its chunks."""
-    unchunked = tuple((name, value) for name, value in record.headers if name.lower() == "transfer-encoding")
+    """Whether the payload is what its digest says, if it has one.
+
+    Some crawlers take it of a body without its chunks.
+    """
+    unchunked = tuple(
+        (name, value) for name, value in record.headers if name.lower() == "transfer-encoding"
+    )
     return (
         digest_matches(record.payload, record.payload_digest) is not False
-        or digest_matches(decoded(record.payload, unchunked, len(record.payload)), record.payload_digest) is True
+        or digest_matches(
+            decoded(record.payload, unchunked, len(record.payload)), record.payload_digest
+        )
+        is True
     )
 
 

@@ -1,4 +1,6 @@
-"""Files to splits: stretches that can be read at the same time, each record in exactly one of them."""
+"""Files to splits: stretches that can be read at the same time, each record in exactly one of
+them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class NotAnArchive(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The records of a file that start at `start` or later and before `end` (None: the end of the file)."""
+    """The records of a file that start at `start` or later and before `end` (None: the end of the
+    file).
+    """
 
     path: str
     form: Form = "members"
@@ -34,7 +38,8 @@ class Split:
 
 
 def split_file(path: str, split_bytes: int | None, options: files.Options) -> Iterator[Split]:
-    """The splits of a file: one, or as many as `split_bytes` makes of one that is compressed record by record.
+    """The splits of a file: one, or as many as `split_bytes` makes of one that is compressed record
+    by record.
 
     Raises NotAnArchive, EOFError for an empty file, OSError where it cannot be opened.
     """
@@ -71,4 +76,8 @@ def _goes_on(stream: Stream, start: bytes) -> bool:
     if not (blank and found):
         return False
     end = len(head) + len(BETWEEN) + int(found[1])
-    return first_member_bytes(stream, end, len(BETWEEN) + len(WARC_SIGN)).lstrip(b"\r\n").startswith(WARC_SIGN)
+    return (
+        first_member_bytes(stream, end, len(BETWEEN) + len(WARC_SIGN))
+        .lstrip(b"\r\n")
+        .startswith(WARC_SIGN)
+    )

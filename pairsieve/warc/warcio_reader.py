@@ -1,4 +1,6 @@
-"""Records of files that must be read from the front, with warcio: plain WARC, one gzip stream, ARC."""
+"""Records of files that must be read from the front, with warcio: plain WARC, one gzip stream,
+ARC.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,20 @@ from pairsieve.warc.gzip_members import BLOCK_BYTES, GZIP, INFLATE_ERRORS, infla
 from pairsieve.warc.record import BadRecord, Record
 from pairsieve.web.text import storable
 
-TOLD = ("WARC-Target-URI", "WARC-Date", "WARC-Record-ID", "WARC-Payload-Digest", "WARC-Refers-To-Target-URI")
+TOLD = (
+    "WARC-Target-URI",
+    "WARC-Date",
+    "WARC-Record-ID",
+    "WARC-Payload-Digest",
+    "WARC-Refers-To-Target-URI",
+)
 STREAM_ERRORS = (ArchiveLoadFailed, EOFError, ValueError, *INFLATE_ERRORS)
 
 
 class _Records(ArchiveIterator):  # type: ignore[misc]
-    """warcio's iterator without its habit of printing page content to stderr where a record's length is wrong."""
+    """warcio's iterator without its habit of printing page content to stderr where a record's
+    length is wrong.
+    """
 
     INC_RECORD = ""
 
@@ -27,7 +37,8 @@ class _Records(ArchiveIterator):  # type: ignore[misc]
 class Gunzipped:
     """The content of a file that is one gzip stream; offsets in it are those of the content.
 
-    Whatever can be read of a stream that ends too early is read before EOFError is raised, or one of INFLATE_ERRORS for a damaged one.
+    Whatever can be read of a stream that ends too early is read before EOFError is raised, or one
+    of INFLATE_ERRORS for a damaged one.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -78,19 +89,26 @@ def read_records(stream: Stream | Gunzipped, keep_bytes: int) -> Iterator[Record
             raise EOFError("the file ends inside a record")
         if records.err_count > mismatches:
             if not records.reader.decompressor:
-                raise ArchiveLoadFailed("a record's Content-Length is wrong and nothing marks the next record")
+                raise ArchiveLoadFailed(
+                    "a record's Content-Length is wrong and nothing marks the next record"
+                )
             yield BadRecord("length_mismatch", offset)
         else:
             yield record_of(record, offset, payload)
     if empty:
         raise EOFError("no record in the file")
-    ended = stream.ended if isinstance(stream, Gunzipped) else records.offset >= size_of_stream(stream)
+    ended = (
+        stream.ended if isinstance(stream, Gunzipped) else records.offset >= size_of_stream(stream)
+    )
     if not ended:  # warcio takes an EOFError for the end
         raise EOFError("the file ends inside a record")
 
 
 def read_record(stream: Stream, offset: int, keep_bytes: int) -> Record:
-    """The record at an offset, its payload cut at `keep_bytes`. Raises one of STREAM_ERRORS where none can be read."""
+    """The record at an offset, its payload cut at `keep_bytes`.
+
+    Raises one of STREAM_ERRORS where none can be read.
+    """
     stream.seek(offset)
     record = next(iter(_Records(stream, arc2warc=True)), None)
     if record is None:
@@ -115,7 +133,9 @@ def record_of(record: ArcWarcRecord, offset: int, payload: bytes) -> Record:
         payload_digest=told["WARC-Payload-Digest"],
         http_status=int(code) if code.isdecimal() and len(code) == 3 else 0,
         content_type=storable((http or headers).get_header("Content-Type") or ""),
-        headers=tuple((storable(name), storable(value)) for name, value in http.headers) if http else (),
+        headers=tuple((storable(name), storable(value)) for name, value in http.headers)
+        if http
+        else (),
         payload=payload,
         refers_to=told["WARC-Refers-To-Target-URI"],
     )

@@ -1,9 +1,10 @@
 """Common Crawl's WAT records: what the crawler noted of a page, as a page again.
 
-A WAT record names in JSON the links, images, meta elements, title and HTTP headers of one WARC record (webarchive-commons,
-`HTML-Metadata`). They are put into a page that holds them and nothing else, so that everything that reads pages reads
-these. Not in a WAT, and so not seen: microdata, JSON-LD, srcset, `<picture>`, lazy attributes, where on the page an
-image stands, and headers that stand twice.
+A WAT record names in JSON the links, images, meta elements, title and HTTP headers of one WARC
+record (webarchive-commons, `HTML-Metadata`). They are put into a page that holds them and nothing
+else, so that everything that reads pages reads these. Not in a WAT, and so not seen: microdata,
+JSON-LD, srcset, `<picture>`, lazy attributes, where on the page an image stands, and headers that
+stand twice.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def is_wat(record: Record) -> bool:
 
 
 def page_of_wat(record: Record) -> Page | Rejection | None:
-    """The page that a WAT record tells of; None where it tells of something else, a Rejection where it was no 200.
+    """The page that a WAT record tells of; None where it tells of something else, a Rejection where
+    it was no 200.
 
     Raises BadRecord for one that is no WAT record.
     """
@@ -39,10 +41,16 @@ def page_of_wat(record: Record) -> Page | Rejection | None:
         raise BadRecord("wat_unreadable", record.offset) from None
 
 
-def _page(envelope: dict[str, Any], container: dict[str, Any], record: Record) -> Page | Rejection | None:
+def _page(
+    envelope: dict[str, Any], container: dict[str, Any], record: Record
+) -> Page | Rejection | None:
     warc = envelope["WARC-Header-Metadata"]
     http = envelope.get("Payload-Metadata", {}).get("HTTP-Response-Metadata")
-    if warc.get("WARC-Type") != "response" or not http or not record.url.startswith(("http:", "https:")):
+    if (
+        warc.get("WARC-Type") != "response"
+        or not http
+        or not record.url.startswith(("http:", "https:"))
+    ):
         return None
     headers = tuple(_headers(http.get("Headers") or {}))
     told = http.get("HTML-Metadata")
@@ -79,10 +87,15 @@ def _headers(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _html(told: dict[str, Any]) -> Iterator[str]:
     head = told.get("Head") or {}
-    yield f"<!doctype html><head>{_element('base', {'href': head['Base']}) if head.get('Base') else ''}"
+    yield "<!doctype html><head>"
+    if head.get("Base"):
+        yield _element("base", {"href": head["Base"]})
     yield f"<title>{str(head.get('Title') or '').replace('<', '&lt;')}</title>"
     yield from (_element("meta", meta) for meta in head.get("Metas") or ())
-    yield from (_element("link", {**_without(link, "path", "url"), "href": link["url"]}) for link in _with_url(head.get("Link")))
+    yield from (
+        _element("link", {**_without(link, "path", "url"), "href": link["url"]})
+        for link in _with_url(head.get("Link"))
+    )
     yield "</head><body>"
     for link in _with_url(told.get("Links")):
         if link["path"] == IMAGE and "alt" in link:  # an empty alt is not in a WAT either

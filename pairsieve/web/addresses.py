@@ -1,4 +1,6 @@
-"""Which addresses may be asked: public ones, and networks that the config allows. Judged where the socket is opened."""
+"""Which addresses may be asked: public ones, and networks that the config allows. Judged where the
+socket is opened.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-"""RFC 4291, 2.4: all of IPv6 that is given out. Outside are loopback, `::/96`, `64:ff9b:1::/48`, `fc00::/7`, `fe80::/10`, `fec0::/10`..."""
+"""RFC 4291, 2.4: all of IPv6 that is given out. Outside are loopback, `::/96`, `64:ff9b:1::/48`,
+`fc00::/7`, `fe80::/10`, `fec0::/10`...
+"""
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
-        # IANA IPv4 Special-Purpose Address Registry: what is not globally reachable. Of 192.0.0.0/24 some addresses are, but they
-        # lead to the nearest NAT or relay (RFC 7723, RFC 8155), which may be one's own.
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
-        "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+        # IANA IPv4 Special-Purpose Address Registry: what is not globally reachable. Of
+        # 192.0.0.0/24 some addresses are, but they lead to the nearest NAT or relay (RFC 7723, RFC
+        # 8155), which may be one's own.
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+        "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "240.0.0.0/4",
         "224.0.0.0/4",  # multicast, RFC 5771
-        # IANA IPv6 Special-Purpose Address Registry, inside GLOBAL_UNICAST: protocol assignments with Teredo, documentation, 6to4.
-        # Teredo and 6to4 lead to an IPv4 address behind a relay (RFC 4380, RFC 7526): no site is served from there.
+        # IANA IPv6 Special-Purpose Address Registry, inside GLOBAL_UNICAST: protocol assignments
+        # with Teredo, documentation, 6to4. Teredo and 6to4 lead to an IPv4 address behind a relay
+        # (RFC 4380, RFC 7526): no site is served from there.
         "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 )  # fmt: skip
@@ -41,12 +49,17 @@ def is_address(host: str) -> bool:
 
 
 def is_allowed_address(address: str, allow_networks: Iterable[str]) -> bool:
-    """Whether an IP address is public, or in a network that the config allows. What is no IP address is not allowed."""
+    """Whether an IP address is public, or in a network that the config allows.
+
+    What is no IP address is not allowed.
+    """
     ip = _address(address)
     if ip is None:
         return False
     reached = _ipv4_inside(ip) or ip
-    return any(reached in ipaddress.ip_network(network) for network in allow_networks) or _is_public(reached)
+    return any(
+        reached in ipaddress.ip_network(network) for network in allow_networks
+    ) or _is_public(reached)
 
 
 def _is_public(ip: Address) -> bool:
@@ -56,7 +69,9 @@ def _is_public(ip: Address) -> bool:
 
 
 def _ipv4_inside(ip: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address to which the machine, or its own network, turns an IPv6 one: mapped (RFC 4291) or by NAT64 (RFC 6052)."""
+    """The IPv4 address to which the machine, or its own network, turns an IPv6 one: mapped (RFC
+    4291) or by NAT64 (RFC 6052).
+    """
     if isinstance(ip, ipaddress.IPv4Address):
         return None
     return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.ipv4_mapped
@@ -72,7 +87,8 @@ def _address(text: str) -> Address | None:
 def guarded_connector(allow_networks: tuple[str, ...], connections: int) -> aiohttp.TCPConnector:
     """At most so many connections, to allowed addresses alone.
 
-    The address is judged when its socket is made: hosts that are addresses in any spelling never come to the resolver.
+    The address is judged when its socket is made: hosts that are addresses in any spelling never
+    come to the resolver.
     """
     return aiohttp.TCPConnector(
         limit=connections,
@@ -82,7 +98,9 @@ def guarded_connector(allow_networks: tuple[str, ...], connections: int) -> aioh
     )
 
 
-def _guarded_socket(allow_networks: tuple[str, ...], found: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+def _guarded_socket(
+    allow_networks: tuple[str, ...], found: tuple[int, int, int, str, tuple[object, ...]]
+) -> socket.socket:
     """A socket for one entry of getaddrinfo. Raises PrivateAddress."""
     family, kind, protocol, _, place = found
     if not is_allowed_address(str(place[0]), allow_networks):
@@ -97,7 +115,9 @@ class GuardedResolver(AbstractResolver):
         self._resolver = aiohttp.ThreadedResolver()
         self._allow_networks = allow_networks
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         if not all(is_allowed_address(entry["host"], self._allow_networks) for entry in found):
             raise PrivateAddress("the name resolves to an address that is not public")

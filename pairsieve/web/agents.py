@@ -1,4 +1,6 @@
-"""Crawlers that collect for AI, by the names that publishers use in robots.txt and robots meta elements: pairsieve/web/ai_agents.yaml."""
+"""Crawlers that collect for AI, by the names that publishers use in robots.txt and robots meta
+elements: pairsieve/web/ai_agents.yaml.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ AGENTS_FILE = Path(__file__).with_name("ai_agents.yaml")
 
 @dataclass(frozen=True, slots=True)
 class AiAgent:
-    """One crawler: its name in lower case, who runs it, what for (training, search, assistant or undisclosed), and who says so."""
+    """One crawler: its name in lower case, who runs it, what for (training, search, assistant or
+    undisclosed), and who says so.
+    """
 
     token: str
     operator: str
@@ -39,7 +43,9 @@ class AgentList:
 def read_agents() -> AgentList:
     """The list as it is shipped."""
     held = yaml.safe_load(AGENTS_FILE.read_text("utf-8"))
-    return AgentList(held["checked"], tuple(held["sources"]), tuple(AiAgent(**entry) for entry in held["agents"]))
+    return AgentList(
+        held["checked"], tuple(held["sources"]), tuple(AiAgent(**entry) for entry in held["agents"])
+    )
 
 
 @lru_cache(1)

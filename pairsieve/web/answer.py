@@ -10,7 +10,9 @@ from pairsieve.records.page import Headers
 
 REDIRECTS = (301, 302, 303, 307, 308)
 Refuse = Callable[[str, str, Headers], str | None]
-"""(URL asked for, final URL, headers) -> the status with which to end the download before its body, or None."""
+"""(URL asked for, final URL, headers) -> the status with which to end the download before its body,
+or None.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,10 @@ class PageLicence:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One URL to ask for, what may end its download, who gets the answer, the licence files that its pages name,
-    and what looks at an answer with a body before it is taken: bytes that others made are not looked at on an event loop."""
+    """One URL to ask for, what may end its download, who gets the answer, the licence files that
+    its pages name, and what looks at an answer with a body before it is taken: bytes that others
+    made are not looked at on an event loop.
+    """
 
     url: str
     refuse: Refuse

@@ -1,4 +1,6 @@
-"""Bodies of answers, read to their end: however they are cut into segments, within a limit, whole or not at all."""
+"""Bodies of answers, read to their end: however they are cut into segments, within a limit, whole
+or not at all.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ CHUNK_BYTES = 64 * 1024
 
 
 async def whole_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body after any content encoding. Raises Refused as soon as it grows over the limit, aiohttp.ClientError where it ends
-    before its length or its last chunk."""
+    """The body after any content encoding. Raises Refused as soon as it grows over the limit,
+    aiohttp.ClientError where it ends before its length or its last chunk.
+    """
     if (response.content_length or 0) > max_bytes:
         raise Refused("too_large", response.status)
     pieces, size = [], 0

@@ -1,4 +1,6 @@
-"""Polite, bounded requests for images: what their sites say first, public addresses only, byte caps and deadlines."""
+"""Polite, bounded requests for images: what their sites say first, public addresses only, byte caps
+and deadlines.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,16 @@ from pairsieve.web.turns import HostTurns, Pace
 from pairsieve.web.urls import origin_of
 
 ACCEPT_IMAGES = "image/*"
-MAX_HEADER_BYTES = 65 * 1024  # of one header field: 64 KB of value, as some servers send policies, and its name
+# of one header field: 64 KB of value, as some servers send policies, and its name
+MAX_HEADER_BYTES = 65 * 1024
 MAX_HEADERS = 1000
 
 
 @dataclass(frozen=True)
 class Client:
-    """Requests under one set of limits; what sites say and the pauses of hosts are remembered while it is open."""
+    """Requests under one set of limits; what sites say and the pauses of hosts are remembered while
+    it is open.
+    """
 
     requester: Requester
     sites: SiteReader
@@ -50,21 +55,27 @@ class Client:
         return self.sites.knows(url)
 
     async def learn_site(self, url: str) -> None:
-        """Read one more of the files by which a URL's site says something; `ask` then says what became of it."""
+        """Read one more of the files by which a URL's site says something; `ask` then says what
+        became of it.
+        """
         await self.sites.learn(url)
 
     async def ask(self, order: Order) -> Answer:
         """One URL to its one status. Raises nothing that a server could cause but Busy."""
         try:
             await self._ask_page_licences(order)
-            answer = await self.requester.follow(order.url, self.sites.allow_by_site, self._reader(order), ACCEPT_IMAGES)
+            answer = await self.requester.follow(
+                order.url, self.sites.allow_by_site, self._reader(order), ACCEPT_IMAGES
+            )
             await self._ask_linked_licences(answer)
         except Refused as refused:
             return Answer(order.url, refused.status, refused.http_status, fetched_at=now_utc())
         return answer
 
     def comes_again(self, busy: Busy, tried: int) -> bool:
-        """Leave a busy host in peace for a while; whether to ask again afterwards, `tried` times having been in vain."""
+        """Leave a busy host in peace for a while; whether to ask again afterwards, `tried` times
+        having been in vain.
+        """
         self.requester.leave_in_peace(busy, tried)
         return tried <= self.settings.retries and not self.turns(busy.at).left_alone
 
@@ -77,41 +88,63 @@ class Client:
             self.turns(at).count(response.status >= 500, self.settings.host_failures)
             if response.status != 200:
                 raise Refused("http_error", response.status)
-            headers: Headers = tuple((storable(name), storable(value)) for name, value in response.headers.items())
+            headers: Headers = tuple(
+                (storable(name), storable(value)) for name, value in response.headers.items()
+            )
             refusal = order.refuse(order.url, at, headers)
             body = b"" if refusal else await whole_body(response, self.settings.max_bytes)
             self.pace.spend(len(body))
             status = refusal or ("ok" if body else "empty")
-            return Answer(order.url, status, response.status, at, now_utc(), header(headers, "content-type"), headers, body)
+            return Answer(
+                order.url,
+                status,
+                response.status,
+                at,
+                now_utc(),
+                header(headers, "content-type"),
+                headers,
+                body,
+            )
 
         return read
 
     async def _ask_page_licences(self, order: Order) -> None:
-        """Raise Refused where a licence file that a page names refuses the picture, or what stands on the page."""
+        """Raise Refused where a licence file that a page names refuses the picture, or what stands
+        on the page.
+        """
         for licence in order.licences if self.settings.rsl else ():
             for url in (order.url, licence.page_url):
                 await self.sites.allow_by_licence(licence.address, url, origin_of(licence.page_url))
 
     async def _ask_linked_licences(self, answer: Answer) -> None:
-        """Raise Refused where a licence file that the answer names refuses it: read when the host's turn is over, which it may need."""
+        """Raise Refused where a licence file that the answer names refuses it: read when the host's
+        turn is over, which it may need.
+        """
         at = answer.final_url or answer.url
         links = [value for name, value in answer.headers if name.lower() == "link"]
-        for address in linked_licences(links, at) if self.settings.rsl and answer.status == "ok" else ():
+        for address in (
+            linked_licences(links, at) if self.settings.rsl and answer.status == "ok" else ()
+        ):
             await self.sites.allow_by_licence(address, at, origin_of(at))
 
 
 @asynccontextmanager
 async def open_client(
-    settings: ClientSettings, share_of: ShareOf = whole_share, known: MutableMapping[str, SiteTexts] | None = None
+    settings: ClientSettings,
+    share_of: ShareOf = whole_share,
+    known: MutableMapping[str, SiteTexts] | None = None,
 ) -> AsyncIterator[Client]:
-    """A client with no cookies, no credentials and no Referer, that trusts no environment variables.
+    """A client with no cookies, no credentials and no Referer, that trusts no environment
+    variables.
 
     `known` are sites whose files were read before, by origin; what is read is added to them.
     """
     connector = guarded_connector(settings.allow_networks, settings.connections)
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s
+        ),
         headers={"User-Agent": settings.user_agent, "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

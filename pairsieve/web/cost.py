@@ -1,12 +1,15 @@
 """Whether a page may be parsed on the spot, or only in a process that can be killed.
 
-The HTML standard asks for work that grows with the square of a page, or faster: unclosed formatting elements are opened again in
-every block that follows ("reconstruct the active formatting elements"), a misnested end tag moves what stands between (the "adoption
-agency"), every end tag looks through the stack of open elements, and each attribute is compared with those before it in its tag. 62 kB
-of `<font a=N><p>` make eight million elements in 2.9 GB. What a page needs for any of these can be counted, without parsing it.
+The HTML standard asks for work that grows with the square of a page, or faster: unclosed formatting
+elements are opened again in every block that follows ("reconstruct the active formatting
+elements"), a misnested end tag moves what stands between (the "adoption agency"), every end tag
+looks through the stack of open elements, and each attribute is compared with those before it in its
+tag. 62 kB of `<font a=N><p>` make eight million elements in 2.9 GB. What a page needs for any of
+these can be counted, without parsing it.
 
-The bounds are measured (`benchmarks/hostile.py`, class `page, on the spot`): what stays within all of them takes less than a second
-and 500 MB, whatever it is. Of 2,055 pages of the real crawl 12 are above one of them.
+The bounds are measured (`benchmarks/hostile.py`, class `page, on the spot`): what stays within all
+of them takes less than a second and 500 MB, whatever it is. Of 2,055 pages of the real crawl 12 are
+above one of them.
 """
 
 from __future__ import annotations
@@ -17,32 +20,57 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_BYTES = 1_000_000  # what is linear takes up to 1 us a byte: captions of nothing but entities or combining marks
+# what is linear takes up to 1 us a byte: captions of nothing but entities or combining marks
+MAX_BYTES = 1_000_000
 SMALL_BYTES = 8_000  # below, with few tags, no attack was found that takes more than 0.1 s
 SMALL_TAGS = 300
 MAX_TAGS = 8_000  # end tags and nested blocks look through the stack: 0.2 s
-MAX_REOPENED = 250_000  # formatting elements times tags: as many elements at most, each with MAX_FORMATTING_ATTRIBUTES
-MAX_MORE_ENDS = 200  # end tags of formatting elements than there are starts: each moves the blocks that it finds
+# formatting elements times tags: as many elements at most, each with MAX_FORMATTING_ATTRIBUTES
+MAX_REOPENED = 250_000
+# end tags of formatting elements than there are starts: each moves the blocks that it finds
+MAX_MORE_ENDS = 200
 MAX_FORMATTING_ATTRIBUTES = 8
-UNCOUNTED_BYTES = 48_000  # less holds too few attributes for their comparison to be felt: 16,000 take 0.6 s
+# less holds too few attributes for their comparison to be felt: 16,000 take 0.6 s
+UNCOUNTED_BYTES = 48_000
 MAX_ATTRIBUTES = 16_000
 
-# Bytes of encodings in which a tag need not look like one: in UTF-16 each ASCII letter has a NUL beside it, and ISO-2022-JP leaves
-# its escapes out wherever they stand (Encoding Standard, 14.1 and 12.2).
+# Bytes of encodings in which a tag need not look like one: in UTF-16 each ASCII letter has a NUL
+# beside it, and ISO-2022-JP leaves its escapes out wherever they stand (Encoding Standard, 14.1 and
+# 12.2).
 HIDING = (b"\0", b"\x1b")
 
-# HTML standard, "formatting" category. `a` is none here: one that is opened closes the one before it.
-_FORMATTING = ("b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u", "html", "body")
+# HTML standard, "formatting" category. `a` is none here: one that is opened closes the one before
+# it.
+_FORMATTING = (
+    "b",
+    "big",
+    "code",
+    "em",
+    "font",
+    "i",
+    "nobr",
+    "s",
+    "small",
+    "strike",
+    "strong",
+    "tt",
+    "u",
+    "html",
+    "body",
+)
 _NAME_ENDS = b" \t\n\f\r/>"
 _ATTRIBUTE = rb"""[\s/]++[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?)?+"""
-_MANY_ATTRIBUTES = re.compile(rb"<[A-Za-z]++(?:%b){%d}" % (_ATTRIBUTE, MAX_FORMATTING_ATTRIBUTES + 1))
+_MANY_ATTRIBUTES = re.compile(
+    rb"<[A-Za-z]++(?:%b){%d}" % (_ATTRIBUTE, MAX_FORMATTING_ATTRIBUTES + 1)
+)
 
 Bytes = NDArray[np.uint8]
 
 
 @lru_cache(1)
 def _openings() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether a formatting element may begin: by the first byte behind a `<`, and by the first two as one number.
+    """Whether a formatting element may begin: by the first byte behind a `<`, and by the first two
+    as one number.
 
     Some other elements are taken for one.
     `html` and `body` are among them: attributes of a second one are added to those of the first.
@@ -57,7 +85,10 @@ def _openings() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def is_costly(payload: bytes) -> bool:
-    """Whether parsing a page could take more than a second or 500 MB. Takes some 50 us for 100 kB."""
+    """Whether parsing a page could take more than a second or 500 MB.
+
+    Takes some 50 us for 100 kB.
+    """
     if len(payload) > MAX_BYTES or any(sign in payload for sign in HIDING):
         return True  # or it cannot be counted
     content = np.frombuffer(payload, np.uint8)
@@ -76,18 +107,24 @@ def is_costly(payload: bytes) -> bool:
 
 
 def _formatting(content: Bytes, tags: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
-    """Where formatting elements may begin, among where any tag does; and how many end tags may be theirs."""
+    """Where formatting elements may begin, among where any tag does; and how many end tags may be
+    theirs.
+    """
     by_first, by_both = _openings()
     tags = tags[: np.searchsorted(tags, len(content) - 3)]
     first = content[tags + 1]
     ends = tags[first == ord("/")] + 1
     starts = tags[by_first[first]]  # most fail here
-    found, ended = (by_both[content[at + 1].astype(np.intp) << 8 | content[at + 2]] for at in (starts, ends))
+    found, ended = (
+        by_both[content[at + 1].astype(np.intp) << 8 | content[at + 2]] for at in (starts, ends)
+    )
     return starts[found], int(np.count_nonzero(ended))
 
 
 def _most_attributes(content: Bytes) -> int:
-    """No tag has more attributes: before each stand blanks, a slash, or the quotation mark of the one before."""
+    """No tag has more attributes: before each stand blanks, a slash, or the quotation mark of the
+    one before.
+    """
     blank = content <= ord(" ")
     # These bits are common to / " and ', and to # & * + . besides: one pass in place of three.
     marks = (content & 0xF2) == 0x22

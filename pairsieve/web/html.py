@@ -1,4 +1,6 @@
-"""One parse of a page and one walk over it: its images, and the parts that page detectors look at."""
+"""One parse of a page and one walk over it: its images, and the parts that page detectors look
+at.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
-"""plain: `img[src][alt]`, as LAION read it. best: the largest candidate of picture and srcset, lazy attributes too."""
+"""plain: `img[src][alt]`, as LAION read it. best: the largest candidate of picture and srcset, lazy
+attributes too.
+"""
 
 
 class PageTooCostly(ValueError):
@@ -36,8 +40,9 @@ class PageTooCostly(ValueError):
 class ParsedPage:
     """What a page detector observes.
 
-    `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in `tree`. A query costs a
-    walk over the whole tree, a tenth of the time that parsing takes: hence one for all of them, when the first is asked for.
+    `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in
+    `tree`. A query costs a walk over the whole tree, a tenth of the time that parsing takes: hence
+    one for all of them, when the first is asked for.
     """
 
     url: str
@@ -47,8 +52,9 @@ class ParsedPage:
 
     @cached_property
     def elements(self) -> Elements:
-        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons, under TYPED those with
-        microdata."""
+        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons,
+        under TYPED those with microdata.
+        """
         nodes: dict[str, list[LexborNode]] = {kind: [] for kind in (*TAGS, LICENSED, TYPED)}
         for node in _found(self.tree, _EVIDENCE):
             tag = node.tag or ""
@@ -62,10 +68,19 @@ class ParsedPage:
 
     @cached_property
     def images(self) -> tuple[ImageElement, ...]:
-        """The images of the page that could be pairs, in document order; those that say the same are one."""
+        """The images of the page that could be pairs, in document order; those that say the same
+        are one.
+        """
         resolve = resolver(self.base)
         return tuple(
-            ImageElement(seen.position, _resolved(reference, resolve), alt, seen.attribute, seen.node, seen.times)
+            ImageElement(
+                seen.position,
+                _resolved(reference, resolve),
+                alt,
+                seen.attribute,
+                seen.node,
+                seen.times,
+            )
             for (reference, alt), seen in self._seen.images.items()
         )
 
@@ -76,12 +91,18 @@ class ParsedPage:
     @cached_property
     def json_ld(self) -> tuple[Any, ...]:
         """The JSON-LD values of the page; scripts that are no JSON are passed over."""
-        scripts = (node for node in self.elements["script"] if _attribute(node, "type").lower() == "application/ld+json")
+        scripts = (
+            node
+            for node in self.elements["script"]
+            if _attribute(node, "type").lower() == "application/ld+json"
+        )
         return tuple(value for script in scripts if (value := _json(script.text())) is not None)
 
     @cached_property
     def base(self) -> str:
-        """What references on the page are relative to: its URL, or what its first `<base href>` makes of it."""
+        """What references on the page are relative to: its URL, or what its first `<base href>`
+        makes of it.
+        """
         href = self._seen.base
         if href is None or len(href) > MAX_BASE_CHARS:
             return self.url
@@ -99,8 +120,10 @@ def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | Non
 
 
 class ImageElement(NamedTuple):
-    """An `<img>` with an alt: its place among them, what its reference means on this page (None: nothing), the raw alt,
-    the attribute that named the picture, the node, and how many images of the page say the same."""
+    """An `<img>` with an alt: its place among them, what its reference means on this page (None:
+    nothing), the raw alt, the attribute that named the picture, the node, and how many images of
+    the page say the same.
+    """
 
     position: int
     url: str | None
@@ -111,8 +134,12 @@ class ImageElement(NamedTuple):
 
 
 def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
-    """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any bytes."""
-    return ParsedPage(page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule)
+    """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any
+    bytes.
+    """
+    return ParsedPage(
+        page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule
+    )
 
 
 def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
@@ -146,7 +173,9 @@ class SeenImage:
 
 @dataclass(slots=True)
 class Seen:
-    """What one walk finds: images by (reference, alt) in document order, how many, and the first `<base href>`."""
+    """What one walk finds: images by (reference, alt) in document order, how many, and the first
+    `<base href>`.
+    """
 
     images: dict[tuple[str, str], SeenImage] = field(default_factory=dict)
     number: int = 0
@@ -167,7 +196,10 @@ class Seen:
 
 
 def _see_plain(tree: LexborHTMLParser) -> Seen:
-    """LAION's rule. Galleries hold a thousand images on a page, so this loop asks for no more than it needs."""
+    """LAION's rule.
+
+    Galleries hold a thousand images on a page, so this loop asks for no more than it needs.
+    """
     seen = Seen()
     images = seen.images
     for node in _found(tree, _PLAIN):
@@ -185,7 +217,10 @@ def _see_plain(tree: LexborHTMLParser) -> Seen:
 
 
 def _see_best(tree: LexborHTMLParser) -> Seen:
-    """The best reference of each image. One inside `<noscript>` that says what an earlier one outside of it says is its twin."""
+    """The best reference of each image.
+
+    One inside `<noscript>` that says what an earlier one outside of it says is its twin.
+    """
     nodes: dict[str, list[LexborNode]] = {tag: [] for tag in ("img", "base", "picture", "noscript")}
     for node in _found(tree, _BEST):
         nodes[node.tag or ""].append(node)
@@ -197,14 +232,18 @@ def _see_best(tree: LexborHTMLParser) -> Seen:
         attributes = node.attributes
         alt = attributes["alt"] or ""
         reference = best_reference(node, attributes, pictures)
-        twin = reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
+        twin = (
+            reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
+        )
         if reference is not None and not twin:
             seen.add(reference.url, alt, reference.attribute, node)
     return seen
 
 
 def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
-    """The `mem_id` of every image below a `<noscript>`; nested ones are passed over, so that each is visited once."""
+    """The `mem_id` of every image below a `<noscript>`; nested ones are passed over, so that each
+    is visited once.
+    """
     images, nested = set[int](), set[int]()
     for noscript in noscripts:
         if noscript.mem_id not in nested:
@@ -214,9 +253,16 @@ def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
 
 
 def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
-    """(name, content) of the `<meta>` elements, both in lower case; an `http-equiv` or `property` is a name too."""
+    """(name, content) of the `<meta>` elements, both in lower case; an `http-equiv` or `property`
+    is a name too.
+    """
     for node in page.elements["meta"]:
         attributes = node.attributes
-        name = attributes.get("name") or attributes.get("http-equiv") or attributes.get("property") or ""
+        name = (
+            attributes.get("name")
+            or attributes.get("http-equiv")
+            or attributes.get("property")
+            or ""
+        )
         if name and "content" in attributes:
             yield name.strip().lower(), (attributes["content"] or "").strip().lower()

@@ -1,7 +1,8 @@
 """The language of a caption, and LAION-5B's three subsets.
 
-What finds languages is a plugin: `cld3` is built in, others are named by entry point (`pairsieve.languages`) or by dotted
-path. A plugin is a class that takes LanguageSettings and is called with a caption:
+What finds languages is a plugin: `cld3` is built in, others are named by entry point
+(`pairsieve.languages`) or by dotted path. A plugin is a class that takes LanguageSettings and is
+called with a caption:
 
     class AlwaysEnglish:
         def __init__(self, settings: LanguageSettings) -> None: ...
@@ -29,7 +30,9 @@ FindLanguage = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class LanguageSettings:
-    """CLD3's limits in bytes of UTF-8 (LAION-5B: at least 5, at most 2,000), and which plugin finds the language."""
+    """CLD3's limits in bytes of UTF-8 (LAION-5B: at least 5, at most 2,000), and which plugin finds
+    the language.
+    """
 
     min_bytes: Public[int]
     max_bytes: Public[int]
@@ -42,7 +45,9 @@ class LanguageConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language code as the detector names it, and the subset: reliably English, reliably another, or not reliable."""
+    """A language code as the detector names it, and the subset: reliably English, reliably another,
+    or not reliable.
+    """
 
     code: str
     subset: str
@@ -52,7 +57,9 @@ class Cld3:
     """CLD3, which LAION-5B used."""
 
     def __init__(self, settings: LanguageSettings) -> None:
-        self._detector = gcld3.NNetLanguageIdentifier(min_num_bytes=settings.min_bytes, max_num_bytes=settings.max_bytes)
+        self._detector = gcld3.NNetLanguageIdentifier(
+            min_num_bytes=settings.min_bytes, max_num_bytes=settings.max_bytes
+        )
 
     def __call__(self, caption: str) -> str | None:
         found = self._detector.FindLanguage(caption)
@@ -72,10 +79,13 @@ def find_detector(name: str) -> Callable[[LanguageSettings], FindLanguage]:
         found = getattr(import_module(module), attribute) if colon else plugins[name].load()
     except KeyError:
         known = ", ".join((*BUILT_IN_LANGUAGES, *sorted(plugins)))
-        raise LanguageConfigError(f"extract.language.detector: unknown {name!r}; known: {known}") from None
+        raise LanguageConfigError(
+            f"extract.language.detector: unknown {name!r}; known: {known}"
+        ) from None
     except (ImportError, AttributeError, ValueError) as error:
         raise LanguageConfigError(
-            f"extract.language.detector: {name!r} cannot be imported ({error}); install its package or mend the path"
+            f"extract.language.detector: {name!r} cannot be imported ({error}); install its "
+            "package or mend the path"
         ) from None
     detector: Callable[[LanguageSettings], FindLanguage] = found
     return detector

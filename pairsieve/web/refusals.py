@@ -29,7 +29,9 @@ class Busy(Exception):
 
 def is_private(error: BaseException) -> bool:
     """Whether a request failed because its host is at an address that is not public."""
-    return isinstance(getattr(error, "os_error", error), PrivateAddress) or isinstance(error.__cause__, PrivateAddress)
+    return isinstance(getattr(error, "os_error", error), PrivateAddress) or isinstance(
+        error.__cause__, PrivateAddress
+    )
 
 
 def status_of(error: BaseException) -> str:

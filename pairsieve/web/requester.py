@@ -1,4 +1,6 @@
-"""Requests of one process: each hop of a redirect under the limits, and to the blame, of its own host."""
+"""Requests of one process: each hop of a redirect under the limits, and to the blame, of its own
+host.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from pairsieve.web.answer import REDIRECTS
 from pairsieve.web.refusals import NO_CONNECTION, Busy, Refused, status_of
 from pairsieve.web.robots import ROBOTS_AGENT
 from pairsieve.web.turns import HostTurns, Pace, clock, turns_of
-from pairsieve.web.urls import absolute, has_credentials, host_of, origin_of, parts_of, redirect_target
+from pairsieve.web.urls import (
+    absolute,
+    has_credentials,
+    host_of,
+    origin_of,
+    parts_of,
+    redirect_target,
+)
 
 BUSY = (429, 503)
 BACK_OFF_S = 1.0  # doubled with every try, and drawn between half of it and all of it
@@ -39,12 +48,14 @@ def whole_share(_host: str) -> int:
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """Limits of all requests of one process. `contact` is a URL or address that a publisher can turn to.
+    """Limits of all requests of one process. `contact` is a URL or address that a publisher can
+    turn to.
 
-    A URL whose host is busy (429, 503) is asked for up to `retries` times more, after Retry-After or a growing pause of
-    the whole host. A host that asks for a longer pause than `max_pause_s`, or that fails `host_failures` times in a row, is
-    left alone. `robots_ai_agents`: whether a robots.txt that refuses a known AI crawler refuses us. `tdmrep`, `ai_txt`,
-    `trust_txt`, `rsl`: which other files by which sites reserve rights are asked for, each one more request a host.
+    A URL whose host is busy (429, 503) is asked for up to `retries` times more, after Retry-After
+    or a growing pause of the whole host. A host that asks for a longer pause than `max_pause_s`, or
+    that fails `host_failures` times in a row, is left alone. `robots_ai_agents`: whether a
+    robots.txt that refuses a known AI crawler refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`:
+    which other files by which sites reserve rights are asked for, each one more request a host.
     """
 
     contact: str
@@ -76,7 +87,9 @@ class ClientSettings:
 class Requester:
     """Asks for URLs under one set of limits, and remembers how each host fares."""
 
-    def __init__(self, session: aiohttp.ClientSession, settings: ClientSettings, share_of: ShareOf) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, settings: ClientSettings, share_of: ShareOf
+    ) -> None:
         self._session = session
         self.settings = settings
         self.pace = Pace(settings.bytes_per_s)
@@ -86,9 +99,11 @@ class Requester:
         self._turns_of_origin: dict[str, HostTurns] = {}
 
     async def follow(self, url: str, allow: Allow, read: Read[Result], accept: str) -> Result:
-        """GET a URL, redirects included, within the total deadline; the wait for a host's turn is no part of it.
+        """GET a URL, redirects included, within the total deadline; the wait for a host's turn is
+        no part of it.
 
-        Raises Refused, also for what a server or the network did wrong, and what `allow` and `read` raise.
+        Raises Refused, also for what a server or the network did wrong, and what `allow` and `read`
+        raise.
         """
         at, left_s, took_s = url, self.settings.total_timeout_s, dict[str, float]()
         for _ in range(self.settings.max_redirects + 1):
@@ -114,13 +129,19 @@ class Requester:
 
     def _get(self, at: str, accept: str) -> aiohttp.client._RequestContextManager:
         """The request line carries path and query as they were judged: nothing is quoted anew."""
-        return self._session.get(URL(at, encoded=True), allow_redirects=False, headers={"Accept": accept})
+        return self._session.get(
+            URL(at, encoded=True), allow_redirects=False, headers={"Accept": accept}
+        )
 
     def _blamed(self, error: Exception, at: str, took_s: dict[str, float]) -> Refused:
-        """The failure of a host: of the one that failed, or, where the time is over, of the one that took most of it."""
+        """The failure of a host: of the one that failed, or, where the time is over, of the one
+        that took most of it.
+        """
         status = status_of(error)
         blamed = max(took_s, key=took_s.__getitem__) if status == "timeout" else at
-        self.turns(blamed).count(status in ("timeout", "connection_error"), self.settings.host_failures)
+        self.turns(blamed).count(
+            status in ("timeout", "connection_error"), self.settings.host_failures
+        )
         return Refused(status)
 
     def busy(self, at: str, response: aiohttp.ClientResponse) -> Busy:
@@ -128,16 +149,23 @@ class Requester:
         return Busy(at, response.status, retry_after_s(response.headers.get("Retry-After", "")))
 
     def leave_in_peace(self, busy: Busy, tried: int) -> None:
-        """Pause a busy host, after `tried` tries; leave it alone where it wants a longer pause than we have."""
+        """Pause a busy host, after `tried` tries; leave it alone where it wants a longer pause than
+        we have.
+        """
         turns = self.turns(busy.at)
-        asked = busy.seconds if busy.seconds is not None else BACK_OFF_S * 2 ** (tried - 1) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        pause_s = busy.seconds
+        if pause_s is None:
+            # A random share, so that URLs of one host do not all come back at the same moment.
+            pause_s = BACK_OFF_S * 2 ** (tried - 1) * random.uniform(0.5, 1)  # noqa: S311
         turns.count(failed=True, most=self.settings.host_failures)
-        if asked > self.settings.max_pause_s:
+        if pause_s > self.settings.max_pause_s:
             turns.left_alone = True
-        turns.pause(asked)
+        turns.pause(pause_s)
 
     def _check(self, url: str) -> None:
-        """Raise Refused for an origin that may not be asked; what is allowed once stays so, DNS being asked at each connection."""
+        """Raise Refused for an origin that may not be asked; what is allowed once stays so, DNS
+        being asked at each connection.
+        """
         origin = origin_of(url)
         if origin not in self._allowed:
             self._check_origin(url)
@@ -163,12 +191,18 @@ class Requester:
 
     def _turns_of(self, host: str) -> HostTurns:
         if host not in self._turns:
-            self._turns[host] = turns_of(self.settings.connections_per_host, self.settings.min_interval_s, self._share_of(host))
+            self._turns[host] = turns_of(
+                self.settings.connections_per_host,
+                self.settings.min_interval_s,
+                self._share_of(host),
+            )
         return self._turns[host]
 
 
 def retry_after_s(value: str) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3: a number of seconds or a date); None where it says neither."""
+    """Retry-After in seconds (RFC 9110, 10.2.3: a number of seconds or a date); None where it says
+    neither.
+    """
     if value.strip().isdecimal():
         return float(value)
     try:

@@ -1,6 +1,8 @@
-"""Every machine-readable reservation that is heard: one row a signal. docs/consent.md says how conflicts resolve.
+"""Every machine-readable reservation that is heard: one row a signal. docs/consent.md says how
+conflicts resolve.
 
-`name` is the signal as rows carry it (`rights_signals`), or the status with which a picture is not asked for.
+`name` is the signal as rows carry it (`rights_signals`), or the status with which a picture is not
+asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ Meaning = Literal["no", "no to indexes"]
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A signal: where it stands, how it is written, who says so and when, and what it means to the rule `rights`.
+    """A signal: where it stands, how it is written, who says so and when, and what it means to the
+    rule `rights`.
 
     A `no` is one in every profile but `record`; a `no to indexes` in the profile `strict` alone.
     """
@@ -49,38 +52,128 @@ GOOGLE = "https://developers.google.com/search/docs/crawling-indexing/robots-met
 IPTC = "https://www.iptc.org/std/photometadata/specification/IPTC-PhotoMetadata"
 CAWG = "https://cawg.io/training-and-data-mining/1.1/"
 META_OR_HEADER = "robots meta element, X-Robots-Tag"
-USAGE_LINES = "Content-Usage: [path] train-ai=n, Content-Signal: [path] ai-train=no, DisallowAITraining: path, TDM-Reservation: 1"
+USAGE_LINES = (
+    "Content-Usage: [path] train-ai=n, Content-Signal: [path] ai-train=no, DisallowAITraining: "
+    "path, TDM-Reservation: 1"
+)
 
 RESERVATIONS: tuple[Reservation, ...] = (
-    Reservation("robots_disallowed", "robots.txt", "Disallow under our agent or *", RFC_9309, "2022-09"),
-    Reservation("robots_ai_disallowed", "robots.txt", "Disallow under a known AI crawler", AGENT_LIST, "2026-11"),
+    Reservation(
+        "robots_disallowed", "robots.txt", "Disallow under our agent or *", RFC_9309, "2022-09"
+    ),
+    Reservation(
+        "robots_ai_disallowed",
+        "robots.txt",
+        "Disallow under a known AI crawler",
+        AGENT_LIST,
+        "2026-11",
+    ),
     Reservation("robots_ai_reserved", "robots.txt", USAGE_LINES, AIPREF_ATTACH, "2026-08"),
-    Reservation("tdmrep_reserved", "site file", "/.well-known/tdmrep.json with tdm-reservation 1", TDM_REP, "2024-05"),
-    Reservation("ai_txt_disallowed", "site file", "/ai.txt, written as robots.txt, or Training: deny", SPAWNING, "2023-05"),
-    Reservation("trust_txt_reserved", "site file", "/trust.txt with datatrainingallowed=no", TRUST, "2024-04"),
-    Reservation("rsl_reserved", "anywhere", "a licence file (application/rsl+xml) without free training", RSL, "2025-12"),
-    Reservation("rsl_unreadable", "anywhere", "a licence file that is named and cannot be read", RSL, "2025-12"),
+    Reservation(
+        "tdmrep_reserved",
+        "site file",
+        "/.well-known/tdmrep.json with tdm-reservation 1",
+        TDM_REP,
+        "2024-05",
+    ),
+    Reservation(
+        "ai_txt_disallowed",
+        "site file",
+        "/ai.txt, written as robots.txt, or Training: deny",
+        SPAWNING,
+        "2023-05",
+    ),
+    Reservation(
+        "trust_txt_reserved",
+        "site file",
+        "/trust.txt with datatrainingallowed=no",
+        TRUST,
+        "2024-04",
+    ),
+    Reservation(
+        "rsl_reserved",
+        "anywhere",
+        "a licence file (application/rsl+xml) without free training",
+        RSL,
+        "2025-12",
+    ),
+    Reservation(
+        "rsl_unreadable",
+        "anywhere",
+        "a licence file that is named and cannot be read",
+        RSL,
+        "2025-12",
+    ),
     Reservation("noai", "page and answer", META_OR_HEADER, DEVIANTART, "2022-11"),
     Reservation("noimageai", "page and answer", META_OR_HEADER, DEVIANTART, "2022-11"),
     Reservation("noml", "page and answer", META_OR_HEADER, MOJEEK, "2023-10"),
     Reservation("disallowaitraining", "page and answer", META_OR_HEADER, CANEL, "2024-10"),
-    Reservation("ai_agent_noindex", "page and answer", "noindex or none, to a known AI crawler by name", GOOGLE, "2025-12"),
-    Reservation("tdm_reserved", "anywhere", "header or meta element tdm-reservation 1, XMP tdm:reservation 1", TDM_REP, "2024-05"),
-    Reservation("content_usage_no_ai", "page and answer", "Content-Usage: train-ai=n or Content-Signal", AIPREF_VOCAB, "2026-09"),
-    Reservation("content_usage_unreadable", "page and answer", "one of these without yes or no to training", AIPREF_VOCAB, "2026-09"),
-    Reservation("data_mining_prohibited", "picture", "XMP plus:DataMining DMI-PROHIBITED...", IPTC, "2023-10"),
-    Reservation("c2pa_not_allowed", "picture", "training-mining assertion, notAllowed or constrained", CAWG, "2025-05"),
-    Reservation("c2pa_unreadable", "picture", "a manifest that cannot be read, or lies elsewhere", CAWG, "2025-05"),
+    Reservation(
+        "ai_agent_noindex",
+        "page and answer",
+        "noindex or none, to a known AI crawler by name",
+        GOOGLE,
+        "2025-12",
+    ),
+    Reservation(
+        "tdm_reserved",
+        "anywhere",
+        "header or meta element tdm-reservation 1, XMP tdm:reservation 1",
+        TDM_REP,
+        "2024-05",
+    ),
+    Reservation(
+        "content_usage_no_ai",
+        "page and answer",
+        "Content-Usage: train-ai=n or Content-Signal",
+        AIPREF_VOCAB,
+        "2026-09",
+    ),
+    Reservation(
+        "content_usage_unreadable",
+        "page and answer",
+        "one of these without yes or no to training",
+        AIPREF_VOCAB,
+        "2026-09",
+    ),
+    Reservation(
+        "data_mining_prohibited",
+        "picture",
+        "XMP plus:DataMining DMI-PROHIBITED...",
+        IPTC,
+        "2023-10",
+    ),
+    Reservation(
+        "c2pa_not_allowed",
+        "picture",
+        "training-mining assertion, notAllowed or constrained",
+        CAWG,
+        "2025-05",
+    ),
+    Reservation(
+        "c2pa_unreadable",
+        "picture",
+        "a manifest that cannot be read, or lies elsewhere",
+        CAWG,
+        "2025-05",
+    ),
     Reservation("noindex", "page and answer", META_OR_HEADER, GOOGLE, "2025-12", "no to indexes"),
-    Reservation("noimageindex", "page and answer", META_OR_HEADER, GOOGLE, "2025-12", "no to indexes"),
+    Reservation(
+        "noimageindex", "page and answer", META_OR_HEADER, GOOGLE, "2025-12", "no to indexes"
+    ),
     Reservation("none", "page and answer", META_OR_HEADER, GOOGLE, "2025-12", "no to indexes"),
 )
 
-TDM_RESERVED, NO_AI_TRAINING, UNREADABLE_USAGE = "tdm_reserved", "content_usage_no_ai", "content_usage_unreadable"
+TDM_RESERVED, NO_AI_TRAINING, UNREADABLE_USAGE = (
+    "tdm_reserved",
+    "content_usage_no_ai",
+    "content_usage_unreadable",
+)
 AI_AGENT_NOINDEX = "ai_agent_noindex"
 ROBOTS_WORDS = frozenset(row.name for row in RESERVATIONS if row.grammar == META_OR_HEADER)
 NO_TO_INDEXES = frozenset(row.name for row in RESERVATIONS if row.means == "no to indexes")
-# Rules whose value is no rule of its own: max-image-preview:none, and dates with commas and colons in them.
+# Rules whose value is no rule of its own: max-image-preview:none, and dates with commas and colons
+# in them.
 _VALUED = re.compile(
     r"\bmax-(?:snippet|image-preview|video-preview)\s*:\s*[\w-]+"
     r"|\bunavailable_after\s*:(?:\s*[a-z]+,)?[^,;]*(?:,\s*\d[^,;]*)?"
@@ -94,8 +187,10 @@ def names_of(means: Meaning) -> tuple[str, ...]:
 
 
 def robots_signals(value: str, agent: str = "") -> Iterator[str]:
-    """The words of robots directives, whatever their case and order. An agent's name stands for what follows it; any agent's no
-    counts, and a no to indexes that is addressed to an AI crawler is one to AI."""
+    """The words of robots directives, whatever their case and order. An agent's name stands for
+    what follows it; any agent's no counts, and a no to indexes that is addressed to an AI crawler
+    is one to AI.
+    """
     for part in list_items(_VALUED.sub("", value.lower()), ",;"):
         scope = _AGENT.match(part)
         agent = scope[1] if scope else agent
@@ -124,19 +219,26 @@ def usage_signals(*values: str) -> Iterator[str]:
 
 
 def header_signals(headers: Headers) -> set[str]:
-    """The reservations that HTTP headers carry; a header that stands several times counts each time."""
+    """The reservations that HTTP headers carry; a header that stands several times counts each
+    time.
+    """
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
-    signals = {signal for value in values.get("x-robots-tag", ()) for signal in robots_signals(value)}
+    signals = {
+        signal for value in values.get("x-robots-tag", ()) for signal in robots_signals(value)
+    }
     if any(answer for value in values.get("tdm-reservation", ()) for answer in tdm_answers(value)):
         signals.add(TDM_RESERVED)
-    signals.update(signal for name in USAGE_FIELDS for signal in usage_signals(*values.get(name, ())))
+    signals.update(
+        signal for name in USAGE_FIELDS for signal in usage_signals(*values.get(name, ()))
+    )
     return signals
 
 
 def meta_signals(metas: Iterable[tuple[str, str]], before: set[str]) -> set[str]:
-    """The reservations of a page: `metas` are (name, content) of its meta elements, `before` is what its headers say.
+    """The reservations of a page: `metas` are (name, content) of its meta elements, `before` is
+    what its headers say.
 
     A valid TDM meta element has the last word over the header; of several the one that reserves.
     """

@@ -1,12 +1,15 @@
 """What a host's robots.txt allows: crawling (RFC 9309), and the use for AI training.
 
-Lines are read as leniently as Google's parser reads them (google/robotstxt: missing colons, misspelt fields, versions behind
-a name); its answers are the tests'. Beside Allow and Disallow the same groups may say how content may be used:
+Lines are read as leniently as Google's parser reads them (google/robotstxt: missing colons,
+misspelt fields, versions behind a name); its answers are the tests'. Beside Allow and Disallow the
+same groups may say how content may be used:
 
     Content-Usage, Content-Signal ...    pairsieve/web/usage.py; after a path or for everything
-    DisallowAITraining, AllowAITraining  draft-canel-robots-ai-control-00, October 2024; a path, as Disallow
+    DisallowAITraining, AllowAITraining  draft-canel-robots-ai-control-00, October 2024; a path, as
+                                         Disallow
     TDM-Reservation                      no specification, and yet written: 1 reserves everything
-    License                              RSL 1.0, December 2025 (pairsieve/web/rsl.py): the address of a licence file
+    License                              RSL 1.0, December 2025 (pairsieve/web/rsl.py): the address
+                                         of a licence file
 """
 
 from __future__ import annotations
@@ -19,7 +22,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pairsieve.web.agents import ai_agents
-from pairsieve.web.paths import PathPattern, comparable_target, longest_fitting, most_specific, path_pattern
+from pairsieve.web.paths import (
+    PathPattern,
+    comparable_target,
+    longest_fitting,
+    most_specific,
+    path_pattern,
+)
 from pairsieve.web.usage import ROBOTS_USAGE_FIELDS, read_usage
 
 ROBOTS_AGENT = "pairsieve"
@@ -28,20 +37,26 @@ BYTE_ORDER_MARK = "\ufeff"  # with it the first line would be no line that anybo
 MAX_LINE_CHARS = 2083 * 8  # Google's: longer than any URL that browsers take, each octet escaped
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PRODUCT = re.compile(r"[a-z0-9_-]+")
-_DISALLOW = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")  # misspellings that Google's parser takes
+# misspellings that Google's parser takes
+_DISALLOW = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
 _AGENT = ("user-agent", "useragent", "user agent")
 _TRAINING = {"disallowaitraining": False, "allowaitraining": True}
-_RULES = frozenset(("allow", *_DISALLOW, *_TRAINING, *ROBOTS_USAGE_FIELDS))  # after one of them an agent's name begins another group
+# after one of them an agent's name begins another group
+_RULES = frozenset(("allow", *_DISALLOW, *_TRAINING, *ROBOTS_USAGE_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Lines for some agents, whose names are in lower case; without a name they stand before the first group."""
+    """Lines for some agents, whose names are in lower case; without a name they stand before the
+    first group.
+    """
 
     agents: list[str] = field(default_factory=list)
     crawling: list[tuple[PathPattern, bool]] = field(default_factory=list)
     training: list[tuple[PathPattern, bool]] = field(default_factory=list)
-    usages: dict[str, list[tuple[PathPattern, str]]] = field(default_factory=lambda: defaultdict(list))
+    usages: dict[str, list[tuple[PathPattern, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     licences: list[str] = field(default_factory=list)
     crawl_delays_s: list[float] = field(default_factory=list)
 
@@ -59,8 +74,15 @@ class Robots:
 
     @cached_property
     def licences(self) -> tuple[str, ...]:
-        """The licence files that it names for us, or else for anybody: drafts of RSL knew no licences of a group."""
-        for_us = [address for groups in (self._ours, *self._named) for group in groups for address in group.licences]
+        """The licence files that it names for us, or else for anybody: drafts of RSL knew no
+        licences of a group.
+        """
+        for_us = [
+            address
+            for groups in (self._ours, *self._named)
+            for group in groups
+            for address in group.licences
+        ]
         for_anybody = [address for group in self._groups for address in group.licences]
         return tuple(dict.fromkeys(for_us or for_anybody))
 
@@ -70,7 +92,9 @@ class Robots:
 
     @cached_property
     def _named(self) -> tuple[tuple[Group, ...], ...]:
-        """The groups of each AI crawler that this file names: the others are met by the rules for everybody, as we are."""
+        """The groups of each AI crawler that this file names: the others are met by the rules for
+        everybody, as we are.
+        """
         if not self.ai_agents:
             return ()
         known = ai_agents()
@@ -81,7 +105,9 @@ class Robots:
 
     @cached_property
     def _by_agent(self) -> Mapping[str, tuple[Group, ...]]:
-        """The groups of each agent in their order; each group once, however often it names the agent."""
+        """The groups of each agent in their order; each group once, however often it names the
+        agent.
+        """
         found: dict[str, dict[int, Group]] = defaultdict(dict)
         for number, group in enumerate(self._groups):
             for agent in group.agents:
@@ -106,7 +132,9 @@ class Robots:
         if not all(_may_crawl(about(groups), target) for groups in self._named):
             return "robots_ai_disallowed"
         for_all = [group for group in self._groups if not group.agents]
-        reserved = any(_reserves(about((*for_all, *groups)), target) for groups in (self._ours, *self._named))
+        reserved = any(
+            _reserves(about((*for_all, *groups)), target) for groups in (self._ours, *self._named)
+        )
         return "robots_ai_reserved" if reserved else None
 
     def may_crawl(self, url: str) -> bool:
@@ -133,7 +161,9 @@ def robots_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _groups(text: str) -> Iterator[Group]:
-    """Lines that name agents begin a group, unless nothing but such lines stands between them; unknown lines end none."""
+    """Lines that name agents begin a group, unless nothing but such lines stands between them;
+    unknown lines end none.
+    """
     group, names_agents = Group(), False
     for name, value in robots_lines(text):
         if name.startswith(_AGENT):
@@ -148,7 +178,9 @@ def _groups(text: str) -> Iterator[Group]:
 
 
 def _agents_in(value: str) -> Iterator[str]:
-    """The names in a User-agent line: whole, and up to what is no part of a product's name; several may stand behind commas."""
+    """The names in a User-agent line: whole, and up to what is no part of a product's name; several
+    may stand behind commas.
+    """
     for part in value.lower().split(","):
         whole = part.strip()
         product = _PRODUCT.match(whole)
@@ -194,14 +226,23 @@ def _seconds(value: str) -> float:
 
 
 def _fitting(group: Group, target: str) -> Group:
-    """A group reduced to what decides about a target: a group of thousands of lines may be shared by a hundred agents."""
-    usages = defaultdict(list, {name: longest_fitting(rules, target) for name, rules in group.usages.items()})
-    training, crawling = longest_fitting(group.training, target), longest_fitting(group.crawling, target)
+    """A group reduced to what decides about a target: a group of thousands of lines may be shared
+    by a hundred agents.
+    """
+    usages = defaultdict(
+        list, {name: longest_fitting(rules, target) for name, rules in group.usages.items()}
+    )
+    training, crawling = (
+        longest_fitting(group.training, target),
+        longest_fitting(group.crawling, target),
+    )
     return replace(group, training=training, crawling=crawling, usages=usages)
 
 
 def _may_crawl(groups: Iterable[Group], target: str) -> bool:
-    """The longest match decides, and of two that are equally long the one that allows (RFC 9309, 2.2.2)."""
+    """The longest match decides, and of two that are equally long the one that allows (RFC 9309,
+    2.2.2).
+    """
     said = most_specific((rule for group in groups for rule in group.crawling), target)
     return not said or any(said)
 
@@ -214,6 +255,10 @@ def _reserves(groups: tuple[Group, ...], target: str) -> bool:
 
 
 def _refuses(field_name: str, groups: tuple[Group, ...], target: str) -> bool:
-    """The longest path decides alone; lines of the same path stand together (draft-ietf-aipref-attach-05)."""
-    usage = read_usage(*most_specific((rule for group in groups for rule in group.usages[field_name]), target))
+    """The longest path decides alone; lines of the same path stand together
+    (draft-ietf-aipref-attach-05).
+    """
+    usage = read_usage(
+        *most_specific((rule for group in groups for rule in group.usages[field_name]), target)
+    )
     return usage.denies or usage.unreadable

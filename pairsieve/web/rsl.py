@@ -1,8 +1,10 @@
-"""Licences in RSL (Really Simple Licensing 1.0, rslstandard.org/rsl, December 2025, and its drafts since July 2025).
+"""Licences in RSL (Really Simple Licensing 1.0, rslstandard.org/rsl, December 2025, and its drafts
+since July 2025).
 
-A file says of paths or URLs what may be done with them, for whom and for what payment. Here one question is asked: may a
-dataset for training be made of a URL and handed to anybody, for nothing? Terms that such a dataset cannot keep to (only some
-users or countries, payment, reports, a token of a licence server, encryption) are a no.
+A file says of paths or URLs what may be done with them, for whom and for what payment. Here one
+question is asked: may a dataset for training be made of a URL and handed to anybody, for nothing?
+Terms that such a dataset cannot keep to (only some users or countries, payment, reports, a token of
+a licence server, encryption) are a no.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from pairsieve.web.urls import host_of, joined
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
 RSL_MAX_BYTES = 256 * 1024
-MAX_DEPTH = 32  # a licence has five levels, a feed or XMP around it some more; each level is walked through again
+# a licence has five levels, a feed or XMP around it some more; each level is walked through again
+MAX_DEPTH = 32
 RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
-OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))  # of 1.0 (3.4.1.1) and of the drafts of July 2025
+# of 1.0 (3.4.1.1) and of the drafts of July 2025
+OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))
 FREE = ("free", "attribution")  # rows name page and picture; other payments are owed to somebody
 _BETWEEN = re.compile(r"[\s,]+")  # blanks in 1.0, commas in the drafts
 
@@ -54,23 +58,33 @@ class RslLicence:
     def refuses(self, url: str, site: str) -> bool:
         """Whether training with a URL is refused; what no content covers is not.
 
-        A path without a host is one of the site that names the file, whose origin is `site`, and of the file's own host: a picture
-        may stand on pages of several sites. Scheme and port make no difference.
+        A path without a host is one of the site that names the file, whose origin is `site`, and of
+        the file's own host: a picture may stand on pages of several sites. Scheme and port make no
+        difference.
         """
         host = host_of(url)
         is_of_site = host in (host_of(site), self.host)
-        fitting = [(terms.path, terms.allowed) for terms in self.terms if (host == terms.host if terms.host else is_of_site)]
+        fitting = [
+            (terms.path, terms.allowed)
+            for terms in self.terms
+            if (host == terms.host if terms.host else is_of_site)
+        ]
         return not all(most_specific(fitting, comparable_target(url)))
 
     @property
     def refuses_anything(self) -> bool:
-        """Whether training with any of its contents is refused: of a licence that lies in a picture or page."""
+        """Whether training with any of its contents is refused: of a licence that lies in a picture
+        or page.
+        """
         return not all(terms.allowed for terms in self.terms)
 
 
 @lru_cache(64)
 def read_licence(text: str | bytes, address: str) -> RslLicence:
-    """A licence file, or the `<rsl>` inside another XML document (a feed, XMP). Raises UnreadableLicence."""
+    """A licence file, or the `<rsl>` inside another XML document (a feed, XMP).
+
+    Raises UnreadableLicence.
+    """
     try:
         root = fromstring(text.strip(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError):
@@ -120,15 +134,27 @@ def _grants(licence: Element) -> bool:
     permitted = _uses(licence, "permits", "usage")
     if permitted and not permitted & OUR_USES:
         return False
-    if any(_uses(licence, verb, kind) for verb in ("permits", "prohibits") for kind in ("user", "geo")):
+    if any(
+        _uses(licence, verb, kind) for verb in ("permits", "prohibits") for kind in ("user", "geo")
+    ):
         return False
-    payments = [payment.get("type", "free").strip().lower() for payment in _named(licence, "payment")]
-    return all(payment in FREE for payment in payments) and not any(True for _ in _named(licence, "reporting"))
+    payments = [
+        payment.get("type", "free").strip().lower() for payment in _named(licence, "payment")
+    ]
+    return all(payment in FREE for payment in payments) and not any(
+        True for _ in _named(licence, "reporting")
+    )
 
 
 def _uses(licence: Element, verb: str, kind: str) -> frozenset[str]:
-    """The tokens of `<permits type="usage">` and the like; a list without tokens permits nothing."""
-    listed = [element.text or "" for element in _named(licence, verb) if element.get("type", "usage").strip().lower() == kind]
+    """The tokens of `<permits type="usage">` and the like; a list without tokens permits
+    nothing.
+    """
+    listed = [
+        element.text or ""
+        for element in _named(licence, verb)
+        if element.get("type", "usage").strip().lower() == kind
+    ]
     return frozenset(word for text in listed for word in _BETWEEN.split(text.strip().lower()))
 
 

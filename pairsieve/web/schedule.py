@@ -1,8 +1,10 @@
-"""Who is asked next: hosts take turns, none holds up the others, and each is asked no sooner than it may be.
+"""Who is asked next: hosts take turns, none holds up the others, and each is asked no sooner than
+it may be.
 
-A URL waits in its host's queue and takes a connection only when its host's turn has come. Hosts that answer quickly go
-first; those that do not, or of which nothing is known yet, share at most a part of the connections while quick ones have
-URLs waiting. Otherwise ten thousand slow hosts would hold every connection.
+A URL waits in its host's queue and takes a connection only when its host's turn has come. Hosts
+that answer quickly go first; those that do not, or of which nothing is known yet, share at most a
+part of the connections while quick ones have URLs waiting. Otherwise ten thousand slow hosts would
+hold every connection.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from pairsieve.web.client import Client
 from pairsieve.web.refusals import Busy
 from pairsieve.web.turns import HostTurns, clock
 
-SLOW_SHARE = 0.25  # of the connections, for hosts that are not known to be quick, while quick ones wait
+# of the connections, for hosts that are not known to be quick, while quick ones wait
+SLOW_SHARE = 0.25
 
 Refill = Callable[[], Awaitable[Sequence[Order] | None]]
 """Gives more orders (perhaps none), or None when there are no more."""
@@ -53,7 +56,9 @@ class Job:
 
 
 class Schedule:
-    """Asks for everything that `refill` gives, `most_waiting` URLs being held at most before it is asked for more."""
+    """Asks for everything that `refill` gives, `most_waiting` URLs being held at most before it is
+    asked for more.
+    """
 
     def __init__(self, client: Client, refill: Refill, most_waiting: int) -> None:
         self._client, self._refill, self._most_waiting = client, refill, most_waiting
@@ -91,10 +96,14 @@ class Schedule:
         self._wake.set()
 
     async def _sleep(self) -> None:
-        """Until something ends or is added, or until the next host's turn where a connection is to spare."""
+        """Until something ends or is added, or until the next host's turn where a connection is to
+        spare.
+        """
         heaps = [self._heaps[True], *([self._heaps[False]] if self._may_start_slow() else [])]
         times = [heap[0][0] for heap in heaps if heap] if self._workers < self._connections else []
-        wait_s = max(min(times) - clock(), self._client.pace.free_at - clock(), 0.001) if times else None
+        wait_s = (
+            max(min(times) - clock(), self._client.pace.free_at - clock(), 0.001) if times else None
+        )
         try:
             await asyncio.wait_for(self._wake.wait(), wait_s)
         except TimeoutError:
@@ -114,7 +123,12 @@ class Schedule:
         """Put a host among those that wait for their turn, if it has something to ask and may."""
         if host.orders and host.turns.quick:
             self._quick.add(host)
-        if host.orders and not host.listed and not host.learning and host.active < host.turns.connections:
+        if (
+            host.orders
+            and not host.listed
+            and not host.learning
+            and host.active < host.turns.connections
+        ):
             host.listed = True
             self._listed += 1
             heappush(self._heaps[host.turns.quick], (host.next_turn_at, self._listed, host))

@@ -8,7 +8,8 @@ from pairsieve.web.urls import parts_of
 
 SHOWN_LETTERS = 600
 JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
-UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode's categories of what is no letter, mark, digit, sign or blank in a line
+# Unicode's categories of what is no letter, mark, digit, sign or blank in a line
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def safe_link(url: str) -> str:
@@ -18,8 +19,12 @@ def safe_link(url: str) -> str:
 
 
 def plain(text: str, most: int = SHOWN_LETTERS) -> str:
-    """Without letters that are not seen and change how others are seen: controls, and marks that turn text around."""
+    """Without letters that are not seen and change how others are seen: controls, and marks that
+    turn text around.
+    """
     if text.isprintable():  # as nearly everything; of the categories below no letter is printable
         return text if len(text) <= most else text[:most] + "…"
-    kept = "".join(c if unicodedata.category(c) not in UNSEEN or c in JOINERS else "\ufffd" for c in text)
+    kept = "".join(
+        c if unicodedata.category(c) not in UNSEEN or c in JOINERS else "\ufffd" for c in text
+    )
     return kept if len(kept) <= most else kept[:most] + "…"

@@ -1,12 +1,15 @@
 """Small files at fixed places by which a site says what may be done with it, beside robots.txt.
 
-    /.well-known/tdmrep.json   an array of objects with `location` (a path, `*`, `$`) and `tdm-reservation` (1: reserved);
-                               TDM Reservation Protocol, W3C community group, CG-FINAL-tdmrep-20240510
+    /.well-known/tdmrep.json   an array of objects with `location` (a path, `*`, `$`) and
+                               `tdm-reservation` (1: reserved); TDM Reservation Protocol, W3C
+                               community group, CG-FINAL-tdmrep-20240510
     /ai.txt                    as robots.txt, extensions as `*.jpg` (Spawning, May 2023);
                                or `Training: deny` (draft-car-ai-txt-wellknown-00, June 2026)
-    /trust.txt                 `datatrainingallowed=no` (JournalList, April 2024); also under /.well-known/
+    /trust.txt                 `datatrainingallowed=no` (JournalList, April 2024); also under
+                               /.well-known/
 
-Many sites answer a request for any file with a page, or with the status 200 and an error: what is a page says nothing.
+Many sites answer a request for any file with a page, or with the status 200 and an error: what is a
+page says nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +24,12 @@ from pairsieve.web.fields import media_type
 from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
 from pairsieve.web.robots import Robots, robots_lines
 
-TDMREP, AI_TXT, TRUST_TXT, TRUST_TXT_WELL_KNOWN = ".well-known/tdmrep.json", "ai.txt", "trust.txt", ".well-known/trust.txt"
+TDMREP, AI_TXT, TRUST_TXT, TRUST_TXT_WELL_KNOWN = (
+    ".well-known/tdmrep.json",
+    "ai.txt",
+    "trust.txt",
+    ".well-known/trust.txt",
+)
 SITE_FILE_MAX_BYTES = 512 * 1024
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _JSON_TYPES = ("application/json", "text/json")
@@ -30,7 +38,9 @@ _ALLOWED = ("allow", "allowed", "yes", "y", "true")
 
 
 def said_by_file(name: str, text: str, content_type: str) -> str:
-    """What a file that was served says: its text, or nothing where it is a page or no file of its kind."""
+    """What a file that was served says: its text, or nothing where it is a page or no file of its
+    kind.
+    """
     kind, begins = media_type(content_type), text.lstrip()[:1]
     if name == TDMREP:
         is_meant_as_json = kind in _JSON_TYPES or kind.endswith("+json") or begins in ("[", "{")
@@ -40,7 +50,10 @@ def said_by_file(name: str, text: str, content_type: str) -> str:
 
 @dataclass(frozen=True)
 class TdmRep:
-    """A tdmrep.json. Where it cannot be read, and for an entry without a location, everything is reserved."""
+    """A tdmrep.json.
+
+    Where it cannot be read, and for an entry without a location, everything is reserved.
+    """
 
     text: str
 
@@ -51,13 +64,16 @@ class TdmRep:
     def reserves(self, url: str) -> bool:
         """Whether a URL is reserved.
 
-        The report takes the first entry that fits and calls it the most specific; robots.txt, to whose matching it refers, takes
-        the longest. Where the two differ the one that reserves counts.
+        The report takes the first entry that fits and calls it the most specific; robots.txt, to
+        whose matching it refers, takes the longest. Where the two differ the one that reserves
+        counts.
         """
         if not self._entries:  # as of most sites
             return False
         target = comparable_target(url)
-        fitting = [(pattern, reserved) for pattern, reserved in self._entries if pattern.matches(target)]
+        fitting = [
+            (pattern, reserved) for pattern, reserved in self._entries if pattern.matches(target)
+        ]
         return any(reserved for _, reserved in fitting[:1]) or any(most_specific(fitting, target))
 
 
@@ -85,7 +101,9 @@ class AiTxt:
 
     @cached_property
     def _denies_everything(self) -> bool:
-        answers = [value.lower() for name, value in robots_lines(self.text) if name in _TRAINING_FIELDS]
+        answers = [
+            value.lower() for name, value in robots_lines(self.text) if name in _TRAINING_FIELDS
+        ]
         return any(answer not in _ALLOWED for answer in answers)
 
     @cached_property
@@ -99,6 +117,11 @@ class AiTxt:
 
 
 def trust_refuses(text: str) -> bool:
-    """Whether a trust.txt refuses training, for the whole site; an answer that is neither yes nor no is a no."""
+    """Whether a trust.txt refuses training, for the whole site; an answer that is neither yes nor
+    no is a no.
+    """
     pairs = (line.partition("#")[0].partition("=") for line in text.splitlines())
-    return any(name.strip().lower() == "datatrainingallowed" and value.strip().lower() not in ("yes", "y") for name, _, value in pairs)
+    return any(
+        name.strip().lower() == "datatrainingallowed" and value.strip().lower() not in ("yes", "y")
+        for name, _, value in pairs
+    )

@@ -16,13 +16,27 @@ from pairsieve.web.requester import BUSY, Requester
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import RSL_MAX_BYTES
 from pairsieve.web.site_files import SITE_FILE_MAX_BYTES, said_by_file
-from pairsieve.web.sites import ROBOTS_TXT, RSL_PREFIX, Site, SiteFileSettings, SiteTexts, licence_refusal
+from pairsieve.web.sites import (
+    ROBOTS_TXT,
+    RSL_PREFIX,
+    Site,
+    SiteFileSettings,
+    SiteTexts,
+    licence_refusal,
+)
 from pairsieve.web.urls import origin_of
 
-ROBOTS_MAX_BYTES = 2 * 1024 * 1024  # RFC 9309, 2.5, asks for at least 500 KiB; nothing is judged by half a file
+# RFC 9309, 2.5, asks for at least 500 KiB; nothing is judged by half a file
+ROBOTS_MAX_BYTES = 2 * 1024 * 1024
 ACCEPT_ANY = "*/*"
 KNOWN_LICENCES = 256  # licence files that pages and answers name, each of at most RSL_MAX_BYTES
-OF_THE_ORIGIN = ("private_address", "port_not_allowed", "scheme_not_allowed", "url_credentials", "host_left_alone")
+OF_THE_ORIGIN = (
+    "private_address",
+    "port_not_allowed",
+    "scheme_not_allowed",
+    "url_credentials",
+    "host_left_alone",
+)
 # What keeps us from a file that a site need not have; for us it has none then.
 NO_FILE_FOR_US = ("bad_redirect", "too_many_redirects", "robots_disallowed", *OF_THE_ORIGIN[:4])
 
@@ -31,7 +45,9 @@ ReadText = Callable[[str, aiohttp.ClientResponse], Awaitable[str]]
 
 @dataclass
 class Reading:
-    """An origin whose files are being read: what has come, which file could not be had, and who reads at the moment."""
+    """An origin whose files are being read: what has come, which file could not be had, and who
+    reads at the moment.
+    """
 
     origin: str
     texts: dict[str, str] = field(default_factory=dict)
@@ -41,12 +57,17 @@ class Reading:
 
 
 class SiteReader:
-    """Sites by origin. `known` are those that were read before; what is read whole is added to them."""
+    """Sites by origin.
+
+    `known` are those that were read before; what is read whole is added to them.
+    """
 
     def __init__(self, requester: Requester, known: MutableMapping[str, SiteTexts]) -> None:
         limits = requester.settings
         self._requester, self._known = requester, known
-        self._settings = SiteFileSettings(limits.robots_ai_agents, limits.tdmrep, limits.ai_txt, limits.trust_txt, limits.rsl)
+        self._settings = SiteFileSettings(
+            limits.robots_ai_agents, limits.tdmrep, limits.ai_txt, limits.trust_txt, limits.rsl
+        )
         self._readings: dict[str, Reading] = {}
         self._licences: MutableMapping[str, asyncio.Task[str]] = LRUCache(KNOWN_LICENCES)
 
@@ -60,7 +81,10 @@ class SiteReader:
         await self._read_next(self._reading(url))
 
     async def site(self, url: str) -> Site:
-        """What the files of a URL's site say. Raises Refused where one of them cannot be had: a no until it is asked for again."""
+        """What the files of a URL's site say.
+
+        Raises Refused where one of them cannot be had: a no until it is asked for again.
+        """
         reading = self._reading(url)
         while reading.site is None:
             if reading.failed:
@@ -85,7 +109,9 @@ class SiteReader:
             raise Refused("robots_disallowed")
 
     async def allow_by_licence(self, address: str, url: str, site: str) -> None:
-        """Raise Refused where the licence file at an address refuses training with a URL; `site` is the origin that names the file."""
+        """Raise Refused where the licence file at an address refuses training with a URL; `site` is
+        the origin that names the file.
+        """
         refusal = licence_refusal(await self._licence(address), address, url, site)
         if refusal:
             raise Refused(refusal)
@@ -125,10 +151,14 @@ class SiteReader:
                 reading.failed[missing] = refused
                 return
             if missing == ROBOTS_TXT:
-                self._keep_crawl_delay(reading, Robots(reading.texts[ROBOTS_TXT], self._settings.ai_agents))
+                self._keep_crawl_delay(
+                    reading, Robots(reading.texts[ROBOTS_TXT], self._settings.ai_agents)
+                )
 
     async def _text(self, origin: str, name: str) -> str:
-        """What one file says; nothing where there is none. Raises Refused where that cannot be known."""
+        """What one file says; nothing where there is none. Raises Refused where that cannot be
+        known.
+        """
         if name.startswith(RSL_PREFIX):
             return await self._licence(name.removeprefix(RSL_PREFIX))
         if name == ROBOTS_TXT:
@@ -152,7 +182,9 @@ class SiteReader:
                 return ""
             raise Refused("reservation_unreachable", refused.http_status) from None
 
-    async def _follow(self, url: str, allow: Callable[[str], Awaitable[None]], read: ReadText) -> str:
+    async def _follow(
+        self, url: str, allow: Callable[[str], Awaitable[None]], read: ReadText
+    ) -> str:
         async def read_if_there(at: str, response: aiohttp.ClientResponse) -> str:
             if response.status == 200:
                 return await read(at, response)
@@ -168,7 +200,9 @@ class SiteReader:
         """A licence file, asked for once. Raises Refused where it cannot be known what it says."""
         task = self._licences.get(address)
         if task is None:
-            task = self._licences[address] = asyncio.create_task(self._file_text(address, _read_licence_file))
+            task = self._licences[address] = asyncio.create_task(
+                self._file_text(address, _read_licence_file)
+            )
             task.add_done_callback(_look_at_exception)
         return await asyncio.shield(task)
 

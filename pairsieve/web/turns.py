@@ -1,4 +1,6 @@
-"""When a host may be asked: so many connections, a pause between requests, and not at all once it keeps failing."""
+"""When a host may be asked: so many connections, a pause between requests, and not at all once it
+keeps failing.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def clock() -> float:
 
 @dataclass
 class HostTurns:
-    """The allowance of one host in one process. `share`: among how many processes the host's allowance is divided."""
+    """The allowance of one host in one process.
+
+    `share`: among how many processes the host's allowance is divided.
+    """
 
     connections: int
     interval_s: float
@@ -33,7 +38,10 @@ class HostTurns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until the pause is over and there is a connection to spare. Raises Refused where the host is left alone."""
+        """Wait until the pause is over and there is a connection to spare.
+
+        Raises Refused where the host is left alone.
+        """
         while not self.left_alone and (self.active >= self.connections or self.next_at > clock()):
             await asyncio.sleep(max(self.next_at - clock(), 0.01))
         if self.left_alone:
@@ -53,7 +61,9 @@ class HostTurns:
         return self.mean_s is not None and self.mean_s <= QUICK_S
 
     def _time(self, seconds: float) -> None:
-        self.mean_s = seconds if self.mean_s is None else (1 - NEWEST) * self.mean_s + NEWEST * seconds
+        self.mean_s = (
+            seconds if self.mean_s is None else (1 - NEWEST) * self.mean_s + NEWEST * seconds
+        )
 
     def pause(self, seconds: float) -> None:
         """Nobody asks this host before so many seconds are over."""
@@ -75,7 +85,9 @@ def turns_of(connections: int, interval_s: float, share: int) -> HostTurns:
 
 
 class Pace:
-    """Bytes a second over all hosts: after a large answer nothing new is asked for until the average is kept again."""
+    """Bytes a second over all hosts: after a large answer nothing new is asked for until the
+    average is kept again.
+    """
 
     def __init__(self, bytes_per_s: float | None) -> None:
         self._bytes_per_s = bytes_per_s

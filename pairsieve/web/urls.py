@@ -1,4 +1,6 @@
-"""Image URLs: made absolute by the WHATWG rules, their canonical form, and LAION's reasons not to take one."""
+"""Image URLs: made absolute by the WHATWG rules, their canonical form, and LAION's reasons not to
+take one.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,20 @@ from publicsuffixlist import PublicSuffixList
 
 from pairsieve.records.privacy import Public
 
-MAX_BASE_CHARS = 8_000  # RFC 9110, 4.1: as much as everybody should take; it comes again in every URL of a page
+# RFC 9110, 4.1: as much as everybody should take; it comes again in every URL of a page
+MAX_BASE_CHARS = 8_000
 MAX_REFERENCE_CHARS = 100_000  # the longest URL that a config of ours takes (laion400m.yaml)
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
-# Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or fragment.
+# Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or
+# fragment.
 _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 _PLAIN_BASE = re.compile(
     r"https?://(?!.*xn--)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]+/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*)?"
 )
-_PARTS = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)(?::[0-9]*)?(?=[/?#]|$)([^?#]*)", re.DOTALL)  # host, path
+# host, path
+_PARTS = re.compile(
+    r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)(?::[0-9]*)?(?=[/?#]|$)([^?#]*)", re.DOTALL
+)
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -32,8 +39,9 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 class UrlSettings:
     """What LAION-5B left out: suffixes svg and gif, hosts over 60 characters, URLs over 2,000.
 
-    `drop_hosts`: a host and all below it. `drop_domains`: the registered domain of each, with all its hosts: for
-    shop.example.co.uk that is example.co.uk (Public Suffix List, as it is in the installed publicsuffixlist).
+    `drop_hosts`: a host and all below it. `drop_domains`: the registered domain of each, with all
+    its hosts: for shop.example.co.uk that is example.co.uk (Public Suffix List, as it is in the
+    installed publicsuffixlist).
     """
 
     max_chars: Public[int]
@@ -44,7 +52,9 @@ class UrlSettings:
 
 
 def absolute(base: str, reference: str) -> str | None:
-    """The URL that a reference on a page means, without its fragment; None where it means none, or one of them is too long."""
+    """The URL that a reference on a page means, without its fragment; None where it means none, or
+    one of them is too long.
+    """
     if len(base) > MAX_REFERENCE_CHARS or len(reference) > MAX_REFERENCE_CHARS:
         return None
     try:
@@ -73,9 +83,12 @@ def has_credentials(url: str) -> bool:
 def resolver(base: str) -> Callable[[str], str | None]:
     """The function that makes references on a page absolute.
 
-    Plain paths, as most pages write them, are put behind what the base gives them to stand on; the rest is for `absolute`.
+    Plain paths, as most pages write them, are put behind what the base gives them to stand on; the
+    rest is for `absolute`.
     """
-    whole = base if len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base) else absolute(base, "")
+    whole = (
+        base if len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base) else absolute(base, "")
+    )
     if whole is None or not whole.startswith(("http://", "https://")):
         return partial(absolute, base)
     path = whole.partition("?")[0]
@@ -90,9 +103,10 @@ def resolver(base: str) -> Callable[[str], str | None]:
 
 
 def canonical(url: str) -> str:
-    """The form in which two spellings of one absolute URL are the same (RFC 3986, 6.2.2): host, port and path are so
-    already by the WHATWG rules; escapes of unreserved characters are undone, the digits of others put in upper case, and
-    an empty query is taken off. The order of a query's arguments is kept: servers may mean something by it.
+    """The form in which two spellings of one absolute URL are the same (RFC 3986, 6.2.2): host,
+    port and path are so already by the WHATWG rules; escapes of unreserved characters are undone,
+    the digits of others put in upper case, and an empty query is taken off. The order of a query's
+    arguments is kept: servers may mean something by it.
     """
     if "%" in url:
         url = _ESCAPE.sub(_canonical_escape, url)
@@ -115,7 +129,9 @@ def _suffixes() -> PublicSuffixList:
 
 
 def registered_domain(url: str) -> str:
-    """example.co.uk of https://shop.example.co.uk/a (Public Suffix List); the host itself where it has none, or is an address."""
+    """example.co.uk of https://shop.example.co.uk/a (Public Suffix List); the host itself where it
+    has none, or is an address.
+    """
     host = host_of(url)
     if not host.rpartition(".")[2].isalpha() and "xn--" not in host:
         return host
@@ -124,8 +140,9 @@ def registered_domain(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UrlParts:
-    """Of a URL; what it does not have is empty. `host` is in lower case and without brackets; `port` is None where none is said, and
-    NO_PORT where something else stands in its place."""
+    """Of a URL; what it does not have is empty. `host` is in lower case and without brackets;
+    `port` is None where none is said, and NO_PORT where something else stands in its place.
+    """
 
     scheme: str = ""
     host: str = ""
@@ -139,8 +156,8 @@ NO_PARTS, NO_PORT = UrlParts(), -1
 def parts_of(url: str) -> UrlParts:
     """The parts of whatever stands where a URL should: NO_PARTS of what is none. Never raises.
 
-    The one place where text from outside is taken apart: urlsplit raises ValueError for brackets that are left open, hosts that
-    change under NFKC, and ports that are no numbers.
+    The one place where text from outside is taken apart: urlsplit raises ValueError for brackets
+    that are left open, hosts that change under NFKC, and ports that are no numbers.
     """
     try:
         parts = urlsplit(url)
@@ -158,7 +175,9 @@ def _port(parts: SplitResult) -> int | None:
 
 
 def joined(base: str, reference: str) -> str:
-    """`absolute`, or the reference as it stands where it means no URL: whoever asks for it then is told so."""
+    """`absolute`, or the reference as it stands where it means no URL: whoever asks for it then is
+    told so.
+    """
     return absolute(base, reference) or reference
 
 
@@ -178,7 +197,13 @@ UrlProblem = Callable[[str], str | None]
 def url_checker(settings: UrlSettings) -> UrlProblem:
     """The function that gives the reason why an absolute URL is not taken, if there is one."""
     suffixes = PublicSuffixList() if settings.drop_domains else None
-    dropped = frozenset(suffixes.privatesuffix(name.lower()) or name.lower() for name in settings.drop_domains) if suffixes else frozenset()
+    dropped = (
+        frozenset(
+            suffixes.privatesuffix(name.lower()) or name.lower() for name in settings.drop_domains
+        )
+        if suffixes
+        else frozenset()
+    )
 
     @lru_cache(KNOWN)
     def host_problem(host: str) -> str | None:
@@ -186,7 +211,9 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_host"
         if is_below(host, settings.drop_hosts):
             return "url_dropped_host"
-        return "url_dropped_domain" if suffixes and suffixes.privatesuffix(host) in dropped else None
+        return (
+            "url_dropped_domain" if suffixes and suffixes.privatesuffix(host) in dropped else None
+        )
 
     @lru_cache(KNOWN)
     def problem(url: str) -> str | None:
@@ -199,7 +226,11 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
         parts = _PARTS.match(url)
         if parts is None:
             return "url_host"
-        return "url_suffix" if parts[2].lower().endswith(settings.drop_suffixes) else host_problem(parts[1].strip("[]").lower())
+        return (
+            "url_suffix"
+            if parts[2].lower().endswith(settings.drop_suffixes)
+            else host_problem(parts[1].strip("[]").lower())
+        )
 
     return problem
 

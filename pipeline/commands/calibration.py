@@ -31,7 +31,9 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture that somebody has looked at; `positive` says whether it is what the score should find."""
+    """A picture that somebody has looked at; `positive` says whether it is what the score should
+    find.
+    """
 
     path: str
     positive: bool
@@ -49,14 +51,19 @@ class Point:
 
 
 def read_labels(path: str) -> list[Labelled]:
-    """A CSV file with columns path, label (1 or 0) and, if wanted, caption; paths start at its folder. Raises ConfigError."""
+    """A CSV file with columns path, label (1 or 0) and, if wanted, caption; paths start at its
+    folder. Raises ConfigError.
+    """
     try:
         rows = list(csv.DictReader(files.read_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"cannot read the labels {path} ({type(error).__name__})") from None
     found = list(_labelled(path, rows))
     if {one.positive for one in found} != {True, False}:
-        raise ConfigError(f"{path} has {len(found)} pictures of one kind; precision and recall need some of each label, 1 and 0")
+        raise ConfigError(
+            f"{path} has {len(found)} pictures of one kind; precision and recall need some of "
+            "each label, 1 and 0"
+        )
     return found
 
 
@@ -65,14 +72,25 @@ def _labelled(path: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[L
     for number, row in enumerate(rows, start=2):
         name, label = row.get("path"), (row.get("label") or "").strip().lower()
         if not name or label not in (*YES, *NO):
-            raise ConfigError(f"{path}, line {number}: give path and label (1 or 0), as in `scans/0001.png,1`, below a line `path,label`")
-        yield Labelled(files.join(folder, name) if folder else name, label in YES, row.get("caption") or "")
+            raise ConfigError(
+                f"{path}, line {number}: give path and label (1 or 0), as in `scans/0001.png,1`, "
+                "below a line `path,label`"
+            )
+        yield Labelled(
+            files.join(folder, name) if folder else name, label in YES, row.get("caption") or ""
+        )
 
 
-def observe_all(config: Config, labelled: Sequence[Labelled], subset: str) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The evidence of each picture, empty for one that cannot be judged; and why those could not."""
+def observe_all(
+    config: Config, labelled: Sequence[Labelled], subset: str
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """The evidence of each picture, empty for one that cannot be judged; and why those could
+    not.
+    """
     found = look_up(config)
-    settings = score_settings(config, found.models, ArchiveSettings(config.fetch.max_bytes), detect_from=-1.0)
+    settings = score_settings(
+        config, found.models, ArchiveSettings(config.fetch.max_bytes), detect_from=-1.0
+    )
     scorer = load_scorer(settings, found.detectors)
     observe_pair = load_all(needing(found.detectors, Needs.PAIR))
     pairs = [_pair(one, subset) for one in labelled]
@@ -86,15 +104,25 @@ def observe_all(config: Config, labelled: Sequence[Labelled], subset: str) -> tu
     evidence, problems = list[dict[str, Any]](), Counter[str]()
     for pair, score in zip(pairs, scores, strict=True):
         said = attempt(observe_pair, pair)
-        problem = score.status if score.status != "ok" else (*score.errors, said.error if isinstance(said, Failure) else "")[0]
+        problem = (
+            score.status
+            if score.status != "ok"
+            else (*score.errors, said.error if isinstance(said, Failure) else "")[0]
+        )
         problems.update([problem] if problem else [])
-        judged = {} if isinstance(said, Failure) else {"similarity": score.similarity, **(score.evidence or {}), **said}
+        judged = (
+            {}
+            if isinstance(said, Failure)
+            else {"similarity": score.similarity, **(score.evidence or {}), **said}
+        )
         evidence.append({} if problem else judged)
     return evidence, problems
 
 
 def _pair(one: Labelled, subset: str) -> Pair:
-    return Pair(key_of(one.path, one.caption), one.path, one.caption, subset, "", "", "", 0, "", "", 0, {})
+    return Pair(
+        key_of(one.path, one.caption), one.path, one.caption, subset, "", "", "", 0, "", "", 0, {}
+    )
 
 
 def _image(pair: Pair, one: Labelled) -> Image:
@@ -106,11 +134,16 @@ def _content(path: str) -> bytes:
         with files.open_read(path) as stream:
             return stream.read()
     except OSError as error:
-        raise ConfigError(f"cannot read the picture {path} ({type(error).__name__}); paths start at the folder of the labels") from None
+        raise ConfigError(
+            f"cannot read the picture {path} ({type(error).__name__}); paths start at the folder "
+            "of the labels"
+        ) from None
 
 
 def number_of(evidence: Mapping[str, Any], score: str) -> float | None:
-    """A piece of evidence as a number: lists count their entries, `prompt_scores.GROUP` is the share of a group."""
+    """A piece of evidence as a number: lists count their entries, `prompt_scores.GROUP` is the
+    share of a group.
+    """
     name, _, group = score.partition(".")
     value = evidence.get(name)
     if group and value is not None:
@@ -120,14 +153,20 @@ def number_of(evidence: Mapping[str, Any], score: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def curve(scores: Sequence[float], labels: Sequence[bool], thresholds: Sequence[float]) -> list[Point]:
+def curve(
+    scores: Sequence[float], labels: Sequence[bool], thresholds: Sequence[float]
+) -> list[Point]:
     """Precision and recall at each threshold."""
     values, positive = np.asarray(scores), np.asarray(labels, bool)
     points = []
     for threshold in thresholds:
         flagged = values >= threshold
         right, number = int((flagged & positive).sum()), int(flagged.sum())
-        points.append(Point(threshold, number, right / number if number else None, right / int(positive.sum())))
+        points.append(
+            Point(
+                threshold, number, right / number if number else None, right / int(positive.sum())
+            )
+        )
     return points
 
 
@@ -137,11 +176,18 @@ def steps(scores: Sequence[float]) -> list[float]:
 
 
 def plot(points: Sequence[Point], score: str, path: str) -> None:
-    """Precision and recall over the threshold; the kind of file follows from its name (.svg, .png, .pdf)."""
+    """Precision and recall over the threshold; the kind of file follows from its name (.svg, .png,
+    .pdf).
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     flagged = [point for point in points if point.precision is not None]
-    axes.plot([p.threshold for p in flagged], [p.precision or 0.0 for p in flagged], marker=".", label="precision")
+    axes.plot(
+        [p.threshold for p in flagged],
+        [p.precision or 0.0 for p in flagged],
+        marker=".",
+        label="precision",
+    )
     axes.plot([p.threshold for p in points], [p.recall for p in points], marker=".", label="recall")
     axes.set(xlabel=f"flagged from {score} =", ylim=(0, 1.03))
     axes.grid(visible=True, alpha=0.3)

@@ -1,16 +1,22 @@
 """Search a dataset for personal and medical data before it is released.
 
-pairsieve check --dataset runs/mine                              a review list beside the dataset: runs/mine.check.html
-pairsieve check --dataset runs/mine --opt-out registry.csv       domains, URLs, accounts and hashes that have opted out
-pairsieve check --dataset runs/mine --image photo.jpg            and copies of example pictures
-pairsieve check --dataset runs/mine --config my.yaml             and medical pictures by published embeddings; limits of the config
-pairsieve check --dataset runs/mine --limit medical_words=0.02   a share of the rows that may bear a kind of finding
+pairsieve check --dataset runs/mine
+    a review list beside the dataset: runs/mine.check.html
+pairsieve check --dataset runs/mine --opt-out registry.csv
+    domains, URLs, accounts and hashes that have opted out
+pairsieve check --dataset runs/mine --image photo.jpg
+    and copies of example pictures
+pairsieve check --dataset runs/mine --config my.yaml
+    and medical pictures by published embeddings; limits of the config
+pairsieve check --dataset runs/mine --limit medical_words=0.02
+    a share of the rows that may bear a kind of finding
 
-Every row is looked at: disease names and medical words of the shipped lists, personal data, medical pictures, faces with any of these,
-rows that were taken out before (--tombstones, by default DATASET.erased), domains that have opted out, missing provenance. The list holds
-captions and addresses: it is for those who decide. Nothing is requested; a picture is loaded when somebody opens it. Works on adopted
-datasets too.
-Exit status: 0 within the limits, 1 above them, 2 it could not be checked.
+Every row is looked at: disease names and medical words of the shipped lists, personal data, medical
+pictures, faces with any of these, rows that were taken out before (--tombstones, by default
+DATASET.erased), domains that have opted out, missing provenance. The list holds captions and
+addresses: it is for those who decide. Nothing is requested; a picture is loaded when somebody opens
+it. Works on adopted datasets too. Exit status: 0 within the limits, 1 above them, 2 it could not be
+checked.
 """
 
 from __future__ import annotations
@@ -32,14 +38,40 @@ if TYPE_CHECKING:
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        prog="pairsieve check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="pairsieve check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--dataset", required=True, metavar="DIR", help="the output directory of a run, or a dataset that was adopted")
-    parser.add_argument("--out", metavar="FILE", help="where the review list goes (default: DATASET.check.html beside the dataset)")
-    parser.add_argument("--config", metavar="FILE", help="the dataset's config: its limits (publish.release_limits), and its models")
-    parser.add_argument("--set", action="append", default=[], metavar="a.b=value", help="change one setting of the config")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="DIR",
+        help="the output directory of a run, or a dataset that was adopted",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where the review list goes (default: DATASET.check.html beside the dataset)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the dataset's config: its limits (publish.release_limits), and its models",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=value",
+        help="change one setting of the config",
+    )
     add_no_plugins(parser)
-    parser.add_argument("--tombstones", metavar="DIR", help="what was taken out (default: DATASET.erased, where it is there)")
+    parser.add_argument(
+        "--tombstones",
+        metavar="DIR",
+        help="what was taken out (default: DATASET.erased, where it is there)",
+    )
     parser.add_argument(
         "--opt-out",
         action="append",
@@ -47,28 +79,49 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a registry of refusals, as the rule opt_outs reads it; may be given again",
     )
-    parser.add_argument("--image", action="append", default=[], metavar="FILE", help="an example picture; may be given again")
-    parser.add_argument("--limit", action="append", default=[], metavar="KIND=SHARE", help="of the rows; may be given again")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an example picture; may be given again",
+    )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="KIND=SHARE",
+        help="of the rows; may be given again",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
-    from pairsieve.erasure.list_file import UnreadableList  # noqa: PLC0415
-    from pairsieve.erasure.tombstones import NoTombstones  # noqa: PLC0415 - takes seconds to import; --help need not wait
-    from pairsieve.storage import files  # noqa: PLC0415
-    from pairsieve.storage.shards import shard_paths  # noqa: PLC0415
-    from pipeline.config import ConfigError, config_of  # noqa: PLC0415
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest  # noqa: PLC0415
-    from pipeline.dataset.review import RISKS, review, review_page  # noqa: PLC0415
+    from pairsieve.erasure.list_file import UnreadableList
+    from pairsieve.erasure.tombstones import NoTombstones
+    from pairsieve.storage import files
+    from pairsieve.storage.shards import shard_paths
+    from pipeline.config import ConfigError, config_of
+    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.review import RISKS, review, review_page
 
     try:
         manifest = read_manifest(options.dataset)
         config = config_of(options) if options.config else None
-        limits = {**(config.publish.release_limits if config else {}), **_limits(options.limit, RISKS)}
+        limits = {
+            **(config.publish.release_limits if config else {}),
+            **_limits(options.limit, RISKS),
+        }
         scores = _scores(options.dataset, manifest, config) if config else None
-        found = review(options.dataset, shard_paths(manifest), _looked(options), manifest.get("columns", {}), scores)
+        found = review(
+            options.dataset,
+            shard_paths(manifest),
+            _looked(options),
+            manifest.get("columns", {}),
+            scores,
+        )
     except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
@@ -76,13 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or f"{options.dataset.rstrip('/')}.check.html"
     files.write_private(out, review_page(manifest.get("name", options.dataset), found, over))
     sys.stdout.write("".join(f"{kind:<20}{found.counts[kind]:>10,}\n" for kind in RISKS))
-    sys.stdout.write("".join(f"above the limit: {line}\n" for line in over) + f"{out}: {found.rows:,} rows looked at\n")
+    sys.stdout.write(
+        "".join(f"above the limit: {line}\n" for line in over)
+        + f"{out}: {found.rows:,} rows looked at\n"
+    )
     return 1 if over else 0
 
 
 def _limits(given: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
-    from filters.registry import nearest  # noqa: PLC0415
-    from pipeline.config import ConfigError  # noqa: PLC0415
+    from filters.registry import nearest
+    from pipeline.config import ConfigError
 
     found = {}
     for one in given:
@@ -92,17 +148,19 @@ def _limits(given: Sequence[str], known: Mapping[str, float]) -> dict[str, float
         try:
             found[kind] = float(share)
         except ValueError:
-            raise ConfigError(f"--limit {one}: write it as {kind}=0.01, a share of the rows") from None
+            raise ConfigError(
+                f"--limit {one}: write it as {kind}=0.01, a share of the rows"
+            ) from None
     return found
 
 
 def _looked(options: argparse.Namespace) -> Looked:
-    from pairsieve.erasure.opt_outs import read_opt_outs  # noqa: PLC0415
-    from pairsieve.erasure.tombstones import read_tombstones  # noqa: PLC0415
-    from pairsieve.search.example import read_example  # noqa: PLC0415
-    from pairsieve.storage import files  # noqa: PLC0415
-    from pipeline.dataset.audit import NoSuchDataset  # noqa: PLC0415
-    from pipeline.dataset.review import Looked  # noqa: PLC0415
+    from pairsieve.erasure.opt_outs import read_opt_outs
+    from pairsieve.erasure.tombstones import read_tombstones
+    from pairsieve.search.example import read_example
+    from pairsieve.storage import files
+    from pipeline.dataset.audit import NoSuchDataset
+    from pipeline.dataset.review import Looked
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
     stones = read_tombstones(folder) if options.tombstones or files.exists(folder) else None
@@ -120,22 +178,28 @@ def _looked(options: argparse.Namespace) -> Looked:
 
 def _scores(dataset: str, manifest: Mapping[str, Any], config: Config) -> Scores | None:
     """How medical pictures are by their published vectors; None where there are none."""
-    from filters.medical.picture import MedicalPicture  # noqa: PLC0415
-    from filters.registry import build_detectors  # noqa: PLC0415
-    from filters.subjects import Embedding  # noqa: PLC0415
-    from pairsieve.search.sources import read_vectors, sources  # noqa: PLC0415
-    from pipeline.dataset.encoders import load_encoders  # noqa: PLC0415
+    from filters.medical.picture import MedicalPicture
+    from filters.registry import build_detectors
+    from filters.subjects import Embedding
+    from pairsieve.search.sources import read_vectors, sources
+    from pipeline.dataset.encoders import load_encoders
 
     shards = {source.path: source for source in sources(manifest) if source.vectors}
     if not shards:
         return None
     encoders = load_encoders(config, manifest)
-    (detector,) = build_detectors({MedicalPicture.name: config.filters.detectors.get(MedicalPicture.name, {})})
+    (detector,) = build_detectors(
+        {MedicalPicture.name: config.filters.detectors.get(MedicalPicture.name, {})}
+    )
     observe = detector.load()
 
     def scores(path: str) -> Iterator[float]:
         encoder = encoders[shards[path].space]
         for vector in read_vectors(dataset, shards[path]):
-            yield float(observe(Embedding(vector, encoder.prompts, encoder.logit_scale))["medical_picture_score"])  # type: ignore[arg-type]
+            yield float(
+                observe(Embedding(vector, encoder.prompts, encoder.logit_scale))[
+                    "medical_picture_score"
+                ]
+            )  # type: ignore[arg-type]
 
     return scores

@@ -10,5 +10,6 @@ def add_no_plugins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-plugins",
         action="store_true",
-        help="refuse detectors, rules and language detectors that are not pairsieve's own: a config that names them runs their code",
+        help="refuse detectors, rules and language detectors that are not pairsieve's own: "
+        "a config that names them runs their code",
     )

@@ -7,7 +7,15 @@ from importlib.util import find_spec
 
 NEEDED = {
     "search": ("faiss", "tantivy"),
-    "explore": ("faiss", "tantivy", "fastapi", "itsdangerous", "limits", "python_multipart", "uvicorn"),
+    "explore": (
+        "faiss",
+        "tantivy",
+        "fastapi",
+        "itsdangerous",
+        "limits",
+        "python_multipart",
+        "uvicorn",
+    ),
 }
 
 
@@ -15,5 +23,7 @@ def lacks(extra: str) -> bool:
     """Whether an extra is not installed; says how to install it."""
     missing = [name for name in NEEDED[extra] if find_spec(name) is None]
     if missing:
-        sys.stderr.write(f"pairsieve: {', '.join(missing)} not installed: pip install 'pairsieve[{extra}]'\n")
+        sys.stderr.write(
+            f"pairsieve: {', '.join(missing)} not installed: pip install 'pairsieve[{extra}]'\n"
+        )
     return bool(missing)

@@ -1,8 +1,11 @@
 """Write a dataset's report: one HTML page without network, pictures or captions.
 
-pairsieve report --dataset runs/mine                       writes runs/mine/report.html, as every run does
-pairsieve report --dataset runs/mine --out report.html     writes it elsewhere
-pairsieve report --compare runs/mine runs/other --out changes.html     two runs side by side: decisions per rule
+pairsieve report --dataset runs/mine
+    writes runs/mine/report.html, as every run does
+pairsieve report --dataset runs/mine --out report.html
+    writes it elsewhere
+pairsieve report --compare runs/mine runs/other --out changes.html
+    two runs side by side: decisions per rule
 
 Exit status: 0 done, 2 there is no dataset.
 """
@@ -19,29 +22,44 @@ REPORT = "report.html"
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        prog="pairsieve report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="pairsieve report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", metavar="DIR", help="the output directory of a run")
-    which.add_argument("--compare", nargs=2, metavar=("DIR", "DIR"), help="the output directories of two runs")
-    parser.add_argument("--out", metavar="FILE", help=f"where the page goes (default: {REPORT} in the dataset; compare.html)")
+    which.add_argument(
+        "--compare", nargs=2, metavar=("DIR", "DIR"), help="the output directories of two runs"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"where the page goes (default: {REPORT} in the dataset; compare.html)",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
-    from pairsieve.storage import files  # noqa: PLC0415
-    from pipeline.dataset.audit import NoSuchDataset  # noqa: PLC0415 - takes seconds to import; --help need not wait
-    from pipeline.dataset.facts import gather  # noqa: PLC0415
-    from pipeline.dataset.report_page import compare_page, report_page  # noqa: PLC0415
+    from pairsieve.storage import files
+    from pipeline.dataset.audit import NoSuchDataset
+    from pipeline.dataset.facts import gather
+    from pipeline.dataset.report_page import compare_page, report_page
 
     try:
         if options.compare:
             one, other = options.compare
-            page, path = compare_page(gather(one), gather(other), (one, other)), options.out or "compare.html"
+            page, path = (
+                compare_page(gather(one), gather(other), (one, other)),
+                options.out or "compare.html",
+            )
         else:
-            page, path = report_page(gather(options.dataset)), options.out or files.join(options.dataset, REPORT)
+            page, path = (
+                report_page(gather(options.dataset)),
+                options.out or files.join(options.dataset, REPORT),
+            )
     except NoSuchDataset as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2

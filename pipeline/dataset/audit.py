@@ -19,23 +19,27 @@ from pipeline.monitoring.summary import table
 from pipeline.orchestrate.stage_result import MANIFEST
 from transforms.judge import LEDGER_FOLDER
 
-UNFINISHED = "unfinished-"  # begins the names of folders in which a command writes before it puts anything in place
+# begins the names of folders in which a command writes before it puts anything in place
+UNFINISHED = "unfinished-"
 Row = dict[str, Any]
 SHOWN = (
-    "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW", "punsafe", "face_count",
+    "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
+    "punsafe", "face_count",
     "medical_picture_score", "page_source", "model",
 )  # fmt: skip
 
 
 class NoSuchDataset(ValueError):
-    """There is no dataset, no row or no secret where one is named; the message says what to give."""
+    """There is no dataset, no row or no secret where one is named; the message says what to
+    give.
+    """
 
 
 def read_manifest(dataset: str) -> Mapping[str, Any]:
     """The manifest of an output directory. Raises NoSuchDataset.
 
-    Whoever made the dataset wrote it: it must have the parts that every command reads, and the files that it names must lie
-    in the dataset.
+    Whoever made the dataset wrote it: it must have the parts that every command reads, and the
+    files that it names must lie in the dataset.
     """
     path = files.join(dataset, MANIFEST)
     if not files.exists(path):
@@ -47,27 +51,38 @@ def read_manifest(dataset: str) -> Mapping[str, Any]:
     try:
         manifest: Any = json.loads(files.read_text(path))
     except (ValueError, RecursionError):
-        raise NoSuchDataset(f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy of it") from None
+        raise NoSuchDataset(
+            f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy "
+            "of it"
+        ) from None
     if not _lists_files(manifest):
         raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve")
     try:
         check_names(dataset, [entry["path"] for entry in manifest["files"]])
     except LeadsOut as error:
-        raise NoSuchDataset(f"{path} cannot be used: {error}. Take a copy from somebody whom you trust") from None
+        raise NoSuchDataset(
+            f"{path} cannot be used: {error}. Take a copy from somebody whom you trust"
+        ) from None
     return cast(Mapping[str, Any], manifest)
 
 
 def _lists_files(manifest: Any) -> bool:
-    """Whether it has the entries that every command reads: path, rows, bytes and sha256 of each file."""
+    """Whether it has the entries that every command reads: path, rows, bytes and sha256 of each
+    file.
+    """
     listed = manifest.get("files") if isinstance(manifest, dict) else None
     kinds = {"path": str, "rows": int, "bytes": int, "sha256": str}
     return isinstance(listed, list) and all(
-        isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()) for entry in listed
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
+        for entry in listed
     )
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:
-    """What is published of a row and what the rules said of it; empty where neither is known. Raises NoSuchDataset."""
+    """What is published of a row and what the rules said of it; empty where neither is known.
+    Raises NoSuchDataset.
+    """
     manifest = read_manifest(dataset)
     named = _bytes(key)
     ids = {key.lower()} | ({keyed(_secret(key_file), named).hex()} if key_file else set())
@@ -77,19 +92,30 @@ def explained(dataset: str, key: str, key_file: str | None) -> str:
         return ""
     lines = ["published as" if row else "not published"]
     lines += [f"    {name:<22}{row[name]}" for name in SHOWN if name in row] if row else []
-    lines += ["decisions"] + [f"    {_sentence(d)}" for d in decisions] if decisions else _no_decisions(key_file)
+    lines += (
+        ["decisions"] + [f"    {_sentence(d)}" for d in decisions]
+        if decisions
+        else _no_decisions(key_file)
+    )
     return "\n".join(lines) + "\n"
 
 
 def _no_decisions(key_file: str | None) -> list[str]:
-    return ["decisions", "    none" if key_file else "    not looked up: give --key-file, the secret of the ledger's keys"]
+    return [
+        "decisions",
+        "    none"
+        if key_file
+        else "    not looked up: give --key-file, the secret of the ledger's keys",
+    ]
 
 
 def _bytes(key: str) -> bytes:
     try:
         return bytes.fromhex(key)
     except ValueError:
-        raise NoSuchDataset(f"{key!r} is no key; a key is 32 hex digits, as in the column `key`") from None
+        raise NoSuchDataset(
+            f"{key!r} is no key; a key is 32 hex digits, as in the column `key`"
+        ) from None
 
 
 def _secret(key_file: str) -> bytes:
@@ -102,14 +128,19 @@ def _secret(key_file: str) -> bytes:
 def _sentence(decision: Row) -> str:
     score = "" if decision["score"] is None else f", score {decision['score']:g}"
     return (
-        f"{decision['stage']}: {decision['rule']} version {decision['rule_version']} said {decision['action']}: {decision['reason']}{score}"
+        f"{decision['stage']}: {decision['rule']} version {decision['rule_version']} said "
+        f"{decision['action']}: {decision['reason']}{score}"
     )
 
 
-def _rows_with(dataset: str, manifest: Mapping[str, Any], tree: str, column: str, values: set[str]) -> Iterator[Row]:
+def _rows_with(
+    dataset: str, manifest: Mapping[str, Any], tree: str, column: str, values: set[str]
+) -> Iterator[Row]:
     for path in _paths(manifest, tree):
         with files.open_read(files.join(dataset, path)) as stream:
-            yield from pq.read_table(stream, filters=pc.field(column).isin(pa.array(sorted(values)))).to_pylist()
+            yield from pq.read_table(
+                stream, filters=pc.field(column).isin(pa.array(sorted(values)))
+            ).to_pylist()
 
 
 def _paths(manifest: Mapping[str, Any], tree: str) -> list[str]:
@@ -117,7 +148,9 @@ def _paths(manifest: Mapping[str, Any], tree: str) -> list[str]:
 
 
 def reasons_of(dataset: str) -> list[Row]:
-    """Every (stage, rule, version, action, reason) of the ledger with its number and its lowest, median and highest score."""
+    """Every (stage, rule, version, action, reason) of the ledger with its number and its lowest,
+    median and highest score.
+    """
     manifest = read_manifest(dataset)
     names = ["stage", "rule", "rule_version", "action", "reason"]
     found = [_read(files.join(dataset, path)) for path in _paths(manifest, f"{LEDGER_FOLDER}/")]
@@ -125,7 +158,9 @@ def reasons_of(dataset: str) -> list[Row]:
         return []
     scores = [("score", "min"), ("score", "approximate_median"), ("score", "max")]
     grouped = pa.concat_tables(found).group_by(names).aggregate([([], "count_all"), *scores])
-    return sorted(grouped.to_pylist(), key=lambda row: (-row["count_all"], *(row[name] for name in names)))
+    return sorted(
+        grouped.to_pylist(), key=lambda row: (-row["count_all"], *(row[name] for name in names))
+    )
 
 
 def _read(path: str) -> pa.Table:
@@ -136,15 +171,29 @@ def _read(path: str) -> pa.Table:
 def audited(dataset: str) -> str:
     """The funnel from the manifest, and the reasons from the ledger."""
     manifest = read_manifest(dataset)
-    counts = {stage: {unit: UnitCounts(**c) for unit, c in units.items()} for stage, units in manifest["counts"].items()}
-    lines = [table(counts), "", f"{'number':>9}  {'stage':<8} {'action':<10} {'rule':<18} {'reason':<38} scores"]
+    counts = {
+        stage: {unit: UnitCounts(**c) for unit, c in units.items()}
+        for stage, units in manifest["counts"].items()
+    }
+    lines = [
+        table(counts),
+        "",
+        f"{'number':>9}  {'stage':<8} {'action':<10} {'rule':<18} {'reason':<38} scores",
+    ]
     for row in reasons_of(dataset):
         rule = f"{row['rule']}@{row['rule_version']}"
-        lines.append(f"{row['count_all']:>9}  {row['stage']:<8} {row['action']:<10} {rule:<18} {row['reason']:<38} {_range(row)}".rstrip())
+        line = (
+            f"{row['count_all']:>9}  {row['stage']:<8} {row['action']:<10} {rule:<18} "
+            f"{row['reason']:<38} {_range(row)}"
+        )
+        lines.append(line.rstrip())
     return "\n".join(lines) + "\n"
 
 
 def _range(row: Row) -> str:
     if row["score_min"] is None:
         return ""
-    return f"{row['score_min']:g} to {row['score_max']:g}, median {row['score_approximate_median']:.3g}"
+    return (
+        f"{row['score_min']:g} to {row['score_max']:g}, median "
+        f"{row['score_approximate_median']:.3g}"
+    )

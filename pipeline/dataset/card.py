@@ -15,21 +15,36 @@ from pipeline.dataset.facts import Facts
 
 CARD = "README.md"
 DEMO_WARNING = (
-    "> **Demonstration only.** Similarities were computed with a very small model that knows generated drawings alone. "
+    "> **Demonstration only.** Similarities were computed with a very small model that knows "
+    "generated drawings alone. "
     "They mean nothing for real pictures.\n\n"
 )
 MOST_COUNTED, MOST_SETTINGS = 30, 200
 LEAST_SHARE = 0.01  # of the rows: so many make a language one of the dataset's
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"),
-         (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"), (10_000_000_000, "1B<n<10B"))  # fmt: skip
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+    (1_000_000_000, "100M<n<1B"),
+    (10_000_000_000, "1B<n<10B"),
+)
 """Hugging Face's size categories."""
 
 
 def data_card(facts: Facts) -> str:
-    """Markdown with a Hugging Face front matter; every statement follows from the manifest or was counted in the shards."""
+    """Markdown with a Hugging Face front matter; every statement follows from the manifest or was
+    counted in the shards.
+    """
     manifest = facts.manifest
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701 - Markdown
-    template = environment.from_string(files("pipeline.dataset").joinpath("card.md.j2").read_text("utf-8"))
+    environment = Environment(  # noqa: S701 - Markdown, not HTML
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    template = environment.from_string(
+        files("pipeline.dataset").joinpath("card.md.j2").read_text("utf-8")
+    )
     config, said = manifest["config"], about(manifest)
     return template.render(
         manifest=manifest,
@@ -39,7 +54,9 @@ def data_card(facts: Facts) -> str:
         summary=summary_of(manifest),
         size=next((name for most, name in SIZES if facts.rows < most), "10B<n<100B"),
         languages=_languages(facts),
-        subsets=sorted({f["path"].split("/")[1] for f in manifest["files"] if f["path"].startswith("dataset/")}),
+        subsets=sorted(
+            {f["path"].split("/")[1] for f in manifest["files"] if f["path"].startswith("dataset/")}
+        ),
         counted={name: _most_common(facts.counted[name]) for name in ("LANGUAGE", "licence_kind")},
         columns=published_columns(facts.columns),
         privacy=PRIVACY,
@@ -54,8 +71,12 @@ def data_card(facts: Facts) -> str:
 
 
 def about(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """What the publisher says of a dataset: `url`, `licence`, `contact`; empty where a version that did not ask for them made it."""
-    return {name: manifest["config"]["publish"].get(name, "") for name in ("url", "licence", "contact")}
+    """What the publisher says of a dataset: `url`, `licence`, `contact`; empty where a version that
+    did not ask for them made it.
+    """
+    return {
+        name: manifest["config"]["publish"].get(name, "") for name in ("url", "licence", "contact")
+    }
 
 
 def summary_of(manifest: Mapping[str, Any]) -> str:
@@ -68,7 +89,13 @@ def summary_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _languages(facts: Facts) -> list[str]:
-    counted = Counter({code.partition("-")[0]: number for code, number in facts.counted["LANGUAGE"].items() if code})
+    counted = Counter(
+        {
+            code.partition("-")[0]: number
+            for code, number in facts.counted["LANGUAGE"].items()
+            if code
+        }
+    )
     return sorted(code for code, number in counted.items() if number >= LEAST_SHARE * facts.rows)
 
 
@@ -90,14 +117,25 @@ def _pictures(config: Mapping[str, Any]) -> str:
     if config["fetch"]["source"] == "archive":
         return "Pictures were taken from the archive itself: no request was made."
     agents = " and the known AI crawlers" if config["fetch"]["robots_ai_agents"] else ""
-    return f"Pictures were asked for on the web, where robots.txt allows it to us{agents}, and named us with {config['fetch']['contact']}."
+    return (
+        f"Pictures were asked for on the web, where robots.txt allows it to us{agents}, and named "
+        f"us with {config['fetch']['contact']}."
+    )
 
 
 def _kept(config: Mapping[str, Any]) -> str:
-    pictures = "were deleted when they were scored" if config["fetch"]["keep_images"] == "until_scored" else "are kept there"
+    pictures = (
+        "were deleted when they were scored"
+        if config["fetch"]["keep_images"] == "until_scored"
+        else "are kept there"
+    )
     vectors = " Their vectors are kept there too." if config["score"]["keep_embeddings"] else ""
     web = config["fetch"]["source"] == "web"
-    return (f"Pictures that were fetched {pictures}." if web else "Pictures were read from the archive and not stored.") + vectors
+    return (
+        f"Pictures that were fetched {pictures}."
+        if web
+        else "Pictures were read from the archive and not stored."
+    ) + vectors
 
 
 def _erased(manifest: Mapping[str, Any]) -> str:
@@ -105,7 +143,10 @@ def _erased(manifest: Mapping[str, Any]) -> str:
     if not erasures:
         return "Nobody has been taken out of it so far."
     rows = sum(one["rows"] for one in erasures)
-    return f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} erasures."
+    return (
+        f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} "
+        "erasures."
+    )
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:
@@ -113,5 +154,10 @@ def _reasons(reasons: Mapping[str, int]) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{name} = {value}" for name, value in settings.items()).replace("|", "\\|") or "no settings"
-    return said if len(said) <= MOST_SETTINGS else f"{said[:MOST_SETTINGS]} ... (all in manifest.json)"
+    said = (
+        ", ".join(f"{name} = {value}" for name, value in settings.items()).replace("|", "\\|")
+        or "no settings"
+    )
+    return (
+        said if len(said) <= MOST_SETTINGS else f"{said[:MOST_SETTINGS]} ... (all in manifest.json)"
+    )

@@ -20,7 +20,9 @@ from pipeline.orchestrate.stage_result import MANIFEST
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
-    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises NoSuchDataset, Damaged."""
+    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises
+    NoSuchDataset, Damaged.
+    """
     manifest = read_manifest(dataset)
     if files.names_in(out):
         raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
@@ -36,15 +38,21 @@ def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tupl
         "columns": {name: name for name in wanted},
         "files": listed,
     }
-    files.write_text(files.join(out, MANIFEST), json.dumps(copied, indent=2, ensure_ascii=False) + "\n")
+    files.write_text(
+        files.join(out, MANIFEST), json.dumps(copied, indent=2, ensure_ascii=False) + "\n"
+    )
     return sum(f["rows"] for f in listed), len(listed)
 
 
-def _copy(dataset: str, out: str, listed: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+def _copy(
+    dataset: str, out: str, listed: Mapping[str, Any], wanted: Sequence[str]
+) -> dict[str, Any]:
     path = listed["path"]
     shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed)))
     missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
     if missing is not None:
-        raise NoSuchDataset(f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}")
+        raise NoSuchDataset(
+            f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}"
+        )
     table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
     return put(out, path, shard_bytes(table, KEY if KEY in wanted else None), table.num_rows)

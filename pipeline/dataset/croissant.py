@@ -1,4 +1,5 @@
-"""Croissant metadata (MLCommons, 1.0): what the dataset holds, for machines; made from the manifest and the table of columns.
+"""Croissant metadata (MLCommons, 1.0): what the dataset holds, for machines; made from the manifest
+and the table of columns.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 """
@@ -17,8 +18,10 @@ CROISSANT = "metadata.json"
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 NO_LICENCE = "https://spdx.org/licenses/NOASSERTION"
 _TERMS = (
-    "citeAs", "column", "data", "equivalentProperty", "examples", "extract", "field", "fileProperty", "fileObject", "fileSet", "format",
-    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated",
+    "citeAs", "column", "data", "equivalentProperty", "examples", "extract", "field",
+    "fileProperty", "fileObject", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet",
+    "references", "regex", "repeated",
     "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
 CONTEXT: Mapping[str, Any] = {
@@ -59,7 +62,9 @@ def croissant(manifest: Mapping[str, Any], columns: Sequence[str]) -> dict[str, 
         "version": f"{manifest.get('version', 1)}.0.0",
         "url": publish["url"] or "https://example.org/not-published-yet",
         "license": publish["licence"] or NO_LICENCE,
-        "rai:personalSensitiveInformation": [f"{c.name} ({c.privacy}): {c.meaning}" for c in known if c.privacy != "neutral"],
+        "rai:personalSensitiveInformation": [
+            f"{c.name} ({c.privacy}): {c.meaning}" for c in known if c.privacy != "neutral"
+        ],
         "distribution": [_file_set(subset) for subset in subsets],
         "recordSet": [_record_set(subset, known) for subset in subsets],
     }

@@ -16,5 +16,11 @@ def load_encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Enco
     """By name. Raises NoSuchDataset where the config has other models than the dataset."""
     models = look_up(config).models
     if {name: plain(model) for name, model in models.items()} != manifest["models"]:
-        raise NoSuchDataset("the config has other models than those that made this dataset's embeddings; give the config it was made with")
-    return {name: load_encoder(config.score.models[name], identity, config.score.encoder) for name, identity in models.items()}
+        raise NoSuchDataset(
+            "the config has other models than those that made this dataset's embeddings; give the "
+            "config it was made with"
+        )
+    return {
+        name: load_encoder(config.score.models[name], identity, config.score.encoder)
+        for name, identity in models.items()
+    }

@@ -1,4 +1,6 @@
-"""What a report tells, gathered from a dataset's manifest, shards and ledger: numbers, and no row."""
+"""What a report tells, gathered from a dataset's manifest, shards and ledger: numbers, and no
+row.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from pairsieve.storage import files
 from pairsieve.web.urls import registered_domain
 from pipeline.dataset.audit import read_manifest
 
-COUNTED = ("LANGUAGE", "licence_kind", "page_source", "image_attribute", "format", "NSFW", "rights_signals", "tags", "face_count")
+COUNTED = (
+    "LANGUAGE",
+    "licence_kind",
+    "page_source",
+    "image_attribute",
+    "format",
+    "NSFW",
+    "rights_signals",
+    "tags",
+    "face_count",
+)
 MEASURED = ("similarity", "WIDTH", "HEIGHT", "size_bytes", "punsafe", "medical_picture_score")
 BINS = 40
 MOST_DOMAINS = 15
@@ -34,14 +46,19 @@ class Histogram:
 
 @dataclass
 class Facts:
-    """`columns`: those of the shards. `counted`: column -> value -> rows. `reasons`: (stage, rule, action, reason) -> decisions.
-    `measured`: column -> values."""
+    """`columns`: those of the shards. `counted`: column -> value -> rows. `reasons`: (stage, rule,
+    action, reason) -> decisions. `measured`: column -> values.
+    """
 
     manifest: Mapping[str, Any]
     rows: int = 0
-    counted: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COUNTED})
+    counted: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in COUNTED}
+    )
     domains: Counter[str] = field(default_factory=Counter)
-    measured: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {name: [] for name in MEASURED})
+    measured: dict[str, list[NDArray[np.float64]]] = field(
+        default_factory=lambda: {name: [] for name in MEASURED}
+    )
     reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     scores: dict[str, list[float]] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)
@@ -51,8 +68,12 @@ class Facts:
         found = self.measured[column]
         return np.concatenate(found) if found else np.empty(0)
 
-    def histogram(self, column: str, reason: str = "", edges: NDArray[np.float64] | None = None) -> Histogram | None:
-        """How a column's values are spread, beside the scores for which a reason dropped others; None where there are none."""
+    def histogram(
+        self, column: str, reason: str = "", edges: NDArray[np.float64] | None = None
+    ) -> Histogram | None:
+        """How a column's values are spread, beside the scores for which a reason dropped others;
+        None where there are none.
+        """
         kept, dropped = self.values(column), np.array(self.scores.get(reason, []), float)
         every = np.concatenate([kept, dropped])
         every = every[np.isfinite(every)]
@@ -67,7 +88,9 @@ def gather(dataset: str, manifest: Mapping[str, Any] | None = None) -> Facts:
     """Read a dataset shard by shard; its manifest where it has none yet. Raises NoSuchDataset."""
     facts = Facts(manifest or read_manifest(dataset))
     for listed in facts.manifest["files"]:
-        read: Callable[[Facts, str], None] | None = next((f for tree, f in _READERS if listed["path"].startswith(tree)), None)
+        read: Callable[[Facts, str], None] | None = next(
+            (f for tree, f in _READERS if listed["path"].startswith(tree)), None
+        )
         if read:
             read(facts, files.join(dataset, listed["path"]))
     return facts
@@ -78,7 +101,9 @@ def _rows(facts: Facts, path: str) -> None:
         shard = pq.ParquetFile(stream)
         facts.columns = shard.schema_arrow.names
         there = set(facts.columns)
-        for batch in shard.iter_batches(columns=[name for name in (*COUNTED, *MEASURED, "URL") if name in there]):
+        for batch in shard.iter_batches(
+            columns=[name for name in (*COUNTED, *MEASURED, "URL") if name in there]
+        ):
             table = as_ours(pa.Table.from_batches([batch]))
             facts.rows += table.num_rows
             for name in there & set(COUNTED):
@@ -92,15 +117,22 @@ def _rows(facts: Facts, path: str) -> None:
 
 def _flat(values: Sequence[Any]) -> Iterator[str]:
     for value in values:
-        yield from map(str, value) if isinstance(value, list) else ["" if value is None else str(value)]
+        yield from (
+            map(str, value) if isinstance(value, list) else ["" if value is None else str(value)]
+        )
 
 
 def _decisions(facts: Facts, path: str) -> None:
     with files.open_read(path) as stream:
-        for row in pq.read_table(stream, columns=["stage", "rule", "action", "reason", "score"]).to_pylist():
+        for row in pq.read_table(
+            stream, columns=["stage", "rule", "action", "reason", "score"]
+        ).to_pylist():
             facts.reasons[row["stage"], row["rule"], row["action"], row["reason"]] += 1
             if row["score"] is not None and row["action"] == "drop":
                 facts.scores.setdefault(row["reason"], []).append(row["score"])
 
 
-_READERS: tuple[tuple[str, Callable[[Facts, str], None]], ...] = (("dataset/", _rows), ("ledger/", _decisions))
+_READERS: tuple[tuple[str, Callable[[Facts, str], None]], ...] = (
+    ("dataset/", _rows),
+    ("ledger/", _decisions),
+)

@@ -1,4 +1,6 @@
-"""Histograms as SVG for a page that is read in light and in dark, the same bytes for the same numbers."""
+"""Histograms as SVG for a page that is read in light and in dark, the same bytes for the same
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from pipeline.monitoring.progress import Sample
 
 MOST_STEPS = 60
 KEPT, DROPPED, LINE, TEXT = "#3b82c4", "#c98a3b", "#b03a48", "#808080"
-SETTINGS = {"svg.hashsalt": "pairsieve", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
+SETTINGS = {
+    "svg.hashsalt": "pairsieve",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+}
 
 
 def rate_svg(samples: Sequence[Sample], unit: str) -> str:
@@ -31,13 +38,33 @@ def rate_svg(samples: Sequence[Sample], unit: str) -> str:
         return _svg(figure)
 
 
-def histogram_svg(histogram: Histogram, label: str, thresholds: Mapping[str, float], log: bool = False) -> str:
-    """What was kept above what was dropped, with thresholds drawn in. `label` names the axis with its unit."""
+def histogram_svg(
+    histogram: Histogram, label: str, thresholds: Mapping[str, float], log: bool = False
+) -> str:
+    """What was kept above what was dropped, with thresholds drawn in.
+
+    `label` names the axis with its unit.
+    """
     with _figure() as (figure, axes):
         widths = histogram.edges[1:] - histogram.edges[:-1]
-        axes.bar(histogram.edges[:-1], histogram.kept, widths, align="edge", color=KEPT, label="published")
+        axes.bar(
+            histogram.edges[:-1],
+            histogram.kept,
+            widths,
+            align="edge",
+            color=KEPT,
+            label="published",
+        )
         if histogram.dropped.any():
-            axes.bar(histogram.edges[:-1], histogram.dropped, widths, histogram.kept, align="edge", color=DROPPED, label="dropped")
+            axes.bar(
+                histogram.edges[:-1],
+                histogram.dropped,
+                widths,
+                histogram.kept,
+                align="edge",
+                color=DROPPED,
+                label="dropped",
+            )
         for name, at in thresholds.items():
             axes.axvline(at, color=LINE, linewidth=1.2, linestyle="--", label=f"{name} {at:g}")
         if log:

@@ -1,4 +1,6 @@
-"""Pictures that look like an example to the model: somebody looks at them before they are taken out."""
+"""Pictures that look like an example to the model: somebody looks at them before they are taken
+out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from pipeline.dataset.audit import NoSuchDataset, read_manifest
 from pipeline.dataset.encoders import load_encoders
 
 MOST = 10  # of an example
-LEAST_SIMILAR = 0.8  # cosine of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more
+# cosine of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more
+LEAST_SIMILAR = 0.8
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,27 @@ class Neighbour:
 
 
 def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> list[Neighbour]:
-    """For each request with an example picture the most similar rows. Raises NoSuchDataset where vectors or their model are missing."""
+    """For each request with an example picture the most similar rows.
+
+    Raises NoSuchDataset where vectors or their model are missing.
+    """
     manifest = read_manifest(dataset)
     shards = [source for source in sources(manifest) if source.vectors]
     if not shards:
-        raise NoSuchDataset(f"{dataset} has no embeddings, by which neighbours are found; publish.embeddings writes them")
+        raise NoSuchDataset(
+            f"{dataset} has no embeddings, by which neighbours are found; publish.embeddings "
+            "writes them"
+        )
     encoders = load_encoders(config, manifest)
     found = []
     for number, request in enumerate(requests):
         if request.example:
-            shown = {model: _vector(request.example, encoder) for model, encoder in encoders.items()}
-            near = sorted(_near(dataset, shards, number, shown), key=lambda n: (-n.similarity, n.key))
+            shown = {
+                model: _vector(request.example, encoder) for model, encoder in encoders.items()
+            }
+            near = sorted(
+                _near(dataset, shards, number, shown), key=lambda n: (-n.similarity, n.key)
+            )
             found += near[:MOST]
     return found
 
@@ -57,7 +70,9 @@ def _vector(path: str, encoder: Encoder) -> NDArray[np.float32]:
     return vector
 
 
-def _near(dataset: str, shards: Sequence[Source], number: int, shown: Mapping[str, NDArray[np.float32]]) -> Iterator[Neighbour]:
+def _near(
+    dataset: str, shards: Sequence[Source], number: int, shown: Mapping[str, NDArray[np.float32]]
+) -> Iterator[Neighbour]:
     for shard in shards:
         vectors = read_vectors(dataset, shard)
         if not len(vectors):
@@ -73,6 +88,12 @@ def _near(dataset: str, shards: Sequence[Source], number: int, shown: Mapping[st
 
 def told(found: Sequence[Neighbour]) -> str:
     """What a person is to look at."""
-    lines = ["", "pictures that look like an example; look at them, and give --confirm KEY for those that show the same:"]
+    lines = [
+        "",
+        (
+            "pictures that look like an example; look at them, and give --confirm KEY for those "
+            "that show the same:"
+        ),
+    ]
     lines += [f"{n.request + 1:<10}{n.similarity:<8.3f}{n.key}  {n.url}" for n in found]
     return "\n".join(lines) + "\n" if found else "\nno picture looks like an example\n"

@@ -1,4 +1,6 @@
-"""What stands beside the data for those who read it: data card, Croissant metadata and report, all from the same facts."""
+"""What stands beside the data for those who read it: data card, Croissant metadata and report, all
+from the same facts.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,25 @@ PAGES = (CARD, CROISSANT, REPORT)
 
 
 def write_pages(dataset: str, manifest: Mapping[str, Any]) -> Facts | None:
-    """Write them for shards that are in place under this manifest; of a dataset that others made, the report alone where it has one."""
+    """Write them for shards that are in place under this manifest; of a dataset that others made,
+    the report alone where it has one.
+    """
     if "adopted" in manifest:
         if files.exists(files.join(dataset, REPORT)):
             files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
         return None
     facts = gather(dataset, manifest)
     files.write_text(files.join(dataset, CARD), data_card(facts))
-    files.write_text(files.join(dataset, CROISSANT), json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(
+        files.join(dataset, CROISSANT),
+        json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n",
+    )
     files.write_text(files.join(dataset, REPORT), report_page(facts))
     return facts
 
 
 def write_private_report(work: str, facts: Facts, history: History) -> None:
-    """The report with the time that each stage took, in the work directory: published files are the same for the same dataset."""
+    """The report with the time that each stage took, in the work directory: published files are the
+    same for the same dataset.
+    """
     files.write_text(files.join(work, REPORT), report_page(facts, history))

@@ -37,12 +37,15 @@ Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
 def check_erasures(output: str, rules: Sequence[Rule]) -> None:
-    """Raise ConfigError where what was erased from a dataset would come back with the next one in its place."""
+    """Raise ConfigError where what was erased from a dataset would come back with the next one in
+    its place.
+    """
     keys = {key for erasure in _manifest_in(output).get("erasures", ()) for key in erasure["keys"]}
     held = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
     if keys - held:
         raise ConfigError(
-            f"people were taken out of {output} under the key {', '.join(sorted(keys - held))}, and this config would bring them back; "
+            f"people were taken out of {output} under the key {', '.join(sorted(keys - held))}, "
+            "and this config would bring them back; "
             "name the folder of tombstones that `pairsieve erase` used, as "
             f"filters.rules.erasure: {{tombstones: {output.rstrip('/')}.erased}}"
         )
@@ -51,23 +54,36 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
 def _manifest_in(output: str) -> Mapping[str, Any]:
     """The manifest of a directory, or the one it had before an installation that was cut off."""
     unfinished = [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
-    path = next((path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None)
+    path = next(
+        (path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None
+    )
     try:
         found = json.loads(files.read_text(path)) if path else {}
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is damaged ({type(error).__name__}); get it back from a copy, or choose another --output") from None
+        raise ConfigError(
+            f"{path} is damaged ({type(error).__name__}); get it back from a copy, or choose "
+            "another --output"
+        ) from None
     # One that is not ours says nothing to us: check_output refuses the directory.
-    return found if isinstance(found, dict) and PRODUCT in found and isinstance(found.get("files"), list) else {}
+    return (
+        found
+        if isinstance(found, dict) and PRODUCT in found and isinstance(found.get("files"), list)
+        else {}
+    )
 
 
 def _unfinished(output: str) -> list[str]:
     """The folders in which runs have written what they had not put in place when they ended."""
-    found = [files.join(output, name) for name in files.folders_in(output) if name.startswith(UNFINISHED)]
+    found = [
+        files.join(output, name) for name in files.folders_in(output) if name.startswith(UNFINISHED)
+    ]
     return [folder for folder in found if is_ours(folder)]
 
 
 def check_apart(config: Config) -> None:
-    """Raise ConfigError where something private would lie in the output directory, by whatever links."""
+    """Raise ConfigError where something private would lie in the output directory, by whatever
+    links.
+    """
     erasure = config.filters.rules.get("erasure") or {}
     private = {
         "--work": config.work,
@@ -76,38 +92,56 @@ def check_apart(config: Config) -> None:
     }
     for name, path in private.items():
         if path and lies_in(str(path), config.output):
-            raise ConfigError(f"{name} ({path}) lies in the output directory {config.output}, which is published; name another place")
+            raise ConfigError(
+                f"{name} ({path}) lies in the output directory {config.output}, which is "
+                "published; name another place"
+            )
 
 
 def check_output(output: str) -> None:
     """Raise ConfigError where the output directory holds what is not ours to replace."""
     unreleased = files.join(output, UNRELEASED)
     if files.exists(unreleased) and not is_ours(unreleased):
-        raise ConfigError(f"{unreleased} is there, and pairsieve did not make it; move it away, or choose another --output")
+        raise ConfigError(
+            f"{unreleased} is there, and pairsieve did not make it; move it away, or choose "
+            "another --output"
+        )
     try:
         check_names(output, [f"{tree}/any" for tree in TREES])
     except LeadsOut as error:
         raise ConfigError(f"{output}: {error}; choose another --output") from None
     if _unfinished(output):
-        return  # a run was cut off while it put its result in place, and is finished by the next one
+        # a run was cut off while it put its result in place, and is finished by the next one
+        return
     manifest = _manifest_in(output)
     ours = manifest and "adopted" not in manifest
     listed = {entry["path"] for entry in manifest["files"]} | {MANIFEST, *PAGES} if ours else set()
     others = [name for name in _held(output) if name not in listed]
     if others:
-        raise ConfigError(f"{output} holds {others[0]}, which pairsieve did not make; move it away, or choose another --output")
+        raise ConfigError(
+            f"{output} holds {others[0]}, which pairsieve did not make; move it away, or choose "
+            "another --output"
+        )
 
 
 def _held(output: str) -> list[str]:
     """What an installation would replace: the files in TREES, and pages."""
     pages = [name for name in (MANIFEST, *PAGES) if files.exists(files.join(output, name))]
-    return [*pages, *(f"{tree}/{name}" for tree in TREES for name in files.files_below(files.join(output, tree)))]
+    return [
+        *pages,
+        *(
+            f"{tree}/{name}"
+            for tree in TREES
+            for name in files.files_below(files.join(output, tree))
+        ),
+    ]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has made: shards, the counts of each stage, problems, how many pairs were scored by which model in which numbers, and
-    how each stage went on over time."""
+    """What a run has made: shards, the counts of each stage, problems, how many pairs were scored
+    by which model in which numbers, and how each stage went on over time.
+    """
 
     shards: Sequence[Sequence[Any]]
     counts: Counts
@@ -130,9 +164,15 @@ class Release:
 
     @property
     def place(self) -> str:
-        """Where this stage has put its dataset: the output directory, or `unreleased/` below it; empty where it has not."""
+        """Where this stage has put its dataset: the output directory, or `unreleased/` below it;
+        empty where it has not.
+        """
         installed = self.published.path(INSTALLED)
-        return files.join(self.output, json.loads(files.read_text(installed)).get("place", "")) if files.exists(installed) else ""
+        return (
+            files.join(self.output, json.loads(files.read_text(installed)).get("place", ""))
+            if files.exists(installed)
+            else ""
+        )
 
     def is_whole(self) -> bool:
         """Whether the directory still holds what this stage put there."""
@@ -141,12 +181,21 @@ class Release:
         if not place or not files.exists(manifest):
             return False
         text = files.read_text(manifest)
-        if _digest(text) != json.loads(files.read_text(self.published.path(INSTALLED)))["manifest_sha256"]:
+        if (
+            _digest(text)
+            != json.loads(files.read_text(self.published.path(INSTALLED)))["manifest_sha256"]
+        ):
             return False
-        return all(files.size_of(files.join(place, f["path"])) == f["bytes"] for f in json.loads(text)["files"])
+        return all(
+            files.size_of(files.join(place, f["path"])) == f["bytes"]
+            for f in json.loads(text)["files"]
+        )
 
     def install(self, plan: Plan, made: Made, below: str = "") -> None:
-        """Put staged shards, pages and manifest in place, or `below` it. A reader who waits for the manifest never sees a mixture."""
+        """Put staged shards, pages and manifest in place, or `below` it.
+
+        A reader who waits for the manifest never sees a mixture.
+        """
         place = files.join(self.output, below)
         manifest = {**make_manifest(plan, made), **self._erasures()}
         manifest["files"] = [*manifest["files"], *self._deltas()]
@@ -164,7 +213,10 @@ class Release:
                 files.remove_tree(files.join(place, tree))
         facts = write_pages(place, manifest)
         files.write_text(files.join(place, MANIFEST), text)
-        files.write_text(self.published.path(INSTALLED), json.dumps({"manifest_sha256": _digest(text), "place": below}))
+        files.write_text(
+            self.published.path(INSTALLED),
+            json.dumps({"manifest_sha256": _digest(text), "place": below}),
+        )
         self._remove_unfinished()
         if not below:
             remove_ours(files.join(self.output, UNRELEASED))
@@ -172,14 +224,20 @@ class Release:
             write_private_report(plan.config.work, facts, made.history)
 
     def _erasures(self) -> dict[str, Any]:
-        """The next version, and what was taken out of the ones before; a dataset that nobody was taken out of is version 1."""
+        """The next version, and what was taken out of the ones before; a dataset that nobody was
+        taken out of is version 1.
+        """
         before = _manifest_in(self.output)
         erasures = before.get("erasures", [])
         return {"version": before.get("version", 1) + 1 if erasures else 1, "erasures": erasures}
 
     def _deltas(self) -> list[dict[str, Any]]:
         """The lists of row ids for those who hold an earlier version."""
-        return [listed for listed in _manifest_in(self.output).get("files", ()) if listed["path"].startswith(DELTAS + "/")]
+        return [
+            listed
+            for listed in _manifest_in(self.output).get("files", ())
+            if listed["path"].startswith(DELTAS + "/")
+        ]
 
     def _remove_unfinished(self) -> None:
         for folder in _unfinished(self.output):
@@ -187,7 +245,10 @@ class Release:
 
 
 def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
-    """What was run on what, and what came out. No times, and no private settings: equal runs have equal manifests."""
+    """What was run on what, and what came out.
+
+    No times, and no private settings: equal runs have equal manifests.
+    """
     config = plan.config
     detectors = [public_plugin(detector) for detector in plan.detectors]
     rules = [public_plugin(rule) for rule in plan.rules]
@@ -202,15 +263,29 @@ def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
         "scored_by": dict(made.computed),
         "detectors": detectors,
         "rules": rules,
-        "counts": {stage: {unit: asdict(c) for unit, c in units.items()} for stage, units in made.counts.items()},
-        "problems": [{"where": where, "unit": unit, "reason": reason} for where, unit, reason in made.problems],
-        "files": [{"path": path, "rows": rows, "bytes": size, "sha256": digest} for path, rows, size, digest in made.shards],
+        "counts": {
+            stage: {unit: asdict(c) for unit, c in units.items()}
+            for stage, units in made.counts.items()
+        },
+        "problems": [
+            {"where": where, "unit": unit, "reason": reason}
+            for where, unit, reason in made.problems
+        ],
+        "files": [
+            {"path": path, "rows": rows, "bytes": size, "sha256": digest}
+            for path, rows, size, digest in made.shards
+        ],
     }
 
 
-def _by_name(detectors: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _by_name(
+    detectors: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     kinds = {"detectors": detectors, "rules": rules}
-    return {kind: {plugin["name"]: plugin["settings"] for plugin in plugins} for kind, plugins in kinds.items()}
+    return {
+        kind: {plugin["name"]: plugin["settings"] for plugin in plugins}
+        for kind, plugins in kinds.items()
+    }
 
 
 def code_revision() -> str:

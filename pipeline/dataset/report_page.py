@@ -55,10 +55,18 @@ class Section:
 def report_page(facts: Facts, history: History | None = None) -> str:
     """The page of one dataset; `history` tells how fast it was made."""
     manifest = facts.manifest
-    every = (_funnel(facts), _reasons(facts), *_distributions(facts), _contents(facts), _throughput(history or {}))
+    every = (
+        _funnel(facts),
+        _reasons(facts),
+        *_distributions(facts),
+        _contents(facts),
+        _throughput(history or {}),
+    )
     sections = [section for section in every if section is not None]
     counts = manifest.get("counts", {})
-    samples: Mapping[str, Any] = counts["publish"]["sample"] if counts else {"entered": facts.rows, "quarantined": {}}
+    samples: Mapping[str, Any] = (
+        counts["publish"]["sample"] if counts else {"entered": facts.rows, "quarantined": {}}
+    )
     tiles = [
         ("pairs published", f"{facts.rows:,}"),
         ("candidates judged", f"{samples['entered']:,}"),
@@ -66,17 +74,32 @@ def report_page(facts: Facts, history: History | None = None) -> str:
         ("domains", f"{len(facts.domains):,}"),
         ("version", str(manifest.get("version", 1))),
     ]
-    warnings = [DEMO_WARNING.replace("> ", "").replace("**", "").strip()] if manifest.get("demo_model") else []
-    made = f"Made with pairsieve {manifest['pairsieve']} from {len(manifest.get('inputs', ()))} file(s)."
+    warnings = (
+        [DEMO_WARNING.replace("> ", "").replace("**", "").strip()]
+        if manifest.get("demo_model")
+        else []
+    )
+    made = (
+        f"Made with pairsieve {manifest['pairsieve']} from {len(manifest.get('inputs', ()))} "
+        "file(s)."
+    )
     return render(manifest["name"], made, warnings, tiles, sections)
 
 
-def render(title: str, subtitle: str, warnings: Sequence[str], tiles: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
+def render(
+    title: str,
+    subtitle: str,
+    warnings: Sequence[str],
+    tiles: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+) -> str:
     """The template with everything in it; whatever it is given is text."""
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("pipeline.dataset").joinpath("report.html.j2").read_text("utf-8")
     )
-    return template.render(title=title, subtitle=subtitle, warnings=warnings, tiles=tiles, sections=sections)
+    return template.render(
+        title=title, subtitle=subtitle, warnings=warnings, tiles=tiles, sections=sections
+    )
 
 
 def bars(counted: Mapping[str, int], most: int = MOST_BARS, drop: bool = False) -> tuple[Bar, ...]:
@@ -85,13 +108,23 @@ def bars(counted: Mapping[str, int], most: int = MOST_BARS, drop: bool = False) 
     rest = sum(number for _, number in ordered[most:])
     shown = [*ordered[:most], *([(f"{len(ordered) - most} others", rest)] if rest else [])]
     longest = max((number for _, number in shown), default=0) or 1
-    return tuple(Bar(name or NOT_SAID, f"{number:,}", round(100 * number / longest, 2), drop) for name, number in shown)
+    return tuple(
+        Bar(name or NOT_SAID, f"{number:,}", round(100 * number / longest, 2), drop)
+        for name, number in shown
+    )
 
 
 def _funnel(facts: Facts) -> Section | None:
     counts = facts.manifest.get("counts", {})
     rows = [
-        (stage, unit, f"{c['entered']:,}", f"{c['kept']:,}", f"{sum(c['dropped'].values()):,}", f"{sum(c['quarantined'].values()):,}")
+        (
+            stage,
+            unit,
+            f"{c['entered']:,}",
+            f"{c['kept']:,}",
+            f"{sum(c['dropped'].values()):,}",
+            f"{sum(c['quarantined'].values()):,}",
+        )
         for stage, units in counts.items()
         for unit, c in units.items()
     ]
@@ -99,7 +132,11 @@ def _funnel(facts: Facts) -> Section | None:
         return None
     head = ("stage", "unit", "in", "kept", "dropped", "quarantined")
     return Section(
-        "From the crawl to the rows", note="in = kept + dropped + quarantined, at every stage", head=head, rows=rows, numeric=(2, 3, 4, 5)
+        "From the crawl to the rows",
+        note="in = kept + dropped + quarantined, at every stage",
+        head=head,
+        rows=rows,
+        numeric=(2, 3, 4, 5),
     )
 
 
@@ -111,14 +148,21 @@ def _reasons(facts: Facts) -> Section:
             dropped.update({**counts["dropped"]})
             dropped.update({**counts["quarantined"]})
         if sum(dropped.values()):
-            charts.append(Chart(f"{stage}: why not", bars=bars({k: n for k, n in dropped.items() if n}, drop=True)))
+            charts.append(
+                Chart(
+                    f"{stage}: why not",
+                    bars=bars({k: n for k, n in dropped.items() if n}, drop=True),
+                )
+            )
     tagged: Counter[str] = Counter()
     for (_, _, action, reason), number in facts.reasons.items():
         if action in ("tag", "redact", "move"):
             tagged[f"{action}: {reason}"] += number
     if tagged:
         charts.append(Chart("published with a mark, or changed", bars=bars(tagged)))
-    return Section("Reasons", charts, "each pair under the first rule that dropped it; marks under every rule")
+    return Section(
+        "Reasons", charts, "each pair under the first rule that dropped it; marks under every rule"
+    )
 
 
 def _distributions(facts: Facts) -> Iterator[Section]:
@@ -133,19 +177,32 @@ def _distributions(facts: Facts) -> Iterator[Section]:
             "medical_picture",
             _some(rules.get("medical"), "picture_alone", "picture_with_other"),
         ),
-        ("punsafe", "chance that the picture is unsafe", "nudity", _some(rules.get("nudity"), "drop_from", "tag_from")),
+        (
+            "punsafe",
+            "chance that the picture is unsafe",
+            "nudity",
+            _some(rules.get("nudity"), "drop_from", "tag_from"),
+        ),
     ):
         histogram = facts.histogram(column, reason)
         if histogram is not None:
             charts.append(Chart(column, histogram_svg(histogram, label, thresholds)))
     if charts:
-        yield Section("Scores and thresholds", charts, "what was dropped is counted from the ledger, by score alone")
+        yield Section(
+            "Scores and thresholds",
+            charts,
+            "what was dropped is counted from the ledger, by score alone",
+        )
     yield from _sizes(facts)
 
 
 def _sizes(facts: Facts) -> Iterator[Section]:
     sizes = []
-    for column, label in (("WIDTH", "width, pixels"), ("HEIGHT", "height, pixels"), ("size_bytes", "size, bytes")):
+    for column, label in (
+        ("WIDTH", "width, pixels"),
+        ("HEIGHT", "height, pixels"),
+        ("size_bytes", "size, bytes"),
+    ):
         values = facts.values(column)
         if len(values):
             edges = np.geomspace(max(1.0, values.min()), max(values.max(), 2.0) + 1, BINS + 1)
@@ -162,12 +219,23 @@ def _some(settings: Mapping[str, Any] | None, *names: str) -> dict[str, float]:
 
 def _contents(facts: Facts) -> Section:
     titles = {
-        "LANGUAGE": "languages of captions", "licence_kind": "licences", "format": "formats", "image_attribute": "what named the image",
-        "page_source": "what was seen of the page", "rights_signals": "signals of rights", "face_count": "faces in a picture",
+        "LANGUAGE": "languages of captions",
+        "licence_kind": "licences",
+        "format": "formats",
+        "image_attribute": "what named the image",
+        "page_source": "what was seen of the page",
+        "rights_signals": "signals of rights",
+        "face_count": "faces in a picture",
         "NSFW": "NSFW tag",
-    }  # fmt: skip
-    charts = [Chart(title, bars=bars(facts.counted[name])) for name, title in titles.items() if set(facts.counted[name]) - {""}]
-    domains = Chart(f"domains of images, the largest {MOST_DOMAINS}", bars=bars(facts.domains, MOST_DOMAINS))
+    }
+    charts = [
+        Chart(title, bars=bars(facts.counted[name]))
+        for name, title in titles.items()
+        if set(facts.counted[name]) - {""}
+    ]
+    domains = Chart(
+        f"domains of images, the largest {MOST_DOMAINS}", bars=bars(facts.domains, MOST_DOMAINS)
+    )
     return Section("What is in it", [domains, *charts])
 
 
@@ -177,14 +245,29 @@ def _throughput(history: History) -> Section | None:
         for stage, samples in history.items()
         if samples and samples[-1][0] > 0
     ]
-    return Section("How fast it went", charts, "over the time that a stage worked, resumed runs one after another") if charts else None
+    return (
+        Section(
+            "How fast it went",
+            charts,
+            "over the time that a stage worked, resumed runs one after another",
+        )
+        if charts
+        else None
+    )
 
 
 def compare_page(one: Facts, other: Facts, names: tuple[str, str]) -> str:
     """Two datasets side by side: decisions gained and lost per rule."""
-    reasons = sorted({*one.reasons, *other.reasons}, key=lambda r: (-abs(other.reasons[r] - one.reasons[r]), r))
+    reasons = sorted(
+        {*one.reasons, *other.reasons}, key=lambda r: (-abs(other.reasons[r] - one.reasons[r]), r)
+    )
     rows = [
-        (*reason, f"{one.reasons[reason]:,}", f"{other.reasons[reason]:,}", f"{other.reasons[reason] - one.reasons[reason]:+,}")
+        (
+            *reason,
+            f"{one.reasons[reason]:,}",
+            f"{other.reasons[reason]:,}",
+            f"{other.reasons[reason] - one.reasons[reason]:+,}",
+        )
         for reason in reasons
     ]
     head = ("stage", "rule", "action", "reason", *names, "change")
@@ -194,4 +277,10 @@ def compare_page(one: Facts, other: Facts, names: tuple[str, str]) -> str:
         ("change", f"{other.rows - one.rows:+,}"),
     ]
     section = Section("Decisions", head=head, rows=rows, numeric=(4, 5, 6))
-    return render(f"{names[0]} beside {names[1]}", "Rows gained and lost per rule, from the ledgers.", [], tiles, [section])
+    return render(
+        f"{names[0]} beside {names[1]}",
+        "Rows gained and lost per rule, from the ledgers.",
+        [],
+        tiles,
+        [section],
+    )

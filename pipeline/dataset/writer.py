@@ -2,8 +2,8 @@
 
 An erasure writes the new version beside the old one, in `unfinished-erasure/`, and last the file
 COMMIT there. Before that point a crash leaves the old version; from that point on the next command
-finishes the new one. Meanwhile there is no manifest, so that a reader who waits for one never sees a
-mixture.
+finishes the new one. Meanwhile there is no manifest, so that a reader who waits for one never sees
+a mixture.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def only_writer(dataset: str) -> Iterator[Lock]:
 def held_still(dataset: str) -> Iterator[None]:
     """Keep others from changing a dataset while it is read, where that is possible.
 
-    Where nothing can be written (a read-only disk, a web server) nobody is kept away. Raises as `only_writer`.
+    Where nothing can be written (a read-only disk, a web server) nobody is kept away. Raises as
+    `only_writer`.
     """
     with ExitStack() as held:
         try:
@@ -68,7 +69,9 @@ def held_still(dataset: str) -> Iterator[None]:
 
 
 def recover(dataset: str) -> None:
-    """Finish an erasure that has passed its point of no return; forget one that has not. Raises NoSuchDataset."""
+    """Finish an erasure that has passed its point of no return; forget one that has not. Raises
+    NoSuchDataset.
+    """
     staging = files.join(dataset, STAGING)
     if not files.exists(files.join(staging, COMMIT)):
         remove_ours(staging)
@@ -86,24 +89,33 @@ def recover(dataset: str) -> None:
 
 
 def _next_manifest(dataset: str, staging: str) -> Mapping[str, Any]:
-    """The manifest of the new version. Raises NoSuchDataset, also where it names files outside of the dataset."""
+    """The manifest of the new version.
+
+    Raises NoSuchDataset, also where it names files outside of the dataset.
+    """
     manifest = read_manifest(staging)
     try:
         check_names(dataset, [entry["path"] for entry in manifest["files"]])
     except LeadsOut as error:
-        raise NoSuchDataset(f"{staging}: {error}. Take a copy from somebody whom you trust") from None
+        raise NoSuchDataset(
+            f"{staging}: {error}. Take a copy from somebody whom you trust"
+        ) from None
     return manifest
 
 
 def _moved(dataset: str, staging: str) -> list[str]:
-    """The files of the new version. Raises NoSuchDataset where they are not plain names in both folders."""
+    """The files of the new version.
+
+    Raises NoSuchDataset where they are not plain names in both folders.
+    """
     try:
         moved: list[str] = json.loads(files.read_text(files.join(staging, COMMIT)))
         for folder in (dataset, staging):
             check_names(folder, moved)
     except (ValueError, TypeError, LeadsOut) as error:
         raise NoSuchDataset(
-            f"{dataset}: an erasure was cut off and cannot be finished: {STAGING}/{COMMIT} is damaged ({error}). "
+            f"{dataset}: an erasure was cut off and cannot be finished: {STAGING}/{COMMIT} is "
+            f"damaged ({error}). "
             "Get the dataset back from a copy, and erase again"
         ) from None
     return moved

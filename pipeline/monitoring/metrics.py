@@ -1,4 +1,6 @@
-"""The counters of a run as Prometheus text, for a node exporter's folder or a push gateway; the same numbers as in the manifest."""
+"""The counters of a run as Prometheus text, for a node exporter's folder or a push gateway; the
+same numbers as in the manifest.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,16 @@ Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
 def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
-    """`pairsieve_outcomes{stage,unit,outcome,reason}`, and for each stage's folder `pairsieve_stage_seconds{stage}`: how long it took in
-    all runs that worked at it."""
+    """`pairsieve_outcomes{stage,unit,outcome,reason}`, and for each stage's folder
+    `pairsieve_stage_seconds{stage}`: how long it took in all runs that worked at it.
+    """
     registry = CollectorRegistry()
-    outcomes = Gauge("pairsieve_outcomes", "Units by what became of them", ("stage", "unit", "outcome", "reason"), registry=registry)
+    outcomes = Gauge(
+        "pairsieve_outcomes",
+        "Units by what became of them",
+        ("stage", "unit", "outcome", "reason"),
+        registry=registry,
+    )
     for stage, units in counts.items():
         for unit, c in units.items():
             outcomes.labels(stage, unit, "in", "").set(c.entered)
@@ -32,7 +40,12 @@ def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
         history = read_history(folder)
         if history:
             seconds.labels(stage).set(history[-1][0])
-    counters = Gauge("pairsieve_counter", "Beam's counters of the stage's last job", ("stage", "name"), registry=registry)
+    counters = Gauge(
+        "pairsieve_counter",
+        "Beam's counters of the stage's last job",
+        ("stage", "name"),
+        registry=registry,
+    )
     for stage, folder in folders.items():
         for name, number in read_counters(folder).items():
             counters.labels(stage, name).set(number)

@@ -1,4 +1,6 @@
-"""How far a stage is, told by the parts that lie in its folder and by its workers: the same on every runner, and after a resume too."""
+"""How far a stage is, told by the parts that lie in its folder and by its workers: the same on
+every runner, and after a resume too.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,10 @@ History = Mapping[str, Sequence[Sample]]
 
 @dataclass(frozen=True)
 class Watch:
-    """A stage that is watched. `total` of `unit` are to be done (0: nobody knows how many); `counts`: outcomes that tell how many are done,
-    where they are not the parts in the folder. `before`: how many were done when the watch began."""
+    """A stage that is watched. `total` of `unit` are to be done (0: nobody knows how many);
+    `counts`: outcomes that tell how many are done, where they are not the parts in the folder.
+    `before`: how many were done when the watch began.
+    """
 
     stage: str
     folder: str
@@ -45,7 +49,11 @@ class Watch:
     def look(self) -> Look:
         """How far it is now."""
         told = read_progress(self.folder)
-        done = sum(told.outcomes.get(name, 0) for name in self.counts) if self.counts else len(parts.part_names(self.folder))
+        done = (
+            sum(told.outcomes.get(name, 0) for name in self.counts)
+            if self.counts
+            else len(parts.part_names(self.folder))
+        )
         return Look(self, done, time.monotonic() - self.started, told)
 
 
@@ -62,7 +70,11 @@ class Look:
     def left_s(self) -> float | None:
         """Seconds that are left, at the pace so far; None where nothing is known."""
         new = self.done - self.watch.before
-        return self.passed_s / new * max(0, self.watch.total - self.done) if new > 0 and self.watch.total else None
+        return (
+            self.passed_s / new * max(0, self.watch.total - self.done)
+            if new > 0 and self.watch.total
+            else None
+        )
 
     @property
     def line(self) -> str:
@@ -107,8 +119,9 @@ class Heard:
 
 @contextmanager
 def reporting(watch: Watch, bars: bool = False, every_s: float = EVERY_S) -> Iterator[Heard]:
-    """While the block lasts, say how far the stage is: with bars on a terminal, or a log line now and then. Its history is kept. The block
-    is given when something was heard of the stage."""
+    """While the block lasts, say how far the stage is: with bars on a terminal, or a log line now
+    and then. Its history is kept. The block is given when something was heard of the stage.
+    """
     stop, samples, heard = threading.Event(), read_history(watch.folder), Heard()
     ran_s = samples[-1][0] if samples else 0.0
     with _bars() if bars else nullcontext() as shown:
@@ -158,23 +171,42 @@ class _Bar:
 
 
 def describe(told: Told, passed_s: float) -> str:
-    """What workers say of what they have read, judged or asked for; empty where they say nothing."""
+    """What workers say of what they have read, judged or asked for; empty where they say
+    nothing.
+    """
     passed_s = max(passed_s, 1)
-    outcomes = [f"{number:,} {what} ({number / passed_s:,.0f}/s)" for key, what in SAID if (number := told.outcomes.get(key, 0))]
+    outcomes = [
+        f"{number:,} {what} ({number / passed_s:,.0f}/s)"
+        for key, what in SAID
+        if (number := told.outcomes.get(key, 0))
+    ]
     asked = sum(told.answered.values())
     if asked:
-        failed = sorted(((number, status) for status, number in told.answered.items() if status != "ok"), reverse=True)
+        failed = sorted(
+            ((number, status) for status, number in told.answered.items() if status != "ok"),
+            reverse=True,
+        )
         problems = "".join(f", {status} {number:,}" for number, status in failed[:MOST_STATUSES])
-        outcomes += [f"{asked:,} answers ({asked / passed_s:,.0f}/s{problems})", f"{told.hosts_waiting:,} hosts waiting"]
+        outcomes += [
+            f"{asked:,} answers ({asked / passed_s:,.0f}/s{problems})",
+            f"{told.hosts_waiting:,} hosts waiting",
+        ]
     return "".join(f", {said}" for said in outcomes)
 
 
-def _report(watch: Watch, every_s: float, stop: threading.Event, told: _Changes, keep: Callable[[Look], None]) -> None:
+def _report(
+    watch: Watch,
+    every_s: float,
+    stop: threading.Event,
+    told: _Changes,
+    keep: Callable[[Look], None],
+) -> None:
     wait_s = every_s
     while not stop.wait(wait_s):
         began = time.monotonic()
         look = watch.look()
-        wait_s = max(every_s, LOOKS_SHARE * (time.monotonic() - began))  # a million parts in a store take long to list
+        # a million parts in a store take long to list
+        wait_s = max(every_s, LOOKS_SHARE * (time.monotonic() - began))
         keep(look)
         told.tell(look)
 
@@ -199,9 +231,15 @@ def _append(samples: list[Sample], ran_s: float, look: Look) -> None:
 
 
 def read_history(folder: str) -> list[Sample]:
-    """(seconds that the stage had run, how many of its unit were done), over all runs that worked at it."""
+    """(seconds that the stage had run, how many of its unit were done), over all runs that worked
+    at it.
+    """
     path = files.join(folder, HISTORY)
-    return [(float(at), int(done)) for at, done in json.loads(files.read_text(path))] if files.exists(path) else []
+    return (
+        [(float(at), int(done)) for at, done in json.loads(files.read_text(path))]
+        if files.exists(path)
+        else []
+    )
 
 
 def thinned(samples: Sequence[Sample], most: int = MOST_SAMPLES) -> list[Sample]:
@@ -212,4 +250,10 @@ def thinned(samples: Sequence[Sample], most: int = MOST_SAMPLES) -> list[Sample]
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{round(seconds)} s"
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min"
+        if minutes
+        else f"{round(seconds)} s"
+    )

@@ -13,7 +13,10 @@ def table(counts: Counts) -> str:
     """One line a stage and unit, then one for each reason."""
     lines = [("stage", "unit", "in", "kept", "dropped", "quarantined"), *_lines(counts)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(_cell(cell, widths[i], i) for i, cell in enumerate(line)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(_cell(cell, widths[i], i) for i, cell in enumerate(line)).rstrip()
+        for line in lines
+    )
 
 
 def _cell(text: str, width: int, column: int) -> str:
@@ -23,15 +26,34 @@ def _cell(text: str, width: int, column: int) -> str:
 def _lines(counts: Counts) -> Iterator[tuple[str, ...]]:
     for stage, units in counts.items():
         for unit, c in units.items():
-            yield stage, unit, str(c.entered), str(c.kept), str(sum(c.dropped.values())), str(sum(c.quarantined.values()))
-            yield from (("", f"  {reason}", "", "", str(number), "") for reason, number in c.dropped.items() if number)
-            yield from (("", f"  {reason}", "", "", "", str(number)) for reason, number in c.quarantined.items() if number)
+            yield (
+                stage,
+                unit,
+                str(c.entered),
+                str(c.kept),
+                str(sum(c.dropped.values())),
+                str(sum(c.quarantined.values())),
+            )
+            yield from (
+                ("", f"  {reason}", "", "", str(number), "")
+                for reason, number in c.dropped.items()
+                if number
+            )
+            yield from (
+                ("", f"  {reason}", "", "", "", str(number))
+                for reason, number in c.quarantined.items()
+                if number
+            )
 
 
 def last_line(place: str, stages: Sequence[str], counts: Counts) -> str:
-    """The one line that a script may read: where the dataset is and what it holds, or which stages are done."""
+    """The one line that a script may read: where the dataset is and what it holds, or which stages
+    are done.
+    """
     if "publish" not in stages:
         return f"{place}: {', '.join(stages)} done, nothing is published yet"
     samples = counts["publish"]["sample"]
-    dropped, quarantined = (sum(reasons.values()) for reasons in (samples.dropped, samples.quarantined))
+    dropped, quarantined = (
+        sum(reasons.values()) for reasons in (samples.dropped, samples.quarantined)
+    )
     return f"{place}: {samples.kept} kept, {dropped} dropped, {quarantined} quarantined"

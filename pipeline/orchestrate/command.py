@@ -20,7 +20,16 @@ from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.logs import shows_bars
 from pipeline.monitoring.summary import last_line, table
 from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
-from pipeline.orchestrate.estimate import PRICES, core_hours, estimate_line, estimate_text, read_prices, read_rates, work_left, work_of
+from pipeline.orchestrate.estimate import (
+    PRICES,
+    core_hours,
+    estimate_line,
+    estimate_text,
+    read_prices,
+    read_rates,
+    work_left,
+    work_of,
+)
 from pipeline.orchestrate.job_settings import STAGES, StageName, ledger_key_file
 from pipeline.orchestrate.plan import Plan, find_inputs, make_plan
 from pipeline.orchestrate.stage_result import CountsDoNotAddUp, TooMuchQuarantined, plain
@@ -38,21 +47,40 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         if options.estimate:
             return _estimate(options)
         plan, engine = prepare(options, beam_arguments)
-        return _submit(plan, engine, stages) if engine.only_submits else _execute(plan, engine, stages, options)
+        return (
+            _submit(plan, engine, stages)
+            if engine.only_submits
+            else _execute(plan, engine, stages, options)
+        )
     except ConfigError as error:
         return _say(str(error), BAD_CONFIG)
-    except (StageMissing, StageDone, NotReleased, InUse, NoSuchDataset, NotOurs, ErasedMeanwhile) as error:
+    except (
+        StageMissing,
+        StageDone,
+        NotReleased,
+        InUse,
+        NoSuchDataset,
+        NotOurs,
+        ErasedMeanwhile,
+    ) as error:
         return _say(str(error), FAILED)
     except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError) as error:
-        return _say(f"the run failed: {error}\nWhat is finished is kept; the same command goes on from there.", FAILED)
+        return _say(
+            f"the run failed: {error}\nWhat is finished is kept; the same command goes on from "
+            "there.",
+            FAILED,
+        )
     except KeyboardInterrupt as error:
         return _say(
-            f"interrupted: {str(error) or 'nothing goes on running'}\nWhat is finished is kept; the same command goes on from there.",
+            f"interrupted: {str(error) or 'nothing goes on running'}\nWhat is finished is kept; "
+            "the same command goes on from there.",
             INTERRUPTED,
         )
 
 
-def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace) -> int:
+def _execute(
+    plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace
+) -> int:
     """Have stages run, and say how it went."""
     rates = read_rates()
     work = work_left(plan, rates)
@@ -69,7 +97,9 @@ def _execute(plan: Plan, engine: Engine, stages: Sequence[StageName], options: a
 
 
 def stages_in(given: str | None) -> tuple[StageName, ...]:
-    """Those that --stages names, in the order of the flow; all where it is not given. Raises ConfigError."""
+    """Those that --stages names, in the order of the flow; all where it is not given. Raises
+    ConfigError.
+    """
     if given is None:
         return STAGES
     names = [name.strip() for name in given.split(",") if name.strip()]
@@ -86,7 +116,10 @@ def _estimate(options: argparse.Namespace) -> int:
     rates, config = read_rates(), _config(options)
     work = work_of(config, find_inputs(config.input), rates)
     if work is None:
-        raise ConfigError("an estimate is made of archives by their size; these inputs are no archives, or nobody says how large they are")
+        raise ConfigError(
+            "an estimate is made of archives by their size; these inputs are no archives, or "
+            "nobody says how large they are"
+        )
     sys.stdout.write(estimate_text(work, rates, read_prices(options.prices or PRICES)) + "\n")
     return DONE
 
@@ -94,21 +127,29 @@ def _estimate(options: argparse.Namespace) -> int:
 def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
     """Have one job written down."""
     if len(stages) != 1:
-        raise ConfigError("a template holds one job: name its stage with --stages; those before it must be done")
+        raise ConfigError(
+            "a template holds one job: name its stage with --stages; those before it must be done"
+        )
     with alone_in(plan.config.work):
         Run(plan, engine).submit(stages[0])
     sys.stdout.write(
-        f"{stages[0]}: the job is written and nothing was run; once it has run, this command without the template takes its result over\n"
+        f"{stages[0]}: the job is written and nothing was run; once it has run, this command "
+        "without the template takes its result over\n"
     )
     return DONE
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
     """Everything that can be found wrong before work starts. Raises ConfigError."""
-    engine = make_engine(beam_arguments, [f"--{name.replace('_', '-')}" for name in vars(options)], options.patience * 60)
+    engine = make_engine(
+        beam_arguments,
+        [f"--{name.replace('_', '-')}" for name in vars(options)],
+        options.patience * 60,
+    )
     config = _config(options)
     check_apart(config)
-    with only_writer(config.output):  # finishes an erasure that was cut off, so that its tombstones count
+    # finishes an erasure that was cut off, so that its tombstones count
+    with only_writer(config.output):
         check_output(config.output)
         plan = make_plan(config)
         check_erasures(config.output, plan.rules)
@@ -128,7 +169,9 @@ def _check_secret(config: Config) -> None:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    given = {name: value for name, value in (("output", options.output), ("work", options.work)) if value}
+    given = {
+        name: value for name, value in (("output", options.output), ("work", options.work)) if value
+    }
     inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
     return config_of(options, {**given, **inputs})
 

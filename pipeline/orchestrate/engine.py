@@ -1,7 +1,8 @@
 """Which Beam runner, and with which options.
 
-`DirectRunner` is Beam's own switch: it picks an engine by the pipeline's content, and one of the three lost data in a
-trial. Here it always means FnApiRunner, in as many worker processes as there are cores.
+`DirectRunner` is Beam's own switch: it picks an engine by the pipeline's content, and one of the
+three lost data in a trial. Here it always means FnApiRunner, in as many worker processes as there
+are cores.
 """
 
 from __future__ import annotations
@@ -55,14 +56,18 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs jobs; `arguments` are Beam's own options as given on the command line. A job from which nothing is heard for `patience_s` has
-    failed (0: never)."""
+    """Runs jobs; `arguments` are Beam's own options as given on the command line. A job from which
+    nothing is heard for `patience_s` has failed (0: never).
+    """
 
     arguments: tuple[str, ...]
     patience_s: float = PATIENCE_S
 
-    def run(self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0) -> dict[str, int]:
-        """Run one job, named `run/stage`, to its end; its counters. `quiet_s`: for how long nothing was heard of it.
+    def run(
+        self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0
+    ) -> dict[str, int]:
+        """Run one job, named `run/stage`, to its end; its counters. `quiet_s`: for how long nothing
+        was heard of it.
 
         Raises JobFailed, Interrupted.
         """
@@ -85,20 +90,29 @@ class Engine:
 
     @property
     def on_accelerators(self) -> Engine:
-        """The same with one process a worker, since several would share its accelerator and hold a model each (docs/operations.md)."""
-        one_process = (f"--experiments={ONE_PROCESS}",) if self.runner_name == "DataflowRunner" else ()
+        """The same with one process a worker, since several would share its accelerator and hold a
+        model each (docs/operations.md).
+        """
+        one_process = (
+            (f"--experiments={ONE_PROCESS}",) if self.runner_name == "DataflowRunner" else ()
+        )
         return replace(self, arguments=(*self.arguments, *one_process))
 
     @property
     def only_submits(self) -> bool:
         """Whether jobs are written down, not run: a Dataflow template, or a dry run."""
         options = PipelineOptions(list(self.arguments))
-        return bool(options.view_as(GoogleCloudOptions).template_location or options.view_as(TestOptions).dry_run)
+        return bool(
+            options.view_as(GoogleCloudOptions).template_location
+            or options.view_as(TestOptions).dry_run
+        )
 
     @property
     def runner_name(self) -> str:
         """The runner, as it was named."""
-        return PipelineOptions(list(self.arguments)).view_as(StandardOptions).runner or "DirectRunner"
+        return (
+            PipelineOptions(list(self.arguments)).view_as(StandardOptions).runner or "DirectRunner"
+        )
 
     def _options(self, name: str) -> PipelineOptions:
         """Options for one job; its name begins with --job_name where that is given."""
@@ -107,7 +121,11 @@ class Engine:
         cloud = options.view_as(GoogleCloudOptions)
         cloud.job_name = job_name(cloud.job_name or run, stage)
         if self.runner_name == "DataflowRunner":
-            cloud.labels = [*(cloud.labels or []), f"pairsieve-run={label(run)}", f"pairsieve-stage={label(stage)}"]
+            cloud.labels = [
+                *(cloud.labels or []),
+                f"pairsieve-run={label(run)}",
+                f"pairsieve-stage={label(stage)}",
+            ]
         return options
 
     def _runner(self, options: PipelineOptions) -> object:
@@ -118,21 +136,42 @@ class Engine:
 
     def _goes_on(self, result: Any, options: PipelineOptions) -> str:
         """What goes on running of a job that nobody waits for any more."""
-        name, portable = options.view_as(GoogleCloudOptions).job_name, options.view_as(PortableOptions)
-        if result is None or self.runner_name in LOCAL_RUNNERS or portable.environment_type == "LOOPBACK":
+        name, portable = (
+            options.view_as(GoogleCloudOptions).job_name,
+            options.view_as(PortableOptions),
+        )
+        if (
+            result is None
+            or self.runner_name in LOCAL_RUNNERS
+            or portable.environment_type == "LOOPBACK"
+        ):
             _cancel(result)
             return "nothing goes on running"
         given = options.get_all_options()
         if self.runner_name == "DataflowRunner":
-            stop = f"gcloud dataflow jobs cancel {result.job_id()} --project={given['project']} --region={given['region']}"
+            stop = (
+                f"gcloud dataflow jobs cancel {result.job_id()} --project={given['project']} "
+                f"--region={given['region']}"
+            )
         else:
-            where = given.get("flink_master") if self.runner_name == "FlinkRunner" else portable.job_endpoint
-            stop = f"cancel it where it runs ({where}; on Flink: `flink list`, then `flink cancel ID`)"
-        return f"the job {name} goes on running; to stop it: {stop}. Start the next run when it has ended"
+            where = (
+                given.get("flink_master")
+                if self.runner_name == "FlinkRunner"
+                else portable.job_endpoint
+            )
+            stop = (
+                f"cancel it where it runs ({where}; on Flink: `flink list`, then `flink cancel ID`)"
+            )
+        return (
+            f"the job {name} goes on running; to stop it: {stop}. Start the next run when it has "
+            "ended"
+        )
 
     @property
     def workers(self) -> int:
-        """How many worker processes are expected: what is divided among them beforehand is divided by this."""
+        """How many worker processes are expected: what is divided among them beforehand is divided
+        by this.
+        """
         options = PipelineOptions(list(self.arguments))
         if self.runner_name == "DirectRunner":
             direct = options.view_as(DirectOptions)
@@ -140,7 +179,9 @@ class Engine:
             return int(direct.direct_num_workers)
         worker = options.view_as(WorkerOptions)
         given = options.get_all_options()
-        return int(worker.max_num_workers or worker.num_workers or max(1, given.get("parallelism") or 1))
+        return int(
+            worker.max_num_workers or worker.num_workers or max(1, given.get("parallelism") or 1)
+        )
 
 
 def _use_all_cores(direct: DirectOptions, arguments: Sequence[str]) -> None:
@@ -155,13 +196,19 @@ def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
     """What workers are told of the options; only Beam's own switch does so by itself."""
     worker = options.view_as(WorkerOptions)
     worker.default_sdk_harness_log_level = worker.default_sdk_harness_log_level or "WARNING"
-    worker.sdk_harness_log_level_overrides = {"apache_beam": "ERROR", "__main__": "ERROR", **(worker.sdk_harness_log_level_overrides or {})}
+    worker.sdk_harness_log_level_overrides = {
+        "apache_beam": "ERROR",
+        "__main__": "ERROR",
+        **(worker.sdk_harness_log_level_overrides or {}),
+    }
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     return ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
 
 
 def job_name(begins: str, stage: str) -> str:
-    """A name that every runner takes: small letters, digits and dashes, as Dataflow wants them, from ours to the stage's."""
+    """A name that every runner takes: small letters, digits and dashes, as Dataflow wants them,
+    from ours to the stage's.
+    """
     words = re.sub(r"[^a-z0-9]+", "-", begins.lower()).strip("-")
     words = words if words.startswith("pairsieve") else f"pairsieve-{words}".strip("-")
     return f"{words[: LONGEST_NAME - 1 - len(stage)].strip('-')}-{stage}"
@@ -184,7 +231,9 @@ def _counters(result: Any) -> dict[str, int]:
     """Our counters, summed over steps; a runner may say none that are final."""
     total: dict[str, int] = {}
     for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
-        total[counter.key.metric.name] = total.get(counter.key.metric.name, 0) + (counter.committed or 0)
+        total[counter.key.metric.name] = total.get(counter.key.metric.name, 0) + (
+            counter.committed or 0
+        )
     return dict(sorted(total.items()))
 
 
@@ -194,33 +243,54 @@ def _cancel(result: Any) -> None:
 
 
 def _last_line(error: BaseException) -> str:
-    """What a worker said last: portable runners put its whole traceback into a message of their own, and some say more behind it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and ANOTHER not in line]
-    last = next((line for line in reversed(lines) if RAISED.match(line)), lines[-1] if lines else "")
-    return last.removeprefix("RuntimeError: ") if isinstance(error, RuntimeError) else f"{type(error).__name__}: {last}"
+    """What a worker said last: portable runners put its whole traceback into a message of their
+    own, and some say more behind it.
+    """
+    lines = [
+        line.strip() for line in str(error).splitlines() if line.strip() and ANOTHER not in line
+    ]
+    last = next(
+        (line for line in reversed(lines) if RAISED.match(line)), lines[-1] if lines else ""
+    )
+    return (
+        last.removeprefix("RuntimeError: ")
+        if isinstance(error, RuntimeError)
+        else f"{type(error).__name__}: {last}"
+    )
 
 
 def explained(said: str) -> str:
     """A worker's last words, with what to do where that is known."""
     if "No module named" in said:
-        send = "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or their image"
+        send = (
+            "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or "
+            "their image"
+        )
         return f"{said}: workers lack what is here; send it with {send}"
     if "worker disconnected" in said:
         return f"a worker is gone: it was killed, or its machine had no memory left ({said})"
     return said
 
 
-def make_engine(arguments: Sequence[str], own_options: Sequence[str] = (), patience_s: float = PATIENCE_S) -> Engine:
-    """An engine for Beam's own options. Raises ConfigError for one that Beam does not know, naming the nearest, and for a job server or a
-    cluster that does not answer."""
+def make_engine(
+    arguments: Sequence[str], own_options: Sequence[str] = (), patience_s: float = PATIENCE_S
+) -> Engine:
+    """An engine for Beam's own options. Raises ConfigError for one that Beam does not know, naming
+    the nearest, and for a job server or a cluster that does not answer.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for kind in _subclasses(PipelineOptions):
         if "_add_argparse_args" in vars(kind):
             kind._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(arguments))
     if unknown:
-        known = [*own_options, *(option for action in parser._actions for option in action.option_strings)]
-        raise ConfigError(f"unknown option {unknown[0]}; {nearest(unknown[0].partition('=')[0], known)}")
+        known = [
+            *own_options,
+            *(option for action in parser._actions for option in action.option_strings),
+        ]
+        raise ConfigError(
+            f"unknown option {unknown[0]}; {nearest(unknown[0].partition('=')[0], known)}"
+        )
     _check_answers(PipelineOptions(list(arguments)))
     return Engine(tuple(arguments), patience_s)
 
@@ -228,7 +298,10 @@ def make_engine(arguments: Sequence[str], own_options: Sequence[str] = (), patie
 def _check_answers(options: PipelineOptions) -> None:
     """Whether somebody listens where jobs are sent; Beam would wait for minutes."""
     master = options.get_all_options().get("flink_master") or ""
-    for option, address in (("--job_endpoint", options.view_as(PortableOptions).job_endpoint or ""), ("--flink_master", master)):
+    for option, address in (
+        ("--job_endpoint", options.view_as(PortableOptions).job_endpoint or ""),
+        ("--flink_master", master),
+    ):
         if address.startswith("["):  # [local], [auto]: one that the runner starts
             continue
         place = urlsplit(address if "//" in address else f"//{address}")
@@ -236,7 +309,9 @@ def _check_answers(options: PipelineOptions) -> None:
             try:
                 socket.create_connection((place.hostname, place.port), timeout=CONNECT_S).close()
             except OSError as error:
-                raise ConfigError(f"nothing answers at {address} ({type(error).__name__}); check {option}") from None
+                raise ConfigError(
+                    f"nothing answers at {address} ({type(error).__name__}); check {option}"
+                ) from None
 
 
 def _subclasses(kind: Any) -> list[Any]:

@@ -1,4 +1,6 @@
-"""What a run will take, computed from measured rates: core hours, GPU hours, bytes through each shuffle, storage, requests, days, cost."""
+"""What a run will take, computed from measured rates: core hours, GPU hours, bytes through each
+shuffle, storage, requests, days, cost.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ from pipeline.orchestrate.results import Results
 RATES, PRICES = (Path(__file__).parent / name for name in ("rates.yaml", "prices.yaml"))
 PAIRS_PER_BUCKET, PART_ROWS, ROWS_PER_SHARD, SIZED_FILES = 200_000, 4_000, 1_000_000, 20
 HOUR_S, DAY_S = 3600, 86400
-SUBSETS, HELD_ROWS = 3, 200_000  # en, multi, nolang; what a worker holds of a large run before it packs it (transforms/shard.py)
+# en, multi, nolang; what a worker holds of a large run before it packs it (transforms/shard.py)
+SUBSETS, HELD_ROWS = 3, 200_000
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a unit takes: seconds of one core by unit, bytes by what they are of; see pipeline/orchestrate/rates.yaml."""
+    """What a unit takes: seconds of one core by unit, bytes by what they are of; see
+    pipeline/orchestrate/rates.yaml.
+    """
 
     measured: Mapping[str, Any]
     warc_bytes_per_page: float
@@ -53,7 +58,11 @@ class Prices:
 
 @dataclass(frozen=True)
 class Work:
-    """How much there is to do. `web`: pictures are asked for; `gpu`: an accelerator scores; `interval_s`: between requests to a host."""
+    """How much there is to do.
+
+    `web`: pictures are asked for; `gpu`: an accelerator scores; `interval_s`: between requests to a
+    host.
+    """
 
     pages: float
     pairs: float
@@ -95,18 +104,25 @@ def _read(path: str | Path, kind: Any) -> Any:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__})") from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; see {RATES.name} and {PRICES.name}") from None
+        raise ConfigError(
+            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; see {RATES.name} and "
+            f"{PRICES.name}"
+        ) from None
 
 
 def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
-    """What lies before a run, by the size of its archives, if these are like those that were measured; None where nobody says it."""
+    """What lies before a run, by the size of its archives, if these are like those that were
+    measured; None where nobody says it.
+    """
     if config.input.kind != "archives":
         return None
     with_pictures = config.fetch.source == "archive"
     found = _bytes_of(inputs, config.input.options)
     if found is None:
         return None
-    pages = found / (rates.warc_bytes_per_page if with_pictures else rates.warc_bytes_per_page_alone)
+    pages = found / (
+        rates.warc_bytes_per_page if with_pictures else rates.warc_bytes_per_page_alone
+    )
     return _work(config, pages, pages * rates.pairs_per_page, rates)
 
 
@@ -132,20 +148,33 @@ def _work(config: Config, pages: float, pairs: float, rates: Rates) -> Work:
 
 
 def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
-    """Of all archives, told by some of them: a store answers slowly, and those of a crawl are alike. None where it does not say."""
+    """Of all archives, told by some of them: a store answers slowly, and those of a crawl are
+    alike. None where it does not say.
+    """
     sized = [files.size_of(path, options) for path in inputs[:: max(1, len(inputs) // SIZED_FILES)]]
     return None if min(sized) < 0 else sum(sized) / len(sized) * len(inputs)
 
 
-def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None) -> list[StageTakes]:
+def estimate(
+    work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None
+) -> list[StageTakes]:
     """The four stages, with settings that suit the work where none are given."""
     settings = settings or settings_for(work, rates)
     parts, shards = parts_of(work, settings, hosts(work, prices)), settings["publish.shards"]
-    pairs, size, core_h = work.pairs, rates.bytes, {unit: seconds / HOUR_S for unit, seconds in rates.core_s.items()}
+    pairs, size, core_h = (
+        work.pairs,
+        rates.bytes,
+        {unit: seconds / HOUR_S for unit, seconds in rates.core_s.items()},
+    )
     rows = pairs * rates.kept_share
-    batches = shards * (SUBSETS + 1) * max(prices.cores, (rows + pairs) / HELD_ROWS)  # of each shard and of the ledger's, by each worker
-    fetch_core_h = pairs * core_h["answer"] if work.web else work.archived_files * core_h["archived_picture"]
-    asked_of_one_s = max(pairs * prices.largest_host_share, pairs / hosts(work, prices)) * work.interval_s
+    # of each shard and of the ledger's, by each worker
+    batches = shards * (SUBSETS + 1) * max(prices.cores, (rows + pairs) / HELD_ROWS)
+    fetch_core_h = (
+        pairs * core_h["answer"] if work.web else work.archived_files * core_h["archived_picture"]
+    )
+    asked_of_one_s = (
+        max(pairs * prices.largest_host_share, pairs / hosts(work, prices)) * work.interval_s
+    )
     return [
         StageTakes(
             "extract",
@@ -159,7 +188,8 @@ def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, in
             fetch_core_h,
             0,
             0,
-            pairs * (size["image"] + (size["picture"] if work.web else 0)) + parts * size["image_file"],
+            pairs * (size["image"] + (size["picture"] if work.web else 0))
+            + parts * size["image_file"],
             pairs + hosts(work, prices) if work.web else 0,
             asked_of_one_s / DAY_S if work.web else 0,
         ),
@@ -175,13 +205,17 @@ def estimate(work: Work, rates: Rates, prices: Prices, settings: Mapping[str, in
             pairs * core_h["sample"],
             0,
             rows * size["shuffled_row"] + batches * size["shuffled_batch"],
-            rows * size["row"] + pairs * size["decision"] + shards * (SUBSETS * size["row_file"] + size["decision_file"]),
+            rows * size["row"]
+            + pairs * size["decision"]
+            + shards * (SUBSETS * size["row_file"] + size["decision_file"]),
         ),
     ]
 
 
 def parts_of(work: Work, settings: Mapping[str, int], hosts: float) -> float:
-    """How many parts: the last one of each bucket that has a host is half full, and none has fewer than one."""
+    """How many parts: the last one of each bucket that has a host is half full, and none has fewer
+    than one.
+    """
     buckets = settings["extract.buckets"]
     used: float = buckets * (1 - (1 - 1 / buckets) ** hosts)
     return max(used, work.pairs / settings["extract.part_rows"] + used / 2)
@@ -199,7 +233,9 @@ def days(takes: StageTakes, prices: Prices) -> float:
 
 
 def settings_for(work: Work, rates: Rates) -> dict[str, int]:
-    """Settings for so much work: what a worker holds of a bucket, a part or a shard at a time stays small."""
+    """Settings for so much work: what a worker holds of a bucket, a part or a shard at a time stays
+    small.
+    """
     rows = work.pairs * rates.kept_share
     return {
         "extract.buckets": max(1, ceil(work.pairs / PAIRS_PER_BUCKET)),
@@ -211,11 +247,24 @@ def settings_for(work: Work, rates: Rates) -> dict[str, int]:
 def estimate_text(work: Work, rates: Rates, prices: Prices) -> str:
     """The estimate for a terminal."""
     stages = estimate(work, rates, prices)
-    head = ("stage", "core hours", "GPU hours", "shuffled", "stored", "requests", "days", prices.currency)
+    head = (
+        "stage",
+        "core hours",
+        "GPU hours",
+        "shuffled",
+        "stored",
+        "requests",
+        "days",
+        prices.currency,
+    )
     lines = [head, *(_line(takes, prices) for takes in stages)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
-    table = ["  ".join(_cell(cell, widths[at], at) for at, cell in enumerate(line)) for line in lines]
-    return "\n".join([*_about(work, rates, prices), "", *table, "", *_totals(work, stages, rates, prices)])
+    table = [
+        "  ".join(_cell(cell, widths[at], at) for at, cell in enumerate(line)) for line in lines
+    ]
+    return "\n".join(
+        [*_about(work, rates, prices), "", *table, "", *_totals(work, stages, rates, prices)]
+    )
 
 
 def _cell(text: str, width: int, column: int) -> str:
@@ -224,25 +273,48 @@ def _cell(text: str, width: int, column: int) -> str:
 
 def _line(takes: StageTakes, prices: Prices) -> tuple[str, ...]:
     cost = takes.core_h * prices.core_hour + takes.gpu_h * prices.gpu_hour
-    numbers = (short(takes.core_h), short(takes.gpu_h), scaled(takes.shuffled), scaled(takes.stored), f"{takes.requests:,.0f}")
+    numbers = (
+        short(takes.core_h),
+        short(takes.gpu_h),
+        scaled(takes.shuffled),
+        scaled(takes.stored),
+        f"{takes.requests:,.0f}",
+    )
     return takes.stage, *numbers, short(days(takes, prices)), short(cost)
 
 
 def _about(work: Work, rates: Rates, prices: Prices) -> list[str]:
     machine = ", ".join(str(said) for said in rates.measured.values())
-    said = [f"{work.pages:,.0f} pages, {work.pairs:,.0f} pairs; rates of {machine}; {prices.cores} cores at work"]
+    said = [
+        (
+            f"{work.pages:,.0f} pages, {work.pairs:,.0f} pairs; rates of {machine}; {prices.cores} "
+            "cores at work"
+        )
+    ]
     if work.gpu:
-        said[0] += f" and {prices.gpus} GPUs, each taken to score {prices.gpu_pairs_per_s:,.0f} pairs a second (not measured)"
+        said[0] += (
+            f" and {prices.gpus} GPUs, each taken to score {prices.gpu_pairs_per_s:,.0f} pairs a "
+            "second (not measured)"
+        )
     return said
 
 
 def _totals(work: Work, stages: Sequence[StageTakes], rates: Rates, prices: Prices) -> list[str]:
     whole_days = sum(days(takes, prices) for takes in stages)
     cost = sum(takes.core_h * prices.core_hour + takes.gpu_h * prices.gpu_hour for takes in stages)
-    kept = sum(takes.stored for takes in stages if takes.stage != "fetch") + work.pairs * rates.bytes["image"]
-    settings, monthly = ", ".join(f"{name}: {value}" for name, value in settings_for(work, rates).items()), kept / 1e9 * prices.gb_month
+    kept = (
+        sum(takes.stored for takes in stages if takes.stage != "fetch")
+        + work.pairs * rates.bytes["image"]
+    )
+    settings, monthly = (
+        ", ".join(f"{name}: {value}" for name, value in settings_for(work, rates).items()),
+        kept / 1e9 * prices.gb_month,
+    )
     said = [
-        f"in all {short(whole_days)} days, {short(cost)} {prices.currency} of machines, {short(monthly)} a month for what stays",
+        (
+            f"in all {short(whole_days)} days, {short(cost)} {prices.currency} of machines, "
+            f"{short(monthly)} a month for what stays"
+        ),
         f"settings for so much: {settings}",
     ]
     fetch = stages[1]
@@ -250,7 +322,8 @@ def _totals(work: Work, stages: Sequence[StageTakes], rates: Rates, prices: Pric
         per_s = fetch.requests / max(1.0, days(fetch, prices) * DAY_S)
         allowed, number = hosts(work, prices) / max(work.interval_s, 0.001), hosts(work, prices)
         said.append(
-            f"{per_s:,.0f} requests a second to some {number:,.0f} hosts, where politeness allows {allowed:,.0f}; "
+            f"{per_s:,.0f} requests a second to some {number:,.0f} hosts, where politeness allows "
+            f"{allowed:,.0f}; "
             f"the largest host alone takes {short(fetch.least_days)} days"
         )
     return said
@@ -278,4 +351,7 @@ def core_hours(work: Work, rates: Rates) -> float:
 def estimate_line(work: Work, rates: Rates, cores: int) -> str:
     """The estimate in a line, for the machine that is at work."""
     hours = short(core_hours(work, rates) / cores)
-    return f"about {work.pages:,.0f} pages and {work.pairs:,.0f} pairs, {hours} hours of {cores} cores like those measured (--estimate)"
+    return (
+        f"about {work.pages:,.0f} pages and {work.pairs:,.0f} pairs, {hours} hours of {cores} "
+        "cores like those measured (--estimate)"
+    )

@@ -1,4 +1,6 @@
-"""What each of the four jobs is given: a plan, and what lies in its folders, made into the settings of its transforms."""
+"""What each of the four jobs is given: a plan, and what lies in its folders, made into the settings
+of its transforms.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ SITES, SPILLED, KEY_FILE = "sites", "spilled", "ledger.key"
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a plan; what is divided beforehand is divided among `workers`. `one_machine`: they share its disk and memory."""
+    """The jobs of a plan; what is divided beforehand is divided among `workers`. `one_machine`:
+    they share its disk and memory.
+    """
 
     plan: Plan
     workers: int
@@ -60,19 +64,30 @@ class Jobs:
         """The job that extracts into a folder, with every file in one piece if `whole`."""
         plan, config = self.plan, self.plan.config
         given, extract = config.input, config.extract
-        split_bytes = None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
+        split_bytes = (
+            None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
+        )
         return flow.ExtractJob(
             inputs=plan.inputs,
             input=InputSettings(given.kind, split_bytes, given.base, given.columns),
-            read=ReadSettings(extract.max_page_bytes, config.fetch.source == "archive", extract.check_digests, given.options),
-            settings=ExtractSettings(extract.images, extract.caption, extract.url, extract.language),
+            read=ReadSettings(
+                extract.max_page_bytes,
+                config.fetch.source == "archive",
+                extract.check_digests,
+                given.options,
+            ),
+            settings=ExtractSettings(
+                extract.images, extract.caption, extract.url, extract.language
+            ),
             detectors=needing(plan.detectors, Needs.PAGE),
             group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),
             known=KnownSettings(plan.known, extract.buckets, extract.dedup) if plan.known else None,
         )
 
     def fetch(self) -> flow.FetchJob:
-        """The parts that are not there yet, in lanes: from the web a host is asked by one worker."""
+        """The parts that are not there yet, in lanes: from the web a host is asked by one
+        worker.
+        """
         config, results = self.plan.config, self.results
         web = config.fetch.source == "web"
         unfinished = self.unfinished(results.fetched.folder)
@@ -84,7 +99,11 @@ class Jobs:
             store=config.fetch.store(config.score.decode),
             transient=config.fetch.transient,
             folders=FetchFolders(
-                results.extracted.folder, results.fetched.folder, results.pictures, config.extract.buckets, results.earlier
+                results.extracted.folder,
+                results.fetched.folder,
+                results.pictures,
+                config.extract.buckets,
+                results.earlier,
             ),
         )
 
@@ -96,9 +115,17 @@ class Jobs:
             unfinished=self.unfinished(scored.folder),
             settings=score_settings(plan.config, plan.models, self._archive, results.detect_from),
             detectors=plan.detectors,
-            hints={name: hint for name in ("accelerator", "min_ram") if (hint := getattr(settings, name))},
+            hints={
+                name: hint
+                for name in ("accelerator", "min_ram")
+                if (hint := getattr(settings, name))
+            },
             folders=ScoreFolders(
-                results.extracted.folder, results.fetched.folder, results.pictures, scored.folder, tuple(scored.earlier())
+                results.extracted.folder,
+                results.fetched.folder,
+                results.pictures,
+                scored.folder,
+                tuple(scored.earlier()),
             ),
         )
 
@@ -108,12 +135,18 @@ class Jobs:
         detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
         trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings == "npy" else []))
-        number = shard_count(results.scored.read_counts()["pair"].kept, config.publish.shards, config.publish.rows_per_shard)
+        number = shard_count(
+            results.scored.read_counts()["pair"].kept,
+            config.publish.shards,
+            config.publish.rows_per_shard,
+        )
         folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
         return flow.PublishJob(
             names=parts.part_names(results.extracted.folder),
             judge=JudgeSettings(plan.rules, detectors, secret, number, embeddings),
-            folders=SampleFolders(results.extracted.folder, results.fetched.folder, results.scored.folder),
+            folders=SampleFolders(
+                results.extracted.folder, results.fetched.folder, results.scored.folder
+            ),
             shards=ShardSettings(staging, folders, number, embeddings == "column", self._spill),
             results=results.published.folder,
         )
@@ -121,11 +154,17 @@ class Jobs:
     def unfinished(self, folder: str) -> list[str]:
         """The parts that are not in a stage's folder yet."""
         done = set(parts.part_names(folder))
-        return [name for name in parts.part_names(self.results.extracted.folder) if name not in done]
+        return [
+            name for name in parts.part_names(self.results.extracted.folder) if name not in done
+        ]
 
     @property
     def _spill(self) -> str:
-        return self.results.published.path(SPILLED) if self.one_machine and files.is_local(self.plan.config.work) else ""
+        return (
+            self.results.published.path(SPILLED)
+            if self.one_machine and files.is_local(self.plan.config.work)
+            else ""
+        )
 
     @property
     def _archive(self) -> ArchiveSettings:
@@ -134,9 +173,15 @@ class Jobs:
     @property
     def _sites(self) -> SitesShelf:
         config = self.plan.config
-        return SitesShelf(files.join(config.work, SITES), config.extract.buckets, config.fetch.robots_max_age_h * 3600)
+        return SitesShelf(
+            files.join(config.work, SITES),
+            config.extract.buckets,
+            config.fetch.robots_max_age_h * 3600,
+        )
 
 
 def ledger_key_file(config: Config) -> str:
-    """Where the secret of the ledger's keys lies: in the work directory, where the config names no file."""
+    """Where the secret of the ledger's keys lies: in the work directory, where the config names no
+    file.
+    """
     return config.publish.key_file or files.join(config.work, KEY_FILE)

@@ -11,7 +11,14 @@ from random import Random
 import pyarrow as pa
 
 from filters.detector import Detector, Needs
-from filters.registry import FilterConfigError, build_detectors, build_rules, check_files, check_models, needing
+from filters.registry import (
+    FilterConfigError,
+    build_detectors,
+    build_rules,
+    check_files,
+    check_models,
+    needing,
+)
 from filters.rule import Rule
 from filters.similarity import Similarity
 from pairsieve.clip.model import ModelError, ModelIdentity, identify
@@ -39,12 +46,24 @@ class Plan:
     @property
     def published_from(self) -> float:
         """The lowest similarity at which a pair may be published."""
-        return min((least for rule in self.rules if isinstance(rule, Similarity) for least in rule.thresholds.values()), default=-1.0)
+        return min(
+            (
+                least
+                for rule in self.rules
+                if isinstance(rule, Similarity)
+                for least in rule.thresholds.values()
+            ),
+            default=-1.0,
+        )
 
     @property
     def detect_from(self) -> float:
         """The similarity from which picture detectors run; infinite where there are none."""
-        return self.published_from - self.config.score.detect_margin if needing(self.detectors, Needs.IMAGE) else inf
+        return (
+            self.published_from - self.config.score.detect_margin
+            if needing(self.detectors, Needs.IMAGE)
+            else inf
+        )
 
     @property
     def consent(self) -> Consent:
@@ -52,7 +71,12 @@ class Plan:
         rules = tuple(rule for rule in self.rules if rule.saves_request)
         read = {column for rule in rules for column in rule.reads}
         pair = tuple(d for d in needing(self.detectors, Needs.PAIR) if read & set(d.columns))
-        return Consent(rules, pair, needing(self.detectors, Needs.RESPONSE), needing(self.detectors, Needs.CONTENT))
+        return Consent(
+            rules,
+            pair,
+            needing(self.detectors, Needs.RESPONSE),
+            needing(self.detectors, Needs.CONTENT),
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,12 @@ def look_up(config: Config) -> LookedUp:
     return LookedUp(detectors, rules, models)
 
 
-def score_settings(config: Config, models: Mapping[str, ModelIdentity], archive: ArchiveSettings, detect_from: float) -> ScoreSettings:
+def score_settings(
+    config: Config,
+    models: Mapping[str, ModelIdentity],
+    archive: ArchiveSettings,
+    detect_from: float,
+) -> ScoreSettings:
     """How pictures are scored; picture detectors run from the similarity `detect_from` on."""
     score = config.score
     return ScoreSettings(
@@ -114,18 +143,31 @@ def _check_columns(path: str, config: InputConfig) -> None:
     except MissingColumns as error:
         raise ConfigError(f"{path}: {error}") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise ConfigError(f"{path} is no parquet file that can be read ({type(error).__name__}); input.kind is pairs") from None
+        raise ConfigError(
+            f"{path} is no parquet file that can be read ({type(error).__name__}); input.kind is "
+            "pairs"
+        ) from None
 
 
 def find_inputs(config: InputConfig) -> tuple[str, ...]:
     """Every input file once, sorted. Raises ConfigError for a pattern that matches nothing."""
     if not (config.files or config.listings):
-        raise ConfigError("no input: give --input PATTERN or set input.files or input.listings in the config")
-    listed = (config.base + line for listing in config.listings for line in _lines(listing, config.options))
-    found = sorted({*listed, *(path for pattern in config.files for path in _matches(pattern, config.options))})
+        raise ConfigError(
+            "no input: give --input PATTERN or set input.files or input.listings in the config"
+        )
+    listed = (
+        config.base + line
+        for listing in config.listings
+        for line in _lines(listing, config.options)
+    )
+    found = sorted(
+        {*listed, *(path for pattern in config.files for path in _matches(pattern, config.options))}
+    )
     if config.sample is not None:
         if config.sample > len(found):
-            raise ConfigError(f"input.sample is {config.sample}, but there are only {len(found)} files")
+            raise ConfigError(
+                f"input.sample is {config.sample}, but there are only {len(found)} files"
+            )
         found = sorted(Random(config.seed).sample(found, config.sample))  # noqa: S311 - seeded on purpose
     return tuple(found[: config.limit])
 
@@ -133,7 +175,9 @@ def find_inputs(config: InputConfig) -> tuple[str, ...]:
 def _matches(pattern: str, options: files.Options) -> list[str]:
     matched = files.expand(pattern, options)
     if not matched:
-        raise ConfigError(f"no file matches {pattern}; check the path (patterns may hold *, ? and [])")
+        raise ConfigError(
+            f"no file matches {pattern}; check the path (patterns may hold *, ? and [])"
+        )
     return matched
 
 
@@ -142,6 +186,7 @@ def _lines(listing: str, options: files.Options) -> list[str]:
         lines = [line.strip() for line in files.read_text(listing, options).splitlines()]
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ConfigError(
-            f"cannot read the listing {listing} ({type(error).__name__}); give a text file with one WARC path a line"
+            f"cannot read the listing {listing} ({type(error).__name__}); give a text file with "
+            "one WARC path a line"
         ) from None
     return [line for line in lines if line]

@@ -14,7 +14,10 @@ LOOKED_FROM, LOOKED = "detect_from", "picture detectors must look at more"
 
 def reuse_table(results: Sequence[StageResult]) -> list[str]:
     """A line a stage."""
-    return [f"{result.stage.name:<8} {'reused' if result.complete else f'to do: {_reason(result)}'}" for result in results]
+    return [
+        f"{result.stage.name:<8} {'reused' if result.complete else f'to do: {_reason(result)}'}"
+        for result in results
+    ]
 
 
 def _reason(result: StageResult) -> str:
@@ -31,10 +34,23 @@ def _differences(result: StageResult, before: Mapping[str, Any]) -> list[str]:
         return ["this version of pairsieve computes it in another way"]
     changed = sorted(set(_changed(before["settings"], plain(stage.settings))))
     said = _inputs(before["settings"], plain(stage.settings))
-    said += [*changed[:MOST_KEYS], *([f"{len(changed) - MOST_KEYS} more settings"] if len(changed) > MOST_KEYS else [])]
-    names = {plugin["name"] for plugin in _symmetric(before.get("opinions") or [], plain(stage.opinions) or [])}
-    said += [LOOKED if name == LOOKED_FROM else f"{name} decides in another way before the fetch" for name in sorted(names)]
-    return said or (["what comes before it is new"] if before["upstream"] != stage.upstream else ["its result is gone"])
+    said += [
+        *changed[:MOST_KEYS],
+        *([f"{len(changed) - MOST_KEYS} more settings"] if len(changed) > MOST_KEYS else []),
+    ]
+    names = {
+        plugin["name"]
+        for plugin in _symmetric(before.get("opinions") or [], plain(stage.opinions) or [])
+    }
+    said += [
+        LOOKED if name == LOOKED_FROM else f"{name} decides in another way before the fetch"
+        for name in sorted(names)
+    ]
+    return said or (
+        ["what comes before it is new"]
+        if before["upstream"] != stage.upstream
+        else ["its result is gone"]
+    )
 
 
 def _inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -49,8 +65,14 @@ def _changed(before: Any, now: Any, place: str = "") -> Iterator[str]:
         return
     if isinstance(before, dict) and isinstance(now, dict):
         for name in before.keys() | now.keys():
-            yield from _changed(before.get(name), now.get(name), f"{place}.{name}" if place else name)
-    elif isinstance(before, list) and isinstance(now, list) and all(isinstance(one, dict) and "name" in one for one in before + now):
+            yield from _changed(
+                before.get(name), now.get(name), f"{place}.{name}" if place else name
+            )
+    elif (
+        isinstance(before, list)
+        and isinstance(now, list)
+        and all(isinstance(one, dict) and "name" in one for one in before + now)
+    ):
         yield from (str(plugin["name"]) for plugin in _symmetric(before, now))
     else:
         yield place

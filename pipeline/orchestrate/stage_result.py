@@ -23,7 +23,8 @@ READERS = 16
 class Stage:
     """One stage of one run: its result depends on these values alone.
 
-    `opinions`: rules that were asked what may be requested. Another opinion makes another result, of which what is settled stays settled.
+    `opinions`: rules that were asked what may be requested. Another opinion makes another result,
+    of which what is settled stays settled.
     """
 
     name: str
@@ -35,7 +36,10 @@ class Stage:
     @property
     def fingerprint(self) -> str:
         """16 hex digits over everything that the result depends on."""
-        canonical = json.dumps([self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)], sort_keys=True)
+        canonical = json.dumps(
+            [self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)],
+            sort_keys=True,
+        )
         return sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -58,9 +62,15 @@ class StageResult:
         return files.exists(self.path(MANIFEST))
 
     def earlier(self) -> list[str]:
-        """Folders of complete results of the same settings, made of other input or by other opinions; the newest last."""
+        """Folders of complete results of the same settings, made of other input or by other
+        opinions; the newest last.
+        """
         wanted = self.stage.version, plain(self.stage.settings)
-        found = [m for m in manifests(self.work, self.stage.name) if (m["version"], m["settings"]) == wanted]
+        found = [
+            m
+            for m in manifests(self.work, self.stage.name)
+            if (m["version"], m["settings"]) == wanted
+        ]
         return [m["folder"] for m in found if m["folder"] != self.folder]
 
     def read_counts(self) -> dict[Unit, UnitCounts]:
@@ -72,13 +82,21 @@ class StageResult:
         return {name: rows for name, rows, _ in self._manifest()["parts"]}
 
     def missing(self) -> list[str]:
-        """The files of a complete stage that are not there any more: parts, and locations in an archive. Raises Damaged."""
-        held, located = set(parts.part_names(self.folder)), set(files.names_in(self.path(parts.LOCATIONS)))
+        """The files of a complete stage that are not there any more: parts, and locations in an
+        archive. Raises Damaged.
+        """
+        held, located = (
+            set(parts.part_names(self.folder)),
+            set(files.names_in(self.path(parts.LOCATIONS))),
+        )
         gone = [name for name in self.read_rows() if name not in held]
         return gone + [name for name in self._manifest()["locations"] if name not in located]
 
     def check_parts(self) -> None:
-        """Whether the parts of a complete stage are those that it was finished with. Raises Damaged."""
+        """Whether the parts of a complete stage are those that it was finished with.
+
+        Raises Damaged.
+        """
         finished = {name: sha256 for name, _, sha256 in self._manifest()["parts"]}
         for part in summaries(self.folder, list(finished)):
             if part.sha256 != finished[part.name]:
@@ -103,27 +121,44 @@ class StageResult:
             "opinions": plain(self.stage.opinions),
             "finished": time.time(),
             "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
-            "parts": [[part.name, part.rows, part.sha256] for part in summaries(self.folder, parts.part_names(self.folder))],
+            "parts": [
+                [part.name, part.rows, part.sha256]
+                for part in summaries(self.folder, parts.part_names(self.folder))
+            ],
             "locations": files.names_in(self.path(parts.LOCATIONS)),
         }
-        files.write_text(self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        files.write_text(
+            self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        )
 
 
 def manifests(work: str, stage: str) -> list[dict[str, Any]]:
-    """The manifests of every complete result of a stage in a work directory with their `folder`, the newest last."""
+    """The manifests of every complete result of a stage in a work directory with their `folder`,
+    the newest last.
+    """
     folders = [files.join(work, stage, name) for name in files.folders_in(files.join(work, stage))]
     paths = [(folder, files.join(folder, MANIFEST)) for folder in folders]
-    found = [{**content, "folder": folder} for folder, path in paths if (content := _readable(path))]
+    found = [
+        {**content, "folder": folder} for folder, path in paths if (content := _readable(path))
+    ]
     return sorted(found, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
 
 
 def _readable(path: str) -> dict[str, Any] | None:
-    """An earlier result's manifest. None where it is missing or damaged: that result is of no use then."""
+    """An earlier result's manifest.
+
+    None where it is missing or damaged: that result is of no use then.
+    """
     try:
         content = json.loads(files.read_text(path))
     except (FileNotFoundError, ValueError):
         return None
-    return content if isinstance(content, dict) and {"version", "settings", "upstream", "opinions"} <= set(content) else None
+    return (
+        content
+        if isinstance(content, dict)
+        and {"version", "settings", "upstream", "opinions"} <= set(content)
+        else None
+    )
 
 
 def plain(value: Any) -> Any:
@@ -138,7 +173,9 @@ def plain(value: Any) -> Any:
 
 
 def summaries(folder: str, names: Sequence[str]) -> list[parts.Summary]:
-    """What the footers of parts say: many are read at a time, since a store takes its time for each. Raises Damaged."""
+    """What the footers of parts say: many are read at a time, since a store takes its time for
+    each. Raises Damaged.
+    """
     with ThreadPoolExecutor(READERS) as readers:
         return list(readers.map(partial(parts.part_summary, folder), names))
 
@@ -160,7 +197,8 @@ def checked(counts: UnitCounts, what: str) -> UnitCounts:
     """The counts, if in = kept + dropped + quarantined. Raises CountsDoNotAddUp."""
     if not counts.adds_up:
         raise CountsDoNotAddUp(
-            f"{what}: {counts.entered} in, but {counts.kept} kept, {dict(counts.dropped)} dropped, {dict(counts.quarantined)} quarantined"
+            f"{what}: {counts.entered} in, but {counts.kept} kept, {dict(counts.dropped)} "
+            f"dropped, {dict(counts.quarantined)} quarantined"
         )
     return counts
 
@@ -175,8 +213,10 @@ def check_quarantine(counts: UnitCounts, most: float, what: str) -> None:
     if number > most * counts.entered:
         reasons = ", ".join(f"{reason} {n}" for reason, n in counts.quarantined.items() if n)
         raise TooMuchQuarantined(
-            f"{what}: {number} of {counts.entered} could not be judged ({reasons}), more than publish.max_quarantine = {most:g} allows. "
-            "Nothing was published. The log names the place in the code; mend or leave out what raises there, or raise the limit"
+            f"{what}: {number} of {counts.entered} could not be judged ({reasons}), more than "
+            f"publish.max_quarantine = {most:g} allows. "
+            "Nothing was published. The log names the place in the code; mend or leave out what "
+            "raises there, or raise the limit"
         )
 
 

@@ -47,7 +47,9 @@ Step = Callable[[StageResult], Mapping[Unit, UnitCounts]]
 
 
 class NotReleased(RuntimeError):
-    """The release check has found more than the config allows; the dataset is not where readers look."""
+    """The release check has found more than the config allows; the dataset is not where readers
+    look.
+    """
 
 
 class ErasedMeanwhile(RuntimeError):
@@ -79,8 +81,8 @@ class Run:
         return Jobs(self.plan, self.engine.workers, self.engine.runner_name == "DirectRunner")
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
-        """Those of the four stages that are wanted; the counts of every stage that is complete then. With `retry_failed` pictures are
-        asked for again that could not be had for now.
+        """Those of the four stages that are wanted; the counts of every stage that is complete
+        then. With `retry_failed` pictures are asked for again that could not be had for now.
 
         Raises StageMissing, what a failed job raises, and NotReleased.
         """
@@ -88,7 +90,10 @@ class Run:
         self._check_earlier(stages)
         results = self.results
         if retry_failed and results.fetched.complete:
-            LOGGER.info("fetch: asking again for %d pictures", reopen(results.fetched, self.plan.config.fetch.transient))
+            LOGGER.info(
+                "fetch: asking again for %d pictures",
+                reopen(results.fetched, self.plan.config.fetch.transient),
+            )
         if "score" in stages and not results.scored.complete:
             self._reopen_for_pictures(stages)
         for line in reuse_table(results.in_order):
@@ -100,28 +105,45 @@ class Run:
                     self._bring_about(result, partial(self._publish, lock=lock))
             elif result.stage.name in stages:
                 self._bring_about(result, run)
-        counts: Counts = {result.stage.name: result.read_counts() for result, _ in self._steps() if result.complete}
-        write_metrics(self.plan.config.work, counts, {result.stage.name: result.folder for result, _ in self._steps()})
+        counts: Counts = {
+            result.stage.name: result.read_counts()
+            for result, _ in self._steps()
+            if result.complete
+        }
+        write_metrics(
+            self.plan.config.work,
+            counts,
+            {result.stage.name: result.folder for result, _ in self._steps()},
+        )
         if "publish" in stages and self._release.place != files.join(self.plan.config.output, ""):
             review_list = files.join(self.plan.config.work, CHECKED)
-            raise NotReleased(f"the release check found too much: {review_list} lists it, and the dataset is in {self._release.place}")
+            raise NotReleased(
+                f"the release check found too much: {review_list} lists it, and the dataset is in "
+                f"{self._release.place}"
+            )
         return counts
 
     def submit(self, stage: StageName) -> None:
-        """Hand one stage to an engine that only writes jobs down, for others to start (a Dataflow template).
+        """Hand one stage to an engine that only writes jobs down, for others to start (a Dataflow
+        template).
 
-        Raises StageMissing, and StageDone for a stage that has its result: nothing is removed that was paid for.
+        Raises StageMissing, and StageDone for a stage that has its result: nothing is removed that
+        was paid for.
         """
         self._check_earlier([stage])
         result = self.results.of(stage)
         if result.complete:
-            raise StageDone(f"{stage} is done for this config, in {result.folder}; there is no job to write")
+            raise StageDone(
+                f"{stage} is done for this config, in {result.folder}; there is no job to write"
+            )
         if stage in ("extract", "publish"):
             files.remove_tree(result.folder)
         secret = self._secret() if stage == "publish" else b""
         if stage == "publish":
             mark(self._release.staging)
-        self._engine(stage).run(self.jobs.lay_out(stage, self._release.staging, secret), self._name(stage))
+        self._engine(stage).run(
+            self.jobs.lay_out(stage, self._release.staging, secret), self._name(stage)
+        )
 
     def _steps(self) -> tuple[tuple[StageResult, Step], ...]:
         """Looked up anew each time: a fetch that was asked again gives scoring another name."""
@@ -142,18 +164,28 @@ class Run:
             files.remove_tree(self.results.pictures)
 
     def _reopen_what_is_gone(self) -> None:
-        """Somebody may have removed parts of complete stages: those are then done again, and no dataset is made without them."""
+        """Somebody may have removed parts of complete stages: those are then done again, and no
+        dataset is made without them.
+        """
         for result in self.results.in_order[:-1]:
             gone = result.missing() if result.complete else []
             if gone:
-                LOGGER.warning("%s: %d files of its result are gone, as %s; doing them again", result.stage.name, len(gone), gone[0])
+                LOGGER.warning(
+                    "%s: %d files of its result are gone, as %s; doing them again",
+                    result.stage.name,
+                    len(gone),
+                    gone[0],
+                )
                 if result.stage.name == "fetch":
                     reopen_parts(result, [])
                 forget_end(result.folder)
                 files.remove_file(result.path(MANIFEST))
 
     def _check_before(self, stage: str) -> None:
-        """Whether what a stage is about to read is what the stages before it have written. Raises Damaged."""
+        """Whether what a stage is about to read is what the stages before it have written.
+
+        Raises Damaged.
+        """
         for before in STAGES[: STAGES.index(stage)]:
             self.results.of(before).check_parts()
 
@@ -162,32 +194,50 @@ class Run:
         for stage in stages:
             for before in STAGES[: STAGES.index(stage)]:
                 if before not in stages and not self.results.of(before).complete:
-                    raise StageMissing(f"{stage} needs {before}, which is not done for this config; run it first (--stages {before})")
+                    raise StageMissing(
+                        f"{stage} needs {before}, which is not done for this config; run it first "
+                        f"(--stages {before})"
+                    )
 
     @property
     def _release(self) -> Release:
         return Release(self.plan.config.output, self.results.published)
 
     def _reopen_for_pictures(self, stages: Sequence[StageName]) -> None:
-        """Pictures must be scored that were deleted when they had been: those, and no others, are fetched again."""
+        """Pictures must be scored that were deleted when they had been: those, and no others, are
+        fetched again.
+        """
         results = self.results
         if self.plan.config.fetch.source != "web" or not results.fetched.complete:
             return
-        lacking = without_pictures(results.fetched, results.pictures, results.scored.earlier(), results.detect_from)
+        lacking = without_pictures(
+            results.fetched, results.pictures, results.scored.earlier(), results.detect_from
+        )
         if not lacking:
             return
         if "fetch" not in stages:
-            raise StageMissing("score needs pictures, which are deleted once they are scored; fetch them again (--stages fetch,score)")
+            raise StageMissing(
+                "score needs pictures, which are deleted once they are scored; fetch them again "
+                "(--stages fetch,score)"
+            )
         LOGGER.warning(
-            "score needs pictures that were deleted: fetching them again, those of up to %d pairs (fetch.keep_images: always keeps them)",
+            "score needs pictures that were deleted: fetching them again, those of up to %d pairs "
+            "(fetch.keep_images: always keeps them)",
             sum(lacking.values()),
         )
         reopen_parts(results.fetched, lacking)
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
-        tally = read_tally(result.folder) if has_ended(result.folder) else self._extracted(result, whole=False)
+        tally = (
+            read_tally(result.folder)
+            if has_ended(result.folder)
+            else self._extracted(result, whole=False)
+        )
         if tally["split", "quarantined", INSIDE_RECORD]:
-            LOGGER.warning("an archive lies inside a record of an input, which cannot be split then: extracting again, file by file")
+            LOGGER.warning(
+                "an archive lies inside a record of an input, which cannot be split then: "
+                "extracting again, file by file"
+            )
             tally = self._extracted(result, whole=True)
         for note, number in notes(tally).items():
             LOGGER.info("extract: %s: %d", note, number)
@@ -199,7 +249,9 @@ class Run:
     def _extracted(self, result: StageResult, whole: bool) -> Tally:
         files.remove_tree(result.folder)
         job = self.jobs.extract(result.folder, whole)
-        watch = Watch("extract", result.folder, _pieces(job), "pieces", ("split kept", "split quarantined"))
+        watch = Watch(
+            "extract", result.folder, _pieces(job), "pieces", ("split kept", "split quarantined")
+        )
         self._run(partial(flow.extract, job=job), watch)
         return read_tally(result.folder)
 
@@ -211,7 +263,11 @@ class Run:
         files.remove_tree(files.join(result.folder, JOURNAL))
         number = sum(counts["pair"].dropped.get(status, 0) for status in job.transient)
         if number:
-            LOGGER.info("fetch: %d pictures were not to be had this time; --retry-failed asks again for them", number)
+            LOGGER.info(
+                "fetch: %d pictures were not to be had this time; --retry-failed asks again for "
+                "them",
+                number,
+            )
         return counts
 
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -226,7 +282,13 @@ class Run:
             files.remove_tree(result.path(SPILLED))  # of a run that was killed
             mark(self._release.staging)
             job = self.jobs.publish(self._release.staging, self._secret())
-            watch = Watch("publish", result.folder, results.scored.read_counts()["pair"].entered, "samples", ("sample in",))
+            watch = Watch(
+                "publish",
+                result.folder,
+                results.scored.read_counts()["pair"].entered,
+                "samples",
+                ("sample in",),
+            )
             self._run(partial(flow.publish, job=job), watch)
             files.remove_tree(result.path(SPILLED))
         tally = read_tally(result.folder)
@@ -237,7 +299,10 @@ class Run:
         check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
         before = (results.extracted, results.fetched, results.scored)
         every = {r.stage.name: r.read_counts() for r in before} | {"publish": counts}
-        shards, problems = read_list(result.folder, flow.SHARDS_FILE), read_list(results.extracted.folder, flow.PROBLEMS_FILE)
+        shards, problems = (
+            read_list(result.folder, flow.SHARDS_FILE),
+            read_list(results.extracted.folder, flow.PROBLEMS_FILE),
+        )
         history = {r.stage.name: read_history(r.folder) for r in before}
         made = Made(shards, every, problems, computed, history)
         below = self._checked([path for path, *_ in shards])
@@ -247,7 +312,8 @@ class Run:
         return counts
 
     def _check_place(self) -> None:
-        """Whether the dataset may still be put in place: others may have written there, or taken people out, since the plan was made.
+        """Whether the dataset may still be put in place: others may have written there, or taken
+        people out, since the plan was made.
 
         Raises ConfigError, ErasedMeanwhile.
         """
@@ -257,19 +323,24 @@ class Run:
         erasures = [rule for rule in rules if isinstance(rule, Erasure)]
         if any(replace(rule).prepare() != rule.prepare() for rule in erasures):
             raise ErasedMeanwhile(
-                f"people were taken out of {self.plan.config.output} while this run was under way. Nothing was published; "
+                f"people were taken out of {self.plan.config.output} while this run was under "
+                "way. Nothing was published; "
                 "the same command goes on from there, without them"
             )
 
     def _is_staged(self, result: StageResult) -> bool:
-        """Whether the job has ended that nobody waited for: its shards are there, and have not been put in place."""
+        """Whether the job has ended that nobody waited for: its shards are there, and have not been
+        put in place.
+        """
         if not has_ended(result.folder):
             return False
         shards = read_list(result.folder, flow.SHARDS_FILE)
         return all(files.exists(files.join(self._release.staging, path)) for path, *_ in shards)
 
     def _checked(self, paths: Sequence[str]) -> str:
-        """Where the dataset goes: nothing, or `unreleased` where the release check is wanted and does not let it pass."""
+        """Where the dataset goes: nothing, or `unreleased` where the release check is wanted and
+        does not let it pass.
+        """
         config = self.plan.config
         if not config.publish.release_check:
             return ""
@@ -284,19 +355,30 @@ class Run:
 
     def _run(self, lay_out: LayOut, watch: Watch) -> None:
         with reporting(watch, self.bars) as heard:
-            counters = self._engine(watch.stage).run(lay_out, self._name(watch.stage), heard.quiet_s)
+            counters = self._engine(watch.stage).run(
+                lay_out, self._name(watch.stage), heard.quiet_s
+            )
         write_counters(watch.folder, counters)
 
     def _engine(self, stage: str) -> Engine:
-        return self.engine.on_accelerators if stage == "score" and self.plan.config.score.accelerator else self.engine
+        return (
+            self.engine.on_accelerators
+            if stage == "score" and self.plan.config.score.accelerator
+            else self.engine
+        )
 
     def _name(self, stage: str) -> str:
         return f"{self.plan.config.name}/{stage}"
 
     def _run_parts(self, lay_out: LayOut, result: StageResult) -> None:
-        total, unfinished = len(parts.part_names(self.results.extracted.folder)), len(self.jobs.unfinished(result.folder))
+        total, unfinished = (
+            len(parts.part_names(self.results.extracted.folder)),
+            len(self.jobs.unfinished(result.folder)),
+        )
         LOGGER.info("%s: %d of %d parts to do", result.stage.name, unfinished, total)
-        self._run(lay_out, Watch(result.stage.name, result.folder, total, before=total - unfinished))
+        self._run(
+            lay_out, Watch(result.stage.name, result.folder, total, before=total - unfinished)
+        )
 
     def _part_counts(self, result: StageResult) -> dict[Unit, UnitCounts]:
         extracted = self.results.extracted.folder
@@ -309,13 +391,19 @@ class Run:
         path = ledger_key_file(self.plan.config)
         secret, is_new = secret_in(path)
         if is_new:
-            LOGGER.info("made %s: keep it secret and apart from the dataset; without it the ledger leads back to nothing", path)
+            LOGGER.info(
+                "made %s: keep it secret and apart from the dataset; without it the ledger leads "
+                "back to nothing",
+                path,
+            )
         return secret
 
 
 @contextmanager
 def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
-    """What did not add up, or could not be judged, is done anew by the next run: the cause may have passed."""
+    """What did not add up, or could not be judged, is done anew by the next run: the cause may have
+    passed.
+    """
     try:
         yield
     except (CountsDoNotAddUp, TooMuchQuarantined):

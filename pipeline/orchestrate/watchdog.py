@@ -1,6 +1,8 @@
-"""What ends the wait for a job before its time: a worker process that dies, or silence for too long.
+"""What ends the wait for a job before its time: a worker process that dies, or silence for too
+long.
 
-Beam's local runner waits for ever for a worker that was killed (out of memory, say), and a runner elsewhere may do so for one that hangs.
+Beam's local runner waits for ever for a worker that was killed (out of memory, say), and a runner
+elsewhere may do so for one that hangs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from types import FrameType
 LOCAL_WORKER = "run_worker"  # the thread in which Beam's local runner waits for a worker process
 WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"  # what such a process runs
 LOOK_EVERY_S = 0.5
-KILLED = "a worker process died: it was killed, or the machine had no memory left (fewer --direct_num_workers take less)"
+KILLED = (
+    "a worker process died: it was killed, or the machine had no memory left (fewer "
+    "--direct_num_workers take less)"
+)
 
 
 class WorkersLost(RuntimeError):
@@ -25,8 +30,10 @@ class WorkersLost(RuntimeError):
 
 @contextmanager
 def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
-    """Raise WorkersLost in the block when a local worker process dies, or `quiet_s` says that nothing was heard for longer than
-    `patience_s` (0: however long that is). Only a main thread can be woken: elsewhere the block goes on as it is."""
+    """Raise WorkersLost in the block when a local worker process dies, or `quiet_s` says that
+    nothing was heard for longer than `patience_s` (0: however long that is). Only a main thread can
+    be woken: elsewhere the block goes on as it is.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -54,7 +61,10 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
 
 
 class _Bell:
-    """Wakes the main thread, once, out of whatever it waits for. `interrupted`: it is awake, for this or for a Ctrl-C."""
+    """Wakes the main thread, once, out of whatever it waits for.
+
+    `interrupted`: it is awake, for this or for a Ctrl-C.
+    """
 
     def __init__(self) -> None:
         self.reason = ""
@@ -74,7 +84,9 @@ class _Bell:
 
 
 def _on_interrupt(bell: _Bell, before: object, number: int, frame: FrameType | None) -> None:
-    """For the main thread: a Ctrl-C, or the bell. A Ctrl-C counts as it did before, so that it may be ignored."""
+    """For the main thread: a Ctrl-C, or the bell. A Ctrl-C counts as it did before, so that it may
+    be ignored.
+    """
     if before is signal.SIG_IGN and not bell.reason:
         return
     bell.interrupted = True
@@ -82,8 +94,10 @@ def _on_interrupt(bell: _Bell, before: object, number: int, frame: FrameType | N
 
 
 def _end_workers() -> None:
-    """Beam's local runner waits for its worker processes, however they are; nothing of theirs is of use any more."""
-    import psutil  # noqa: PLC0415 - needed when something went wrong alone
+    """Beam's local runner waits for its worker processes, however they are; nothing of theirs is of
+    use any more.
+    """
+    import psutil
 
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
@@ -91,17 +105,32 @@ def _end_workers() -> None:
                 process.kill()
 
 
-def _on_dead_thread(bell: _Bell, before: Callable[[threading.ExceptHookArgs], object], dead: threading.ExceptHookArgs) -> None:
-    if dead.thread is not None and dead.thread.name == LOCAL_WORKER and isinstance(dead.exc_value, RuntimeError):
+def _on_dead_thread(
+    bell: _Bell,
+    before: Callable[[threading.ExceptHookArgs], object],
+    dead: threading.ExceptHookArgs,
+) -> None:
+    if (
+        dead.thread is not None
+        and dead.thread.name == LOCAL_WORKER
+        and isinstance(dead.exc_value, RuntimeError)
+    ):
         bell.ring(KILLED)
-    elif not (dead.thread is not None and dead.thread.name.startswith("beam_")):  # what reads from the dead worker says the same
+    elif not (
+        dead.thread is not None and dead.thread.name.startswith("beam_")
+    ):  # what reads from the dead worker says the same
         before(dead)
 
 
-def _listen(bell: _Bell, left: threading.Event, quiet_s: Callable[[], float], patience_s: float) -> None:
+def _listen(
+    bell: _Bell, left: threading.Event, quiet_s: Callable[[], float], patience_s: float
+) -> None:
     while not left.wait(LOOK_EVERY_S):
         if bell.interrupted:
             _end_workers()
         elif patience_s and quiet_s() > patience_s:
             minutes = patience_s / 60
-            bell.ring(f"nothing was finished or counted for {minutes:g} minutes (--patience); a worker hangs, or none ever came")
+            bell.ring(
+                f"nothing was finished or counted for {minutes:g} minutes (--patience); a worker "
+                "hangs, or none ever came"
+            )

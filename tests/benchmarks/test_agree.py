@@ -19,7 +19,10 @@ def run(monkeypatch, *arguments) -> int:
 def test_a_file_on_which_all_agree(tmp_path, monkeypatch, capsys):
     (tmp_path / "x.warc.gz").write_bytes(page(body=BODY) + page("https://b.example/"))
     assert run(monkeypatch, tmp_path / "x.warc.gz") == 0
-    assert "record offsets, with warcio's index: 2 ours, 2 theirs, 0 missing, 0 more" in capsys.readouterr().out
+    assert (
+        "record offsets, with warcio's index: 2 ours, 2 theirs, 0 missing, 0 more"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(("alt", "status"), [("one &amp; two", 0), ("something else", 1)])

@@ -19,10 +19,20 @@ TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "lay
 
 def small_model(folder: Path, text: dict[str, object], custom_text: bool = False) -> ModelSettings:
     """A folder in open_clip's form with random weights."""
-    config = {"embed_dim": 32, "vision_cfg": VISION, "text_cfg": {**TEXT, **text}, "custom_text": custom_text}
+    config = {
+        "embed_dim": 32,
+        "vision_cfg": VISION,
+        "text_cfg": {**TEXT, **text},
+        "custom_text": custom_text,
+    }
     folder.mkdir(parents=True)
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": {}})
+    )
     torch.manual_seed(5)
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in model.state_dict().items()},
+        folder / "open_clip_model.safetensors",
+    )
     return ModelSettings(f"local-dir:{folder}")

@@ -18,7 +18,15 @@ from pairsieve.clip.packed import is_packable
 from pairsieve.images.prepare import Square
 from tests.clip.models import DEMO, small_model
 
-CAPTIONS = ["", "a star", "a car in blue on a yellow background", "x-ray " * 12, "words " * 500, "猫の写真です", "🎉" * 40]
+CAPTIONS = [
+    "",
+    "a star",
+    "a car in blue on a yellow background",
+    "x-ray " * 12,
+    "words " * 500,
+    "猫の写真です",
+    "🎉" * 40,
+]
 PIXELS = list(np.random.default_rng(3).integers(0, 256, (11, 64, 64, 3), dtype=np.uint8))
 TOWERS = {
     "clip": ({}, False),
@@ -30,7 +38,11 @@ TOWERS = {
 
 
 def load(model: ModelSettings, **settings):
-    return load_encoder(model, identify(model), EncoderSettings(**{"batch_size": 4, "precision": "fp32", **settings}))
+    return load_encoder(
+        model,
+        identify(model),
+        EncoderSettings(**{"batch_size": 4, "precision": "fp32", **settings}),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +54,9 @@ def whole_texts(model: ModelSettings, texts) -> np.ndarray:
     """open_clip's own vectors, at its full length."""
     whole = open_clip.create_model(model.architecture).eval()
     with torch.inference_mode():
-        return whole.encode_text(open_clip.get_tokenizer(model.architecture)(texts), normalize=True).numpy()
+        return whole.encode_text(
+            open_clip.get_tokenizer(model.architecture)(texts), normalize=True
+        ).numpy()
 
 
 @pytest.mark.parametrize("name", TOWERS)
@@ -58,7 +72,9 @@ def test_texts_are_as_long_as_they_are():
     tower = load(DEMO).text_tower
     texts = ["a star in red", "a star", "x-ray " * 12, "words " * 500]
     batches = [(numbers, [len(row) for row in rows]) for numbers, rows in tower.batches(texts, 20)]
-    assert batches == [([1, 0], [4, 6]), ([2], [38]), ([3], [40])], "40 is all that the demo model reads"
+    assert batches == [([1, 0], [4, 6]), ([2], [38]), ([3], [40])], (
+        "40 is all that the demo model reads"
+    )
 
 
 def test_a_device_without_memory_gets_half_of_the_texts(small):
@@ -83,7 +99,9 @@ def test_company_order_and_place_do_not_change_a_bit(precision, small):
     assert np.array_equal(together, np.concatenate([encoder.pictures([one]) for one in PIXELS]))
     assert np.array_equal(together, encoder.pictures(PIXELS[::-1])[::-1])
     texts = encoder.texts(CAPTIONS)
-    assert np.array_equal(texts, np.concatenate([load(small, precision=precision).texts([one]) for one in CAPTIONS]))
+    assert np.array_equal(
+        texts, np.concatenate([load(small, precision=precision).texts([one]) for one in CAPTIONS])
+    )
     assert np.array_equal(texts, load(small, precision=precision).texts(CAPTIONS[::-1])[::-1])
 
 
@@ -96,8 +114,13 @@ def test_bf16_is_within_two_thousandths(vit_b_32):
 
 def test_auto_takes_what_is_fastest_here(small, monkeypatch):
     costs = {torch.float32: 2.0, torch.bfloat16: 1.0}
-    monkeypatch.setattr("pairsieve.clip.precision._seconds", lambda model, probe: costs[next(model.parameters()).dtype])
-    assert load(small, precision="auto").precision == "fp32", "in bf16 so small a model is too far off"
+    monkeypatch.setattr(
+        "pairsieve.clip.precision._seconds",
+        lambda model, probe: costs[next(model.parameters()).dtype],
+    )
+    assert load(small, precision="auto").precision == "fp32", (
+        "in bf16 so small a model is too far off"
+    )
     monkeypatch.setattr("pairsieve.clip.precision.MOST_DEVIATION", 0.01)
     assert load(small, precision="auto").precision == "bf16"
     costs[torch.bfloat16] = 3.0
@@ -150,14 +173,18 @@ def test_texts_are_kept_within_bounds(monkeypatch, small):
 def test_compiled_or_not_is_the_same(small):
     pytest.importorskip("torch._inductor")
     compiled = load(small, compile=True)
-    np.testing.assert_allclose(compiled.pictures(PIXELS[:4]), load(small).pictures(PIXELS[:4]), atol=1e-5)
+    np.testing.assert_allclose(
+        compiled.pictures(PIXELS[:4]), load(small).pictures(PIXELS[:4]), atol=1e-5
+    )
 
 
 def test_weights_that_are_no_numbers_are_refused(small, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()
     source = small.architecture.removeprefix("local-dir:")
-    (folder / "open_clip_config.json").write_bytes(Path(source, "open_clip_config.json").read_bytes())
+    (folder / "open_clip_config.json").write_bytes(
+        Path(source, "open_clip_config.json").read_bytes()
+    )
     weights = load_file(f"{source}/open_clip_model.safetensors")
     weights["visual.proj"][0, 0] = float("nan")
     save_file(weights, folder / "open_clip_model.safetensors")
@@ -172,7 +199,9 @@ def test_other_weights_than_the_run_started_with_are_refused():
 
 
 def test_how_pictures_are_prepared():
-    assert square_of(PreprocessCfg(size=224, interpolation="bicubic", resize_mode="squash")) == Square(224, "bicubic", squash=True)
+    assert square_of(
+        PreprocessCfg(size=224, interpolation="bicubic", resize_mode="squash")
+    ) == Square(224, "bicubic", squash=True)
     for wrong in (
         PreprocessCfg(size=(224, 112)),
         PreprocessCfg(size=224, resize_mode="longest"),

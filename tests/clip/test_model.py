@@ -13,8 +13,14 @@ from pairsieve.clip.model import ModelError, ModelSettings, checkpoint_of, ident
     [
         (ModelSettings("local-dir:/nonexistent"), "no model in /nonexistent"),
         (ModelSettings("ViT-Z-99", "openai"), "open_clip knows no model 'ViT-Z-99'"),
-        (ModelSettings("ViT-B-32", "/nonexistent.pt"), "neither a checkpoint file nor a tag of ViT-B-32; tags: openai"),
-        (ModelSettings("ViT-B-32", "memory://nowhere/weights.pt"), "the checkpoint memory://nowhere/weights.pt cannot be read"),
+        (
+            ModelSettings("ViT-B-32", "/nonexistent.pt"),
+            "neither a checkpoint file nor a tag of ViT-B-32; tags: openai",
+        ),
+        (
+            ModelSettings("ViT-B-32", "memory://nowhere/weights.pt"),
+            "the checkpoint memory://nowhere/weights.pt cannot be read",
+        ),
         (ModelSettings("ViT-B-32", "ftpq://nowhere/weights.pt"), "cannot be read"),
     ],
 )

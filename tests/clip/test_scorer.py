@@ -28,8 +28,18 @@ from tests.clip.models import DEMO, small_model
 from transforms.score.scorer import Scorer, score_rows
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
-SCENES = [Scene("star", "red", "white"), Scene("car", "blue", "yellow"), Scene("chest_xray"), Scene("fish", "green", "black")]
-CAPTIONS = ["a star in red on a white background", "a car in blue on a yellow background", "x-ray of the lungs and ribs", "something else"]
+SCENES = [
+    Scene("star", "red", "white"),
+    Scene("car", "blue", "yellow"),
+    Scene("chest_xray"),
+    Scene("fish", "green", "black"),
+]
+CAPTIONS = [
+    "a star in red on a white background",
+    "a car in blue on a yellow background",
+    "x-ray of the lungs and ribs",
+    "something else",
+]
 
 
 def png(image: PillowImage.Image) -> bytes:
@@ -41,7 +51,13 @@ def png(image: PillowImage.Image) -> bytes:
 CONTENTS = {f"{n:064x}": png(picture(scene, Random(n), 96)) for n, scene in enumerate(SCENES)}
 
 
-def row(n: int, caption: str | None = None, status: str = "ok", sha256: str | None = None, subset: str = "en") -> tuple[Pair, Image]:
+def row(
+    n: int,
+    caption: str | None = None,
+    status: str = "ok",
+    sha256: str | None = None,
+    subset: str = "en",
+) -> tuple[Pair, Image]:
     url, text = f"https://a.example/{n}.png", caption or CAPTIONS[n % len(CAPTIONS)]
     pair = Pair(key_of(url, text), url, text, subset, "", "", "", 0, "", "", 0, {})
     found = sha256 or f"{n % len(SCENES):064x}"
@@ -73,7 +89,12 @@ def make_scorer(encoder, **options) -> Scorer:
 
 
 def demo_scorer(batch_size=2, **options) -> Scorer:
-    return make_scorer(load_encoder(DEMO, identify(DEMO), EncoderSettings(batch_size=batch_size, precision="fp32")), **options)
+    return make_scorer(
+        load_encoder(
+            DEMO, identify(DEMO), EncoderSettings(batch_size=batch_size, precision="fp32")
+        ),
+        **options,
+    )
 
 
 def score(rows, scorer, read=lambda image: CONTENTS[image.sha256]):
@@ -86,17 +107,33 @@ def direct_similarities(model, preprocess, tokenize, rows) -> list[float]:
     found = []
     with torch.inference_mode():
         for pair, image in rows:
-            pixels = preprocess(PillowImage.open(io.BytesIO(CONTENTS[image.sha256])).convert("RGB"))[None]
-            vectors = model.encode_image(pixels, normalize=True), model.encode_text(tokenize([pair.caption]), normalize=True)
+            pixels = preprocess(
+                PillowImage.open(io.BytesIO(CONTENTS[image.sha256])).convert("RGB")
+            )[None]
+            vectors = (
+                model.encode_image(pixels, normalize=True),
+                model.encode_text(tokenize([pair.caption]), normalize=True),
+            )
             found.append(float((vectors[0] @ vectors[1].T)[0, 0]))
     return found
 
 
 def test_a_checkpoint_by_path_gives_open_clips_own_similarities(vit_b_32):
     rows = [row(n) for n in range(4)]
-    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained=vit_b_32.pretrained)
-    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer("ViT-B-32"), rows)
-    scores = score(rows, make_scorer(load_encoder(vit_b_32, identify(vit_b_32), EncoderSettings(batch_size=3, precision="fp32"))))
+    model, _, preprocess = open_clip.create_model_and_transforms(
+        "ViT-B-32", pretrained=vit_b_32.pretrained
+    )
+    expected = direct_similarities(
+        model.eval(), preprocess, open_clip.get_tokenizer("ViT-B-32"), rows
+    )
+    scores = score(
+        rows,
+        make_scorer(
+            load_encoder(
+                vit_b_32, identify(vit_b_32), EncoderSettings(batch_size=3, precision="fp32")
+            )
+        ),
+    )
     assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
     assert {s.model for s in scores} == {str(identify(vit_b_32))}
 
@@ -104,7 +141,9 @@ def test_a_checkpoint_by_path_gives_open_clips_own_similarities(vit_b_32):
 def test_the_demo_model_gives_open_clips_own_similarities():
     rows = [row(n) for n in range(8)]
     model, preprocess = open_clip.create_model_from_pretrained(DEMO.architecture)
-    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer(DEMO.architecture), rows)
+    expected = direct_similarities(
+        model.eval(), preprocess, open_clip.get_tokenizer(DEMO.architecture), rows
+    )
     scores = score(rows, demo_scorer())
     assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
     assert min(s.similarity for s in scores[:3]) > 0.7
@@ -112,12 +151,26 @@ def test_the_demo_model_gives_open_clips_own_similarities():
 
 
 def test_a_model_with_its_own_text_tower_gives_open_clips_own_similarities(tmp_path):
-    """Multilingual models have one whose tokens see each other both ways, so that nothing may be cut."""
+    """Multilingual models have one whose tokens see each other both ways, so that nothing may be
+    cut.
+    """
     settings = small_model(tmp_path / "multilingual", {"no_causal_mask": True}, custom_text=True)
-    rows = [row(n, caption=text) for n, text in enumerate(["猫の写真です", "ein roter Stern auf blauem Grund", "x " * 1500])]
+    rows = [
+        row(n, caption=text)
+        for n, text in enumerate(["猫の写真です", "ein roter Stern auf blauem Grund", "x " * 1500])
+    ]
     model, preprocess = open_clip.create_model_from_pretrained(settings.architecture)
-    expected = direct_similarities(model.eval(), preprocess, open_clip.get_tokenizer(settings.architecture), rows)
-    scores = score(rows, make_scorer(load_encoder(settings, identify(settings), EncoderSettings(batch_size=2, precision="fp32"))))
+    expected = direct_similarities(
+        model.eval(), preprocess, open_clip.get_tokenizer(settings.architecture), rows
+    )
+    scores = score(
+        rows,
+        make_scorer(
+            load_encoder(
+                settings, identify(settings), EncoderSettings(batch_size=2, precision="fp32")
+            )
+        ),
+    )
     assert [s.similarity for s in scores] == pytest.approx(expected, abs=1e-5)
 
 
@@ -127,7 +180,9 @@ def test_neither_order_nor_company_nor_processes_change_a_bit():
     backwards = {s.key: s.similarity for s in score(rows[::-1], demo_scorer(batch_size=3))}
     alone = {s.key: s.similarity for one in rows for s in score([one], demo_scorer(batch_size=3))}
     other = Processes(1)
-    in_one_process = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=3, processes=other))}
+    in_one_process = {
+        s.key: s.similarity for s in score(rows, demo_scorer(batch_size=3, processes=other))
+    }
     other.close()
     assert together == backwards == alone == in_one_process
     small = {s.key: s.similarity for s in score(rows, demo_scorer(batch_size=1))}
@@ -150,7 +205,9 @@ def test_a_picture_that_cannot_be_decoded_fails_alone():
             raise OSError("the store is broken")
         return contents[image.sha256]
 
-    scores = score([row(0), row(1, sha256="bad"), row(2, sha256="gone"), row(3)], demo_scorer(), read)
+    scores = score(
+        [row(0), row(1, sha256="bad"), row(2, sha256="gone"), row(3)], demo_scorer(), read
+    )
     assert [s.status for s in scores] == ["ok", "undecodable", "unreadable", "ok"]
 
 
@@ -176,7 +233,9 @@ def test_a_picture_that_kills_the_decoder_takes_nothing_with_it():
 def test_a_similarity_that_is_no_number_is_not_published():
     scorer = demo_scorer()
     scorer.encoders["m"].model.encode_image = lambda rows: torch.full((len(rows), 64), float("nan"))
-    assert {s.status for s in score([row(n) for n in range(3)], scorer)} == {"similarity_not_finite"}
+    assert {s.status for s in score([row(n) for n in range(3)], scorer)} == {
+        "similarity_not_finite"
+    }
 
 
 def test_each_distinct_picture_and_caption_goes_through_the_model_once():
@@ -185,7 +244,9 @@ def test_each_distinct_picture_and_caption_goes_through_the_model_once():
     score(rows, scorer)
     assert scorer.encoders["m"].meter.batches == [3, 2], "3 captions, 2 pictures"
     score(rows, scorer)
-    assert scorer.encoders["m"].meter.batches == [3, 2], "captions and pictures are kept between parts"
+    assert scorer.encoders["m"].meter.batches == [3, 2], (
+        "captions and pictures are kept between parts"
+    )
 
 
 def test_a_picture_that_is_known_gets_the_score_of_one_that_is_new():
@@ -199,14 +260,21 @@ def test_a_picture_that_is_known_gets_the_score_of_one_that_is_new():
     rows = [row(0), row(1), row(2, status="timeout"), row(3)]
     first = score(rows, scorer)
     assert score(rows, scorer) == first == score(rows[::-1], demo_scorer(**options))[::-1]
-    assert len(looked) == 2 * sum("looked" in (s.evidence or {}) for s in first), "what detectors found is kept too"
+    assert len(looked) == 2 * sum("looked" in (s.evidence or {}) for s in first), (
+        "what detectors found is kept too"
+    )
 
 
 def test_detectors_look_at_a_known_picture_when_a_better_caption_comes():
     looked = []
-    scorer = demo_scorer(detect_from=0.7, observe_picture=lambda picture: {"looked": looked.append(1) or True})
+    scorer = demo_scorer(
+        detect_from=0.7, observe_picture=lambda picture: {"looked": looked.append(1) or True}
+    )
     plain = score([row(0, caption="nothing of the kind")], scorer)
-    good, poor = score([row(0), row(0, caption="nothing of the kind")], scorer), score([row(0, caption="nothing of the kind")], scorer)
+    good, poor = (
+        score([row(0), row(0, caption="nothing of the kind")], scorer),
+        score([row(0, caption="nothing of the kind")], scorer),
+    )
     assert "looked" not in plain[0].evidence
     assert "looked" in good[0].evidence
     assert poor == plain, "what came before changes nothing"
@@ -259,10 +327,14 @@ def test_detectors_see_pictures_that_could_be_published_alone():
 
     def embed(embedding: Embedding):
         texts = embedding.text_vectors(("a star", "a car"))
-        return {"like_star": float(texts[0] @ embedding.vector), "length": float(np.linalg.norm(embedding.vector))}
+        return {
+            "like_star": float(texts[0] @ embedding.vector),
+            "length": float(np.linalg.norm(embedding.vector)),
+        }
 
     scores = score(
-        [row(0), row(1, caption="nothing of the kind")], demo_scorer(detect_from=0.7, observe_picture=look, observe_embedding=embed)
+        [row(0), row(1, caption="nothing of the kind")],
+        demo_scorer(detect_from=0.7, observe_picture=look, observe_embedding=embed),
     )
     assert seen == [(96, 96)]
     assert "looked" in scores[0].evidence
@@ -292,10 +364,20 @@ def test_odd_sizes():
         "1x20": png(PillowImage.new("RGB", (1, 20))),
         "1x5000": png(PillowImage.new("RGB", (1, 5000))),
     }
-    scores = score([row(n, sha256=name) for n, name in enumerate(contents)], demo_scorer(), lambda image: contents[image.sha256])
+    scores = score(
+        [row(n, sha256=name) for n, name in enumerate(contents)],
+        demo_scorer(),
+        lambda image: contents[image.sha256],
+    )
     assert [s.status for s in scores] == ["ok", "ok", "aspect_ratio"]
 
 
 def test_long_and_odd_captions():
-    scores = score([row(n, caption=text) for n, text in enumerate(["x " * 1500, "猫の写真です", "🎉🎉🎉🎉🎉"])], demo_scorer())
+    scores = score(
+        [
+            row(n, caption=text)
+            for n, text in enumerate(["x " * 1500, "猫の写真です", "🎉🎉🎉🎉🎉"])
+        ],
+        demo_scorer(),
+    )
     assert all(-1 <= s.similarity <= 1 for s in scores)

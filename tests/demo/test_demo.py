@@ -16,7 +16,9 @@ from pairsieve.clip.model import ModelSettings, identify
 from pipeline.config import CONFIGS
 
 
-@pytest.mark.parametrize("scene", [Scene("star", "red", "white"), Scene("hand_xray"), Scene("before_after")])
+@pytest.mark.parametrize(
+    "scene", [Scene("star", "red", "white"), Scene("hand_xray"), Scene("before_after")]
+)
 def test_equal_seeds_give_equal_pictures(scene):
     first, second, other = (np.asarray(picture(scene, Random(seed), 48)) for seed in (1, 1, 2))
     assert first.shape == (48, 48, 3)
@@ -37,8 +39,13 @@ def test_held_out_scenes_are_not_trained_on():
 
 def test_the_committed_crawl_is_the_one_that_the_script_makes(tmp_path):
     write_warc(make_crawl(), tmp_path / "crawl.warc.gz")
-    made, committed = (tmp_path / "crawl.warc.gz").stat().st_size, (CONFIGS / "demo" / "crawl.warc.gz").stat().st_size
-    assert abs(made - committed) < committed / 20, "other versions of Pillow compress a little differently, no more"
+    made, committed = (
+        (tmp_path / "crawl.warc.gz").stat().st_size,
+        (CONFIGS / "demo" / "crawl.warc.gz").stat().st_size,
+    )
+    assert abs(made - committed) < committed / 20, (
+        "other versions of Pillow compress a little differently, no more"
+    )
 
 
 def test_training_writes_a_model_that_loads(tmp_path, monkeypatch):

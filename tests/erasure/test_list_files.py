@@ -1,4 +1,6 @@
-"""Lists as others hand them out: spreadsheets' byte order marks, UTF-16, line ends, columns, parquet. Written by pandas."""
+"""Lists as others hand them out: spreadsheets' byte order marks, UTF-16, line ends, columns,
+parquet. Written by pandas.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ from pairsieve.erasure.opt_outs import read_opt_outs
 from pairsieve.erasure.requests import MalformedRequests, read_requests
 
 MD5, SHA256 = "ab" * 16, "cd" * 32
-ROWS = pandas.DataFrame({"md5": [MD5, None, None], "note": ["a, b; c", "two\nlines", "d\te"], "sha256": [None, None, SHA256]})
+ROWS = pandas.DataFrame(
+    {
+        "md5": [MD5, None, None],
+        "note": ["a, b; c", "two\nlines", "d\te"],
+        "sha256": [None, None, SHA256],
+    }
+)
 
 
 def csv(**options) -> bytes:
@@ -71,7 +79,10 @@ def test_registries_in_every_form(form, tmp_path):
 def test_requests_in_every_form(encoding, end, tmp_path):
     lines = [json.dumps({"domain": "a.example"}), "", json.dumps({"sha256": SHA256})]
     (tmp_path / "requests").write_bytes(end.join(lines).encode(encoding))
-    assert [request.kind for request in read_requests(str(tmp_path / "requests"))] == ["domain", "sha256"]
+    assert [request.kind for request in read_requests(str(tmp_path / "requests"))] == [
+        "domain",
+        "sha256",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,10 @@ def test_requests_in_every_form(encoding, end, tmp_path):
 def test_a_file_of_which_nothing_is_understood_is_refused(content, tmp_path):
     (tmp_path / "list").write_bytes(content)
     path = str(tmp_path / "list")
-    for read in (lambda: read_lists({path: "auto"}), lambda: read_opt_outs({path: "auto"}, skip_unreadable=True)):
+    for read in (
+        lambda: read_lists({path: "auto"}),
+        lambda: read_opt_outs({path: "auto"}, skip_unreadable=True),
+    ):
         with pytest.raises(UnreadableList, match="list"):
             read()
     with pytest.raises(MalformedRequests):
@@ -110,7 +124,9 @@ def test_a_file_of_which_nothing_is_understood_is_refused(content, tmp_path):
 
 def test_each_line_that_cannot_be_read_is_named_and_none_is_repeated(tmp_path):
     (tmp_path / "list").write_text(f"{MD5}\nAnna Berger\n{SHA256}\nxyz\n")
-    with pytest.raises(UnreadableList, match=r"line 2: this is no hash in hex digits; line 4: .*Mend or remove") as raised:
+    with pytest.raises(
+        UnreadableList, match=r"line 2: this is no hash in hex digits; line 4: .*Mend or remove"
+    ) as raised:
         read_lists({str(tmp_path / "list"): "auto"})
     assert "Anna" not in str(raised.value)
     (tmp_path / "many").write_text(MD5 + "\n" + "x y\n" * 100)
@@ -178,13 +194,21 @@ def test_what_a_registry_covers(url, kind, registry):
 
 def test_columns_say_what_is_in_them(tmp_path):
     rows = pandas.DataFrame(
-        {"Domain": ["a.example"], "Account": ["b.example/anna"], "SHA256": [SHA256], "URL": ["https://c.example/1.jpg"]}
+        {
+            "Domain": ["a.example"],
+            "Account": ["b.example/anna"],
+            "SHA256": [SHA256],
+            "URL": ["https://c.example/1.jpg"],
+        }
     )
     rows.to_parquet(tmp_path / "registry.parquet")
     rows.to_csv(tmp_path / "registry.csv", index=False)
     for name in ("registry.parquet", "registry.csv"):
         found, _ = read_opt_outs({str(tmp_path / name): "auto"}, skip_unreadable=False)
-        assert [found.match_url(url) for url in ("https://a.example/", "https://b.example/anna/1", "https://c.example/1.jpg")] == [
+        assert [
+            found.match_url(url)
+            for url in ("https://a.example/", "https://b.example/anna/1", "https://c.example/1.jpg")
+        ] == [
             "domain",
             "place",
             "place",
@@ -193,7 +217,13 @@ def test_columns_say_what_is_in_them(tmp_path):
 
 
 def evidence(**changes):
-    return {"url": "https://a.example/1.jpg", "page_url": "https://b.example/", "md5": None, "sha256": None, **changes}
+    return {
+        "url": "https://a.example/1.jpg",
+        "page_url": "https://b.example/",
+        "md5": None,
+        "sha256": None,
+        **changes,
+    }
 
 
 def test_the_rule(tmp_path):
@@ -201,21 +231,31 @@ def test_the_rule(tmp_path):
     rule = OptOutRegistries({str(tmp_path / "list"): "auto"})
     assert rule.saves_request
     assert [d.reason for d in rule.judge(evidence())] == []
-    assert [d.reason for d in rule.judge(evidence(url="https://x.refused.example/1.jpg"))] == ["opt_out_domain"]
-    assert [d.reason for d in rule.judge(evidence(page_url="https://b.example/anna/"))] == ["opt_out_place"]
-    assert [d.reason for d in rule.judge(evidence(final_url="https://refused.example/", sha256=SHA256))] == [
+    assert [d.reason for d in rule.judge(evidence(url="https://x.refused.example/1.jpg"))] == [
+        "opt_out_domain"
+    ]
+    assert [d.reason for d in rule.judge(evidence(page_url="https://b.example/anna/"))] == [
+        "opt_out_place"
+    ]
+    assert [
+        d.reason for d in rule.judge(evidence(final_url="https://refused.example/", sha256=SHA256))
+    ] == [
         "opt_out_picture",
         "opt_out_domain",
     ]
     before = rule.prepare()
     (tmp_path / "list").write_text(f"{SHA256}\nb.example/anna\nrefused.example")
-    assert OptOutRegistries({str(tmp_path / "list"): "auto"}).prepare() == before, "what a file names counts, not how"
+    assert OptOutRegistries({str(tmp_path / "list"): "auto"}).prepare() == before, (
+        "what a file names counts, not how"
+    )
 
 
 def test_a_line_that_cannot_be_read_stops_the_run_unless_told(tmp_path, caplog):
     (tmp_path / "list").write_text("refused.example\nnot a domain\n")
     files = {str(tmp_path / "list"): "auto"}
-    with pytest.raises(MissingModel, match=r"line 2: this is no domain, URL, account .*skip_unreadable"):
+    with pytest.raises(
+        MissingModel, match=r"line 2: this is no domain, URL, account .*skip_unreadable"
+    ):
         OptOutRegistries(files).prepare()
     OptOutRegistries(files, skip_unreadable=True).prepare()
     assert "line 2" in caplog.text

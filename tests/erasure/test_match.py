@@ -10,7 +10,14 @@ from PIL import Image
 from demo.pictures import Scene, picture
 from pairsieve.erasure.match import Matcher
 from pairsieve.erasure.requests import parse_request
-from pairsieve.erasure.tombstones import NoTombstones, Tombstones, make_keys, read_tombstones, rotate_keys, write_tombstones
+from pairsieve.erasure.tombstones import (
+    NoTombstones,
+    Tombstones,
+    make_keys,
+    read_tombstones,
+    rotate_keys,
+    write_tombstones,
+)
 from pairsieve.images.pdq import ALIKE, distance, nearest, orientations, orientations_of, pdq
 
 PICTURE = picture(Scene("house", "red", "green"), Random(1), 256)
@@ -18,7 +25,12 @@ HASH = pdq(PICTURE)[0].hex()
 ROWS = pa.table(
     {
         "key": ["00" * 16, "11" * 16, "22" * 16, None],
-        "URL": ["https://a.example/x/1.jpg", "https://cdn.b.example/2.jpg?w=1", "http://A.example:80/~anna/3.jpg", "not a url"],
+        "URL": [
+            "https://a.example/x/1.jpg",
+            "https://cdn.b.example/2.jpg?w=1",
+            "http://A.example:80/~anna/3.jpg",
+            "not a url",
+        ],
         "final_url": [None, "https://c.example/moved.jpg", None, None],
         "page_url": ["https://p.example/", "https://p.example/two", "https://a.example/", None],
         "sha256": ["ab" * 32, None, "cd" * 32, None],
@@ -63,8 +75,13 @@ def test_all_requests_at_once():
 def test_columns_that_are_missing_find_nothing():
     table = ROWS.select(["URL"])
     assert Matcher([parse_request(json.dumps({"sha256": "cd" * 32}))]).find(table) == {}
-    assert sorted(Matcher([parse_request(json.dumps({"domain": "a.example"}))]).find(table)) == [0, 2]
-    assert Matcher([parse_request(json.dumps({"domain": "a.example"}))]).find(table.slice(0, 0)) == {}
+    assert sorted(Matcher([parse_request(json.dumps({"domain": "a.example"}))]).find(table)) == [
+        0,
+        2,
+    ]
+    assert (
+        Matcher([parse_request(json.dumps({"domain": "a.example"}))]).find(table.slice(0, 0)) == {}
+    )
 
 
 @pytest.mark.parametrize("turn", list(Image.Transpose))
@@ -101,7 +118,13 @@ def folder(tmp_path):
 
 
 ASKED = [parse_request(json.dumps(asked)) for asked, _ in CASES]
-ERASED = {"URL": "https://a.example/x/1.jpg", "final_url": None, "sha256": "aa" * 32, "md5": "bb" * 16, "orientations": [HASH]}
+ERASED = {
+    "URL": "https://a.example/x/1.jpg",
+    "final_url": None,
+    "sha256": "aa" * 32,
+    "md5": "bb" * 16,
+    "orientations": [HASH],
+}
 
 
 def check(stones: Tombstones) -> None:

@@ -55,7 +55,14 @@ def test_states(tmp_path):
 
 @pytest.mark.parametrize(
     "requests",
-    [[], [{"domain": "a.example"}] * 201, [{"name": "Anna"}], [{"image": "/etc/passwd"}], [{"domain": "example"}], [{"sha256": "short"}]],
+    [
+        [],
+        [{"domain": "a.example"}] * 201,
+        [{"name": "Anna"}],
+        [{"image": "/etc/passwd"}],
+        [{"domain": "example"}],
+        [{"sha256": "short"}],
+    ],
 )
 def test_malformed(tmp_path, requests):
     with pytest.raises(ValueError, match=r"."):
@@ -86,7 +93,9 @@ def damaged(whole: dict) -> dict[str, bytes]:
         "another receipt": json.dumps({**whole, "receipt": "f" * 32}).encode(),
         "no requests": json.dumps({**whole, "requests": []}).encode(),
         "no such kind": json.dumps({**whole, "requests": [{"name": "Anna"}]}).encode(),
-        "too long": json.dumps({**whole, "requests": [{"image_url": "https://a.example/" + "x" * 50_000}]}).encode(),
+        "too long": json.dumps(
+            {**whole, "requests": [{"image_url": "https://a.example/" + "x" * 50_000}]}
+        ).encode(),
         "no such state": json.dumps({**whole, "state": "perhaps"}).encode(),
         "a number as text": json.dumps({**whole, "version": "1"}).encode(),
         "lacks a field": json.dumps({"receipt": whole["receipt"]}).encode(),
@@ -129,7 +138,9 @@ def test_other_files_in_the_folder_are_no_requests(tmp_path):
     assert ["d" * 32 in str(error) for error in unreadable(str(tmp_path))] == [True]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(content=st.binary(max_size=200))
 def test_any_content_is_a_request_or_named(tmp_path, content):
     receipt = ask(str(tmp_path), DOMAIN)
@@ -138,12 +149,17 @@ def test_any_content_is_a_request_or_named(tmp_path, content):
     path_of(tmp_path, receipt).unlink()
 
 
-@pytest.mark.parametrize(("state", "kept"), [("approved", True), ("received", True), ("refused", False), ("applied", False)])
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [("approved", True), ("received", True), ("refused", False), ("applied", False)],
+)
 def test_a_contact_is_kept_until_the_answer(tmp_path, state, kept):
     receipt = ask(str(tmp_path), DOMAIN, "anna@mail.example")
     decide(str(tmp_path), receipt, state)
     assert contact_of(str(tmp_path), receipt) == ("anna@mail.example" if kept else "")
-    assert [path for path in tmp_path.rglob("*.json") if "anna" in path.read_text()] == [tmp_path / "contacts" / f"{receipt}.json"] * kept
+    assert [path for path in tmp_path.rglob("*.json") if "anna" in path.read_text()] == [
+        tmp_path / "contacts" / f"{receipt}.json"
+    ] * kept
 
 
 def test_a_request_that_cannot_be_written_leaves_no_contact(tmp_path, monkeypatch):
@@ -158,7 +174,10 @@ def test_a_request_that_cannot_be_written_leaves_no_contact(tmp_path, monkeypatc
 
 def test_what_a_killed_process_left_of_contacts_is_removed(tmp_path):
     queue = str(tmp_path)
-    open_one, answered = ask(queue, DOMAIN, "anna@mail.example"), ask(queue, DOMAIN, "berta@mail.example")
+    open_one, answered = (
+        ask(queue, DOMAIN, "anna@mail.example"),
+        ask(queue, DOMAIN, "berta@mail.example"),
+    )
     contact = tmp_path / "contacts" / f"{answered}.json"
     said = contact.read_text()
     decide(queue, answered, "refused")
@@ -168,7 +187,9 @@ def test_what_a_killed_process_left_of_contacts_is_removed(tmp_path):
         path.write_text(said)
     os.utime(abandoned, (time.time() - ABANDONED_S - 60,) * 2)
     assert forget_contacts(queue) == 2
-    assert sorted(path.name for path in (tmp_path / "contacts").iterdir()) == sorted([f"{open_one}.json", new.name])
+    assert sorted(path.name for path in (tmp_path / "contacts").iterdir()) == sorted(
+        [f"{open_one}.json", new.name]
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, '{"contact": "a@b.ex'])
@@ -205,7 +226,10 @@ def test_a_full_queue(tmp_path):
 
 
 def test_a_queue_that_is_full_of_bytes(tmp_path):
-    room, long = Room(str(tmp_path), Quota(most_bytes=10_000), Clock()), [{"image_url": "https://a.example/" + "x" * 1_900}]
+    room, long = (
+        Room(str(tmp_path), Quota(most_bytes=10_000), Clock()),
+        [{"image_url": "https://a.example/" + "x" * 1_900}],
+    )
     for _ in range(5):
         room.ask(long)
     with pytest.raises(QueueFull):

@@ -14,7 +14,13 @@ from PIL import Image
 
 from pairsieve.erasure.list_file import UnreadableList, read_lines
 from pairsieve.erasure.lists import read_lists
-from pairsieve.erasure.requests import MalformedRequests, parse_request, places_of, read_requests, requests_of_list
+from pairsieve.erasure.requests import (
+    MalformedRequests,
+    parse_request,
+    places_of,
+    read_requests,
+    requests_of_list,
+)
 
 SHA = "ab" * 32
 
@@ -123,9 +129,17 @@ def test_places_of_anything(path):
 @pytest.mark.parametrize(
     ("text", "kind", "known"),
     [
-        ("ab" * 16 + "\n" + "CD" * 32 + "\n\n" + "ef" * 20, "auto", {"md5": 1, "sha256": 1, "sha1": 1, "pdq": 0}),
+        (
+            "ab" * 16 + "\n" + "CD" * 32 + "\n\n" + "ef" * 20,
+            "auto",
+            {"md5": 1, "sha256": 1, "sha1": 1, "pdq": 0},
+        ),
         ("ab" * 32, "pdq", {"md5": 0, "sha256": 0, "sha1": 0, "pdq": 1}),
-        (f"name,MD5,pdq\nx,{'ab' * 16},{'cd' * 32}\ny,,{'ce' * 32}", "auto", {"md5": 1, "sha256": 0, "sha1": 0, "pdq": 2}),
+        (
+            f"name,MD5,pdq\nx,{'ab' * 16},{'cd' * 32}\ny,,{'ce' * 32}",
+            "auto",
+            {"md5": 1, "sha256": 0, "sha1": 0, "pdq": 2},
+        ),
     ],
 )
 def test_hash_lists(text, kind, known, tmp_path):
@@ -160,12 +174,19 @@ def test_lists_that_rows_cannot_be_matched_with(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of requests with pictures in it and beside it, links to both, and what is no file."""
+    """A folder of requests with pictures in it and beside it, links to both, and what is no
+    file.
+    """
     content = io.BytesIO()
     Image.effect_noise((200, 200), 90).convert("RGB").save(content, "PNG")
     inside = tmp_path / "inside"
     (inside / "photos").mkdir(parents=True)
-    for place in (inside / "me.png", inside / "photos" / "me [1] #2 ~100%.png", tmp_path / "outside.png", tmp_path / "inside2.png"):
+    for place in (
+        inside / "me.png",
+        inside / "photos" / "me [1] #2 ~100%.png",
+        tmp_path / "outside.png",
+        tmp_path / "inside2.png",
+    ):
         place.write_bytes(content.getvalue())
     (inside / "in.png").symlink_to("photos/me [1] #2 ~100%.png")
     (inside / "out.png").symlink_to("../outside.png")
@@ -175,7 +196,10 @@ def photos(tmp_path):
     return inside
 
 
-@pytest.mark.parametrize("name", ["me.png", "./me.png", "photos/me [1] #2 ~100%.png", "in.png", "photos//me [1] #2 ~100%.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["me.png", "./me.png", "photos/me [1] #2 ~100%.png", "in.png", "photos//me [1] #2 ~100%.png"],
+)
 def test_examples_lie_below_the_folder_of_their_file(name, photos):
     (photos / "requests.jsonl").write_text(json.dumps({"image": name}))
     (request,) = read_requests(str(photos / "requests.jsonl"))
@@ -183,11 +207,16 @@ def test_examples_lie_below_the_folder_of_their_file(name, photos):
 
 
 OUTSIDE = [
-    "../outside.png", "photos/../../outside.png", "out.png", "folder-out/outside.png", "{folder}/outside.png", "{folder}/inside/me.png",
-    "file:///etc/passwd", "file://{folder}/inside/me.png", "http://127.0.0.1:{port}/me.png", "HTTP://127.0.0.1:{port}/me.png",
-    "simplecache::http://127.0.0.1:{port}/me.png", "zip://me.png::{folder}/inside/x.zip", "local://{folder}/outside.png", "memory://me.png",
-    "s3://bucket/me.png", "\\\\server\\me.png", "..\\outside.png", "/etc/passwd", "", " ", "photos", ".", "pipe.png", "loop.png",
-    "me.png\0.txt", "../inside2.png", "../inside/me.png", "x" * 5000, "/dev/zero", "photos/..", "\ud800",
+    "../outside.png", "photos/../../outside.png", "out.png", "folder-out/outside.png",
+    "{folder}/outside.png", "{folder}/inside/me.png",
+    "file:///etc/passwd", "file://{folder}/inside/me.png", "http://127.0.0.1:{port}/me.png",
+    "HTTP://127.0.0.1:{port}/me.png",
+    "simplecache::http://127.0.0.1:{port}/me.png", "zip://me.png::{folder}/inside/x.zip",
+    "local://{folder}/outside.png", "memory://me.png",
+    "s3://bucket/me.png", "\\\\server\\me.png", "..\\outside.png", "/etc/passwd", "", " ", "photos",
+    ".", "pipe.png", "loop.png",
+    "me.png\0.txt", "../inside2.png", "../inside/me.png", "x" * 5000, "/dev/zero", "photos/..",
+    "\ud800",
 ]  # fmt: skip
 
 
@@ -212,10 +241,23 @@ def test_nothing_else_is_opened(name, photos, monkeypatch):
 
 def test_examples_beside_requests_in_a_store(photos):
     fs = fsspec.filesystem("memory")
-    fs.pipe({"/store/me.png": (photos / "me.png").read_bytes(), "/other/me.png": (photos / "me.png").read_bytes()})
+    fs.pipe(
+        {
+            "/store/me.png": (photos / "me.png").read_bytes(),
+            "/other/me.png": (photos / "me.png").read_bytes(),
+        }
+    )
     fs.pipe("/store/requests.jsonl", json.dumps({"image": "me.png"}).encode())
     assert len(read_requests("memory://store/requests.jsonl")) == 1
-    for name in ("../other/me.png", "/other/me.png", "%2e%2e/other/me.png", "memory://other/me.png", "*.png", "me.png?x", "me.png#x"):
+    for name in (
+        "../other/me.png",
+        "/other/me.png",
+        "%2e%2e/other/me.png",
+        "memory://other/me.png",
+        "*.png",
+        "me.png?x",
+        "me.png#x",
+    ):
         fs.pipe("/store/requests.jsonl", json.dumps({"image": name}).encode())
         with pytest.raises(MalformedRequests, match="image must be"):
             read_requests("memory://store/requests.jsonl")
@@ -228,7 +270,15 @@ def test_without_a_file_no_example_is_opened(photos, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b'{"a":' * 100_000, b'{"domain": ' + b"9" * 10_000 + b"}", b"\xff\xff", b"\0", b'"\\ud800"']
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"domain": ' + b"9" * 10_000 + b"}",
+        b"\xff\xff",
+        b"\0",
+        b'"\\ud800"',
+    ],
 )
 def test_files_of_nonsense_are_malformed(content, tmp_path):
     (tmp_path / "requests.jsonl").write_bytes(content)

@@ -23,8 +23,20 @@ ROWS = [
         "page_url": "https://a.example/page",
         "sha256": "a" * 64,
     },
-    {"URL": "javascript:alert(3)", "TEXT": HOSTILE, "similarity": 0.32, "page_url": "javascript:alert(4)", "sha256": "b" * 64},
-    {"URL": "https://b.example/face.jpg", "TEXT": "a cat \u202egpj.exe", "similarity": 0.33, "face_count": 1, "sha256": "c" * 64},
+    {
+        "URL": "javascript:alert(3)",
+        "TEXT": HOSTILE,
+        "similarity": 0.32,
+        "page_url": "javascript:alert(4)",
+        "sha256": "b" * 64,
+    },
+    {
+        "URL": "https://b.example/face.jpg",
+        "TEXT": "a cat \u202egpj.exe",
+        "similarity": 0.33,
+        "face_count": 1,
+        "sha256": "c" * 64,
+    },
     {
         "URL": "https://b.example/long.jpg",
         "TEXT": "a dog " + "very " * 395,
@@ -32,7 +44,15 @@ ROWS = [
         "tags": ["medical_words"],
         "sha256": "d" * 64,
     },
-    *({"URL": f"https://c.example/{n}.jpg", "TEXT": f"bird number {n}", "similarity": 0.3, "sha256": f"{n:064x}"} for n in range(60)),
+    *(
+        {
+            "URL": f"https://c.example/{n}.jpg",
+            "TEXT": f"bird number {n}",
+            "similarity": 0.3,
+            "sha256": f"{n:064x}",
+        }
+        for n in range(60)
+    ),
 ]
 
 HOSTS = frozenset({"testserver", "localhost", "127.0.0.1"})
@@ -46,8 +66,21 @@ def dataset(tmp_path_factory):
     names = {name: None for row in ROWS for name in row}
     table = pa.Table.from_pylist([{**names, **row} for row in ROWS])
     pq.write_table(table, path)
-    listed = [{"path": "dataset/en/part-00000-of-00001.parquet", "rows": table.num_rows, "bytes": 1, "sha256": "0" * 64}]
-    manifest = {"pairsieve": "0", "name": "<b>hostile</b>", "version": 1, "files": listed, "models": {}}
+    listed = [
+        {
+            "path": "dataset/en/part-00000-of-00001.parquet",
+            "rows": table.num_rows,
+            "bytes": 1,
+            "sha256": "0" * 64,
+        }
+    ]
+    manifest = {
+        "pairsieve": "0",
+        "name": "<b>hostile</b>",
+        "version": 1,
+        "files": listed,
+        "models": {},
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     build(str(folder), manifest, f"{folder}.index", VectorSettings())
     return folder
@@ -76,6 +109,8 @@ def served(dataset, tmp_path, processes):
             "queue": str(tmp_path / "queue"),
             "hosts": HOSTS,
         }
-        return make_app(Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}), {}, processes)
+        return make_app(
+            Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}), {}, processes
+        )
 
     return serve

@@ -61,7 +61,9 @@ def test_hostile_rows_are_text(client):
 
 
 def test_a_hostile_query_is_text(client):
-    page = client.get("/", params={"q": '"><script>alert(9)</script>', "domain": '"><script>', "lang": "xx"}).text
+    page = client.get(
+        "/", params={"q": '"><script>alert(9)</script>', "domain": '"><script>', "lang": "xx"}
+    ).text
     assert "<script>alert" not in page
 
 
@@ -77,7 +79,14 @@ def test_nothing_comes_from_other_hosts_unless_it_is_asked_for(client):
 
 
 def test_every_answer_has_its_headers_and_no_cookie(client):
-    for path in ("/", "/receipt?receipt=x", "/nowhere", "/api/search", "/healthz", "/static/style.css"):
+    for path in (
+        "/",
+        "/receipt?receipt=x",
+        "/nowhere",
+        "/api/search",
+        "/healthz",
+        "/static/style.css",
+    ):
         answer = client.get(path)
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert answer.headers["referrer-policy"] == "same-origin"
@@ -109,7 +118,9 @@ def test_languages(client, language):
 def ask_for(client, queue, **fields):
     page = client.get("/", params={"q": "mat"}).text
     picture = re.search(r'name="picture" value="([^"]+)"', page)[1].replace("&#34;", '"')
-    form = client.post("/ask", data={"picture": picture, "page": "https://a.example/page", "domain": "a.example"}).text
+    form = client.post(
+        "/ask", data={"picture": picture, "page": "https://a.example/page", "domain": "a.example"}
+    ).text
     sent = client.post("/send", data={"token": token_of(form), "picture": picture, **fields})
     assert sent.status_code == 200, sent.text
     return re.search(r'id="number">([^<]+)<', sent.text)[1]
@@ -119,7 +130,10 @@ def ask_for(client, queue, **fields):
     ("fields", "requests"),
     [
         ({"what": "picture"}, [{"image_url": "https://a.example/cat.jpg"}, {"sha256": "a" * 64}]),
-        ({"what": "page", "page": "https://a.example/page"}, [{"page_url": "https://a.example/page"}]),
+        (
+            {"what": "page", "page": "https://a.example/page"},
+            [{"page_url": "https://a.example/page"}],
+        ),
         ({"what": "domain", "domain": "a.example"}, [{"domain": "a.example"}]),
     ],
 )
@@ -130,12 +144,20 @@ def test_asking_to_be_taken_out(client, queue, fields, requests):
     assert "waits to be looked at" in client.get("/receipt", params={"receipt": receipt}).text
     decide(queue, receipt, "applied", 2)
     assert "applied in version 2" in client.get("/receipt", params={"receipt": receipt}).text
-    assert client.get(f"/api/requests/{receipt}").json() == {"state": "applied", "version": 2, "reason": ""}
+    assert client.get(f"/api/requests/{receipt}").json() == {
+        "state": "applied",
+        "version": 2,
+        "reason": "",
+    }
 
 
 def test_an_address_for_the_answer_is_kept_apart(client, queue, tmp_path):
     receipt = ask_for(client, queue, what="picture", contact="anna@mail.example")
-    holding = [path for path in tmp_path.rglob("*") if path.is_file() and "anna@mail.example" in path.read_text()]
+    holding = [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and "anna@mail.example" in path.read_text()
+    ]
     assert holding == [tmp_path / "queue" / "contacts" / f"{receipt}.json"]
     assert holding[0].stat().st_mode & 0o077 == 0
 
@@ -145,10 +167,25 @@ def test_forms_of_other_sites_are_refused(client, queue):
     fields = {"what": "domain", "domain": "a.example"}
     assert client.post("/send", data=fields).status_code == 403
     assert client.post("/send", data={**fields, "token": token[:-2]}).status_code == 403
-    assert client.post("/send", data={**fields, "token": token}, headers={"origin": "https://evil.example"}).status_code == 403
-    assert client.post("/send", data={**fields, "token": token}, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert (
+        client.post(
+            "/send", data={**fields, "token": token}, headers={"origin": "https://evil.example"}
+        ).status_code
+        == 403
+    )
+    assert (
+        client.post(
+            "/send", data={**fields, "token": token}, headers={"sec-fetch-site": "cross-site"}
+        ).status_code
+        == 403
+    )
     assert list(waiting(queue)) == []
-    assert client.post("/send", data={**fields, "token": token}, headers={"origin": "http://testserver"}).status_code == 200
+    assert (
+        client.post(
+            "/send", data={**fields, "token": token}, headers={"origin": "http://testserver"}
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +208,11 @@ def test_malformed_requests(client, queue, fields):
 
 def upload(client, content, lang="en"):
     token = token_of(client.get("/").text)
-    return client.post(f"/picture?lang={lang}", data={"token": token}, files={"picture": ("a.png", content, "image/png")})
+    return client.post(
+        f"/picture?lang={lang}",
+        data={"token": token},
+        files={"picture": ("a.png", content, "image/png")},
+    )
 
 
 def png(size=(64, 64)) -> bytes:
@@ -210,7 +251,11 @@ def test_an_example_is_stored_nowhere(client, tmp_path, monkeypatch):
     content = png((300, 300))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert upload(client, content).status_code == 200
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and content[100:200] in path.read_bytes()]
+    assert not [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and content[100:200] in path.read_bytes()
+    ]
 
 
 def test_limits(served):
@@ -236,7 +281,9 @@ def test_an_error_shows_and_logs_nothing_of_the_query(client, monkeypatch, caplo
     monkeypatch.setattr(Search, "by_words", broken)
     answer = client.get("/", params={"q": "secret words"})
     assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
-    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("explore"))
+    ours = "\n".join(
+        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+    )
     assert "RuntimeError" in ours
     assert "secret" not in answer.text + ours
 
@@ -245,7 +292,9 @@ def test_the_log_holds_no_query_and_no_receipt(client, caplog):
     caplog.set_level(logging.INFO, "explore")
     client.get("/", params={"q": "my name"})
     client.get("/api/requests/abcdefgh12345678")
-    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("explore"))
+    ours = "\n".join(
+        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+    )
     assert re.search(r"GET / 200 \d+ ms", ours)
     assert "my name" not in ours
     assert "abcdefgh" not in ours
@@ -262,7 +311,9 @@ def test_an_index_that_is_not_of_this_version_is_not_searched(served, dataset, t
     assert "being brought up to date" in client.get("/", params={"q": "cat"}).text
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(words=st.text(max_size=100), page=st.text(max_size=5), domain=st.text(max_size=20))
 def test_any_query_is_answered(client, words, page, domain):
     answer = client.get("/", params={"q": words, "p": page, "domain": domain, "sort": words})
@@ -287,23 +338,40 @@ def test_the_api_keeps_to_its_description(served):
 def test_the_server_logs_no_trace(caplog):
     from pipeline.commands.explore import without_traces
 
-    assert without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "port in use", None, None))
+    assert without_traces(
+        logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "port in use", None, None)
+    )
     try:
         raise RuntimeError("secret words")
     except RuntimeError as error:
         trace = (RuntimeError, error, error.__traceback__)
-    assert not without_traces(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "Exception in ASGI application", None, trace))
+    assert not without_traces(
+        logging.LogRecord(
+            "uvicorn.error", logging.ERROR, "", 0, "Exception in ASGI application", None, trace
+        )
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_full_queue(served, queue, language):
     client = TestClient(served(quota=Quota(most_entries=1)))
-    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 201
-    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 503
+    assert (
+        client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code
+        == 201
+    )
+    assert (
+        client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code
+        == 503
+    )
     token = token_of(client.post("/ask", data={"picture": "{}"}).text)
-    answer = client.post(f"/send?lang={language}", data={"token": token, "what": "domain", "domain": "a.example"})
+    answer = client.post(
+        f"/send?lang={language}", data={"token": token, "what": "domain", "domain": "a.example"}
+    )
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
-    assert html.escape(texts_for(language, "")("queue_full"), quote=True).replace("&#x27;", "&#39;") in answer.text
+    assert (
+        html.escape(texts_for(language, "")("queue_full"), quote=True).replace("&#x27;", "&#39;")
+        in answer.text
+    )
     assert len(list(waiting(queue))) == 1
 
 
@@ -313,19 +381,33 @@ def test_a_damaged_request_is_said_to_be_so(client, queue, tmp_path):
     answer = client.get("/receipt", params={"receipt": receipt})
     assert (answer.status_code, "cannot be read at this moment" in answer.text) == (503, True)
     assert client.get(f"/api/requests/{receipt}").status_code == 503
-    assert client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code == 201
+    assert (
+        client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code
+        == 201
+    )
 
 
 def test_nothing_turns_the_page_around(client, queue):
     receipt = ask(queue, [{"domain": "a.example"}])
     decide(queue, receipt, "refused", reason="because \u202eof \u2066it")
     said = client.get("/receipt", params={"receipt": receipt}).text
-    form = client.post("/ask", data={"picture": "{}", "page": "https://a.example/\u202egpj", "domain": "a\u202e.example"}).text
+    form = client.post(
+        "/ask",
+        data={"picture": "{}", "page": "https://a.example/\u202egpj", "domain": "a\u202e.example"},
+    ).text
     assert "\u202e" not in said + re.sub(r'<input type="hidden"[^>]*>', "", form)
     assert "gpj" in form
 
 
-@pytest.mark.parametrize("picture", ["[" * 10_000, '{"sha256": ["' + "a" * 64 + '"]}', '{"sha256": 1' + "0" * 5_000 + "}", "\ud800"])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "[" * 10_000,
+        '{"sha256": ["' + "a" * 64 + '"]}',
+        '{"sha256": 1' + "0" * 5_000 + "}",
+        "\ud800",
+    ],
+)
 def test_hostile_fields_of_a_form(client, queue, picture):
     token = token_of(client.post("/ask", data={"picture": "{}"}).text)
     body = {"token": token, "what": "picture", "picture": picture.encode("utf-8", "surrogatepass")}

@@ -1,4 +1,6 @@
-"""A visitor finds a picture, asks for it to be taken out, and no longer finds it: in Debian's Chromium."""
+"""A visitor finds a picture, asks for it to be taken out, and no longer finds it: in Debian's
+Chromium.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,24 @@ def dataset(demo_run, tmp_path):
 @pytest.fixture
 def address(dataset, processes):
     limits = Limits(*["100000/minute"] * 4)
-    app = make_app(Settings("pairsieve demo", str(dataset), f"{dataset}.index", f"{dataset}.requests", "s" * 32, limits), {}, processes)
+    app = make_app(
+        Settings(
+            "pairsieve demo",
+            str(dataset),
+            f"{dataset}.index",
+            f"{dataset}.requests",
+            "s" * 32,
+            limits,
+        ),
+        {},
+        processes,
+    )
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
@@ -66,20 +81,26 @@ def browser():
 
 @pytest.fixture(params=SIZES)
 def page(browser, request):
-    found = browser.new_page(viewport=SIZES[request.param], color_scheme="dark" if request.param == "phone" else "light")
+    found = browser.new_page(
+        viewport=SIZES[request.param], color_scheme="dark" if request.param == "phone" else "light"
+    )
     found.set_default_timeout(20_000)
     asked, errors = [], []
     found.on("request", lambda one: asked.append(one.url))
     found.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
     yield found
-    assert not [url for url in asked if not url.startswith("http://127.0.0.1")], "nothing is asked of other hosts"
+    assert not [url for url in asked if not url.startswith("http://127.0.0.1")], (
+        "nothing is asked of other hosts"
+    )
     assert errors == [], "the browser refuses nothing of the page"
     found.close()
 
 
 def violations(page) -> list[str]:
     # The policy forbids scripts of others, so axe is put into the page by the browser itself.
-    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in Axe().run(page).response["violations"]]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in Axe().run(page).response["violations"]
+    ]
 
 
 def test_found_taken_out_and_gone(page, address, dataset, tmp_path):
@@ -91,7 +112,9 @@ def test_found_taken_out_and_gone(page, address, dataset, tmp_path):
     page.get_by_role("heading", name="found").wait_for()
     assert row["TEXT"] in page.inner_text("main")
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off on a phone"
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "nothing is cut off on a phone"
+    )
 
     page.goto(f"{address}/?q={row['URL']}")
     page.get_by_role("button", name="Take this out").first.click()

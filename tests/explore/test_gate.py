@@ -16,7 +16,17 @@ from pairsieve.explore.limits import Limits
 from pairsieve.explore.texts import LANGUAGES, texts_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-POSTS = ["/picture", "/ask", "/send", "/api/requests", "/", "/api/search", "/nowhere", "/healthz", "/static/style.css"]
+POSTS = [
+    "/picture",
+    "/ask",
+    "/send",
+    "/api/requests",
+    "/",
+    "/api/search",
+    "/nowhere",
+    "/healthz",
+    "/static/style.css",
+]
 CHUNK = b"x" * 100_000
 
 
@@ -26,7 +36,17 @@ class Client:
     def __init__(self, app) -> None:
         self.app, self.read, self.status, self.headers, self.body = app, 0, 0, {}, b""
 
-    def ask(self, method, path, *, headers=(), chunks=None, query=b"", address="192.0.2.1", host="localhost"):
+    def ask(
+        self,
+        method,
+        path,
+        *,
+        headers=(),
+        chunks=None,
+        query=b"",
+        address="192.0.2.1",
+        host="localhost",
+    ):
         asyncio.run(self._ask(method, path, [("host", host), *headers], chunks, query, address))
         return self
 
@@ -34,7 +54,8 @@ class Client:
         raw = [(name.lower().encode(), value.encode()) for name, value in headers]
         scope = {
             "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
-            "headers": raw, "client": (address, 1), "server": ("localhost", 80), "scheme": "http", "root_path": "", "state": {},
+            "headers": raw, "client": (address, 1), "server": ("localhost", 80), "scheme": "http",
+            "root_path": "", "state": {},
         }  # fmt: skip
         left = iter(chunks or ())
 
@@ -45,7 +66,10 @@ class Client:
 
         async def send(message):
             if message["type"] == "http.response.start":
-                self.status, self.headers = message["status"], {name.decode(): value.decode() for name, value in message["headers"]}
+                self.status, self.headers = (
+                    message["status"],
+                    {name.decode(): value.decode() for name, value in message["headers"]},
+                )
             self.body += message.get("body", b"")
 
         await self.app(scope, receive, send)
@@ -59,7 +83,12 @@ def client(served):
 @pytest.mark.parametrize("path", POSTS)
 def test_a_body_that_says_that_it_is_too_large_is_not_read(client, path):
     most = rule_of("POST", path).most_bytes
-    client.ask("POST", path, headers=[("content-length", str(most + 1)), ("expect", "100-continue")], chunks=[CHUNK])
+    client.ask(
+        "POST",
+        path,
+        headers=[("content-length", str(most + 1)), ("expect", "100-continue")],
+        chunks=[CHUNK],
+    )
     assert (client.status, client.read) == (413, 0)
     assert client.headers["connection"] == "close"
 
@@ -85,7 +114,10 @@ def test_a_request_is_counted_before_its_body_is_read(served, path):
 
 def test_other_addresses_of_a_site_are_the_same_visitor(served):
     app = served(limits=Limits("3/hour", "3/hour", "3/hour", "3/hour"))
-    statuses = [Client(app).ask("GET", "/api/search", address=f"2001:db8::{n:x}").status for n in range(1, 41)]
+    statuses = [
+        Client(app).ask("GET", "/api/search", address=f"2001:db8::{n:x}").status
+        for n in range(1, 41)
+    ]
     assert statuses == [200] * 3 + [429] * 37
     assert Client(app).ask("GET", "/api/search", address="2001:db9::1").status == 200
 
@@ -113,7 +145,17 @@ def test_a_body_that_does_not_come(served):
             "headers": raw,
             "scheme": "http",
         }
-        await gate({**scope, "client": ("192.0.2.1", 1), "server": ("localhost", 80), "root_path": "", "http_version": "1.1"}, never, send)
+        await gate(
+            {
+                **scope,
+                "client": ("192.0.2.1", 1),
+                "server": ("localhost", 80),
+                "root_path": "",
+                "http_version": "1.1",
+            },
+            never,
+            send,
+        )
         return statuses[0]
 
     assert asyncio.run(ask()) == 408
@@ -121,7 +163,12 @@ def test_a_body_that_does_not_come(served):
 
 def post_json(app, body: bytes):
     chunks = [body[at : at + 65_536] for at in range(0, len(body), 65_536)] or [b""]
-    return Client(app).ask("POST", "/api/requests", headers=[("transfer-encoding", "chunked"), ("expect", "100-continue")], chunks=chunks)
+    return Client(app).ask(
+        "POST",
+        "/api/requests",
+        headers=[("transfer-encoding", "chunked"), ("expect", "100-continue")],
+        chunks=chunks,
+    )
 
 
 DOMAIN = {"domain": "a.example"}
@@ -141,14 +188,30 @@ DOMAIN = {"domain": "a.example"}
         (b'{"requests":[{"domain":"\\ud800.example"}]}', 400),
         (json.dumps({"requests": [DOMAIN] * 201}).encode(), 400),
         (json.dumps({"requests": [DOMAIN], "contact": "x" * 201}).encode(), 400),
-        (json.dumps({"requests": [{"image_url": "https://a.example/" + "x" * 50_000_000}]}).encode(), 413),
-        (json.dumps({"requests": [{"image_url": "https://a.example/" + "x" * 2_000}]}).encode(), 400),
-        (json.dumps({"requests": [{"page_url": " " * 2_000 + "https://a.example/"}]}).encode(), 400),
+        (
+            json.dumps(
+                {"requests": [{"image_url": "https://a.example/" + "x" * 50_000_000}]}
+            ).encode(),
+            413,
+        ),
+        (
+            json.dumps({"requests": [{"image_url": "https://a.example/" + "x" * 2_000}]}).encode(),
+            400,
+        ),
+        (
+            json.dumps({"requests": [{"page_url": " " * 2_000 + "https://a.example/"}]}).encode(),
+            400,
+        ),
         (json.dumps({"requests": [{"domain": "a." * 130 + "example"}]}).encode(), 400),
         (json.dumps({"requests": [{"prefix": "a.example/" + "x" * 2_000}]}).encode(), 400),
         (json.dumps({"requests": [{"sha256": "a" * 65}]}).encode(), 400),
         (json.dumps({"requests": [DOMAIN]}).encode(), 201),
-        (json.dumps({"requests": [{"image_url": "https://a.example/" + "x" * 1_900}] * 90}).encode(), 201),
+        (
+            json.dumps(
+                {"requests": [{"image_url": "https://a.example/" + "x" * 1_900}] * 90}
+            ).encode(),
+            201,
+        ),
     ],
 )
 def test_json(served, tmp_path, body, status):
@@ -162,7 +225,9 @@ JSONS = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(requests=JSONS, contact=JSONS, cut=st.integers(0, 20))
 def test_any_json_is_answered(client, requests, contact, cut):
     body = json.dumps({"requests": requests, "contact": contact}).encode()
@@ -183,18 +248,37 @@ def test_the_length_of_a_url(client, path, query, status):
     assert client.ask("GET", path, query=query).status == status
 
 
-@pytest.mark.parametrize("name", ["words", "image_url", "page_url", "domain", "licence", "subset", "language", "tag"])
+@pytest.mark.parametrize(
+    "name", ["words", "image_url", "page_url", "domain", "licence", "subset", "language", "tag"]
+)
 def test_the_length_of_a_parameter(client, name):
     most = 2_000 if name in ("words", "image_url", "page_url") else 255
     assert client.ask("GET", "/api/search", query=f"{name}={'x' * most}".encode()).status == 200
-    assert client.ask("GET", "/api/search", query=f"{name}={'x' * (most + 1)}".encode()).status == 422
+    assert (
+        client.ask("GET", "/api/search", query=f"{name}={'x' * (most + 1)}".encode()).status == 422
+    )
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "", "localhost@evil.example", "evil.example:80", "127.0.0.1.evil.example"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "",
+        "localhost@evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+    ],
 )
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("GET", "/api/search"), ("GET", "/healthz"), ("POST", "/send"), ("GET", "/static/style.css")]
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/api/search"),
+        ("GET", "/healthz"),
+        ("POST", "/send"),
+        ("GET", "/static/style.css"),
+    ],
 )
 def test_another_name_is_refused(client, method, path, host):
     client.ask(method, path, host=host)
@@ -209,7 +293,9 @@ def test_a_public_name(served):
     assert Client(app).ask("GET", "/", host="localhost").status == 400
 
 
-@pytest.mark.parametrize("path", sorted({path for method, path in RULES if method == "POST"} | {"/ask"}))
+@pytest.mark.parametrize(
+    "path", sorted({path for method, path in RULES if method == "POST"} | {"/ask"})
+)
 @pytest.mark.parametrize(
     "headers",
     [

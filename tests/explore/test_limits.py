@@ -45,7 +45,10 @@ def test_a_limit_and_its_end():
     assert allowed(found, ["192.0.2.1"] * 10) == 6
 
 
-@pytest.mark.parametrize(("limit", "at_once"), [("3/hour", 3), ("20/hour", 20), ("30/minute", 20), ("120/minute", 30), ("600/minute", 150)])
+@pytest.mark.parametrize(
+    ("limit", "at_once"),
+    [("3/hour", 3), ("20/hour", 20), ("30/minute", 20), ("120/minute", 30), ("600/minute", 150)],
+)
 def test_what_may_be_asked_at_once(limit, at_once):
     clock = Clock()
     found = counts(limit, clock)
@@ -91,7 +94,11 @@ def test_no_more_than_twice_the_limit_in_its_time(waits, amount):
 
 def test_bodies_held_at_the_same_time():
     held = Held(most_bytes=100, most_bytes_each=60)
-    with held.holding("192.0.2.1") as one, held.holding("192.0.2.1") as same, held.holding("2001:db8::1") as other:
+    with (
+        held.holding("192.0.2.1") as one,
+        held.holding("192.0.2.1") as same,
+        held.holding("2001:db8::1") as other,
+    ):
         one(40)
         with pytest.raises(Refused, match="busy"):
             same(30)

@@ -29,7 +29,11 @@ def test_the_line_is_bounded_in_all_and_for_each_network():
         for network in "ac":
             with pytest.raises(Refused) as refused:
                 await line.run(go.wait, LONG_S, network)
-            assert (refused.value.status, refused.value.text, refused.value.retry_s > 0) == (503, "busy", True)
+            assert (refused.value.status, refused.value.text, refused.value.retry_s > 0) == (
+                503,
+                "busy",
+                True,
+            )
         go.set()
         assert await asyncio.gather(*tasks) == [True] * 3
         assert await line.run(lambda: "again", LONG_S, "a") == "again"
@@ -44,7 +48,10 @@ def test_networks_take_turns():
         first = asyncio.ensure_future(line.run(go.wait, LONG_S, "greedy"))
         await asyncio.sleep(0)
         names = ["greedy"] * 5 + ["one", "two"]
-        rest = [asyncio.ensure_future(line.run(lambda name=name: done.append(name), LONG_S, name)) for name in names]
+        rest = [
+            asyncio.ensure_future(line.run(lambda name=name: done.append(name), LONG_S, name))
+            for name in names
+        ]
         await asyncio.sleep(0)
         go.set()
         await asyncio.gather(first, *rest)

@@ -27,7 +27,9 @@ def test_networks(address, network):
 
 def test_providers():
     assert provider_of("2001:db8:1:2::1") == provider_of("2001:db8:1:ffff::1") == "2001:db8:1::/48"
-    assert provider_of("192.0.2.7") == provider_of("::ffff:192.0.2.7") == provider_of("nobody") == ""
+    assert (
+        provider_of("192.0.2.7") == provider_of("::ffff:192.0.2.7") == provider_of("nobody") == ""
+    )
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
@@ -66,5 +68,10 @@ def test_host_headers(header, name):
 
 def test_names():
     assert names_of("127.0.0.1", []) == {"localhost", "127.0.0.1", "::1"}
-    assert names_of("0.0.0.0", ["Search.Example.org."]) == {"localhost", "127.0.0.1", "::1", "pairsieve.search.example.org"}
+    assert names_of("0.0.0.0", ["Search.Example.org."]) == {
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "pairsieve.search.example.org",
+    }
     assert "192.0.2.1" in names_of("192.0.2.1", [])

@@ -64,14 +64,20 @@ def ended(found) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("sent", [b"", HALF, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + HALF])
+@pytest.mark.parametrize(
+    "sent", [b"", HALF, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + HALF]
+)
 def test_a_head_that_does_not_come(served, sent):
     with running(served(), head_s=0.3) as port, connected(port, sent) as found:
         assert ended(found).count(b"200 OK") == sent.count(b"healthz")
 
 
 def test_a_head_that_comes_bit_by_bit_has_no_more_time(served):
-    with running(served(), head_s=0.3) as port, connected(port, HALF) as found, pytest.raises((ConnectionResetError, BrokenPipeError)):
+    with (
+        running(served(), head_s=0.3) as port,
+        connected(port, HALF) as found,
+        pytest.raises((ConnectionResetError, BrokenPipeError)),
+    ):
         send_for_ever(found, b"x", 0.01)
 
 
@@ -95,7 +101,9 @@ def test_who_is_answered_is_not_put_out(served):
     head = b"POST /ask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     with running(served(), head_s=3600, most=3, request_s=3600) as port, ExitStack() as stack:
         inside = [stack.enter_context(connected(port, head)) for _ in range(3)]
-        assert all(b"100 Continue" in found.recv(65_536) for found in inside), "each has sent its head"
+        assert all(b"100 Continue" in found.recv(65_536) for found in inside), (
+            "each has sent its head"
+        )
         with connected(port) as fourth:
             assert ended(fourth) == b"", "there is no room, and nobody to put out"
         for found in inside:
@@ -117,7 +125,9 @@ def test_the_limit_of_files():
         raise_file_limit(1_000)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(2_000, before[1])
         raise_file_limit(1)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(2_000, before[1]), "never lowered"
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(2_000, before[1]), (
+            "never lowered"
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -136,12 +146,26 @@ PICTURE = b"POST /picture HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", HALF, b"GET /?q=cat HTTP/1.1\r\nHost: localhost\r\n\r\n", PICTURE], ids=["idle", "head", "search", "picture"]
+    "sent",
+    [b"", HALF, b"GET /?q=cat HTTP/1.1\r\nHost: localhost\r\n\r\n", PICTURE],
+    ids=["idle", "head", "search", "picture"],
 )
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_whatever_is_under_way(dataset, tmp_path, sent, told):
     port = free_port()
-    command = [sys.executable, "-c", SLOW, "--dataset", str(dataset), "--port", str(port), "--queue", str(tmp_path), "--timeout", "3600"]
+    command = [
+        sys.executable,
+        "-c",
+        SLOW,
+        "--dataset",
+        str(dataset),
+        "--port",
+        str(port),
+        "--queue",
+        str(tmp_path),
+        "--timeout",
+        "3600",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
         while True:
@@ -152,7 +176,10 @@ def test_it_ends_whatever_is_under_way(dataset, tmp_path, sent, told):
                 assert process.poll() is None
                 threading.Event().wait(0.1)
         with found:
-            httpx.get(f"http://127.0.0.1:{port}/static/style.css", timeout=WAIT_S).raise_for_status()  # what was sent before is under way
+            # what was sent before is under way
+            httpx.get(
+                f"http://127.0.0.1:{port}/static/style.css", timeout=WAIT_S
+            ).raise_for_status()
             process.send_signal(told)
             _, said = process.communicate(timeout=WAIT_S)
     finally:
@@ -170,4 +197,6 @@ def test_help_names_the_quota(capsys):
     with pytest.raises(SystemExit):
         explore(["--help"])
     said = capsys.readouterr().out
-    assert all(option in said for option in ("--most-waiting", "--most-waiting-mb", "--public-host"))
+    assert all(
+        option in said for option in ("--most-waiting", "--most-waiting-mb", "--public-host")
+    )

@@ -24,7 +24,8 @@ KIND = "multipart/form-data; boundary=b"
 
 def form(**parts: bytes) -> bytes:
     made = b"".join(
-        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value) for name, value in parts.items()
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value)
+        for name, value in parts.items()
     )
     return made + b"--b--\r\n"
 
@@ -74,10 +75,16 @@ def test_what_is_no_upload(body, kind, said):
 
 
 @settings(max_examples=200, deadline=None)
-@given(body=st.binary(max_size=300), cut=st.integers(0, 200), kind=st.sampled_from([KIND, "multipart/form-data", "multipart/x; boundary="]))
+@given(
+    body=st.binary(max_size=300),
+    cut=st.integers(0, 200),
+    kind=st.sampled_from([KIND, "multipart/form-data", "multipart/x; boundary="]),
+)
 def test_any_body_is_read(body, cut, kind):
     assert isinstance(read_upload(body, kind, ()), BadUpload)
-    assert isinstance(read_upload(form(token=body, picture=png())[:-cut], kind, ()), BadUpload | Upload)
+    assert isinstance(
+        read_upload(form(token=body, picture=png())[:-cut], kind, ()), BadUpload | Upload
+    )
 
 
 def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
@@ -107,11 +114,17 @@ def test_pictures_have_a_line_of_their_own(served, monkeypatch):
     async def ask():
         async def picture(number):
             client = Client(app)
-            headers = [("host", "localhost"), kind, ("content-length", "1"), ("expect", "100-continue")]
+            headers = [
+                ("host", "localhost"),
+                kind,
+                ("content-length", "1"),
+                ("expect", "100-continue"),
+            ]
             await client._ask("POST", "/picture", headers, [b"x"], b"", f"192.0.2.{number}")
             return client
 
-        waiting = [asyncio.ensure_future(picture(number)) for number in range(5)]  # one at work, four in the line
+        # one at work, four in the line
+        waiting = [asyncio.ensure_future(picture(number)) for number in range(5)]
         while app.lines[1]._inside_of.total() < 5:
             await asyncio.sleep(0.01)
         refused = await picture(9)
@@ -119,7 +132,9 @@ def test_pictures_have_a_line_of_their_own(served, monkeypatch):
         searches = []
         for number in range(20):
             client = Client(app)
-            await client._ask("GET", "/", [("host", "localhost")], None, b"q=cat", f"198.51.100.{number}")
+            await client._ask(
+                "GET", "/", [("host", "localhost")], None, b"q=cat", f"198.51.100.{number}"
+            )
             searches.append(client.status)
         go.set()
         assert [client.status for client in await asyncio.gather(*waiting)] == [400] * 5

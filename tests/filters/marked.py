@@ -27,10 +27,13 @@ def _unmarked(line: str) -> tuple[str, list[Span]]:
     return caption + line[end:], spans
 
 
-def found_and_missed(spans: list[Span], marked: list[Span]) -> tuple[list[str], list[str], list[str]]:
+def found_and_missed(
+    spans: list[Span], marked: list[Span]
+) -> tuple[list[str], list[str], list[str]]:
     """Kinds that were found, that were missed, and that were found where nothing is marked.
 
-    A finding counts where it covers four fifths of a mark of its kind and is not half as long again.
+    A finding counts where it covers four fifths of a mark of its kind and is not half as long
+    again.
     """
     left, found, missed = list(spans), list[str](), list[str]()
     for mark in marked:
@@ -43,4 +46,8 @@ def found_and_missed(spans: list[Span], marked: list[Span]) -> tuple[list[str], 
 
 def _fits(span: Span, mark: Span) -> bool:
     shared = min(span.end, mark.end) - max(span.start, mark.start)
-    return span.kind == mark.kind and shared >= 0.8 * (mark.end - mark.start) and span.end - span.start <= 1.5 * (mark.end - mark.start) + 2
+    return (
+        span.kind == mark.kind
+        and shared >= 0.8 * (mark.end - mark.start)
+        and span.end - span.start <= 1.5 * (mark.end - mark.start) + 2
+    )

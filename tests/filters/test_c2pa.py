@@ -1,4 +1,6 @@
-"""Content Credentials that the reference library wrote and signed with a certificate of this test."""
+"""Content Credentials that the reference library wrote and signed with a certificate of this
+test.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,14 @@ def sign():
             "title": "t",
             "ingredients": [],
             "assertions": [
-                {"label": "c2pa.actions", "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE}]}},
-                {"label": label, "data": {"entries": {"c2pa.ai_generative_training": {"use": use}}}},
+                {
+                    "label": "c2pa.actions",
+                    "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE}]},
+                },
+                {
+                    "label": label,
+                    "data": {"entries": {"c2pa.ai_generative_training": {"use": use}}},
+                },
             ],
         }
         out = io.BytesIO()
@@ -66,17 +74,30 @@ def make_signer():
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=30))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+                critical=False,
+            )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False),
+                critical=True,
+            )
         )
         if not ca:
-            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
+            )
         return builder.sign(issuer_key, hashes.SHA256())
 
     def name(common):
         return x509.Name(
-            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "pairsieve tests"), x509.NameAttribute(NameOID.COMMON_NAME, common)]
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "pairsieve tests"),
+                x509.NameAttribute(NameOID.COMMON_NAME, common),
+            ]
         )
 
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -123,7 +144,9 @@ def test_a_broken_manifest_is_a_no(sign):
     signed = sign("c2pa.training-mining", "allowed")
     at = signed.index(b"c2pa.training-mining")
     broken = signed[:at] + b"xxxx" + signed[at + 4 :]
-    assert ContentCredentials().load()(Content(broken))["c2pa_rights_signals"] == ("c2pa_unreadable",)
+    assert ContentCredentials().load()(Content(broken))["c2pa_rights_signals"] == (
+        "c2pa_unreadable",
+    )
 
 
 XMP = (
@@ -134,10 +157,14 @@ XMP = (
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_a_manifest_that_lies_elsewhere_is_not_fetched(kind):
-    """C2PA 2.2, 11.4: dcterms:provenance names a remote manifest. The library would ask for it, whoever wrote the picture."""
+    """C2PA 2.2, 11.4: dcterms:provenance names a remote manifest. The library would ask for it,
+    whoever wrote the picture.
+    """
     with serve_raw(lambda _target: NOT_FOUND) as site:
         stream = io.BytesIO()
-        Image.new("RGB", (8, 8)).save(stream, kind, xmp=XMP.format(f"{site.origin}/manifest.c2pa").encode())
+        Image.new("RGB", (8, 8)).save(
+            stream, kind, xmp=XMP.format(f"{site.origin}/manifest.c2pa").encode()
+        )
         found = ContentCredentials().load()(Content(stream.getvalue()))
     assert site.requests == []
     assert found == {"c2pa_rights_signals": ("c2pa_unreadable",)}

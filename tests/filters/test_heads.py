@@ -18,7 +18,8 @@ from filters.pictures.prompts import PromptGroups
 from filters.registry import FilterConfigError, check_models, identity
 from filters.subjects import Embedding
 
-KERAS = Path(__file__).parent / "data" / "keras_head"  # made by TensorFlow 2.15: Normalization, Dense 6, 4, 1 with ReLU, sigmoid
+# made by TensorFlow 2.15: Normalization, Dense 6, 4, 1 with ReLU, sigmoid
+KERAS = Path(__file__).parent / "data" / "keras_head"
 MODEL = "ViT-B-32@0123456789abcdef"
 RNG = np.random.default_rng(7)
 WIDE = {
@@ -32,7 +33,9 @@ VECTOR = (RNG.normal(size=8) / 3).astype(np.float32)
 
 
 def embedding(vector=VECTOR, model=MODEL) -> Embedding:
-    return Embedding(vector, lambda texts: np.eye(len(texts), len(vector), dtype=np.float32), 10.0, model)
+    return Embedding(
+        vector, lambda texts: np.eye(len(texts), len(vector), dtype=np.float32), 10.0, model
+    )
 
 
 def write(path: Path, arrays) -> str:
@@ -54,7 +57,9 @@ def test_a_keras_head_gives_what_keras_gave(tmp_path):
     shutil.copytree(KERAS, tmp_path / "saved" / "variables")
     for path in (KERAS, archive, tmp_path / "saved"):
         network = read_network(str(path))
-        assert [sigmoid(network(vector)) for vector in expected["vectors"]] == pytest.approx(expected["scores"], abs=1e-6)
+        assert [sigmoid(network(vector)) for vector in expected["vectors"]] == pytest.approx(
+            expected["scores"], abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pth"])
@@ -63,12 +68,21 @@ def test_heads_are_what_numpy_says(suffix, activation, tmp_path):
     network = read_network(write(tmp_path / f"head{suffix}", WIDE), activation)
     hidden = WIDE["layers.0.weight"] @ VECTOR + WIDE["layers.0.bias"]
     hidden = np.maximum(hidden, 0) if activation == "relu" else hidden
-    assert network(VECTOR) == pytest.approx(float((WIDE["layers.2.weight"] @ hidden + WIDE["layers.2.bias"])[0]), abs=1e-6)
+    assert network(VECTOR) == pytest.approx(
+        float((WIDE["layers.2.weight"] @ hidden + WIDE["layers.2.bias"])[0]), abs=1e-6
+    )
 
 
 def test_one_layer_and_normalisation(tmp_path):
-    arrays = {"weight": np.ones((1, 8), np.float32), "bias": np.zeros(1, np.float32), "mean": VECTOR, "variance": np.full(8, 4, np.float32)}
-    assert read_network(write(tmp_path / "one.npz", arrays))(VECTOR + 2) == pytest.approx(8.0, abs=1e-5)
+    arrays = {
+        "weight": np.ones((1, 8), np.float32),
+        "bias": np.zeros(1, np.float32),
+        "mean": VECTOR,
+        "variance": np.full(8, 4, np.float32),
+    }
+    assert read_network(write(tmp_path / "one.npz", arrays))(VECTOR + 2) == pytest.approx(
+        8.0, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +101,9 @@ def test_what_is_no_head(arrays, tmp_path):
         read_network(write(tmp_path / "bad.npz", arrays))
 
 
-@pytest.mark.parametrize("name", ["bad.npz", "bad.safetensors", "bad.pth", "bad.zip", "missing.npz"])
+@pytest.mark.parametrize(
+    "name", ["bad.npz", "bad.safetensors", "bad.pth", "bad.zip", "missing.npz"]
+)
 def test_broken_files(name, tmp_path):
     if "missing" not in name:
         (tmp_path / name).write_bytes(b"junk" * 20)
@@ -96,7 +112,13 @@ def test_broken_files(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "index", [b"", b"x" * 100, (KERAS / "variables.index").read_bytes()[:-1], b"\xff" * 40 + (KERAS / "variables.index").read_bytes()[-8:]]
+    "index",
+    [
+        b"",
+        b"x" * 100,
+        (KERAS / "variables.index").read_bytes()[:-1],
+        b"\xff" * 40 + (KERAS / "variables.index").read_bytes()[-8:],
+    ],
 )
 def test_what_is_no_bundle(index):
     with pytest.raises((ValueError, IndexError)):
@@ -107,9 +129,14 @@ def test_laions_columns(tmp_path):
     path = write(tmp_path / "head.npz", WIDE)
     found = NsfwHead({MODEL: path}, 0.45, 0.95).load()(embedding())
     assert found["punsafe"] == pytest.approx(sigmoid(read_network(path)(VECTOR)))
-    tags = [NsfwHead({MODEL: path}, *limits).load()(embedding())["nsfw"] for limits in ((1.1, 1.2), (0.0, 1.1), (0.0, 0.0))]
+    tags = [
+        NsfwHead({MODEL: path}, *limits).load()(embedding())["nsfw"]
+        for limits in ((1.1, 1.2), (0.0, 1.1), (0.0, 0.0))
+    ]
     assert tags == ["UNLIKELY", "UNSURE", "NSFW"]
-    assert AestheticHead({MODEL: path}).load()(embedding())["aesthetic_score"] == pytest.approx(read_network(path, "none")(VECTOR))
+    assert AestheticHead({MODEL: path}).load()(embedding())["aesthetic_score"] == pytest.approx(
+        read_network(path, "none")(VECTOR)
+    )
 
 
 def test_a_head_refuses_another_model(tmp_path):
@@ -119,7 +146,9 @@ def test_a_head_refuses_another_model(tmp_path):
     with pytest.raises(HeadError):
         head.load()(embedding(vector=np.ones(9, np.float32)))
     check_models([head], [MODEL])
-    with pytest.raises(FilterConfigError, match="no head for the model ViT-L-14@0; add `ViT-L-14@0: FILE`"):
+    with pytest.raises(
+        FilterConfigError, match="no head for the model ViT-L-14@0; add `ViT-L-14@0: FILE`"
+    ):
         check_models([head], [MODEL, "ViT-L-14@0"])
     with pytest.raises(FilterConfigError, match="missing"):
         check_models([NsfwHead({MODEL: str(tmp_path / "missing.npz")}, 0.45, 0.95)], [MODEL])
@@ -136,13 +165,19 @@ def test_another_file_is_another_detector(tmp_path):
 
 
 def test_shares_of_prompt_groups_add_up():
-    found = PromptGroups({"scan": ("a scan", "an x-ray"), "other": ("a dog",)}).load()(embedding())["prompt_scores"]
+    found = PromptGroups({"scan": ("a scan", "an x-ray"), "other": ("a dog",)}).load()(embedding())[
+        "prompt_scores"
+    ]
     assert [part["group"] for part in found] == ["scan", "other"]
     assert sum(part["score"] for part in found) == pytest.approx(1)
     table = pa.array([found], PromptGroups.columns["prompt_scores"])
     assert table.to_pylist()[0][0]["group"] == "scan"
 
 
-@pytest.mark.parametrize(("punsafe", "actions"), [(0.1, []), (0.5, ["tag"]), (0.96, ["drop"]), (float("nan"), ["drop"])])
+@pytest.mark.parametrize(
+    ("punsafe", "actions"), [(0.1, []), (0.5, ["tag"]), (0.96, ["drop"]), (float("nan"), ["drop"])]
+)
 def test_nudity(punsafe, actions):
-    assert [str(decision.action) for decision in Nudity(0.95, 0.45).judge({"punsafe": punsafe})] == actions
+    assert [
+        str(decision.action) for decision in Nudity(0.95, 0.45).judge({"punsafe": punsafe})
+    ] == actions

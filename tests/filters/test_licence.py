@@ -13,13 +13,23 @@ from pairsieve.records.page import Origin, Page
 from pairsieve.records.pair import evidence_of_image
 from pairsieve.web.html import parse_page
 
-BY, SA = "https://creativecommons.org/licenses/by/4.0/", "https://creativecommons.org/licenses/by-sa/4.0/"
+BY, SA = (
+    "https://creativecommons.org/licenses/by/4.0/",
+    "https://creativecommons.org/licenses/by-sa/4.0/",
+)
 TERMS = "https://a.example/terms"
 IMAGE = "<img src=/1.jpg alt=one>"
 
 
 def parsed(body: str, headers=()):
-    return parse_page(Page("https://a.example/", (("Content-Type", "text/html"), *headers), body.encode(), Origin("", 0, "", "")))
+    return parse_page(
+        Page(
+            "https://a.example/",
+            (("Content-Type", "text/html"), *headers),
+            body.encode(),
+            Origin("", 0, "", ""),
+        )
+    )
 
 
 def licences(body: str) -> list[tuple[str | None, str | None]]:
@@ -48,16 +58,49 @@ def json_ld(value) -> str:
         (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
         (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
         (f'<a rel=license href="{BY}{"x" * 100}"></a>{IMAGE}', ((BY + "x" * 100)[:80], "page")),
-        (f'<a rel="license" href="{BY}"></a><figure>{IMAGE}<a rel="license" href="{SA}"></a></figure>', (SA, "figure")),
-        (f'<figure><div>{IMAGE}</div><figcaption><a href="{SA}"></a></figcaption></figure><a rel=license href="{BY}">', (SA, "figure")),
-        (f'<figure><a rel="license" href="{SA}"></a></figure>{IMAGE}', (None, None)),
-        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/1.jpg", "license": SA}) + f'<a rel=license href="{BY}">', (SA, "image")),
         (
-            IMAGE + json_ld([{"@graph": [{"@type": ["Thing", "ImageObject"], "url": "https://a.example/1.jpg", "license": {"@id": SA}}]}]),
+            f'<a rel="license" href="{BY}"></a><figure>{IMAGE}<a rel="license" href="{SA}"></a></figure>',
+            (SA, "figure"),
+        ),
+        (
+            f'<figure><div>{IMAGE}</div><figcaption><a href="{SA}"></a></figcaption></figure><a rel=license href="{BY}">',
+            (SA, "figure"),
+        ),
+        (f'<figure><a rel="license" href="{SA}"></a></figure>{IMAGE}', (None, None)),
+        (
+            IMAGE
+            + json_ld({"@type": "ImageObject", "contentUrl": "/1.jpg", "license": SA})
+            + f'<a rel=license href="{BY}">',
             (SA, "image"),
         ),
-        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/1.jpg", "acquireLicensePage": TERMS}), (TERMS, "image")),
-        (IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/2.jpg", "license": SA}), (None, None)),
+        (
+            IMAGE
+            + json_ld(
+                [
+                    {
+                        "@graph": [
+                            {
+                                "@type": ["Thing", "ImageObject"],
+                                "url": "https://a.example/1.jpg",
+                                "license": {"@id": SA},
+                            }
+                        ]
+                    }
+                ]
+            ),
+            (SA, "image"),
+        ),
+        (
+            IMAGE
+            + json_ld(
+                {"@type": "ImageObject", "contentUrl": "/1.jpg", "acquireLicensePage": TERMS}
+            ),
+            (TERMS, "image"),
+        ),
+        (
+            IMAGE + json_ld({"@type": "ImageObject", "contentUrl": "/2.jpg", "license": SA}),
+            (None, None),
+        ),
         (IMAGE + json_ld({"@type": "Article", "url": "/1.jpg", "license": SA}), (None, None)),
     ],
 )
@@ -71,10 +114,17 @@ def test_a_figures_licence_is_not_its_neighbours():
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from(["ImageObject", "/1.jpg", BY, "http://[", ""]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["ImageObject", "/1.jpg", BY, "http://[", ""]),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["@type", "license", "contentUrl", "url", "@id", "@graph"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["@type", "license", "contentUrl", "url", "@id", "@graph"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -102,11 +152,19 @@ def test_json_ld_that_is_none_or_too_deep():
     ],
 )
 def test_page_head(body, headers, title, language):
-    assert PageHead().load()(parsed(body, headers)) == {"page_title": title, "page_language": language}
+    assert PageHead().load()(parsed(body, headers)) == {
+        "page_title": title,
+        "page_language": language,
+    }
 
 
 def test_types_on_a_utf_16_page():
-    page = Page("https://a.example/", (), "<p itemtype='https://schema.org/Patient'>".encode("utf-16"), Origin("", 0, "", ""))
+    page = Page(
+        "https://a.example/",
+        (),
+        "<p itemtype='https://schema.org/Patient'>".encode("utf-16"),
+        Origin("", 0, "", ""),
+    )
     assert PageTypes().load()(parse_page(page)) == {"page_types": ("Patient",)}
 
 

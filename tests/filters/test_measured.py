@@ -38,8 +38,13 @@ def test_figures_are_those_of_the_frozen_sets():
     wanted = [caption for group, caption in SET if not group.startswith(("trap", "everyday"))]
     flagged = [observe(pair(caption)) for caption in wanted]
     found = sum(bool(one["medical_terms"]) or one["medical_words"] >= WORDS_FROM for one in flagged)
-    assert measured("medical_caption").measured.startswith(f"{found / len(wanted):.3f} of {len(wanted)} captions")
-    outcomes = [found_and_missed(personal_spans(caption), marks) for caption, marks in marked_captions("personal_data.txt")]
+    assert measured("medical_caption").measured.startswith(
+        f"{found / len(wanted):.3f} of {len(wanted)} captions"
+    )
+    outcomes = [
+        found_and_missed(personal_spans(caption), marks)
+        for caption, marks in marked_captions("personal_data.txt")
+    ]
     assert not any(missed or false for _, missed, false in outcomes)
     number = sum(len(list(found)) for found, _, _ in outcomes)
     assert len(FINDERS) == 8

@@ -13,7 +13,15 @@ from filters.medical.make_words import Stops, load_stops, phrases, weigh
 from filters.medical.page import MedicalPage, host_checker
 from filters.medical.picture import MedicalPicture, shipped_prompts
 from filters.medical.rule import Medical, equal_faces
-from filters.medical.terms import DEFUSED, WORDS, folded, make_finder, shipped_phrases, shipped_terms, term
+from filters.medical.terms import (
+    DEFUSED,
+    WORDS,
+    folded,
+    make_finder,
+    shipped_phrases,
+    shipped_terms,
+    term,
+)
 from filters.medical.words import STRONG, WordWeights, load_words
 from filters.pages.page_types import PageTypes
 from filters.rule import Action
@@ -29,17 +37,26 @@ def pair(caption: str) -> Pair:
 
 
 POSITIVE = [
-    "X-ray of a broken wrist", "chest radiograph, lateral", "before and after surgery of the jaw", "MRI scan of the knee",
-    "Patient with psoriasis", "facelift result", "Röntgenbild der Hand", "une radiographie du thorax", "cirugía de nariz",
-    "risonanza magnetica del ginocchio", "antes e depois da cirurgia", "mammogram showing a mass", "rhinoplasty, side view",
+    "X-ray of a broken wrist", "chest radiograph, lateral", "before and after surgery of the jaw",
+    "MRI scan of the knee",
+    "Patient with psoriasis", "facelift result", "Röntgenbild der Hand",
+    "une radiographie du thorax", "cirugía de nariz",
+    "risonanza magnetica del ginocchio", "antes e depois da cirurgia", "mammogram showing a mass",
+    "rhinoplasty, side view",
 ]  # fmt: skip
 TRAPS = [
-    "Cancer the zodiac sign", "tropical depression over Florida", "a stroke of luck", "computer virus warning", "a mole in the garden",
-    "rash guard for surfing", "kidney beans and rice", "kid with a kite", "heart shaped box", "economic recovery chart", "a patiently waiting dog",
+    "Cancer the zodiac sign", "tropical depression over Florida", "a stroke of luck",
+    "computer virus warning", "a mole in the garden",
+    "rash guard for surfing", "kidney beans and rice", "kid with a kite", "heart shaped box",
+    "economic recovery chart", "a patiently waiting dog",
 ]  # fmt: skip
 
 
-SET = [line.split(": ", 1) for line in (SETS / "medical.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+SET = [
+    line.split(": ", 1)
+    for line in (SETS / "medical.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
 WORDS_FROM = 0.9
 
 
@@ -64,7 +81,9 @@ def test_traps_are_left_alone(caption, flagged):
     assert not flagged(caption)
 
 
-@pytest.mark.parametrize("language", ["radiology", "biomedical", "clinical", "de", "es", "fr", "it", "nl", "pt", "pl"])
+@pytest.mark.parametrize(
+    "language", ["radiology", "biomedical", "clinical", "de", "es", "fr", "it", "nl", "pt", "pl"]
+)
 def test_recall_on_the_frozen_set(language, flagged):
     captions = [caption for group, caption in SET if group == language]
     assert sum(map(flagged, captions)) >= 0.95 * len(captions)
@@ -111,7 +130,10 @@ def test_terms(caption, found):
 def test_defusing_keeps_the_length_and_adds_nothing(text):
     found = FINDER.find(text)
     assert len(found.defused) == len(folded(text))
-    assert all(before in (after, " ") or after == " " for before, after in zip(folded(text), found.defused, strict=True))
+    assert all(
+        before in (after, " ") or after == " "
+        for before, after in zip(folded(text), found.defused, strict=True)
+    )
 
 
 def test_extra_terms():
@@ -140,7 +162,9 @@ def test_score_of_words(text, score):
 
 def test_words_are_weighed_against_everyday_ones():
     texts = ["femoral vein of the leg", "femoral artery", "leg of the rare"]
-    weights = weigh(texts, {"femoral": 1e-7, "leg": 0.18, "the": 0.15, "of": 0.15, "beach": 0.5, "artery": 1e-7})
+    weights = weigh(
+        texts, {"femoral": 1e-7, "leg": 0.18, "the": 0.15, "of": 0.15, "beach": 0.5, "artery": 1e-7}
+    )
     assert weights["femoral"] == 3.0
     assert weights["beach"] == -0.5
     assert not {"leg", "the", "artery"} & weights.keys()  # as common as everywhere, or seen once
@@ -157,7 +181,17 @@ def test_shipped_table_is_sane():
 def test_shipped_lists_are_sane():
     terms = shipped_terms()
     assert len(terms) > 3000
-    assert {t.language for t in terms} == {"en", "de", "fr", "es", "it", "nl", "pt", "pl", "defused"}
+    assert {t.language for t in terms} == {
+        "en",
+        "de",
+        "fr",
+        "es",
+        "it",
+        "nl",
+        "pt",
+        "pl",
+        "defused",
+    }
     assert {t.kind for t in terms} == {"words", "anatomy", "harm", "treatment", "change", "defused"}
     assert all(t.text for t in terms)
     assert not any("*" in t.text or "?" in t.text for t in terms)
@@ -168,7 +202,13 @@ def test_shipped_lists_are_sane():
 @pytest.mark.parametrize(
     ("caption", "found"),
     [
-        ("A boy with osteogenesis imperfecta and his dog on the beach near the old harbour of the town", True),
+        (
+            (
+                "A boy with osteogenesis imperfecta and his dog on the beach near the old harbour of "
+                "the town"
+            ),
+            True,
+        ),
         ("Living with Marfan-syndrome: our family on a walk", True),
         ("acute pain", True),  # "acute pain NOS" in ICD-10-CM
         ("Her high forehead, fair skin and long neck made her a model", False),
@@ -181,7 +221,11 @@ def test_phrases_of_the_dictionaries(caption, found):
 
 
 STOPS = Stops(
-    frozenset({"triggered by"}), frozenset({"of"}), frozenset({"flat", "high"}), frozenset({"feet", "brow"}), frozenset({"eye drop"})
+    frozenset({"triggered by"}),
+    frozenset({"of"}),
+    frozenset({"flat", "high"}),
+    frozenset({"feet", "brow"}),
+    frozenset({"eye drop"}),
 )
 
 
@@ -210,7 +254,9 @@ def test_phrases_that_are_taken(name, taken):
 
 def test_a_phrase_that_holds_another_is_left_out():
     weights = {"hernia": 2.0}
-    assert phrases(["femoral hernia", "left femoral hernia"], weights, STOPS, make_finder([])) == ["femoral hernia"]
+    assert phrases(["femoral hernia", "left femoral hernia"], weights, STOPS, make_finder([])) == [
+        "femoral hernia"
+    ]
 
 
 def test_shipped_phrases_are_what_the_script_would_take():
@@ -223,7 +269,11 @@ def test_shipped_phrases_are_what_the_script_would_take():
     ("url", "body", "expected"),
     [
         ("https://a.example/", "<title>Garden</title><h1>Roses</h1>", ((), False)),
-        ("https://a.example/", "<title>Dr. Roe</title><h1>Rhinoplasty</h1>", (("plasty", "rhinoplast"), False)),
+        (
+            "https://a.example/",
+            "<title>Dr. Roe</title><h1>Rhinoplasty</h1>",
+            (("plasty", "rhinoplast"), False),
+        ),
         ("https://a.example/", "<title>Facelift before and after</title>", (("facelift",), False)),
         ("https://images.radiopaedia.org/1", "", ((), True)),
         ("https://notradiopaedia.org/1", "", ((), False)),
@@ -237,7 +287,15 @@ def test_page(url, body, expected):
 
 def test_hosts_of_ones_own():
     is_medical = host_checker(["clinic.example"])
-    assert [is_medical(url) for url in ("https://www.clinic.example/a", "https://clinic.example.org/", "no url", "https://[::1]/")] == [
+    assert [
+        is_medical(url)
+        for url in (
+            "https://www.clinic.example/a",
+            "https://clinic.example.org/",
+            "no url",
+            "https://[::1]/",
+        )
+    ] == [
         True,
         False,
         False,
@@ -264,9 +322,18 @@ def test_dicom(url, content_type, body, dropped):
 @pytest.mark.parametrize(
     ("body", "types"),
     [
-        ('<script type="application/ld+json">{"@type": "MedicalWebPage"}</script>', ("MedicalWebPage",)),
-        ('<script type="Application/LD+JSON">{"@graph": [{"@type": ["Physician", "Person"]}]}</script>', ("Person", "Physician")),
-        ('<script type="application/ld+json">{"@type": "http://schema.org/Hospital"}</script>', ("Hospital",)),
+        (
+            '<script type="application/ld+json">{"@type": "MedicalWebPage"}</script>',
+            ("MedicalWebPage",),
+        ),
+        (
+            '<script type="Application/LD+JSON">{"@graph": [{"@type": ["Physician", "Person"]}]}</script>',
+            ("Person", "Physician"),
+        ),
+        (
+            '<script type="application/ld+json">{"@type": "http://schema.org/Hospital"}</script>',
+            ("Hospital",),
+        ),
         ('<div itemscope itemtype="https://schema.org/MedicalCondition">', ("MedicalCondition",)),
         ('<script type="application/ld+json">{broken</script>', ()),
         ('<script type="application/ld+json">' + "[" * 5000 + "</script>", ()),
@@ -281,8 +348,14 @@ def test_page_types(body, types):
 
 def test_picture_score_is_the_softmax_share_of_medical_prompts():
     vectors = {"scan": [1.0, 0.0], "wound": [0.6, 0.8], "cat": [0.0, 1.0]}
-    embedding = Embedding(np.array([1, 0], np.float32), lambda texts: np.array([vectors[t] for t in texts], np.float32), 10.0)
-    score = MedicalPicture(medical=("scan", "wound"), everyday=("cat",)).load()(embedding)["medical_picture_score"]
+    embedding = Embedding(
+        np.array([1, 0], np.float32),
+        lambda texts: np.array([vectors[t] for t in texts], np.float32),
+        10.0,
+    )
+    score = MedicalPicture(medical=("scan", "wound"), everyday=("cat",)).load()(embedding)[
+        "medical_picture_score"
+    ]
     expected = (math.exp(10) + math.exp(6)) / (math.exp(10) + math.exp(6) + 1)
     assert score == pytest.approx(expected, abs=1e-6)
 
@@ -339,10 +412,20 @@ def decided(evidence, profile="default", allow_medical=False):
         ({"page_medical_terms": ("rhinoplasty",)}, ["tag medical_page"]),
         ({"page_medical_words": 1.2}, ["tag medical_page"]),
         (
-            WORDED | {"page_types": None, "page_medical_terms": None, "page_medical_words": None, "page_medical_host": None},
+            WORDED
+            | {
+                "page_types": None,
+                "page_medical_terms": None,
+                "page_medical_words": None,
+                "page_medical_host": None,
+            },
             ["tag medical_text"],
         ),
-        (WORDED | {"face_count": None, "faces": None, "radiograph_like": None, "halves_distance": None}, ["tag medical_text"]),
+        (
+            WORDED
+            | {"face_count": None, "faces": None, "radiograph_like": None, "halves_distance": None},
+            ["tag medical_text"],
+        ),
     ],
 )
 def test_rule(evidence, expected):
@@ -371,13 +454,18 @@ def test_audit_drops_nothing():
     ],
 )
 def test_medical_subset_bears_no_face_and_no_personal_data(evidence, action):
-    assert decided({"medical_picture_score": 0.95} | evidence, allow_medical=True)[0].split()[0] == action
+    assert (
+        decided({"medical_picture_score": 0.95} | evidence, allow_medical=True)[0].split()[0]
+        == action
+    )
 
 
 def test_medical_subset_is_named():
     assert Medical(0.9, 0.5, 0.9, 90, "default", allow_medical=True).subsets == ("medical",)
     assert Medical(0.9, 0.5, 0.9, 90, "default").subsets == ()
-    (decision,) = Medical(0.9, 0.5, 0.9, 90, "default", allow_medical=True).judge({**NOTHING, "medical_picture_score": 1.0})
+    (decision,) = Medical(0.9, 0.5, 0.9, 90, "default", allow_medical=True).judge(
+        {**NOTHING, "medical_picture_score": 1.0}
+    )
     assert (decision.action, decision.subset) == (Action.MOVE, "medical")
 
 

@@ -19,7 +19,9 @@ def stand_in(monkeypatch):
     def load(name, disable):
         if name != "known":
             raise OSError(name)
-        return lambda text: SimpleNamespace(ents=[SimpleNamespace(label_="PERSON") for word in text.split() if word.istitle()])
+        return lambda text: SimpleNamespace(
+            ents=[SimpleNamespace(label_="PERSON") for word in text.split() if word.istitle()]
+        )
 
     spacy = ModuleType("spacy")
     spacy.load = load
@@ -37,7 +39,9 @@ def stand_in(monkeypatch):
     ],
 )
 def test_names_are_looked_for_where_they_matter(evidence, names, stand_in):
-    assert PersonNames("known").load()({"caption": "Anna Berger at home", **evidence}) == {"person_names": names}
+    assert PersonNames("known").load()({"caption": "Anna Berger at home", **evidence}) == {
+        "person_names": names
+    }
     assert is_somebodys(evidence) == (names is not None)
 
 
@@ -52,15 +56,25 @@ def test_a_model_that_is_missing_stops_the_run(stand_in, monkeypatch):
 @pytest.mark.parametrize("names", [None, 0, 2])
 def test_names_are_tagged_and_no_more(names):
     rule = PersonalData(captions="redact", urls="drop")
-    decisions = list(rule.judge({"personal_spans": (), "personal_in_urls": (), "person_names": names}))
-    assert [f"{d.action} {d.reason}" for d in decisions] == (["tag personal_data_name"] if names else [])
+    decisions = list(
+        rule.judge({"personal_spans": (), "personal_in_urls": (), "person_names": names})
+    )
+    assert [f"{d.action} {d.reason}" for d in decisions] == (
+        ["tag personal_data_name"] if names else []
+    )
 
 
 @pytest.mark.parametrize("engine", ["spacy", "presidio"])
 @pytest.mark.filterwarnings("ignore")
 def test_names_by_a_real_model(engine):
-    pytest.importorskip("spacy" if engine == "spacy" else "presidio_analyzer", reason=f"the extra `{engine}` is not installed")
+    pytest.importorskip(
+        "spacy" if engine == "spacy" else "presidio_analyzer",
+        reason=f"the extra `{engine}` is not installed",
+    )
     pytest.importorskip(MODEL, reason="no spaCy model is installed")
     observe = PersonNames(MODEL, engine).load()
-    assert observe({"caption": "Portrait of Angela Merkel in Berlin", "face_count": 1})["person_names"] == 1
+    assert (
+        observe({"caption": "Portrait of Angela Merkel in Berlin", "face_count": 1})["person_names"]
+        == 1
+    )
     assert observe({"caption": "A red car on the street", "face_count": 1})["person_names"] == 0

@@ -18,7 +18,9 @@ from pairsieve.images.pdq import pdq
 OBSERVE = PictureMetadata().load()
 RED = Image.effect_noise((300, 200), 60).filter(ImageFilter.GaussianBlur(6)).convert("RGB")
 PLUS = '<rdf:Description xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" {}/>'
-PROHIBITED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"')
+PROHIBITED = PLUS.format(
+    'plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"'
+)
 ALLOWED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-ALLOWED"')
 LICENCE = '<rdf:Description><cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/?a=1&amp;b=2"/></rdf:Description>'
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
@@ -67,7 +69,9 @@ def exif_last(png: bytes) -> bytes:
 
 
 def with_broken_profile() -> bytes:
-    """A colour profile with a wrong checksum, as browsers and our decoder pass over, before a packed reservation."""
+    """A colour profile with a wrong checksum, as browsers and our decoder pass over, before a
+    packed reservation.
+    """
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", packet(PROHIBITED).decode(), zip=True)
     png = bytearray(encoded("PNG", pnginfo=text, icc_profile=b"a colour profile"))
@@ -81,7 +85,13 @@ def animated_png() -> bytes:
     """Frames after the first are counted on from it."""
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", packet(PROHIBITED).decode(), zip=True)
-    return encoded("PNG", save_all=True, append_images=[RED.rotate(90), RED.rotate(180)], pnginfo=text, exif=place())
+    return encoded(
+        "PNG",
+        save_all=True,
+        append_images=[RED.rotate(90), RED.rotate(180)],
+        pnginfo=text,
+        exif=place(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,14 +102,44 @@ def animated_png() -> bytes:
         (encoded("WEBP", xmp=packet(PROHIBITED)), ("data_mining_prohibited",), None, False, False),
         (packed_png(packet(PROHIBITED)), ("data_mining_prohibited",), None, False, False),
         (encoded("JPEG", xmp=packet(ALLOWED)), (), None, False, False),
-        (encoded("JPEG", xmp=packet(PROHIBITED))[:600], ("data_mining_prohibited",), None, False, False),
-        (encoded("JPEG", xmp=packet(PROHIBITED.lower())), ("data_mining_prohibited",), None, False, False),
+        (
+            encoded("JPEG", xmp=packet(PROHIBITED))[:600],
+            ("data_mining_prohibited",),
+            None,
+            False,
+            False,
+        ),
+        (
+            encoded("JPEG", xmp=packet(PROHIBITED.lower())),
+            ("data_mining_prohibited",),
+            None,
+            False,
+            False,
+        ),
         (encoded("JPEG", xmp=packet(TDM.format(1))), ("tdm_reserved",), None, False, False),
         (encoded("JPEG", xmp=packet(TDM.format(0))), (), None, False, False),
-        (encoded("WEBP", xmp=packet(RSL.format("prohibits"))), ("rsl_reserved",), None, False, False),
+        (
+            encoded("WEBP", xmp=packet(RSL.format("prohibits"))),
+            ("rsl_reserved",),
+            None,
+            False,
+            False,
+        ),
         (encoded("WEBP", xmp=packet(RSL.format("permits"))), (), None, False, False),
-        (encoded("WEBP", xmp=packet(RSL.format("permits")).replace(b"</rsl:rsl>", b"")), ("rsl_unreadable",), None, False, False),
-        (encoded("JPEG", xmp=packet(LICENCE)), (), "https://creativecommons.org/licenses/by/4.0/?a=1&b=2", False, False),
+        (
+            encoded("WEBP", xmp=packet(RSL.format("permits")).replace(b"</rsl:rsl>", b"")),
+            ("rsl_unreadable",),
+            None,
+            False,
+            False,
+        ),
+        (
+            encoded("JPEG", xmp=packet(LICENCE)),
+            (),
+            "https://creativecommons.org/licenses/by/4.0/?a=1&b=2",
+            False,
+            False,
+        ),
         (encoded("WEBP", xmp=packet(STATEMENT)), (), "https://a.example/rights", False, False),
         (encoded("JPEG", xmp=packet(ELEMENT)), (), "https://a.example/rights", False, False),
         (encoded("JPEG", exif=place()), (), None, True, True),
@@ -124,26 +164,38 @@ def test_metadata(body, signals, licence, copyrighted, placed):
 
 def test_a_png_without_metadata_is_not_opened(monkeypatch):
     """Pillow decodes its pixels to know what stands behind them."""
-    monkeypatch.setattr("filters.rights.picture_metadata.Image.open", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr(
+        "filters.rights.picture_metadata.Image.open", lambda *_: pytest.fail("opened")
+    )
     assert not OBSERVE(Content(encoded("PNG") + b"Exif XMP"))["picture_placed"]
 
 
 def test_no_pixel_is_decoded(monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
-    for body in (packed_png(packet(LICENCE)), encoded("PNG", exif=place()), encoded("JPEG", exif=place(), xmp=packet(LICENCE))):
+    for body in (
+        packed_png(packet(LICENCE)),
+        encoded("PNG", exif=place()),
+        encoded("JPEG", exif=place(), xmp=packet(LICENCE)),
+    ):
         found = OBSERVE(Content(body))
         assert found["picture_licence"] or found["picture_placed"]
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["JPEG", "PNG"]))
 def test_broken_metadata_never_raises(noise, at, kind):
-    whole = encoded("JPEG", exif=place(), xmp=packet(LICENCE)) if kind == "JPEG" else packed_png(packet(PROHIBITED))
+    whole = (
+        encoded("JPEG", exif=place(), xmp=packet(LICENCE))
+        if kind == "JPEG"
+        else packed_png(packet(PROHIBITED))
+    )
     OBSERVE(Content(whole[:at] + noise + whole[at + len(noise) :]))
 
 
 @given(st.text(max_size=200))
 def test_licences_of_any_text(text):
-    assert licence_of(f"<cc:license {text}") is None or isinstance(licence_of(f"<cc:license {text}"), str)
+    assert licence_of(f"<cc:license {text}") is None or isinstance(
+        licence_of(f"<cc:license {text}"), str
+    )
 
 
 def distance(one: Image.Image, other: Image.Image) -> int:
@@ -153,9 +205,17 @@ def distance(one: Image.Image, other: Image.Image) -> int:
 def test_a_picture_is_known_again():
     buffer = io.BytesIO()
     RED.save(buffer, "JPEG", quality=30)
-    assert distance(RED, Image.open(buffer)) <= 31, "the distance at which PDQ's makers call it a match"
+    assert distance(RED, Image.open(buffer)) <= 31, (
+        "the distance at which PDQ's makers call it a match"
+    )
     assert distance(RED, RED.resize((1200, 800))) <= 31
-    assert distance(RED, Image.effect_noise((300, 200), 60).filter(ImageFilter.GaussianBlur(6)).convert("RGB")) > 60
+    assert (
+        distance(
+            RED,
+            Image.effect_noise((300, 200), 60).filter(ImageFilter.GaussianBlur(6)).convert("RGB"),
+        )
+        > 60
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (64, 64), (3000, 40)])

@@ -1,4 +1,6 @@
-"""Faces, radiographs, halves, unsafe pictures, writing: on pictures that packages carry, where those are installed."""
+"""Faces, radiographs, halves, unsafe pictures, writing: on pictures that packages carry, where
+those are installed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ from PIL import Image, ImageDraw
 from filters.detector import MissingModel
 from filters.medical.burned_in import BurnedInText
 from filters.medical.looks import Halves, Radiograph, colour, detail, halves_distance, low_frequency
-from filters.pictures.faces import Face, Faces, apart, blurred, decode_centerface, load_centerface, load_yunet
+from filters.pictures.faces import (
+    Face,
+    Faces,
+    apart,
+    blurred,
+    decode_centerface,
+    load_centerface,
+    load_yunet,
+)
 from filters.pictures.nsfw_picture import NsfwPicture
 from filters.subjects import Picture
 from pairsieve.images.prepare import within
@@ -28,7 +38,9 @@ def scan():
     def load(name):
         pixels = pydicom.dcmread(get_testdata_file(name, download=False)).pixel_array.astype(float)
         low, high = np.percentile(pixels, [1, 99])
-        return Image.fromarray((np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(
+            (np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+        ).convert("RGB")
 
     return load
 
@@ -40,7 +52,16 @@ def find():
 
 
 @pytest.mark.parametrize(
-    ("name", "faces"), [("astronaut", 1), ("camera", 1), ("cat", 0), ("coffee", 0), ("rocket", 0), ("retina", 0), ("logo", 0)]
+    ("name", "faces"),
+    [
+        ("astronaut", 1),
+        ("camera", 1),
+        ("cat", 0),
+        ("coffee", 0),
+        ("rocket", 0),
+        ("retina", 0),
+        ("logo", 0),
+    ],
 )
 def test_faces(name, faces, find):
     found = find(Picture(within(shown(name), 640)))
@@ -85,7 +106,11 @@ def test_decoding_of_centerface():
 
 
 def test_boxes_that_overlap_are_one_face():
-    one, same, other = Face(0.1, 0.1, 0.3, 0.3, 0.9), Face(0.12, 0.1, 0.32, 0.3, 0.8), Face(0.6, 0.1, 0.8, 0.3, 0.7)
+    one, same, other = (
+        Face(0.1, 0.1, 0.3, 0.3, 0.9),
+        Face(0.12, 0.1, 0.32, 0.3, 0.8),
+        Face(0.6, 0.1, 0.8, 0.3, 0.7),
+    )
     assert apart([same, other, one]) == [one, other]
 
 
@@ -107,7 +132,9 @@ def test_radiographs(name, scan):
     assert Radiograph().load()(Picture(scan(name)))["radiograph_like"] is True
 
 
-@pytest.mark.parametrize("name", ["astronaut", "coffee", "cat", "rocket", "brick", "grass", "page", "text", "retina"])
+@pytest.mark.parametrize(
+    "name", ["astronaut", "coffee", "cat", "rocket", "brick", "grass", "page", "text", "retina"]
+)
 def test_what_is_no_radiograph(name):
     assert Radiograph().load()(Picture(shown(name)))["radiograph_like"] is False
 

@@ -65,9 +65,17 @@ def test_spans_are_in_order_and_inside(caption):
     redact(caption, spans)
 
 
-@example(["Anna, born 12 March 1985, call +44 113 496 0000", "anna.berger@example.org", "season 2013/2014 match"], " ")
+@example(
+    [
+        "Anna, born 12 March 1985, call +44 113 496 0000",
+        "anna.berger@example.org",
+        "season 2013/2014 match",
+    ],
+    " ",
+)
 @given(
-    st.lists(st.sampled_from([caption for caption, _ in MARKED]), min_size=1, max_size=4), st.sampled_from([" ", ", ", "; ", " - ", "\n"])
+    st.lists(st.sampled_from([caption for caption, _ in MARKED]), min_size=1, max_size=4),
+    st.sampled_from([" ", ", ", "; ", " - ", "\n"]),
 )
 def test_what_is_redacted_holds_no_more_personal_data(captions, between):
     caption = between.join(captions)
@@ -120,7 +128,9 @@ def test_rule(action):
 
 def test_rule_takes_known_kinds_alone():
     with pytest.raises(ValidationError):
-        TypeAdapter(PersonalData).validate_python({"captions": "redact", "urls": "drop", "kinds": {"MAIL": "drop"}})
+        TypeAdapter(PersonalData).validate_python(
+            {"captions": "redact", "urls": "drop", "kinds": {"MAIL": "drop"}}
+        )
 
 
 def test_every_kind_has_a_finder():

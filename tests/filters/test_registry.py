@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 
 from filters.detector import Columns, Needs, Observe
-from filters.registry import DETECTORS, RULES, FilterConfigError, build_detectors, build_rules, identity
+from filters.registry import (
+    DETECTORS,
+    RULES,
+    FilterConfigError,
+    build_detectors,
+    build_rules,
+    identity,
+)
 from filters.rule import Action, Decision, Readable
 
 
@@ -59,10 +66,16 @@ ERRORS = [
     ({"similarity": {}}, "filters.rules.similarity: thresholds must be set"),
     ({"similarity": {"tresholds": {}}}, "unknown setting 'tresholds'; did you mean 'thresholds'?"),
     ({"similarity": {"thresholds": {"en": "high"}}}, "filters.rules.similarity.thresholds.en: "),
-    ({"personal_data": {"captions": "burn", "urls": "drop"}}, "filters.rules.personal_data.captions: "),
+    (
+        {"personal_data": {"captions": "burn", "urls": "drop"}},
+        "filters.rules.personal_data.captions: ",
+    ),
     (
         {"rights": {"profile": "respect"}},
-        "rights reads page_rights_signals, which no detector under filters.detectors observes; add `page_rights: {}`",
+        (
+            "rights reads page_rights_signals, which no detector under filters.detectors observes; "
+            "add `page_rights: {}`"
+        ),
     ),
     ({"no.such.module:Rule": {}}, "cannot be imported"),
     ({f"{HERE}:Nothing": {}}, "cannot be imported"),
@@ -96,7 +109,15 @@ def test_built_in_plugins_keep_their_contract(kind):
     assert is_dataclass(kind)
     assert kind.__doc__
     assert isinstance(kind.version, int)
-    members = ("name", "version", *(("needs", "columns", "load") if kind in DETECTORS.values() else ("reads", "saves_request", "judge")))
+    members = (
+        "name",
+        "version",
+        *(
+            ("needs", "columns", "load")
+            if kind in DETECTORS.values()
+            else ("reads", "saves_request", "judge")
+        ),
+    )
     assert all(hasattr(kind, member) for member in members)
     if not fields(kind):
         with pytest.raises(FrozenInstanceError):

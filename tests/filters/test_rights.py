@@ -11,7 +11,14 @@ from pairsieve.web.html import parse_page
 
 
 def parsed(body: str = "", headers=()):
-    return parse_page(Page("https://a.example/", (("Content-Type", "text/html"), *headers), body.encode(), Origin("", 0, "", "")))
+    return parse_page(
+        Page(
+            "https://a.example/",
+            (("Content-Type", "text/html"), *headers),
+            body.encode(),
+            Origin("", 0, "", ""),
+        )
+    )
 
 
 RSL = """<script type="application/rsl+xml"><rsl xmlns="https://rslstandard.org/rsl">
@@ -36,7 +43,11 @@ PAGES = [
     ("", [("tdm-reservation", "yes")], set()),
     ("", [("Content-Usage", "train-ai=n")], {"content_usage_no_ai"}),
     ("", [("content-usage", 'search=y, Train-AI = "n"')], {"content_usage_no_ai"}),
-    ("", [("Content-Usage", "train-ai=y"), ("Content-Usage", "train-genai=n")], {"content_usage_no_ai"}),
+    (
+        "",
+        [("Content-Usage", "train-ai=y"), ("Content-Usage", "train-genai=n")],
+        {"content_usage_no_ai"},
+    ),
     ("", [("Content-Usage", "train-ai=y, search=n")], set()),
     ("", [("Content-Usage", "n")], {"content_usage_unreadable"}),
     ("", [("Content-Usage", "train-ai=perhaps, search=y")], {"content_usage_unreadable"}),
@@ -50,7 +61,11 @@ PAGES = [
     ("", [("tdm-reservation", "0"), ("TDM-Reservation", "1")], {"tdm_reserved"}),
     ("", [("tdm-reservation", "1;x=y")], {"tdm_reserved"}),
     ("", [("tdm-reservation", "10")], set()),
-    ('<meta name="tdm-reservation" content="1"><meta name="tdm-reservation" content="0">', (), {"tdm_reserved"}),
+    (
+        '<meta name="tdm-reservation" content="1"><meta name="tdm-reservation" content="0">',
+        (),
+        {"tdm_reserved"},
+    ),
     ('<meta property="tdm:reservation" content="1">', (), {"tdm_reserved"}),
     # noml.info; draft-canel-robots-ai-control
     ('<meta name="robots" content="noml">', (), {"noml"}),
@@ -97,12 +112,37 @@ def test_page_signals(body, headers, signals):
 @pytest.mark.parametrize(
     ("body", "headers", "files"),
     [
-        ('<link rel="license" type="application/rsl+xml" href="/licence.xml">', (), ("https://a.example/licence.xml",)),
-        ('<link rel="Other License" type="Application/RSL+XML; a=b" href="l.xml">', (), ("https://a.example/l.xml",)),
+        (
+            '<link rel="license" type="application/rsl+xml" href="/licence.xml">',
+            (),
+            ("https://a.example/licence.xml",),
+        ),
+        (
+            '<link rel="Other License" type="Application/RSL+XML; a=b" href="l.xml">',
+            (),
+            ("https://a.example/l.xml",),
+        ),
         ('<link rel="license" href="/licence.html">', (), ()),
-        ('<link rel=license type=application/rsl+xml href="https://anna:secret@b.example/l">', (), ("https://b.example/l",)),
-        ("", [("Link", '<https://b.example/l.xml>; rel="license"; type="application/rsl+xml"')], ("https://b.example/l.xml",)),
-        ("", [("link", "<x>; rel=next, <https://b.example/a,b.xml>;type=application/rsl+xml;rel=license")], ("https://b.example/a,b.xml",)),
+        (
+            '<link rel=license type=application/rsl+xml href="https://anna:secret@b.example/l">',
+            (),
+            ("https://b.example/l",),
+        ),
+        (
+            "",
+            [("Link", '<https://b.example/l.xml>; rel="license"; type="application/rsl+xml"')],
+            ("https://b.example/l.xml",),
+        ),
+        (
+            "",
+            [
+                (
+                    "link",
+                    "<x>; rel=next, <https://b.example/a,b.xml>;type=application/rsl+xml;rel=license",
+                )
+            ],
+            ("https://b.example/a,b.xml",),
+        ),
     ],
 )
 def test_licence_files_that_a_page_names(body, headers, files):
@@ -110,10 +150,17 @@ def test_licence_files_that_a_page_names(body, headers, files):
 
 
 @pytest.mark.parametrize(
-    ("headers", "signals"), [((), ()), ((("X-Robots-Tag", "noai"),), ("noai",)), ((("tdm-reservation", "1"),), ("tdm_reserved",))]
+    ("headers", "signals"),
+    [
+        ((), ()),
+        ((("X-Robots-Tag", "noai"),), ("noai",)),
+        ((("tdm-reservation", "1"),), ("tdm_reserved",)),
+    ],
 )
 def test_response_signals(headers, signals):
-    assert ResponseRights().load()(Response("https://a.example/p.jpg", headers)) == {"response_rights_signals": signals}
+    assert ResponseRights().load()(Response("https://a.example/p.jpg", headers)) == {
+        "response_rights_signals": signals
+    }
 
 
 RULE = Rights("respect")
@@ -145,7 +192,10 @@ def test_page_evidence_that_is_missing_is_no_consent():
 def test_pages_that_nobody_saw_may_be_taken_on_purpose():
     rule = Rights("respect", unknown_page="keep")
     assert not list(rule.judge({"page_rights_signals": None}))
-    assert [d.reason for d in rule.judge({"page_rights_signals": None, "response_rights_signals": ("noai",)})] == ["rights_noai"]
+    assert [
+        d.reason
+        for d in rule.judge({"page_rights_signals": None, "response_rights_signals": ("noai",)})
+    ] == ["rights_noai"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +203,11 @@ def test_pages_that_nobody_saw_may_be_taken_on_purpose():
     [
         (Rights("respect"), ("noindex",), []),
         (Rights("respect", refuse=("noindex",)), ("noindex",), ["drop rights_noindex"]),
-        (Rights("strict", allow_licences=("cc0",)), ("noindex",), ["drop rights_noindex", "drop rights_licence_not_allowed"]),
+        (
+            Rights("strict", allow_licences=("cc0",)),
+            ("noindex",),
+            ["drop rights_noindex", "drop rights_licence_not_allowed"],
+        ),
         (Rights("record"), ("noai", "noindex"), ["tag rights_noai"]),
     ],
 )

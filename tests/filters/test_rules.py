@@ -28,12 +28,20 @@ SIZE = ImageSize(min_bytes=5000, min_side=10, max_pixels=1000)
     ],
 )
 def test_size(size_bytes, width, height, reasons):
-    assert [d.reason for d in SIZE.judge({"size_bytes": size_bytes, "width": width, "height": height})] == reasons
+    assert [
+        d.reason for d in SIZE.judge({"size_bytes": size_bytes, "width": width, "height": height})
+    ] == reasons
 
 
 @pytest.mark.parametrize(
     ("subset", "similarity", "dropped"),
-    [("en", 0.28, False), ("en", 0.2799, True), ("multi", 0.27, False), ("en", math.nan, True), ("en", -1.0, True)],
+    [
+        ("en", 0.28, False),
+        ("en", 0.2799, True),
+        ("multi", 0.27, False),
+        ("en", math.nan, True),
+        ("en", -1.0, True),
+    ],
 )
 def test_similarity(subset, similarity, dropped):
     rule = Similarity(thresholds={"en": 0.28, "multi": 0.26})
@@ -56,7 +64,10 @@ def test_subset(subset, dropped):
 def test_verdict():
     evidence = {"subset": "multi", "similarity": 0.1}
     verdict = judge((Similarity({"multi": 0.5}), Subset(("en",))), evidence)
-    assert [ruling.decision.reason for ruling in verdict.rulings] == ["similarity_low", "subset_not_wanted"]
+    assert [ruling.decision.reason for ruling in verdict.rulings] == [
+        "similarity_low",
+        "subset_not_wanted",
+    ]
     assert verdict.drop is not None
     assert verdict.drop.rule == "similarity", "the first rule that drops is the one that counts"
 
@@ -89,6 +100,10 @@ def test_redact(spans, expected):
 
 @given(st.text(max_size=20), st.lists(st.tuples(st.integers(0, 20), st.integers(1, 5)), max_size=5))
 def test_nothing_of_a_span_is_left(caption, places):
-    spans = [Span("X", start, min(start + length, len(caption))) for start, length in places if start < len(caption)]
+    spans = [
+        Span("X", start, min(start + length, len(caption)))
+        for start, length in places
+        if start < len(caption)
+    ]
     kept = "".join(c for i, c in enumerate(caption) if not any(s.start <= i < s.end for s in spans))
     assert redact(caption, spans).replace("[X]", "") == kept.replace("[X]", "") or "[X]" in caption

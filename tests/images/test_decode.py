@@ -26,7 +26,13 @@ def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 def png_claiming(width: int, height: int) -> bytes:
     """A PNG whose header claims a size that nothing behind it holds."""
     head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + b"\0\0\0\0IDAT\0\0\0\0"
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + head
+        + struct.pack(">I", zlib.crc32(head))
+        + b"\0\0\0\0IDAT\0\0\0\0"
+    )
 
 
 RED = Image.new("RGB", (8, 4), "red")
@@ -105,7 +111,9 @@ def test_broken_metadata_is_no_reason_to_lose_a_picture(content):
 
 
 def test_cmyk():
-    red, green, blue = pixel(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
+    red, green, blue = pixel(
+        encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)
+    )
     assert red > 240
     assert max(green, blue) < 15
 
@@ -119,7 +127,9 @@ def test_orientation_is_applied():
 
 
 def test_first_frame_of_an_animation():
-    frames = encoded(RED, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 4), "blue")], lossless=True)
+    frames = encoded(
+        RED, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 4), "blue")], lossless=True
+    )
     assert pixel(frames) == (255, 0, 0)
 
 
@@ -145,7 +155,10 @@ def scanned(number: int, side: int = 64) -> bytes:
     return whole[:last] + whole[last:-2] * number + whole[-2:]
 
 
-@pytest.mark.parametrize(("number", "reason"), [(1, None), (80, None), (MAX_SCANS, "too_many_scans"), (5000, "too_many_scans")])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(1, None), (80, None), (MAX_SCANS, "too_many_scans"), (5000, "too_many_scans")],
+)
 def test_scans_are_counted_before_a_pixel_is_decoded(number, reason):
     found = decode(scanned(number), DecodeSettings(("JPEG",), 10**6, 50))
     assert getattr(found, "reason", None) == reason
@@ -156,11 +169,15 @@ def test_no_plugin_of_a_format_that_is_not_taken_is_asked(monkeypatch):
     monkeypatch.setitem(Image.OPEN, "BMP", (lambda *_: asked.append("BMP"), Image.OPEN["BMP"][1]))
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "BMP")
-    assert decode(buffer.getvalue(), DecodeSettings(("JPEG", "PNG"), 10**6, 50)) == Undecodable("format_not_taken")
+    assert decode(buffer.getvalue(), DecodeSettings(("JPEG", "PNG"), 10**6, 50)) == Undecodable(
+        "format_not_taken"
+    )
     assert asked == []
 
 
-@pytest.mark.parametrize("error", [AssertionError, TypeError, OverflowError, RecursionError, KeyError, zlib.error])
+@pytest.mark.parametrize(
+    "error", [AssertionError, TypeError, OverflowError, RecursionError, KeyError, zlib.error]
+)
 def test_whatever_a_plugin_raises_is_a_reason(error, monkeypatch):
     def fail(*_):
         raise error
@@ -175,4 +192,9 @@ def test_a_very_large_picture_is_halved_and_says_how_large_it_was():
     buffer = io.BytesIO()
     Image.new("L", (6000, 5000), 100).save(buffer, "PNG")
     found = decode(buffer.getvalue(), DecodeSettings(("PNG",), 10**8, 50))
-    assert (found.width, found.height, found.image.size, found.image.getpixel((9, 9))) == (6000, 5000, (3000, 2500), (100, 100, 100))
+    assert (found.width, found.height, found.image.size, found.image.getpixel((9, 9))) == (
+        6000,
+        5000,
+        (3000, 2500),
+        (100, 100, 100),
+    )

@@ -1,4 +1,6 @@
-"""Pictures are made smaller before they are hashed, and stay the same to whoever compares hashes."""
+"""Pictures are made smaller before they are hashed, and stay the same to whoever compares
+hashes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def test_a_large_picture_has_the_hash_of_its_pixels(name):
 def test_no_more_pixels_are_hashed(monkeypatch):
     seen = []
     compute = pdqhash.compute
-    monkeypatch.setattr("pairsieve.images.pdq.pdqhash.compute", lambda pixels: seen.append(pixels.shape) or compute(pixels))
+    monkeypatch.setattr(
+        "pairsieve.images.pdq.pdqhash.compute",
+        lambda pixels: seen.append(pixels.shape) or compute(pixels),
+    )
     orientations_of(Image.effect_noise((3000, 1500), 80))
     assert len(seen) == 8
     assert max(shape[0] * shape[1] for shape in seen) <= MAX_PIXELS

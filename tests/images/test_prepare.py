@@ -32,7 +32,9 @@ SIZES = [
 def drawing(size: tuple[int, int]) -> Image.Image:
     """Noise, with coarse areas in it where there is room."""
     width, height = size
-    noise = np.random.default_rng(width).integers(0, 256, (max(1, height // 7), max(1, width // 7), 3), dtype=np.uint8)
+    noise = np.random.default_rng(width).integers(
+        0, 256, (max(1, height // 7), max(1, width // 7), 3), dtype=np.uint8
+    )
     return Image.fromarray(noise).resize(size)
 
 
@@ -40,7 +42,9 @@ def drawing(size: tuple[int, int]) -> Image.Image:
 @pytest.mark.parametrize("mode", ["shortest", "squash"])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_open_clips_own_pixels(size, mode, interpolation):
-    settings = PreprocessCfg(size=224, mean=(0, 0, 0), std=(1, 1, 1), interpolation=interpolation, resize_mode=mode)
+    settings = PreprocessCfg(
+        size=224, mean=(0, 0, 0), std=(1, 1, 1), interpolation=interpolation, resize_mode=mode
+    )
     image = drawing(size)
     expected = image_transform_v2(settings, is_train=False)(image).numpy().transpose(1, 2, 0) * 255
     found = np.asarray(squared(image, Square(224, interpolation, mode == "squash")), np.float64)
@@ -50,7 +54,9 @@ def test_open_clips_own_pixels(size, mode, interpolation):
 def test_one_decode_serves_all():
     buffer = io.BytesIO()
     drawing((1000, 500)).save(buffer, "PNG")
-    found = prepare(buffer.getvalue(), DECODE, [Square(32), Square(64, "bilinear", squash=True)], 200)
+    found = prepare(
+        buffer.getvalue(), DECODE, [Square(32), Square(64, "bilinear", squash=True)], 200
+    )
     assert isinstance(found, Prepared)
     assert [pixels.shape for pixels in found.squares] == [(32, 32, 3), (64, 64, 3)]
     assert found.small is not None

@@ -1,4 +1,7 @@
-"""XMP packets wherever containers keep them. data/magick.*: written by ImageMagick 6.9.11 with `-profile p.xmp`."""
+"""XMP packets wherever containers keep them.
+
+data/magick.*: written by ImageMagick 6.9.11 with `-profile p.xmp`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ DATA = Path(__file__).with_name("data")
 NEEDLE = b"DMI-PROHIBITED-GENAIMLTRAINING"
 PACKET = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description plus:DataMining="http://ns.useplus.org/ldf/vocab/' + NEEDLE + b'"/></rdf:RDF></x:xmpmeta>'
+    b'<rdf:Description plus:DataMining="http://ns.useplus.org/ldf/vocab/'
+    + NEEDLE
+    + b'"/></rdf:RDF></x:xmpmeta>'
 )
 
 
@@ -34,16 +39,26 @@ def app1(content: bytes) -> bytes:
 
 
 def extended(packet: bytes, cut: int) -> bytes:
-    """XMP Specification Part 3, 1.1.3.1: the needle lies in two segments, the second of which comes first."""
+    """XMP Specification Part 3, 1.1.3.1: the needle lies in two segments, the second of which comes
+    first.
+    """
     head = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32
     pieces = [(0, packet[:cut]), (cut, packet[cut:])]
-    segments = [app1(head + struct.pack(">II", len(packet), offset) + piece) for offset, piece in reversed(pieces)]
+    segments = [
+        app1(head + struct.pack(">II", len(packet), offset) + piece)
+        for offset, piece in reversed(pieces)
+    ]
     whole = picture()
     return whole[:2] + b"".join(segments) + whole[2:]
 
 
 def png(kind: bytes, content: bytes) -> bytes:
-    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    chunk = (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
     whole = picture("PNG")
     return whole[:33] + chunk + whole[33:]
 
@@ -65,15 +80,30 @@ FILES = {
     "jpeg": picture(xmp=PACKET),
     "webp": picture("WEBP", xmp=PACKET),
     "jpeg, two segments": extended(PACKET, PACKET.index(NEEDLE) + 5),
-    **{f"jpeg, utf-16 {n}": picture()[:2] + app1(XMP + packet) + picture()[2:] for n, packet in enumerate(UTF_16)},
-    **{f"jpeg, utf-16 {n} at an odd place": picture()[:2] + app1(XMP + b"." + packet) + picture()[2:] for n, packet in enumerate(UTF_16)},
-    **{f"jpeg, utf-32 {n}": picture()[:2] + app1(XMP + b".." + packet) + picture()[2:] for n, packet in enumerate(UTF_32)},
+    **{
+        f"jpeg, utf-16 {n}": picture()[:2] + app1(XMP + packet) + picture()[2:]
+        for n, packet in enumerate(UTF_16)
+    },
+    **{
+        f"jpeg, utf-16 {n} at an odd place": picture()[:2]
+        + app1(XMP + b"." + packet)
+        + picture()[2:]
+        for n, packet in enumerate(UTF_16)
+    },
+    **{
+        f"jpeg, utf-32 {n}": picture()[:2] + app1(XMP + b".." + packet) + picture()[2:]
+        for n, packet in enumerate(UTF_32)
+    },
     "png, iTXt": png(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PACKET),
     "png, packed iTXt": png(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PACKET)),
     "png, iTXt in utf-16": png(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(UTF_16[0])),
     "png, raw profile in tEXt": png(b"tEXt", b"Raw profile type xmp\0" + raw_profile(PACKET)),
-    "png, raw profile in zTXt": png(b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw_profile(PACKET))),
-    "png, raw profile APP1": png(b"zTXt", b"Raw profile type APP1\0\0" + zlib.compress(raw_profile(XMP + PACKET))),
+    "png, raw profile in zTXt": png(
+        b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw_profile(PACKET))
+    ),
+    "png, raw profile APP1": png(
+        b"zTXt", b"Raw profile type APP1\0\0" + zlib.compress(raw_profile(XMP + PACKET))
+    ),
     "jpeg xl": jxl(b"xml " + PACKET),
     "jpeg xl, packed": jxl(b"brobxml " + brotli.compress(PACKET)),
     "ImageMagick's png": (DATA / "magick.png").read_bytes(),
@@ -84,11 +114,22 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_packets_are_found(name):
-    assert any(NEEDLE in packet and packet.endswith(b"</x:xmpmeta>") for packet in xmp_packets(FILES[name]))
+    assert any(
+        NEEDLE in packet and packet.endswith(b"</x:xmpmeta>") for packet in xmp_packets(FILES[name])
+    )
 
 
 @pytest.mark.parametrize(
-    "body", [b"", picture(), picture("PNG"), picture("WEBP"), b"rdf:RDF", png(b"zTXt", b"a\0\0no zlib"), jxl(b"brobxml no brotli")]
+    "body",
+    [
+        b"",
+        picture(),
+        picture("PNG"),
+        picture("WEBP"),
+        b"rdf:RDF",
+        png(b"zTXt", b"a\0\0no zlib"),
+        jxl(b"brobxml no brotli"),
+    ],
 )
 def test_files_without(body):
     assert not list(xmp_packets(body))

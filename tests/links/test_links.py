@@ -28,7 +28,9 @@ def test_known_datasets(names, expected):
 
 
 def test_a_mapping():
-    assert find_columns(["link", "words", "n", "url"], {"url": "link", "caption": "words", "id": "n"}) == LinkColumns("link", "words", "n")
+    assert find_columns(
+        ["link", "words", "n", "url"], {"url": "link", "caption": "words", "id": "n"}
+    ) == LinkColumns("link", "words", "n")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,13 @@ def test_missing_columns(names, mapping, message):
         find_columns(names, mapping)
 
 
-TABLE = pa.table({"URL": ["https://a.example/1.jpg", None, "p q"], "TEXT": ["one", "two", None], "uid": ["x", "y", "z"]})
+TABLE = pa.table(
+    {
+        "URL": ["https://a.example/1.jpg", None, "p q"],
+        "TEXT": ["one", "two", None],
+        "uid": ["x", "y", "z"],
+    }
+)
 
 
 def test_rows(tmp_path):
@@ -78,7 +86,8 @@ def test_what_is_no_table(tmp_path):
 def test_text_that_is_no_utf8_is_read_leniently(tmp_path):
     path = str(tmp_path / "t.parquet")
     cells = pa.array([b"https://a.example/\xff.jpg", b"fine"])
-    text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())  # nobody checks what a file says of itself
+    # nobody checks what a file says of itself
+    text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())
     pq.write_table(pa.table({"url": text, "text": text, "key": text}), path)
     (group,) = row_groups(path, {})
     first, second = read_row_group(group, {}, {})

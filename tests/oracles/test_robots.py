@@ -10,15 +10,25 @@ from pairsieve.web.robots import ROBOTS_AGENT, Robots
 from tests.support import oracle
 
 CASES = oracle("robots_cases.json")
-RFC = "RFC 9309, 2.2.2, undoes escapes of unreserved characters before it compares, as its own table shows; Google's parser does not"
+RFC = (
+    "RFC 9309, 2.2.2, undoes escapes of unreserved characters before it compares, as its own "
+    "table shows; Google's parser does not"
+)
 DEVIATIONS = {
     ("ID_Encoding", "http://foo.bar/foo/bar/baz"): RFC,
     (
         "ID_Encoding",
         "http://foo.bar/foo/bar/ツ",
     ): "a URL that is not escaped is escaped before it is compared (the same); Google asks callers to do so",
-    ("GoogleOnly_IndexHTMLisDirectory", "http://foo.com/allowed-slash/"): "an index.html that stands for its folder is Google's own rule",
-    ("GoogleOnly_AcceptUserAgentUpToFirstSpace", "http://foo.bar/x/y", "Foo Bar"): "no product token has a blank (RFC 9309, 2.2.1)",
+    (
+        "GoogleOnly_IndexHTMLisDirectory",
+        "http://foo.com/allowed-slash/",
+    ): "an index.html that stands for its folder is Google's own rule",
+    (
+        "GoogleOnly_AcceptUserAgentUpToFirstSpace",
+        "http://foo.bar/x/y",
+        "Foo Bar",
+    ): "no product token has a blank (RFC 9309, 2.2.1)",
 }
 
 
@@ -31,4 +41,6 @@ def deviation(case):
 def test_public_cases(case):
     text = re.sub(re.escape(case["agent"]), ROBOTS_AGENT, case["robots_txt"], flags=re.IGNORECASE)
     allowed = Robots(text, ai_agents=False).refusal(case["url"]) is None
-    assert allowed == (case["allowed"] if deviation(case) is None else not case["allowed"]), deviation(case)
+    assert allowed == (case["allowed"] if deviation(case) is None else not case["allowed"]), (
+        deviation(case)
+    )

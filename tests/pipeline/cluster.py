@@ -1,5 +1,7 @@
-"""A cluster on loopback: Prism as job server, and the entry program of Beam's worker containers as pool, in an environment that has what
-pairsieve depends on and not pairsieve itself."""
+"""A cluster on loopback: Prism as job server, and the entry program of Beam's worker containers as
+pool, in an environment that has what
+pairsieve depends on and not pairsieve itself.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ import pytest
 
 from tests.pipeline.test_command import REPOSITORY
 
-BUILT = "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 github.com/apache/beam/sdks/v2/python/container@v2.77.0"
+BUILT = (
+    "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 "
+    "github.com/apache/beam/sdks/v2/python/container@v2.77.0"
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,23 @@ class Cluster:
 
     @property
     def options(self) -> list[str]:
-        where = [f"--job_endpoint={self.endpoint}", "--environment_type=EXTERNAL", f"--environment_config={self.pool_address}"]
+        where = [
+            f"--job_endpoint={self.endpoint}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={self.pool_address}",
+        ]
         return ["--runner=PortableRunner", *where]
 
     def worker(self) -> psutil.Process | None:
         """The Python process that works, if there is one."""
-        return next((p for p in self.pool.children(recursive=True) if "sdk_worker_main" in " ".join(_command(p))), None)
+        return next(
+            (
+                p
+                for p in self.pool.children(recursive=True)
+                if "sdk_worker_main" in " ".join(_command(p))
+            ),
+            None,
+        )
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -51,10 +67,15 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def package_files() -> list[str]:
-    """What a wheel is made of, by the list of packages that setup.py has: the repository may be a copy without its history."""
+    """What a wheel is made of, by the list of packages that setup.py has: the repository may be a
+    copy without its history.
+    """
     packages = re.findall(r'^    "(\w+)",$', (REPOSITORY / "setup.py").read_text(), re.M)
     found = [
-        path for package in packages for path in (REPOSITORY / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path
+        for package in packages
+        for path in (REPOSITORY / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     ]
     return sorted(str(path.relative_to(REPOSITORY)) for path in found)
 
@@ -64,40 +85,81 @@ def build_wheel(folder: Path) -> Path:
     for name in (*package_files(), "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, folder / "source" / name)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "source"]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        folder / "dist",
+        folder / "source",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = (folder / "dist").glob("*.whl")
     return wheel
 
 
 def environment_without_us(folder: Path) -> Path:
-    """A virtual environment that sees what is installed here; a .pth within a .pth is not read, so an editable pairsieve is not seen."""
+    """A virtual environment that sees what is installed here; a .pth within a .pth is not read, so
+    an editable pairsieve is not seen.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    purelib = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    purelib = (
+        folder
+        / "lib"
+        / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        / "site-packages"
+    )
     (purelib / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return folder
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Started on free ports, and ended by their process numbers with everything that they started."""
+    """Started on free ports, and ended by their process numbers with everything that they
+    started.
+    """
     prism, boot = shutil.which("prism"), shutil.which("container")
     if prism is None or boot is None:
         pytest.skip(f"Prism and the worker's entry program are not installed: {BUILT}")
     bin_folder = environment_without_us(folder / "worker") / "bin"
     job_port, pool_port = free_port(), free_port()
-    pool_command = [bin_folder / "python", "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+    pool_command = [
+        bin_folder / "python",
+        "-m",
+        "apache_beam.runners.worker.worker_pool_main",
+        f"--service_port={pool_port}",
+    ]
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
+    }
     environment.pop("PYTHONPATH", None)
     with open(folder / "prism.log", "wb") as prism_log, open(folder / "pool.log", "wb") as pool_log:
         started = [
-            psutil.Popen([prism, f"-job_port={job_port}", "-serve_http=false"], stdout=prism_log, stderr=prism_log),
-            psutil.Popen([*pool_command, f"--container_executable={boot}"], stdout=pool_log, stderr=pool_log, env=environment, cwd=folder),
+            psutil.Popen(
+                [prism, f"-job_port={job_port}", "-serve_http=false"],
+                stdout=prism_log,
+                stderr=prism_log,
+            ),
+            psutil.Popen(
+                [*pool_command, f"--container_executable={boot}"],
+                stdout=pool_log,
+                stderr=pool_log,
+                env=environment,
+                cwd=folder,
+            ),
         ]
         try:
             for port in (job_port, pool_port):
                 wait_for(port)
-            yield Cluster(f"localhost:{job_port}", f"localhost:{pool_port}", psutil.Process(started[1].pid), folder / "prism.log")
+            yield Cluster(
+                f"localhost:{job_port}",
+                f"localhost:{pool_port}",
+                psutil.Process(started[1].pid),
+                folder / "prism.log",
+            )
         finally:
             for process in started:
                 _end(process)

@@ -1,8 +1,10 @@
-"""Runs commands in processes that end by themselves before the n-th change of a folder, as kill -9 would have it.
+"""Runs commands in processes that end by themselves before the n-th change of a folder, as kill -9
+would have it.
 
-Reads one JSON object a line: {"arguments": ["erase", ...], "kill_at": 3, "below": "/folder"} (kill_at 0: never), and answers each
-with {"status": exit status or KILLED, "changes": how many changes came, "printed": what was printed}. Nothing is cleaned up in a
-process that ends so: no `finally`, no `except`.
+Reads one JSON object a line: {"arguments": ["erase", ...], "kill_at": 3, "below": "/folder"}
+(kill_at 0: never), and answers each with {"status": exit status or KILLED, "changes": how many
+changes came, "printed": what was printed}. Nothing is cleaned up in a process that ends so: no
+`finally`, no `except`.
 
 A process of its own for all this, with everything imported and no thread yet, so that it can fork.
 """
@@ -27,13 +29,24 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def changes(event: str, arguments: tuple[Any, ...], below: str) -> bool:
-    """Whether an audit event is a change below a folder. Names relative to an open folder (shutil.rmtree) count."""
+    """Whether an audit event is a change below a folder.
+
+    Names relative to an open folder (shutil.rmtree) count.
+    """
     if event == "open":
         path, _, flags = arguments
-        return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(below) and bool((flags or 0) & WRITES)
+        return (
+            isinstance(path, (str, os.PathLike))
+            and os.fspath(path).startswith(below)
+            and bool((flags or 0) & WRITES)
+        )
     if event not in CHANGES:
         return False
-    path = os.fspath(arguments[0]) if isinstance(arguments[0], (str, os.PathLike)) else str(arguments[0])
+    path = (
+        os.fspath(arguments[0])
+        if isinstance(arguments[0], (str, os.PathLike))
+        else str(arguments[0])
+    )
     return path.startswith(below) or not path.startswith("/")
 
 
@@ -62,7 +75,9 @@ def run(order: dict[str, Any], answer: str) -> None:
         except BaseException:  # noqa: BLE001 - the test is to see any traceback
             traceback.print_exc()
             status = -1
-    Path(answer).write_text(json.dumps({"status": status, "changes": count[0], "printed": printed.getvalue()}))
+    Path(answer).write_text(
+        json.dumps({"status": status, "changes": count[0], "printed": printed.getvalue()})
+    )
 
 
 def main() -> None:
@@ -86,7 +101,11 @@ def main() -> None:
                 os._exit(0)
             _, ended = os.waitpid(child, 0)
             path = Path(answer)
-            said = path.read_text() if path.exists() else json.dumps({"status": os.waitstatus_to_exitcode(ended)})
+            said = (
+                path.read_text()
+                if path.exists()
+                else json.dumps({"status": os.waitstatus_to_exitcode(ended)})
+            )
             sys.__stdout__.write(said + "\n")
             sys.__stdout__.flush()
 

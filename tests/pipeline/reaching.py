@@ -1,4 +1,6 @@
-"""Detectors that call an address, one for each thing that detectors look at; they hide that it was refused."""
+"""Detectors that call an address, one for each thing that detectors look at; they hide that it was
+refused.
+"""
 
 from __future__ import annotations
 

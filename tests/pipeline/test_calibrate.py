@@ -27,7 +27,23 @@ def labels(tmp_path):
 
 def test_a_score_that_tells_apart(labels, tmp_path, capsys):
     plot = tmp_path / "curve.svg"
-    assert main(["--labels", str(labels), "--score", "similarity", "--at", "0.6", "--at", "1.5", "--plot", str(plot)]) == 0
+    assert (
+        main(
+            [
+                "--labels",
+                str(labels),
+                "--score",
+                "similarity",
+                "--at",
+                "0.6",
+                "--at",
+                "1.5",
+                "--plot",
+                str(plot),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "4 pictures judged, 3 of them labelled 1; 1 not judged: undecodable"
     assert printed[2].split() == ["0.6000", "3", "1.000", "1.000"]
@@ -67,18 +83,43 @@ def test_missing_files_and_scores(labels, capsys):
 
 def test_precision_and_recall():
     points = curve([0.1, 0.4, 0.6, 0.9], [False, True, False, True], [0.0, 0.5, 0.95])
-    assert [(p.flagged, p.precision, p.recall) for p in points] == [(4, 0.5, 1.0), (2, 0.5, 0.5), (0, None, 0.0)]
+    assert [(p.flagged, p.precision, p.recall) for p in points] == [
+        (4, 0.5, 1.0),
+        (2, 0.5, 0.5),
+        (0, None, 0.0),
+    ]
     assert steps([0.5, 0.5]) == [0.5]
 
 
 def test_evidence_as_numbers():
-    evidence = {"terms": ("a", "b"), "seen": True, "title": "x", "prompt_scores": [{"group": "scan", "score": 0.25}]}
-    found = [number_of(evidence, name) for name in ("terms", "seen", "title", "nothing", "prompt_scores.scan", "prompt_scores.other")]
+    evidence = {
+        "terms": ("a", "b"),
+        "seen": True,
+        "title": "x",
+        "prompt_scores": [{"group": "scan", "score": 0.25}],
+    }
+    found = [
+        number_of(evidence, name)
+        for name in (
+            "terms",
+            "seen",
+            "title",
+            "nothing",
+            "prompt_scores.scan",
+            "prompt_scores.other",
+        )
+    ]
     assert found == [2, 1, None, None, 0.25, None]
 
 
 def test_the_help_loads_nothing_heavy():
     code = (
-        "import sys, pipeline.commands.calibrate as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+        "import sys, pipeline.commands.calibrate as c\ntry: c.main(['--help'])\nexcept "
+        "SystemExit: pass\nassert 'torch' not in sys.modules"
     )
-    assert "labels.csv" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout
+    assert (
+        "labels.csv"
+        in subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+        ).stdout
+    )

@@ -1,4 +1,6 @@
-"""Whom a run calls is never for data to say: one address on loopback stands wherever a library might follow it."""
+"""Whom a run calls is never for data to say: one address on loopback stands wherever a library
+might follow it.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def png(url: str, packed: bool) -> bytes:
 
 def jpeg(url: str) -> bytes:
     stream = io.BytesIO()
-    picture(Scene("star", "red", "white"), Random(2), 128).convert("RGB").save(stream, "JPEG", xmp=xmp(url).encode())
+    picture(Scene("star", "red", "white"), Random(2), 128).convert("RGB").save(
+        stream, "JPEG", xmp=xmp(url).encode()
+    )
     return stream.getvalue() + f"c2pa {url}".encode()
 
 
@@ -104,7 +108,14 @@ def svg(url: str) -> bytes:
 
 
 def html(url: str) -> bytes:
-    json_ld = json.dumps({"@context": f"{url}/context", "@type": "ImageObject", "contentUrl": f"{url}/1.png", "license": f"{url}/licence"})
+    json_ld = json.dumps(
+        {
+            "@context": f"{url}/context",
+            "@type": "ImageObject",
+            "contentUrl": f"{url}/1.png",
+            "license": f"{url}/licence",
+        }
+    )
     return (
         f'<!DOCTYPE html SYSTEM "{url}/html.dtd"><html manifest="{url}/manifest" lang=en><head profile="{url}/profile"><title>t</title>'
         f'<link rel=stylesheet href="{url}/style.css"><link rel=preload as=image href="{url}/preload.png"><link rel=license href="{url}/licence">'
@@ -122,15 +133,36 @@ def html(url: str) -> bytes:
 
 def without_licence_files(url: str) -> bytes:
     """The same page with other pictures, which are asked for."""
-    return html(url).replace(b"application/rsl+xml", b"text/x").replace(b"pictures.example", b"open.example")
+    return (
+        html(url)
+        .replace(b"application/rsl+xml", b"text/x")
+        .replace(b"pictures.example", b"open.example")
+    )
 
 
-def record(url: str, kind: str, body: bytes, told: dict[str, str], headers: list[tuple[str, str]], status: str = "200 OK") -> bytes:
+def record(
+    url: str,
+    kind: str,
+    body: bytes,
+    told: dict[str, str],
+    headers: list[tuple[str, str]],
+    status: str = "200 OK",
+) -> bytes:
     stream = io.BytesIO()
     writer = WARCWriter(stream, gzip=True)
-    http = StatusAndHeaders(status, headers, protocol="HTTP/1.1") if kind in ("response", "revisit") else None
+    http = (
+        StatusAndHeaders(status, headers, protocol="HTTP/1.1")
+        if kind in ("response", "revisit")
+        else None
+    )
     writer.write_record(
-        writer.create_warc_record(url, kind, payload=io.BytesIO(body), http_headers=http, warc_headers_dict={"WARC-Date": DATE, **told})
+        writer.create_warc_record(
+            url,
+            kind,
+            payload=io.BytesIO(body),
+            http_headers=http,
+            warc_headers_dict={"WARC-Date": DATE, **told},
+        )
     )
     return stream.getvalue()
 
@@ -147,7 +179,13 @@ def crawl(url: str) -> bytes:
         ("Link", f'<{url}/c>; rel="describedby"'),
         ("tdm-policy", f"{url}/p"),
     ]
-    pictures = {"a.png": png(url, False), "b.png": png(url, True), "c.jpg": jpeg(url), "d.webp": webp(url), "e.svgz": svg(url)}
+    pictures = {
+        "a.png": png(url, False),
+        "b.png": png(url, True),
+        "c.jpg": jpeg(url),
+        "d.webp": webp(url),
+        "e.svgz": svg(url),
+    }
     return b"".join(
         [
             record(f"{url}/warcinfo", "warcinfo", f"conformsTo: {url}/spec\r\nrobots: {url}/robots\r\n".encode(), {}, []),
@@ -170,7 +208,11 @@ def counts(ran) -> dict:
 
 def test_an_archive_full_of_addresses(canary, run_demo, tmp_path):
     (tmp_path / "crawl.warc.gz").write_bytes(crawl(canary.url))
-    detectors = ["filters.detectors.c2pa={}", "filters.detectors.content_sha1={}", "score.detect_margin=1"]
+    detectors = [
+        "filters.detectors.c2pa={}",
+        "filters.detectors.content_sha1={}",
+        "score.detect_margin=1",
+    ]
     settings = [argument for setting in detectors for argument in ("--set", setting)]
     ran = run_demo("--input", str(tmp_path / "crawl.warc.gz"), *settings, folder=tmp_path)
     assert ran.status == 0, ran.printed
@@ -190,7 +232,9 @@ def test_a_dataset_whose_metadata_are_addresses(canary, run_demo, tmp_path):
         pa.field("TEXT", pa.string()),
         pa.field("similarity", pa.float64()),
     ]
-    table = pa.table([[f"{canary.url}/p.png"], [CAPTION], [0.9]], schema=pa.schema(fields, metadata=told))
+    table = pa.table(
+        [[f"{canary.url}/p.png"], [CAPTION], [0.9]], schema=pa.schema(fields, metadata=told)
+    )
     pq.write_table(table, tmp_path / "links.parquet")
     settings = [
         "--set",
@@ -206,17 +250,38 @@ def test_a_dataset_whose_metadata_are_addresses(canary, run_demo, tmp_path):
     assert ran.status == 0, ran.printed
 
 
-@pytest.mark.parametrize("name", ["{url}/a.warc.gz", "simplecache::{url}/a.warc.gz", "zip://a::{url}/a.zip"])
+@pytest.mark.parametrize(
+    "name", ["{url}/a.warc.gz", "simplecache::{url}/a.warc.gz", "zip://a::{url}/a.zip"]
+)
 def test_an_index_that_names_addresses(name, canary, run_demo, tmp_path):
     row = {"filename": name.format(url=canary.url), "offset": "0", "length": "100"}
     (tmp_path / "rows.cdxj").write_text(f"com,example)/ 20260101000000 {json.dumps(row)}\n")
-    ran = run_demo("--input", str(tmp_path / "rows.cdxj"), "--set", "input.kind=index", "--stages", "extract", folder=tmp_path)
+    ran = run_demo(
+        "--input",
+        str(tmp_path / "rows.cdxj"),
+        "--set",
+        "input.kind=index",
+        "--stages",
+        "extract",
+        folder=tmp_path,
+    )
     assert "unreadable_BadIndex" in ran.printed
 
 
 def test_a_request_that_names_an_address(canary, demo_run, tmp_path, capsys):
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image": f"{canary.url}/me.jpg"}))
-    assert erase(["--dataset", str(demo_run.output), "--requests", str(tmp_path / "requests.jsonl"), "--dry-run"]) == 2
+    assert (
+        erase(
+            [
+                "--dataset",
+                str(demo_run.output),
+                "--requests",
+                str(tmp_path / "requests.jsonl"),
+                "--dry-run",
+            ]
+        )
+        == 2
+    )
     assert "nothing is fetched from an address" in capsys.readouterr().err
 
 
@@ -232,7 +297,9 @@ def test_a_request_that_names_an_address(canary, demo_run, tmp_path, capsys):
         ("ReachingEvidence", "publish", "sample"),
     ],
 )
-def test_a_detector_that_calls_somebody_is_found_out(kind, stage, unit, canary, run_demo, demo_detectors, tmp_path):
+def test_a_detector_that_calls_somebody_is_found_out(
+    kind, stage, unit, canary, run_demo, demo_detectors, tmp_path
+):
     (tmp_path / "crawl.warc.gz").write_bytes(crawl(canary.url))
     detectors = {**demo_detectors, f"tests.pipeline.reaching:{kind}": {"port": canary.port}}
     settings = [
@@ -253,5 +320,7 @@ def test_a_detector_that_calls_somebody_is_found_out(kind, stage, unit, canary, 
 def demo_detectors():
     from pipeline.config import CONFIGS, load_config
 
-    config = load_config(CONFIGS / "demo.yaml", given={"output": "/nonexistent/out", "work": "/nonexistent/work"})
+    config = load_config(
+        CONFIGS / "demo.yaml", given={"output": "/nonexistent/out", "work": "/nonexistent/work"}
+    )
     return {name: dict(options) for name, options in config.filters.detectors.items()}

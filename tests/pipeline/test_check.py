@@ -17,7 +17,12 @@ from pipeline.dataset.review import Finding, Looked, Review, review_page
 from tests.pipeline.test_command import manifest_of, rows_of
 from tests.pipeline.test_search import picture_of
 
-GOOD = {"URL": "https://a.example/1.jpg", "TEXT": "a cat on a mat", "page_url": "https://a.example/", "crawl_time": "2026-11-01T12:00:00Z"}
+GOOD = {
+    "URL": "https://a.example/1.jpg",
+    "TEXT": "a cat on a mat",
+    "page_url": "https://a.example/",
+    "crawl_time": "2026-11-01T12:00:00Z",
+}
 
 
 @pytest.mark.parametrize(
@@ -47,17 +52,24 @@ def test_findings(changes, kinds):
 def test_the_riskiest_come_first_and_limits_are_shares():
     found = Review()
     for number in range(100):
-        found.add({**GOOD, "key": str(number)}, [Finding("medical_words", "x")] if number < 3 else [])
+        found.add(
+            {**GOOD, "key": str(number)}, [Finding("medical_words", "x")] if number < 3 else []
+        )
     found.add(GOOD, [Finding("tombstoned", "was taken out before")])
     assert [line.partition(":")[0] for line in found.over({})] == ["tombstoned", "medical_words"]
     assert found.over({"medical_words": 0.05, "tombstoned": 0.01}) == []
     page = review_page("n", found, found.over({}))
-    assert page.index("was taken out before") < page.index('<span class="kind">medical_words</span>')
+    assert page.index("was taken out before") < page.index(
+        '<span class="kind">medical_words</span>'
+    )
 
 
 def test_a_review_list_shows_hostile_rows_as_text():
     found = Review()
-    found.add({"URL": "javascript:alert(1)", "TEXT": "<script>alert(2)</script> \u202e"}, [Finding("opt_out", "<b>")])
+    found.add(
+        {"URL": "javascript:alert(1)", "TEXT": "<script>alert(2)</script> \u202e"},
+        [Finding("opt_out", "<b>")],
+    )
     page = review_page("<i>n</i>", found, ["<u>"])
     assert "<script>" not in page
     assert 'href="javascript' not in page
@@ -110,14 +122,28 @@ def test_rows_that_came_back_are_found(demo_run, dataset, tmp_path, capsys):
 
 
 def test_vectors_show_what_no_word_says(run_demo, tmp_path, capsys):
-    settings = ["publish.embeddings=npy", "score.keep_embeddings=true", "filters.rules.medical.profile=audit"]
+    settings = [
+        "publish.embeddings=npy",
+        "score.keep_embeddings=true",
+        "filters.rules.medical.profile=audit",
+    ]
     ran = run_demo(*[part for one in settings for part in ("--set", one)])
     assert ran.status == 0, ran.printed
     for path in ran.output.glob("dataset/*/*.parquet"):  # as a dataset without our scores
         table = pq.read_table(path)
         at = table.schema.get_field_index("medical_picture_score")
-        pq.write_table(table.set_column(at, "medical_picture_score", pa.nulls(table.num_rows, pa.float32())), path)
-    arguments = ["--dataset", str(ran.output), "--out", str(tmp_path / "a.html"), "--limit", "medical_words=1"]
+        pq.write_table(
+            table.set_column(at, "medical_picture_score", pa.nulls(table.num_rows, pa.float32())),
+            path,
+        )
+    arguments = [
+        "--dataset",
+        str(ran.output),
+        "--out",
+        str(tmp_path / "a.html"),
+        "--limit",
+        "medical_words=1",
+    ]
     assert check(arguments) == 0, capsys.readouterr().out
     assert check([*arguments, "--config", str(CONFIGS / "demo.yaml")]) == 1
     assert "above the limit: medical_picture" in capsys.readouterr().out

@@ -36,7 +36,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 def hashes(folder: Path) -> dict[str, str]:
     """Every file below a folder with its sha256."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in found
+    }
 
 
 def manifest_of(output: Path) -> dict:
@@ -44,14 +47,21 @@ def manifest_of(output: Path) -> dict:
 
 
 def rows_of(output: Path) -> list[dict]:
-    return [row for path in sorted(output.glob("dataset/*/*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return [
+        row
+        for path in sorted(output.glob("dataset/*/*.parquet"))
+        for row in pq.read_table(path).to_pylist()
+    ]
 
 
 def test_the_last_line_names_directory_and_counts(demo_run):
     assert demo_run.status == 0
     samples = manifest_of(demo_run.output)["counts"]["publish"]["sample"]
     dropped = sum(samples["dropped"].values())
-    assert demo_run.printed.splitlines()[-1] == f"{demo_run.output}: {samples['kept']} kept, {dropped} dropped, 0 quarantined"
+    assert (
+        demo_run.printed.splitlines()[-1]
+        == f"{demo_run.output}: {samples['kept']} kept, {dropped} dropped, 0 quarantined"
+    )
 
 
 def test_counts_add_up_at_every_stage(demo_run):
@@ -59,8 +69,14 @@ def test_counts_add_up_at_every_stage(demo_run):
     assert list(counts) == ["extract", "fetch", "score", "publish"]
     for units in counts.values():
         for unit in units.values():
-            assert unit["entered"] == unit["kept"] + sum(unit["dropped"].values()) + sum(unit["quarantined"].values())
-    assert counts["extract"]["image"]["kept"] == counts["fetch"]["pair"]["entered"] == counts["publish"]["sample"]["entered"]
+            assert unit["entered"] == unit["kept"] + sum(unit["dropped"].values()) + sum(
+                unit["quarantined"].values()
+            )
+    assert (
+        counts["extract"]["image"]["kept"]
+        == counts["fetch"]["pair"]["entered"]
+        == counts["publish"]["sample"]["entered"]
+    )
     assert counts["publish"]["sample"]["kept"] == len(rows_of(demo_run.output))
 
 
@@ -82,7 +98,9 @@ def test_the_demo_crawl_shows_every_outcome(demo_run):
             assert set(reasons) <= set(found), f"{stage} {unit}"
     assert counts["extract"]["record"]["quarantined"] == {"damaged": 1, "length_mismatch": 1}
     rows = rows_of(demo_run.output)
-    assert {path.parent.name for path in demo_run.output.glob("dataset/*/*.parquet")} == set(SUBSETS)
+    assert {path.parent.name for path in demo_run.output.glob("dataset/*/*.parquet")} == set(
+        SUBSETS
+    )
     assert any("[PHONE]" in row["TEXT"] for row in rows)
     assert any("[EMAIL]" in row["TEXT"] for row in rows)
     assert any("creativecommons.org" in row["LICENSE"] for row in rows)
@@ -92,10 +110,21 @@ def test_the_demo_crawl_shows_every_outcome(demo_run):
 def test_what_must_not_be_published_is_not(demo_run):
     urls = {row["URL"] for row in rows_of(demo_run.output)}
     assert not any("artist.example" in url for url in urls)
-    assert not any("clinic.example/cases" in url or "leaks.example" in url or "blog.example" in url for url in urls)
+    assert not any(
+        "clinic.example/cases" in url or "leaks.example" in url or "blog.example" in url
+        for url in urls
+    )
 
 
-PLANTED = ("ana.silva", "901820", "456-1111", "noimageai.jpg", "artist.example", "leaks.example", "before and after")
+PLANTED = (
+    "ana.silva",
+    "901820",
+    "456-1111",
+    "noimageai.jpg",
+    "artist.example",
+    "leaks.example",
+    "before and after",
+)
 
 
 def test_nothing_personal_in_ledger_manifest_card_or_log(demo_run):
@@ -106,7 +135,9 @@ def test_nothing_personal_in_ledger_manifest_card_or_log(demo_run):
     for words in PLANTED:
         assert words not in ledger
         assert words not in demo_run.printed
-        assert words not in (demo_run.output / "manifest.json").read_text().replace("two photos of a face before and after surgery", "")
+        assert words not in (demo_run.output / "manifest.json").read_text().replace(
+            "two photos of a face before and after surgery", ""
+        )
 
 
 def test_the_manifest_describes_every_file(demo_run):
@@ -171,7 +202,8 @@ def command(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 def test_two_worker_processes_give_the_same_bytes(demo_run, key_file, tmp_path):
     ran = command(
-        "--runner=DirectRunner", "--direct_num_workers=2", "--output", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
+        "--runner=DirectRunner", "--direct_num_workers=2", "--output", str(tmp_path / "out"),
+        "--work", str(tmp_path / "work"),
         "--set", f"publish.key_file={key_file}",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -181,7 +213,9 @@ def test_two_worker_processes_give_the_same_bytes(demo_run, key_file, tmp_path):
 
 def test_a_second_run_reuses_everything(demo_run, run_demo, monkeypatch):
     before = hashes(demo_run.output)
-    monkeypatch.setattr("pipeline.orchestrate.engine.Engine.run", lambda *_: pytest.fail("no job may run"))
+    monkeypatch.setattr(
+        "pipeline.orchestrate.engine.Engine.run", lambda *_: pytest.fail("no job may run")
+    )
     again = run_demo(folder=demo_run.output.parent)
     assert again.status == 0
     assert again.printed.splitlines()[-1] == demo_run.printed.splitlines()[-1]
@@ -218,7 +252,10 @@ def test_a_changed_rule_runs_publish_alone(demo_run, run_demo, monkeypatch, tmp_
 
 def test_older_shards_are_not_left_beside_new_ones(demo_run, run_demo, tmp_path):
     again = run_demo("--set", "publish.shards=2", folder=copy_of(demo_run, tmp_path))
-    assert sorted(path.name for path in again.output.glob("dataset/en/*")) == ["part-00000-of-00002.parquet", "part-00001-of-00002.parquet"]
+    assert sorted(path.name for path in again.output.glob("dataset/en/*")) == [
+        "part-00000-of-00002.parquet",
+        "part-00001-of-00002.parquet",
+    ]
     key = lambda row: row["key"]  # noqa: E731
     assert sorted(rows_of(again.output), key=key) == sorted(rows_of(demo_run.output), key=key)
 
@@ -241,7 +278,9 @@ def test_finished_parts_are_not_done_again(demo_run, run_demo, monkeypatch, tmp_
     assert not list(score.glob("*.tmp"))
 
 
-def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(demo_run, run_demo, monkeypatch, tmp_path):
+def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(
+    demo_run, run_demo, monkeypatch, tmp_path
+):
     folder = copy_of(demo_run, tmp_path)
     shutil.rmtree(folder / "out")
     shutil.rmtree(folder / "work" / "publish")
@@ -277,7 +316,12 @@ def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
         "--set",
         f"publish.key_file={key_file}",
     ]
-    running = subprocess.Popen([sys.executable, "-m", "pipeline.run", *arguments], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.run", *arguments],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert running.stderr is not None
     for line in running.stderr:
         if "score: running" in line:
@@ -297,7 +341,10 @@ def test_an_output_directory_that_is_not_ours_is_left_alone(run_demo, tmp_path):
     (tmp_path / "out" / "dataset" / "mine.txt").write_text("mine")
     refused = run_demo(folder=tmp_path)
     assert refused.status == 2
-    assert "mine.txt, which pairsieve did not make; move it away, or choose another --output" in refused.printed
+    assert (
+        "mine.txt, which pairsieve did not make; move it away, or choose another --output"
+        in refused.printed
+    )
     assert (tmp_path / "out" / "dataset" / "mine.txt").read_text() == "mine"
 
 
@@ -324,13 +371,17 @@ def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
     assert ran.status == 0
     manifest = manifest_of(tmp_path / "out")
     assert manifest["counts"]["extract"]["file"]["quarantined"] == {"unreadable_NotAnArchive": 1}
-    assert manifest["problems"] == [{"where": "not-a.warc.gz", "unit": "file", "reason": "unreadable_NotAnArchive"}]
+    assert manifest["problems"] == [
+        {"where": "not-a.warc.gz", "unit": "file", "reason": "unreadable_NotAnArchive"}
+    ]
     assert rows_of(tmp_path / "out") == []
 
 
 BROKEN = (
-    "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, picture_metadata: {}, picture_hash: {}, "
-    "licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, medical_page: {}, medical_picture: {}, dicom: {}}"
+    "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, "
+    "picture_metadata: {}, picture_hash: {}, "
+    "licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, "
+    "medical_page: {}, medical_picture: {}, dicom: {}}"
 )
 
 
@@ -355,7 +406,11 @@ def test_a_detector_that_raises_quarantines_its_rows(run_demo, tmp_path):
 
 def test_a_head_fills_laions_columns_and_its_rule_drops(run_demo, demo_plan, tmp_path):
     (model,) = map(str, demo_plan.models.values())
-    np.savez(tmp_path / "head.npz", weight=np.eye(1, 64, dtype=np.float32) * 9, bias=np.zeros(1, np.float32))
+    np.savez(
+        tmp_path / "head.npz",
+        weight=np.eye(1, 64, dtype=np.float32) * 9,
+        bias=np.zeros(1, np.float32),
+    )
     limits = "unsure_from: 0.5, nsfw_from: 0.9"
     ran = run_demo(
         "--set",
@@ -371,7 +426,11 @@ def test_a_head_fills_laions_columns_and_its_rule_drops(run_demo, demo_plan, tmp
     manifest = manifest_of(tmp_path / "out")
     assert manifest["counts"]["publish"]["sample"]["dropped"]["nudity"] > 0
     assert sum(manifest["scored_by"].values()) == manifest["counts"]["score"]["pair"]["kept"]
-    other = run_demo("--set", f"filters.detectors.nsfw_head={{heads: {{other@0: head.npz}}, {limits}}}", folder=tmp_path)
+    other = run_demo(
+        "--set",
+        f"filters.detectors.nsfw_head={{heads: {{other@0: head.npz}}, {limits}}}",
+        folder=tmp_path,
+    )
     assert other.status == 2
     assert f"no head for the model {model}" in other.printed
 
@@ -381,21 +440,43 @@ def test_no_job_but_score_asks_for_an_accelerator(run_demo, monkeypatch, tmp_pat
 
     def watched(pipeline, *arguments, **options):
         proto = pipeline.to_runner_api()
-        names = {transform.unique_name.partition("/")[0] for transform in proto.components.transforms.values()}
-        hinted = [e for e in proto.components.environments.values() if "beam:resources:accelerator:v1" in e.resource_hints]
+        names = {
+            transform.unique_name.partition("/")[0]
+            for transform in proto.components.transforms.values()
+        }
+        hinted = [
+            e
+            for e in proto.components.environments.values()
+            if "beam:resources:accelerator:v1" in e.resource_hints
+        ]
         asking[frozenset(names)] = bool(hinted)
         return run(pipeline, *arguments, **options)
 
     monkeypatch.setattr(beam.Pipeline, "run", watched)
-    assert run_demo("--set", "score.accelerator=type:nvidia-l4;count:1", folder=tmp_path).status == 0
+    assert (
+        run_demo("--set", "score.accelerator=type:nvidia-l4;count:1", folder=tmp_path).status == 0
+    )
     assert len(asking) >= 4
     assert ["Score" in names for names, hinted in asking.items() if hinted] == [True]
 
 
 def test_the_help_teaches_without_loading_anything_heavy():
-    code = "import sys, pipeline.commands.run as r\ntry: r.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules\nassert 'apache_beam' not in sys.modules"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    for words in ("--config", "--input", "--output", "--work", "--set", "Exit status", "demonstration"):
+    code = (
+        "import sys, pipeline.commands.run as r\ntry: r.main(['--help'])\nexcept SystemExit: "
+        "pass\nassert 'torch' not in sys.modules\nassert 'apache_beam' not in sys.modules"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    for words in (
+        "--config",
+        "--input",
+        "--output",
+        "--work",
+        "--set",
+        "Exit status",
+        "demonstration",
+    ):
         assert words in shown.stdout
 
 
@@ -404,10 +485,18 @@ def test_the_demo_crawl_is_what_its_script_makes():
     assert os.path.getsize(REPOSITORY / "configs/demo/clip/open_clip_model.safetensors") < 8_000_000
 
 
-def test_jobs_that_nobody_waited_for_are_taken_over(run_demo, demo_run, key_file, monkeypatch, tmp_path):
+def test_jobs_that_nobody_waited_for_are_taken_over(
+    run_demo, demo_run, key_file, monkeypatch, tmp_path
+):
     """As after a template, or when the command was interrupted and the job went on."""
     settings = [f"publish.key_file={key_file}"]
-    plan = make_plan(load_config(CONFIGS / "demo.yaml", settings, {"output": str(tmp_path / "out"), "work": str(tmp_path / "work")}))
+    plan = make_plan(
+        load_config(
+            CONFIGS / "demo.yaml",
+            settings,
+            {"output": str(tmp_path / "out"), "work": str(tmp_path / "work")},
+        )
+    )
     for stage in ("extract", "fetch", "score", "publish"):
         Run(plan, Engine(("--direct_num_workers=1",))).submit(stage)
         assert not list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
@@ -438,7 +527,10 @@ def test_what_cannot_be_submitted(arguments, said, run_demo, tmp_path):
 
 def test_a_part_of_the_flow(run_demo, monkeypatch, tmp_path):
     first = run_demo("--stages=fetch,extract", folder=tmp_path)
-    assert first.printed.splitlines()[-1] == f"{tmp_path / 'work'}: extract, fetch done, nothing is published yet"
+    assert (
+        first.printed.splitlines()[-1]
+        == f"{tmp_path / 'work'}: extract, fetch done, nothing is published yet"
+    )
     assert "fetch    pair" in first.printed
     assert "score" not in first.printed.partition("stage ")[2]
     jobs = ran_jobs(monkeypatch)
@@ -482,9 +574,18 @@ def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_while_pictures_are_scored(workers, key_file, tmp_path):
     """Sent to the command alone, as `kill -INT` does; its worker processes hear nothing of it."""
-    place = ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--set", f"publish.key_file={key_file}"]
+    place = [
+        "--output",
+        str(tmp_path / "out"),
+        "--work",
+        str(tmp_path / "work"),
+        "--set",
+        f"publish.key_file={key_file}",
+    ]
     command = [*run_command(), *place, f"--direct_num_workers={workers}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         said = []
         for line in process.stdout:

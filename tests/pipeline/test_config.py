@@ -39,7 +39,10 @@ def test_laions_own_parameters(name, thresholds, min_bytes, shards):
 ERRORS = [
     (["extract.bukets=1"], "unknown setting extract.bukets; did you mean 'buckets'?"),
     (["fetch.sauce=web"], "unknown setting fetch.sauce; did you mean 'source'?"),
-    (["score.models.demo.architectur=x"], "unknown setting score.models.demo.architectur; did you mean 'architecture'?"),
+    (
+        ["score.models.demo.architectur=x"],
+        "unknown setting score.models.demo.architectur; did you mean 'architecture'?",
+    ),
     (["zebra=1"], "unknown setting zebra; known: "),
     (["fetch.source=webb"], "fetch.source: Input should be 'web' or 'archive' (found 'webb')"),
     (["fetch.max_bytes=many"], "fetch.max_bytes: Input should be a valid integer"),
@@ -64,13 +67,19 @@ def test_errors_name_the_remedy(overrides, message):
     ("rules", "message"),
     [
         ("filters.rules.similarty={}", "unknown rule 'similarty'; did you mean 'similarity'?"),
-        ("filters.rules.similarity={}", "thresholds must be set; what decides what survives has no hidden default"),
+        (
+            "filters.rules.similarity={}",
+            "thresholds must be set; what decides what survives has no hidden default",
+        ),
         ("filters.detectors.licens={}", "unknown detector 'licens'; did you mean 'licence'?"),
         ("score.models.demo.architecture=local-dir:/nonexistent", "no model in /nonexistent"),
         ("input.files=[/nonexistent/*.gz]", "no file matches /nonexistent/*.gz"),
         ("input.files=[]", "give --input PATTERN or set input.files"),
         ("input.sample=2", "input.sample is 2, but there are only 1 files"),
-        ("input.listings=[/nonexistent/warc.paths]", "cannot read the listing /nonexistent/warc.paths (FileNotFoundError)"),
+        (
+            "input.listings=[/nonexistent/warc.paths]",
+            "cannot read the listing /nonexistent/warc.paths (FileNotFoundError)",
+        ),
     ],
 )
 def test_plans_are_checked_before_anything_starts(rules, message):
@@ -88,7 +97,10 @@ def test_what_must_be_set(missing, tmp_path):
         load_config(tmp_path / "x.yaml")
 
 
-@pytest.mark.parametrize(("text", "message"), [("[", "is not YAML"), ("", "holds no settings"), ("- a", "holds no settings")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[", "is not YAML"), ("", "holds no settings"), ("- a", "holds no settings")],
+)
 def test_files_that_are_no_config(text, message, tmp_path):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
@@ -108,13 +120,17 @@ def test_here_is_the_configs_own_folder(tmp_path):
 def test_inputs_are_found_once(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.warc.gz").write_text("")
-    config = load_config(DEMO, given={"input": {"files": [f"{tmp_path}/*.gz", f"{tmp_path}/a.warc.gz"]}})
+    config = load_config(
+        DEMO, given={"input": {"files": [f"{tmp_path}/*.gz", f"{tmp_path}/a.warc.gz"]}}
+    )
     assert find_inputs(config.input) == (f"{tmp_path}/a.warc.gz", f"{tmp_path}/b.warc.gz")
 
 
 @pytest.fixture
 def listing(tmp_path):
-    (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"".join(b"crawl/%02d.warc.gz\n" % n for n in range(20)) + b"\n"))
+    (tmp_path / "warc.paths.gz").write_bytes(
+        gzip.compress(b"".join(b"crawl/%02d.warc.gz\n" % n for n in range(20)) + b"\n")
+    )
     return str(tmp_path / "warc.paths.gz")
 
 

@@ -1,4 +1,6 @@
-"""Damage is noticed: parts that are gone or changed, shards, manifests that were cut off; and what is not ours stays."""
+"""Damage is noticed: parts that are gone or changed, shards, manifests that were cut off; and what
+is not ours stays.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_a_part_that_is_gone_is_made_anew(stage, demo_run, run_demo, tmp_path, c
     part.unlink()
     ran = run_demo(*NOT_PUBLISHED, folder=folder)
     assert ran.status == 0, ran.printed
-    assert f"{stage}: 1 files of its result are gone, as {part.stem}; doing them again" in caplog.text
+    assert (
+        f"{stage}: 1 files of its result are gone, as {part.stem}; doing them again" in caplog.text
+    )
     assert len(rows_of(ran.output)) == len(rows_of(demo_run.output))
 
 
@@ -89,7 +93,11 @@ def dataset(demo_run, tmp_path):
 
 
 def some_shard(dataset):
-    return next(path for path in sorted(dataset.glob("dataset/en/*.parquet")) if pq.read_metadata(path).num_rows)
+    return next(
+        path
+        for path in sorted(dataset.glob("dataset/en/*.parquet"))
+        if pq.read_metadata(path).num_rows
+    )
 
 
 def asked_for_a_row_of(shard, tmp_path):
@@ -129,23 +137,40 @@ def test_a_damaged_shard_gets_no_new_checksum(dataset, tmp_path, capsys):
     before = hashes(dataset)
     assert erase(["--dataset", str(dataset), *given]) == 1
     assert "is damaged" in capsys.readouterr().err
-    assert {name: value for name, value in hashes(dataset).items() if not name.startswith("unfinished-")} == before
-    assert export(["--dataset", str(dataset), "--out", str(tmp_path / "copy"), "--laion-compat"]) == 2
+    assert {
+        name: value for name, value in hashes(dataset).items() if not name.startswith("unfinished-")
+    } == before
+    assert (
+        export(["--dataset", str(dataset), "--out", str(tmp_path / "copy"), "--laion-compat"]) == 2
+    )
     assert "is damaged" in capsys.readouterr().err
     assert not (tmp_path / "copy" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", '{"files": 7}', '{"files": [{"path": 7, "rows": 1}]}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", '{"files": 7}', '{"files": [{"path": 7, "rows": 1}]}', "[" * 100_000],
+)
 def test_a_manifest_that_cannot_be_read(text, dataset, tmp_path, capsys):
     given = asked_for_a_row_of(some_shard(dataset), tmp_path)
     (dataset / "manifest.json").write_text(text)
     assert erase(["--dataset", str(dataset), *given]) == 2
     said = capsys.readouterr().err
-    assert any(problem in said for problem in ("is cut off or no JSON", "lists no files", "cannot be used: it names the file 7"))
+    assert any(
+        problem in said
+        for problem in (
+            "is cut off or no JSON",
+            "lists no files",
+            "cannot be used: it names the file 7",
+        )
+    )
 
 
 @pytest.mark.parametrize("change", [{}, {"rows": None}, {"rows": "1"}, {"sha256": None}])
-@pytest.mark.parametrize("path", ["../../victim.parquet", "/etc/victim.parquet", "file:///etc/x.parquet", "sub/x.parquet"])
+@pytest.mark.parametrize(
+    "path",
+    ["../../victim.parquet", "/etc/victim.parquet", "file:///etc/x.parquet", "sub/x.parquet"],
+)
 def test_a_strangers_manifest_leads_nowhere(path, change, dataset, tmp_path, capsys):
     victim = tmp_path / "victim"
     victim.mkdir()
@@ -167,7 +192,9 @@ def test_a_strangers_manifest_leads_nowhere(path, change, dataset, tmp_path, cap
 def test_a_dataset_with_links_is_not_adopted(tmp_path, capsys):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "ds").mkdir()
-    pq.write_table(pa.table({"url": ["https://a.example/1.jpg"]}), tmp_path / "elsewhere" / "x.parquet")
+    pq.write_table(
+        pa.table({"url": ["https://a.example/1.jpg"]}), tmp_path / "elsewhere" / "x.parquet"
+    )
     (tmp_path / "ds" / "sub").symlink_to("../elsewhere")
     assert adopt(["--dataset", str(tmp_path / "ds")]) == 2
     assert capsys.readouterr().err
@@ -182,7 +209,17 @@ def test_a_folder_of_its_own_name_in_a_dataset(tmp_path):
     assert [f["path"] for f in manifest_of(tmp_path / "ds")["files"]] == ["ds/ds/x.parquet"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "report.html", "metadata.json", "manifest.json", "ledger/mine.txt", "unreleased/mine.txt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "report.html",
+        "metadata.json",
+        "manifest.json",
+        "ledger/mine.txt",
+        "unreleased/mine.txt",
+    ],
+)
 def test_what_others_keep_in_the_output_directory_stays(name, run_demo, tmp_path):
     path = tmp_path / "out" / name
     path.parent.mkdir(parents=True)
@@ -253,7 +290,10 @@ def test_requests_of_people_do_not_lie_in_the_dataset(dataset, capsys):
     assert "which is published; name another --queue" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "7", '{"pairsieve": 1}', '{"pairsieve": "0.1", "files": 7}', "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "null", "7", '{"pairsieve": 1}', '{"pairsieve": "0.1", "files": 7}', "{", "[" * 100_000],
+)
 def test_a_manifest_in_the_output_directory_that_is_none(text, run_demo, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text(text)
@@ -268,7 +308,9 @@ def test_an_erasure_that_a_stranger_has_begun_leads_nowhere(dataset, tmp_path, c
     staging = dataset / "unfinished-erasure"
     staging.mkdir()
     manifest = manifest_of(dataset)
-    manifest["files"] = [{**manifest["files"][0], "path": "../victim/" + manifest["files"][0]["path"]}]
+    manifest["files"] = [
+        {**manifest["files"][0], "path": "../victim/" + manifest["files"][0]["path"]}
+    ]
     (staging / "manifest.json").write_text(json.dumps(manifest))
     (staging / "COMMIT").write_text("[]")
     before = hashes(tmp_path)

@@ -1,4 +1,6 @@
-"""The documentation is true: every setting, option, verb, detector and rule is in it, and what it tells to type runs."""
+"""The documentation is true: every setting, option, verb, detector and rule is in it, and what it
+tells to type runs.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,30 @@ RUN = re.compile(r"^```sh run\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def settings(kind: type[Any] = Config, place: str = "") -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(kind)
     for f in fields(kind):
-        below = next((hint for hint in (hints[f.name], *get_args(hints[f.name])) if isinstance(hint, type) and is_dataclass(hint)), None)
+        below = next(
+            (
+                hint
+                for hint in (hints[f.name], *get_args(hints[f.name]))
+                if isinstance(hint, type) and is_dataclass(hint)
+            ),
+            None,
+        )
         if below:
-            yield from settings(below, f"{place}{f.name}." + ("" if below is hints[f.name] else "NAME."))
+            yield from settings(
+                below, f"{place}{f.name}." + ("" if below is hints[f.name] else "NAME.")
+            )
         else:
-            yield f"{place}{f.name}", f.default_factory() if f.default_factory is not MISSING else f.default
+            yield (
+                f"{place}{f.name}",
+                f.default_factory() if f.default_factory is not MISSING else f.default,
+            )
 
 
 def test_every_setting_is_documented_with_its_default():
     documented = {name: default.strip("`") for name, default, _ in ROW.findall(SETTINGS)}
-    wanted = {name: "must be set" if default is MISSING else str(default) for name, default in settings()}
+    wanted = {
+        name: "must be set" if default is MISSING else str(default) for name, default in settings()
+    }
     assert documented.keys() == wanted.keys()
     del documented["fetch.transient"], wanted["fetch.transient"]  # too long for a table
     assert documented == wanted
@@ -64,7 +80,10 @@ def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
 
 
 def test_every_link_in_the_documentation_leads_somewhere():
-    for page in (*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *(REPOSITORY / "docs").glob("*.md")):
+    for page in (
+        *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+        *(REPOSITORY / "docs").glob("*.md"),
+    ):
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -74,11 +93,17 @@ def test_every_promise_names_tests_that_are_there():
     promises = re.findall(r"^\| (\d+) \| .+ \| (.+) \| .+ \|$", text, re.MULTILINE)
     assert [number for number, _ in promises] == [str(number) for number in range(1, 12)]
     assert all("`tests/" in tested for _, tested in promises)
-    assert [name for name in re.findall(r"`(tests/[\w/]+\.py)`", text) if not (REPOSITORY / name).exists()] == []
+    assert [
+        name
+        for name in re.findall(r"`(tests/[\w/]+\.py)`", text)
+        if not (REPOSITORY / name).exists()
+    ] == []
 
 
 def test_what_the_readme_tells_to_type_runs(tmp_path):
-    """In the order of the page, as a newcomer types it; `make` must not install anew into the environment that runs this."""
+    """In the order of the page, as a newcomer types it; `make` must not install anew into the
+    environment that runs this.
+    """
     blocks = RUN.findall(README)
     assert len(blocks) >= 3
     if not (REPOSITORY / ".venv" / "bin" / "python").exists():
@@ -87,12 +112,26 @@ def test_what_the_readme_tells_to_type_runs(tmp_path):
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
     printed = ""
     for block in blocks:
-        script = "set -e\n" + re.sub(r"^make ", "make -o .venv/installed ", block, flags=re.MULTILINE)
+        script = "set -e\n" + re.sub(
+            r"^make ", "make -o .venv/installed ", block, flags=re.MULTILINE
+        )
         ran = subprocess.run(
-            ["bash", "-c", script], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240, check=False
+            ["bash", "-c", script],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert ran.returncode == 0, f"{block}\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
         printed += ran.stdout
-    shown = next(block for block in re.findall(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "runs/demo" in block)
+    shown = next(
+        block
+        for block in re.findall(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+        if "runs/demo" in block
+    )
     said = {" ".join(line.split()) for line in printed.splitlines()}
-    assert [line for line in shown.splitlines() if line != "..." and " ".join(line.split()) not in said] == []
+    assert [
+        line for line in shown.splitlines() if line != "..." and " ".join(line.split()) not in said
+    ] == []

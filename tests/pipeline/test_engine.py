@@ -36,8 +36,14 @@ def test_every_runner_takes_every_name_and_label(run, stage):
     ("said", "wanted"),
     [
         ("ModuleNotFoundError: No module named 'transforms'", "--setup_file=./setup.py"),
-        ("bundle inst002 failed:SDK worker disconnected: worker[x]", "a worker is gone: it was killed, or its machine had no memory left"),
-        ("OSError: [Errno 28] No space left on device", "OSError: [Errno 28] No space left on device"),
+        (
+            "bundle inst002 failed:SDK worker disconnected: worker[x]",
+            "a worker is gone: it was killed, or its machine had no memory left",
+        ),
+        (
+            "OSError: [Errno 28] No space left on device",
+            "OSError: [Errno 28] No space left on device",
+        ),
     ],
 )
 def test_what_workers_say_comes_with_what_to_do(said, wanted):
@@ -57,12 +63,16 @@ ModuleNotFoundError: No module named 'transforms'
         (TRACEBACK, "ModuleNotFoundError: No module named 'transforms'"),
         (
             (
-                f"{TRACEBACK}\nThe above exception was the direct cause of the following exception:\n\nRuntimeError: Error processing instruction x. "
+                f"{TRACEBACK}\nThe above exception was the direct cause of the following "
+                "exception:\n\nRuntimeError: Error processing instruction x. "
                 "Check prior failing response and attached exception for details."
             ),
             "ModuleNotFoundError: No module named 'transforms'",
         ),
-        (f"{TRACEBACK}\n and more that no traceback has", "ModuleNotFoundError: No module named 'transforms'"),
+        (
+            f"{TRACEBACK}\n and more that no traceback has",
+            "ModuleNotFoundError: No module named 'transforms'",
+        ),
         ("RuntimeError: the disk is full", "the disk is full"),
         (
             "Pipeline job-002 failed in state FAILED: SDK worker disconnected",
@@ -91,9 +101,18 @@ class Gone:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--runner=DataflowRunner", "--project=p", "--region=r"], "gcloud dataflow jobs cancel 2026-11-26_42 --project=p --region=r"),
-        (["--runner=FlinkRunner", "--flink_master=jm:8081"], "cancel it where it runs (jm:8081; on Flink"),
-        (["--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=EXTERNAL"], "cancel it where it runs (js:8099"),
+        (
+            ["--runner=DataflowRunner", "--project=p", "--region=r"],
+            "gcloud dataflow jobs cancel 2026-11-26_42 --project=p --region=r",
+        ),
+        (
+            ["--runner=FlinkRunner", "--flink_master=jm:8081"],
+            "cancel it where it runs (jm:8081; on Flink",
+        ),
+        (
+            ["--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=EXTERNAL"],
+            "cancel it where it runs (js:8099",
+        ),
     ],
 )
 def test_what_goes_on_elsewhere_is_left_and_named(arguments, said):
@@ -105,12 +124,20 @@ def test_what_goes_on_elsewhere_is_left_and_named(arguments, said):
 
 
 def test_what_works_in_this_process_ends_with_it():
-    job, engine = Gone(), Engine(("--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=LOOPBACK"))
+    job, engine = (
+        Gone(),
+        Engine(
+            ("--runner=PortableRunner", "--job_endpoint=js:8099", "--environment_type=LOOPBACK")
+        ),
+    )
     assert engine._goes_on(job, engine._options("demo/fetch")) == "nothing goes on running"
     assert job.cancelled
 
 
-@pytest.mark.parametrize(("arguments", "only"), [([], False), (["--template_location=gs://b/x"], True), (["--dry_run=true"], True)])
+@pytest.mark.parametrize(
+    ("arguments", "only"),
+    [([], False), (["--template_location=gs://b/x"], True), (["--dry_run=true"], True)],
+)
 def test_what_only_writes_jobs_down(arguments, only):
     assert Engine(tuple(arguments)).only_submits is only
 

@@ -53,7 +53,11 @@ def token(tombstones, name, value):
 
 def some_row(dataset):
     return next(
-        row for row in rows_of(dataset) if row["sha256"] and row["pdq"] and sum(r["sha256"] == row["sha256"] for r in rows_of(dataset)) == 1
+        row
+        for row in rows_of(dataset)
+        if row["sha256"]
+        and row["pdq"]
+        and sum(r["sha256"] == row["sha256"] for r in rows_of(dataset)) == 1
     )
 
 
@@ -61,7 +65,15 @@ def test_a_dry_run_changes_nothing(dataset, tmp_path, capsys):
     before = hashes(dataset)
     row = some_row(dataset)
     assert (
-        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"], "receipt": "abcdefgh"}), "--dry-run"])
+        erase(
+            [
+                "--dataset",
+                str(dataset),
+                "--requests",
+                asked(tmp_path, {"image_url": row["URL"], "receipt": "abcdefgh"}),
+                "--dry-run",
+            ]
+        )
         == 0
     )
     printed = capsys.readouterr().out
@@ -73,7 +85,10 @@ def test_a_dry_run_changes_nothing(dataset, tmp_path, capsys):
 
 def test_only_shards_with_matches_are_written_anew(dataset, tmp_path, capsys):
     before, row, rows = hashes(dataset), some_row(dataset), rows_of(dataset)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"sha256": row["sha256"]})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"sha256": row["sha256"]})])
+        == 0
+    )
     assert capsys.readouterr().out.splitlines()[-1] == "1 rows in 1 shards taken out; version 2"
     after = hashes(dataset)
     changed = {name for name in before if after.get(name) != before[name]}
@@ -83,7 +98,9 @@ def test_only_shards_with_matches_are_written_anew(dataset, tmp_path, capsys):
     manifest = manifest_of(dataset)
     assert manifest["version"] == 2
     listed = {f["path"]: f for f in manifest["files"]}
-    assert {path: f["sha256"] for path, f in listed.items()} == {path: after[path] for path in listed}
+    assert {path: f["sha256"] for path, f in listed.items()} == {
+        path: after[path] for path in listed
+    }
     assert listed[shard]["rows"] == pq.read_metadata(dataset / shard).num_rows
     (delta,) = pq.read_table(dataset / "erasures" / "delta-00002.parquet").to_pylist()
     assert delta["key"] == token(tmp_path / "out.erased", "key", row["key"])
@@ -94,7 +111,9 @@ def test_only_shards_with_matches_are_written_anew(dataset, tmp_path, capsys):
 def test_a_rewritten_shard_is_what_the_flow_would_write(dataset, made, run_demo, tmp_path):
     """The same rows give the same bytes, whoever writes them."""
     row = some_row(dataset)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    )
     shutil.copytree(made.work, tmp_path / "work")
     rule = f"filters.rules.erasure={{tombstones: {tmp_path / 'out.erased'}}}"
     again = run_demo(*ARGUMENTS, "--set", rule, folder=tmp_path)
@@ -104,7 +123,9 @@ def test_a_rewritten_shard_is_what_the_flow_would_write(dataset, made, run_demo,
     assert [n for n in erased if n.startswith("dataset/") and erased[n] != flow[n]] == []
 
 
-@pytest.mark.parametrize("how", ["image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "key"])
+@pytest.mark.parametrize(
+    "how", ["image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "key"]
+)
 def test_every_kind_of_request(how, dataset, tmp_path):
     row = some_row(dataset)
     host, _, path = row["URL"].partition("://")[2].partition("/")
@@ -126,7 +147,9 @@ def test_an_example_picture_finds_its_like(turn, dataset, tmp_path):
     row = some_row(dataset)
     image = Image.open(io.BytesIO(bytes_of(row))).convert("RGB")
     (image if turn is None else image.transpose(turn)).save(tmp_path / "me.jpg", quality=70)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image": "me.jpg"})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image": "me.jpg"})]) == 0
+    )
     assert row["key"] not in {r["key"] for r in rows_of(dataset)}
 
 
@@ -153,13 +176,20 @@ def test_malformed_requests_change_nothing(dataset, tmp_path, capsys):
     [
         (["--dataset", "{out}"], "nothing is asked for"),
         (["--dataset", "{empty}", "--requests", "{requests}"], "holds no manifest.json"),
-        (["--dataset", "{out}", "--requests", "{requests}", "--tombstones", "{out}/private"], "they are confidential"),
+        (
+            ["--dataset", "{out}", "--requests", "{requests}", "--tombstones", "{out}/private"],
+            "they are confidential",
+        ),
         (["status", "--dataset", "{out}"], "cannot be read"),
         (["--dataset", "{out}", "--hash-list", "{empty}/none"], "cannot be read"),
     ],
 )
 def test_errors_name_the_remedy(arguments, message, dataset, tmp_path, capsys):
-    places = {"out": dataset, "empty": tmp_path / "empty", "requests": asked(tmp_path, {"domain": "b.example"})}
+    places = {
+        "out": dataset,
+        "empty": tmp_path / "empty",
+        "requests": asked(tmp_path, {"domain": "b.example"}),
+    }
     assert erase([a.format(**places) for a in arguments]) == 2
     assert message in capsys.readouterr().err
 
@@ -171,7 +201,9 @@ def test_status_says_what_became_of_each_request(dataset, tmp_path, capsys):
             "--dataset",
             str(dataset),
             "--requests",
-            asked(tmp_path, {"key": row["key"], "receipt": "abcdefgh"}, {"domain": "nowhere.example"}),
+            asked(
+                tmp_path, {"key": row["key"], "receipt": "abcdefgh"}, {"domain": "nowhere.example"}
+            ),
         ]
     )
     capsys.readouterr()
@@ -180,7 +212,13 @@ def test_status_says_what_became_of_each_request(dataset, tmp_path, capsys):
     assert "version 2" in printed
     assert "2 requests, 1 rows taken out of 1 shards" in printed
     said = (tmp_path / "out.erased" / "status.json").read_text()
-    assert json.loads(said)["requests"][0] == {"receipt": "abcdefgh", "kind": "key", "rows": 1, "shards": 1, "version": 2}
+    assert json.loads(said)["requests"][0] == {
+        "receipt": "abcdefgh",
+        "kind": "key",
+        "rows": 1,
+        "shards": 1,
+        "version": 2,
+    }
     assert "nowhere.example" not in said
     assert row["URL"] not in said
     assert erase(["rotate-keys", "--dataset", str(dataset)]) == 0
@@ -189,13 +227,34 @@ def test_status_says_what_became_of_each_request(dataset, tmp_path, capsys):
 def test_a_dry_run_leaves_an_erasure_that_is_under_way_alone(dataset, tmp_path):
     (dataset / "unfinished-erasure").mkdir()
     (dataset / "unfinished-erasure" / "staged").write_text("by another process")
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"domain": "b.example"}), "--dry-run"]) == 0
+    assert (
+        erase(
+            [
+                "--dataset",
+                str(dataset),
+                "--requests",
+                asked(tmp_path, {"domain": "b.example"}),
+                "--dry-run",
+            ]
+        )
+        == 0
+    )
     assert (dataset / "unfinished-erasure" / "staged").exists()
 
 
 def test_two_erasures_at_once(dataset, tmp_path, capsys):
     with one_writer(str(tmp_path / "out.erased")):
-        assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": some_row(dataset)["key"]})]) == 1
+        assert (
+            erase(
+                [
+                    "--dataset",
+                    str(dataset),
+                    "--requests",
+                    asked(tmp_path, {"key": some_row(dataset)["key"]}),
+                ]
+            )
+            == 1
+        )
     assert "another run works there" in capsys.readouterr().err
     assert manifest_of(dataset)["version"] == 1
 
@@ -215,12 +274,24 @@ def test_what_is_found_again_fails_loudly(dataset, tmp_path, monkeypatch, capsys
         yield path, (tmp_path / "out" / path).read_bytes(), listed[path]["rows"]
 
     monkeypatch.setattr(erasing, "_without", keeps_everything)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
+    )
     assert "1 rows in 1 shards were found again" in capsys.readouterr().err
 
 
 def test_a_config_that_would_bring_people_back_is_refused(dataset, made, run_demo, tmp_path):
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": some_row(dataset)["key"]})]) == 0
+    assert (
+        erase(
+            [
+                "--dataset",
+                str(dataset),
+                "--requests",
+                asked(tmp_path, {"key": some_row(dataset)["key"]}),
+            ]
+        )
+        == 0
+    )
     shutil.copytree(made.work, tmp_path / "work")
     refused = run_demo(*ARGUMENTS, folder=tmp_path)
     assert refused.status == 2
@@ -231,7 +302,10 @@ def test_a_config_that_would_bring_people_back_is_refused(dataset, made, run_dem
 def test_the_picture_does_not_come_back_from_elsewhere(dataset, run_demo, tmp_path):
     """Mirrored by another host under another name, re-encoded, with another caption."""
     row = some_row(dataset)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})])
+        == 0
+    )
     again = io.BytesIO()
     Image.open(io.BytesIO(bytes_of(row))).convert("RGB").save(again, "JPEG", quality=80)
     crawl = tmp_path / "next.warc.gz"
@@ -254,7 +328,9 @@ def test_the_picture_does_not_come_back_from_elsewhere(dataset, run_demo, tmp_pa
 
 
 def test_tombstones_that_are_gone_stop_a_run(run_demo, tmp_path):
-    ran = run_demo("--set", f"filters.rules.erasure={{tombstones: {tmp_path / 'gone'}}}", folder=tmp_path)
+    ran = run_demo(
+        "--set", f"filters.rules.erasure={{tombstones: {tmp_path / 'gone'}}}", folder=tmp_path
+    )
     assert ran.status == 2
     assert "what was erased would come back" in ran.printed
 
@@ -262,25 +338,41 @@ def test_tombstones_that_are_gone_stop_a_run(run_demo, tmp_path):
 def test_pictures_on_hash_lists_are_dropped_without_a_trace_of_their_row(made, run_demo, tmp_path):
     row = some_row(made.output)
     (tmp_path / "list").write_text(row["md5"])
-    rules = ["--set", "filters.detectors.content_sha1={}", "--set", f"filters.rules.hash_lists={{files: {{{tmp_path / 'list'}: auto}}}}"]
+    rules = [
+        "--set",
+        "filters.detectors.content_sha1={}",
+        "--set",
+        f"filters.rules.hash_lists={{files: {{{tmp_path / 'list'}: auto}}}}",
+    ]
     ran = run_demo(*rules, folder=tmp_path)
     assert ran.status == 0, ran.printed
     assert manifest_of(ran.output)["counts"]["publish"]["sample"]["dropped"]["hash_list_md5"] == 1
-    (entry,) = [e for p in ran.output.glob("ledger/*.parquet") for e in pq.read_table(p).to_pylist() if e["rule"] == "hash_lists"]
+    (entry,) = [
+        e
+        for p in ran.output.glob("ledger/*.parquet")
+        for e in pq.read_table(p).to_pylist()
+        if e["rule"] == "hash_lists"
+    ]
     assert entry["id"] == ""
     assert str(tmp_path / "list") not in (ran.output / "manifest.json").read_text()
 
 
 @pytest.fixture(scope="module")
 def embedded(run_demo):
-    return run_demo(*ARGUMENTS, "--set", "publish.embeddings=npy", "--set", "score.keep_embeddings=true")
+    return run_demo(
+        *ARGUMENTS, "--set", "publish.embeddings=npy", "--set", "score.keep_embeddings=true"
+    )
 
 
 def test_embeddings_are_published_row_by_row(embedded):
     assert embedded.status == 0, embedded.printed
     manifest = manifest_of(embedded.output)
     (folder,) = (embedded.work / "score").iterdir()
-    scored = {row["key"].hex(): row for path in folder.glob("part-*.parquet") for row in pq.read_table(path).to_pylist()}
+    scored = {
+        row["key"].hex(): row
+        for path in folder.glob("part-*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    }
     number = 0
     for path in sorted(embedded.output.glob("dataset/*/*.parquet")):
         keys = pq.read_table(path)["key"].to_pylist()
@@ -307,8 +399,16 @@ def test_neighbours_are_listed_and_taken_out_when_somebody_has_looked(embedded, 
     row = next(r for r in rows_of(dataset) if r["sha256"])
     image = Image.open(io.BytesIO(bytes_of(row))).convert("RGB")
     width, height = image.size
-    image.crop((width // 8, height // 8, width - 4, height - 4)).save(tmp_path / "crop.png")  # no hash finds it
-    given = ["--dataset", str(dataset), "--requests", asked(tmp_path, {"image": "crop.png"}), "--config", str(CONFIGS / "demo.yaml")]
+    # no hash finds it
+    image.crop((width // 8, height // 8, width - 4, height - 4)).save(tmp_path / "crop.png")
+    given = [
+        "--dataset",
+        str(dataset),
+        "--requests",
+        asked(tmp_path, {"image": "crop.png"}),
+        "--config",
+        str(CONFIGS / "demo.yaml"),
+    ]
     assert erase([*given, "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert row["key"] in printed
@@ -322,7 +422,13 @@ def test_neighbours_are_listed_and_taken_out_when_somebody_has_looked(embedded, 
 
 def test_neighbours_need_vectors_and_their_model(embedded, dataset, tmp_path, capsys):
     Image.effect_noise((64, 64), 90).save(tmp_path / "me.png")
-    given = ["--requests", asked(tmp_path, {"image": "me.png"}), "--config", str(CONFIGS / "demo.yaml"), "--dry-run"]
+    given = [
+        "--requests",
+        asked(tmp_path, {"image": "me.png"}),
+        "--config",
+        str(CONFIGS / "demo.yaml"),
+        "--dry-run",
+    ]
     assert erase(["--dataset", str(dataset), *given]) == 2
     assert "has no embeddings" in capsys.readouterr().err
     manifest = manifest_of(embedded.output)
@@ -336,17 +442,30 @@ def test_neighbours_need_vectors_and_their_model(embedded, dataset, tmp_path, ca
 
 def test_embeddings_stay_beside_their_rows(dataset, tmp_path):
     row = some_row(dataset)
-    shard = next(p for p in sorted(dataset.glob("dataset/*/*.parquet")) if row["key"] in pq.read_table(p)["key"].to_pylist())
+    shard = next(
+        p
+        for p in sorted(dataset.glob("dataset/*/*.parquet"))
+        if row["key"] in pq.read_table(p)["key"].to_pylist()
+    )
     rows = pq.read_table(shard).num_rows
     vectors = np.arange(rows * 4, dtype=np.float16).reshape(rows, 4)
     name = f"embeddings/{shard.parent.name}/{shard.stem}.npy"
     (dataset / name).parent.mkdir(parents=True)
     np.save(dataset / name, vectors)
     manifest = manifest_of(dataset)
-    manifest["files"].append({"path": name, "rows": rows, "bytes": (dataset / name).stat().st_size, "sha256": hashes(dataset)[name]})
+    manifest["files"].append(
+        {
+            "path": name,
+            "rows": rows,
+            "bytes": (dataset / name).stat().st_size,
+            "sha256": hashes(dataset)[name],
+        }
+    )
     (dataset / "manifest.json").write_text(json.dumps(manifest))
     at = pq.read_table(shard)["key"].to_pylist().index(row["key"])
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    )
     assert np.array_equal(np.load(dataset / name), np.delete(vectors, at, axis=0))
 
 
@@ -374,14 +493,26 @@ def test_a_dataset_of_others_is_adopted_and_erased_from(foreign, tmp_path, capsy
     assert {n: after[n] for n in before} == before, "nothing else is changed"
     listed = {f["path"]: f["sha256"] for f in manifest_of(foreign)["files"]}
     assert listed == before
-    assert erase(["--dataset", str(foreign), "--requests", asked(tmp_path, {"domain": "b.example"}, {"md5": "ab" * 16})]) == 0
+    assert (
+        erase(
+            [
+                "--dataset",
+                str(foreign),
+                "--requests",
+                asked(tmp_path, {"domain": "b.example"}, {"md5": "ab" * 16}),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "the dataset has no md5, page_url, pdq, sha256" in printed
     assert printed.splitlines()[-1] == "2 rows in 2 shards taken out; version 2"
     left = [row for p in foreign.rglob("part-*.parquet") for row in pq.read_table(p).to_pylist()]
     assert {row["URL"][8] for row in left} == {"a", "c"}
     assert not (foreign / "README.md").exists()
-    told = [d["hash"] for d in pq.read_table(foreign / "erasures" / "delta-00002.parquet").to_pylist()]
+    told = [
+        d["hash"] for d in pq.read_table(foreign / "erasures" / "delta-00002.parquet").to_pylist()
+    ]
     assert told == sorted(token(tmp_path / "laion.erased", "hash", value) for value in (1, 2))
 
 
@@ -389,11 +520,20 @@ def test_the_list_of_what_is_gone_is_no_shard(tmp_path):
     folder = tmp_path / "theirs"
     folder.mkdir()
     pq.write_table(
-        pa.table({"url": ["https://a.example/1.jpg", "https://b.example/2.jpg"], "key": ["ab" * 16, "cd" * 16]}), folder / "x.parquet"
+        pa.table(
+            {
+                "url": ["https://a.example/1.jpg", "https://b.example/2.jpg"],
+                "key": ["ab" * 16, "cd" * 16],
+            }
+        ),
+        folder / "x.parquet",
     )
     assert adopt(["--dataset", str(folder)]) == 0
     for _ in range(2):
-        assert erase(["--dataset", str(folder), "--requests", asked(tmp_path, {"key": "ab" * 16})]) == 0
+        assert (
+            erase(["--dataset", str(folder), "--requests", asked(tmp_path, {"key": "ab" * 16})])
+            == 0
+        )
     assert manifest_of(folder)["version"] == 2
 
 
@@ -425,10 +565,21 @@ def test_adopting_twice_is_refused(foreign, capsys):
 def test_a_dataset_of_an_earlier_version_is_erased_from(dataset, tmp_path):
     """Settings that were not asked for when it was made are missing in its manifest."""
     manifest, row = manifest_of(dataset), some_row(dataset)
-    for name in ("url", "licence", "contact", "embeddings", "rows_per_shard", "release_check", "release_limits"):
+    for name in (
+        "url",
+        "licence",
+        "contact",
+        "embeddings",
+        "rows_per_shard",
+        "release_check",
+        "release_limits",
+    ):
         del manifest["config"]["publish"][name]
     (dataset / "manifest.json").write_text(json.dumps(manifest))
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})]) == 0
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"image_url": row["URL"]})])
+        == 0
+    )
     assert manifest_of(dataset)["version"] == 2
     assert row["key"] not in {r["key"] for r in rows_of(dataset)}
 
@@ -436,8 +587,14 @@ def test_a_dataset_of_an_earlier_version_is_erased_from(dataset, tmp_path):
 def test_recipients_find_what_is_gone_as_the_docs_say(dataset, tmp_path):
     """The code is that of docs/operations.md."""
     rows, row = rows_of(dataset), some_row(dataset)
-    assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
-    (code,) = re.findall(r"^```python\n(.*?)^```", (CONFIGS.parent / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert (
+        erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 0
+    )
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```",
+        (CONFIGS.parent / "docs" / "operations.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
     told: dict = {}
     exec(code, told)
     gone = pq.read_table(dataset / "erasures" / "delta-00002.parquet").to_pylist()

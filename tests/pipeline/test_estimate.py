@@ -29,13 +29,23 @@ RATES, PRICES = read_rates(), read_prices()
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2.5e9, "2.5 GB"), (3e15, "3.0 PB"), (4e18, "4,000.0 PB")]
+    ("number", "said"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (2.5e9, "2.5 GB"),
+        (3e15, "3.0 PB"),
+        (4e18, "4,000.0 PB"),
+    ],
 )
 def test_bytes_for_people(number, said):
     assert scaled(number) == said
 
 
-@pytest.mark.parametrize(("number", "said"), [(0, "0"), (0.01234, "0.012"), (9.96, "10"), (1234.5, "1,234")])
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0"), (0.01234, "0.012"), (9.96, "10"), (1234.5, "1,234")]
+)
 def test_numbers_for_people(number, said):
     assert short(number) == said
 
@@ -43,12 +53,19 @@ def test_numbers_for_people(number, said):
 @given(pages=st.floats(1, 1e10), times=st.integers(1, 1000), web=st.booleans(), gpu=st.booleans())
 def test_twice_the_work_takes_twice_as_much(pages, times, web, gpu):
     one = Work(pages, pages * 2, 0 if web else pages * 3, web, gpu)
-    many = replace(one, pages=one.pages * times, pairs=one.pairs * times, archived_files=one.archived_files * times)
+    many = replace(
+        one,
+        pages=one.pages * times,
+        pairs=one.pairs * times,
+        archived_files=one.archived_files * times,
+    )
     for a, b in zip(estimate(one, RATES, PRICES), estimate(many, RATES, PRICES), strict=True):
         for what in ("core_h", "gpu_h"):
             assert getattr(b, what) == pytest.approx(times * getattr(a, what))
         assert b.shuffled >= a.shuffled
-        assert a.stored <= b.stored <= times * a.stored * 1.001, "files have a price of their own, and more rows share it"
+        assert a.stored <= b.stored <= times * a.stored * 1.001, (
+            "files have a price of their own, and more rows share it"
+        )
 
 
 def test_an_accelerator_takes_the_work_of_cores_away():
@@ -72,7 +89,13 @@ def test_settings_keep_what_a_worker_holds_small():
 
 @pytest.mark.parametrize(
     ("pairs", "hosts", "buckets", "parts"),
-    [(1e9, 1e6, 1000, 1_000_500), (500, 1, 16, 1), (5000, 1, 16, 5.5), (16, 1e6, 16, 16), (0, 1, 1, 1)],
+    [
+        (1e9, 1e6, 1000, 1_000_500),
+        (500, 1, 16, 1),
+        (5000, 1, 16, 5.5),
+        (16, 1e6, 16, 16),
+        (0, 1, 1, 1),
+    ],
 )
 def test_parts(pairs, hosts, buckets, parts):
     settings = {"extract.part_rows": 1000, "extract.buckets": buckets}
@@ -81,22 +104,37 @@ def test_parts(pairs, hosts, buckets, parts):
 
 def test_the_text_says_what_is_assumed():
     said = estimate_text(Work(3e9, 6e9, gpu=True, interval_s=0.5), RATES, PRICES)
-    for words in ("3,000,000,000 pages", "(not measured)", "requests a second", "extract.buckets", "USD", "GPU hours"):
+    for words in (
+        "3,000,000,000 pages",
+        "(not measured)",
+        "requests a second",
+        "extract.buckets",
+        "USD",
+        "GPU hours",
+    ):
         assert words in said
     assert len(said.splitlines()) < 15
 
 
 def test_what_is_counted_is_taken_rather_than_guessed(demo_run, tmp_path):
-    there = make_plan(load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)}))
+    there = make_plan(
+        load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)})
+    )
     assert (work_left(there, RATES).pages, work_left(there, RATES).pairs) == (106, 193)
-    new = make_plan(load_config(DEMO, given={"output": str(tmp_path / "out"), "work": str(tmp_path / "work")}))
+    new = make_plan(
+        load_config(DEMO, given={"output": str(tmp_path / "out"), "work": str(tmp_path / "work")})
+    )
     assert work_left(new, RATES) == work_of(new.config, new.inputs, RATES)
     assert "cores like those measured" in estimate_line(work_left(new, RATES), RATES, 2)
 
 
 def test_the_command_estimates_and_starts_nothing(run_demo, tmp_path):
     """Not even a model has to be there."""
-    told = run_demo("--estimate", "--set=score.models={demo: {architecture: local-dir:/nowhere}}", folder=tmp_path)
+    told = run_demo(
+        "--estimate",
+        "--set=score.models={demo: {architecture: local-dir:/nowhere}}",
+        folder=tmp_path,
+    )
     assert told.status == 0, told.printed
     assert "core hours" in told.printed
     assert list(tmp_path.iterdir()) == []
@@ -104,7 +142,11 @@ def test_the_command_estimates_and_starts_nothing(run_demo, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("currency: USD\n", "Field required"), ("a: [", "cannot be read (ParserError)"), (None, "cannot be read (FileNotFoundError)")],
+    [
+        ("currency: USD\n", "Field required"),
+        ("a: [", "cannot be read (ParserError)"),
+        (None, "cannot be read (FileNotFoundError)"),
+    ],
 )
 def test_prices_that_cannot_be_read(text, said, run_demo, tmp_path):
     path = tmp_path / "prices.yaml"

@@ -24,7 +24,9 @@ def scored(monkeypatch):
     score_rows = handler.score_rows
 
     def count(pairs, images, *rest):
-        seen.extend(pair.url for pair, image in zip(pairs, images, strict=True) if image.status == "ok")
+        seen.extend(
+            pair.url for pair, image in zip(pairs, images, strict=True) if image.status == "ok"
+        )
         return score_rows(pairs, images, *rest)
 
     monkeypatch.setattr(handler, "score_rows", count)
@@ -93,6 +95,13 @@ def test_grown_and_made_at_once_are_the_same_bytes(run_demo, tmp_path):
 def test_a_new_model_asks_for_nothing_where_pictures_are_kept(run_web, site):  # noqa: F811
     run_web("fetch.keep_images=always")
     site.asked.clear()
-    again = run_web("fetch.keep_images=always", "score.batch_size=3", "filters.rules.rights.profile=record")
+    again = run_web(
+        "fetch.keep_images=always", "score.batch_size=3", "filters.rules.rights.profile=record"
+    )
     assert set(site.asked_beside_files) == {"/fish.png"}
-    assert json.loads((again.output / "manifest.json").read_text())["counts"]["score"]["pair"]["quarantined"] == {}
+    assert (
+        json.loads((again.output / "manifest.json").read_text())["counts"]["score"]["pair"][
+            "quarantined"
+        ]
+        == {}
+    )

@@ -24,7 +24,10 @@ def test_splits_make_no_difference(demo_run, run_demo, tmp_path):
 
 
 def test_an_archive_inside_a_record_is_read_in_one_piece(run_demo, tmp_path, caplog):
-    inner = [page(f"https://inner.example/{n}", f"<img src=/{n}.jpg alt='inner picture {n}'>") for n in range(40)]
+    inner = [
+        page(f"https://inner.example/{n}", f"<img src=/{n}.jpg alt='inner picture {n}'>")
+        for n in range(40)
+    ]
     path = tmp_path / "x.warc.gz"
     path.write_bytes(page() + nested(*inner) + page("https://b.example/"))
     ran = run_demo("--input", str(path), "--set", "input.split_mb=0.001", folder=tmp_path)
@@ -35,10 +38,17 @@ def test_an_archive_inside_a_record_is_read_in_one_piece(run_demo, tmp_path, cap
 
 
 def test_only_the_records_of_an_index_are_read(run_demo, tmp_path):
-    records = [page(f"https://{n}.example/", f"<img src=p{n}.jpg alt='picture number {n}'>") for n in range(4)]
+    records = [
+        page(f"https://{n}.example/", f"<img src=p{n}.jpg alt='picture number {n}'>")
+        for n in range(4)
+    ]
     (tmp_path / "x.warc.gz").write_bytes(b"".join(records))
     (tmp_path / "rows.cdxj").write_bytes(cdxj([("x.warc.gz", len(records[0]), len(records[1]))]))
-    ran = run_demo("--set", f"input={{kind: index, files: [{tmp_path}/rows.cdxj], base: {tmp_path}/}}", folder=tmp_path)
+    ran = run_demo(
+        "--set",
+        f"input={{kind: index, files: [{tmp_path}/rows.cdxj], base: {tmp_path}/}}",
+        folder=tmp_path,
+    )
     assert ran.status == 0, ran.printed
     assert counts(ran)["extract"]["record"]["kept"] == 1
     assert counts(ran)["fetch"]["pair"]["dropped"] == {"not_in_archive": 1}
@@ -59,13 +69,23 @@ def links(site, folder, **columns) -> str:
 
 @pytest.mark.parametrize("columns", [{}, {"url": "link", "caption": "words"}])
 def test_links_that_others_collected(run_web, site, tmp_path, columns):  # noqa: F811
-    settings = ("input.kind=pairs", f"input.columns={columns}", "filters.rules.rights.unknown_page=keep")
+    settings = (
+        "input.kind=pairs",
+        f"input.columns={columns}",
+        "filters.rules.rights.unknown_page=keep",
+    )
     ran = run_web(*settings, given=links(site, tmp_path, **columns))
     assert ran.status == 0, ran.printed
     assert counts(ran)["extract"]["image"]["dropped"] == {"caption_too_short": 1, "url_invalid": 1}
     rows = rows_of(ran.output)
-    assert sorted((row["record_id"], row["record_offset"]) for row in rows) == [("0", 0), ("1", 1), ("2", 2)]
-    assert {(row["page_source"], row["page_url"], row["warc_file"]) for row in rows} == {("none", "", "laion.parquet")}
+    assert sorted((row["record_id"], row["record_offset"]) for row in rows) == [
+        ("0", 0),
+        ("1", 1),
+        ("2", 2),
+    ]
+    assert {(row["page_source"], row["page_url"], row["warc_file"]) for row in rows} == {
+        ("none", "", "laion.parquet")
+    }
 
 
 def test_links_whose_pages_nobody_saw_are_dropped_unless_told(run_web, site, tmp_path):  # noqa: F811
@@ -75,7 +95,9 @@ def test_links_whose_pages_nobody_saw_are_dropped_unless_told(run_web, site, tmp
 
 
 def test_pairs_of_an_earlier_dataset_are_not_taken_again(demo_run, run_demo, tmp_path):
-    again = run_demo("--set", f"extract.known=['{demo_run.output}/dataset/*/*.parquet']", folder=tmp_path)
+    again = run_demo(
+        "--set", f"extract.known=['{demo_run.output}/dataset/*/*.parquet']", folder=tmp_path
+    )
     known = counts(again)["extract"]["image"]["dropped"]["already_known"]
     before = rows_of(demo_run.output)
     redacted = [row for row in before if row["tags"]]
@@ -87,7 +109,9 @@ def test_pairs_of_an_earlier_dataset_are_not_taken_again(demo_run, run_demo, tmp
 @pytest.mark.parametrize(("dedup", "kept"), [("pair", 2), ("url", 1)])
 def test_one_caption_a_url(dedup, kept, run_demo, tmp_path):
     path = tmp_path / "x.warc.gz"
-    path.write_bytes(page(body="<img src=/b.jpg alt='one caption'><img src=/%62.jpg alt='another one'>"))
+    path.write_bytes(
+        page(body="<img src=/b.jpg alt='one caption'><img src=/%62.jpg alt='another one'>")
+    )
     ran = run_demo("--input", str(path), "--set", f"extract.dedup={dedup}", folder=tmp_path)
     assert counts(ran)["extract"]["image"]["kept"] == kept
 
@@ -115,7 +139,9 @@ def test_what_is_no_table_of_links_is_said_before_anything_starts(run_web, site,
     assert ran.status == 2
     assert "crawl.warc.gz is no parquet file" in ran.printed
     ran = run_web("input.kind=pairs", given=links(site, tmp_path, url="link"))
-    assert "no column for url among link, TEXT, SAMPLE_ID; name it under input.columns" in ran.printed
+    assert (
+        "no column for url among link, TEXT, SAMPLE_ID; name it under input.columns" in ran.printed
+    )
 
 
 class AllGerman:
@@ -133,7 +159,13 @@ def test_a_language_detector_of_ones_own(run_demo, tmp_path):
         page(body="<img src=/b.jpg alt='a lovely little house in the mountains'>")
         + response("https://a.example/b.jpg", b"x", kind="image/jpeg")
     )
-    ran = run_demo("--input", str(path), "--set", "extract.language.detector='tests.pipeline.test_inputs:AllGerman'", folder=tmp_path)
+    ran = run_demo(
+        "--input",
+        str(path),
+        "--set",
+        "extract.language.detector='tests.pipeline.test_inputs:AllGerman'",
+        folder=tmp_path,
+    )
     assert ran.status == 0, ran.printed
     (part,) = ran.work.rglob("extract/*/part-*.parquet")
     assert pq.read_table(part)["language"].to_pylist() == ["de"]

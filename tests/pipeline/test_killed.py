@@ -1,4 +1,6 @@
-"""Runs that are killed at any moment: the next one finishes, asks for nothing twice that is settled, and gives the same rows."""
+"""Runs that are killed at any moment: the next one finishes, asks for nothing twice that is
+settled, and gives the same rows.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,13 @@ def crawl(site, tmp_path):
         if resource.content_type.startswith("text/html"):
             body = body.replace(b"https://", f"{site.origin}/".encode())
             resources.append(
-                type(resource)(url=url, body=body, content_type=resource.content_type, status=resource.status, headers=resource.headers)
+                type(resource)(
+                    url=url,
+                    body=body,
+                    content_type=resource.content_type,
+                    status=resource.status,
+                    headers=resource.headers,
+                )
             )
         elif resource.status.startswith("200"):
             site.contents[urlsplit(url).path] = body
@@ -44,15 +52,23 @@ def crawl(site, tmp_path):
 
 def start(site, crawl, folder, key_file, *arguments):
     settings = [
-        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]", "fetch.allow_networks=[127.0.0.1/32]",
-        "fetch.min_interval_s=0.02", f"publish.key_file={key_file}", "extract.part_rows=40", "extract.buckets=4",
+        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]",
+        "fetch.allow_networks=[127.0.0.1/32]",
+        "fetch.min_interval_s=0.02", f"publish.key_file={key_file}", "extract.part_rows=40",
+        "extract.buckets=4",
     ]  # fmt: skip
     flags = [argument for setting in settings for argument in ("--set", setting)]
     command = [
         sys.executable, "-m", "pipeline.run", "--input", str(crawl), "--output", str(folder / "out"), "--work", str(folder / "work"), *flags,
         *(arguments or ("--direct_num_workers=1",)),
     ]  # fmt: skip
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def finish(run) -> None:
@@ -67,9 +83,17 @@ def kill(run) -> None:
 
 def rows(folder) -> list[dict]:
     """Every published row but for the times of fetching, and every ledger entry."""
-    tables = [pq.read_table(path) for path in sorted(folder.glob("out/*/*.parquet")) + sorted(folder.glob("out/dataset/*/*.parquet"))]
+    tables = [
+        pq.read_table(path)
+        for path in sorted(folder.glob("out/*/*.parquet"))
+        + sorted(folder.glob("out/dataset/*/*.parquet"))
+    ]
     return [
-        row for table in tables for row in (table.drop_columns(["fetched_at"]) if "fetched_at" in table.column_names else table).to_pylist()
+        row
+        for table in tables
+        for row in (
+            table.drop_columns(["fetched_at"]) if "fetched_at" in table.column_names else table
+        ).to_pylist()
     ]
 
 
@@ -110,7 +134,9 @@ def check(place, expected, site, once) -> None:
     asked = asked_of(site)
     assert asked.keys() == once.keys()
     again = sum(asked.values()) - len(once)
-    assert again <= 0.75 * len(once), "what was answered before the last two seconds is not asked for again"
+    assert again <= 0.75 * len(once), (
+        "what was answered before the last two seconds is not asked for again"
+    )
     site.asked.clear()
 
 
@@ -120,7 +146,15 @@ def finished_parts(place) -> set[str]:
 
 def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_path):
     """One part holds everything, and is slow."""
-    slow = ["--direct_num_workers=1", "--set", "extract.part_rows=4000", "--set", "extract.buckets=1", "--set", "fetch.min_interval_s=0.05"]
+    slow = [
+        "--direct_num_workers=1",
+        "--set",
+        "extract.part_rows=4000",
+        "--set",
+        "extract.buckets=1",
+        "--set",
+        "fetch.min_interval_s=0.05",
+    ]
     run = start(site, crawl, tmp_path, key_file, *slow)
     deadline = time.monotonic() + 100
     while len(asked_of(site)) < 100 and time.monotonic() < deadline:
@@ -132,7 +166,9 @@ def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_pat
     site.asked.clear()
     finish(start(site, crawl, tmp_path, key_file, *slow))
     again = [path for path in asked_of(site) if path in before]
-    assert len(again) <= 70, "answers of the last two seconds, at twenty a second, and some that were under way"
+    assert len(again) <= 70, (
+        "answers of the last two seconds, at twenty a second, and some that were under way"
+    )
     assert not list(tmp_path.glob("work/fetch/*/journal"))
 
 
@@ -141,7 +177,11 @@ def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, ke
     deadline = time.monotonic() + 100
     while len(asked_of(site)) < 20 and time.monotonic() < deadline:
         time.sleep(0.02)
-    workers = [child for child in psutil.Process(run.pid).children(recursive=True) if "sdk_worker" in " ".join(child.cmdline())]
+    workers = [
+        child
+        for child in psutil.Process(run.pid).children(recursive=True)
+        if "sdk_worker" in " ".join(child.cmdline())
+    ]
     assert workers
     for worker in workers[:1]:
         worker.kill()

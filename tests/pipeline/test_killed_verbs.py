@@ -1,6 +1,8 @@
-"""Each command is killed before a change of the disk, and another one runs then: no row comes back, and no other row goes.
+"""Each command is killed before a change of the disk, and another one runs then: no row comes back,
+and no other row goes.
 
-What is right comes from the rows that were there: all of them but those that an erasure was about, each once.
+What is right comes from the rows that were there: all of them but those that an erasure was about,
+each once.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Commands:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.pipeline.killing"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def __call__(self, arguments: Sequence[str], below: Path, kill_at: int = 0) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -61,19 +65,25 @@ def commands() -> Iterator[Commands]:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
-    """A dataset that was adopted: a few files of a few rows, so that a command takes a fraction of a second."""
+    """A dataset that was adopted: a few files of a few rows, so that a command takes a fraction of
+    a second.
+    """
     folder = tmp_path_factory.mktemp("original") / "ds"
     (folder / "sub").mkdir(parents=True)
     for number in range(FILES):
         urls = [f"https://{host}.example/{number}-{i}.jpg" for host in HOSTS for i in range(5)]
         keys = [hashlib.md5(url.encode(), usedforsecurity=False).hexdigest() for url in urls]
-        pq.write_table(pa.table({"URL": urls, "TEXT": urls, "key": keys}), folder / "sub" / f"{number}.parquet")
+        pq.write_table(
+            pa.table({"URL": urls, "TEXT": urls, "key": keys}), folder / "sub" / f"{number}.parquet"
+        )
     assert adopt(["--dataset", str(folder)]) == 0
     return folder
 
 
 def urls_in(dataset: Path) -> list[str]:
-    paths = [f["path"] for f in manifest_of(dataset)["files"] if not f["path"].startswith("erasures/")]
+    paths = [
+        f["path"] for f in manifest_of(dataset)["files"] if not f["path"].startswith("erasures/")
+    ]
     return sorted(url for path in paths for url in pq.read_table(dataset / path)["URL"].to_pylist())
 
 
@@ -124,7 +134,9 @@ def gone_after(name: str) -> str:
 
 
 def check_state(place: Place, may_be_gone: set[str], must_be_gone: set[str]) -> None:
-    """Where there is a manifest it tells of what is there; only rows that were asked for may have gone, whole hosts of them."""
+    """Where there is a manifest it tells of what is there; only rows that were asked for may have
+    gone, whole hosts of them.
+    """
     if not (place.dataset / "manifest.json").exists() or place.is_committed():
         return
     now = hashes(place.dataset)
@@ -162,12 +174,19 @@ def one_case(commands: Commands, place: Place, victim: str, kill_at: int, follow
     return bool(killed["status"] == KILLED)
 
 
-def all_cases(commands: Commands, original: Path, root: Path, victim: str, step: int, every_follower: bool) -> int:
-    """Kill at every `step`-th change; each time another command follows, or each of them. How many cases there were."""
+def all_cases(
+    commands: Commands, original: Path, root: Path, victim: str, step: int, every_follower: bool
+) -> int:
+    """Kill at every `step`-th change; each time another command follows, or each of them. How many
+    cases there were.
+    """
     number, kill_at, next_follower = 0, 1, cycle(FOLLOWERS)
     while True:
         followers = FOLLOWERS if every_follower else (next(next_follower),)
-        killed = [one_case(commands, place_at(root, original), victim, kill_at, follower) for follower in followers]
+        killed = [
+            one_case(commands, place_at(root, original), victim, kill_at, follower)
+            for follower in followers
+        ]
         number += len(killed)
         if not all(killed):
             return number
@@ -198,7 +217,9 @@ def test_a_folder_of_somebody_else_is_not_removed(commands, original, tmp_path):
 
 @dataclass(frozen=True)
 class Made:
-    """The demonstration's dataset and work directory, copied, and one row that is to be taken out."""
+    """The demonstration's dataset and work directory, copied, and one row that is to be taken
+    out.
+    """
 
     root: Path
     key_file: Path
@@ -212,23 +233,43 @@ class Made:
         return ["erase", "--dataset", str(self.output), "--requests", str(self.root / "r.jsonl")]
 
     def run(self, with_tombstones: bool) -> list[str]:
-        rule = ["--set", f"filters.rules.erasure={{tombstones: {self.output}.erased}}"] if with_tombstones else []
-        place = ["--output", str(self.output), "--work", str(self.root / "work"), "--log", "quiet", "--direct_num_workers=1"]
+        rule = (
+            ["--set", f"filters.rules.erasure={{tombstones: {self.output}.erased}}"]
+            if with_tombstones
+            else []
+        )
+        place = [
+            "--output",
+            str(self.output),
+            "--work",
+            str(self.root / "work"),
+            "--log",
+            "quiet",
+            "--direct_num_workers=1",
+        ]
         return ["run", *place, "--set", f"publish.key_file={self.key_file}", *rule]
 
     def has_row(self) -> bool:
         """Whether the row is in a dataset that a reader would take for one."""
         if not (self.output / "manifest.json").exists():
             return False
-        paths = [f["path"] for f in manifest_of(self.output)["files"] if f["path"].startswith("dataset/")]
-        return any(self.key in pq.read_table(self.output / path)["key"].to_pylist() for path in paths)
+        paths = [
+            f["path"] for f in manifest_of(self.output)["files"] if f["path"].startswith("dataset/")
+        ]
+        return any(
+            self.key in pq.read_table(self.output / path)["key"].to_pylist() for path in paths
+        )
 
 
 def made_at(root: Path, demo_run: Any, key_file: Path) -> Made:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(demo_run.output, root / "out")
     shutil.copytree(demo_run.work, root / "work")
-    shard = next(path for path in sorted(root.glob("out/dataset/en/*.parquet")) if pq.read_metadata(path).num_rows)
+    shard = next(
+        path
+        for path in sorted(root.glob("out/dataset/en/*.parquet"))
+        if pq.read_metadata(path).num_rows
+    )
     key = pq.read_table(shard)["key"].to_pylist()[0]
     (root / "r.jsonl").write_text(json.dumps({"key": key}) + "\n")
     return Made(root, key_file, key)
@@ -236,13 +277,17 @@ def made_at(root: Path, demo_run: Any, key_file: Path) -> Made:
 
 def erase_then_run(commands: Commands, made: Made, kill_at: int, with_tombstones: bool) -> bool:
     killed = commands(made.erase(), made.root, kill_at)
-    committed = killed["status"] == 0 or (made.output / STAGING / COMMIT).exists() or not made.has_row()
+    committed = (
+        killed["status"] == 0 or (made.output / STAGING / COMMIT).exists() or not made.has_row()
+    )
     ran = commands(made.run(with_tombstones), made.root)
     assert ran["status"] in ANSWERS, ran
     assert "Traceback" not in ran["printed"], ran["printed"]
     if committed:
         assert not made.has_row()
-        assert with_tombstones or ran["status"] == 2, "a config that would bring the row back is refused"
+        assert with_tombstones or ran["status"] == 2, (
+            "a config that would bring the row back is refused"
+        )
     assert commands(made.erase(), made.root)["status"] == 0
     assert not made.has_row()
     return bool(killed["status"] == KILLED)
@@ -265,7 +310,9 @@ def run_then_erase(commands: Commands, made: Made, kill_at: int) -> bool:
 
 
 @pytest.mark.parametrize("kill_at", [20, 30, 36, 44])
-def test_a_run_does_not_bring_back_what_an_erasure_was_about(kill_at, commands, demo_run, key_file, tmp_path):
+def test_a_run_does_not_bring_back_what_an_erasure_was_about(
+    kill_at, commands, demo_run, key_file, tmp_path
+):
     made = made_at(tmp_path / "at", demo_run, key_file)
     assert erase_then_run(commands, made, kill_at, with_tombstones=kill_at == 30)
 
@@ -278,9 +325,13 @@ def test_a_run_that_is_killed_brings_nobody_back(kill_at, commands, demo_run, ke
 
 @pytest.mark.soak
 @pytest.mark.parametrize("with_tombstones", [False, True])
-def test_an_erasure_that_is_killed_anywhere_and_a_run(with_tombstones, commands, demo_run, key_file, tmp_path):
+def test_an_erasure_that_is_killed_anywhere_and_a_run(
+    with_tombstones, commands, demo_run, key_file, tmp_path
+):
     kill_at = 1
-    while erase_then_run(commands, made_at(tmp_path / "at", demo_run, key_file), kill_at, with_tombstones):
+    while erase_then_run(
+        commands, made_at(tmp_path / "at", demo_run, key_file), kill_at, with_tombstones
+    ):
         kill_at += 1
     assert kill_at > 30
 

@@ -11,7 +11,15 @@ from tests.pipeline.test_command import command, manifest_of
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     place = tmp_path_factory.mktemp("logged")
-    ran = command("--output", str(place / "out"), "--work", str(place / "work"), "--log", "json", "--direct_num_workers=1")
+    ran = command(
+        "--output",
+        str(place / "out"),
+        "--work",
+        str(place / "work"),
+        "--log",
+        "json",
+        "--direct_num_workers=1",
+    )
     assert ran.returncode == 0, ran.stderr
     return place, ran
 
@@ -27,7 +35,10 @@ def test_every_line_is_json(logged):
 
 def test_metrics_are_those_of_the_manifest(logged):
     place, _ = logged
-    families = {family.name: family for family in text_string_to_metric_families((place / "work" / "metrics.prom").read_text())}
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families((place / "work" / "metrics.prom").read_text())
+    }
     found = {
         (s.labels["stage"], s.labels["unit"], s.labels["outcome"], s.labels["reason"]): s.value
         for s in families["pairsieve_outcomes"].samples
@@ -35,11 +46,21 @@ def test_metrics_are_those_of_the_manifest(logged):
     expected = {}
     for stage, units in manifest_of(place / "out")["counts"].items():
         for unit, c in units.items():
-            expected |= {(stage, unit, "in", ""): c["entered"], (stage, unit, "kept", ""): c["kept"]}
+            expected |= {
+                (stage, unit, "in", ""): c["entered"],
+                (stage, unit, "kept", ""): c["kept"],
+            }
             for outcome in ("dropped", "quarantined"):
-                expected |= {(stage, unit, outcome, reason): number for reason, number in c[outcome].items()}
+                expected |= {
+                    (stage, unit, outcome, reason): number for reason, number in c[outcome].items()
+                }
     assert found == expected
-    assert {s.labels["stage"] for s in families["pairsieve_stage_seconds"].samples} == {"extract", "fetch", "score", "publish"}
+    assert {s.labels["stage"] for s in families["pairsieve_stage_seconds"].samples} == {
+        "extract",
+        "fetch",
+        "score",
+        "publish",
+    }
 
 
 def test_quiet(logged):

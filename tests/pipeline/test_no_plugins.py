@@ -1,4 +1,6 @@
-"""A config of somebody else names code; `--no-plugins` refuses it before anything of it is imported."""
+"""A config of somebody else names code; `--no-plugins` refuses it before anything of it is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,15 @@ NAMED = [
 ]
 READS_CONFIG = {
     "run": [],
-    "erase": ["--dataset", "{dataset}", "--confirm", "ab" * 16, "--dry-run", "--config", "{config}"],
+    "erase": [
+        "--dataset",
+        "{dataset}",
+        "--confirm",
+        "ab" * 16,
+        "--dry-run",
+        "--config",
+        "{config}",
+    ],
     "check": ["--dataset", "{dataset}", "--config", "{config}"],
     "calibrate": ["--labels", "{labels}", "--score", "punsafe"],
     "search": ["--dataset", "{dataset}", "--meaning", "a star", "--config", "{config}"],
@@ -66,14 +76,32 @@ def test_shipped_configs_name_no_code_of_others(config):
 def test_every_verb_that_reads_a_config_refuses(verb, planted, demo_run, tmp_path, capsys):
     if verb in ("search", "explore"):
         pytest.importorskip("tantivy")
-        assert import_module("pipeline.commands.index").main(["--dataset", str(demo_run.output), "--out", str(tmp_path / "index")]) == 0
+        assert (
+            import_module("pipeline.commands.index").main(
+                ["--dataset", str(demo_run.output), "--out", str(tmp_path / "index")]
+            )
+            == 0
+        )
     (tmp_path / "labels.csv").write_text("path,label\nx.png,1\ny.png,0\n")
-    places = {"dataset": str(demo_run.output), "labels": str(tmp_path / "labels.csv"), "config": str(CONFIGS / "demo.yaml")}
+    places = {
+        "dataset": str(demo_run.output),
+        "labels": str(tmp_path / "labels.csv"),
+        "config": str(CONFIGS / "demo.yaml"),
+    }
     arguments = [one.format(**places) for one in READS_CONFIG[verb]]
     arguments += ["--index", str(tmp_path / "index")] if verb in ("search", "explore") else []
-    arguments += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")] if verb == "run" else []
+    arguments += (
+        ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+        if verb == "run"
+        else []
+    )
     setting = f"filters.rules={json.dumps({f'{PLANTED}:Rule': {}})}"
-    assert import_module(f"pipeline.commands.{verb}").main([*arguments, "--set", setting, "--no-plugins"]) == 2
+    assert (
+        import_module(f"pipeline.commands.{verb}").main(
+            [*arguments, "--set", setting, "--no-plugins"]
+        )
+        == 2
+    )
     assert f"'{PLANTED}:Rule'" in capsys.readouterr().err
     assert not planted.exists()
 
@@ -81,11 +109,18 @@ def test_every_verb_that_reads_a_config_refuses(verb, planted, demo_run, tmp_pat
 def test_no_verb_with_a_config_is_forgotten():
     """Each verb that has --config has --no-plugins too."""
     verbs = [verb for group in TASKS.values() for verb in group]
-    has = {verb: import_module(f"pipeline.commands.{verb}").make_parser()._option_string_actions for verb in verbs}
+    has = {
+        verb: import_module(f"pipeline.commands.{verb}").make_parser()._option_string_actions
+        for verb in verbs
+    }
     assert {verb for verb, options in has.items() if "--config" in options} == set(READS_CONFIG)
     assert {verb for verb, options in has.items() if "--no-plugins" in options} == set(READS_CONFIG)
 
 
 def test_rules_are_listed_without_code_of_others(planted):
-    assert all(entry["source"] == "built in" for kind in catalogue(plugins=False).values() for entry in kind)
+    assert all(
+        entry["source"] == "built in"
+        for kind in catalogue(plugins=False).values()
+        for entry in kind
+    )
     assert not planted.exists()

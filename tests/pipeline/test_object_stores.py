@@ -1,4 +1,6 @@
-"""The whole flow with input, work and output in object stores: run, re-run, erasure; the same bytes as on a disk."""
+"""The whole flow with input, work and output in object stores: run, re-run, erasure; the same bytes
+as on a disk.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 @pytest.fixture
 def on_s3(s3, monkeypatch):  # noqa: F811
     s3fs = pytest.importorskip("s3fs")
-    account = {"AWS_ENDPOINT_URL": s3, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "secret-of-s3"}
+    account = {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-s3",
+    }
     for name, value in account.items():
         monkeypatch.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()
@@ -34,7 +41,8 @@ def on_s3(s3, monkeypatch):  # noqa: F811
 
 @pytest.fixture
 def on_gs(gcs, monkeypatch):  # noqa: F811
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # read when gcsfs is imported; a minute's wait otherwise
+    # read when gcsfs is imported; a minute's wait otherwise
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     gcsfs = pytest.importorskip("gcsfs")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
@@ -49,9 +57,20 @@ def on_gs(gcs, monkeypatch):  # noqa: F811
 @pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
 def test_the_whole_flow(kind, request, demo_run, key_file, tmp_path, capsys):
     root, store = request.getfixturevalue(kind)
-    arguments = ["--output", f"{root}/out", "--work", f"{root}/work", "--direct_num_workers=1", "--set", f"publish.key_file={key_file}"]
+    arguments = [
+        "--output",
+        f"{root}/out",
+        "--work",
+        f"{root}/work",
+        "--direct_num_workers=1",
+        "--set",
+        f"publish.key_file={key_file}",
+    ]
     assert run(arguments) == 0, capsys.readouterr().err
-    there = {path.removeprefix("runs/out/"): hashlib.sha256(store.cat(path)).hexdigest() for path in store.find("runs/out")}
+    there = {
+        path.removeprefix("runs/out/"): hashlib.sha256(store.cat(path)).hexdigest()
+        for path in store.find("runs/out")
+    }
     assert there == hashes(demo_run.output)
 
     capsys.readouterr()
@@ -61,12 +80,21 @@ def test_the_whole_flow(kind, request, demo_run, key_file, tmp_path, capsys):
 
     row = rows_of(demo_run.output)[0]
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": row["URL"]}) + "\n")
-    taken = ["--dataset", f"{root}/out", "--requests", str(tmp_path / "requests.jsonl"), "--tombstones", str(tmp_path / "erased")]
+    taken = [
+        "--dataset",
+        f"{root}/out",
+        "--requests",
+        str(tmp_path / "requests.jsonl"),
+        "--tombstones",
+        str(tmp_path / "erased"),
+    ]
     assert erase(taken) == 0, capsys.readouterr().err
     manifest = json.loads(store.cat("runs/out/manifest.json"))
     assert manifest["version"] == 2
     for listed in manifest["files"]:
-        assert hashlib.sha256(store.cat(f"runs/out/{listed['path']}")).hexdigest() == listed["sha256"]
+        assert (
+            hashlib.sha256(store.cat(f"runs/out/{listed['path']}")).hexdigest() == listed["sha256"]
+        )
     assert not [path for path in store.find("runs/out") if "unfinished" in path]
     secrets = [path for path in store.find("runs") if b"secret-of-s3" in store.cat(path)]
     assert secrets == [], "credentials are the environment's alone"
@@ -87,7 +115,10 @@ def test_input_in_a_store(kind, request, demo_run, key_file, tmp_path, capsys):
     ]
     assert run([*arguments, "--set", f"publish.key_file={key_file}"]) == 0, capsys.readouterr().err
     assert {row["warc_file"] for row in rows_of(tmp_path / "out")} == {f"{root}/in/crawl.warc.gz"}
-    ours, theirs = ([{**row, "warc_file": ""} for row in rows_of(place)] for place in (tmp_path / "out", demo_run.output))
+    ours, theirs = (
+        [{**row, "warc_file": ""} for row in rows_of(place)]
+        for place in (tmp_path / "out", demo_run.output)
+    )
     assert ours == theirs
 
 
@@ -96,7 +127,11 @@ def test_one_writer_at_a_time(kind, request):
     """By a conditional put; what a killed writer left is watched, and then passed over."""
     root, store = request.getfixturevalue(kind)
     folder = f"{root}/locked"
-    with one_writer(folder, renew_s=0.2), pytest.raises(InUse, match="since"), one_writer(folder, stale_s=60.0):
+    with (
+        one_writer(folder, renew_s=0.2),
+        pytest.raises(InUse, match="since"),
+        one_writer(folder, stale_s=60.0),
+    ):
         pass
     assert not store.find(folder.partition("://")[2])
     files.create(f"{folder}/{FOLDER}/000000000001.json", "{}")

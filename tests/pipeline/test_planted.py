@@ -1,4 +1,6 @@
-"""Personal data planted in a crawl: nothing that a run leaves for others, or says, holds any of it."""
+"""Personal data planted in a crawl: nothing that a run leaves for others, or says, holds any of
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,22 @@ from demo.pictures import Scene, picture
 from tests.pipeline.test_command import manifest_of
 from tests.warcs import page, response
 
-PLANTED = ("quuxley", "zebulon", "+49 30 901820", "4190592625362874", "wibblemark", "DE44500105175407324931", "flurbtitle")
+PLANTED = (
+    "quuxley",
+    "zebulon",
+    "+49 30 901820",
+    "4190592625362874",
+    "wibblemark",
+    "DE44500105175407324931",
+    "flurbtitle",
+)
 
 
 @pytest.fixture(scope="module")
 def planted(run_demo, tmp_path_factory):
-    """A run on pages with planted words in captions, URLs and titles, one of which makes a detector raise."""
+    """A run on pages with planted words in captions, URLs and titles, one of which makes a detector
+    raise.
+    """
     folder = tmp_path_factory.mktemp("planted")
     buffer = io.BytesIO()
     picture(Scene("star", "red", "white"), Random(1), 128).save(buffer, "PNG")
@@ -29,15 +41,32 @@ def planted(run_demo, tmp_path_factory):
         "4.png": "wibblemark, which is about nothing that the picture shows",
         "5.png": "wibblemark makes a detector raise",
     }
-    records = [response(f"https://a.example/{name}", buffer.getvalue(), kind="image/png") for name in captions]
+    records = [
+        response(f"https://a.example/{name}", buffer.getvalue(), kind="image/png")
+        for name in captions
+    ]
     records += [
-        page("https://a.example/", "<title>flurbtitle</title>" + "".join(f'<img src="{n}" alt="{c}">' for n, c in captions.items()))
+        page(
+            "https://a.example/",
+            "<title>flurbtitle</title>"
+            + "".join(f'<img src="{n}" alt="{c}">' for n, c in captions.items()),
+        )
     ]
     crawl = folder / "crawl.warc.gz"
     crawl.write_bytes(b"".join(records))
-    raising = "filters.detectors={tests.pipeline.broken:Wibble: {}, page_rights: {}, response_rights: {}, picture_metadata: {}, personal_data: {}}"
-    rules = "filters.rules={rights: {profile: respect}, personal_data: {captions: redact, urls: drop}, similarity: {thresholds: {en: 0.3, multi: 0.3, nolang: 0.3}}}"
-    settings = [argument for setting in (raising, rules, "publish.max_quarantine=1") for argument in ("--set", setting)]
+    raising = (
+        "filters.detectors={tests.pipeline.broken:Wibble: {}, page_rights: {}, response_rights: "
+        "{}, picture_metadata: {}, personal_data: {}}"
+    )
+    rules = (
+        "filters.rules={rights: {profile: respect}, personal_data: {captions: redact, urls: "
+        "drop}, similarity: {thresholds: {en: 0.3, multi: 0.3, nolang: 0.3}}}"
+    )
+    settings = [
+        argument
+        for setting in (raising, rules, "publish.max_quarantine=1")
+        for argument in ("--set", setting)
+    ]
     return run_demo("--input", str(crawl), *settings, folder=folder)
 
 
@@ -53,13 +82,21 @@ def test_nothing_that_is_left_for_others_holds_it(planted):
     said = [planted.printed]
     for path in sorted(path for path in planted.output.rglob("*") if path.is_file()):
         said.append(path.name)
-        said.append(str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else path.read_text())
+        said.append(
+            str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else path.read_text()
+        )
     found = {word for word in PLANTED for text in said if word in text}
     assert found == set()
 
 
 def test_nothing_that_is_logged_holds_it(planted, run_demo, caplog, tmp_path):
     caplog.set_level("DEBUG")
-    again = run_demo("--input", str(planted.output.parent / "crawl.warc.gz"), "--set", "publish.max_quarantine=1", folder=tmp_path)
+    again = run_demo(
+        "--input",
+        str(planted.output.parent / "crawl.warc.gz"),
+        "--set",
+        "publish.max_quarantine=1",
+        folder=tmp_path,
+    )
     assert again.status == 0
     assert not [word for word in PLANTED if word in caplog.text + again.printed]

@@ -1,4 +1,6 @@
-"""The four jobs on a portable runner, with workers as a cluster has them: what they need is staged, and nothing else is there."""
+"""The four jobs on a portable runner, with workers as a cluster has them: what they need is staged,
+and nothing else is there.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,31 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory):
-    """The slow plugin and pairsieve as wheels, and where the plugin is installed for the command itself."""
+    """The slow plugin and pairsieve as wheels, and where the plugin is installed for the command
+    itself.
+    """
     folder = tmp_path_factory.mktemp("plugin")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     source = REPOSITORY / "tests" / "pipeline" / "slow_plugin"
     shutil.copytree(source, folder / "source")
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "source"], check=True)
+    subprocess.run(
+        [
+            *pip,
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            folder,
+            folder / "source",
+        ],
+        check=True,
+    )
     (slow,) = folder.glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", slow], check=True)
-    return [f"--extra_package={slow}", f"--extra_package={build_wheel(folder / 'ours')}"], folder / "site"
+    return [
+        f"--extra_package={slow}",
+        f"--extra_package={build_wheel(folder / 'ours')}",
+    ], folder / "site"
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +63,34 @@ def on_cluster(tmp_path_factory):
 
 @contextmanager
 def started(options, folder, key_file, site, *arguments):
-    """The command in a process of its own, with plugins that are slow in fetch and score while files say so."""
-    slow = {"pairsieve_slow:SlowResponse": folder / "slow-fetch", "pairsieve_slow:SlowImage": folder / "slow-score"}
+    """The command in a process of its own, with plugins that are slow in fetch and score while
+    files say so.
+    """
+    slow = {
+        "pairsieve_slow:SlowResponse": folder / "slow-fetch",
+        "pairsieve_slow:SlowImage": folder / "slow-score",
+    }
     settings = [f"publish.key_file={key_file}", "extract.part_rows=20"]
-    settings += [f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()]
+    settings += [
+        f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()
+    ]
     command = [*run_command(), *options, *arguments]
-    command += ["--output", str(folder / "out"), "--work", str(folder / "work"), *(f for s in settings for f in ("--set", s))]
+    command += [
+        "--output",
+        str(folder / "out"),
+        "--work",
+        str(folder / "work"),
+        *(f for s in settings for f in ("--set", s)),
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{site}:{REPOSITORY}"}
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as run:
         yield run
         if run.poll() is None:
@@ -70,7 +107,9 @@ def wait_until(met, seconds=240.0):  # a busy machine takes its time until a sta
 
 
 def parts_in(folder, stage):
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob(f"work/{stage}/*/part-*.parquet")}
+    return {
+        path.name: path.stat().st_mtime_ns for path in folder.glob(f"work/{stage}/*/part-*.parquet")
+    }
 
 
 def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
@@ -82,20 +121,30 @@ def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
     assert "Traceback" not in said
 
 
-def test_the_same_bytes_as_on_the_local_runner(on_cluster, plugin, run_demo, demo_run, key_file, tmp_path):
+def test_the_same_bytes_as_on_the_local_runner(
+    on_cluster, plugin, run_demo, demo_run, key_file, tmp_path
+):
     staged, site = plugin
-    with started([*on_cluster.options, "--setup_file=./setup.py", staged[0]], tmp_path, key_file, site) as run:
+    with started(
+        [*on_cluster.options, "--setup_file=./setup.py", staged[0]], tmp_path, key_file, site
+    ) as run:
         said = run.communicate(timeout=300)[0]
     assert run.returncode == 0, said
-    assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith(("dataset/", "ledger/"))} == {
-        k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))
-    }
+    assert {
+        k: v for k, v in hashes(tmp_path / "out").items() if k.startswith(("dataset/", "ledger/"))
+    } == {k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))}
     metrics = (tmp_path / "work" / "metrics.prom").read_text()
     assert 'pairsieve_counter{name="pair_in",stage="score"} 193.0' in metrics
-    said = [line[line.index('{"event"') : line.rindex("}") + 1] for line in on_cluster.log.read_text().splitlines() if '{"event"' in line]
+    said = [
+        line[line.index('{"event"') : line.rindex("}") + 1]
+        for line in on_cluster.log.read_text().splitlines()
+        if '{"event"' in line
+    ]
     logged = [json.loads(line.replace('\\"', '"')) for line in said]
     assert {one["stage"] for one in logged} == {"extract", "fetch", "score", "publish"}
-    assert sum(one["outcomes"].get("pair_kept", 0) for one in logged if one["stage"] == "score") == 181
+    assert (
+        sum(one["outcomes"].get("pair_kept", 0) for one in logged if one["stage"] == "score") == 181
+    )
     assert not [line for line in said if "://" in line or any(word in line for word in PLANTED)]
 
 
@@ -122,13 +171,27 @@ def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, 
     assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith("dataset/")} == same
 
 
-def test_a_killed_worker_has_nothing_asked_for_again(on_cluster, plugin, site, crawl, key_file, tmp_path):  # noqa: F811
+def test_a_killed_worker_has_nothing_asked_for_again(
+    on_cluster,
+    plugin,
+    site,
+    crawl,  # noqa: F811
+    key_file,
+    tmp_path,
+):
     """From the web: of a part that is finished, every picture is asked for once."""
     web = [
-        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]", "fetch.allow_networks=[127.0.0.1/32]",
+        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]",
+        "fetch.allow_networks=[127.0.0.1/32]",
         "fetch.min_interval_s=0.02",
     ]  # fmt: skip
-    options = [*on_cluster.options, *plugin[0], f"--input={crawl}", "--stages=extract,fetch", *(f"--set={setting}" for setting in web)]
+    options = [
+        *on_cluster.options,
+        *plugin[0],
+        f"--input={crawl}",
+        "--stages=extract,fetch",
+        *(f"--set={setting}" for setting in web),
+    ]
     slow = tmp_path / "slow-fetch"
     slow.touch()
     with started(options, tmp_path, key_file, plugin[1]) as run:
@@ -141,36 +204,66 @@ def test_a_killed_worker_has_nothing_asked_for_again(on_cluster, plugin, site, c
     with started(options, tmp_path, key_file, plugin[1]) as run:
         said = run.communicate(timeout=300)[0]
     assert run.returncode == 0, said
-    assert len(parts_in(tmp_path, "fetch")) > len(finished), "else the kill came too late to tell anything"
+    assert len(parts_in(tmp_path, "fetch")) > len(finished), (
+        "else the kill came too late to tell anything"
+    )
     (extracted,), (fetched,) = tmp_path.glob("work/extract/*"), tmp_path.glob("work/fetch/*")
     tables = [
-        (pq.read_table(extracted / name)["url"].to_pylist(), pq.read_table(fetched / name)["status"].to_pylist()) for name in finished
+        (
+            pq.read_table(extracted / name)["url"].to_pylist(),
+            pq.read_table(fetched / name)["status"].to_pylist(),
+        )
+        for name in finished
     ]
-    requested = {urlsplit(url).path for urls, statuses in tables for url, status in zip(urls, statuses, strict=True) if status == "ok"}
+    requested = {
+        urlsplit(url).path
+        for urls, statuses in tables
+        for url, status in zip(urls, statuses, strict=True)
+        if status == "ok"
+    }
     assert requested
     assert {path: site.asked[path] for path in requested} == dict.fromkeys(requested, 1)
 
 
 def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
     (tmp_path / "slow-fetch").touch()
-    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1], "--stages=extract,fetch", "--patience=0.25") as run:
+    with started(
+        [*on_cluster.options, *plugin[0]],
+        tmp_path,
+        key_file,
+        plugin[1],
+        "--stages=extract,fetch",
+        "--patience=0.25",
+    ) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         worker = on_cluster.worker()
         worker.suspend()
         said = run.communicate(timeout=120)[0]
     worker.kill()
     assert run.returncode == 1, said
-    assert "pairsieve: the run failed: fetch: nothing was finished or counted for 0.25 minutes" in said
+    assert (
+        "pairsieve: the run failed: fetch: nothing was finished or counted for 0.25 minutes" in said
+    )
 
 
 def test_who_stops_waiting_is_told_what_goes_on(on_cluster, plugin, key_file, tmp_path):
     (tmp_path / "slow-fetch").touch()
-    with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1], "--stages=extract,fetch", "--job_name=nightly") as run:
+    with started(
+        [*on_cluster.options, *plugin[0]],
+        tmp_path,
+        key_file,
+        plugin[1],
+        "--stages=extract,fetch",
+        "--job_name=nightly",
+    ) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         os.kill(run.pid, signal.SIGINT)
         said = run.communicate(timeout=60)[0]
     assert run.returncode == 130, said
-    assert "pairsieve: interrupted: the job pairsieve-nightly-fetch goes on running; to stop it: cancel it where it runs" in said
+    assert (
+        "pairsieve: interrupted: the job pairsieve-nightly-fetch goes on running; to stop it: "
+        "cancel it where it runs" in said
+    )
     (tmp_path / "slow-fetch").unlink()
     count = len(parts_in(tmp_path, "extract"))
     wait_until(lambda: len(parts_in(tmp_path, "fetch")) == count)

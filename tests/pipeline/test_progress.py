@@ -34,10 +34,15 @@ def test_finished_parts_are_told(tmp_path, caplog):
         while "3 of 4 parts" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.01)
     assert "fetch: 3 of 4 parts, about " in caplog.text
-    assert "1 of 4 parts" not in caplog.text, "what an earlier run finished is no progress of this one"
+    assert "1 of 4 parts" not in caplog.text, (
+        "what an earlier run finished is no progress of this one"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (29, "29 s"), (61, "1 min"), (3599, "1 h 0 min"), (9000, "2 h 30 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (29, "29 s"), (61, "1 min"), (3599, "1 h 0 min"), (9000, "2 h 30 min")],
+)
 def test_durations(seconds, text):
     assert _duration(seconds) == text
 
@@ -75,7 +80,9 @@ def test_outcomes_of_workers_are_told(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     teller = Teller(str(tmp_path))
     teller.end(Counter({("page", "kept", ""): 1000}))
-    teller.end(Counter({("page", "kept", ""): 200, ("split", "kept", ""): 2, ("page", "dropped", "x"): 3}))
+    teller.end(
+        Counter({("page", "kept", ""): 200, ("split", "kept", ""): 2, ("page", "dropped", "x"): 3})
+    )
     watch = Watch("extract", str(tmp_path), 3, "pieces", ("split kept", "split quarantined"))
     with reporting(watch, every_s=0.01):
         deadline = time.monotonic() + 10
@@ -108,4 +115,8 @@ def test_a_long_history_is_thinned(samples, most):
     kept = thinned(samples, most)
     assert len(kept) <= most + 1
     assert kept[-1:] == samples[-1:]
-    assert kept == [sample for at, sample in enumerate(samples) if at % (-(-len(samples) // most)) == 0 or at == len(samples) - 1]
+    assert kept == [
+        sample
+        for at, sample in enumerate(samples)
+        if at % (-(-len(samples) // most)) == 0 or at == len(samples) - 1
+    ]

@@ -1,4 +1,6 @@
-"""What is published says no more than it must: canaries stand in every private setting, and in nothing that comes out."""
+"""What is published says no more than it must: canaries stand in every private setting, and in
+nothing that comes out.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,14 @@ from pipeline.config import Config
 from pipeline.dataset.card import data_card
 from pipeline.dataset.croissant import croissant
 from pipeline.dataset.facts import gather
-from pipeline.dataset.published_settings import DIGESTS, WITHHELD, names_place, public_input, public_plugin, shown
+from pipeline.dataset.published_settings import (
+    DIGESTS,
+    WITHHELD,
+    names_place,
+    public_input,
+    public_plugin,
+    shown,
+)
 from pipeline.dataset.release import Made, make_manifest
 from pipeline.dataset.report_page import report_page
 from tests.pipeline.test_command import REPOSITORY
@@ -36,7 +45,10 @@ DOCUMENTED = dict(ROW.findall((REPOSITORY / "docs" / "published.md").read_text("
 def settings(kind: type[Any], place: str = "", public: bool = False) -> Iterator[tuple[str, str]]:
     """Every setting below a dataclass, and whether it is published."""
     for name, hint, is_public in privacy_of(kind):
-        below = next((one for one in (hint, *get_args(hint)) if isinstance(one, type) and is_dataclass(one)), None)
+        below = next(
+            (one for one in (hint, *get_args(hint)) if isinstance(one, type) and is_dataclass(one)),
+            None,
+        )
         if below:
             yield from settings(below, f"{place}{name}.", public or is_public)
         else:
@@ -46,15 +58,19 @@ def settings(kind: type[Any], place: str = "", public: bool = False) -> Iterator
 def plugin_settings() -> Iterator[tuple[str, str]]:
     for kind in (*DETECTORS.values(), *RULES.values()):
         for name, published in settings(kind):
-            by_content = name in DIGESTS or (hasattr(kind, "prepare") and name in ("files", "tombstones"))
+            by_content = name in DIGESTS or (
+                hasattr(kind, "prepare") and name in ("files", "tombstones")
+            )
             yield f"{kind.name}.{name}", "digest" if by_content else published
 
 
 def test_the_table_of_what_is_published_is_true():
     wanted = {**dict(settings(Config)), **dict(plugin_settings())}
     del wanted["filters.detectors"], wanted["filters.rules"]  # plugin by plugin
-    wanted |= {f"score.models.{name}": "yes" for name in ("architecture", "pretrained", "demo")}  # see the page
-    wanted["opt_outs.skip_unreadable"] = "no"  # a plugin with files is named by what they hold alone
+    # see the page
+    wanted |= {f"score.models.{name}": "yes" for name in ("architecture", "pretrained", "demo")}
+    # a plugin with files is named by what they hold alone
+    wanted["opt_outs.skip_unreadable"] = "no"
     assert wanted == DOCUMENTED
 
 
@@ -84,7 +100,9 @@ class Planted:
         return folder
 
     def of(self, hint: Any, before: Any) -> Any:
-        """A value of this type that holds canaries; the one before where the type leaves no room for any."""
+        """A value of this type that holds canaries; the one before where the type leaves no room
+        for any.
+        """
         if isinstance(before, Mapping) and any(is_dataclass(one) for one in before.values()):
             return {name: self.config(one) for name, one in before.items()}
         if is_dataclass(before):
@@ -100,11 +118,19 @@ class Planted:
 
     def config(self, value: Any) -> Any:
         """A dataclass of settings, with canaries in every private one."""
-        private = {name: (hint, getattr(value, name)) for name, hint, is_public in privacy_of(type(value)) if not is_public}
-        return replace(value, **{name: self.of(hint, before) for name, (hint, before) in private.items()})
+        private = {
+            name: (hint, getattr(value, name))
+            for name, hint, is_public in privacy_of(type(value))
+            if not is_public
+        }
+        return replace(
+            value, **{name: self.of(hint, before) for name, (hint, before) in private.items()}
+        )
 
     def plugin(self, kind: type[Any]) -> Any:
-        """A detector or rule whose private settings are canaries, and whose files lie where canaries lead to."""
+        """A detector or rule whose private settings are canaries, and whose files lie where
+        canaries lead to.
+        """
         known = {
             "weights": lambda: self.file(b"weights"),
             "heads": lambda: {self.text(): self.file(b"head")},
@@ -116,14 +142,23 @@ class Planted:
             f = next(f for f in fields(kind) if f.name == name)
             if is_public and (f.default is not MISSING or f.default_factory is not MISSING):
                 continue
-            given_settings[name] = known[name]() if name in known else PUBLIC_VALUES[name] if is_public else self.of(hint, None)
-        given_settings = {name: value for name, value in given_settings.items() if value is not None}
+            given_settings[name] = (
+                known[name]()
+                if name in known
+                else PUBLIC_VALUES[name]
+                if is_public
+                else self.of(hint, None)
+            )
+        given_settings = {
+            name: value for name, value in given_settings.items() if value is not None
+        }
         return TypeAdapter(kind).validate_python(given_settings)
 
 
 PUBLIC_VALUES: dict[str, Any] = {
     "min_score": 0.5, "unsure_from": 0.5, "nsfw_from": 0.9, "keep": ["en"], "profile": "audit", "min_bytes": 1, "min_side": 1,
-    "max_pixels": 9, "thresholds": {"en": 0.3}, "picture_alone": 0.9, "picture_with_other": 0.5, "words_from": 1, "halves_within": 1,
+    "max_pixels": 9, "thresholds": {"en": 0.3}, "picture_alone": 0.9, "picture_with_other": 0.5,
+    "words_from": 1, "halves_within": 1,
     "drop_from": 0.9, "tag_from": 0.5, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
 }  # fmt: skip
 
@@ -151,7 +186,13 @@ def test_no_private_setting_is_published(demo_plan, demo_run, planted):
     assert len(planted.known) > 40
     there = json.loads((demo_run.output / "manifest.json").read_text())
     made = Made([], {}, [], {})
-    manifest = {**make_manifest(plan, made), "files": there["files"], "counts": there["counts"], "version": 1, "erasures": []}
+    manifest = {
+        **make_manifest(plan, made),
+        "files": there["files"],
+        "counts": there["counts"],
+        "version": 1,
+        "erasures": [],
+    }
     facts = gather(str(demo_run.output), manifest)
     published = [
         json.dumps(manifest),
@@ -178,13 +219,18 @@ def test_what_is_published_of_a_run_that_was_told_private_places(run_demo, plant
         "filters.rules.erasure": {"tombstones": planted.tombstones()},
         "filters.detectors.medical_caption": {"extra_terms": [planted.text()]},
     }
-    arguments = [one for name, value in told.items() for one in ("--set", f"{name}={json.dumps(value)}")]
+    arguments = [
+        one for name, value in told.items() for one in ("--set", f"{name}={json.dumps(value)}")
+    ]
     ran = run_demo("--input", str(source), *arguments, folder=folder)
     assert ran.status == 0, ran.printed
     texts = {str(path): said_in(path) for path in ran.output.rglob("*") if path.is_file()}
     assert len(texts) > 5
     assert [
-        (canary, path) for canary in (*planted.known, "10.77.66", str(tmp_path)) for path, text in texts.items() if canary in text
+        (canary, path)
+        for canary in (*planted.known, "10.77.66", str(tmp_path))
+        for path, text in texts.items()
+        if canary in text
     ] == []
     assert any("crawl.warc.gz" in text for text in texts.values())
 
@@ -226,13 +272,18 @@ def test_a_plugin_of_others_publishes_what_it_marks_and_no_place():
 
 
 PLACES = [
-    "/home/anna/x", "~/x", "~anna/x", "../x", "./x", "C:\\x", "c:/x", "\\\\server\\x", "file:///x", "local-dir:/x", "simplecache::s3://b/x",
-    "127.0.0.1", "10.0.0.0/8", "::1", "fe80::1%eth0", "http://10.1.2.3/x", "http://[::1]/", "http://localhost:8080/", "http://inner/",
-    "https://git.corp/x", "https://printer.local", "https://u:p@a.example/", " /etc/passwd", "http://127.1/", "http://nas.home.arpa/",
+    "/home/anna/x", "~/x", "~anna/x", "../x", "./x", "C:\\x", "c:/x", "\\\\server\\x", "file:///x",
+    "local-dir:/x", "simplecache::s3://b/x",
+    "127.0.0.1", "10.0.0.0/8", "::1", "fe80::1%eth0", "http://10.1.2.3/x", "http://[::1]/",
+    "http://localhost:8080/", "http://inner/",
+    "https://git.corp/x", "https://printer.local", "https://u:p@a.example/", " /etc/passwd",
+    "http://127.1/", "http://nas.home.arpa/",
 ]  # fmt: skip
 NO_PLACES = [
-    "", "en", "JPEG", ".svg", "https://example.org/bot", "mailto:a@b.example", "a@b.example", "laion2b_s34b_b79k", "example.co.uk", "5xx",
-    "a photo / a drawing", "creativecommons.org/licenses/by/4.0/", "https://creativecommons.org/licenses/by/4.0/", "0.3", "ViT-B-32",
+    "", "en", "JPEG", ".svg", "https://example.org/bot", "mailto:a@b.example", "a@b.example",
+    "laion2b_s34b_b79k", "example.co.uk", "5xx",
+    "a photo / a drawing", "creativecommons.org/licenses/by/4.0/",
+    "https://creativecommons.org/licenses/by/4.0/", "0.3", "ViT-B-32",
 ]  # fmt: skip
 
 
@@ -257,7 +308,10 @@ def test_any_text_is_shown_or_withheld(text):
     [
         ("/home/anna/crawl/a.warc.gz", "a.warc.gz"),
         ("crawl/a.warc.gz", "a.warc.gz"),
-        ("https://data.commoncrawl.org/crawl-data/a.warc.gz", "https://data.commoncrawl.org/crawl-data/a.warc.gz"),
+        (
+            "https://data.commoncrawl.org/crawl-data/a.warc.gz",
+            "https://data.commoncrawl.org/crawl-data/a.warc.gz",
+        ),
         ("s3://commoncrawl/crawl-data/a.warc.gz", "s3://commoncrawl/crawl-data/a.warc.gz"),
         ("https://a.example/a.warc.gz?X-Amz-Signature=secret", "https://a.example/a.warc.gz"),
         ("https://u:p@a.example/a.warc.gz", "a.warc.gz"),

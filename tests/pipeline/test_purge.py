@@ -12,7 +12,11 @@ from pipeline.commands.purge import main as purge
 @pytest.fixture
 def work(tmp_path):
     """Two results of fetch, an old and a new one, with pictures; one of score; the ledger's key."""
-    for name, age_days in (("fetch/aaaaaaaaaaaaaaaa", 40), ("fetch/bbbbbbbbbbbbbbbb", 1), ("score/bbbbbbbbbbbbbbbb", 1)):
+    for name, age_days in (
+        ("fetch/aaaaaaaaaaaaaaaa", 40),
+        ("fetch/bbbbbbbbbbbbbbbb", 1),
+        ("score/bbbbbbbbbbbbbbbb", 1),
+    ):
         folder = tmp_path / name
         (folder / "pictures").mkdir(parents=True)
         for path in (folder / "manifest.json", folder / "pictures" / "part-00000-0000.arrow"):
@@ -35,8 +39,16 @@ ALL = {"fetch/aaaaaaaaaaaaaaaa", "fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbb
     [
         ([], ALL, "0 of 3, 0.0 MB, chosen: give --older-than, --stage or --pictures"),
         (["--older-than", "30"], ALL, "1 of 3, 0.0 MB, would be removed (--yes does it)"),
-        (["--older-than", "30", "--yes"], {"fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbbbb"}, "1 of 3, 0.0 MB, removed"),
-        (["--stage", "score", "--yes"], {"fetch/aaaaaaaaaaaaaaaa", "fetch/bbbbbbbbbbbbbbbb"}, "1 of 3, 0.0 MB, removed"),
+        (
+            ["--older-than", "30", "--yes"],
+            {"fetch/bbbbbbbbbbbbbbbb", "score/bbbbbbbbbbbbbbbb"},
+            "1 of 3, 0.0 MB, removed",
+        ),
+        (
+            ["--stage", "score", "--yes"],
+            {"fetch/aaaaaaaaaaaaaaaa", "fetch/bbbbbbbbbbbbbbbb"},
+            "1 of 3, 0.0 MB, removed",
+        ),
         (["--stage", "fetch", "--yes"], set(), "3 of 3, 0.0 MB, removed"),
         (
             ["--stage", "fetch", "--older-than", "30", "--yes"],

@@ -1,4 +1,6 @@
-"""A dataset is opened by those who read it: datasets, DuckDB, pandas, mlcroissant, autofaiss (img2dataset: test_web_run.py)."""
+"""A dataset is opened by those who read it: datasets, DuckDB, pandas, mlcroissant, autofaiss
+(img2dataset: test_web_run.py).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ LAION = ROW_SCHEMA.names[:LAION_COLUMNS]
 
 @pytest.fixture(scope="module")
 def embedded(run_demo):
-    return run_demo("--set", "publish.embeddings=column", "--set", "score.keep_embeddings=true", "--set", "publish.rows_per_shard=40")
+    return run_demo(
+        "--set",
+        "publish.embeddings=column",
+        "--set",
+        "score.keep_embeddings=true",
+        "--set",
+        "publish.rows_per_shard=40",
+    )
 
 
 def query(sql: str) -> list:
@@ -35,10 +44,17 @@ def test_hugging_face_datasets(demo_run, tmp_path, monkeypatch):
     import datasets
 
     # The data card names the subsets, and where the shards of each are.
-    found = datasets.load_dataset(str(demo_run.output), "en", split="train", cache_dir=str(tmp_path))
+    found = datasets.load_dataset(
+        str(demo_run.output), "en", split="train", cache_dir=str(tmp_path)
+    )
     assert len(found) == len([row for row in rows_of(demo_run.output) if row["LANGUAGE"] == "en"])
     assert found.column_names == ROW_SCHEMA.names
-    every = datasets.load_dataset("parquet", data_files=f"{demo_run.output}/dataset/*/*.parquet", split="train", cache_dir=str(tmp_path))
+    every = datasets.load_dataset(
+        "parquet",
+        data_files=f"{demo_run.output}/dataset/*/*.parquet",
+        split="train",
+        cache_dir=str(tmp_path),
+    )
     assert len(every) == len(rows_of(demo_run.output))
 
 
@@ -47,19 +63,32 @@ def test_duckdb(demo_run):
     rows = rows_of(demo_run.output)
     assert query(f"select count(*), count(distinct key) from {shards}") == [(len(rows), len(rows))]
     key = rows[0]["key"]
-    assert query(f"select URL, TEXT from {shards} where key = '{key}'") == [(rows[0]["URL"], rows[0]["TEXT"])]
-    assert query(f"select count(*) from {shards} where list_contains(tags, 'personal_data_email')")[0][0] > 0
+    assert query(f"select URL, TEXT from {shards} where key = '{key}'") == [
+        (rows[0]["URL"], rows[0]["TEXT"])
+    ]
+    assert (
+        query(f"select count(*) from {shards} where list_contains(tags, 'personal_data_email')")[0][
+            0
+        ]
+        > 0
+    )
 
 
 def test_pandas(demo_run):
-    frame = pd.concat(pd.read_parquet(path) for path in sorted(demo_run.output.glob("dataset/*/*.parquet")))
+    frame = pd.concat(
+        pd.read_parquet(path) for path in sorted(demo_run.output.glob("dataset/*/*.parquet"))
+    )
     assert len(frame) == len(rows_of(demo_run.output))
     assert frame.similarity.between(-1, 1).all()
 
 
 def test_vectors_in_a_column(embedded):
     assert embedded.status == 0, embedded.printed
-    (path, *_) = [p for p in sorted(embedded.output.glob("dataset/en/*.parquet")) if pq.read_metadata(p).num_rows]
+    (path, *_) = [
+        p
+        for p in sorted(embedded.output.glob("dataset/en/*.parquet"))
+        if pq.read_metadata(p).num_rows
+    ]
     vectors = np.array(pq.read_table(path)["embedding"].to_pylist(), np.float16)
     assert np.allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=2e-3)
     assert query(f"select len(embedding) from '{path}' limit 1") == [(vectors.shape[1],)]
@@ -68,7 +97,9 @@ def test_vectors_in_a_column(embedded):
 
 
 def test_no_shard_has_more_rows_than_it_may(embedded):
-    listed = [f["rows"] for f in manifest_of(embedded.output)["files"] if f["path"].startswith("dataset/")]
+    listed = [
+        f["rows"] for f in manifest_of(embedded.output)["files"] if f["path"].startswith("dataset/")
+    ]
     assert max(listed) <= 40
     assert sum(listed) == len(rows_of(embedded.output))
 
@@ -80,7 +111,9 @@ def test_croissant(made, request):
     assert not dataset.metadata.issues.errors
     read = list(dataset.records("en"))
     rows = [row for row in rows_of(output) if row["LANGUAGE"] == "en"]
-    assert sorted(record["en/URL"].decode() for record in read) == sorted(row["URL"] for row in rows)
+    assert sorted(record["en/URL"].decode() for record in read) == sorted(
+        row["URL"] for row in rows
+    )
     fields = [field.name.removeprefix("en/") for field in dataset.metadata.record_sets[0].fields]
     assert set(fields) == set(pq.read_schema(next(output.glob("dataset/en/*.parquet"))).names)
 
@@ -102,8 +135,13 @@ def export(output, place, *arguments):
 
 def test_laion_compat(demo_run, tmp_path, capsys):
     assert export(demo_run.output, tmp_path / "copy", "--laion-compat") == 0
-    paths = sorted(p.relative_to(demo_run.output) for p in demo_run.output.glob("dataset/*/*.parquet"))
-    assert sorted(p.relative_to(tmp_path / "copy") for p in tmp_path.glob("copy/dataset/*/*.parquet")) == paths
+    paths = sorted(
+        p.relative_to(demo_run.output) for p in demo_run.output.glob("dataset/*/*.parquet")
+    )
+    assert (
+        sorted(p.relative_to(tmp_path / "copy") for p in tmp_path.glob("copy/dataset/*/*.parquet"))
+        == paths
+    )
     for path in paths:
         copy, ours = pq.read_table(tmp_path / "copy" / path), pq.read_table(demo_run.output / path)
         assert copy.schema.names == LAION
@@ -118,7 +156,15 @@ def test_people_are_taken_out_of_copies_too(demo_run, tmp_path, capsys):
     url = rows_of(demo_run.output)[0]["URL"]
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": url}) + "\n")
     with pytest.raises(SystemExit) as ended:
-        pairsieve(["erase", "--dataset", str(tmp_path / "copy"), "--requests", str(tmp_path / "requests.jsonl")])
+        pairsieve(
+            [
+                "erase",
+                "--dataset",
+                str(tmp_path / "copy"),
+                "--requests",
+                str(tmp_path / "requests.jsonl"),
+            ]
+        )
     assert ended.value.code == 0, capsys.readouterr().err
     assert url not in {row["URL"] for row in rows_of(tmp_path / "copy")}
 
@@ -129,17 +175,30 @@ def test_a_column_that_is_not_there(demo_run, tmp_path, capsys):
 
 
 def test_a_search_index_of_the_vectors(run_demo, tmp_path):
-    """autofaiss, which clip-retrieval builds its index with, over our .npy files: row 3 of the index is row 3 of the shards."""
-    ran = run_demo("--set", "publish.embeddings=npy", "--set", "score.keep_embeddings=true", folder=tmp_path)
+    """autofaiss, which clip-retrieval builds its index with, over our .npy files: row 3 of the
+    index is row 3 of the shards.
+    """
+    ran = run_demo(
+        "--set", "publish.embeddings=npy", "--set", "score.keep_embeddings=true", folder=tmp_path
+    )
     assert ran.status == 0, ran.printed
     command = (
         "import sys, faiss, numpy as np\n"
         "from autofaiss import build_index\n"
-        "index, _ = build_index(sys.argv[1], index_path=sys.argv[2], index_infos_path=sys.argv[3], index_key='Flat')\n"
+        "index, _ = build_index(sys.argv[1], index_path=sys.argv[2], "
+        "index_infos_path=sys.argv[3], index_key='Flat')\n"
         "vectors = np.load(sys.argv[1] + '/part-00000-of-00001.npy').astype('float32')\n"
-        "print(len(vectors), (index.search(vectors, 1)[1][:, 0] == np.arange(len(vectors))).mean())\n"
+        "print(len(vectors), (index.search(vectors, 1)[1][:, 0] == "
+        "np.arange(len(vectors))).mean())\n"
     )
-    arguments = [str(ran.output / "embeddings" / "en"), str(tmp_path / "knn.index"), str(tmp_path / "infos.json")]
+    arguments = [
+        str(ran.output / "embeddings" / "en"),
+        str(tmp_path / "knn.index"),
+        str(tmp_path / "infos.json"),
+    ]
     said = run_peer(command, *arguments).splitlines()[-1].split()
-    assert int(said[0]) == pq.read_metadata(ran.output / "dataset/en/part-00000-of-00001.parquet").num_rows
+    assert (
+        int(said[0])
+        == pq.read_metadata(ran.output / "dataset/en/part-00000-of-00001.parquet").num_rows
+    )
     assert float(said[1]) > 0.9  # pictures that stand in several rows have one vector

@@ -44,8 +44,21 @@ def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys):
 
 def test_two_runs_side_by_side(demo_run, run_demo, tmp_path):
     (tmp_path / "other").mkdir()
-    other = run_demo("--set", "filters.rules.similarity.thresholds.en=0.9", folder=tmp_path / "other")
-    assert report(["--compare", str(demo_run.output), str(other.output), "--out", str(tmp_path / "c.html")]) == 0
+    other = run_demo(
+        "--set", "filters.rules.similarity.thresholds.en=0.9", folder=tmp_path / "other"
+    )
+    assert (
+        report(
+            [
+                "--compare",
+                str(demo_run.output),
+                str(other.output),
+                "--out",
+                str(tmp_path / "c.html"),
+            ]
+        )
+        == 0
+    )
     page = (tmp_path / "c.html").read_text()
     assert "similarity_low" in page
     assert f"<b>{len(rows_of(other.output)) - len(rows_of(demo_run.output)):+,}</b>" in page
@@ -56,7 +69,9 @@ def test_no_dataset(tmp_path, capsys):
     assert "holds no manifest.json" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "\u202egpj.exe"])
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "\u202egpj.exe"]
+)
 def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
     facts = gather(str(demo_run.output))
     facts.domains[hostile] = 9999
@@ -75,7 +90,11 @@ def test_a_dataset_without_rows(demo_run, tmp_path):
 
 def test_bars():
     found = bars({"a": 10, "b": 5, "": 1, "c": 1}, most=2)
-    assert [(bar.name, bar.number, bar.percent) for bar in found] == [("a", "10", 100.0), ("b", "5", 50.0), ("2 others", "2", 20.0)]
+    assert [(bar.name, bar.number, bar.percent) for bar in found] == [
+        ("a", "10", 100.0),
+        ("b", "5", 50.0),
+        ("2 others", "2", 20.0),
+    ]
     assert bars({}) == ()
     assert bars({"": 1})[0].name == "(not said)"
 

@@ -29,14 +29,22 @@ def test_list_approve_apply(dataset, capsys):
     assert requests(["list", "--contacts", "--dataset", str(dataset)]) == 0
     assert "answer to: anna@mail.example" in capsys.readouterr().out
     assert requests(["approve", receipt, "--dataset", str(dataset)]) == 0
-    assert requests(["refuse", other, "--reason", "not in this dataset", "--dataset", str(dataset)]) == 0
+    assert (
+        requests(["refuse", other, "--reason", "not in this dataset", "--dataset", str(dataset)])
+        == 0
+    )
     capsys.readouterr()
     assert requests(["list", "--jsonl", "--dataset", str(dataset)]) == 0
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"image_url": row["URL"], "receipt": receipt}]
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"image_url": row["URL"], "receipt": receipt}
+    ]
     assert requests(["apply", "--dataset", str(dataset)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("taken out; version 2")
     assert (look_up(queue, receipt).state, look_up(queue, receipt).version) == ("applied", 2)
-    assert (look_up(queue, other).state, look_up(queue, other).reason) == ("refused", "not in this dataset")
+    assert (look_up(queue, other).state, look_up(queue, other).reason) == (
+        "refused",
+        "not in this dataset",
+    )
     assert row["URL"] not in {r["URL"] for r in rows_of(dataset)}
     assert requests(["apply", "--dataset", str(dataset)]) == 0
     assert "nothing was approved" in capsys.readouterr().out
@@ -44,7 +52,11 @@ def test_list_approve_apply(dataset, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["approve"], "name the receipts"), (["refuse", "x"], "--reason"), (["approve", "nosuch"], "no request has this receipt")],
+    [
+        (["approve"], "name the receipts"),
+        (["refuse", "x"], "--reason"),
+        (["approve", "nosuch"], "no request has this receipt"),
+    ],
 )
 def test_what_cannot_be_done(dataset, capsys, arguments, said):
     assert requests([*arguments, "--dataset", str(dataset)]) == 2
@@ -72,10 +84,19 @@ def test_what_strangers_wrote_is_shown_on_its_line(dataset, capsys):
 
 def test_a_damaged_request_is_named_and_the_others_are_applied(dataset, capsys):
     queue, row = f"{dataset}.requests", rows_of(dataset)[0]
-    receipt, broken = ask(queue, [{"image_url": row["URL"]}]), ask(queue, [{"domain": "elsewhere.example"}])
+    receipt, broken = (
+        ask(queue, [{"image_url": row["URL"]}]),
+        ask(queue, [{"domain": "elsewhere.example"}]),
+    )
     path = dataset.parent / f"{dataset.name}.requests" / "requests" / f"{broken}.json"
     path.write_text(path.read_text()[:-20])
-    for arguments in (["list"], ["list", "--jsonl"], ["list", "--all", "--rows"], ["approve", receipt], ["apply"]):
+    for arguments in (
+        ["list"],
+        ["list", "--jsonl"],
+        ["list", "--all", "--rows"],
+        ["approve", receipt],
+        ["apply"],
+    ):
         assert requests([*arguments, "--dataset", str(dataset)]) == 0
         said = capsys.readouterr()
         assert (broken in said.err) == (arguments[0] != "approve")
@@ -91,7 +112,9 @@ def test_contacts_are_shown_with_the_answer_and_removed(dataset, capsys):
         ask(queue, [{"image_url": row["URL"]}], "anna@mail.example"),
         ask(queue, [{"domain": "e.example"}], "berta@mail.example"),
     )
-    assert requests(["refuse", other, "--reason", "no", "--contacts", "--dataset", str(dataset)]) == 0
+    assert (
+        requests(["refuse", other, "--reason", "no", "--contacts", "--dataset", str(dataset)]) == 0
+    )
     assert "answer to: berta@mail.example" in capsys.readouterr().out
     assert requests(["approve", receipt, "--apply", "--contacts", "--dataset", str(dataset)]) == 0
     assert "answer to: anna@mail.example" in capsys.readouterr().out
@@ -104,7 +127,10 @@ def test_approval_says_how_many_rows_it_takes(dataset, capsys):
     other = ask(queue, [{"image_url": row["URL"]} for row in rows[2:4]])
     assert requests(["list", "--rows", "--dataset", str(dataset)]) == 0
     listed = capsys.readouterr().out
-    one, two = (sum(row["URL"] in {r["URL"] for r in chosen} for row in rows) for chosen in (rows[:3], rows[2:4]))
+    one, two = (
+        sum(row["URL"] in {r["URL"] for r in chosen} for row in rows)
+        for chosen in (rows[:3], rows[2:4])
+    )
     assert f"takes out {one} row(s) of " in listed
     both = sum(row["URL"] in {r["URL"] for r in rows[:4]} for row in rows)
     command = ["approve", receipt, other, "--dataset", str(dataset)]
@@ -116,4 +142,6 @@ def test_approval_says_how_many_rows_it_takes(dataset, capsys):
     assert {look_up(queue, name).state for name in (receipt, other)} == {"received"}
     assert requests([*command, "--most-rows", str(both)]) == 0
     assert {look_up(queue, name).state for name in (receipt, other)} == {"approved"}
-    assert requests(["approve", receipt, "--most-rows", "0", "--yes", "--dataset", str(dataset)]) == 0
+    assert (
+        requests(["approve", receipt, "--most-rows", "0", "--yes", "--dataset", str(dataset)]) == 0
+    )

@@ -27,9 +27,18 @@ def line(tmp_path, **changed):
         ({}, "score    reused"),
         ({"version": 4}, "score    to do: this version of pairsieve computes it in another way"),
         ({"upstream": "other"}, "score    to do: what comes before it is new"),
-        ({"settings": {**SETTINGS, "score": {"precision": "bf16", "models": {"m": 1}}}}, "score    to do: score.precision"),
-        ({"settings": {**SETTINGS, "inputs": [["a.warc.gz", "1"], ["b.warc.gz", "2"]]}}, "score    to do: 1 more inputs"),
-        ({"settings": {**SETTINGS, "detectors": [{"name": "faces", "version": 2}]}}, "score    to do: faces"),
+        (
+            {"settings": {**SETTINGS, "score": {"precision": "bf16", "models": {"m": 1}}}},
+            "score    to do: score.precision",
+        ),
+        (
+            {"settings": {**SETTINGS, "inputs": [["a.warc.gz", "1"], ["b.warc.gz", "2"]]}},
+            "score    to do: 1 more inputs",
+        ),
+        (
+            {"settings": {**SETTINGS, "detectors": [{"name": "faces", "version": 2}]}},
+            "score    to do: faces",
+        ),
         (
             {"opinions": [{"name": "rights", "settings": {"profile": "strict"}}]},
             "score    to do: rights decides in another way before the fetch",

@@ -49,7 +49,9 @@ def test_audit_counts_every_ledger_entry(demo, capsys):
     assert printed.startswith("stage")
     assert "similarity_low" in printed
     assert main(["audit", "--dataset", str(demo.output), "--json"]) == 0
-    entries = sum(f["rows"] for f in manifest_of(demo.output)["files"] if f["path"].startswith("ledger/"))
+    entries = sum(
+        f["rows"] for f in manifest_of(demo.output)["files"] if f["path"].startswith("ledger/")
+    )
     assert sum(row["count_all"] for row in json.loads(capsys.readouterr().out)) == entries
 
 
@@ -57,11 +59,26 @@ def test_explain_a_published_row(demo, key_file, capsys):
     row = next(row for row in rows_of(demo.output) if "personal_data_email" in row["tags"])
     assert main(["explain", "--dataset", str(demo.output), "--key", row["key"]]) == 0
     printed = capsys.readouterr().out
-    assert "personal_data version 2 said redact: personal_data_email" in printed, "the key of a redacted row is the ledger's own"
+    assert "personal_data version 2 said redact: personal_data_email" in printed, (
+        "the key of a redacted row is the ledger's own"
+    )
     other = next(row for row in rows_of(demo.output) if not row["tags"])
     assert main(["explain", "--dataset", str(demo.output), "--key", other["key"]]) == 0
     assert "give --key-file" in capsys.readouterr().out
-    assert main(["explain", "--dataset", str(demo.output), "--key", other["key"], "--key-file", str(key_file)]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "--dataset",
+                str(demo.output),
+                "--key",
+                other["key"],
+                "--key-file",
+                str(key_file),
+            ]
+        )
+        == 0
+    )
     assert "decisions\n    none" in capsys.readouterr().out
 
 
@@ -72,7 +89,18 @@ def test_explain_what_was_dropped(demo, key_file, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("not published\ndecisions\n")
     assert "said drop: " in printed
-    assert main(["explain", "--dataset", str(demo.output), "--key", key_of("https://a.example/x", "nothing").hex()]) == 1
+    assert (
+        main(
+            [
+                "explain",
+                "--dataset",
+                str(demo.output),
+                "--key",
+                key_of("https://a.example/x", "nothing").hex(),
+            ]
+        )
+        == 1
+    )
 
 
 def dropped_pair(demo):
@@ -80,7 +108,11 @@ def dropped_pair(demo):
 
     kept = {row["URL"] for row in rows_of(demo.output)}
     (folder,) = (demo.work / "extract").iterdir()
-    pairs = [pair for path in sorted(folder.glob("part-*.parquet")) for pair in pq.read_table(path).to_pylist()]
+    pairs = [
+        pair
+        for path in sorted(folder.glob("part-*.parquet"))
+        for pair in pq.read_table(path).to_pylist()
+    ]
     dropped = next(pair for pair in pairs if pair["url"] not in kept)
     return dropped["url"], dropped["caption"]
 
@@ -92,7 +124,10 @@ def dropped_pair(demo):
         (["explain", "--dataset", "{empty}", "--key", "00"], "holds no manifest.json"),
         (["explain", "--dataset", "{demo}", "--key", "xyz"], "is no key"),
         (["explain", "--dataset", "{demo}"], "name the row"),
-        (["explain", "--dataset", "{demo}", "--key", "00", "--key-file", "{empty}/none"], "holds no secret"),
+        (
+            ["explain", "--dataset", "{demo}", "--key", "00", "--key-file", "{empty}/none"],
+            "holds no secret",
+        ),
     ],
 )
 def test_errors_name_the_remedy(arguments, message, demo, tmp_path, capsys):
@@ -110,14 +145,25 @@ def test_a_package_of_a_stranger(run_demo, tmp_path):
     assert installed.returncode == 0, installed.stderr
     environment = {**os.environ, "PYTHONPATH": str(site)}
     listed = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "rules", "list"], capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=True
+        [sys.executable, "-m", "pipeline.cli", "rules", "list"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=REPOSITORY,
+        check=True,
     )
     assert "watermark  version 1, pairsieve-watermarks" in listed.stdout
     command = [
         sys.executable, "-m", "pipeline.run", "--output", tmp_path / "out", "--work", tmp_path / "work", "--direct_num_workers=1",
-        "--set", "filters.detectors.watermark_words={words: [red]}", "--set", "filters.rules.watermark={most: 0}",
+        "--set", "filters.detectors.watermark_words={words: [red]}", "--set",
+        "filters.rules.watermark={most: 0}",
     ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False
+    )
     assert ran.returncode == 0, ran.stderr
-    assert manifest_of(tmp_path / "out")["counts"]["publish"]["sample"]["dropped"]["watermark_words"] > 3
+    assert (
+        manifest_of(tmp_path / "out")["counts"]["publish"]["sample"]["dropped"]["watermark_words"]
+        > 3
+    )
     assert not any("red" in row["TEXT"].lower() for row in rows_of(tmp_path / "out"))

@@ -50,7 +50,11 @@ def search(dataset, capsys, *arguments):
 
 def test_words(published, capsys):
     status, hits, _ = search(published, capsys, "star purple")
-    wanted = [row for row in rows_of(published) if {"star", "purple"} <= set(row["TEXT"].lower().replace(",", "").split())]
+    wanted = [
+        row
+        for row in rows_of(published)
+        if {"star", "purple"} <= set(row["TEXT"].lower().replace(",", "").split())
+    ]
     assert status == 0
     assert sorted(hit["key"] for hit in hits) == sorted(row["key"] for row in wanted)
     assert search(published, capsys, "nosuchword")[:2] == (1, [])
@@ -60,13 +64,17 @@ def test_words(published, capsys):
 def test_addresses(published, capsys, option, column):
     row = rows_of(published)[0]
     _, hits, _ = search(published, capsys, option, row[column])
-    assert {hit["key"] for hit in hits} == {r["key"] for r in rows_of(published) if r[column] == row[column]}
+    assert {hit["key"] for hit in hits} == {
+        r["key"] for r in rows_of(published) if r[column] == row[column]
+    }
 
 
 def test_filters_and_sorting(published, capsys):
     _, hits, _ = search(published, capsys, "--domain", "ads.example", "--sort", "similarity")
     assert {hit["URL"].split("/")[2] for hit in hits} == {"ads.example"}
-    assert [hit["similarity"] for hit in hits] == sorted((hit["similarity"] for hit in hits), reverse=True)
+    assert [hit["similarity"] for hit in hits] == sorted(
+        (hit["similarity"] for hit in hits), reverse=True
+    )
 
 
 def picture_of(row, tmp_path):
@@ -74,16 +82,22 @@ def picture_of(row, tmp_path):
 
     with (CONFIGS / "demo" / "crawl.warc.gz").open("rb") as stream:
         for record in ArchiveIterator(stream):
-            if record.rec_headers.get_header("WARC-Target-URI") == row["URL"] and record.rec_type == "response":
+            if (
+                record.rec_headers.get_header("WARC-Target-URI") == row["URL"]
+                and record.rec_type == "response"
+            ):
                 path = tmp_path / "example.png"
                 path.write_bytes(record.content_stream().read())
                 return path
     raise AssertionError(row["URL"])
 
 
-def test_an_example_picture_is_found_by_its_bytes_then_turned_then_alike(published, tmp_path, capsys):
+def test_an_example_picture_is_found_by_its_bytes_then_turned_then_alike(
+    published, tmp_path, capsys
+):
     rows = [row for row in rows_of(published) if row["LANGUAGE"] == "en"]
-    row = next(row for row in rows if orientations_of(Image.open(picture_of(row, tmp_path))))  # others show too little for a hash
+    # others show too little for a hash
+    row = next(row for row in rows if orientations_of(Image.open(picture_of(row, tmp_path))))
     path = picture_of(row, tmp_path)
     _, hits, _ = search(published, capsys, "--image", path)
     assert hits[0]["key"] in {r["key"] for r in rows_of(published) if r["sha256"] == row["sha256"]}
@@ -99,7 +113,9 @@ def test_an_example_picture_is_found_by_its_bytes_then_turned_then_alike(publish
 
 
 def test_meaning(published, capsys):
-    _, hits, _ = search(published, capsys, "--meaning", "a star in purple on a white background", *CONFIG)
+    _, hits, _ = search(
+        published, capsys, "--meaning", "a star in purple on a white background", *CONFIG
+    )
     assert "star" in hits[0]["TEXT"]
     status, _, err = search(published, capsys, "--meaning", "a star")
     assert status == 2
@@ -121,7 +137,10 @@ def test_only_changed_shards_are_indexed_anew(dataset, tmp_path, capsys):
 
 
 def test_vectors_in_lists_are_brought_up_to_date(dataset, tmp_path, capsys):
-    index, lists = ("index", "--dataset", dataset, "--exact-below", 1), dataset.with_name("out.index") / "lists-demo.faiss"
+    index, lists = (
+        ("index", "--dataset", dataset, "--exact-below", 1),
+        dataset.with_name("out.index") / "lists-demo.faiss",
+    )
     assert call(*index) == 0
     assert "0 of 3 shards indexed" in capsys.readouterr().out
     before, file = faiss.read_index(str(lists)).ntotal, lists.stat().st_ino
@@ -129,9 +148,17 @@ def test_vectors_in_lists_are_brought_up_to_date(dataset, tmp_path, capsys):
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image_url": row["URL"]}) + "\n")
     assert call("erase", "--dataset", dataset, "--requests", tmp_path / "requests.jsonl") == 0
     assert call(*index) == 0
-    assert before > faiss.read_index(str(lists)).ntotal == sum(len(np.load(path)) for path in dataset.glob("embeddings/*/*.npy"))
-    assert lists.stat().st_ino != file, "a page that is running has the old file mapped: written over, it would end that page"
-    _, hits, _ = search(dataset, capsys, "--meaning", "a star in purple on a white background", *CONFIG)
+    assert (
+        before
+        > faiss.read_index(str(lists)).ntotal
+        == sum(len(np.load(path)) for path in dataset.glob("embeddings/*/*.npy"))
+    )
+    assert lists.stat().st_ino != file, (
+        "a page that is running has the old file mapped: written over, it would end that page"
+    )
+    _, hits, _ = search(
+        dataset, capsys, "--meaning", "a star in purple on a white background", *CONFIG
+    )
     assert hits
     assert row["URL"] not in {hit["URL"] for hit in hits}
 

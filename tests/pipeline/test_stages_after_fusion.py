@@ -1,4 +1,7 @@
-"""How many stages each job has when a runner has fused it. On Flink each is tasks to be set up: 56 of them took 35 s for nothing."""
+"""How many stages each job has when a runner has fused it.
+
+On Flink each is tasks to be set up: 56 of them took 35 s for nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from pipeline.orchestrate.plan import make_plan
 from tests.conftest import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
-SHUFFLES = {"extract": 4, "fetch": 1, "score": 1, "publish": 3}  # one spreads the work over workers, one sums what is said at the end
+# one spreads the work over workers, one sums what is said at the end
+SHUFFLES = {"extract": 4, "fetch": 1, "score": 1, "publish": 3}
 
 
 def fused(lay_out) -> tuple[int, int]:
@@ -23,13 +27,23 @@ def fused(lay_out) -> tuple[int, int]:
     lay_out(pipeline)
     job = pipeline.to_runner_api()
     _, stages = FnApiRunner().create_stages(job)
-    shuffles = [t for t in job.components.transforms.values() if t.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn]
+    shuffles = [
+        t
+        for t in job.components.transforms.values()
+        if t.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
+    ]
     return len(stages), len(shuffles)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
-    monkeypatch.setattr(Jobs, "unfinished", lambda self, folder: ["part-00000-0000", "part-00001-0000"])
-    plan = make_plan(load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)}))
+    monkeypatch.setattr(
+        Jobs, "unfinished", lambda self, folder: ["part-00000-0000", "part-00001-0000"]
+    )
+    plan = make_plan(
+        load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)})
+    )
     stages, shuffles = fused(Jobs(plan, 2).lay_out(stage, "/nowhere", b""))
-    assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), "each stage more costs a cluster seconds: is it needed?"
+    assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), (
+        "each stage more costs a cluster seconds: is it needed?"
+    )

@@ -1,4 +1,6 @@
-"""The whole flow with pictures from a web server on loopback: what is asked for, how often, and what is kept."""
+"""The whole flow with pictures from a web server on loopback: what is asked for, how often, and
+what is kept.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,27 @@ CAPTIONS = {
 
 @pytest.fixture
 def crawl(site, tmp_path):
-    """A WARC of pages that show the site's pictures, one of them twice, one of them reserved; and one that is not there."""
+    """A WARC of pages that show the site's pictures, one of them twice, one of them reserved; and
+    one that is not there.
+    """
     for n, (path, scene) in enumerate(SCENES.items()):
         buffer = io.BytesIO()
         picture(scene, Random(n), 128).save(buffer, "PNG")
         site.contents[path] = buffer.getvalue()
-    show = [page(f"{site.origin}/{n}.html", f'<img src="{path}" alt="{caption}">') for n, (path, caption) in enumerate(CAPTIONS.items())]
-    again = page(f"{site.origin}/again.html", '<img src="/star.png" alt="other words for the same star">')
-    reserved = page(f"{site.origin}/no.html", '<meta name=robots content=noai><img src="/fish.png" alt="a fish">')
-    gone = page(f"{site.origin}/gone.html", '<img src="/gone.png" alt="a picture that is not there">')
+    show = [
+        page(f"{site.origin}/{n}.html", f'<img src="{path}" alt="{caption}">')
+        for n, (path, caption) in enumerate(CAPTIONS.items())
+    ]
+    again = page(
+        f"{site.origin}/again.html", '<img src="/star.png" alt="other words for the same star">'
+    )
+    reserved = page(
+        f"{site.origin}/no.html",
+        '<meta name=robots content=noai><img src="/fish.png" alt="a fish">',
+    )
+    gone = page(
+        f"{site.origin}/gone.html", '<img src="/gone.png" alt="a picture that is not there">'
+    )
     path = tmp_path / "crawl.warc.gz"
     path.write_bytes(b"".join([*show, again, reserved, gone]))
     return path
@@ -54,7 +68,12 @@ def run_web(run_demo, site, crawl, tmp_path):
             "fetch.min_interval_s=0",
         ]
         flags = [override for override in overrides if override.startswith("--")]
-        settings = [argument for override in (*own, *overrides) if override not in flags for argument in ("--set", override)]
+        settings = [
+            argument
+            for override in (*own, *overrides)
+            if override not in flags
+            for argument in ("--set", override)
+        ]
         return run_demo("--input", given, *settings, *flags, folder=tmp_path)
 
     return run
@@ -67,12 +86,20 @@ def counts(run) -> dict:
 def test_each_url_is_asked_for_once_and_never_again(run_web, site):
     first = run_web()
     assert first.status == 0
-    assert site.asked_beside_files == {"/star.png": 1, "/car.png": 1, "/gone.png": 1}, "the reserved fish is not asked for"
+    assert site.asked_beside_files == {"/star.png": 1, "/car.png": 1, "/gone.png": 1}, (
+        "the reserved fish is not asked for"
+    )
     assert {path: site.asked[path] for path in SITE_FILES} == dict.fromkeys(SITE_FILES, 1)
     assert counts(first)["fetch"]["pair"]["dropped"] == {"not_requested": 2, "http_error": 1}
-    rows = [row for path in first.output.glob("dataset/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    rows = [
+        row
+        for path in first.output.glob("dataset/*/*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     assert sorted(row["URL"].rpartition("/")[2] for row in rows) == ["car.png", "star.png"]
-    assert not list(first.work.rglob("*.arrow")), "picture bytes are deleted when scoring is complete"
+    assert not list(first.work.rglob("*.arrow")), (
+        "picture bytes are deleted when scoring is complete"
+    )
     run_web("filters.rules.similarity.thresholds.en=0.2")
     assert sum(site.asked_beside_files.values()) == 3, "a changed rule asks for nothing"
 
@@ -84,7 +111,9 @@ def test_kept_pictures_are_scored_again_without_a_request(run_web, site):
     again = run_web("fetch.keep_images=always", "score.keep_embeddings=true")
     assert again.status == 0
     assert not site.asked
-    (scores,) = {pq.read_table(path)["embedding"].type for path in again.work.rglob("score/*/part-*.parquet")} - {None}
+    (scores,) = {
+        pq.read_table(path)["embedding"].type for path in again.work.rglob("score/*/part-*.parquet")
+    } - {None}
     assert str(scores) == "list<element: halffloat>"
 
 
@@ -107,11 +136,20 @@ def test_loosening_an_opt_out_asks_for_what_it_kept_back(run_web, site):
 def test_a_crawl_is_read_over_http_by_its_listing(run_demo, site, crawl, tmp_path):
     site.contents["/crawl/a.warc.gz"] = crawl.read_bytes()
     (tmp_path / "warc.paths").write_text("crawl/a.warc.gz\ngone.warc.gz\n")
-    ran = run_demo("--set", f"input={{listings: [{tmp_path}/warc.paths], base: '{site.origin}/'}}", folder=tmp_path)
+    ran = run_demo(
+        "--set",
+        f"input={{listings: [{tmp_path}/warc.paths], base: '{site.origin}/'}}",
+        folder=tmp_path,
+    )
     assert ran.status == 0, ran.printed
     extracted = counts(ran)["extract"]
     assert extracted["page"]["kept"] == 6
-    assert extracted["file"] == {"entered": 2, "kept": 1, "dropped": {}, "quarantined": {"unreadable_FileNotFoundError": 1}}
+    assert extracted["file"] == {
+        "entered": 2,
+        "kept": 1,
+        "dropped": {},
+        "quarantined": {"unreadable_FileNotFoundError": 1},
+    }
 
 
 def test_robots_txt_is_read_once_a_day_and_not_once_a_run(run_web, site):
@@ -132,7 +170,11 @@ def test_a_part_for_each_pair_changes_nothing(run_web, site, tmp_path):
 
 
 def rows_of(run) -> dict[str, dict]:
-    found = [row for path in run.output.glob("dataset/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    found = [
+        row
+        for path in run.output.glob("dataset/*/*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     return {row["URL"].rpartition("/")[2]: row for row in found}
 
 
@@ -148,7 +190,9 @@ def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep)
     after = run_web("--retry-failed", setting)
     assert sorted(rows_of(after)) == ["car.png", "star.png"]
     assert rows_of(after)["car.png"] == car
-    assert site.asked_beside_files == {"/star.png": 2, "/car.png": 1, "/gone.png": 1}, "a 404 is final"
+    assert site.asked_beside_files == {"/star.png": 2, "/car.png": 1, "/gone.png": 1}, (
+        "a 404 is final"
+    )
     assert counts(after)["fetch"]["pair"]["kept"] == 3
     run_web("--retry-failed", setting)
     assert site.asked_beside_files.total() == 4, "nothing is left to ask for again"
@@ -160,10 +204,19 @@ def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep)
 
 def looked_at(run) -> dict[str, bool]:
     """Of every picture whether the newest score of a pair of it says that detectors saw it."""
-    folder = max(run.work.glob("score/*"), key=lambda path: (path / "manifest.json").stat().st_mtime_ns)
+    folder = max(
+        run.work.glob("score/*"), key=lambda path: (path / "manifest.json").stat().st_mtime_ns
+    )
     (pairs,) = run.work.glob("extract/*")
-    tables = [(pq.read_table(pairs / path.name), pq.read_table(path)) for path in sorted(folder.glob("part-*.parquet"))]
-    rows = [row for pair, score in tables for row in zip(pair["url"].to_pylist(), score["looked_at"].to_pylist(), strict=True)]
+    tables = [
+        (pq.read_table(pairs / path.name), pq.read_table(path))
+        for path in sorted(folder.glob("part-*.parquet"))
+    ]
+    rows = [
+        row
+        for pair, score in tables
+        for row in zip(pair["url"].to_pylist(), score["looked_at"].to_pylist(), strict=True)
+    ]
     names = {url.rpartition("/")[2] for url, _ in rows if "star" in url or "car" in url}
     return {name: any(seen for url, seen in rows if url.endswith(name)) for name in names}
 
@@ -179,11 +232,21 @@ def test_a_lower_threshold_has_those_looked_at_that_were_not(run_web, site, monk
     lower = run_web(f"{star}={{en: 0.5, multi: 0.5, nolang: 0.5}}", "score.detect_margin=0.1")
     assert sorted(rows_of(lower)) == ["car.png", "star.png"]
     assert looked_at(lower) == {"star.png": True, "car.png": True}
-    assert site.asked == {**asked, "/star.png": 2, "/car.png": 2}, "once more for the pictures, which were deleted"
+    assert site.asked == {**asked, "/star.png": 2, "/car.png": 2}, (
+        "once more for the pictures, which were deleted"
+    )
     jobs = ran_jobs(monkeypatch)
     for threshold in (0.45, 0.6, 0.5):
-        assert run_web(f"{star}={{en: {threshold}, multi: {threshold}, nolang: {threshold}}}", "score.detect_margin=0.1").status == 0
-    assert {job.rpartition("/")[2] for job in jobs} == {"publish"}, "within the margin, and upwards, nothing has to be looked at"
+        assert (
+            run_web(
+                f"{star}={{en: {threshold}, multi: {threshold}, nolang: {threshold}}}",
+                "score.detect_margin=0.1",
+            ).status
+            == 0
+        )
+    assert {job.rpartition("/")[2] for job in jobs} == {"publish"}, (
+        "within the margin, and upwards, nothing has to be looked at"
+    )
     assert site.asked.total() == sum(asked.values()) + 2
 
 
@@ -220,15 +283,24 @@ def test_img2dataset_downloads_what_is_published(run_web, site, tmp_path):
     assert ran.status == 0, ran.printed
     command = (
         "import sys, img2dataset\n"
-        "img2dataset.download(url_list=sys.argv[1], input_format='parquet', url_col='URL', caption_col='TEXT', output_folder=sys.argv[2],\n"
-        "    save_additional_columns=['similarity', 'LICENSE'], output_format='files', processes_count=1, thread_count=4,\n"
-        "    image_size=64, enable_wandb=False, compute_hash='sha256', verify_hash=['sha256', 'sha256'])\n"
+        "img2dataset.download(url_list=sys.argv[1], input_format='parquet', url_col='URL', "
+        "caption_col='TEXT', output_folder=sys.argv[2],\n"
+        "    save_additional_columns=['similarity', 'LICENSE'], output_format='files', "
+        "processes_count=1, thread_count=4,\n"
+        "    image_size=64, enable_wandb=False, compute_hash='sha256', verify_hash=['sha256', "
+        "'sha256'])\n"
     )
     run_peer(command, str(ran.output / "dataset" / "en"), str(tmp_path / "got"))
-    got = [row for path in tmp_path.glob("got/*.parquet") for row in pq.read_table(path).to_pylist()]
-    ours = [row for path in ran.output.glob("dataset/en/*.parquet") for row in pq.read_table(path).to_pylist()]
+    got = [
+        row for path in tmp_path.glob("got/*.parquet") for row in pq.read_table(path).to_pylist()
+    ]
+    ours = [
+        row
+        for path in ran.output.glob("dataset/en/*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     assert {row["status"] for row in got} == {"success"}, got
-    assert sorted((row["url"], row["caption"], row["similarity"], row["sha256"]) for row in got) == sorted(
-        (row["URL"], row["TEXT"], row["similarity"], row["sha256"]) for row in ours
-    )
+    assert sorted(
+        (row["url"], row["caption"], row["similarity"], row["sha256"]) for row in got
+    ) == sorted((row["URL"], row["TEXT"], row["similarity"], row["sha256"]) for row in ours)
     assert len(list(tmp_path.glob("got/*/*.jpg"))) == len(ours) > 1

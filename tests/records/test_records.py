@@ -17,7 +17,13 @@ from pairsieve.records.table import from_table, schema_with, to_table
 
 
 @pytest.mark.parametrize(
-    ("kind", "schema"), [(Pair, PAIR_SCHEMA), (Image, IMAGE_SCHEMA), (Score, SCORE_SCHEMA), (Location, LOCATION_SCHEMA)]
+    ("kind", "schema"),
+    [
+        (Pair, PAIR_SCHEMA),
+        (Image, IMAGE_SCHEMA),
+        (Score, SCORE_SCHEMA),
+        (Location, LOCATION_SCHEMA),
+    ],
 )
 def test_every_field_has_its_column(kind, schema):
     assert [f.name for f in fields(kind) if f.name != "evidence"] == schema.names
@@ -25,7 +31,8 @@ def test_every_field_has_its_column(kind, schema):
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 pairs = st.builds(
-    Pair, key=st.binary(min_size=16, max_size=16), url=texts, caption=texts, subset=texts, language=texts, page_url=texts, warc_file=texts,
+    Pair, key=st.binary(min_size=16, max_size=16), url=texts, caption=texts, subset=texts,
+    language=texts, page_url=texts, warc_file=texts,
     record_offset=st.integers(0, 2**62), payload_digest=texts, crawl_time=texts, position=st.integers(0, 1000),
     evidence=st.fixed_dictionaries({"signals": st.lists(texts, max_size=3).map(tuple), "licence": st.none() | texts}),
 )  # fmt: skip
@@ -34,7 +41,9 @@ EVIDENCE = {"signals": pa.list_(pa.string()), "licence": pa.string()}
 
 @given(st.lists(pairs, max_size=4))
 def test_tables_give_back_what_went_in(found):
-    assert from_table(to_table(found, schema_with(PAIR_SCHEMA, EVIDENCE)), Pair, PAIR_SCHEMA) == found
+    assert (
+        from_table(to_table(found, schema_with(PAIR_SCHEMA, EVIDENCE)), Pair, PAIR_SCHEMA) == found
+    )
 
 
 @given(pairs)
@@ -44,9 +53,13 @@ def test_shuffled_pairs_come_back(pair):
 
 def test_image_and_score_survive_a_table():
     image = Image(b"k" * 16, "ok", 200, sha256="ab", errors=("A",), evidence={"x": None})
-    assert from_table(to_table([image], schema_with(IMAGE_SCHEMA, {"x": pa.int32()})), Image, IMAGE_SCHEMA) == [image]
+    assert from_table(
+        to_table([image], schema_with(IMAGE_SCHEMA, {"x": pa.int32()})), Image, IMAGE_SCHEMA
+    ) == [image]
     score = Score(b"k" * 16, "ok", 3, 4, "PNG", 0.5, "m", "fp32", (0.5, -0.25), evidence={"x": 1.5})
-    assert from_table(to_table([score], schema_with(SCORE_SCHEMA, {"x": pa.float32()})), Score, SCORE_SCHEMA) == [score]
+    assert from_table(
+        to_table([score], schema_with(SCORE_SCHEMA, {"x": pa.float32()})), Score, SCORE_SCHEMA
+    ) == [score]
 
 
 def test_evidence_may_not_hide_a_column():
@@ -56,14 +69,30 @@ def test_evidence_may_not_hide_a_column():
 
 def test_laions_columns_come_first_with_their_types():
     laion = {"SAMPLE_ID": "int64", "URL": "string", "TEXT": "string", "HEIGHT": "int32", "WIDTH": "int32", "LICENSE": "string", "NSFW": "string",
-             "similarity": "double", "hash": "int64", "LANGUAGE": "string", "punsafe": "float"}  # fmt: skip
+             "similarity": "double", "hash": "int64", "LANGUAGE": "string",
+             "punsafe": "float"}  # fmt: skip
     assert {column.name: str(column.type) for column in COLUMNS[: len(laion)]} == laion
     assert len(set(ROW_SCHEMA.names)) == len(COLUMNS)
 
 
 def test_a_row():
-    pair = Pair(b"\xff" * 16, "https://a.example/p.jpg", "words", "en", "en", "page", "f", 1, "d", "t", 0, {"licence": None})
-    sample = Sample(pair, Image(pair.key, "ok", 200), Score(pair.key, "ok", 30, 20, "PNG", 0.5, "m"))
+    pair = Pair(
+        b"\xff" * 16,
+        "https://a.example/p.jpg",
+        "words",
+        "en",
+        "en",
+        "page",
+        "f",
+        1,
+        "d",
+        "t",
+        0,
+        {"licence": None},
+    )
+    sample = Sample(
+        pair, Image(pair.key, "ok", 200), Score(pair.key, "ok", 30, 20, "PNG", 0.5, "m")
+    )
     derived = {"text": "words", "public_key": pair.key, "tags": ("a",), "public_warc_file": "f"}
     row = dict(zip(ROW_SCHEMA.names, row_of({**sample.columns(), **derived}), strict=True))
     assert (row["WIDTH"], row["HEIGHT"], row["LICENSE"], row["tags"]) == (30, 20, "?", ["a"])

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from pairsieve.images.pdq import orientations
 from pairsieve.search.hashes import HashIndex, write_hashes
-from pairsieve.search.vectors import VectorIndex, add_to_lists, make_lists, probes_for, remove_from_lists, write_vectors
+from pairsieve.search.vectors import (
+    VectorIndex,
+    add_to_lists,
+    make_lists,
+    probes_for,
+    remove_from_lists,
+    write_vectors,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -57,7 +64,11 @@ def test_all_vectors_looked_at(vectors, tmp_path):
 
 
 def test_lists_find_what_they_promise(vectors, tmp_path):
-    path, shards, number = tmp_path / "lists", shards_of(vectors, tmp_path), lists_of(vectors, tmp_path / "lists").nlist
+    path, shards, number = (
+        tmp_path / "lists",
+        shards_of(vectors, tmp_path),
+        lists_of(vectors, tmp_path / "lists").nlist,
+    )
     queries = vectors[::100]
     exact = [set(true_neighbours(vectors, query)) for query in queries]
     probes = probes_for(VectorIndex(shards, path), exact, queries, 0.99, number)
@@ -65,7 +76,10 @@ def test_lists_find_what_they_promise(vectors, tmp_path):
     index = VectorIndex(shards, path, probes)
     others = vectors[50::100]
     found = [index.nearest(query, 10) for query in others]
-    hits = sum(len({hit[:2] for hit in f} & set(true_neighbours(vectors, q))) for f, q in zip(found, others, strict=True))
+    hits = sum(
+        len({hit[:2] for hit in f} & set(true_neighbours(vectors, q)))
+        for f, q in zip(found, others, strict=True)
+    )
     assert hits / (10 * len(others)) > 0.97
     assert found[3][0][2] == pytest.approx(1, abs=2e-3), "cosines are those of the vectors"
     impossible = [{(7, row) for row in range(10)} for _ in queries]
@@ -78,7 +92,9 @@ def test_a_shard_leaves_the_lists(size, tmp_path):
     lists = lists_of(vectors, tmp_path / "lists")
     remove_from_lists(lists, 0)
     faiss.write_index(lists, str(tmp_path / "lists"))
-    found = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists", lists.nlist).nearest(vectors[300], 400)
+    found = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists", lists.nlist).nearest(
+        vectors[300], 400
+    )
     assert sorted(hit[:2] for hit in found) == [(1, row) for row in range(200)]
     assert found[0][:2] == (1, 100)
 
@@ -118,4 +134,6 @@ def test_no_hash_within_the_limit_is_missed(tmp_path_factory, seed, flipped):
     write_hashes(folder, [(n, bits.hex()) for n, bits in enumerate(hashes)])
     bits = np.unpackbits(np.frombuffer(hashes[3], np.uint8))
     bits[random.choice(256, flipped, replace=False)] ^= 1
-    assert HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()]) == [(0, 3, flipped)]
+    assert HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()]) == [
+        (0, 3, flipped)
+    ]

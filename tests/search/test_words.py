@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from pairsieve.erasure.requests import hosts_of
 from pairsieve.search.rows import entry
-from pairsieve.search.words import HEAP_BYTES, MOST_WORDS, Narrowed, analyzer, document, open_words, row_id
+from pairsieve.search.words import (
+    HEAP_BYTES,
+    MOST_WORDS,
+    Narrowed,
+    analyzer,
+    document,
+    open_words,
+    row_id,
+)
 
 ROWS = [
     ("A red car", "https://cars.example/red.jpg", ["personal_data_email"]),
@@ -23,7 +31,13 @@ def index(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("words"))
     writer = open_words(folder, make=True).writer(HEAP_BYTES)
     for number, (caption, url, tags) in enumerate(ROWS):
-        row = {"URL": url, "TEXT": caption, "similarity": 0.3 + number / 100, "tags": tags, "page_url": "https://page.example/x"}
+        row = {
+            "URL": url,
+            "TEXT": caption,
+            "similarity": 0.3 + number / 100,
+            "tags": tags,
+            "page_url": "https://page.example/x",
+        }
         writer.add_document(document(row_id(1, number), 1, entry(row, "en")))
     writer.commit()
     writer.wait_merging_threads()
@@ -76,7 +90,9 @@ def test_any_words_can_be_asked_for(index, words):
 
 
 def test_a_query_has_a_bounded_number_of_words(index):
-    assert found(index, "red " * MOST_WORDS + "nothing") == {ROWS[0][0]}, "the words behind the last one that is read are not asked for"
+    assert found(index, "red " * MOST_WORDS + "nothing") == {ROWS[0][0]}, (
+        "the words behind the last one that is read are not asked for"
+    )
     assert found(index, '"' + "red " * 10_000 + '"') == set()
 
 

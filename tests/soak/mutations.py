@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-# What parsers stumble over: numbers at their limits, text that is none, and what opens something and does not close it.
+# What parsers stumble over: numbers at their limits, text that is none, and what opens something
+# and does not close it.
 ODD = (
     b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80", b"\xed\xa0\x80", b"\\ud800", b"\\u0000", b"-1", b"1e999", b"9" * 40,
     b"<", b"</", b"<!--", b"<![CDATA[", b"&#xd800;", b"&amp;amp;", b"'", b'"', b"\r\n", b"\r\n\r\n", b"=", b"%", b"%00", b"//", b"[", b"{",
@@ -14,7 +15,9 @@ ODD = (
 
 
 def mutated(seeds: Sequence[bytes], number: int) -> bytes:
-    """One of the seeds with one to eight changes: bytes turned, cut out, repeated, or something odd put in."""
+    """One of the seeds with one to eight changes: bytes turned, cut out, repeated, or something odd
+    put in.
+    """
     random = Random(number)
     content = bytearray(random.choice(seeds))
     for _ in range(random.randint(1, 8)):

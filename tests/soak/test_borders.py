@@ -1,4 +1,5 @@
-"""Whatever comes in at a border, the run goes on: 200 mutations each in the suite, 10,000 with `make soak`.
+"""Whatever comes in at a border, the run goes on: 200 mutations each in the suite, 10,000 with
+`make soak`.
 
 A failure prints the number of its mutation: `mutated(SEEDS, number)` gives the bytes again.
 """
@@ -69,7 +70,13 @@ def pictures() -> list[bytes]:
     exif[0x8298], exif[0x0112] = "somebody", 6
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP", "ICO", "PPM", "TGA"):
         buffer = io.BytesIO()
-        options = {"exif": exif, "xmp": XMP} if kind in ("JPEG", "WEBP") else {"exif": exif} if kind == "PNG" else {}
+        options = (
+            {"exif": exif, "xmp": XMP}
+            if kind in ("JPEG", "WEBP")
+            else {"exif": exif}
+            if kind == "PNG"
+            else {}
+        )
         try:
             Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(buffer, kind, **options)
         except (KeyError, OSError):  # a Pillow that was built without the format
@@ -101,26 +108,39 @@ def check_page(extract, found: Page) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_pages(number, extract):
     for n in range(number):
-        content_type = mutated((b"text/html; charset=utf-8", b"text/html; charset=utf-16", b"text/html"), n).decode(
-            "utf-8", "surrogateescape"
+        content_type = mutated(
+            (b"text/html; charset=utf-8", b"text/html; charset=utf-16", b"text/html"), n
+        ).decode("utf-8", "surrogateescape")
+        headers = (
+            ("Content-Type", content_type),
+            ("Link", '<l>; rel=license; type="application/rsl+xml"'),
         )
-        headers = (("Content-Type", content_type), ("Link", '<l>; rel=license; type="application/rsl+xml"'))
         try:
-            check_page(extract, Page("https://a.example/", headers, mutated(HTML, n), Origin("a", n, "", "")))
+            check_page(
+                extract,
+                Page("https://a.example/", headers, mutated(HTML, n), Origin("a", n, "", "")),
+            )
         except Exception as error:
             raise AssertionError(f"mutation {n}") from error
 
 
 RECORDS = (
-    page() + page("https://b.example/") + response("https://c.example/a.png", b"\x89PNG", kind="image/png"),
-    page(headers=[("Content-Encoding", "br"), ("Transfer-Encoding", "chunked")]) + page("https://b.example/"),
+    page()
+    + page("https://b.example/")
+    + response("https://c.example/a.png", b"\x89PNG", kind="image/png"),
+    page(headers=[("Content-Encoding", "br"), ("Transfer-Encoding", "chunked")])
+    + page("https://b.example/"),
 )
-WAT = wat_file(envelope(html={"Links": [{"path": "IMG@/src", "url": "1.jpg", "alt": "one \ud800"}]}))
+WAT = wat_file(
+    envelope(html={"Links": [{"path": "IMG@/src", "url": "1.jpg", "alt": "one \ud800"}]})
+)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize(
-    "seeds", [RECORDS, tuple(map(plain, RECORDS)), (gzip.compress(plain(*RECORDS)),)], ids=["members", "plain", "stream"]
+    "seeds",
+    [RECORDS, tuple(map(plain, RECORDS)), (gzip.compress(plain(*RECORDS)),)],
+    ids=["members", "plain", "stream"],
 )
 def test_records(number, seeds, extract, tmp_path):
     path = tmp_path / "a.warc"
@@ -143,14 +163,26 @@ def whole(record: bytes) -> bytes:
     """The first record with a length that is right."""
     head, _, block = record.partition(b"\r\n\r\n")
     lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
-    return b"\r\n".join((*lines, b"Content-Length: %d" % len(block))) + b"\r\n\r\n" + block + b"\r\n\r\n"
+    return (
+        b"\r\n".join((*lines, b"Content-Length: %d" % len(block)))
+        + b"\r\n\r\n"
+        + block
+        + b"\r\n\r\n"
+    )
 
 
 def read_file(path: str, extract, n: int) -> None:
     try:
         results = list(split_input(path, InputSettings(), {}))
-        found = [item for piece in results if isinstance(piece, Split) for item in read_split(piece, READ)]
-        outcomes = [item for item in (*results, *found) if not isinstance(item, (Split, Page, Location))]
+        found = [
+            item
+            for piece in results
+            if isinstance(piece, Split)
+            for item in read_split(piece, READ)
+        ]
+        outcomes = [
+            item for item in (*results, *found) if not isinstance(item, (Split, Page, Location))
+        ]
         for unit in ("file", "split", "record"):
             assert balance(tally_of(outcomes), unit).adds_up, unit
         storable([item for item in found if isinstance(item, Location)], LOCATION_SCHEMA)
@@ -173,7 +205,10 @@ def test_pictures(number, processes):
     for n in range(number):
         body = mutated(seeds, n)
         try:
-            assert isinstance(processes.alone(prepare, body, DECODE, (Square(32),), 64), (Prepared, Undecodable, type(CRASHED)))
+            assert isinstance(
+                processes.alone(prepare, body, DECODE, (Square(32),), 64),
+                (Prepared, Undecodable, type(CRASHED)),
+            )
             storable_evidence(observe(Content(body)), PictureMetadata.columns)
         except Exception as error:
             raise AssertionError(f"mutation {n}") from error
@@ -197,14 +232,22 @@ def test_headers(number):
     )
     for n in range(number):
         value = mutated(seeds, n).decode("utf-8", "surrogateescape")
-        storable_evidence(observe(Response("https://a.example/", tuple((name, value) for name in names))), ResponseRights.columns)
+        storable_evidence(
+            observe(Response("https://a.example/", tuple((name, value) for name in names))),
+            ResponseRights.columns,
+        )
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_site_files(number):
     for n in range(number):
         robots = Robots(text_of(mutated((ROBOTS,), n)), ai_agents=True)
-        assert robots.refusal("https://a.example/xab") in (None, "robots_disallowed", "robots_ai_disallowed", "robots_ai_reserved")
+        assert robots.refusal("https://a.example/xab") in (
+            None,
+            "robots_disallowed",
+            "robots_ai_disallowed",
+            "robots_ai_reserved",
+        )
         json.dumps([robots.licences, robots.crawl_delay_s], allow_nan=False)
         try:
             read_licence(mutated((RSL, XMP), n), "https://a.example/")
@@ -218,9 +261,22 @@ def test_tables_of_links(number, extract, tmp_path):
     path = tmp_path / "a.parquet"
     rows = 20
     for n in range(0, number, rows):
-        urls = pa.array([mutated((b"https://a.example/b.jpg", b"http://u:p@h.example:80/%41/../"), n + row) for row in range(rows)])
-        texts = pa.array([mutated(("a red star é".encode(), b"Caf\xc3\x83\xc2\xa9 words"), n + row) for row in range(rows)])
-        as_text = [pa.Array.from_buffers(pa.string(), rows, column.buffers()) for column in (urls, texts)]  # nobody checks that it is UTF-8
+        urls = pa.array(
+            [
+                mutated((b"https://a.example/b.jpg", b"http://u:p@h.example:80/%41/../"), n + row)
+                for row in range(rows)
+            ]
+        )
+        texts = pa.array(
+            [
+                mutated(("a red star é".encode(), b"Caf\xc3\x83\xc2\xa9 words"), n + row)
+                for row in range(rows)
+            ]
+        )
+        # nobody checks that it is UTF-8
+        as_text = [
+            pa.Array.from_buffers(pa.string(), rows, column.buffers()) for column in (urls, texts)
+        ]
         pq.write_table(pa.table(as_text, names=["url", "text"]), path)
         assert len(read_links(str(path), extract)) <= rows
     seeds = (path.read_bytes(),)
@@ -231,8 +287,16 @@ def test_tables_of_links(number, extract, tmp_path):
 
 def read_links(path: str, extract) -> list[Pair]:
     pieces = list(split_input(path, InputSettings("pairs"), {}))
-    links = [link for piece in pieces if hasattr(piece, "group") for link in _read_links(piece, {}, {})]
-    pairs = [result for link in links if hasattr(link, "caption") for result in extract(link) if isinstance(result, Pair)]
+    links = [
+        link for piece in pieces if hasattr(piece, "group") for link in _read_links(piece, {}, {})
+    ]
+    pairs = [
+        result
+        for link in links
+        if hasattr(link, "caption")
+        for result in extract(link)
+        if isinstance(result, Pair)
+    ]
     storable(pairs, PAIR_SCHEMA)
     return pairs
 

@@ -106,7 +106,11 @@ def test_what_a_killed_writer_left_is_passed_over(tmp_path, text):
 
 
 def test_one_at_a_time_in_a_store(store):
-    with one_writer(store, renew_s=0.01), pytest.raises(InUse, match="since"), one_writer(store, stale_s=30.0):
+    with (
+        one_writer(store, renew_s=0.01),
+        pytest.raises(InUse, match="since"),
+        one_writer(store, stale_s=30.0),
+    ):
         pass
     with one_writer(store):
         pass

@@ -10,8 +10,10 @@ from pairsieve.storage.names import LeadsOut, check_names, lies_in
 @pytest.mark.parametrize(
     "name",
     [
-        "../../victim", "..", ".", "", "/etc/passwd", "a/../../b", "a//b", "a/./b", "a/", "\\\\host\\share", "a\\..\\b", "http://inner/x",
-        "file:///etc/passwd", "s3://bucket/x", "zip://x::http://inner/y", "simplecache::x", "a\0b", None, 7, ["a"],
+        "../../victim", "..", ".", "", "/etc/passwd", "a/../../b", "a//b", "a/./b", "a/",
+        "\\\\host\\share", "a\\..\\b", "http://inner/x",
+        "file:///etc/passwd", "s3://bucket/x", "zip://x::http://inner/y", "simplecache::x", "a\0b",
+        None, 7, ["a"],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("folder", ["{tmp}", "memory://ds"])
@@ -20,7 +22,17 @@ def test_names_that_lead_out(name, folder, tmp_path):
         check_names(folder.format(tmp=tmp_path), [name])
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "dataset/en/part-00000-of-00001.parquet", "a b/ü.parquet", "..x/y..", "~/x", "C:x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.parquet",
+        "dataset/en/part-00000-of-00001.parquet",
+        "a b/ü.parquet",
+        "..x/y..",
+        "~/x",
+        "C:x",
+    ],
+)
 def test_names_that_stay(name, tmp_path):
     check_names(str(tmp_path), [name])
 
@@ -55,6 +67,9 @@ def test_what_lies_in_a_folder_by_whatever_links(tmp_path):
         tmp_path / "x" / ".." / "out",
     ]
     assert all(lies_in(str(path), str(tmp_path / "out")) for path in inside)
-    assert not any(lies_in(str(tmp_path / name), str(tmp_path / "out")) for name in ("outside", "output", "out2/work", ""))
+    assert not any(
+        lies_in(str(tmp_path / name), str(tmp_path / "out"))
+        for name in ("outside", "output", "out2/work", "")
+    )
     assert lies_in("s3://b/out/work", "s3://b/out")
     assert not lies_in("s3://b/output", "s3://b/out")

@@ -136,17 +136,32 @@ def test_what_is_private_is_so_from_its_first_byte(tmp_path):
         files.write_text(str(tmp_path / "public" / "x"), "x")
     finally:
         os.umask(before)
-    assert mode_of(tmp_path / "new" / "folder" / "secret") == mode_of(tmp_path / "new" / "other") == 0o600
-    assert mode_of(tmp_path / "new") == mode_of(tmp_path / "new" / "folder") == mode_of(tmp_path / "work") == 0o700
+    assert (
+        mode_of(tmp_path / "new" / "folder" / "secret")
+        == mode_of(tmp_path / "new" / "other")
+        == 0o600
+    )
+    assert (
+        mode_of(tmp_path / "new")
+        == mode_of(tmp_path / "new" / "folder")
+        == mode_of(tmp_path / "work")
+        == 0o700
+    )
     assert mode_of(tmp_path / "public") == 0o777
 
 
 def test_what_is_named_has_been_synced(tmp_path, monkeypatch):
     """Its content before it has its name, the name afterwards."""
     done = []
-    monkeypatch.setattr(os, "fsync", lambda handle: done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda handle: done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"),
+    )
     real = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, target: (done.append("named"), real(source, target)))
+    monkeypatch.setattr(
+        os, "replace", lambda source, target: (done.append("named"), real(source, target))
+    )
     files.write_text(str(tmp_path / "x"), "content")
     assert done == ["file", "named", "folder"]
     done.clear()

@@ -55,18 +55,26 @@ def test_s3_without_an_account(s3, monkeypatch):
     own.pipe("commoncrawl/crawl/x.warc.gz", CRAWL)
     own.chmod("commoncrawl/crawl/x.warc.gz", "public-read")
     options = {"anon": True}
-    assert files.expand("s3://commoncrawl/crawl/*.warc.gz", options) == ["s3://commoncrawl/crawl/x.warc.gz"]
+    assert files.expand("s3://commoncrawl/crawl/*.warc.gz", options) == [
+        "s3://commoncrawl/crawl/x.warc.gz"
+    ]
     assert files.size_of("s3://commoncrawl/crawl/x.warc.gz", options) == len(CRAWL)
     assert pages(read_all("s3://commoncrawl/crawl/x.warc.gz", options, split_bytes=100)) == ALL
     own.pipe("commoncrawl/i.cdxj", cdxj([("crawl/x.warc.gz", len(A), len(B))]))
     own.chmod("commoncrawl/i.cdxj", "public-read")
-    assert pages(read_all("s3://commoncrawl/i.cdxj", options, kind="index", base="s3://commoncrawl/")) == [ALL[1]]
+    assert pages(
+        read_all("s3://commoncrawl/i.cdxj", options, kind="index", base="s3://commoncrawl/")
+    ) == [ALL[1]]
 
 
 def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
     """What was begun and not ended would be paid for until somebody looks."""
     s3fs = pytest.importorskip("s3fs")
-    for name, value in (("AWS_ENDPOINT_URL", s3), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")):
+    for name, value in (
+        ("AWS_ENDPOINT_URL", s3),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+    ):
         monkeypatch.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()
     store = s3fs.S3FileSystem()
@@ -78,7 +86,9 @@ def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
         with files.open_whole("s3://uploads/large") as stream:
             for _ in range(3):
                 stream.write(bytes(60 * 2**20))
-            begun.extend(store.call_s3("list_multipart_uploads", Bucket="uploads").get("Uploads", []))
+            begun.extend(
+                store.call_s3("list_multipart_uploads", Bucket="uploads").get("Uploads", [])
+            )
             raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
@@ -93,11 +103,25 @@ def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
 def gcs() -> Iterator[str]:
     program = shutil.which("fake-gcs-server")
     if program is None:
-        pytest.skip("fake-gcs-server is not installed: go install github.com/fsouza/fake-gcs-server@v1.52.2")
+        pytest.skip(
+            "fake-gcs-server is not installed: go install github.com/fsouza/fake-gcs-server@v1.52.2"
+        )
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [program, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory", "-external-url", url]
+    command = [
+        program,
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-backend",
+        "memory",
+        "-external-url",
+        url,
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         wait_for(f"{url}/storage/v1/b?project=test")
         yield url
@@ -116,7 +140,8 @@ def wait_for(url: str) -> None:
 
 def test_gs(gcs, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # read when gcsfs is imported; a minute's wait otherwise
+    # read when gcsfs is imported; a minute's wait otherwise
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     gcsfs = pytest.importorskip("gcsfs")
     options = {"token": "anon"}
     store = gcsfs.GCSFileSystem(project="test", **options)
@@ -143,9 +168,16 @@ class Flaky:
             "Content-Length": str(stop - start),
             "Content-Range": f"bytes {start}-{stop - 1}/{len(self.content)}",
         }
-        response = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
+        response = web.StreamResponse(
+            status=206 if "Range" in request.headers else 200, headers=headers
+        )
         await response.prepare(request)
-        if request.method == "GET" and "Range" in request.headers and self.breaks > 0 and stop - start > 1:
+        if (
+            request.method == "GET"
+            and "Range" in request.headers
+            and self.breaks > 0
+            and stop - start > 1
+        ):
             self.breaks -= 1
             await response.write(self.content[start : start + 1])
             await asyncio.sleep(0.01)
@@ -177,7 +209,9 @@ def test_a_broken_connection_is_resumed_and_counted():
         server.breaks = 3
         found = list(read_piece(Split(path), SETTINGS, {}))
     assert pages(found) == ALL
-    assert [note.number for note in found if isinstance(note, Noted) and note.what == "read_resumed"] == [3]
+    assert [
+        note.number for note in found if isinstance(note, Noted) and note.what == "read_resumed"
+    ] == [3]
 
 
 def test_a_connection_that_stays_broken_is_one_problem():
@@ -195,7 +229,9 @@ def test_a_range_that_breaks_off_is_asked_for_again():
         base = f"http://127.0.0.1:{port}/"
         index = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A), len(B))]
         server.breaks = 1
-        excerpt = Excerpt(tuple(Place(base + name, offset, length) for name, offset, length in index))
+        excerpt = Excerpt(
+            tuple(Place(base + name, offset, length) for name, offset, length in index)
+        )
         assert pages(read_piece(excerpt, SETTINGS, {})) == ALL[:2]
 
 
@@ -225,12 +261,19 @@ class Failing:
 
 def opened(monkeypatch, *streams) -> None:
     waiting = list(streams)
-    monkeypatch.setattr("pairsieve.storage.resume.files.open_stream", lambda path, options: waiting.pop(0))
+    monkeypatch.setattr(
+        "pairsieve.storage.resume.files.open_stream", lambda path, options: waiting.pop(0)
+    )
 
 
 def test_reading_goes_on_where_it_was(monkeypatch):
     content = bytes(range(100))
-    opened(monkeypatch, Failing(content, 1, [100]), Failing(content, 1, [100]), Failing(content, 0, [100]))
+    opened(
+        monkeypatch,
+        Failing(content, 1, [100]),
+        Failing(content, 1, [100]),
+        Failing(content, 0, [100]),
+    )
     with ResumedStream("x", {}) as stream:
         assert b"".join(iter(lambda: stream.read(7), b"")) == content
         assert stream.resumed == 2
@@ -238,7 +281,10 @@ def test_reading_goes_on_where_it_was(monkeypatch):
 
 def test_a_file_that_changed_is_not_read_on(monkeypatch):
     opened(monkeypatch, Failing(bytes(100), 1, [100]), Failing(bytes(90), 0, [90]))
-    with ResumedStream("x", {}) as stream, pytest.raises(FileChanged, match="had 100 bytes and has 90 now"):
+    with (
+        ResumedStream("x", {}) as stream,
+        pytest.raises(FileChanged, match="had 100 bytes and has 90 now"),
+    ):
         list(iter(lambda: stream.read(7), b""))
 
 

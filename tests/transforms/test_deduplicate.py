@@ -29,7 +29,9 @@ pairs = st.builds(
     signals=st.sets(st.sampled_from(["noai", "tdm"])),
     licence=st.none(),
 )
-some_pairs = st.lists(pairs, max_size=12, unique_by=lambda pair: (pair.warc_file, pair.record_offset, pair.position))
+some_pairs = st.lists(
+    pairs, max_size=12, unique_by=lambda pair: (pair.warc_file, pair.record_offset, pair.position)
+)
 
 
 @given(some_pairs, st.randoms())
@@ -46,20 +48,40 @@ def test_doing_it_again_changes_nothing(found):
 @given(some_pairs)
 def test_one_pair_for_each_url_and_caption_sorted_by_key(found):
     kept = deduplicate(found)
-    assert {(pair.url, pair.caption) for pair in kept} == {(pair.url, pair.caption) for pair in found}
+    assert {(pair.url, pair.caption) for pair in kept} == {
+        (pair.url, pair.caption) for pair in found
+    }
     assert [pair.key for pair in kept] == sorted({pair.key for pair in found})
 
 
 @given(some_pairs)
 def test_what_one_page_says_of_a_picture_is_said_of_it(found):
     for pair in deduplicate(found):
-        said = {signal for other in found if other.url == pair.url for signal in other.evidence["signals"]}
+        said = {
+            signal
+            for other in found
+            if other.url == pair.url
+            for signal in other.evidence["signals"]
+        }
         assert set(pair.evidence["signals"]) == said
 
 
 def test_first_in_crawl_order_wins():
     def pair(file: str, offset: int, position: int) -> Pair:
-        return Pair(key_of("u", "a"), "u", "a", "en", "en", f"{file}{offset}{position}", file, offset, "", "", position, {})
+        return Pair(
+            key_of("u", "a"),
+            "u",
+            "a",
+            "en",
+            "en",
+            f"{file}{offset}{position}",
+            file,
+            offset,
+            "",
+            "",
+            position,
+            {},
+        )
 
     (winner,) = deduplicate([pair("g", 0, 0), pair("f", 7, 1), pair("f", 7, 0), pair("f", 10, 0)])
     assert winner.page_url == "f70"

@@ -23,7 +23,10 @@ from transforms import extractor
 from transforms.extractor import ExtractSettings, GuardedExtractor, make_extractor
 
 SETTINGS = ExtractSettings(
-    "best", CaptionSettings(5, 2000), UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)), LanguageSettings(5, 2000)
+    "best",
+    CaptionSettings(5, 2000),
+    UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)),
+    LanguageSettings(5, 2000),
 )
 EXTRACT = make_extractor(SETTINGS, [PageRights()])
 
@@ -31,12 +34,19 @@ EXTRACT = make_extractor(SETTINGS, [PageRights()])
 def page(body: str | bytes, headers=()) -> Page:
     payload = body if isinstance(body, bytes) else body.encode()
     return Page(
-        "https://a.example/x/", (("Content-Type", "text/html; charset=utf-8"), *headers), payload, Origin("f.warc.gz", 7, "sha1:D", "T")
+        "https://a.example/x/",
+        (("Content-Type", "text/html; charset=utf-8"), *headers),
+        payload,
+        Origin("f.warc.gz", 7, "sha1:D", "T"),
     )
 
 
 def test_a_pair_with_its_provenance():
-    (pair,) = (found for found in EXTRACT(page('<img src="p.jpg" alt=" A red\nstar on  white ">')) if isinstance(found, Pair))
+    (pair,) = (
+        found
+        for found in EXTRACT(page('<img src="p.jpg" alt=" A red\nstar on  white ">'))
+        if isinstance(found, Pair)
+    )
     assert pair == Pair(
         key=key_of("https://a.example/x/p.jpg", "A red star on white"),
         url="https://a.example/x/p.jpg",
@@ -63,7 +73,11 @@ def test_a_pair_with_its_provenance():
     ],
 )
 def test_subsets(caption, subset, language):
-    (pair,) = (found for found in EXTRACT(page(f'<img src="p.jpg" alt="{caption}">')) if isinstance(found, Pair))
+    (pair,) = (
+        found
+        for found in EXTRACT(page(f'<img src="p.jpg" alt="{caption}">'))
+        if isinstance(found, Pair)
+    )
     assert (pair.subset, pair.language) == (subset, language)
 
 
@@ -78,11 +92,20 @@ def test_subsets(caption, subset, language):
     ],
 )
 def test_rejections(element, reason):
-    assert [found.reason for found in EXTRACT(page(element)) if isinstance(found, Rejection)] == [reason]
+    assert [found.reason for found in EXTRACT(page(element)) if isinstance(found, Rejection)] == [
+        reason
+    ]
 
 
 def test_addresses_with_credentials_are_not_taken():
-    found = list(EXTRACT(page("<img src=https://anna:secret@b.example/a.png alt='a red star'><img src=/b.png alt='a blue star'>")))
+    found = list(
+        EXTRACT(
+            page(
+                "<img src=https://anna:secret@b.example/a.png alt='a red star'><img src=/b.png "
+                "alt='a blue star'>"
+            )
+        )
+    )
     assert [pair.url for pair in found if isinstance(pair, Pair)] == ["https://a.example/b.png"]
     assert Rejection("image", "url_credentials", number=1) in found
 
@@ -94,12 +117,18 @@ def test_pages_behind_credentials_are_not_taken(url):
 
 
 def test_a_base_with_credentials_makes_addresses_with_credentials():
-    found = list(EXTRACT(page("<base href=https://anna:secret@b.example/><img src=a.png alt='a red star'>")))
+    found = list(
+        EXTRACT(page("<base href=https://anna:secret@b.example/><img src=a.png alt='a red star'>"))
+    )
     assert not [pair for pair in found if isinstance(pair, Pair)]
 
 
 def test_evidence_is_of_the_whole_page():
-    pairs = [f for f in EXTRACT(page("<img src=a alt='a red star'><meta name=robots content=noai>")) if isinstance(f, Pair)]
+    pairs = [
+        f
+        for f in EXTRACT(page("<img src=a alt='a red star'><meta name=robots content=noai>"))
+        if isinstance(f, Pair)
+    ]
     assert pairs[0].evidence == {"page_rights_signals": ("noai",), "page_licence_files": ()}
 
 
@@ -128,7 +157,9 @@ class Spy:
         return self.function(*arguments)
 
 
-@pytest.mark.parametrize("alt", ["word " * 3_201, "&" + "amp;" * 50_000, "a" + "\u0301" * 100_000, "4111 " * 6_400])
+@pytest.mark.parametrize(
+    "alt", ["word " * 3_201, "&" + "amp;" * 50_000, "a" + "\u0301" * 100_000, "4111 " * 6_400]
+)
 def test_a_caption_that_is_far_too_long_is_not_cleaned(alt, monkeypatch):
     cleaned = Spy(extractor.clean_caption)
     monkeypatch.setattr(extractor, "clean_caption", cleaned)
@@ -139,22 +170,34 @@ def test_a_caption_that_is_far_too_long_is_not_cleaned(alt, monkeypatch):
 
 @pytest.mark.parametrize(
     ("reference", "reason"),
-    [("a" * 100_001, "url_too_long"), ("%41" * 50_000, "url_too_long"), ("data:image/png;base64," + "A" * 200_000, "url_scheme")],
+    [
+        ("a" * 100_001, "url_too_long"),
+        ("%41" * 50_000, "url_too_long"),
+        ("data:image/png;base64," + "A" * 200_000, "url_scheme"),
+    ],
 )
 def test_a_reference_that_is_longer_than_any_url_is_not_resolved(reference, reason, monkeypatch):
     joined = Spy(urls.ada_url.join_url)
     monkeypatch.setattr(urls.ada_url, "join_url", joined)
-    assert Rejection("image", reason) in list(EXTRACT(page(f'<img src="{reference}" alt="a red star">')))
+    assert Rejection("image", reason) in list(
+        EXTRACT(page(f'<img src="{reference}" alt="a red star">'))
+    )
     assert joined.calls == 0
 
 
 def test_a_base_that_is_longer_than_any_url_is_none():
     html = f'<base href="https://b.example/{"x" * 2_000_000}/"><img src=p.jpg alt="a red star">'
-    assert [found.url for found in EXTRACT(page(html)) if isinstance(found, Pair)] == ["https://a.example/x/p.jpg"]
+    assert [found.url for found in EXTRACT(page(html)) if isinstance(found, Pair)] == [
+        "https://a.example/x/p.jpg"
+    ]
 
 
 def test_the_address_of_a_page_is_bounded():
-    found = list(EXTRACT(replace(page("<img src=p.jpg alt=words>"), url="https://a.example/" + "x" * 200_000)))
+    found = list(
+        EXTRACT(
+            replace(page("<img src=p.jpg alt=words>"), url="https://a.example/" + "x" * 200_000)
+        )
+    )
     assert found == [Rejection("page", "url_too_long")]
 
 
@@ -167,8 +210,12 @@ def guarded():
 
 def test_a_page_that_takes_too_long_is_quarantined_by_name(guarded):
     hostile = b"".join(b"<b a=%d><div>" % n for n in range(2_000)) + b"</b>" * 200_000
-    assert guarded(page(hostile)) == [Rejection("page", "page_too_costly", "quarantined", "f.warc.gz@7")]
-    assert any(isinstance(found, Pair) for found in guarded(page("<img src=p.jpg alt='a red star'>"))), "and the next one is read"
+    assert guarded(page(hostile)) == [
+        Rejection("page", "page_too_costly", "quarantined", "f.warc.gz@7")
+    ]
+    assert any(
+        isinstance(found, Pair) for found in guarded(page("<img src=p.jpg alt='a red star'>"))
+    ), "and the next one is read"
 
 
 def test_a_costly_page_gives_what_it_gives_on_the_spot(guarded):
@@ -193,7 +240,9 @@ class Raises:
 
 def test_what_is_raised_over_a_page_quarantines_it():
     raising = GuardedExtractor(SETTINGS, [Raises()])
-    assert raising(page("x")) == [Rejection("page", "error:AssertionError", "quarantined", "f.warc.gz@7")]
+    assert raising(page("x")) == [
+        Rejection("page", "error:AssertionError", "quarantined", "f.warc.gz@7")
+    ]
 
 
 def test_what_is_raised_over_a_link_quarantines_it_and_the_counts_add_up(monkeypatch):
@@ -201,7 +250,9 @@ def test_what_is_raised_over_a_link_quarantines_it_and_the_counts_add_up(monkeyp
         raise OverflowError
 
     monkeypatch.setattr(extractor, "absolute", fail)
-    outcomes = GuardedExtractor(SETTINGS, [])(Link("https://a.example/b.jpg", "a red star", "t.parquet", 3, ""))
+    outcomes = GuardedExtractor(SETTINGS, [])(
+        Link("https://a.example/b.jpg", "a red star", "t.parquet", 3, "")
+    )
     assert Rejection("image", "error:OverflowError", "quarantined", "t.parquet@3") in outcomes
     assert balance(tally_of(outcomes), "image").adds_up
 

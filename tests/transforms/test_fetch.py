@@ -1,4 +1,6 @@
-"""Fetching: consent before the request, one request a URL, one status each; hostile servers on loopback."""
+"""Fetching: consent before the request, one request a URL, one status each; hostile servers on
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,20 @@ async def ask_all(settings: ClientSettings, orders: list[Order]) -> None:
 
 
 def pair(url: str, caption: str = "a red star", signals: tuple[str, ...] = ()) -> Pair:
-    return Pair(key_of(url, caption), url, caption, "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": signals})
+    return Pair(
+        key_of(url, caption),
+        url,
+        caption,
+        "en",
+        "en",
+        "",
+        "",
+        0,
+        "",
+        "",
+        0,
+        {"page_rights_signals": signals},
+    )
 
 
 GATE = load_gate(Consent([Rights(("noai",))], [], [ResponseRights()]))
@@ -70,7 +85,12 @@ def fetch(site, pairs, gate=GATE, **changes):
 def test_a_picture(site):
     (image,), stored = fetch(site, [pair(f"{site.origin}/picture.jpg")])
     digest = hashlib.sha256(PICTURE).hexdigest()
-    assert (image.status, image.http_status, image.size_bytes, image.sha256) == ("ok", 200, len(PICTURE), digest)
+    assert (image.status, image.http_status, image.size_bytes, image.sha256) == (
+        "ok",
+        200,
+        len(PICTURE),
+        digest,
+    )
     assert image.md5 == hashlib.md5(PICTURE).hexdigest()
     assert image.content_type == "image/jpeg"
     assert stored == {digest: PICTURE}
@@ -119,7 +139,9 @@ def test_nothing_is_asked_of_those_who_said_no(site):
 
 
 def test_one_request_for_a_url_of_many_pairs(site):
-    images, stored = fetch(site, [pair(f"{site.origin}/picture.jpg", f"caption {n}") for n in range(5)])
+    images, stored = fetch(
+        site, [pair(f"{site.origin}/picture.jpg", f"caption {n}") for n in range(5)]
+    )
     assert {image.status for image in images} == {"ok"}
     assert site.asked == {"/robots.txt": 1, "/picture.jpg": 1}
     assert len(stored) == 1
@@ -148,7 +170,12 @@ def test_robots_txt(site, robots, status):
 @pytest.mark.parametrize("read_timeout_s", [0.2, 30])
 def test_a_robots_txt_that_never_comes_is_a_no(site, caplog, read_timeout_s):
     site.robots = (0, "")
-    images, _ = fetch(site, [pair(f"{site.origin}/picture{n}.jpg") for n in range(3)], total_timeout_s=0.5, read_timeout_s=read_timeout_s)
+    images, _ = fetch(
+        site,
+        [pair(f"{site.origin}/picture{n}.jpg") for n in range(3)],
+        total_timeout_s=0.5,
+        read_timeout_s=read_timeout_s,
+    )
     assert {image.status for image in images} <= {"robots_unreachable", "timeout"}
     assert set(site.asked) == {"/robots.txt"}
     assert "never retrieved" not in caplog.text
@@ -166,7 +193,12 @@ def test_requests_to_a_host_are_spaced(site):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:{port}/picture.jpg", "http://localhost:{port}/picture.jpg", "http://[::1]:{port}/picture.jpg"]
+    "url",
+    [
+        "http://127.0.0.1:{port}/picture.jpg",
+        "http://localhost:{port}/picture.jpg",
+        "http://[::1]:{port}/picture.jpg",
+    ],
 )
 def test_private_addresses_are_not_asked(site, url):
     (image,), _ = fetch(site, [pair(url.format(port=site.port))], allow_networks=())
@@ -187,7 +219,20 @@ def test_nobody_there(site):
 
 
 def test_a_rule_that_raises_asks_for_nothing(site):
-    broken = Pair(b"k" * 16, f"{site.origin}/picture.jpg", "c", "en", "en", "", "", 0, "", "", 0, {"page_rights_signals": 7})
+    broken = Pair(
+        b"k" * 16,
+        f"{site.origin}/picture.jpg",
+        "c",
+        "en",
+        "en",
+        "",
+        "",
+        0,
+        "",
+        "",
+        0,
+        {"page_rights_signals": 7},
+    )
     (image,), _ = fetch(site, [broken])
     assert (image.status, image.errors) == ("error", ("TypeError",))
     assert not site.asked
@@ -197,10 +242,14 @@ def test_a_rule_that_raises_asks_for_nothing(site):
     ("address", "allowed"),
     [
         ("93.184.215.14", True), ("2606:2800:220:1::", True),
-        ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False), ("192.168.1.1", False), ("169.254.169.254", False),
-        ("0.0.0.0", False), ("::1", False), ("::", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
-        ("64:ff9b::7f00:1", False), ("64:ff9b::5db8:d70e", True), ("2002:a00:1::", False), ("2001:0:1::f5ff:fffe", False),
-        ("::ffff:10.0.0.1", False), ("224.0.0.1", False), ("ff02::1", False), ("100.64.0.1", False), ("255.255.255.255", False),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False), ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("0.0.0.0", False), ("::1", False), ("::", False), ("fe80::1%eth0", False), ("fc00::1",
+        False), ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False), ("64:ff9b::5db8:d70e", True), ("2002:a00:1::", False),
+        ("2001:0:1::f5ff:fffe", False),
+        ("::ffff:10.0.0.1", False), ("224.0.0.1", False), ("ff02::1", False), ("100.64.0.1", False),
+        ("255.255.255.255", False),
     ],
 )  # fmt: skip
 def test_addresses(address, allowed):
@@ -214,12 +263,21 @@ def test_allowed_networks():
 
 
 def test_rules_that_save_requests_are_known():
-    detectors = build_detectors({"page_rights": {}, "response_rights": {}, "picture_metadata": {}, "medical_caption": {}})
+    detectors = build_detectors(
+        {"page_rights": {}, "response_rights": {}, "picture_metadata": {}, "medical_caption": {}}
+    )
     rules = build_rules({"rights": {"profile": "respect"}, "subset": {"keep": ["en"]}}, detectors)
     assert all(rule.saves_request for rule in rules)
 
 
-@pytest.mark.parametrize("busy", [(429, {"Retry-After": "0"}), (503, {"Retry-After": "Thu, 01 Jan 2015 00:00:00 GMT"}), (503, {})])
+@pytest.mark.parametrize(
+    "busy",
+    [
+        (429, {"Retry-After": "0"}),
+        (503, {"Retry-After": "Thu, 01 Jan 2015 00:00:00 GMT"}),
+        (503, {}),
+    ],
+)
 def test_a_busy_host_is_asked_again(site, busy, monkeypatch):
     monkeypatch.setattr("pairsieve.web.requester.BACK_OFF_S", 0.01)
     site.first["/picture.jpg"] = [busy, busy]
@@ -238,7 +296,14 @@ def test_a_host_that_stays_busy_is_given_up(site, monkeypatch):
 
 def test_a_host_that_wants_a_long_pause_is_left_alone(site):
     site.first["/picture.jpg"] = [(429, {"Retry-After": "3600"})]
-    images, _ = fetch(site, [pair(f"{site.origin}/picture.jpg"), *(pair(f"{site.origin}/other{n}.jpg") for n in range(20))], connections=1)
+    images, _ = fetch(
+        site,
+        [
+            pair(f"{site.origin}/picture.jpg"),
+            *(pair(f"{site.origin}/other{n}.jpg") for n in range(20)),
+        ],
+        connections=1,
+    )
     assert sorted({image.status for image in images}) == ["host_busy", "host_left_alone"]
     assert site.asked.total() == 2, "robots.txt and one picture"
 
@@ -246,7 +311,9 @@ def test_a_host_that_wants_a_long_pause_is_left_alone(site):
 def test_the_pause_that_a_host_asks_for_is_kept_by_all(site):
     site.first["/picture.jpg"] = [(429, {"Retry-After": "1"})]
     started = time.monotonic()
-    images, _ = fetch(site, [pair(f"{site.origin}/picture.jpg"), pair(f"{site.origin}/other.jpg")], connections=1)
+    images, _ = fetch(
+        site, [pair(f"{site.origin}/picture.jpg"), pair(f"{site.origin}/other.jpg")], connections=1
+    )
     assert time.monotonic() - started >= 1
     assert [image.status for image in images] == ["ok", "ok"]
 
@@ -254,14 +321,18 @@ def test_the_pause_that_a_host_asks_for_is_kept_by_all(site):
 def test_a_host_that_keeps_failing_is_left_alone(site):
     for n in range(30):
         site.first[f"/p{n}.jpg"] = [(500, {})]
-    images, _ = fetch(site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=5)
+    images, _ = fetch(
+        site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=5
+    )
     assert Counter(image.status for image in images) == {"http_error": 5, "host_left_alone": 25}
 
 
 def test_failures_that_are_not_in_a_row_are_forgiven(site):
     for n in range(0, 30, 2):
         site.first[f"/p{n}.jpg"] = [(500, {})]
-    images, _ = fetch(site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=2)
+    images, _ = fetch(
+        site, [pair(f"{site.origin}/p{n}.jpg") for n in range(30)], connections=1, host_failures=2
+    )
     assert Counter(image.status for image in images) == {"http_error": 15, "ok": 15}
 
 
@@ -299,7 +370,11 @@ def test_what_robots_txt_says_of_ai(site, robots, respect, status):
     [
         (None, "", "ok"),
         ('[{"location": "/private/*", "tdm-reservation": 1}]', "application/json", "ok"),
-        ('[{"location": "/pict*.jpg$", "tdm-reservation": 1}]', "application/json", "tdmrep_reserved"),
+        (
+            '[{"location": "/pict*.jpg$", "tdm-reservation": 1}]',
+            "application/json",
+            "tdmrep_reserved",
+        ),
         ('[{"location": "/", "tdm-reservation": "1"}]', "text/plain", "tdmrep_reserved"),
         ('[{"location": "/", "tdm-reservation": 0}]', "application/json", "ok"),
         ('[{"location": "/", "tdm-reservation": 2}]', "application/json", "ok"),
@@ -337,7 +412,15 @@ def test_tdmrep_is_not_asked_for_unless_wanted(site):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("120", 120), (" 0 ", 0), ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("soon", None), ("", None), ("-5", None)]
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Thu, 01 Jan 2015 00:00:00 GMT", 0),
+        ("soon", None),
+        ("", None),
+        ("-5", None),
+    ],
 )
 def test_retry_after(value, seconds):
     assert retry_after_s(value) == seconds

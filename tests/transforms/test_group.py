@@ -12,7 +12,11 @@ def pair(url: str, caption: str) -> Pair:
     return Pair(key_of(url, caption), url, caption, "en", "en", "", "", 0, "", "", 0, {})
 
 
-pairs = st.lists(st.builds(pair, st.sampled_from("uvwxyz"), st.text("abc", max_size=3)), max_size=30, unique_by=lambda p: p.key)
+pairs = st.lists(
+    st.builds(pair, st.sampled_from("uvwxyz"), st.text("abc", max_size=3)),
+    max_size=30,
+    unique_by=lambda p: p.key,
+)
 
 
 @given(pairs, st.integers(1, 10), st.randoms())
@@ -26,7 +30,10 @@ def test_parts_hold_every_pair_once_and_each_url_in_one_part(found, rows, random
 
 
 def test_better_locations():
-    gone, first, later = (Location("u", status, "", "f", offset, "") for status, offset in ((404, 0), (200, 5), (200, 9)))
+    gone, first, later = (
+        Location("u", status, "", "f", offset, "")
+        for status, offset in ((404, 0), (200, 5), (200, 9))
+    )
     assert prefer(None, gone) is gone
     assert prefer(gone, later) is later
     assert prefer(later, first) is first

@@ -1,4 +1,6 @@
-"""Servers that mean no good, on loopback: each URL ends in its status, within its deadline, in bounded memory."""
+"""Servers that mean no good, on loopback: each URL ends in its status, within its deadline, in
+bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ async def gzip_bomb(writer: asyncio.StreamWriter) -> None:
 
 
 async def many_headers(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"".join(b"X-%d: y\r\n" % n for n in range(100_000)) + b"Content-Length: 1\r\n\r\nx")
+    writer.write(
+        OK + b"".join(b"X-%d: y\r\n" % n for n in range(100_000)) + b"Content-Length: 1\r\n\r\nx"
+    )
 
 
 async def long_header(writer: asyncio.StreamWriter) -> None:
@@ -155,7 +159,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while request := await reader.readuntil(b"\r\n\r\n"):
             path = unquote(request.split(b" ")[1].decode()).strip("/")
             if path.startswith("to?"):
-                writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % path[3:].encode())
+                writer.write(
+                    b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n"
+                    % path[3:].encode()
+                )
             elif path in NAMED:
                 await NAMED[path](writer)
                 break
@@ -211,12 +218,20 @@ def test_each_ends_in_its_status_in_time(settings, port, behaviour):
     tracemalloc.stop()
     assert found.status == BEHAVIOURS[behaviour]
     assert time.monotonic() - started < 2 * DEADLINE_S
-    assert peak < MOST_BYTES + (200_000_000 if behaviour is gzip_bomb else 0), "the bomb is made in this process too"
+    assert peak < MOST_BYTES + (200_000_000 if behaviour is gzip_bomb else 0), (
+        "the bomb is made in this process too"
+    )
 
 
 def test_all_at_once(settings, port):
-    urls = [f"http://127.0.0.1:{port}/{name}?{n}" for name in ("endless_body", "reset", "junk", "nothing") for n in range(10)]
-    found = fetch(replace(settings, connections=32, connections_per_host=32, host_failures=1000), *urls)
+    urls = [
+        f"http://127.0.0.1:{port}/{name}?{n}"
+        for name in ("endless_body", "reset", "junk", "nothing")
+        for n in range(10)
+    ]
+    found = fetch(
+        replace(settings, connections=32, connections_per_host=32, host_failures=1000), *urls
+    )
     assert sorted(answer.url for answer in found) == sorted(urls)
     assert {answer.status for answer in found} <= {"too_large", "connection_error", "http_error"}
 
@@ -251,10 +266,23 @@ def test_a_name_that_is_private_only_the_second_time(settings, port, monkeypatch
     given = iter(["127.0.0.1", *["127.0.0.2"] * 9])
 
     async def resolve(self, host, port=0, family=0):
-        return [{"hostname": host, "host": next(given), "port": port, "family": 2, "proto": 0, "flags": 0}]
+        return [
+            {
+                "hostname": host,
+                "host": next(given),
+                "port": port,
+                "family": 2,
+                "proto": 0,
+                "flags": 0,
+            }
+        ]
 
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
-    found = fetch(replace(settings, connections_per_host=1), f"http://a.example:{port}/nothing", f"http://a.example:{port}/picture")
+    found = fetch(
+        replace(settings, connections_per_host=1),
+        f"http://a.example:{port}/nothing",
+        f"http://a.example:{port}/picture",
+    )
     assert [answer.status for answer in found][-1] == "private_address"
 
 
@@ -271,7 +299,14 @@ def test_many_hosts_that_are_silent_do_not_hold_up_the_others(settings, port):
     urls += [f"http://127.0.{n}.2:{port}/silence" for n in range(1, 20)]
     started = time.monotonic()
     at: dict[str, float] = {}
-    orders = [Order(url, lambda *_: None, lambda answer: at.setdefault(answer.url, time.monotonic() - started)) for url in urls]
+    orders = [
+        Order(
+            url,
+            lambda *_: None,
+            lambda answer: at.setdefault(answer.url, time.monotonic() - started),
+        )
+        for url in urls
+    ]
     asyncio.run(ask_all(replace(settings, allow_networks=("127.0.0.0/8",), connections=8), orders))
     assert len(at) == len(urls)
     assert max(at[url] for url in urls[:100]) < DEADLINE_S

@@ -1,4 +1,6 @@
-"""Kept, dropped, quarantined: always exactly one of them, and never with a word too many in the ledger."""
+"""Kept, dropped, quarantined: always exactly one of them, and never with a word too many in the
+ledger.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Tag(Broken):
 RULES = (Rights("respect"), Similarity({"en": 0.3}), PersonalData(captions="redact", urls="drop"))
 
 
-def sample(caption="a red star", signals=(), similarity=0.5, image="ok", score="ok", **changes) -> Sample:
+def sample(
+    caption="a red star", signals=(), similarity=0.5, image="ok", score="ok", **changes
+) -> Sample:
     url = "https://a.example/p.jpg"
     pair = Pair(
         key_of(url, caption),
@@ -71,8 +75,16 @@ def judge(one: Sample, rules=RULES):
     tally = tally_of(f for f in found if isinstance(f, (Rejection, Counted)))
     assert balance(tally, "sample").adds_up
     assert balance(tally, "sample").entered == 1
-    rows = [dict(zip(NAMES, f.row, strict=True)) for f in found if isinstance(f, Shelved) and f.folder != "ledger"]
-    ledger = [dict(zip(LEDGER_SCHEMA.names, f.row, strict=True)) for f in found if isinstance(f, Shelved) and f.folder == "ledger"]
+    rows = [
+        dict(zip(NAMES, f.row, strict=True))
+        for f in found
+        if isinstance(f, Shelved) and f.folder != "ledger"
+    ]
+    ledger = [
+        dict(zip(LEDGER_SCHEMA.names, f.row, strict=True))
+        for f in found
+        if isinstance(f, Shelved) and f.folder == "ledger"
+    ]
     rejections = [(f.outcome, f.reason) for f in found if isinstance(f, Rejection)]
     return rows, ledger, rejections
 
@@ -92,7 +104,11 @@ def test_kept():
     ("one", "reason", "stage"),
     [
         (sample(signals=("noai",)), "rights_noai", "fetch"),
-        (sample(signals=("noai",), image="not_requested", score="no_image"), "rights_noai", "fetch"),
+        (
+            sample(signals=("noai",), image="not_requested", score="no_image"),
+            "rights_noai",
+            "fetch",
+        ),
         (sample(image="timeout", score="no_image"), "fetch_timeout", "fetch"),
         (sample(score="undecodable"), "score_undecodable", "score"),
         (sample(similarity=0.1), "similarity_low", "publish"),
@@ -108,7 +124,10 @@ def test_dropped(one, reason, stage):
 def test_every_decision_is_in_the_ledger_but_one_reason_counts():
     _, ledger, rejections = judge(sample("mail me@example.org", similarity=0.12345))
     assert rejections == [("dropped", "similarity_low")]
-    assert [(e["reason"], e["score"]) for e in ledger] == [("similarity_low", 0.123), ("personal_data_email", None)]
+    assert [(e["reason"], e["score"]) for e in ledger] == [
+        ("similarity_low", 0.123),
+        ("personal_data_email", None),
+    ]
 
 
 def test_redacted():
@@ -130,8 +149,16 @@ def test_a_redacted_rows_key_does_not_confirm_a_guess():
     ("one", "rules", "reason"),
     [
         (sample(), (*RULES, Broken()), "error:LookupError"),
-        (replace(sample(), image=Image(sample().pair.key, "error", errors=("TypeError",))), RULES, "error:TypeError"),
-        (replace(sample(), score=replace(sample().score, errors=("ZeroDivisionError",))), RULES, "error:ZeroDivisionError"),
+        (
+            replace(sample(), image=Image(sample().pair.key, "error", errors=("TypeError",))),
+            RULES,
+            "error:TypeError",
+        ),
+        (
+            replace(sample(), score=replace(sample().score, errors=("ZeroDivisionError",))),
+            RULES,
+            "error:ZeroDivisionError",
+        ),
         (sample(similarity=None), RULES, "error:TypeError"),
         (sample(signals=7), RULES, "error:TypeError"),
     ],

@@ -50,7 +50,9 @@ def test_buckets_of_a_lane_go_forward_side_by_side():
 
 def test_hosts_of_other_lanes_are_asked_as_little_as_all_lanes_may():
     made = make_lanes(parts_of(1, 1, 1), 3, 2)
-    host = next(f"h{n}.example" for n in range(99) if bucket_of_url(f"http://h{n}.example/", 3) == 0)
+    host = next(
+        f"h{n}.example" for n in range(99) if bucket_of_url(f"http://h{n}.example/", 3) == 0
+    )
     assert sorted(lane.share_of(3)(host) for lane in made) == [1, 3, 3]
 
 
@@ -61,9 +63,13 @@ def shelf(tmp_path) -> SitesShelf:
 
 def test_robots_texts_are_kept_a_while(shelf):
     now = time.time()
-    origins = {f"https://h{n}.example": SiteTexts({"robots.txt": f"# {n}"}, now - 30 * n) for n in range(8)}
+    origins = {
+        f"https://h{n}.example": SiteTexts({"robots.txt": f"# {n}"}, now - 30 * n) for n in range(8)
+    }
     shelf.write(range(4), origins)
-    assert shelf.read(range(4)) == {origin: said for origin, said in origins.items() if said.read_at > now - 100}
+    assert shelf.read(range(4)) == {
+        origin: said for origin, said in origins.items() if said.read_at > now - 100
+    }
 
 
 def test_robots_texts_of_other_buckets_are_left_as_they_are(shelf):

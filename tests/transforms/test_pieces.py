@@ -1,4 +1,6 @@
-"""Whatever is read from the web is read to its end: bodies come a byte a segment, in chunks or not, and break off."""
+"""Whatever is read from the web is read to its end: bodies come a byte a segment, in chunks or not,
+and break off.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ RSL = '<rsl xmlns="https://rslstandard.org/rsl"><content url="/"><license><prohi
 # path -> (a no that stands at the end of the file, the status with which it ends the matter)
 FILES = {
     "/robots.txt": ("# " + "x" * 300 + "\nUser-agent: *\nDisallow: /", "robots_disallowed"),
-    "/.well-known/tdmrep.json": (" " * 300 + '[{"location": "/", "tdm-reservation": 1}]', "tdmrep_reserved"),
+    "/.well-known/tdmrep.json": (
+        " " * 300 + '[{"location": "/", "tdm-reservation": 1}]',
+        "tdmrep_reserved",
+    ),
     "/ai.txt": ("# " + "x" * 300 + "\nUser-Agent: *\nDisallow: *.jpg", "ai_txt_disallowed"),
     "/trust.txt": ("# " + "x" * 300 + "\ndatatrainingallowed=no", "trust_txt_reserved"),
     "/.well-known/trust.txt": ("# " + "x" * 300 + "\ndatatrainingallowed=no", "trust_txt_reserved"),
@@ -46,14 +51,20 @@ def test_a_licence_file_is_heard(site, named_by, pieces):
     elif named_by == "page":
         files = (address,)
     else:
-        site.headers["/picture.jpg"] = {"Link": f'<{address}>; rel="license"; type="application/rsl+xml"'}
+        site.headers["/picture.jpg"] = {
+            "Link": f'<{address}>; rel="license"; type="application/rsl+xml"'
+        }
     site.pieces = pieces
-    (image,), stored = fetch(site, [pair(f"{site.origin}/picture.jpg", files)], **EVERYTHING, **PATIENT)
+    (image,), stored = fetch(
+        site, [pair(f"{site.origin}/picture.jpg", files)], **EVERYTHING, **PATIENT
+    )
     if pieces == "cut off":
         assert image.status in ("robots_unreachable", "reservation_unreachable", "connection_error")
     else:
         assert image.status == "rsl_reserved"
-    assert ("/picture.jpg" in site.asked) == (named_by == "answer" and pieces != "cut off") or pieces == "cut off"
+    assert ("/picture.jpg" in site.asked) == (
+        named_by == "answer" and pieces != "cut off"
+    ) or pieces == "cut off"
     assert not stored
 
 
@@ -82,12 +93,20 @@ def test_files_that_robots_txt_forbids_are_not_asked_for(site):
 def pair(url: str, files: tuple[str, ...] = ()) -> Pair:
     evidence = {"page_rights_signals": (), "page_licence_files": files}
     page = url.rpartition("/")[0] + "/page.html"
-    return Pair(key_of(url, "a red star"), url, "a red star", "en", "en", page, "", 0, "", "", 0, evidence)
+    return Pair(
+        key_of(url, "a red star"), url, "a red star", "en", "en", page, "", 0, "", "", 0, evidence
+    )
 
 
 def test_a_permissive_site_is_asked(site):
     """The other way round: files that say yes keep nothing out."""
-    site.robots = (200, f"User-agent: *\nAllow: /\nContent-Signal: ai-train=yes\nLicense: {site.origin}/licence.xml")
+    site.robots = (
+        200,
+        (
+            "User-agent: *\nAllow: /\nContent-Signal: ai-train=yes\nLicense: "
+            f"{site.origin}/licence.xml"
+        ),
+    )
     site.contents |= {
         "/.well-known/tdmrep.json": b'[{"location": "/", "tdm-reservation": 0}]',
         "/ai.txt": b"User-Agent: *\nAllow: *.jpg\nDisallow: *.txt",

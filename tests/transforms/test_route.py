@@ -40,7 +40,11 @@ def merge(tallies):
 
 def test_outcomes_are_routed_and_counted(caplog):
     with BeamPipeline() as pipeline:
-        routes = pipeline | beam.Create([1, 2, -3, 13]) | routed(partial(make, work), unit="page", outputs={Odd: "odd"})
+        routes = (
+            pipeline
+            | beam.Create([1, 2, -3, 13])
+            | routed(partial(make, work), unit="page", outputs={Odd: "odd"})
+        )
         tally = routes[TALLY] | beam.CombineGlobally(merge).without_defaults()
         expected = {
             ("page", "in", ""): 3,

@@ -33,12 +33,17 @@ def test_sorted_and_described(tmp_path):
 
 
 def test_an_empty_shard_has_its_columns(tmp_path):
-    path, rows, _, _ = write_shard((("dataset/en", 0), [b""]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
+    path, rows, _, _ = write_shard(
+        (("dataset/en", 0), [b""]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
+    )
     assert rows == 0
     assert pq.read_schema(tmp_path / path).equals(ROW_SCHEMA)
 
 
-@given(keys=st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=8), random=st.randoms())
+@given(
+    keys=st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=8),
+    random=st.randoms(),
+)
 def test_the_same_rows_give_the_same_bytes(keys, random, tmp_path_factory):
     settings = ShardSettings(str(tmp_path_factory.mktemp("s")), ["dataset/en"], 1)
     first = write_shard((("dataset/en", 0), [row(k) for k in keys]), settings)
@@ -47,7 +52,9 @@ def test_the_same_rows_give_the_same_bytes(keys, random, tmp_path_factory):
 
 
 def test_readers_find_statistics_a_page_index_and_the_order(tmp_path):
-    path, *_ = write_shard((("dataset/en", 0), [row("b"), row("a")]), ShardSettings(str(tmp_path), ["dataset/en"], 1))
+    path, *_ = write_shard(
+        (("dataset/en", 0), [row("b"), row("a")]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
+    )
     group = pq.ParquetFile(tmp_path / path).metadata.row_group(0)
     key = ROW_SCHEMA.get_field_index(KEY)
     assert (group.column(key).statistics.min, group.column(key).statistics.max) == ("a", "b")
@@ -80,7 +87,14 @@ def test_no_shard_holds_more_than_it_may():
 
 def test_what_is_spilled_gives_the_same_shards(tmp_path):
     """The shuffle carries places then; a batch that is not there whole stops the run."""
-    rows = [Shelved("dataset/en", n % 2, tuple(f"k{n}" if name == KEY else None for name in ROW_SCHEMA.names)) for n in range(100)]
+    rows = [
+        Shelved(
+            "dataset/en",
+            n % 2,
+            tuple(f"k{n}" if name == KEY else None for name in ROW_SCHEMA.names),
+        )
+        for n in range(100)
+    ]
     made = {}
     for name, spill in (("through", ""), ("spilled", str(tmp_path / "batches"))):
         settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)

@@ -60,14 +60,20 @@ def test_a_reduced_picture_looks_as_before():
     assert max(abs(a - b) for a, b in zip(small.tobytes(), whole.tobytes(), strict=True)) <= 8
 
 
-def store(tmp_path, settings: StoreSettings, *contents: bytes) -> tuple[dict[str, bytes], list[Row]]:
+def store(
+    tmp_path, settings: StoreSettings, *contents: bytes
+) -> tuple[dict[str, bytes], list[Row]]:
     with open_stores(str(tmp_path), settings, workers=1) as stores:
         with stores.open("part-00000-0000", keep=False) as opened:
-            rows = [Row(b"", "ok", sha256=hashlib.sha256(content).hexdigest()) for content in contents]
+            rows = [
+                Row(b"", "ok", sha256=hashlib.sha256(content).hexdigest()) for content in contents
+            ]
             for row, content in zip(rows, contents, strict=True):
                 opened.add(row.sha256, content)
         with parts.open_pictures(str(tmp_path), "part-00000-0000") as pictures:
-            return {name: pictures.read(name) for name in pictures.names()}, [opened.described(row) for row in rows]
+            return {name: pictures.read(name) for name in pictures.names()}, [
+                opened.described(row) for row in rows
+            ]
 
 
 def test_bytes_as_served(tmp_path):
@@ -110,4 +116,9 @@ def test_a_disk_that_is_almost_full(tmp_path, monkeypatch):
 
 def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: pytest.fail("not asked"))
-    Stores("memory://pictures", StoreSettings(DECODE), Room("memory://pictures", None, 1e9, 1), Processes(1)).room.take(10)
+    Stores(
+        "memory://pictures",
+        StoreSettings(DECODE),
+        Room("memory://pictures", None, 1e9, 1),
+        Processes(1),
+    ).room.take(10)

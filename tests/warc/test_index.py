@@ -26,13 +26,21 @@ def crawl(tmp_path):
 
 
 def cdxj(places) -> bytes:
-    lines = [f"example)/ 2026 {json.dumps({'url': 'u', 'filename': f, 'offset': str(o), 'length': str(n)})}\n" for f, o, n in places]
+    lines = [
+        f"example)/ 2026 {json.dumps({'url': 'u', 'filename': f, 'offset': str(o), 'length': str(n)})}\n"
+        for f, o, n in places
+    ]
     return "".join(lines).encode()
 
 
 def columnar(places) -> pa.Table:
     names = ("warc_filename", "warc_record_offset", "warc_record_length")
-    return pa.table({"url": ["u"] * len(places), **dict(zip(names, map(list, zip(*places, strict=True)), strict=True))})
+    return pa.table(
+        {
+            "url": ["u"] * len(places),
+            **dict(zip(names, map(list, zip(*places, strict=True)), strict=True)),
+        }
+    )
 
 
 def read_index(crawl, name: str):
@@ -46,21 +54,38 @@ def test_only_the_named_records_are_read(crawl, name):
     if name == "i.parquet":
         pq.write_table(columnar(PLACES), crawl / name)
     elif name == "i.jsonl":
-        (crawl / name).write_bytes(b"".join(line.partition(b" 2026 ")[2] for line in content.splitlines(keepends=True)))
+        (crawl / name).write_bytes(
+            b"".join(line.partition(b" 2026 ")[2] for line in content.splitlines(keepends=True))
+        )
     else:
         (crawl / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     found = list(read_index(crawl, name))
     assert pages(found) == [ALL[0], ALL[2]]
-    assert [page.origin.record_offset for page in found if isinstance(page, Page)] == [0, len(A) + len(B)]
+    assert [page.origin.record_offset for page in found if isinstance(page, Page)] == [
+        0,
+        len(A) + len(B),
+    ]
 
 
 def test_places_that_hold_no_record(crawl):
     (crawl / "plain.warc").write_bytes(plain(A))
-    wrong = [("x.warc.gz", 5, 100), ("gone.warc.gz", 0, 100), ("x.warc.gz", 0, len(A) - 5), ("x.warc.gz", 10**9, 10), ("plain.warc", 0, 50)]
+    wrong = [
+        ("x.warc.gz", 5, 100),
+        ("gone.warc.gz", 0, 100),
+        ("x.warc.gz", 0, len(A) - 5),
+        ("x.warc.gz", 10**9, 10),
+        ("plain.warc", 0, 50),
+    ]
     (crawl / "i").write_bytes(cdxj([*wrong, PLACES[0]]))
     found = list(read_index(crawl, "i"))
     assert pages(found) == ALL[:1]
-    assert [reason for _, reason in problems(found)] == ["damaged", "unreadable_FileNotFoundError", "damaged", "damaged", "damaged"]
+    assert [reason for _, reason in problems(found)] == [
+        "damaged",
+        "unreadable_FileNotFoundError",
+        "damaged",
+        "damaged",
+        "damaged",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,5 +106,7 @@ def test_rows_that_name_no_record(crawl, content, message):
 
 def test_a_table_without_the_columns(crawl):
     pq.write_table(pa.table({"url": ["u"]}), crawl / "i")
-    with pytest.raises(BadIndex, match="no column warc_filename, warc_record_offset, warc_record_length"):
+    with pytest.raises(
+        BadIndex, match="no column warc_filename, warc_record_offset, warc_record_length"
+    ):
         list(excerpts(str(crawl / "i"), "", {}))

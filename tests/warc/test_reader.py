@@ -36,7 +36,9 @@ def read(folder: Path, content: bytes, settings: ReadSettings = SETTINGS) -> lis
     return list(read_file(path, settings))
 
 
-def read_file(path: Path, settings: ReadSettings = SETTINGS, split_bytes: int | None = None) -> Iterator[object]:
+def read_file(
+    path: Path, settings: ReadSettings = SETTINGS, split_bytes: int | None = None
+) -> Iterator[object]:
     for found in split_input(str(path), InputSettings(split_bytes=split_bytes), {}):
         yield from read_split(found, settings) if isinstance(found, Split) else [found]
 
@@ -61,8 +63,14 @@ def lying(record: bytes, by: int) -> bytes:
 
 
 def nested(*members: bytes) -> bytes:
-    """A record whose payload is an archive of its own, stored so that its bytes stand in the file as they are."""
-    outer = plain(response("https://outer.example/x.warc.gz", b"".join(members), kind="application/octet-stream"))
+    """A record whose payload is an archive of its own, stored so that its bytes stand in the file
+    as they are.
+    """
+    outer = plain(
+        response(
+            "https://outer.example/x.warc.gz", b"".join(members), kind="application/octet-stream"
+        )
+    )
     stored = zlib.compressobj(0, zlib.DEFLATED, 31)
     return stored.compress(outer) + stored.flush()
 
@@ -70,7 +78,11 @@ def nested(*members: bytes) -> bytes:
 def flipped(member: bytes) -> bytes:
     """A member with a broken middle."""
     middle = len(member) // 2
-    return member[:middle] + bytes(255 - byte for byte in member[middle : middle + 20]) + member[middle + 20 :]
+    return (
+        member[:middle]
+        + bytes(255 - byte for byte in member[middle : middle + 20])
+        + member[middle + 20 :]
+    )
 
 
 ABOUT_ARC = b"1 0 Somebody\nURL IP-address Archive-date Content-type Archive-length\n"
@@ -85,7 +97,12 @@ ZOO = {
     "not compressed": (plain(A, B, C), ALL, []),
     "one gzip stream": (gzip.compress(plain(A, B, C)), ALL, []),
     "ARC": (ARC, ALL[:1], []),
-    "ARC, compressed": (gzip.compress(ARC[: ARC.index(b"https://a")]) + gzip.compress(ARC[ARC.index(b"https://a") :]), ALL[:1], []),
+    "ARC, compressed": (
+        gzip.compress(ARC[: ARC.index(b"https://a")])
+        + gzip.compress(ARC[ARC.index(b"https://a") :]),
+        ALL[:1],
+        [],
+    ),
     "empty file": (b"", [], [("file", "unreadable_EOFError")]),
     "plain text": (b"hello world\n" * 20, [], NO_ARCHIVE),
     "gzip of text": (gzip.compress(b"hello world\n" * 20), [], NO_ARCHIVE),
@@ -95,17 +112,37 @@ ZOO = {
     "cut in the first record": (A[: len(A) // 2], [], [("record", "damaged")]),
     "cut between records": (A + B, ALL[:2], []),
     "cut, not compressed": (plain(A, B, C)[:-60], ALL[:2], [("split", "unreadable_EOFError")]),
-    "cut, one gzip stream": (gzip.compress(plain(A, B, C))[:-20], ALL[:2], [("split", "unreadable_EOFError")]),
+    "cut, one gzip stream": (
+        gzip.compress(plain(A, B, C))[:-20],
+        ALL[:2],
+        [("split", "unreadable_EOFError")],
+    ),
     "garbage behind a record": (A + b"\0\1\2\3" * 10, ALL[:1], [("record", "damaged")]),
     "garbage between records": (A + b"\0\1\2\3" * 10 + B, ALL[:2], [("record", "damaged")]),
-    "text in a member between records": (A + gzip.compress(b"hello") + B, ALL[:2], [("record", "not_a_record")]),
+    "text in a member between records": (
+        A + gzip.compress(b"hello") + B,
+        ALL[:2],
+        [("record", "not_a_record")],
+    ),
     "damaged in the middle": (A + flipped(B) + C, [ALL[0], ALL[2]], [("record", "damaged")]),
-    "wrong checksum": (A + B[:-8] + bytes(4) + B[-4:] + C, [ALL[0], ALL[2]], [("record", "damaged")]),
-    "two records in a member": (A + gzip.compress(plain(B, B)) + C, [ALL[0], ALL[2]], [("record", "length_mismatch")]),
+    "wrong checksum": (
+        A + B[:-8] + bytes(4) + B[-4:] + C,
+        [ALL[0], ALL[2]],
+        [("record", "damaged")],
+    ),
+    "two records in a member": (
+        A + gzip.compress(plain(B, B)) + C,
+        [ALL[0], ALL[2]],
+        [("record", "length_mismatch")],
+    ),
     "an archive inside a record": (A + nested(B, B) + C, [ALL[0], ALL[2]], []),
     "length too great": (A + lying(B, 1000), ALL[:1], [("record", "length_mismatch")]),
     "length too small": (A + lying(B, -5) + C, [ALL[0], ALL[2]], [("record", "length_mismatch")]),
-    "no length": (A + gzip.compress(plain(B).replace(b"Content-Length", b"Content-Breadth", 1)), ALL[:1], [("record", "length_mismatch")]),
+    "no length": (
+        A + gzip.compress(plain(B).replace(b"Content-Length", b"Content-Breadth", 1)),
+        ALL[:1],
+        [("record", "length_mismatch")],
+    ),
 }
 
 
@@ -156,10 +193,16 @@ def test_provenance(tmp_path):
 
 
 def test_pictures_are_located_and_can_be_read(tmp_path):
-    picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg", headers=[("X-Robots-Tag", "noai")])
+    picture = response(
+        "https://a.example/p.jpg", b"pixels", kind="image/jpeg", headers=[("X-Robots-Tag", "noai")]
+    )
     found = read(tmp_path, A + picture)
     (location,) = (item for item in found if isinstance(item, Location))
-    assert (location.url, location.http_status, location.record_offset) == ("https://a.example/p.jpg", 200, len(A))
+    assert (location.url, location.http_status, location.record_offset) == (
+        "https://a.example/p.jpg",
+        200,
+        len(A),
+    )
     headers, body = read_at(location.warc_file, location.record_offset, ArchiveSettings(100))
     assert body == b"pixels"
     assert ("X-Robots-Tag", "noai") in headers
@@ -167,25 +210,36 @@ def test_pictures_are_located_and_can_be_read(tmp_path):
 
 def test_locations_only_when_asked_for(tmp_path):
     picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg")
-    assert not any(isinstance(item, Location) for item in read(tmp_path, picture, ReadSettings(100, locate=False)))
+    assert not any(
+        isinstance(item, Location)
+        for item in read(tmp_path, picture, ReadSettings(100, locate=False))
+    )
 
 
 def test_encoded_bodies_are_decoded(tmp_path):
     body = gzip.compress(b"<img src=a alt=hello>")
     (found,) = (
         item
-        for item in read(tmp_path, response("https://a.example/", body, headers=[("Content-Encoding", "gzip")]))
+        for item in read(
+            tmp_path, response("https://a.example/", body, headers=[("Content-Encoding", "gzip")])
+        )
         if isinstance(item, Page)
     )
     assert found.payload == b"<img src=a alt=hello>"
 
 
 def test_wget_puts_brackets_round_urls(tmp_path):
-    member = gzip.compress(plain(A).replace(b"WARC-Target-URI: https://a.example/", b"WARC-Target-URI: <https://a.example/>"))
+    member = gzip.compress(
+        plain(A).replace(
+            b"WARC-Target-URI: https://a.example/", b"WARC-Target-URI: <https://a.example/>"
+        )
+    )
     assert pages(read(tmp_path, member)) == [ALL[0]]
 
 
-@given(content=st.binary(max_size=300), cut=st.integers(0, len(A + B)), insert=st.binary(max_size=40))
+@given(
+    content=st.binary(max_size=300), cut=st.integers(0, len(A + B)), insert=st.binary(max_size=40)
+)
 @settings(max_examples=150, deadline=None)
 def test_reading_never_raises(content, cut, insert, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
@@ -215,18 +269,24 @@ def test_both_readers_read_the_same(name):
 def test_one_gzip_stream_is_said_once_and_holds_no_places(tmp_path):
     picture = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg")
     found = read(tmp_path, gzip.compress(plain(A, picture)))
-    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {"file: read_whole_gzip_stream": 1}
+    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {
+        "file: read_whole_gzip_stream": 1
+    }
     assert not any(isinstance(item, Location) for item in found)
 
 
 def test_lost_bytes_are_counted(tmp_path):
     found = read(tmp_path, A + flipped(B) + C)
-    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {"file: damaged_bytes": len(B)}
+    assert notes(tally_of(item for item in found if isinstance(item, OUTCOMES))) == {
+        "file: damaged_bytes": len(B)
+    }
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_digests_are_checked_when_asked(check, tmp_path):
-    found = read(tmp_path, A + tampered(B) + C, ReadSettings(10_000, locate=True, check_digests=check))
+    found = read(
+        tmp_path, A + tampered(B) + C, ReadSettings(10_000, locate=True, check_digests=check)
+    )
     assert pages(found) == ([ALL[0], ALL[2]] if check else ALL)
     assert problems(found) == ([("record", "digest_mismatch")] if check else [])
 
@@ -253,14 +313,32 @@ def test_digest_matches(labelled, matches):
 
 
 def test_codings_that_were_undone_already():
-    assert decoded(b"plain words", (("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")), 100) == b"plain words"
+    assert (
+        decoded(
+            b"plain words", (("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")), 100
+        )
+        == b"plain words"
+    )
     assert decoded(b"5\r\nhello\r\n0\r\n\r\n", (("Transfer-Encoding", "chunked"),), 100) == b"hello"
 
 
 SIGN = b"\x1f\x8b\x08\x00"
 FAKES = (SIGN + b"noise" * 5, SIGN * 30, gzip.compress(b"no record at all"), gzip.compress(b"WARC"))
 PIECES = st.one_of(
-    st.sampled_from([A, B, C, flipped(A), A[: len(A) // 2], B[:-3], nested(A, B, C), nested(B), b"\0" * 50, *FAKES]),
+    st.sampled_from(
+        [
+            A,
+            B,
+            C,
+            flipped(A),
+            A[: len(A) // 2],
+            B[:-3],
+            nested(A, B, C),
+            nested(B),
+            b"\0" * 50,
+            *FAKES,
+        ]
+    ),
     st.builds(lambda n, fake: stored_page(n, fake), st.integers(0, 3), st.sampled_from(FAKES)),
 )
 
@@ -268,12 +346,19 @@ PIECES = st.one_of(
 def stored_page(number: int, inside: bytes) -> bytes:
     """A page that holds bytes which look like the start of a gzip member."""
     stored = zlib.compressobj(0, zlib.DEFLATED, 31)
-    return stored.compress(plain(response(f"https://s{number}.example/", b"<p>" + inside * 3))) + stored.flush()
+    return (
+        stored.compress(plain(response(f"https://s{number}.example/", b"<p>" + inside * 3)))
+        + stored.flush()
+    )
 
 
 def seen(found: Iterable[object]) -> list[object]:
     """What a reader found, but for how the file was split."""
-    kept = [item for item in found if not (isinstance(item, (Counted, Rejection)) and item.unit in ("split", "file"))]
+    kept = [
+        item
+        for item in found
+        if not (isinstance(item, (Counted, Rejection)) and item.unit in ("split", "file"))
+    ]
     return sorted(map(repr, kept))
 
 
@@ -284,7 +369,9 @@ def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_f
     path.write_bytes(A + b"".join(pieces))
     found = list(read_file(path, split_bytes=split_bytes))
     inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in found)
-    assert inside or seen(found) == seen(read_file(path)), "either the same records, or the split is told to be wrong"
+    assert inside or seen(found) == seen(read_file(path)), (
+        "either the same records, or the split is told to be wrong"
+    )
     if not any(piece.startswith(nested(A)[:200]) or b"outer.example" in piece for piece in pieces):
         assert not inside, "only an archive inside a record makes a split wrong"
 
@@ -293,9 +380,11 @@ def test_a_split_inside_a_nested_archive_is_told(tmp_path):
     path = tmp_path / "x.warc.gz"
     path.write_bytes(A + nested(B, B, B) + C)
     inner = path.read_bytes().index(B)
-    assert [item.reason for item in read_file(path, split_bytes=inner) if isinstance(item, Rejection) and item.unit == "split"] == [
-        INSIDE_RECORD
-    ]
+    assert [
+        item.reason
+        for item in read_file(path, split_bytes=inner)
+        if isinstance(item, Rejection) and item.unit == "split"
+    ] == [INSIDE_RECORD]
 
 
 def test_next_start_over_blocks():

@@ -27,19 +27,29 @@ def picture(path: str, body: bytes = PICTURE, **options) -> bytes:
 
 
 def moved(path: str, to: str, kind: str = "text/html") -> bytes:
-    return response(f"{HOST}{path}", b"<p>moved", kind=kind, status="302 Found", headers=[("Location", to)])
+    return response(
+        f"{HOST}{path}", b"<p>moved", kind=kind, status="302 Found", headers=[("Location", to)]
+    )
 
 
 def revisit(path: str, of: str) -> bytes:
     buffer = io.BytesIO()
     writer = WARCWriter(buffer, gzip=True)
     http = StatusAndHeaders("200 OK", [("Content-Type", "image/png")], protocol="HTTP/1.1")
-    record = writer.create_revisit_record(f"{HOST}{path}", "sha1:AAAA", f"{HOST}{of}" if of else "", DATE, http_headers=http)
+    record = writer.create_revisit_record(
+        f"{HOST}{path}", "sha1:AAAA", f"{HOST}{of}" if of else "", DATE, http_headers=http
+    )
     writer.write_record(record)
     return buffer.getvalue()
 
 
-def ask(tmp_path, path: str, *members: bytes, settings: ArchiveSettings = SETTINGS, refuse=lambda *_: None) -> Answer:
+def ask(
+    tmp_path,
+    path: str,
+    *members: bytes,
+    settings: ArchiveSettings = SETTINGS,
+    refuse=lambda *_: None,
+) -> Answer:
     """What becomes of a URL in an archive of these records."""
     file = tmp_path / "x.warc.gz"
     file.write_bytes(b"".join(members))
@@ -62,14 +72,34 @@ CHUNKED = b"5\r\nthe b\r\n11\r\nytes of a picture\r\n0\r\n\r\n"
     ("path", "final", "members"),
     [
         ("/p.png", "/p.png", [picture("/p.png")]),
-        ("/p.png", "/p.png", [picture("/p.png", gzip.compress(PICTURE), headers=[("Content-Encoding", "gzip")])]),
-        ("/p.png", "/p.png", [picture("/p.png", CHUNKED, headers=[("Transfer-Encoding", "chunked")])]),
+        (
+            "/p.png",
+            "/p.png",
+            [picture("/p.png", gzip.compress(PICTURE), headers=[("Content-Encoding", "gzip")])],
+        ),
+        (
+            "/p.png",
+            "/p.png",
+            [picture("/p.png", CHUNKED, headers=[("Transfer-Encoding", "chunked")])],
+        ),
         ("/p.png", "/q.png", [moved("/p.png", "/q.png"), picture("/q.png")]),
-        ("/p.png", "/q.png", [picture("/q.png"), moved("/p.png", f"{HOST}/r.png", "image/png"), moved("/r.png", "q.png")]),
+        (
+            "/p.png",
+            "/q.png",
+            [
+                picture("/q.png"),
+                moved("/p.png", f"{HOST}/r.png", "image/png"),
+                moved("/r.png", "q.png"),
+            ],
+        ),
         ("/p.png", "/q.png", [picture("/q.png"), revisit("/p.png", "/q.png")]),
         ("/p.png", "/p.png", [picture("/p.png"), revisit("/p.png", "/p.png")]),
         ("/p.png", "/p.png", [revisit("/p.png", ""), picture("/p.png")]),
-        ("/p.png", "/p.png", [response(f"{HOST}/p.png", b"<p>not found", status="404 Not Found"), picture("/p.png")]),
+        (
+            "/p.png",
+            "/p.png",
+            [response(f"{HOST}/p.png", b"<p>not found", status="404 Not Found"), picture("/p.png")],
+        ),
         ("/p.png", "/p.png", [moved("/p.png", "/login"), picture("/p.png")]),
     ],
 )
@@ -105,8 +135,18 @@ def test_a_payload_that_its_digest_does_not_know(tmp_path):
 
 
 def test_a_digest_of_the_body_without_its_chunks(tmp_path):
-    chunked, whole = picture("/p.png", CHUNKED, headers=[("Transfer-Encoding", "chunked")]), picture("/p.png")
-    assert ask(tmp_path, "/p.png", gzip.compress(gzip.decompress(chunked).replace(digest(chunked), digest(whole)))).status == "ok"
+    chunked, whole = (
+        picture("/p.png", CHUNKED, headers=[("Transfer-Encoding", "chunked")]),
+        picture("/p.png"),
+    )
+    assert (
+        ask(
+            tmp_path,
+            "/p.png",
+            gzip.compress(gzip.decompress(chunked).replace(digest(chunked), digest(whole))),
+        ).status
+        == "ok"
+    )
 
 
 def digest(member: bytes) -> bytes:
@@ -123,7 +163,11 @@ def test_an_archive_that_has_been_cut_off_since(tmp_path):
     for content in (b"", picture("/p.png", bytes(range(256)) * 3)[:-60], b"no archive"):
         (tmp_path / "x.warc.gz").write_bytes(content)
         answers: list[Answer] = []
-        fetch_from_archive([Order(location.url, lambda *_: None, answers.append)], {location.url: location}.get, SETTINGS)
+        fetch_from_archive(
+            [Order(location.url, lambda *_: None, answers.append)],
+            {location.url: location}.get,
+            SETTINGS,
+        )
         assert answers[0].status == "archive_unreadable"
 
 

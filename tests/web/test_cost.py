@@ -8,7 +8,17 @@ from pairsieve.web.cost import MAX_BYTES, MAX_TAGS, is_costly
 LINK = b'<p><a href="/x" class="a b">text</a> <b>bold</b> and <i>more</i>, <img src=a.jpg alt=words></p>\n'
 
 
-@pytest.mark.parametrize("payload", [b"", b"<", b"<b", b"a" * 10_000 + b"<", b"<html><body>" + LINK * 90, b"<p>" + b"word " * 15_000])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"<",
+        b"<b",
+        b"a" * 10_000 + b"<",
+        b"<html><body>" + LINK * 90,
+        b"<p>" + b"word " * 15_000,
+    ],
+)
 def test_ordinary_pages_are_parsed_on_the_spot(payload):
     assert not is_costly(payload)
 
@@ -35,12 +45,17 @@ def test_what_could_take_long_is_not(payload):
 
 
 # "replacement" writes nothing: a page that names it is one U+FFFD (Encoding Standard, 14.1).
-ENCODINGS = sorted({encoding.name for label in webencodings.LABELS if (encoding := webencodings.lookup(label))} - {"replacement"})
+ENCODINGS = sorted(
+    {encoding.name for label in webencodings.LABELS if (encoding := webencodings.lookup(label))}
+    - {"replacement"}
+)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_no_encoding_of_the_standard_hides_tags(encoding):
-    """Whatever a page is written in, what counts is what its parser will see (Encoding Standard)."""
+    """Whatever a page is written in, what counts is what its parser will see (Encoding
+    Standard).
+    """
     page = "".join(f"<font a={n}><p>" for n in range(500))
     written = webencodings.encode(page, encoding)
     assert webencodings.decode(written, encoding)[0] == page

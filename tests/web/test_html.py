@@ -21,10 +21,19 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
     [
         ('<img src="b.jpg" alt="words">', [("https://a.example/d/b.jpg", "words")]),
         ('<IMG ALT="words" SRC="/b.jpg"/>', [("https://a.example/b.jpg", "words")]),
-        ("<img src=b.jpg alt=one><img src=c.jpg alt=two>", [("https://a.example/d/b.jpg", "one"), ("https://a.example/d/c.jpg", "two")]),
+        (
+            "<img src=b.jpg alt=one><img src=c.jpg alt=two>",
+            [("https://a.example/d/b.jpg", "one"), ("https://a.example/d/c.jpg", "two")],
+        ),
         ('<base href="/e/"><img src=b.jpg alt=words>', [("https://a.example/e/b.jpg", "words")]),
-        ('<base href="https://cdn.example/"><img src=b.jpg alt=words>', [("https://cdn.example/b.jpg", "words")]),
-        ('<base href="http://[broken"><img src=b.jpg alt=words>', [("https://a.example/d/b.jpg", "words")]),
+        (
+            '<base href="https://cdn.example/"><img src=b.jpg alt=words>',
+            [("https://cdn.example/b.jpg", "words")],
+        ),
+        (
+            '<base href="http://[broken"><img src=b.jpg alt=words>',
+            [("https://a.example/d/b.jpg", "words")],
+        ),
         ("<img src=b.jpg>", []),
         ("<img alt=words>", []),
         ('<img src="" alt="words">', [(None, "words")]),
@@ -37,11 +46,19 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
     ],
 )
 def test_image_elements(body, expected):
-    assert [(element.url, element.alt) for element in parse_page(page(body), "plain").images] == expected
+    assert [
+        (element.url, element.alt) for element in parse_page(page(body), "plain").images
+    ] == expected
 
 
 def test_images_that_say_the_same_are_one_and_counted():
-    found = parse_page(page("<img src=a alt=x><img src=b alt=x><img src=a alt=x><img src=' a' alt=x><img src=a alt=y>"), "plain").images
+    found = parse_page(
+        page(
+            "<img src=a alt=x><img src=b alt=x><img src=a alt=x><img src=' a' alt=x><img src=a "
+            "alt=y>"
+        ),
+        "plain",
+    ).images
     expected = [(0, "a", "x", 2), (1, "b", "x", 1), (3, "a", "x", 1), (4, "a", "y", 1)]
     assert [(image.position, image.url[-1], image.alt, image.times) for image in found] == expected
 
@@ -52,7 +69,9 @@ def test_positions_count_from_zero():
 
 
 def test_meta_values():
-    parsed = parse_page(page('<meta name="Robots" content=" NoAI "><meta http-equiv=X content=Y><meta name=robots>'))
+    parsed = parse_page(
+        page('<meta name="Robots" content=" NoAI "><meta http-equiv=X content=Y><meta name=robots>')
+    )
     assert list(meta_values(parsed)) == [("robots", "noai"), ("x", "y")]
 
 
@@ -64,8 +83,13 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=25).map(b"".join))
 def test_what_is_declared_utf_8_and_is_not_reads_as_if_decoded_with_replacement(payload):
     declared = (("Content-Type", "text/html; charset=utf-8"),)
-    raw, mended = (Page("https://a.example/", declared, b"<p>" + p, ORIGIN) for p in (payload, payload.decode("utf-8", "replace").encode()))
-    found, expected = ([(i.url, i.alt) for i in parse_page(given, "plain").images] for given in (raw, mended))
+    raw, mended = (
+        Page("https://a.example/", declared, b"<p>" + p, ORIGIN)
+        for p in (payload, payload.decode("utf-8", "replace").encode())
+    )
+    found, expected = (
+        [(i.url, i.alt) for i in parse_page(given, "plain").images] for given in (raw, mended)
+    )
     assert found == expected
 
 
@@ -111,7 +135,10 @@ def test_any_tags(pieces):
 
 BEST = [
     ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
-    ('<img src="b.jpg" srcset="s.jpg 320w, l.jpg 1280w, m.jpg 640w" alt=words>', [("l.jpg", "srcset")]),
+    (
+        '<img src="b.jpg" srcset="s.jpg 320w, l.jpg 1280w, m.jpg 640w" alt=words>',
+        [("l.jpg", "srcset")],
+    ),
     ('<img src="b.jpg" srcset="s.jpg, l.jpg 2x" alt=words>', [("l.jpg", "srcset")]),
     ('<img srcset="a,b.jpg 1x,c.jpg 3x" alt=words>', [("c.jpg", "srcset")]),
     ('<img src="b.jpg" srcset="" alt=words>', [("b.jpg", "src")]),
@@ -119,17 +146,26 @@ BEST = [
         '<picture><source srcset="w.webp 800w" type="image/webp"><source srcset="x.avif 900w" type="image/avif"><img src=b.jpg alt=words></picture>',
         [("w.webp", "picture")],
     ),
-    ('<picture><source data-srcset="w.webp"><img src=b.jpg alt=words></picture>', [("w.webp", "picture")]),
+    (
+        '<picture><source data-srcset="w.webp"><img src=b.jpg alt=words></picture>',
+        [("w.webp", "picture")],
+    ),
     ('<img src="data:image/gif;base64,AA" data-src="r.jpg" alt=words>', [("r.jpg", "lazy")]),
     ('<img data-original="r.jpg" alt=words>', [("r.jpg", "lazy")]),
     ('<img src="/img/placeholder.png" data-lazy-src="r.jpg" alt=words>', [("r.jpg", "lazy")]),
     ('<img src="b.jpg" data-src="r.jpg" alt=words>', [("b.jpg", "src")]),
     ('<img src="data:," data-srcset="s.jpg 1x, l.jpg 2x" alt=words>', [("l.jpg", "lazy")]),
-    ('<img src="data:," data-src="r.jpg" alt=words><noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "lazy")]),
+    (
+        '<img src="data:," data-src="r.jpg" alt=words><noscript><img src="r.jpg" alt=words></noscript>',
+        [("r.jpg", "lazy")],
+    ),
     ('<noscript><img src="r.jpg" alt=words></noscript>', [("r.jpg", "src")]),
     ('<img src="r.jpg" alt=words><img src="r.jpg" alt=words>', [("r.jpg", "src")]),
     ("<img alt=words>", []),
-    ('<img src="pixelated-castle/photo.jpg" data-src="r.jpg" alt=words>', [("pixelated-castle/photo.jpg", "src")]),
+    (
+        '<img src="pixelated-castle/photo.jpg" data-src="r.jpg" alt=words>',
+        [("pixelated-castle/photo.jpg", "src")],
+    ),
 ]
 
 
@@ -150,7 +186,10 @@ def test_the_plain_rule_takes_src_alone(body, expected):
         ("a.jpg", [("a.jpg", 1)]),
         (" a.jpg 2x , b.jpg 100w,", [("a.jpg", 2), ("b.jpg", 100)]),
         ("a.jpg, b.jpg 1.5x", [("a.jpg", 1), ("b.jpg", 1.5)]),
-        ("data:image/png;base64,AA== 1x, b.jpg 2x", [("data:image/png;base64,AA==", 1), ("b.jpg", 2)]),
+        (
+            "data:image/png;base64,AA== 1x, b.jpg 2x",
+            [("data:image/png;base64,AA==", 1), ("b.jpg", 2)],
+        ),
         ("a.jpg nonsense, b.jpg 5h 10w", [("a.jpg", 1), ("b.jpg", 10)]),
         (",,,", []),
     ],
@@ -163,7 +202,9 @@ HOSTILE = {
     "a long srcset": '<img alt=words srcset="' + "a 1x," * 200_000 + '">',
     "commas": '<img alt=words src=b.jpg srcset="' + "," * 1_000_000 + '">',
     "stand-ins": '<img alt=words data-src=b.jpg src="' + "_blank" * 150_000 + '/x.jpg">',
-    "images in one picture": "<picture>" + "<source srcset='a 1x'>" * 20_000 + "<img src=b alt=words>" * 20_000,
+    "images in one picture": "<picture>"
+    + "<source srcset='a 1x'>" * 20_000
+    + "<img src=b alt=words>" * 20_000,
     "images in deep noscripts": "<noscript>" * 300 + "<img src=b.jpg alt=words>" * 20_000,
     "deep and many": "<div>" * 20_000 + "<img src=b.jpg alt=words>" * 20_000,
 }

@@ -1,4 +1,6 @@
-"""The ways of the standard library and of fsspec to reach out, tried where they are forbidden; a real listener counts."""
+"""The ways of the standard library and of fsspec to reach out, tried where they are forbidden; a
+real listener counts.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,18 @@ def by_fork(port):
         os._exit(0)
 
 
-WAYS = [by_socket, by_datagram, by_urllib, by_http_client, by_event_loop, by_fsspec, by_name, by_command, by_shell, by_fork]
+WAYS = [
+    by_socket,
+    by_datagram,
+    by_urllib,
+    by_http_client,
+    by_event_loop,
+    by_fsspec,
+    by_name,
+    by_command,
+    by_shell,
+    by_fork,
+]
 
 
 def swallowing(way, port):
@@ -86,7 +99,9 @@ def site():
         assert found.requests == []
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_goes_out(way, site):
     for attempt in (way, lambda port: swallowing(way, port), lambda port: turning(way, port)):
@@ -100,7 +115,11 @@ def test_other_threads_and_later_calls_are_free():
             offline(by_socket, other.port)
         by_socket(other.port)
         free = []
-        offline(lambda: [thread.join() for thread in _started(lambda: free.append(by_socket(other.port)))])
+        offline(
+            lambda: [
+                thread.join() for thread in _started(lambda: free.append(by_socket(other.port)))
+            ]
+        )
     assert free == [None]
 
 

@@ -29,7 +29,8 @@ def prohibits(words: str, kind: str = "usage") -> str:
 
 
 CASES = [
-    (licence(""), False),  # 3.5: what is not restricted is permitted; 3.7: without a payment it is free
+    # 3.5: what is not restricted is permitted; 3.7: without a payment it is free
+    (licence(""), False),
     (licence(permits("all")), False),
     (licence(permits("ai-all search")), False),
     (licence(permits("ai-train")), False),
@@ -43,19 +44,31 @@ CASES = [
     (licence(prohibits("AI-All")), True),
     (licence(prohibits("all")), True),
     (licence(prohibits("search")), False),
-    (licence(permits("all") + prohibits("ai-train")), True),  # 3.6: a prohibition counts before a permission
-    (licence(permits("all") + '<payment type="purchase"><amount currency="USD">1</amount></payment>'), True),
+    # 3.6: a prohibition counts before a permission
+    (licence(permits("all") + prohibits("ai-train")), True),
+    (
+        licence(
+            permits("all") + '<payment type="purchase"><amount currency="USD">1</amount></payment>'
+        ),
+        True,
+    ),
     (licence(permits("all") + '<payment type="training"/>'), True),
     (licence(permits("all") + '<payment type="free"/>'), False),
     (licence(permits("all") + '<payment type="attribution"/>'), False),
     (licence(permits("all") + permits("non-commercial", "user")), True),
     (licence(permits("all") + permits("EU", "geo")), True),
     (licence(permits("all") + "<reporting>https://a.example/</reporting>"), True),
-    (licence(permits("all"), attributes='server="https://l.example"'), True),  # 3.3: a token even where it is free
+    # 3.3: a token even where it is free
+    (licence(permits("all"), attributes='server="https://l.example"'), True),
     (licence(permits("all"), attributes='encrypted="true"'), True),
     (content(""), True),  # no licence is no permission
     (content(f"<license>{permits('search')}</license><license>{permits('all')}</license>"), False),
-    (content(f'<license>{permits("ai-train")}<payment type="use"/></license><license>{permits("search")}</license>'), True),
+    (
+        content(
+            f'<license>{permits("ai-train")}<payment type="use"/></license><license>{permits("search")}</license>'
+        ),
+        True,
+    ),
     (licence(prohibits("ai-train"), "/articles/"), False),
     (licence(prohibits("ai-train"), "/*.jpg$"), True),
     (licence(prohibits("ai-train"), "https://a.example/img/*"), True),
@@ -86,14 +99,23 @@ def test_a_feed_holds_licences_too():
 
 
 BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;">]><rsl>&c;</rsl>'
-OUTSIDE = (
-    '<!DOCTYPE a [<!ENTITY x SYSTEM "http://127.0.0.1:1/">]><rsl xmlns="https://rslstandard.org/rsl"><content url="/">&x;</content></rsl>'
-)
+OUTSIDE = '<!DOCTYPE a [<!ENTITY x SYSTEM "http://127.0.0.1:1/">]><rsl xmlns="https://rslstandard.org/rsl"><content url="/">&x;</content></rsl>'
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "<html>", "not found", RSL % "", "<rsl/>", BOMB, OUTSIDE, "<a>" * 100_000, "\0", '<?xml version="1.0" encoding="x"?><rsl/>'],
+    [
+        "",
+        "<html>",
+        "not found",
+        RSL % "",
+        "<rsl/>",
+        BOMB,
+        OUTSIDE,
+        "<a>" * 100_000,
+        "\0",
+        '<?xml version="1.0" encoding="x"?><rsl/>',
+    ],
 )
 def test_what_is_no_licence(text):
     with pytest.raises(UnreadableLicence):

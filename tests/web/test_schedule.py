@@ -17,7 +17,12 @@ class Web:
     """A client whose hosts answer after some time, that knows what was asked when."""
 
     def __init__(
-        self, seconds: dict[str, float], connections: int = 8, per_host: int = 4, interval_s: float = 0, pace: float | None = None
+        self,
+        seconds: dict[str, float],
+        connections: int = 8,
+        per_host: int = 4,
+        interval_s: float = 0,
+        pace: float | None = None,
     ):
         self.settings = SimpleNamespace(connections=connections)
         self.pace = Pace(pace)
@@ -30,7 +35,9 @@ class Web:
         self.busy: Counter[str] = Counter()
 
     def turns(self, url: str) -> HostTurns:
-        return self._turns.setdefault(urlsplit(url).hostname, turns_of(self._per_host, self._interval_s, 1))
+        return self._turns.setdefault(
+            urlsplit(url).hostname, turns_of(self._per_host, self._interval_s, 1)
+        )
 
     def knows_site(self, url: str) -> bool:
         return self.learned[urlsplit(url).hostname] > 0
@@ -62,7 +69,10 @@ class Web:
 
 def run(web: Web, urls: list[str], batches: int = 1, timeout_s: float = 20) -> list[Answer]:
     answers: list[Answer] = []
-    given = [[Order(url, lambda *_: None, answers.append) for url in urls[n::batches]] for n in range(batches)]
+    given = [
+        [Order(url, lambda *_: None, answers.append) for url in urls[n::batches]]
+        for n in range(batches)
+    ]
 
     async def refill():
         return given.pop() if given else None
@@ -87,8 +97,13 @@ def test_nothing_to_ask():
 def test_hosts_that_do_not_answer_leave_connections_to_those_that_do():
     slow = {f"slow{n}.example": 0.6 for n in range(40)}
     web = Web({"quick.example": 0.001, **slow})
-    web.turns("https://quick.example/").slow_down(0.01)  # between two requests its connection is free for others
-    answers = run(web, [f"https://quick.example/{n}" for n in range(50)] + [f"https://{host}/x" for host in slow], timeout_s=60)
+    # between two requests its connection is free for others
+    web.turns("https://quick.example/").slow_down(0.01)
+    answers = run(
+        web,
+        [f"https://quick.example/{n}" for n in range(50)] + [f"https://{host}/x" for host in slow],
+        timeout_s=60,
+    )
     assert len(answers) == 90
     assert sum("quick" in answer.url for answer in answers[:50]) >= 45
     assert web.most[""] == 8, "with the quick ones answered, all connections are for the others"
@@ -99,14 +114,19 @@ def test_a_pause_between_requests_holds_up_nobody_else():
     run(web, [f"https://{host}.example/{n}" for host in "ab" for n in range(5)])
     for host in "ab":
         times = [at for url, at in web.asked if url.startswith(f"https://{host}")]
-        assert all(later - earlier >= 0.049 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(
+            later - earlier >= 0.049 for earlier, later in zip(times, times[1:], strict=False)
+        )
     assert max(at for _, at in web.asked) - min(at for _, at in web.asked) < 0.6
 
 
 def test_busy_urls_are_asked_again_and_given_up():
     web = Web({"a.example": 0})
     web.busy.update({"https://a.example/1": 2, "https://a.example/2": 9})
-    found = {answer.url[-1]: answer.status for answer in run(web, [f"https://a.example/{n}" for n in range(4)])}
+    found = {
+        answer.url[-1]: answer.status
+        for answer in run(web, [f"https://a.example/{n}" for n in range(4)])
+    }
     assert found == {"0": "ok", "1": "ok", "2": "host_busy", "3": "ok"}
 
 
@@ -128,7 +148,9 @@ def test_an_error_of_our_own_ends_everything():
         asyncio.run(asyncio.wait_for(Schedule(web, refill, 1).run(), 5))
 
 
-@pytest.mark.parametrize(("share", "connections", "interval_s"), [(1, 4, 0.5), (2, 2, 1.0), (4, 1, 2.0), (8, 1, 4.0)])
+@pytest.mark.parametrize(
+    ("share", "connections", "interval_s"), [(1, 4, 0.5), (2, 2, 1.0), (4, 1, 2.0), (8, 1, 4.0)]
+)
 def test_an_allowance_that_several_processes_share(share, connections, interval_s):
     turns = turns_of(4, 0.5, share)
     assert (turns.connections, turns.interval_s) == (connections, interval_s)

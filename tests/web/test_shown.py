@@ -1,4 +1,6 @@
-"""What others wrote is shown without letters that change how the rest is seen; Unicode's own table says which these are."""
+"""What others wrote is shown without letters that change how the rest is seen; Unicode's own table
+says which these are.
+"""
 
 from __future__ import annotations
 

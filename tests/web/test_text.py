@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsieve.web.text import MAX_MARKS, CaptionSettings, caption_problem, clean_caption, mended_caption, storable, to_utf8
+from pairsieve.web.text import (
+    MAX_MARKS,
+    CaptionSettings,
+    caption_problem,
+    clean_caption,
+    mended_caption,
+    storable,
+    to_utf8,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +25,12 @@ from pairsieve.web.text import MAX_MARKS, CaptionSettings, caption_problem, clea
         ("größe".encode(), "text/html", "größe"),
         ("“a”".encode("cp1252"), "text/html; charset=iso-8859-1", "“a”"),
         (b'<meta charset="windows-1251">' + "привет".encode("cp1251"), "text/html", "привет"),
-        (b'<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">' + "猫".encode("shift_jis"), "", "猫"),
+        (
+            b'<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">'
+            + "猫".encode("shift_jis"),
+            "",
+            "猫",
+        ),
         (b"\xef\xbb\xbf" + "größe".encode(), "text/html; charset=latin-1", "größe"),
         ("größe".encode(), "text/html; charset=no-such-thing", "größe"),
         ("größe".encode("utf-16"), "text/html", "größe"),
@@ -49,7 +62,13 @@ def test_clean_caption(alt, expected):
 
 
 @pytest.mark.parametrize(
-    ("caption", "problem"), [("abcd", "caption_too_short"), ("abcde", None), ("x" * 10, None), ("x" * 11, "caption_too_long")]
+    ("caption", "problem"),
+    [
+        ("abcd", "caption_too_short"),
+        ("abcde", None),
+        ("x" * 10, None),
+        ("x" * 11, "caption_too_long"),
+    ],
 )
 def test_caption_limits(caption, problem):
     assert caption_problem(caption, CaptionSettings(5, 10)) == problem
@@ -67,19 +86,36 @@ def test_decoding_never_raises(payload, content_type):
     assert isinstance(to_utf8(payload, content_type).decode("utf-8", "replace"), str)
 
 
-@given(st.text(alphabet=st.characters(max_codepoint=0x17F), max_size=30) | st.text(alphabet="abc &;#x39\t\n\"'<>~^", max_size=20))
+@given(
+    st.text(alphabet=st.characters(max_codepoint=0x17F), max_size=30)
+    | st.text(alphabet="abc &;#x39\t\n\"'<>~^", max_size=20)
+)
 def test_plain_text_needs_no_mending(alt):
     assert clean_caption(alt) == mended_caption(alt)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("a\ud800b", "a\ufffdb"), ("\ud83d\ude00", "😀"), ("é", "é"), ("image/\udcff", "image/\ufffd")]
+    ("text", "expected"),
+    [
+        ("a\ud800b", "a\ufffdb"),
+        ("\ud83d\ude00", "😀"),
+        ("é", "é"),
+        ("image/\udcff", "image/\ufffd"),
+    ],
 )
 def test_storable(text, expected):
     assert storable(text) == expected
 
 
-@pytest.mark.parametrize("text", ["&" + "amp;" * 20 + "lt;", "&" + "amp;" * 5, "&#38;#38;#38;#38;#38;#38;amp;", "&amp;amp;eacute;"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&" + "amp;" * 20 + "lt;",
+        "&" + "amp;" * 5,
+        "&#38;#38;#38;#38;#38;#38;amp;",
+        "&amp;amp;eacute;",
+    ],
+)
 def test_escapes_of_escapes_are_undone_as_ftfy_does(text):
     assert mended_caption(text) == ftfy.fix_text(text).strip()
 

@@ -24,7 +24,11 @@ from pairsieve.web.urls import (
 from tests.test_layers import LAYERS
 
 SETTINGS = UrlSettings(
-    max_chars=100, max_host_chars=20, drop_suffixes=(".svg", ".gif"), drop_hosts=("ads.example",), drop_domains=("img.shop.co.uk",)
+    max_chars=100,
+    max_host_chars=20,
+    drop_suffixes=(".svg", ".gif"),
+    drop_hosts=("ads.example",),
+    drop_domains=("img.shop.co.uk",),
 )
 CHECK = url_checker(SETTINGS)
 
@@ -81,7 +85,13 @@ def test_url_problem(url, problem):
 
 
 def test_one_host_one_bucket():
-    assert len({bucket_of_url(f"https://A.example:8080/{n}", 64) for n in range(50)} | {bucket_of_url("http://a.example/", 64)}) == 1
+    assert (
+        len(
+            {bucket_of_url(f"https://A.example:8080/{n}", 64) for n in range(50)}
+            | {bucket_of_url("http://a.example/", 64)}
+        )
+        == 1
+    )
 
 
 @given(st.text(), st.text())
@@ -114,13 +124,18 @@ def test_canonical_is_stable(path):
 
 
 REFERENCES = (
-    st.from_regex(r"/?[a-zA-Z0-9_./ -]{0,12}", fullmatch=True) | st.text(alphabet="abC/.:?#%@\\\t -_01", max_size=12) | st.text(max_size=8)
+    st.from_regex(r"/?[a-zA-Z0-9_./ -]{0,12}", fullmatch=True)
+    | st.text(alphabet="abC/.:?#%@\\\t -_01", max_size=12)
+    | st.text(max_size=8)
 )
 BASES = st.sampled_from(
     [
-        "https://a.example", "https://A.example:443/x/y/z.html?q=/r#s", "http://a.example:8080/x/", "https://a.example/x/../y", "http://[::1]/a/b",
-        "https://a.example/x/y.html", "https://a.example/x/y/", "https://a.b-c.example/x//y", "https://a.example/x/.y", "https://xn--a.example/x/",
-        "https://a.1/x/", "https://1.2.3.4/x/y", "https://a..example/x/", "https://u:p@a.example/x", "file:///x/y", "about:blank", "no url", "https://exämple.org/ü/x", "http://1/x/%7e/y",
+        "https://a.example", "https://A.example:443/x/y/z.html?q=/r#s", "http://a.example:8080/x/",
+        "https://a.example/x/../y", "http://[::1]/a/b",
+        "https://a.example/x/y.html", "https://a.example/x/y/", "https://a.b-c.example/x//y",
+        "https://a.example/x/.y", "https://xn--a.example/x/",
+        "https://a.1/x/", "https://1.2.3.4/x/y", "https://a..example/x/", "https://u:p@a.example/x",
+        "file:///x/y", "about:blank", "no url", "https://exämple.org/ü/x", "http://1/x/%7e/y",
     ]
 )  # fmt: skip
 
@@ -157,7 +172,10 @@ def test_any_text_has_parts(text):
 
 
 def test_no_other_module_takes_addresses_of_others_apart():
-    """urlsplit and urljoin raise on what hostile pages hold. Those named here are given what a user or a browser wrote."""
+    """urlsplit and urljoin raise on what hostile pages hold.
+
+    Those named here are given what a user or a browser wrote.
+    """
     root = Path(__file__).resolve().parent.parent.parent
     found = {
         str(path.relative_to(root))

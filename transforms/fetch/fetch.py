@@ -1,4 +1,6 @@
-"""Pairs to images: what may not be asked for is not asked for, the rest is asked for once, and every URL gets one status."""
+"""Pairs to images: what may not be asked for is not asked for, the rest is asked for once, and
+every URL gets one status.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,18 @@ class Fetcher:
         done = set(parts.part_names(self.folders.images))
         names = [name for name in lane.names if name not in done]
         with open_stores(self.folders.pictures, self.store, lane.lanes) as stores:
-            shelf = Shelf(self.gate, self.folders, self.transient, stores, EarlierImages(self.folders.earlier))
+            shelf = Shelf(
+                self.gate, self.folders, self.transient, stores, EarlierImages(self.folders.earlier)
+            )
             if isinstance(self.source, WebSource):
                 yield from fetch_from_web(lane, names, shelf, self.source)
             else:
                 yield from _fetch_from_archive(names, shelf, self.source)
 
 
-def _fetch_from_archive(names: Sequence[str], shelf: Shelf, source: ArchiveSettings) -> Iterator[Rejection | Counted]:
+def _fetch_from_archive(
+    names: Sequence[str], shelf: Shelf, source: ArchiveSettings
+) -> Iterator[Rejection | Counted]:
     locations = LocationIndex(shelf.folders.pairs, shelf.folders.buckets)
     for name in sorted(names):
         with ExitStack() as stack:
@@ -54,7 +60,9 @@ def _fetch_from_archive(names: Sequence[str], shelf: Shelf, source: ArchiveSetti
 
 
 def _make_fetcher(images: FetchImages) -> Work:
-    return Fetcher(load_gate(images.consent), images.source, images.folders, images.store, images.transient)
+    return Fetcher(
+        load_gate(images.consent), images.source, images.folders, images.store, images.transient
+    )
 
 
 @dataclass

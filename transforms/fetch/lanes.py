@@ -1,7 +1,7 @@
 """Which worker asks which hosts: lanes of parts, about equally long, each host in one of them.
 
-A bucket of hosts that is longer than a lane should be is divided among several, each with its share of the hosts'
-allowance, so that one very large host does not make one worker the tail of the run.
+A bucket of hosts that is longer than a lane should be is divided among several, each with its share
+of the hosts' allowance, so that one very large host does not make one worker the tail of the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pairsieve.web.urls import bucket_of_url
 
 @dataclass(frozen=True)
 class Lane:
-    """Parts that one worker fetches at the same time, and among how many lanes each of their buckets is divided.
+    """Parts that one worker fetches at the same time, and among how many lanes each of their
+    buckets is divided.
 
     Hosts of other buckets, to which a redirect leads, may be asked by all `lanes`.
     """
@@ -44,11 +45,14 @@ class Piece:
 def make_lanes(names: Sequence[str], lanes: int, most_shares: int) -> list[Lane]:
     """At most `lanes` lanes of these parts. A bucket is divided into `most_shares` pieces at most.
 
-    Parts count as equally long. The longest pieces are given out first, each to the shortest lane without its bucket.
+    Parts count as equally long. The longest pieces are given out first, each to the shortest lane
+    without its bucket.
     """
     fair = ceil(len(names) / lanes) if names else 0
     pieces = [
-        piece for _, bucket in groupby(sorted(names), key=parts.bucket_of) for piece in _pieces(list(bucket), fair, min(lanes, most_shares))
+        piece
+        for _, bucket in groupby(sorted(names), key=parts.bucket_of)
+        for piece in _pieces(list(bucket), fair, min(lanes, most_shares))
     ]
     given: list[dict[int, Piece]] = [{} for _ in range(lanes)]
     for piece in sorted(pieces, key=lambda p: (-len(p.names), p.names)):
@@ -68,5 +72,8 @@ def _length(lane: Mapping[int, Piece]) -> int:
 
 def _lane(pieces: Collection[Piece], lanes: int) -> Lane:
     """The buckets of a lane go forward side by side: first the first part of each."""
-    names = sorted((name for piece in pieces for name in piece.names), key=lambda name: (parts.chunk_of(name), name))
+    names = sorted(
+        (name for piece in pieces for name in piece.names),
+        key=lambda name: (parts.chunk_of(name), name),
+    )
     return Lane(tuple(names), {piece.bucket: piece.share for piece in pieces}, lanes)

@@ -1,4 +1,6 @@
-"""A part of pairs whose images are being asked for: what may be asked for, and what has been learned."""
+"""A part of pairs whose images are being asked for: what may be asked for, and what has been
+learned.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ Keep = Callable[[str, bytes], None]
 
 @dataclass(frozen=True)
 class Consent:
-    """What stands between a pair and a request: the rules that can save one, and what they read; and what looks at the bytes."""
+    """What stands between a pair and a request: the rules that can save one, and what they read;
+    and what looks at the bytes.
+    """
 
     rules: Sequence[Rule]
     pair_detectors: Sequence[Detector]
@@ -54,14 +58,22 @@ class Gate:
         return {**pair_columns(pair), **self.observe_pair(pair)}
 
     def admit(self, pair: Pair) -> Evidence | None:
-        """What is known of a pair whose image may be asked for; None of one that is dropped without."""
+        """What is known of a pair whose image may be asked for; None of one that is dropped
+        without.
+        """
         known = self.evidence_of(pair)
         return known if self.allows(known) else None
 
     def learn(self, answer: Answer) -> Evidence:
         """What an answer and its body say."""
-        said = offline(self.observe_response, Response(answer.final_url or answer.url, answer.headers))
-        return {**said, **self.observe_content(Content(answer.body))} if answer.status == "ok" else said
+        said = offline(
+            self.observe_response, Response(answer.final_url or answer.url, answer.headers)
+        )
+        return (
+            {**said, **self.observe_content(Content(answer.body))}
+            if answer.status == "ok"
+            else said
+        )
 
     def allows(self, evidence: Evidence) -> bool:
         return judge(self.rules, evidence).drop is None
@@ -69,8 +81,10 @@ class Gate:
 
 # Metadata of a picture take a thousandth of this time.
 CONTENT_LIMITS = Limits(cpu_s=1.5, grown_bytes=500_000_000)
-CHEAP_BYTES = 256 * 1024  # measured (benchmarks/hostile.py): no metadata in so many bytes take more than 0.1 s
-_NATIVE = b"c2pa"  # in files whose metadata are read by a library in native code (filters/rights/c2pa.py)
+# measured (benchmarks/hostile.py): no metadata in so many bytes take more than 0.1 s
+CHEAP_BYTES = 256 * 1024
+# in files whose metadata are read by a library in native code (filters/rights/c2pa.py)
+_NATIVE = b"c2pa"
 
 
 class PictureTooCostly(ValueError):
@@ -78,7 +92,9 @@ class PictureTooCostly(ValueError):
 
 
 class ContentLook:
-    """What detectors find in a picture's bytes: those of a long file, or that native code reads, in a process that may be killed."""
+    """What detectors find in a picture's bytes: those of a long file, or that native code reads, in
+    a process that may be killed.
+    """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._observe = load_all(detectors)
@@ -100,15 +116,18 @@ def load_gate(consent: Consent) -> Gate:
         rules=consent.rules,
         observe_pair=load_all(consent.pair_detectors),
         observe_response=load_all(consent.response_detectors),
-        observe_content=ContentLook(consent.content_detectors) if consent.content_detectors else load_all(()),
+        observe_content=ContentLook(consent.content_detectors)
+        if consent.content_detectors
+        else load_all(()),
         columns=evidence_columns((*consent.response_detectors, *consent.content_detectors)),
     )
 
 
 @dataclass
 class OpenPart:
-    """A part whose URLs are being asked for: what is settled without that, what may be asked for (with what is known of its pair), and
-    what has been learned."""
+    """A part whose URLs are being asked for: what is settled without that, what may be asked for
+    (with what is known of its pair), and what has been learned.
+    """
 
     keys: list[tuple[bytes, str]]
     gate: Gate
@@ -123,11 +142,16 @@ class OpenPart:
 
     def orders(self) -> list[Order]:
         """One for each URL that may be asked for."""
-        return [Order(url, self.refuse, self.take, tuple(self.licences.get(url, ())), self.prepare) for url in self.admitted]
+        return [
+            Order(url, self.refuse, self.take, tuple(self.licences.get(url, ())), self.prepare)
+            for url in self.admitted
+        ]
 
     def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
         """The status with which an answer's headers end the download."""
-        said = attempt(lambda known: self._allows(known, Response(final_url, headers)), self.admitted[url])
+        said = attempt(
+            lambda known: self._allows(known, Response(final_url, headers)), self.admitted[url]
+        )
         if isinstance(said, Failure):
             return ERROR
         return None if said else REFUSED_BY_RESPONSE
@@ -152,7 +176,9 @@ class OpenPart:
             self.store(image.sha256, answer.body)
 
     def take_again(self, known: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
-        """What a run that was killed had learned; pictures whose bytes are gone are asked for again."""
+        """What a run that was killed had learned; pictures whose bytes are gone are asked for
+        again.
+        """
         for url in [url for url in self.admitted if url in known]:
             image = known[url]
             if image.sha256 and image.warc_file is None:
@@ -164,10 +190,15 @@ class OpenPart:
 
     def images(self) -> list[Image]:
         """The image of each pair, in the order of the pairs, once every URL has been answered."""
-        return [self.settled.get(key) or self.describe(replace(self.learned[url], key=key)) for key, url in self.keys]
+        return [
+            self.settled.get(key) or self.describe(replace(self.learned[url], key=key))
+            for key, url in self.keys
+        ]
 
 
-def open_part(pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[bytes, Image] | None = None) -> OpenPart:
+def open_part(
+    pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[bytes, Image] | None = None
+) -> OpenPart:
     """Ask the rules which of the pairs that are not settled may be asked for."""
     part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store, dict(settled or {}))
     for pair in pairs:
@@ -187,11 +218,16 @@ def open_part(pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[b
 def _licences(pair: Pair) -> list[PageLicence]:
     """The licence files that the pair's pages name."""
     named = pair.evidence.get("page_licence_files")
-    return [PageLicence(address, pair.page_url) for address in named] if isinstance(named, Sequence) else []
+    return (
+        [PageLicence(address, pair.page_url) for address in named]
+        if isinstance(named, Sequence)
+        else []
+    )
 
 
 def _image(answer: Answer, gate: Gate) -> Image:
-    evidence = attempt(gate.learn, answer, reads_storage=True)  # Gate.learn keeps detectors offline itself
+    # Gate.learn keeps detectors offline itself
+    evidence = attempt(gate.learn, answer, reads_storage=True)
     ok = answer.status == "ok"
     return Image(
         key=NO_KEY,

@@ -1,4 +1,6 @@
-"""Parts opened and put in place: what earlier fetches settled, what a killed run had learned, what is stored."""
+"""Parts opened and put in place: what earlier fetches settled, what a killed run had learned, what
+is stored.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ Outcomes = list[Rejection | Counted]
 
 @dataclass(frozen=True)
 class FetchFolders:
-    """Where the pairs are, in how many buckets, where images go, where picture bytes go while they are needed, and what is there of
-    earlier fetches."""
+    """Where the pairs are, in how many buckets, where images go, where picture bytes go while they
+    are needed, and what is there of earlier fetches.
+    """
 
     pairs: str
     images: str
@@ -55,15 +58,22 @@ class Shelf:
     def open(self, name: str, stack: ExitStack) -> OpenPart:
         """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
-        own = settled_images(self.folders.images, name, self.transient, self.folders.earlier, self.folders.pictures)
+        own = settled_images(
+            self.folders.images, name, self.transient, self.folders.earlier, self.folders.pictures
+        )
         found = self.earlier.of(name)
-        known = {pair.key: found[pair.key] for pair in pairs if pair.key not in own and pair.key in found}
+        known = {
+            pair.key: found[pair.key] for pair in pairs if pair.key not in own and pair.key in found
+        }
         store = stack.enter_context(self.stores.open(name, keep=bool(own)))
-        part = open_part(pairs, self.gate, store.add, {**{key: one.image for key, one in known.items()}, **own})
+        part = open_part(
+            pairs, self.gate, store.add, {**{key: one.image for key, one in known.items()}, **own}
+        )
         part.describe = store.described
         _take_over(known.values(), store.add)
         answered = self.journal.of(name)
-        if answered and self.stores.settings.side is None:  # of pictures made smaller it is not known what they were
+        # of pictures made smaller it is not known what they were
+        if answered and self.stores.settings.side is None:
             part.take_again(answered, salvaged(self.folders.pictures, name))
         return part
 
@@ -81,7 +91,9 @@ class Shelf:
         stack.close()
         images = part.images()
         outcomes = [image_outcome(image) for image in images]
-        parts.write_part(self.folders.images, name, to_table(images, self.schema), tally_of(outcomes))
+        parts.write_part(
+            self.folders.images, name, to_table(images, self.schema), tally_of(outcomes)
+        )
         forget_previous(self.folders.images, name)
         for path in files.leftovers(parts.pictures_path(self.folders.pictures, name)):
             files.remove_file(path)
@@ -92,7 +104,9 @@ def _take_over(known: Collection[Found], keep: Keep) -> None:
     """Bytes of pictures that an earlier fetch has stored."""
     for folder, name in sorted({found.bytes_at for found in known if found.bytes_at}):
         with parts.open_pictures(folder, name) as stored:
-            for sha256 in sorted({found.image.sha256 or "" for found in known if found.bytes_at == (folder, name)}):
+            for sha256 in sorted(
+                {found.image.sha256 or "" for found in known if found.bytes_at == (folder, name)}
+            ):
                 keep(sha256, stored.read(sha256))
 
 

@@ -1,4 +1,6 @@
-"""What sites said of the use of their content in earlier runs, one file a bucket of hosts, so that no site is asked twice a day."""
+"""What sites said of the use of their content in earlier runs, one file a bucket of hosts, so that
+no site is asked twice a day.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from pairsieve.web.urls import bucket_of_url
 
 @dataclass(frozen=True)
 class SitesShelf:
-    """Where their files lie, of how many buckets, and how old they may be (RFC 9309, 2.4: a day)."""
+    """Where their files lie, of how many buckets, and how old they may be (RFC 9309, 2.4: a
+    day).
+    """
 
     folder: str
     buckets: int
@@ -26,12 +30,25 @@ class SitesShelf:
     def read(self, buckets: Iterable[int]) -> dict[str, SiteTexts]:
         """Those of some buckets by origin, without what is too old."""
         oldest = time.time() - self.max_age_s
-        found = (json.loads(files.read_text(self.path(bucket))) for bucket in buckets if files.exists(self.path(bucket)))
-        return {origin: SiteTexts(texts, at) for entries in found for origin, (texts, at) in entries.items() if at > oldest}
+        found = (
+            json.loads(files.read_text(self.path(bucket)))
+            for bucket in buckets
+            if files.exists(self.path(bucket))
+        )
+        return {
+            origin: SiteTexts(texts, at)
+            for entries in found
+            for origin, (texts, at) in entries.items()
+            if at > oldest
+        }
 
     def write(self, buckets: Iterable[int], sites: Mapping[str, SiteTexts]) -> None:
-        """Put those of some buckets in place; of other hosts, to which redirects led, none is kept."""
-        shelved: dict[int, dict[str, tuple[Mapping[str, str], float]]] = {bucket: {} for bucket in buckets}
+        """Put those of some buckets in place; of other hosts, to which redirects led, none is
+        kept.
+        """
+        shelved: dict[int, dict[str, tuple[Mapping[str, str], float]]] = {
+            bucket: {} for bucket in buckets
+        }
         for origin, site in sites.items():
             bucket = bucket_of_url(origin, self.buckets)
             if bucket in shelved:

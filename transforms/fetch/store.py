@@ -21,8 +21,10 @@ MOST_PENDING = 32  # pictures that wait to be made smaller, before the next one 
 
 @dataclass(frozen=True)
 class StoreSettings:
-    """`side`: pictures with a longer shorter side are stored as JPEG of that many pixels (None: bytes as served).
-    `max_bytes` and `min_free_bytes` bound the store and what it leaves of a local disk."""
+    """`side`: pictures with a longer shorter side are stored as JPEG of that many pixels (None:
+    bytes as served). `max_bytes` and `min_free_bytes` bound the store and what it leaves of a local
+    disk.
+    """
 
     decode: DecodeSettings
     side: int | None = None
@@ -33,8 +35,15 @@ class StoreSettings:
 class Store:
     """Takes (sha256, bytes as served) of each picture of one part."""
 
-    def __init__(self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, processes: Processes) -> None:
-        self._writer, self._room, self._settings, self._processes = writer, room, settings, processes
+    def __init__(
+        self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, processes: Processes
+    ) -> None:
+        self._writer, self._room, self._settings, self._processes = (
+            writer,
+            room,
+            settings,
+            processes,
+        )
         self._pending: deque[tuple[str, bytes, Task[Reduced | None]]] = deque()
         self._originals: dict[str, Reduced] = {}
 
@@ -44,13 +53,16 @@ class Store:
         if side is None:
             self._write(sha256, content)
             return
-        self._pending.append((sha256, content, self._processes.submit(reduce, content, side, self._settings.decode)))
+        self._pending.append(
+            (sha256, content, self._processes.submit(reduce, content, side, self._settings.decode))
+        )
         if len(self._pending) > MOST_PENDING:
             self._write_reduced()
 
     def _write_reduced(self) -> None:
         sha256, content, task = self._pending.popleft()
-        found = attempt(self._processes.result, task, reads_storage=True)  # it was offline in its own process
+        # it was offline in its own process
+        found = attempt(self._processes.result, task, reads_storage=True)
         reduced = found if isinstance(found, Reduced) else None  # scoring will say what it is
         if reduced is not None:
             self._originals[sha256] = replace(reduced, content=b"")
@@ -68,7 +80,16 @@ class Store:
     def described(self, image: Image) -> Image:
         """The image with what its picture was, where that was made smaller."""
         was = self._originals.get(image.sha256 or "")
-        return replace(image, original_width=was.width, original_height=was.height, original_format=was.format) if was else image
+        return (
+            replace(
+                image,
+                original_width=was.width,
+                original_height=was.height,
+                original_format=was.format,
+            )
+            if was
+            else image
+        )
 
 
 @dataclass(frozen=True)
@@ -93,4 +114,9 @@ class Stores:
 def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[Stores]:
     """The stores of one of several workers."""
     with closing(Processes(os.cpu_count() or 1)) as processes:
-        yield Stores(folder, settings, Room(folder, settings.max_bytes, settings.min_free_bytes, workers), processes)
+        yield Stores(
+            folder,
+            settings,
+            Room(folder, settings.max_bytes, settings.min_free_bytes, workers),
+            processes,
+        )

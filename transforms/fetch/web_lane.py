@@ -49,7 +49,9 @@ def _first_of(error: Exception) -> Exception:
 
 
 class WebLane:
-    """Asks the web for several parts at the same time: while one waits for its slowest host, others go on."""
+    """Asks the web for several parts at the same time: while one waits for its slowest host, others
+    go on.
+    """
 
     def __init__(self, lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> None:
         self._lane, self._shelf, self._source = lane, shelf, source
@@ -60,13 +62,19 @@ class WebLane:
         self._outcomes: Outcomes = []
 
     async def run(self) -> Outcomes:
-        """Until every part is in place. Parts that were open are dropped whole if anything raises."""
+        """Until every part is in place.
+
+        Parts that were open are dropped whole if anything raises.
+        """
         lane, shelf = self._lane, self._source.sites
         known = shelf.read(lane.shares)
         with ThreadPoolExecutor(1) as writer, ExitStack() as opened:
             self._writer, self._opened = writer, opened
             limits = _share(self._source.client, lane.lanes)
-            async with open_client(limits, lane.share_of(shelf.buckets), known) as client, asyncio.TaskGroup() as group:
+            async with (
+                open_client(limits, lane.share_of(shelf.buckets), known) as client,
+                asyncio.TaskGroup() as group,
+            ):
                 schedule = Schedule(client, self._refill, MOST_WAITING)
                 group.create_task(self._finish())
                 beside = [group.create_task(self._tell(schedule)), group.create_task(self._save())]
@@ -95,20 +103,28 @@ class WebLane:
         while True:
             await asyncio.sleep(TELL_S)
             said = Progress(dict(self._answered), schedule.hosts_waiting)
-            await asyncio.to_thread(write_progress, self._shelf.folders.images, self._lane.names[0], said)
+            await asyncio.to_thread(
+                write_progress, self._shelf.folders.images, self._lane.names[0], said
+            )
 
     async def _save(self) -> None:
         """Keep a journal of what was answered for parts that are open."""
         while True:
             await asyncio.sleep(SAVE_S)
-            await self._in_thread(partial(self._shelf.save, {name: part for name, (part, _) in self._open.items()}))
+            await self._in_thread(
+                partial(self._shelf.save, {name: part for name, (part, _) in self._open.items()})
+            )
 
     async def _finish(self) -> None:
-        """Put parts in place as soon as all of their URLs have been answered, until that is so of all."""
+        """Put parts in place as soon as all of their URLs have been answered, until that is so of
+        all.
+        """
         while self._open or not self._all_answered:
             for name in [name for name, (part, _) in self._open.items() if not part.admitted]:
                 part, stack = self._open.pop(name)
-                self._outcomes += await self._in_thread(partial(self._shelf.finish, name, part, stack))
+                self._outcomes += await self._in_thread(
+                    partial(self._shelf.finish, name, part, stack)
+                )
             await asyncio.sleep(POLL_S)
 
     async def _in_thread(self, work: Callable[[], Done]) -> Done:

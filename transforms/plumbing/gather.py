@@ -1,4 +1,6 @@
-"""What a job says at its end: its tally and one list, as two JSON files that the command reads. The tally is written last."""
+"""What a job says at its end: its tally and one list, as two JSON files that the command reads. The
+tally is written last.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ def merge(said: Iterable[Said], most: int) -> Said:
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """(tallies, elements to list) -> the two files in `folder`; of the elements the smallest, up to `most`.
+    """(tallies, elements to list) -> the two files in `folder`; of the elements the smallest, up to
+    `most`.
 
     A few hundred bytes a bundle go through this one shuffle, and every listed element.
     """
@@ -41,7 +44,9 @@ class WriteEnd(beam.PTransform):  # type: ignore[misc]
     list_file: str
     most: int = MAX_PROBLEMS
 
-    def expand(self, said: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]) -> beam.PCollection:
+    def expand(
+        self, said: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
+    ) -> beam.PCollection:
         tallies, listed = said
         counted = [one | f"Counted {at}" >> beam.Map(_counted) for at, one in enumerate(tallies)]
         named = [one | f"Named {at}" >> beam.Map(_named) for at, one in enumerate(listed)]
@@ -62,10 +67,15 @@ def _named(element: Any) -> Said:
 
 
 def write_end(said: Said, folder: str, list_file: str) -> None:
-    """The list, then the tally as sorted rows [unit, outcome, reason, number]: where it is, the job has ended."""
+    """The list, then the tally as sorted rows [unit, outcome, reason, number]: where it is, the job
+    has ended.
+    """
     outcomes, listed = said
     files.write_text(files.join(folder, list_file), json.dumps(listed))
-    files.write_text(files.join(folder, TALLY_FILE), json.dumps(sorted([*key, number] for key, number in outcomes.items())))
+    files.write_text(
+        files.join(folder, TALLY_FILE),
+        json.dumps(sorted([*key, number] for key, number in outcomes.items())),
+    )
 
 
 def has_ended(folder: str) -> bool:

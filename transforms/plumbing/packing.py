@@ -1,4 +1,6 @@
-"""Elements packed by key before a shuffle: the local runner holds what it shuffles several times over, so it is made small first."""
+"""Elements packed by key before a shuffle: the local runner holds what it shuffles several times
+over, so it is made small first.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,16 @@ MOST_HELD = 20_000  # elements of a worker, before it packs them
 
 
 class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
-    """Elements -> (key, batch): `key_of` an element, and `pack` a key's elements into bytes. They are counted under `name`; a worker
-    holds up to `most_held`."""
+    """Elements -> (key, batch): `key_of` an element, and `pack` a key's elements into bytes. They
+    are counted under `name`; a worker holds up to `most_held`.
+    """
 
     def __init__(
-        self, name: str, key_of: Callable[[Any], Key], pack: Callable[[Key, Sequence[Any]], bytes], most_held: int = MOST_HELD
+        self,
+        name: str,
+        key_of: Callable[[Any], Key],
+        pack: Callable[[Key, Sequence[Any]], bytes],
+        most_held: int = MOST_HELD,
     ) -> None:
         self._name, self._key_of, self._pack, self._most_held = name, key_of, pack, most_held
 
@@ -39,7 +46,11 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
 
     def _flush(self) -> list[tuple[Key, bytes]]:
         batches = [(key, self._pack(key, elements)) for key, elements in self._held.items()]
-        for what, number in (("rows", self._number), ("batches", len(batches)), ("bytes", sum(len(batch) for _, batch in batches))):
+        for what, number in (
+            ("rows", self._number),
+            ("batches", len(batches)),
+            ("bytes", sum(len(batch) for _, batch in batches)),
+        ):
             Metrics.counter("pairsieve", f"shuffled_{self._name}_{what}").inc(number)
         self.start_bundle()
         return batches

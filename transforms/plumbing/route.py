@@ -21,14 +21,19 @@ Work = Callable[[Any], Iterable[Any]]
 class Route(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element and sorts what it yields.
 
-    `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the tally (and those with a
-    place to the problems), other results to the output that `outputs` names for their type, or to the main one. With a
-    `unit`, an element on which the function raises is quarantined whole under that unit; without one the error stops
-    the job. `told_in`: the folder in which it says how far it is.
+    `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the
+    tally (and those with a place to the problems), other results to the output that `outputs` names
+    for their type, or to the main one. With a `unit`, an element on which the function raises is
+    quarantined whole under that unit; without one the error stops the job. `told_in`: the folder in
+    which it says how far it is.
     """
 
     def __init__(
-        self, make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None, told_in: str = ""
+        self,
+        make: Callable[[], Work],
+        unit: Unit | None = None,
+        outputs: Mapping[type, str] | None = None,
+        told_in: str = "",
     ) -> None:
         self._make = make
         self._unit = unit
@@ -48,7 +53,9 @@ class Route(beam.DoFn):  # type: ignore[misc]
                 self._tally += tally_of([result])
                 self._teller.tell(self._tally)
                 if isinstance(result, Rejection) and result.where:
-                    yield beam.pvalue.TaggedOutput(PROBLEMS, (result.where, result.unit, result.reason))
+                    yield beam.pvalue.TaggedOutput(
+                        PROBLEMS, (result.where, result.unit, result.reason)
+                    )
             elif type(result) in self._outputs:
                 yield beam.pvalue.TaggedOutput(self._outputs[type(result)], result)
             else:
@@ -58,19 +65,34 @@ class Route(beam.DoFn):  # type: ignore[misc]
         if self._unit is None:
             return self._function(element)
         results = attempt(lambda e: list(self._function(e)), element)
-        return [Rejection(self._unit, results.reason, "quarantined")] if isinstance(results, Failure) else results
+        return (
+            [Rejection(self._unit, results.reason, "quarantined")]
+            if isinstance(results, Failure)
+            else results
+        )
 
     def finish_bundle(self) -> Iterator[Any]:
         self._teller.end(self._tally)
         for (unit, outcome, reason), number in self._tally.items():
-            Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(number)
+            Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(
+                number
+            )
         if self._tally:
             window = GlobalWindow()
-            yield beam.pvalue.TaggedOutput(TALLY, WindowedValue(dict(self._tally), window.max_timestamp(), [window]))
+            yield beam.pvalue.TaggedOutput(
+                TALLY, WindowedValue(dict(self._tally), window.max_timestamp(), [window])
+            )
 
 
 def routed(
-    make: Callable[[], Work], unit: Unit | None = None, outputs: Mapping[type, str] | None = None, told_in: str = ""
+    make: Callable[[], Work],
+    unit: Unit | None = None,
+    outputs: Mapping[type, str] | None = None,
+    told_in: str = "",
 ) -> beam.PTransform:
-    """Route with its outputs: the main one as `None`, then "tally", "problems" and those that `outputs` names."""
-    return beam.ParDo(Route(make, unit, outputs, told_in)).with_outputs(TALLY, PROBLEMS, *(outputs or {}).values(), main="main")
+    """Route with its outputs: the main one as `None`, then "tally", "problems" and those that
+    `outputs` names.
+    """
+    return beam.ParDo(Route(make, unit, outputs, told_in)).with_outputs(
+        TALLY, PROBLEMS, *(outputs or {}).values(), main="main"
+    )

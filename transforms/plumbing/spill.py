@@ -1,6 +1,7 @@
 """Batches that would go through a shuffle, put into files instead; their places go through it.
 
-The local runner holds a shuffle in memory, several times over. A cluster's runner does not, and its workers share no disk.
+The local runner holds a shuffle in memory, several times over. A cluster's runner does not, and its
+workers share no disk.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Spill(beam.DoFn):  # type: ignore[misc]
     def finish_bundle(self) -> Iterator[WindowedValue]:
         self._stack.close()
         window = GlobalWindow()
-        return iter([WindowedValue(place, window.max_timestamp(), [window]) for place in self._places])
+        return iter(
+            [WindowedValue(place, window.max_timestamp(), [window]) for place in self._places]
+        )
 
 
 def read_batch(batch: bytes | Spilled) -> bytes:
@@ -63,5 +66,8 @@ def read_batch(batch: bytes | Spilled) -> bytes:
         stream.seek(batch.offset)
         content = bytes(stream.read(batch.length))
     if len(content) != batch.length:
-        raise ValueError(f"{batch.path} is cut off: {len(content)} of {batch.length} bytes at {batch.offset}; run again")
+        raise ValueError(
+            f"{batch.path} is cut off: {len(content)} of {batch.length} bytes at {batch.offset}; "
+            "run again"
+        )
     return content

@@ -1,4 +1,6 @@
-"""The model handler of Beam's RunInference: its element is a part, so that no shuffle follows the scoring."""
+"""The model handler of Beam's RunInference: its element is a part, so that no shuffle follows the
+scoring.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,18 @@ from transforms.score.scorer import Scorer, score_rows
 
 LOGGER = logging.getLogger(__name__)
 NAMESPACE = "pairsieve"
-CPU_PARTS, DEVICE_PARTS = 2, 8  # scored at once: what is lost where a worker ends, and what fills batches of CPU_BATCH and DEVICE_BATCH
+# scored at once: what is lost where a worker ends, and what fills batches of CPU_BATCH and
+# DEVICE_BATCH
+CPU_PARTS, DEVICE_PARTS = 2, 8
 
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """Models by name with the identity that the run was started with, the model of each subset, and how they are run.
+    """Models by name with the identity that the run was started with, the model of each subset, and
+    how they are run.
 
-    `threads` bounds the threads of one worker process inside the model: with more than one the last digits may change.
+    `threads` bounds the threads of one worker process inside the model: with more than one the last
+    digits may change.
     """
 
     models: Mapping[str, ModelSettings]
@@ -59,7 +65,9 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class ScoreFolders:
-    """Where pairs, images and picture bytes are, where samples go, and where those are that need not be scored again."""
+    """Where pairs, images and picture bytes are, where samples go, and where those are that need
+    not be scored again.
+    """
 
     pairs: str
     images: str
@@ -79,7 +87,9 @@ class ScoredPart:
 
 @dataclass(frozen=True)
 class Unscored:
-    """A part's pairs, those that have still to be scored with their images, and the scores that it has already."""
+    """A part's pairs, those that have still to be scored with their images, and the scores that it
+    has already.
+    """
 
     name: str
     pairs: Sequence[Pair]
@@ -88,10 +98,13 @@ class Unscored:
 
 
 class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
-    """Scores parts by name, a few at once, so that batches are full. The models are loaded once a process; a row that cannot be
-    scored fails alone."""
+    """Scores parts by name, a few at once, so that batches are full. The models are loaded once a
+    process; a row that cannot be scored fails alone.
+    """
 
-    def __init__(self, settings: ScoreSettings, detectors: Sequence[Detector], folders: ScoreFolders) -> None:
+    def __init__(
+        self, settings: ScoreSettings, detectors: Sequence[Detector], folders: ScoreFolders
+    ) -> None:
         number = CPU_PARTS if settings.encoder.device == "cpu" else DEVICE_PARTS
         super().__init__(min_batch_size=number, max_batch_size=number)
         self._settings = settings
@@ -101,10 +114,14 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     def load_model(self) -> Scorer:
         scorer = load_scorer(self._settings, self._detectors)
         for encoder in scorer.encoders.values():
-            LOGGER.info("%s computes in %s on %s", encoder.identity, encoder.precision, encoder.device)
+            LOGGER.info(
+                "%s computes in %s on %s", encoder.identity, encoder.precision, encoder.device
+            )
         return scorer
 
-    def run_inference(self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None) -> Iterator[ScoredPart]:
+    def run_inference(
+        self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[ScoredPart]:
         started = time.perf_counter()
         unscored = [self._unscored(name) for name in batch]
         rows = [row for part in unscored for row in part.rows]
@@ -117,22 +134,42 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     def _unscored(self, name: str) -> Unscored:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
         images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
-        settled = settled_scores(self._folders.before, name, {image.key: image for image in images}, self._settings.detect_from)
-        rows = [(pair, image) for pair, image in zip(pairs, images, strict=True) if pair.key not in settled]
+        settled = settled_scores(
+            self._folders.before,
+            name,
+            {image.key: image for image in images},
+            self._settings.detect_from,
+        )
+        rows = [
+            (pair, image)
+            for pair, image in zip(pairs, images, strict=True)
+            if pair.key not in settled
+        ]
         return Unscored(name, pairs, rows, settled)
 
     def _scored(self, part: Unscored, found: Mapping[bytes, Score]) -> ScoredPart:
         scores = [part.settled.get(pair.key) or found[pair.key] for pair in part.pairs]
-        schema = schema_with(SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)))
-        return ScoredPart(part.name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores))
+        schema = schema_with(
+            SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING))
+        )
+        return ScoredPart(
+            part.name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores)
+        )
 
     def _reader(self, unscored: Sequence[Unscored], stack: ExitStack) -> Callable[[Image], bytes]:
-        """The function that gives an image's bytes: from the archive where they stayed there, else from its part's store."""
+        """The function that gives an image's bytes: from the archive where they stayed there, else
+        from its part's store.
+        """
         stores: dict[bytes, parts.PictureReader] = {}
         for part in unscored:
-            stored = [image.key for _, image in part.rows if image.sha256 and image.warc_file is None]
+            stored = [
+                image.key for _, image in part.rows if image.sha256 and image.warc_file is None
+            ]
             if stored:
-                stores |= dict.fromkeys(stored, stack.enter_context(parts.open_pictures(self._folders.pictures, part.name)))
+                stores |= dict.fromkeys(
+                    stored,
+                    stack.enter_context(parts.open_pictures(self._folders.pictures, part.name)),
+                )
 
         def read(image: Image) -> bytes:
             if image.warc_file is not None and image.record_offset is not None:
@@ -153,7 +190,10 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
     """Load models and detectors. Raises ModelError."""
     torch.set_num_threads(settings.threads)
-    encoders = {name: load_encoder(settings.models[name], identity, settings.encoder) for name, identity in settings.identities.items()}
+    encoders = {
+        name: load_encoder(settings.models[name], identity, settings.encoder)
+        for name, identity in settings.identities.items()
+    }
     dear = needing(detectors, Needs.IMAGE)
     return Scorer(
         encoders=encoders,
@@ -170,7 +210,9 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
 
 
 def _measure(scorer: Scorer, seconds: float) -> None:
-    """Seconds in all and in the models, and the rows of each batch, as Beam metrics: so a device that idles shows."""
+    """Seconds in all and in the models, and the rows of each batch, as Beam metrics: so a device
+    that idles shows.
+    """
     Metrics.counter(NAMESPACE, "score_ms").inc(round(1000 * seconds))
     for encoder in scorer.encoders.values():
         Metrics.counter(NAMESPACE, "model_ms").inc(round(1000 * encoder.meter.busy_s))

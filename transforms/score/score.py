@@ -36,4 +36,8 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
         handler = PartHandler(self.settings, self.detectors, self.folders)
-        return names | "Score" >> RunInference(handler) | "Write scores" >> routed(partial(_make_writer, self.folders.samples))
+        return (
+            names
+            | "Score" >> RunInference(handler)
+            | "Write scores" >> routed(partial(_make_writer, self.folders.samples))
+        )

@@ -1,6 +1,8 @@
-"""Score rows: each distinct picture is decoded and embedded once, each distinct caption embedded once.
+"""Score rows: each distinct picture is decoded and embedded once, each distinct caption embedded
+once.
 
-What was learned of a picture is kept for the parts that come after: on a web page, and in a crawl, pictures return.
+What was learned of a picture is kept for the parts that come after: on a web page, and in a crawl,
+pictures return.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from pairsieve.records.sample import Image, Score
 
 AHEAD = 2  # batches that are decoded while one is in the model
 KEPT_PICTURES = 30_000  # whose vectors and evidence are kept between parts: 60 MB at 512 dimensions
-PICTURE_SIDE = 640  # pixels of the longer side that detectors see: faces are found from about 10 pixels on
+# pixels of the longer side that detectors see: faces are found from about 10 pixels on
+PICTURE_SIDE = 640
 
 Vector = NDArray[np.float32]
 Item = TypeVar("Item")
@@ -41,7 +44,9 @@ Pairs = Mapping[str, list[Pair]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is kept of a picture: its file's size and format, its vector by each model, what picture detectors found if they looked."""
+    """What is kept of a picture: its file's size and format, its vector by each model, what picture
+    detectors found if they looked.
+    """
 
     width: int
     height: int
@@ -52,10 +57,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Loaded models and detectors. `routes` names the model of each subset; `detect_from` is the similarity from which
-    picture detectors run, since what is less similar cannot be published.
+    """Loaded models and detectors. `routes` names the model of each subset; `detect_from` is the
+    similarity from which picture detectors run, since what is less similar cannot be published.
 
-    Pictures are decoded in `processes`, detectors run on the threads of `executor`, while the model has the next batch.
+    Pictures are decoded in `processes`, detectors run on the threads of `executor`, while the model
+    has the next batch.
     """
 
     encoders: Mapping[str, Encoder]
@@ -102,20 +108,40 @@ class Embedded:
     of_pixels: Future[Evidence | Failure] | None
 
 
-def score_rows(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> list[Score]:
-    """The score of each pair, in the order of the pairs. `read` gives the bytes of an image that `fetch` found.
+def score_rows(
+    pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer
+) -> list[Score]:
+    """The score of each pair, in the order of the pairs. `read` gives the bytes of an image that
+    `fetch` found.
 
-    Distinct pictures are looked at in the order of their hashes, so that the same rows give the same batches.
+    Distinct pictures are looked at in the order of their hashes, so that the same rows give the
+    same batches.
     """
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
     shown, sources = _shown(pairs, images, scorer.routes)
-    seen = {sha256: found for sha256 in shown if (found := _seen(sha256, shown[sha256], scorer)) is not None}
-    new = _made_ready([sources[sha256] for sha256 in sorted(shown.keys() - seen.keys())], read, scorer)
+    seen = {
+        sha256: found
+        for sha256 in shown
+        if (found := _seen(sha256, shown[sha256], scorer)) is not None
+    }
+    new = _made_ready(
+        [sources[sha256] for sha256 in sorted(shown.keys() - seen.keys())], read, scorer
+    )
     comparing = Comparing(shown, _caption_vectors(shown.values(), scorer), scorer)
-    known = [comparing.compared(sources[sha256], name, found) for sha256, found in seen.items() for name in shown[sha256]]
-    again = {sha256 for picture in known if comparing.lacks_pixels(picture) and (sha256 := picture.image.sha256)}
+    known = [
+        comparing.compared(sources[sha256], name, found)
+        for sha256, found in seen.items()
+        for name in shown[sha256]
+    ]
+    again = {
+        sha256
+        for picture in known
+        if comparing.lacks_pixels(picture) and (sha256 := picture.image.sha256)
+    }
     pictures = chain(new, _made_ready([sources[sha256] for sha256 in sorted(again)], read, scorer))
-    finished = (_finished(picture, scorer) for picture in known if picture.image.sha256 not in again)
+    finished = (
+        _finished(picture, scorer) for picture in known if picture.image.sha256 not in again
+    )
     for score in chain(chain.from_iterable(finished), _scores(pictures, comparing)):
         scores[score.key] = score
     return [scores[pair.key] for pair in pairs]
@@ -124,7 +150,9 @@ def score_rows(pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[I
 def _shown(
     pairs: Sequence[Pair], images: Sequence[Image], routes: Mapping[str, str]
 ) -> tuple[dict[str, dict[str, list[Pair]]], dict[str, Image]]:
-    """By sha256: the pairs that show a picture, by their model; and where it can be had. In the order of the hashes."""
+    """By sha256: the pairs that show a picture, by their model; and where it can be had. In the
+    order of the hashes.
+    """
     shown: dict[str, dict[str, list[Pair]]] = {}
     sources: dict[str, Image] = {}
     for pair, image in zip(pairs, images, strict=True):
@@ -140,7 +168,9 @@ def _seen(sha256: str, models: Iterable[str], scorer: Scorer) -> Seen | None:
     return found if found is not None and found.vectors.keys() >= set(models) else None
 
 
-def _made_ready(images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer) -> Iterator[Ready]:
+def _made_ready(
+    images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer
+) -> Iterator[Ready]:
     """Pictures in order; the first ones are under way when this returns."""
     small_side = PICTURE_SIDE if scorer.observe_picture else None
     processes = scorer.processes
@@ -148,14 +178,19 @@ def _made_ready(images: Sequence[Image], read: Callable[[Image], bytes], scorer:
     def start(image: Image) -> tuple[Image, Task[Prepared | Undecodable] | None]:
         content = attempt(read, image, reads_storage=True)
         failed = isinstance(content, Failure)
-        return image, None if failed else processes.submit(prepare, content, scorer.decode, scorer.squares, small_side)
+        return image, None if failed else processes.submit(
+            prepare, content, scorer.decode, scorer.squares, small_side
+        )
 
     def finish(started: tuple[Image, Task[Prepared | Undecodable] | None]) -> Ready:
         image, task = started
         if task is None:
             return Ready(image, Undecodable("unreadable"))
-        decoded = attempt(processes.result, task, reads_storage=True)  # it was offline in its own process
-        return Ready(image, Undecodable("decoder_crashed") if isinstance(decoded, Crashed) else decoded)
+        # it was offline in its own process
+        decoded = attempt(processes.result, task, reads_storage=True)
+        return Ready(
+            image, Undecodable("decoder_crashed") if isinstance(decoded, Crashed) else decoded
+        )
 
     return ahead(images, start, finish, scorer.depth)
 
@@ -164,7 +199,12 @@ Started = TypeVar("Started")
 Finished = TypeVar("Finished")
 
 
-def ahead(items: Iterable[Item], start: Callable[[Item], Started], finish: Callable[[Started], Finished], depth: int) -> Iterator[Finished]:
+def ahead(
+    items: Iterable[Item],
+    start: Callable[[Item], Started],
+    finish: Callable[[Started], Finished],
+    depth: int,
+) -> Iterator[Finished]:
     """Results in order, with up to `depth` of them under way, from this call on."""
     waiting = iter(items)
     running = deque(start(item) for item in islice(waiting, depth))
@@ -187,7 +227,10 @@ def _caption_vectors(shown: Iterable[Pairs], scorer: Scorer) -> dict[tuple[str, 
     vectors: dict[tuple[str, str], Vector] = {}
     for name, captions in texts.items():
         ordered = sorted(captions)
-        vectors |= {(name, caption): vector for caption, vector in zip(ordered, scorer.encoders[name].texts(ordered), strict=True)}
+        vectors |= {
+            (name, caption): vector
+            for caption, vector in zip(ordered, scorer.encoders[name].texts(ordered), strict=True)
+        }
     return vectors
 
 
@@ -203,20 +246,32 @@ class Comparing:
         """The pairs of a picture, by model."""
         return self.shown[image.sha256 or ""]
 
-    def compared(self, image: Image, model: str, seen: Seen, small: Pixels | None = None) -> Embedded:
-        """A picture beside its captions. Detectors that look at the pixels do so on another thread; no failure of theirs stops it."""
+    def compared(
+        self, image: Image, model: str, seen: Seen, small: Pixels | None = None
+    ) -> Embedded:
+        """A picture beside its captions.
+
+        Detectors that look at the pixels do so on another thread; no failure of theirs stops it.
+        """
         pairs, vector, scorer = self.pairs(image)[model], seen.vectors[model], self.scorer
         similarities = [float(vector @ self.captions[model, pair.caption]) for pair in pairs]
         encoder = scorer.encoders[model]
-        of_vector = attempt(scorer.observe_embedding, Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity)))
+        of_vector = attempt(
+            scorer.observe_embedding,
+            Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity)),
+        )
         of_pixels = None
         if scorer.observe_picture and max(similarities) >= scorer.detect_from:
             of_pixels = self._of_pixels(scorer.observe_picture, seen, small)
         return Embedded(image, model, seen, pairs, similarities, of_vector, of_pixels)
 
-    def _of_pixels(self, observe: Observe, seen: Seen, small: Pixels | None) -> Future[Evidence | Failure]:
+    def _of_pixels(
+        self, observe: Observe, seen: Seen, small: Pixels | None
+    ) -> Future[Evidence | Failure]:
         if small is not None:
-            return self.scorer.executor.submit(partial(attempt, observe), Picture(PillowImage.fromarray(small)))
+            return self.scorer.executor.submit(
+                partial(attempt, observe), Picture(PillowImage.fromarray(small))
+            )
         known: Future[Evidence | Failure] = Future()
         if seen.evidence is not None:
             known.set_result(seen.evidence)
@@ -228,7 +283,9 @@ class Comparing:
 
 
 def _scores(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[Score]:
-    """Scores of every batch, once its detectors are done: those work while the model has the next batch."""
+    """Scores of every batch, once its detectors are done: those work while the model has the next
+    batch.
+    """
     embedded: list[Embedded] = []
     for name, batch in _batches(pictures, comparing):
         if name is None:
@@ -246,13 +303,22 @@ def _not_scored(batch: Sequence[Ready], comparing: Comparing) -> Iterator[Score]
     for picture in batch:
         found = picture.found
         assert isinstance(found, Undecodable | Failure)
-        status, errors = ("error", (found.error,)) if isinstance(found, Failure) else (found.reason, ())
+        status, errors = (
+            ("error", (found.error,)) if isinstance(found, Failure) else (found.reason, ())
+        )
         for pairs in comparing.pairs(picture.image).values():
-            yield from (Score(pair.key, status, errors=errors, scored_sha256=picture.image.sha256) for pair in pairs)
+            yield from (
+                Score(pair.key, status, errors=errors, scored_sha256=picture.image.sha256)
+                for pair in pairs
+            )
 
 
-def _batches(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[tuple[str | None, list[Ready]]]:
-    """(model, full batch of its pictures); the last ones shorter; (None, [picture]) for what cannot be judged."""
+def _batches(
+    pictures: Iterable[Ready], comparing: Comparing
+) -> Iterator[tuple[str | None, list[Ready]]]:
+    """(model, full batch of its pictures); the last ones shorter; (None, [picture]) for what cannot
+    be judged.
+    """
     gathered: dict[str, list[Ready]] = {}
     for picture in pictures:
         if isinstance(picture.found, Undecodable | Failure):
@@ -282,7 +348,12 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
     of_pixels = _within(picture.of_pixels, scorer.detect_timeout_s) if picture.of_pixels else None
     _keep(picture, of_pixels, scorer)
     observed = [part for part in (picture.of_vector, of_pixels) if part is not None]
-    evidence = {name: value for part in observed if not isinstance(part, Failure) for name, value in part.items()}
+    evidence = {
+        name: value
+        for part in observed
+        if not isinstance(part, Failure)
+        for name, value in part.items()
+    }
     errors = tuple(part.error for part in observed if isinstance(part, Failure))
     for pair, similarity in zip(picture.pairs, picture.similarities, strict=True):
         if not math.isfinite(similarity):
@@ -298,7 +369,9 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
             similarity=similarity,
             model=str(encoder.identity),
             precision=encoder.precision,
-            embedding=tuple(seen.vectors[picture.model].tolist()) if scorer.keep_embeddings else None,
+            embedding=tuple(seen.vectors[picture.model].tolist())
+            if scorer.keep_embeddings
+            else None,
             errors=errors,
             evidence=evidence,
             looked_at=of_pixels is not None,
@@ -306,7 +379,9 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
 
 
 def _within(found: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
-    """What detectors found; a failure where they take longer. Their thread is left to itself: none can be ended from outside."""
+    """What detectors found; a failure where they take longer. Their thread is left to itself: none
+    can be ended from outside.
+    """
     try:
         return found.result(seconds)
     except TimeoutError:
@@ -314,9 +389,13 @@ def _within(found: Future[Evidence | Failure], seconds: float) -> Evidence | Fai
 
 
 def _keep(picture: Embedded, of_pixels: Evidence | Failure | None, scorer: Scorer) -> None:
-    """Add what is new to what is known of a picture; a detector that failed is asked again when the picture returns."""
+    """Add what is new to what is known of a picture; a detector that failed is asked again when the
+    picture returns.
+    """
     known = scorer.seen.get(picture.image.sha256 or "")
     found = None if isinstance(of_pixels, Failure) else of_pixels
     vectors = {**(known.vectors if known else {}), **picture.seen.vectors}
     evidence = found if found is not None else known.evidence if known else None
-    scorer.seen.put(picture.image.sha256 or "", replace(picture.seen, vectors=vectors, evidence=evidence))
+    scorer.seen.put(
+        picture.image.sha256 or "", replace(picture.seen, vectors=vectors, evidence=evidence)
+    )

@@ -1,4 +1,6 @@
-"""Captions of stock photographs: a detector counts their tell-tale words, a rule drops pairs that have too many."""
+"""Captions of stock photographs: a detector counts their tell-tale words, a rule drops pairs that
+have too many.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class WatermarkWords:
     words: Public[tuple[str, ...]] = ("stock photo", "royalty free", "editorial image")
 
     def load(self) -> Observe:
-        return lambda pair: {"watermark_words": sum(word in pair.caption.lower() for word in self.words)}
+        return lambda pair: {
+            "watermark_words": sum(word in pair.caption.lower() for word in self.words)
+        }
 
 
 @dataclass(frozen=True)
