@@ -34,9 +34,10 @@ from PIL.Image import Image as PillowImage
 from PIL.Image import fromarray
 
 from benchmarks.plain_loop import extract, fetch
-from pairsieve.clip.encoder import KEPT_TEXTS, Encoder, EncoderSettings, Meter, load_encoder
+from pairsieve.clip.encoder import KEPT_TEXTS, Encoder, Meter, load_encoder
 from pairsieve.clip.kept import Kept
-from pairsieve.clip.model import ModelSettings, identify
+from pairsieve.clip.model import identify
+from pairsieve.clip.settings import EncoderSettings, ModelSettings
 from pairsieve.images.decode import Decoded, DecodeSettings, Undecodable, decode
 from pairsieve.images.prepare import Prepared, prepare
 from pairsieve.images.processes import Processes

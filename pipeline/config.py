@@ -16,20 +16,16 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from filters.registry import DETECTORS, RULES, nearest
-from pairsieve.clip.encoder import EncoderSettings
-from pairsieve.clip.model import ModelSettings
-from pairsieve.clip.precision import Precision
+from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
 from pairsieve.images.decode import DecodeSettings
+from pairsieve.records.choices import Embeddings, Identity, InputKind
 from pairsieve.records.privacy import Public
 from pairsieve.web.html import ImageRule
 from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
 from pairsieve.web.requester import ClientSettings
 from pairsieve.web.text import CaptionSettings
 from pairsieve.web.urls import UrlSettings
-from transforms.deduplicate import Identity
 from transforms.fetch.store import StoreSettings
-from transforms.judge import Embeddings
-from transforms.read import InputKind
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

@@ -31,8 +31,8 @@ from transforms.known import KnownSettings, ReadKnown
 from transforms.plumbing.gather import WriteEnd
 from transforms.plumbing.route import PROBLEMS, TALLY
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
-from transforms.score.handler import ScoreFolders, ScoreSettings
 from transforms.score.score import ScoreParts
+from transforms.score.settings import ScoreFolders, ScoreSettings
 from transforms.shard import ShardSettings, WriteShards
 
 PROBLEMS_FILE, SHARDS_FILE = "problems.json", "shards.json"

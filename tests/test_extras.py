@@ -41,7 +41,7 @@ def without_extras(code: str) -> subprocess.CompletedProcess:
     [
         "orchestrate.command", "dataset.review", "dataset.encoders", "dataset.neighbours",
         "dataset.erasure", "dataset.copy",
-        "dataset.report_page", "commands.calibration",
+        "dataset.report_page", "dataset.labels",
     ],
 )  # fmt: skip
 def test_the_base_install_is_enough(module):

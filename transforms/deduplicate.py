@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
+from pairsieve.records.choices import Identity
 from pairsieve.records.pair import Evidence, Pair, key_of
 from pairsieve.web.urls import canonical
 
-Identity = Literal["pair", "url"]
-"""What is the same: URL and caption (LAION-400M), or the URL alone (LAION-5B). URLs are compared in
-canonical form.
-"""
-
 
 def identity_of(url: str, caption: str, identity: Identity) -> bytes:
-    """16 bytes that are the same for what counts as the same."""
+    """16 bytes, the same for what counts as the same; URLs are compared in canonical form."""
     return key_of(canonical(url), caption if identity == "pair" else "")
 
 

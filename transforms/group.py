@@ -14,6 +14,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pairsieve.records.choices import Identity
 from pairsieve.records.outcome import Counted, Rejection, Tally
 from pairsieve.records.packed import pack, unpack
 from pairsieve.records.page import LOCATION_SCHEMA, Location
@@ -24,7 +25,7 @@ from pairsieve.storage.parts import LOCATIONS
 from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url, url_digest
-from transforms.deduplicate import Identity, deduplicate, identity_of
+from transforms.deduplicate import deduplicate, identity_of
 from transforms.plumbing.packing import PackByKey
 from transforms.plumbing.route import Work, routed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -16,6 +16,8 @@ from filters.registry import needing
 from filters.rule import Action, Decision, Rule
 from filters.verdict import Ruling, Verdict, judge, redact
 from pairsieve.attempt import Failure, attempt
+from pairsieve.records.choices import Embeddings
+from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER
 from pairsieve.records.ledger import entry, keyed
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
@@ -24,9 +26,6 @@ from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, 
 from pairsieve.records.table import from_table
 from pairsieve.storage import files, parts
 from transforms.plumbing.route import Work, routed
-
-Embeddings = Literal["none", "npy", "column"]
-LEDGER_FOLDER, EMBEDDINGS_FOLDER = "ledger", "embeddings"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from functools import partial
 import apache_beam as beam
 
 from pairsieve.links.tables import RowGroup, read_row_group, row_groups
+from pairsieve.records.choices import Identity
 from pairsieve.storage import files
 from pairsieve.web.text import clean_caption
 from pairsieve.web.urls import absolute, bucket_of_url
-from transforms.deduplicate import Identity, identity_of
+from transforms.deduplicate import identity_of
 from transforms.group import KnownPair
 
 

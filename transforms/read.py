@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 
 from pairsieve.attempt import Failure, attempt, each
 from pairsieve.links.tables import RowGroup, read_row_group, row_groups
+from pairsieve.records.choices import InputKind
 from pairsieve.records.link import Link
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.page import Location
@@ -23,7 +24,6 @@ from pairsieve.warc.splits import Split, split_file
 from transforms.plumbing.route import Work, routed
 
 LOCATIONS = "locations"
-InputKind = Literal["archives", "index", "pairs"]
 Piece = Split | Excerpt | RowGroup
 
 

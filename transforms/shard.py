@@ -13,12 +13,13 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER
 from pairsieve.records.ledger import LEDGER_SCHEMA
 from pairsieve.records.row import KEY, ROW_SCHEMA, with_embedding
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
-from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, Shelved
+from transforms.judge import Shelved
 from transforms.plumbing.packing import MOST_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 

@@ -23,15 +23,15 @@ from torch.nn.functional import normalize
 
 from pairsieve.clip.filled import filled
 from pairsieve.clip.kept import Kept
-from pairsieve.clip.model import (
+from pairsieve.clip.model import checkpoint_of, identify
+from pairsieve.clip.precision import Probe, with_precision
+from pairsieve.clip.settings import (
     LOCAL,
+    EncoderSettings,
     ModelError,
     ModelIdentity,
     ModelSettings,
-    checkpoint_of,
-    identify,
 )
-from pairsieve.clip.precision import Precision, Probe, with_precision
 from pairsieve.clip.texts import TextTower
 from pairsieve.images.prepare import FILTERS, Pixels, Square
 
@@ -42,31 +42,9 @@ Encode = Callable[[Any, int], Tensor]
 """
 KEPT_TEXTS = 20_000  # captions whose vectors are kept between parts: 40 MB at 512 dimensions
 PROBE_ROWS = 8
-# measured: on a CPU no size is faster than 32 by much, and 128 is slower
-CPU_BATCH, DEVICE_BATCH = 32, 256
 # tokens that a batch of texts has for each row of `batch_size`: measured, and about what a picture
 # has
 TOKENS_A_ROW = 48
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """`device` is torch's name ("cpu", "cuda"); without `batch_size` it is CPU_BATCH or
-    DEVICE_BATCH.
-
-    `precision` "auto" is the fastest one by a short measurement. With `compile` the picture tower
-    goes through torch.compile.
-    """
-
-    device: str = "cpu"
-    batch_size: int | None = None
-    precision: Precision = "auto"
-    compile: bool = False
-
-    @property
-    def rows(self) -> int:
-        """Rows of a batch."""
-        return self.batch_size or (CPU_BATCH if self.device == "cpu" else DEVICE_BATCH)
 
 
 @dataclass

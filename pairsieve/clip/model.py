@@ -1,49 +1,20 @@
-"""Which CLIP model: by open_clip's names, and what identifies it.
+"""The weights of a CLIP model: where they lie, and what identifies them.
 
-`architecture` is a name that open_clip knows ("ViT-B-32-quickgelu") or a folder in open_clip's own
-form ("local-dir:PATH"); `pretrained` is a tag ("openai") or a checkpoint (a path, or a URL that
-fsspec reads), and is empty for a folder.
+open_clip takes seconds to import. It is imported only for models that it knows by name: a model in
+a local folder is found and identified without it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
-import open_clip
 
-LOCAL = "local-dir:"
+from pairsieve.clip.settings import LOCAL, ModelError, ModelIdentity, ModelSettings
+
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 CACHE = Path("~/.cache/pairsieve")
-
-
-class ModelError(ValueError):
-    """A model that cannot be used; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """How a model is named in the config.
-
-    `demo` marks a model that knows generated drawings alone.
-    """
-
-    architecture: str
-    pretrained: str = ""
-    demo: bool = False
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """Which weights these are: recorded with every score."""
-
-    architecture: str
-    weights_sha256: str
-
-    def __str__(self) -> str:
-        return f"{self.architecture}@{self.weights_sha256[:16]}"
 
 
 def checkpoint_of(settings: ModelSettings) -> Path:
@@ -60,6 +31,8 @@ def checkpoint_of(settings: ModelSettings) -> Path:
                 f"{' or '.join(WEIGHT_FILES)}"
             )
         return found
+    import open_clip
+
     if settings.architecture not in open_clip.list_models():
         raise ModelError(
             f"open_clip knows no model {settings.architecture!r}; `open_clip.list_models()` names "
@@ -80,6 +53,8 @@ def checkpoint_of(settings: ModelSettings) -> Path:
 
 
 def _download(settings: ModelSettings) -> Path:
+    import open_clip
+
     config = open_clip.get_pretrained_cfg(settings.architecture, settings.pretrained)
     try:
         return Path(open_clip.download_pretrained(config))

@@ -11,13 +11,14 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from pairsieve.clip.settings import Precision
+
 DTYPES: Mapping[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,

@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def calibrate(options: argparse.Namespace) -> str:
     """The table that is printed. Raises ConfigError."""
-    from pipeline.commands.calibration import (
+    from pipeline.config import ConfigError, config_of
+    from pipeline.dataset.labels import (
         curve,
         number_of,
         observe_all,
@@ -90,7 +91,6 @@ def calibrate(options: argparse.Namespace) -> str:
         read_labels,
         steps,
     )
-    from pipeline.config import ConfigError, config_of
 
     labelled = read_labels(options.labels)
     evidence, problems = observe_all(config_of(options), labelled, options.subset)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.ledger import keyed
 from pairsieve.records.outcome import UnitCounts
 from pairsieve.storage import files
@@ -17,7 +18,6 @@ from pairsieve.storage.names import LeadsOut, check_names
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.monitoring.summary import table
 from pipeline.orchestrate.stage_result import MANIFEST
-from transforms.judge import LEDGER_FOLDER
 
 # begins the names of folders in which a command writes before it puts anything in place
 UNFINISHED = "unfinished-"

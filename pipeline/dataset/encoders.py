@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pairsieve.clip.encoder import Encoder, load_encoder
 from pipeline.config import Config
 from pipeline.dataset.audit import NoSuchDataset
 from pipeline.orchestrate.plan import look_up
 from pipeline.orchestrate.stage_result import plain
 
+if TYPE_CHECKING:
+    from pairsieve.clip.encoder import Encoder
+
 
 def load_encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Encoder]:
     """By name. Raises NoSuchDataset where the config has other models than the dataset."""
+    from pairsieve.clip.encoder import load_encoder
+
     models = look_up(config).models
     if {name: plain(model) for name, model in models.items()} != manifest["models"]:
         raise NoSuchDataset(

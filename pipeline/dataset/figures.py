@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from pipeline.dataset.facts import Histogram
 from pipeline.monitoring.progress import Sample
@@ -78,6 +76,9 @@ def histogram_svg(
 
 @contextmanager
 def _figure() -> Iterator[tuple[Any, Any]]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(6.4, 2.4), layout="constrained")
         axes = figure.add_subplot()

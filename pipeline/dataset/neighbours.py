@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairsieve.clip.encoder import Encoder
 from pairsieve.erasure.requests import EXAMPLES, Request
 from pairsieve.images.prepare import Prepared, prepare
 from pairsieve.search.sources import Source, read_vectors, sources
@@ -20,6 +20,9 @@ from pairsieve.storage import files
 from pipeline.config import Config
 from pipeline.dataset.audit import NoSuchDataset, read_manifest
 from pipeline.dataset.encoders import load_encoders
+
+if TYPE_CHECKING:
+    from pairsieve.clip.encoder import Encoder
 
 MOST = 10  # of an example
 # cosine of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more

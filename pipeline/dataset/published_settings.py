@@ -20,7 +20,7 @@ from pipeline.orchestrate.stage_result import plain
 if TYPE_CHECKING:
     from filters.detector import Detector
     from filters.rule import Rule
-    from pairsieve.clip.model import ModelIdentity, ModelSettings
+    from pairsieve.clip.settings import ModelIdentity, ModelSettings
     from pipeline.config import Config
 
 WITHHELD = "(private)"

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from filters.detector import Needs
 from filters.registry import needing, subsets_of
+from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER
 from pairsieve.storage import files, parts
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
@@ -25,10 +26,10 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SitesShelf
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupSettings
-from transforms.judge import EMBEDDINGS_FOLDER, LEDGER_FOLDER, JudgeSettings, SampleFolders
+from transforms.judge import JudgeSettings, SampleFolders
 from transforms.known import KnownSettings
 from transforms.read import InputSettings
-from transforms.score.handler import ScoreFolders
+from transforms.score.settings import ScoreFolders
 from transforms.shard import ShardSettings, shard_count
 
 StageName = Literal["extract", "fetch", "score", "publish"]

@@ -21,7 +21,8 @@ from filters.registry import (
 )
 from filters.rule import Rule
 from filters.similarity import Similarity
-from pairsieve.clip.model import ModelError, ModelIdentity, identify
+from pairsieve.clip.model import identify
+from pairsieve.clip.settings import ModelError, ModelIdentity
 from pairsieve.links.columns import MissingColumns, find_columns
 from pairsieve.links.tables import column_names
 from pairsieve.storage import files
@@ -29,7 +30,7 @@ from pairsieve.warc.source import ArchiveSettings
 from pairsieve.web.language import LanguageConfigError, find_detector
 from pipeline.config import Config, ConfigError, InputConfig
 from transforms.fetch.open_part import Consent
-from transforms.score.handler import ScoreSettings
+from transforms.score.settings import ScoreSettings
 
 
 @dataclass(frozen=True)

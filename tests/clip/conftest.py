@@ -6,7 +6,7 @@ import open_clip
 import pytest
 import torch
 
-from pairsieve.clip.model import ModelSettings
+from pairsieve.clip.settings import ModelSettings
 
 
 @pytest.fixture(scope="session")

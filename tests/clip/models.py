@@ -9,7 +9,7 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from pairsieve.clip.model import ModelSettings
+from pairsieve.clip.settings import ModelSettings
 from pipeline.config import CONFIGS
 
 DEMO = ModelSettings(f"local-dir:{CONFIGS}/demo/clip", demo=True)

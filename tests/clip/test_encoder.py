@@ -12,9 +12,10 @@ import torch
 from open_clip.transform import PreprocessCfg
 from safetensors.torch import load_file, save_file
 
-from pairsieve.clip.encoder import KEPT_TEXTS, EncoderSettings, load_encoder, square_of
-from pairsieve.clip.model import ModelError, ModelSettings, identify
+from pairsieve.clip.encoder import KEPT_TEXTS, load_encoder, square_of
+from pairsieve.clip.model import identify
 from pairsieve.clip.packed import is_packable
+from pairsieve.clip.settings import EncoderSettings, ModelError, ModelSettings
 from pairsieve.images.prepare import Square
 from tests.clip.models import DEMO, small_model
 

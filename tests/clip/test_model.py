@@ -5,7 +5,8 @@ from __future__ import annotations
 import fsspec
 import pytest
 
-from pairsieve.clip.model import ModelError, ModelSettings, checkpoint_of, identify
+from pairsieve.clip.model import checkpoint_of, identify
+from pairsieve.clip.settings import ModelError, ModelSettings
 
 
 @pytest.mark.parametrize(

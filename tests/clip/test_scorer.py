@@ -17,9 +17,10 @@ from PIL import Image as PillowImage
 
 from demo.pictures import Scene, picture
 from filters.subjects import Embedding, Picture
-from pairsieve.clip.encoder import EncoderSettings, load_encoder
+from pairsieve.clip.encoder import load_encoder
 from pairsieve.clip.kept import Kept
 from pairsieve.clip.model import identify
+from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes
 from pairsieve.records.pair import Pair, key_of

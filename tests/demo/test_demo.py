@@ -11,8 +11,9 @@ import pytest
 from demo import train
 from demo.crawl import make_crawl, write_warc
 from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
-from pairsieve.clip.encoder import EncoderSettings, load_encoder
-from pairsieve.clip.model import ModelSettings, identify
+from pairsieve.clip.encoder import load_encoder
+from pairsieve.clip.model import identify
+from pairsieve.clip.settings import EncoderSettings, ModelSettings
 from pipeline.config import CONFIGS
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pipeline.commands.calibrate import main
-from pipeline.commands.calibration import curve, number_of, steps
+from pipeline.dataset.labels import curve, number_of, steps
 from tests.clip.test_scorer import CONTENTS, row
 from tests.pipeline.test_command import REPOSITORY
 

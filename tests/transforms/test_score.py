@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from pairsieve.clip.encoder import EncoderSettings
+from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.warc.source import ArchiveSettings
 from pipeline.flow import ScoreJob, score

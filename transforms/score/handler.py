@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import torch
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
 from filters.detector import Detector, Needs
 from filters.observe import load_all
 from filters.registry import evidence_columns, needing
-from pairsieve.clip.encoder import EncoderSettings, load_encoder
-from pairsieve.clip.model import ModelIdentity, ModelSettings
-from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes
 from pairsieve.records.outcome import Counted, Rejection, Tally, tally_of
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
@@ -31,49 +27,15 @@ from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from pairsieve.records.table import from_table, schema_with, to_table
 from pairsieve.storage import parts
 from pairsieve.storage.settled import settled_scores
-from pairsieve.warc.source import ArchiveSettings, read_at
+from pairsieve.warc.source import read_at
 from transforms.score.scorer import Scorer, score_rows
+from transforms.score.settings import ScoreFolders, ScoreSettings
 
 LOGGER = logging.getLogger(__name__)
 NAMESPACE = "pairsieve"
 # scored at once: what is lost where a worker ends, and what fills batches of CPU_BATCH and
 # DEVICE_BATCH
 CPU_PARTS, DEVICE_PARTS = 2, 8
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """Models by name with the identity that the run was started with, the model of each subset, and
-    how they are run.
-
-    `threads` bounds the threads of one worker process inside the model: with more than one the last
-    digits may change.
-    """
-
-    models: Mapping[str, ModelSettings]
-    identities: Mapping[str, ModelIdentity]
-    routes: Mapping[str, str]
-    encoder: EncoderSettings
-    threads: int
-    decode_processes: int | None
-    decode: DecodeSettings
-    detect_from: float
-    detect_timeout_s: float
-    keep_embeddings: bool
-    archive: ArchiveSettings
-
-
-@dataclass(frozen=True)
-class ScoreFolders:
-    """Where pairs, images and picture bytes are, where samples go, and where those are that need
-    not be scored again.
-    """
-
-    pairs: str
-    images: str
-    pictures: str
-    samples: str
-    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +151,10 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 
 def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
     """Load models and detectors. Raises ModelError."""
+    import torch
+
+    from pairsieve.clip.encoder import load_encoder
+
     torch.set_num_threads(settings.threads)
     encoders = {
         name: load_encoder(settings.models[name], identity, settings.encoder)

@@ -1,19 +1,22 @@
-"""Parts to scores: RunInference with a handler of our own, and the part written at once."""
+"""Parts to scores: RunInference with a handler of our own, and each part written at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
-from apache_beam.ml.inference.base import RunInference
 
 from filters.detector import Detector
 from pairsieve.records.outcome import Counted
 from pairsieve.storage import parts
 from transforms.plumbing.route import Work, routed
-from transforms.score.handler import PartHandler, ScoredPart, ScoreFolders, ScoreSettings
+from transforms.score.settings import ScoreFolders, ScoreSettings
+
+if TYPE_CHECKING:
+    from transforms.score.handler import ScoredPart
 
 
 def write_scored(scored: ScoredPart, folder: str) -> Iterator[Counted]:
@@ -35,6 +38,11 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
     folders: ScoreFolders
 
     def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
+        # RunInference imports torch: the other three jobs and their workers do without it.
+        from apache_beam.ml.inference.base import RunInference
+
+        from transforms.score.handler import PartHandler
+
         handler = PartHandler(self.settings, self.detectors, self.folders)
         return (
             names

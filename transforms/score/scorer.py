@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,15 @@ from PIL import Image as PillowImage
 from filters.detector import Observe
 from filters.subjects import Embedding, Picture
 from pairsieve.attempt import Failure, attempt
-from pairsieve.clip.encoder import Encoder
 from pairsieve.clip.kept import Kept
 from pairsieve.images.decode import DecodeSettings, Undecodable
 from pairsieve.images.prepare import Pixels, Prepared, Square, prepare
 from pairsieve.images.processes import Crashed, Processes, Task
 from pairsieve.records.pair import Evidence, Pair
 from pairsieve.records.sample import Image, Score
+
+if TYPE_CHECKING:
+    from pairsieve.clip.encoder import Encoder
 
 AHEAD = 2  # batches that are decoded while one is in the model
 KEPT_PICTURES = 30_000  # whose vectors and evidence are kept between parts: 60 MB at 512 dimensions

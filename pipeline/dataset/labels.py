@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from filters.detector import Needs
 from filters.observe import load_all
@@ -22,8 +21,6 @@ from pairsieve.storage import files
 from pairsieve.warc.source import ArchiveSettings
 from pipeline.config import Config, ConfigError
 from pipeline.orchestrate.plan import look_up, score_settings
-from transforms.score.handler import load_scorer
-from transforms.score.scorer import score_rows
 
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")
 STEPS = 20
@@ -87,6 +84,9 @@ def observe_all(
     """The evidence of each picture, empty for one that cannot be judged; and why those could
     not.
     """
+    from transforms.score.handler import load_scorer
+    from transforms.score.scorer import score_rows
+
     found = look_up(config)
     settings = score_settings(
         config, found.models, ArchiveSettings(config.fetch.max_bytes), detect_from=-1.0
@@ -179,6 +179,8 @@ def plot(points: Sequence[Point], score: str, path: str) -> None:
     """Precision and recall over the threshold; the kind of file follows from its name (.svg, .png,
     .pdf).
     """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     flagged = [point for point in points if point.precision is not None]
