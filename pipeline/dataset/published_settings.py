@@ -74,11 +74,18 @@ def public_config(config: Config, models: Mapping[str, ModelIdentity]) -> dict[s
 
 def _public_model(settings: ModelSettings, model: ModelIdentity) -> dict[str, Any]:
     """A checkpoint that is a file is named by its digest, under `models` of the manifest."""
+    tag = _public_tag(settings, model)
+    return {"architecture": shown(model.architecture), "pretrained": tag, "demo": settings.demo}
+
+
+def _public_tag(settings: ModelSettings, model: ModelIdentity) -> str:
+    """The tag, if open_clip knows it: then it is a name that everybody has, and no path."""
+    if not settings.pretrained:
+        return ""  # a model in a folder: open_clip, which takes seconds to import, is not needed
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model.architecture)
-    tag = settings.pretrained if settings.pretrained in tags else ""
-    return {"architecture": shown(model.architecture), "pretrained": tag, "demo": settings.demo}
+    return settings.pretrained if settings.pretrained in tags else ""
 
 
 def public_plugin(plugin: Detector | Rule) -> dict[str, Any]:
