@@ -48,7 +48,8 @@ from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector
 from pipeline.config import CONFIGS, load_config
 from pipeline.orchestrate.plan import make_plan
 from tests.filters.marked import found_and_missed, marked_captions
-from transforms.judge import JudgeSettings, make_judge
+from transforms.redact import RedactSettings, redact_sample
+from transforms.rules import KeptSample, RuleSettings, make_rule_book
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORDS_FROM = 0.9
@@ -346,11 +347,18 @@ def row_stage(number: int) -> Iterator[str]:
     """
     config = load_config(CONFIGS / "demo.yaml")
     plan = make_plan(config)
-    work = make_judge(JudgeSettings(plan.rules, needing(plan.detectors, Needs.PAIR), b"s" * 32, 1))
+    detectors = needing(plan.detectors, Needs.PAIR)
+    rule_book = make_rule_book(RuleSettings(plan.rules, detectors, b"s" * 32, 1))
+    redact = RedactSettings(1)
     captions = everyday_captions()
     samples = [_sample(captions[i % len(captions)] + f", view {i}") for i in range(number)]
     started = time.perf_counter()
-    outcomes = sum(1 for sample in samples for _ in work(sample))
+    outcomes = 0
+    for sample in samples:
+        for result in rule_book.apply(sample):
+            outcomes += 1
+            if isinstance(result, KeptSample):
+                outcomes += len(list(redact_sample(result, redact)))
     rate = number / (time.perf_counter() - started)
     yield f"{number} samples judged, {outcomes} outcomes: {rate:,.0f} rows/s in one process"
     yield f"goal rows_per_s {rate:.0f} >= 2000"

@@ -40,7 +40,6 @@ from warcio.warcwriter import WARCWriter
 
 from filters.detector import Needs
 from filters.registry import evidence_columns, needing
-from pairsieve.records.outcome import Rejection
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Pair, pack_pairs
 from pairsieve.storage import files
@@ -53,9 +52,10 @@ from pipeline.config import CONFIGS, load_config
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import Plan, make_plan
+from transforms.deduplicate import distinct_pairs
 from transforms.extractor import make_extractor
-from transforms.group import write_bucket
 from transforms.plumbing.route import Work
+from transforms.write_pairs import write_parts
 
 PAGE_BYTES = 100_000
 MEGABYTE = 1_000_000
@@ -350,14 +350,11 @@ def plain_job(plan: Plan, folder: Path) -> int:
     buckets: dict[int, list[Pair]] = {}
     for pair in _pairs(plan, extractor_of(plan)):
         buckets.setdefault(bucket_of_url(pair.url, job.group.buckets), []).append(pair)
-    for group in ((bucket, [pack_pairs(pairs)]) for bucket, pairs in buckets.items()):
-        _ = [
-            found
-            for found in write_bucket(
-                group, job.group, evidence_columns(needing(plan.detectors, Needs.PAGE))
-            )
-            if isinstance(found, Rejection)
-        ]
+    evidence = evidence_columns(needing(plan.detectors, Needs.PAGE))
+    for number, pairs in buckets.items():
+        for result in distinct_pairs((number, [pack_pairs(pairs)]), job.group.identity):
+            if isinstance(result, tuple):
+                write_parts(result, job.group, evidence)
     return 0
 
 

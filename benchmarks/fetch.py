@@ -54,7 +54,7 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SitesShelf
 from transforms.fetch.store import StoreSettings
 from transforms.fetch.web_lane import WebSource
-from transforms.group import slice_pairs
+from transforms.write_pairs import slice_pairs
 
 HOSTS, BUCKETS, PART_ROWS, PROCESSES = 16, 32, 500, 2
 ZIPF = 1.7  # of so many hosts the first then has half of all pictures

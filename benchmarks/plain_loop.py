@@ -21,6 +21,7 @@ from filters.observe import load_all
 from filters.registry import needing
 from pairsieve.clip.encoder import load_encoder
 from pairsieve.images.processes import Processes
+from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.page import Location, Page
 from pairsieve.records.pair import Pair
 from pairsieve.records.sample import Image, Sample, Score
@@ -35,10 +36,12 @@ from pipeline.orchestrate.plan import Plan
 from transforms.deduplicate import deduplicate
 from transforms.extractor import ExtractSettings, make_extractor
 from transforms.fetch.open_part import load_gate, open_part
-from transforms.group import prefer, slice_pairs
-from transforms.judge import JudgeSettings, Shelved, make_judge
+from transforms.locations import prefer
+from transforms.redact import RedactSettings, redact_sample
+from transforms.rules import KeptSample, LedgerRow, RuleSettings, ShardRow, make_rule_book
 from transforms.score.scorer import Scorer, score_rows
 from transforms.shard import ShardSettings, pack, write_shard
+from transforms.write_pairs import slice_pairs
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,19 @@ def publish(
     images: list[list[Image]],
     scores: list[list[Score]],
     secret: bytes,
-) -> Iterator[Shelved]:
+) -> Iterator[ShardRow]:
     """Rows and ledger entries of every sample."""
     detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
-    judge = make_judge(JudgeSettings(plan.rules, detectors, secret, plan.config.publish.shards))
+    shards = plan.config.publish.shards
+    rule_book = make_rule_book(RuleSettings(plan.rules, detectors, secret, shards))
+    redact = RedactSettings(shards)
     for part in zip(parts, images, scores, strict=True):
         for sample in map(Sample, *part):
-            yield from (result for result in judge(sample) if isinstance(result, Shelved))
+            for result in rule_book.apply(sample):
+                if isinstance(result, LedgerRow):
+                    yield ShardRow(LEDGER_FOLDER, result.shard, result.row)
+                elif isinstance(result, KeptSample):
+                    yield from redact_sample(result, redact)
 
 
 def main() -> None:

@@ -25,19 +25,19 @@ import psutil
 from benchmarks.score import cpu
 from pairsieve.records.row import COLUMNS
 from pipeline.orchestrate.engine import Engine
-from transforms.judge import Shelved
-from transforms.shard import ShardSettings, WriteShards, shard_count
+from transforms.rules import ShardRow
+from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteShards, shard_count
 
 CHUNK_ROWS = 10_000
 WORDS = tuple(f"word{number}" for number in range(251))
 
 
-def rows_of(chunk: int, shards: int) -> Iterator[Shelved]:
+def rows_of(chunk: int, shards: int) -> Iterator[ShardRow]:
     """Rows that differ in what real ones differ in."""
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
         cells = _cells(number, key)
-        yield Shelved(
+        yield ShardRow(
             "dataset/en",
             int.from_bytes(key, "big") % shards,
             tuple(cells.get(column.name) for column in COLUMNS),
@@ -128,11 +128,10 @@ def main() -> None:
 
         def lay_out(pipeline: beam.Pipeline) -> None:
             chunks = pipeline | beam.Create(range(-(-rows // CHUNK_ROWS))) | beam.Reshuffle()
-            _ = (
-                chunks
-                | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards))
-                | "Shard" >> WriteShards(settings)
-            )
+            elements = chunks | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards))
+            packed = elements | "Pack" >> PackByShard(settings)
+            grouped = (packed,) | "Group" >> GroupByShard(settings)
+            _ = grouped | "Write" >> WriteShards(settings)
 
         started = time.perf_counter()
         Engine(()).run(lay_out, "pairsieve-shards")

@@ -1,9 +1,12 @@
-"""The four jobs, read top to bottom.
+"""The four jobs, read top to bottom: every step has a name, and a comment says why it is there.
 
 extract   archives   -> pairs, deduplicated and grouped by the host of their image
 fetch     pairs      -> images: their bytes, or where in the archive they lie
 score     images     -> similarity and evidence, one row a pair
 publish   samples    -> the rules decide; shards and ledger
+
+Image bytes go through no shuffle. Rows with text go through two in all: pairs by host (about
+100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from filters.detector import Detector
 from filters.registry import evidence_columns
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
+from transforms.deduplicate import Deduplicate
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
 from transforms.fetch.fetch import FetchImages
@@ -25,15 +29,19 @@ from transforms.fetch.open_part import Consent
 from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.store import StoreSettings
 from transforms.fetch.web_lane import WebSource
-from transforms.group import GroupByHost, GroupSettings, IndexLocations
-from transforms.judge import JudgeSamples, JudgeSettings, SampleFolders
+from transforms.group import GroupByHost, GroupSettings
 from transforms.known import KnownSettings, ReadKnown
+from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
 from transforms.plumbing.route import PROBLEMS, TALLY
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
+from transforms.redact import RedactRows, RedactSettings
+from transforms.rules import LEDGER, ApplyRules, RuleSettings
+from transforms.samples import ReadSamples, SampleFolders
 from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
-from transforms.shard import ShardSettings, WriteShards
+from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteLedger, WriteShards
+from transforms.write_pairs import WritePairs
 
 PROBLEMS_FILE, SHARDS_FILE = "problems.json", "shards.json"
 
@@ -53,25 +61,38 @@ class ExtractJob:
 
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     """Archives (or links that others collected) -> parts of pairs."""
-    split = (
-        pipeline
-        | "Files" >> beam.Create(list(job.inputs))
-        | "Split" >> SplitInputs(job.input, job.read.options)
-    )
-    read = split.main | "Read" >> ReadPieces(job.read, job.input.columns, job.group.folder)
-    extracted = read.main | "Extract" >> ExtractPairs(job.settings, job.detectors, job.group.folder)
-    known = pipeline | "Known" >> ReadKnown(job.known) if job.known else None
-    grouped = extracted.main | "Group by host" >> GroupByHost(
-        job.group, evidence_columns(job.detectors), known
-    )
-    indexed = (
-        [read[LOCATIONS] | "Index locations" >> IndexLocations(job.group)]
-        if job.read.locate
-        else []
-    )
-    tallies = (split[TALLY], read[TALLY], extracted[TALLY], grouped[TALLY], *indexed)
-    problems = (split[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS])
-    _ = (tallies, problems) | "End" >> WriteEnd(job.group.folder, PROBLEMS_FILE)
+    folder = job.group.folder
+    inputs = pipeline | "List inputs" >> beam.Create(list(job.inputs))
+
+    # Large archives are cut at record borders, so that several workers read one file.
+    pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
+
+    # A reshuffle spreads the pieces over the workers: a file name and two numbers each.
+    read = pieces.main | "Read archives" >> ReadPieces(job.read, job.input.columns, folder)
+
+    # Page detectors run here, because the page is gone afterwards.
+    extracted = read.main | "Extract pairs" >> ExtractPairs(job.settings, job.detectors, folder)
+
+    # Pairs that earlier datasets have: 16 bytes each, through the same shuffle as the pairs.
+    known = pipeline | "Read known pairs" >> ReadKnown(job.known) if job.known else None
+
+    # The one shuffle of pairs, packed to about 100 bytes each. A host then lies in one bucket:
+    # duplicates of a URL meet, and one worker at a time asks a host.
+    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, known)
+
+    # Which pages show an image is united here, so that one page's refusal counts for all.
+    distinct = grouped | "Deduplicate" >> Deduplicate(job.group.identity)
+    columns = evidence_columns(job.detectors)
+    written = distinct.main | "Write pairs" >> WritePairs(job.group, columns)
+
+    tallies = [pieces[TALLY], read[TALLY], extracted[TALLY], distinct[TALLY], written]
+    if job.read.locate:
+        # Images that lie in the archives: about 15 bytes each through a shuffle of their own.
+        tallies.append(read[LOCATIONS] | "Index locations" >> IndexLocations(job.group))
+    problems = (pieces[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS])
+
+    # Counts of all workers, summed and written last: the job has ended where this file is.
+    _ = (tuple(tallies), problems) | "Write counts" >> WriteEnd(folder, PROBLEMS_FILE)
 
 
 @dataclass(frozen=True)
@@ -87,21 +108,22 @@ class FetchJob:
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
-    """Parts of pairs -> parts of images.
+    """Parts of pairs -> parts of images."""
+    # A lane is the parts of several buckets. One worker has it, so that limits of a host hold
+    # without any talk between workers.
+    lanes = pipeline | "List lanes" >> beam.Create(list(job.lanes))
 
-    The element is a lane: its hosts are asked by one worker.
-    """
-    _ = (
-        pipeline
-        | "Lanes" >> beam.Create(list(job.lanes))
-        | "Fetch" >> FetchImages(job.consent, job.source, job.folders, job.store, job.transient)
+    # Rules that can save a request run first. Images go to files: nothing crosses a shuffle.
+    _ = lanes | "Fetch images" >> FetchImages(
+        job.consent, job.source, job.folders, job.store, job.transient
     )
 
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """What `score` needs; parts that are there already are not among `unfinished`. `hints`: Beam's,
-    for the workers of this job.
+    """What `score` needs; parts that are there already are not among `unfinished`.
+
+    `hints` are Beam's resource hints for the workers of this job, as for an accelerator.
     """
 
     unfinished: Sequence[str]
@@ -112,32 +134,47 @@ class ScoreJob:
 
 
 def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
-    """Parts of images -> parts of scores. The element is a part: nothing is regrouped."""
-    names = pipeline | "Parts" >> beam.Create(list(job.unfinished))
-    _ = names | "Score" >> ScoreParts(job.settings, job.detectors, job.folders).with_resource_hints(
-        **job.hints
-    )
+    """Parts of images -> parts of scores."""
+    names = pipeline | "List parts" >> beam.Create(list(job.unfinished))
+
+    # The element is a part, so that nothing has to be regrouped after the model.
+    scoring = ScoreParts(job.settings, job.detectors, job.folders)
+    _ = names | "Score parts" >> scoring.with_resource_hints(**job.hints)
 
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What `publish` needs; `results` is a private folder for its tally."""
+    """What `publish` needs; `results` is a private folder for its counts."""
 
     names: Sequence[str]
-    judge: JudgeSettings
     folders: SampleFolders
+    rules: RuleSettings
+    redact: RedactSettings
     shards: ShardSettings
     results: str
 
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
-    judged = (
-        pipeline
-        | "Parts" >> beam.Create(list(job.names))
-        | "Judge" >> JudgeSamples(job.judge, job.folders, job.results)
-    )
-    shards = judged.main | "Shard" >> WriteShards(job.shards)
-    _ = ((judged[TALLY],), (shards,)) | "End" >> WriteEnd(
-        job.results, SHARDS_FILE, most=job.shards.shards * len(job.shards.folders)
+    names = pipeline | "List parts" >> beam.Create(list(job.names))
+    samples = names | "Read samples" >> ReadSamples(job.folders)
+
+    # The rules decide on the evidence; each decision is an entry of the ledger.
+    decided = samples | "Apply rules" >> ApplyRules(job.rules, job.results)
+
+    # Personal data is cut out before a row goes anywhere.
+    rows = decided.main | "Redact" >> RedactRows(job.redact)
+
+    # Rows and ledger entries share one shuffle: about 150 bytes a row, with embeddings 2 bytes a
+    # dimension more. They are packed first, because the local runner holds what it shuffles.
+    packed_rows = rows | "Pack rows" >> PackByShard(job.shards)
+    packed_entries = decided[LEDGER] | "Pack ledger" >> PackByShard(job.shards)
+    grouped = (packed_rows, packed_entries) | "Group by shard" >> GroupByShard(job.shards)
+    shards = grouped | "Write shards" >> WriteShards(job.shards)
+    ledger = grouped | "Write ledger" >> WriteLedger(job.shards)
+
+    # Counts of all workers and the list of files, written last: the job has ended where it is.
+    most_files = job.shards.shards * len(job.shards.folders)
+    _ = ((decided[TALLY],), (shards, ledger)) | "Write counts" >> WriteEnd(
+        job.results, SHARDS_FILE, most=most_files
     )

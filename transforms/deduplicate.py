@@ -1,13 +1,25 @@
-"""One pair for each (URL, caption), or for each URL, with what every page said of its picture."""
+"""Leave one pair for each (URL, caption), or for each URL, with what every page said of its image.
+
+A bucket holds every pair of its hosts, so duplicates are found bucket by bucket.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import apache_beam as beam
 
 from pairsieve.records.choices import Identity
-from pairsieve.records.pair import Evidence, Pair, key_of
+from pairsieve.records.outcome import Counted, Rejection
+from pairsieve.records.pair import Evidence, Pair, key_of, unpack_pairs
 from pairsieve.web.urls import canonical
+from transforms.group import Batch, KnownPair
+from transforms.plumbing.route import Work, routed
+
+Bucket = tuple[int, list[Pair]]
+"""The number of a bucket, and its distinct pairs."""
 
 
 def identity_of(url: str, caption: str, identity: Identity) -> bytes:
@@ -19,39 +31,93 @@ def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair
     """The first pair in crawl order of those that are the same, sorted by key.
 
     List evidence is united over all pages that show the URL: what one page reserves is reserved for
-    the picture. The result does not depend on the order of its input, and doing it again changes
+    the image. The result does not depend on the order of the input, and doing it again changes
     nothing.
     """
     first: dict[bytes, Pair] = {}
-    said: dict[str, dict[str, set[str]]] = {}
+    lists_of_url: dict[str, dict[str, set[str]]] = {}
     for pair in pairs:
         same = identity_of(pair.url, pair.caption, identity)
         if same not in first or _crawl_order(pair) < _crawl_order(first[same]):
             first[same] = pair
-        _unite(said.setdefault(canonical(pair.url), {}), pair.evidence)
-    return sorted(
-        (_with_evidence(pair, said[canonical(pair.url)]) for pair in first.values()),
-        key=lambda pair: pair.key,
-    )
+        _unite(lists_of_url.setdefault(canonical(pair.url), {}), pair.evidence)
+    united = [_with_lists(pair, lists_of_url[canonical(pair.url)]) for pair in first.values()]
+    return sorted(united, key=lambda pair: pair.key)
 
 
 def _crawl_order(pair: Pair) -> tuple[str, int, int]:
     return pair.warc_file, pair.record_offset, pair.position
 
 
-def _unite(said: dict[str, set[str]], evidence: Evidence) -> None:
+def _unite(lists: dict[str, set[str]], evidence: Evidence) -> None:
+    """Add the list evidence of one pair to that of its URL."""
     for name, value in evidence.items():
         if isinstance(value, tuple):
-            said.setdefault(name, set()).update(value)
+            lists.setdefault(name, set()).update(value)
 
 
-def _with_evidence(pair: Pair, said: dict[str, set[str]]) -> Pair:
-    if all(len(values) == len(pair.evidence[name]) for name, values in said.items()):  # type: ignore[arg-type]
-        return pair
-    return replace(
-        pair,
-        evidence={
-            **pair.evidence,
-            **{name: tuple(sorted(values)) for name, values in said.items()},
-        },
+def _with_lists(pair: Pair, lists: dict[str, set[str]]) -> Pair:
+    """The pair with the united lists; the same object where they add nothing."""
+    nothing_new = all(
+        len(values) == len(pair.evidence[name])  # type: ignore[arg-type]
+        for name, values in lists.items()
     )
+    if nothing_new:
+        return pair
+    united = {name: tuple(sorted(values)) for name, values in lists.items()}
+    return replace(pair, evidence={**pair.evidence, **united})
+
+
+def distinct_pairs(
+    group: tuple[int, Iterable[Batch | KnownPair]], identity: Identity
+) -> Iterator[Bucket | Rejection | Counted]:
+    """A bucket without duplicates, and without pairs that an earlier dataset has."""
+    number, rows = group
+    contents = BucketContents(rows)
+    distinct = deduplicate(contents, identity)
+    new = distinct
+    if contents.known:
+        new = [
+            pair
+            for pair in distinct
+            if identity_of(pair.url, pair.caption, identity) not in contents.known
+        ]
+    yield Rejection("image", "duplicate", number=contents.number - len(distinct))
+    yield Rejection("image", "already_known", number=len(distinct) - len(new))
+    yield Counted("image", "kept", len(new))
+    yield number, new
+
+
+class BucketContents:
+    """The pairs of a bucket, unpacked batch by batch as they are read.
+
+    Once all are read, `known` has the identities of known pairs, and `number` counts the others.
+    """
+
+    def __init__(self, rows: Iterable[Batch | KnownPair]) -> None:
+        self._rows = rows
+        self.known: set[bytes] = set()
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Pair]:
+        for row in self._rows:
+            if isinstance(row, tuple):
+                self.known.add(row[0])
+                continue
+            for pair in unpack_pairs(row):
+                self.number += 1
+                yield pair
+
+
+def _make_work(identity: Identity) -> Work:
+    return partial(distinct_pairs, identity=identity)
+
+
+@dataclass
+class Deduplicate(beam.PTransform):  # type: ignore[misc]
+    """(bucket, its batches) -> (bucket, its distinct pairs); side output "tally"."""
+
+    identity: Identity = "pair"
+
+    def expand(self, groups: beam.PCollection) -> beam.DoOutputsTuple:
+        return groups | "Find duplicates" >> routed(partial(_make_work, self.identity))

@@ -21,9 +21,9 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
 
     settings: ExtractSettings
     detectors: Sequence[Detector]
-    told_in: str = ""
+    progress_dir: str = ""
 
     def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
-        return pages | routed(
-            partial(GuardedExtractor, self.settings, self.detectors), told_in=self.told_in
+        return pages | "Find pairs" >> routed(
+            partial(GuardedExtractor, self.settings, self.detectors), progress_dir=self.progress_dir
         )

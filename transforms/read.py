@@ -110,7 +110,7 @@ class SplitInputs(beam.PTransform):  # type: ignore[misc]
     options: files.Options
 
     def expand(self, paths: beam.PCollection) -> beam.DoOutputsTuple:
-        return paths | routed(partial(make_splitter, self.settings, self.options))
+        return paths | "Find pieces" >> routed(partial(make_splitter, self.settings, self.options))
 
 
 @dataclass
@@ -121,12 +121,12 @@ class ReadPieces(beam.PTransform):  # type: ignore[misc]
 
     settings: ReadSettings
     columns: Mapping[str, str]
-    told_in: str = ""
+    progress_dir: str = ""
 
     def expand(self, pieces: beam.PCollection) -> beam.DoOutputsTuple:
         read = routed(
             partial(make_reader, self.settings, self.columns),
             outputs={Location: LOCATIONS},
-            told_in=self.told_in,
+            progress_dir=self.progress_dir,
         )
-        return pieces | "Spread" >> beam.Reshuffle() | "Read" >> read
+        return pieces | "Spread pieces" >> beam.Reshuffle() | "Read pages" >> read

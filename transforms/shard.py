@@ -1,4 +1,4 @@
-"""Rows to shards: named by their number, sorted by key, put in place whole."""
+"""Rows and ledger entries to shards: named by number, sorted by key, written whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, sqrt
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -19,15 +20,16 @@ from pairsieve.records.row import KEY, ROW_SCHEMA, with_embedding
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
-from transforms.judge import Shelved
 from transforms.plumbing.packing import MOST_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
+from transforms.rules import LedgerRow, ShardRow
 
-Shelf = tuple[str, int]
+ShardKey = tuple[str, int]
+"""(folder below the output directory, number of the shard)."""
 FileInfo = tuple[str, int, int, str]
 """(path below the output directory, rows, bytes, sha256)."""
 Batch = bytes
-"""Packed rows of one shelf: an Arrow stream, compressed."""
+"""Packed rows of one shard: an Arrow stream, compressed."""
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
 ROWS_A_BATCH, LARGEST_HELD = 100, 200_000  # of 1.5 kB each, while they are held
 # standard deviations: keys are hashes, so that a shard's rows are many independent coins
@@ -70,7 +72,7 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
 
 
 def write_shard(
-    group: tuple[Shelf, Iterable[Batch | Spilled]], settings: ShardSettings
+    group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
 ) -> FileInfo:
     """One shard, sorted by key (the ledger by all its columns): the same rows give the same
     bytes.
@@ -129,7 +131,7 @@ def unpack(batch: Batch) -> pa.Table:
     return pa.ipc.open_stream(pa.CompressedInputStream(pa.BufferReader(batch), "zstd")).read_all()
 
 
-def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
+def _every_shard(settings: ShardSettings) -> Iterator[tuple[ShardKey, Batch]]:
     """An empty batch each, so that a shard is written that no row falls into."""
     return (
         ((folder, shard), b"") for folder in settings.folders for shard in range(settings.shards)
@@ -137,45 +139,85 @@ def _every_shelf(settings: ShardSettings) -> Iterator[tuple[Shelf, Batch]]:
 
 
 @dataclass
-class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Shelved rows -> shards; gives (path, rows, bytes, sha256) of each. The shuffle carries about
-    150 bytes a row, and with embeddings 2 bytes a dimension more.
-    """
+class PackByShard(beam.PTransform):  # type: ignore[misc]
+    """Rows or ledger entries -> (ShardKey, batch); with `settings.spill` batches lie in files."""
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
-        every = rows.pipeline | "Every shard" >> beam.Create(
-            list(_every_shelf(self.settings)), reshuffle=False
-        )
-        packed = rows | "Pack by shard" >> beam.ParDo(
-            PackByKey(
-                "shelved",
-                _shelf_of,
-                partial(_pack_shelf, settings=self.settings),
-                most_held(self.settings),
-            )
-        )
+        pack_rows = partial(_pack_rows, settings=self.settings)
+        pack_by_shard = PackByKey("shelved", _shard_key, pack_rows, max_held(self.settings))
+        packed = rows | "Pack" >> beam.ParDo(pack_by_shard)
         if self.settings.spill:
             packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
+        return packed
+
+
+@dataclass
+class GroupByShard(beam.PTransform):  # type: ignore[misc]
+    """Packed rows and packed entries -> (ShardKey, its batches), for each shard of each folder.
+
+    The shuffle carries about 150 bytes a row, and with embeddings 2 bytes a dimension more.
+    """
+
+    settings: ShardSettings
+
+    def expand(self, packed: Sequence[beam.PCollection]) -> beam.PCollection:
+        # An empty batch for each shard: one that no row falls into is written all the same.
+        every = packed[0].pipeline | "Every shard" >> beam.Create(
+            list(_every_shard(self.settings)), reshuffle=False
+        )
         return (
-            (packed, every)
-            | beam.Flatten()
+            (*packed, every)
+            | "With every shard" >> beam.Flatten()
             | "Group shards" >> beam.GroupByKey()
-            | "Write shards" >> beam.Map(write_shard, settings=self.settings)
         )
 
 
-def most_held(settings: ShardSettings) -> int:
-    """How many rows a worker holds before it packs them: with many shards more, so that a batch of
-    one is not small.
+@dataclass
+class WriteShards(beam.PTransform):  # type: ignore[misc]
+    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of rows or vectors."""
+
+    settings: ShardSettings
+
+    def expand(self, groups: beam.PCollection) -> beam.PCollection:
+        rows = groups | "Shards of rows" >> beam.Filter(lambda group: not is_ledger(group))
+        return rows | "Write shard" >> beam.Map(write_shard, settings=self.settings)
+
+
+@dataclass
+class WriteLedger(beam.PTransform):  # type: ignore[misc]
+    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of the ledger."""
+
+    settings: ShardSettings
+
+    def expand(self, groups: beam.PCollection) -> beam.PCollection:
+        entries = groups | "Shards of the ledger" >> beam.Filter(is_ledger)
+        return entries | "Write ledger shard" >> beam.Map(write_shard, settings=self.settings)
+
+
+def is_ledger(group: tuple[ShardKey, Any]) -> bool:
+    """Whether a group is one of ledger entries."""
+    (folder, _), _ = group
+    return folder == LEDGER_FOLDER
+
+
+def max_held(settings: ShardSettings) -> int:
+    """How many rows a worker holds before it packs them.
+
+    With many shards it holds more, so that the batch of one shard is not small.
     """
-    return min(LARGEST_HELD, max(MOST_HELD, ROWS_A_BATCH * settings.shards * len(settings.folders)))
+    wanted = ROWS_A_BATCH * settings.shards * len(settings.folders)
+    return min(LARGEST_HELD, max(MOST_HELD, wanted))
 
 
-def _shelf_of(shelved: Shelved) -> Shelf:
-    return shelved.folder, shelved.shard
+def _shard_key(row: ShardRow | LedgerRow) -> ShardKey:
+    folder = LEDGER_FOLDER if isinstance(row, LedgerRow) else row.folder
+    return folder, row.shard
 
 
-def _pack_shelf(shelf: Shelf, shelved: Sequence[Shelved], settings: ShardSettings) -> Batch:
-    return pack([one.row for one in shelved], settings.schema(shelf[0]))
+def _pack_rows(
+    key: ShardKey, rows: Sequence[ShardRow | LedgerRow], settings: ShardSettings
+) -> Batch:
+    folder, _ = key
+    return pack([shard_row.row for shard_row in rows], settings.schema(folder))

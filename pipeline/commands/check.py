@@ -196,10 +196,7 @@ def _scores(dataset: str, manifest: Mapping[str, Any], config: Config) -> Scores
     def scores(path: str) -> Iterator[float]:
         encoder = encoders[shards[path].space]
         for vector in read_vectors(dataset, shards[path]):
-            yield float(
-                observe(Embedding(vector, encoder.prompts, encoder.logit_scale))[
-                    "medical_picture_score"
-                ]
-            )  # type: ignore[arg-type]
+            evidence = observe(Embedding(vector, encoder.prompts, encoder.logit_scale))
+            yield float(evidence["medical_picture_score"])  # type: ignore[arg-type]
 
     return scores

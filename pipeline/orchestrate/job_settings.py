@@ -26,9 +26,11 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SitesShelf
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupSettings
-from transforms.judge import JudgeSettings, SampleFolders
 from transforms.known import KnownSettings
 from transforms.read import InputSettings
+from transforms.redact import RedactSettings
+from transforms.rules import RuleSettings
+from transforms.samples import SampleFolders
 from transforms.score.settings import ScoreFolders
 from transforms.shard import ShardSettings, shard_count
 
@@ -133,22 +135,26 @@ class Jobs:
     def publish(self, staging: str, secret: bytes) -> flow.PublishJob:
         """Every part; shards go below `staging`, and `secret` makes the ledger's keys."""
         plan, config, results = self.plan, self.plan.config, self.results
-        detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
-        subsets, embeddings = (*SUBSETS, *subsets_of(plan.rules)), config.publish.embeddings
-        trees = ("dataset", *([EMBEDDINGS_FOLDER] if embeddings == "npy" else []))
-        number = shard_count(
+        embeddings = config.publish.embeddings
+        shards = shard_count(
             results.scored.read_counts()["pair"].kept,
             config.publish.shards,
             config.publish.rows_per_shard,
         )
-        folders = [*(f"{tree}/{subset}" for tree in trees for subset in subsets), LEDGER_FOLDER]
+        subsets = (*SUBSETS, *subsets_of(plan.rules))
+        folders = [f"dataset/{subset}" for subset in subsets]
+        if embeddings == "npy":
+            folders += [f"{EMBEDDINGS_FOLDER}/{subset}" for subset in subsets]
+        folders.append(LEDGER_FOLDER)
+        detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         return flow.PublishJob(
             names=parts.part_names(results.extracted.folder),
-            judge=JudgeSettings(plan.rules, detectors, secret, number, embeddings),
             folders=SampleFolders(
                 results.extracted.folder, results.fetched.folder, results.scored.folder
             ),
-            shards=ShardSettings(staging, folders, number, embeddings == "column", self._spill),
+            rules=RuleSettings(plan.rules, detectors, secret, shards),
+            redact=RedactSettings(shards, embeddings),
+            shards=ShardSettings(staging, folders, shards, embeddings == "column", self._spill),
             results=results.published.folder,
         )
 

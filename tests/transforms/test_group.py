@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from pairsieve.records.page import Location
 from pairsieve.records.pair import Pair, key_of
-from transforms.group import prefer, slice_pairs
+from transforms.locations import prefer
+from transforms.write_pairs import slice_pairs
 
 
 def pair(url: str, caption: str) -> Pair:

@@ -11,9 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsieve.records.row import KEY, ROW_SCHEMA
-from transforms.judge import Shelved
 from transforms.plumbing.spill import Spilled
-from transforms.shard import ShardSettings, WriteShards, pack, shard_count, shard_path, write_shard
+from transforms.rules import ShardRow
+from transforms.shard import (
+    GroupByShard,
+    PackByShard,
+    ShardSettings,
+    WriteShards,
+    pack,
+    shard_count,
+    shard_path,
+    write_shard,
+)
 
 
 def row(key: str) -> bytes:
@@ -88,7 +97,7 @@ def test_no_shard_holds_more_than_it_may():
 def test_what_is_spilled_gives_the_same_shards(tmp_path):
     """The shuffle carries places then; a batch that is not there whole stops the run."""
     rows = [
-        Shelved(
+        ShardRow(
             "dataset/en",
             n % 2,
             tuple(f"k{n}" if name == KEY else None for name in ROW_SCHEMA.names),
@@ -99,7 +108,8 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
     for name, spill in (("through", ""), ("spilled", str(tmp_path / "batches"))):
         settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)
         with test_pipeline.TestPipeline() as pipeline:
-            _ = pipeline | beam.Create(rows) | WriteShards(settings)
+            packed = pipeline | beam.Create(rows) | PackByShard(settings)
+            _ = (packed,) | GroupByShard(settings) | WriteShards(settings)
         made[name] = [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.parquet"))]
     assert made["through"] == made["spilled"]
     (batches,) = (tmp_path / "batches").iterdir()

@@ -15,7 +15,7 @@ from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
 from pairsieve.web.answer import Answer, Order
 from tests.warcs import DATE, response
-from transforms.group import prefer
+from transforms.locations import prefer
 
 PICTURE = b"the bytes of a picture"
 SETTINGS = ArchiveSettings(max_bytes=1000)

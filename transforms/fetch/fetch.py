@@ -20,7 +20,7 @@ from transforms.fetch.open_part import Consent, Gate, load_gate
 from transforms.fetch.part_shelf import FetchFolders, Shelf
 from transforms.fetch.store import StoreSettings, open_stores
 from transforms.fetch.web_lane import WebSource, fetch_from_web
-from transforms.group import LocationIndex
+from transforms.locations import LocationIndex
 from transforms.plumbing.route import Work, routed
 
 
@@ -76,4 +76,4 @@ class FetchImages(beam.PTransform):  # type: ignore[misc]
     transient: Sequence[str]
 
     def expand(self, lanes: beam.PCollection) -> beam.DoOutputsTuple:
-        return lanes | routed(partial(_make_fetcher, self))
+        return lanes | "Fetch lanes" >> routed(partial(_make_fetcher, self))

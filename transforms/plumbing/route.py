@@ -22,10 +22,12 @@ class Route(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element and sorts what it yields.
 
     `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the
-    tally (and those with a place to the problems), other results to the output that `outputs` names
-    for their type, or to the main one. With a `unit`, an element on which the function raises is
-    quarantined whole under that unit; without one the error stops the job. `told_in`: the folder in
-    which it says how far it is.
+    tally, and rejections with a place to the problems as well. Other results go to the output that
+    `outputs` names for their type, else to the main one.
+
+    With a `unit`, an element on which the function raises is quarantined whole under that unit.
+    Without one the error stops the job. `progress_dir` is the folder in which workers say how far
+    they are.
     """
 
     def __init__(
@@ -33,16 +35,16 @@ class Route(beam.DoFn):  # type: ignore[misc]
         make: Callable[[], Work],
         unit: Unit | None = None,
         outputs: Mapping[type, str] | None = None,
-        told_in: str = "",
+        progress_dir: str = "",
     ) -> None:
         self._make = make
         self._unit = unit
         self._outputs = dict(outputs or {})
-        self._told_in = told_in
+        self._progress_dir = progress_dir
 
     def setup(self) -> None:
         self._function = self._make()
-        self._teller = Teller(self._told_in)
+        self._teller = Teller(self._progress_dir)
 
     def start_bundle(self) -> None:
         self._tally = Tally()
@@ -88,11 +90,11 @@ def routed(
     make: Callable[[], Work],
     unit: Unit | None = None,
     outputs: Mapping[type, str] | None = None,
-    told_in: str = "",
+    progress_dir: str = "",
 ) -> beam.PTransform:
     """Route with its outputs: the main one as `None`, then "tally", "problems" and those that
     `outputs` names.
     """
-    return beam.ParDo(Route(make, unit, outputs, told_in)).with_outputs(
+    return beam.ParDo(Route(make, unit, outputs, progress_dir)).with_outputs(
         TALLY, PROBLEMS, *(outputs or {}).values(), main="main"
     )

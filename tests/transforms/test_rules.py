@@ -20,7 +20,8 @@ from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
 from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.row import COLUMNS
 from pairsieve.records.sample import Image, Sample, Score
-from transforms.judge import JudgeSettings, Shelved, make_judge
+from transforms.redact import RedactSettings, redact_sample
+from transforms.rules import KeptSample, LedgerRow, RuleSettings, make_rule_book
 
 SECRET = b"s" * 32
 NAMES = [column.name for column in COLUMNS]
@@ -71,20 +72,16 @@ def sample(
 
 
 def judge(one: Sample, rules=RULES):
-    found = list(make_judge(JudgeSettings(rules, (PersonalDataInPair(),), SECRET, shards=4))(one))
+    settings = RuleSettings(rules, (PersonalDataInPair(),), SECRET, shards=4)
+    found = list(make_rule_book(settings).apply(one))
     tally = tally_of(f for f in found if isinstance(f, (Rejection, Counted)))
     assert balance(tally, "sample").adds_up
     assert balance(tally, "sample").entered == 1
-    rows = [
-        dict(zip(NAMES, f.row, strict=True))
-        for f in found
-        if isinstance(f, Shelved) and f.folder != "ledger"
-    ]
-    ledger = [
-        dict(zip(LEDGER_SCHEMA.names, f.row, strict=True))
-        for f in found
-        if isinstance(f, Shelved) and f.folder == "ledger"
-    ]
+    kept = [f for f in found if isinstance(f, KeptSample)]
+    published = [row for one in kept for row in redact_sample(one, RedactSettings(shards=4))]
+    rows = [dict(zip(NAMES, row.row, strict=True)) for row in published]
+    entries = [f.row for f in found if isinstance(f, LedgerRow)]
+    ledger = [dict(zip(LEDGER_SCHEMA.names, entry, strict=True)) for entry in entries]
     rejections = [(f.outcome, f.reason) for f in found if isinstance(f, Rejection)]
     return rows, ledger, rejections
 

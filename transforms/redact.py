@@ -1,0 +1,62 @@
+"""Kept samples to published rows: personal data is cut out of captions, keys are made public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+
+from filters.verdict import redact
+from pairsieve.records.choices import Embeddings
+from pairsieve.records.layout import EMBEDDINGS_FOLDER
+from pairsieve.records.row import row_of
+from pairsieve.storage import files
+from transforms.rules import KeptSample, ShardRow, shard_of
+
+
+@dataclass(frozen=True)
+class RedactSettings:
+    """The number of shards of each folder, and how vectors are published."""
+
+    shards: int
+    embeddings: Embeddings = "none"
+
+
+def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardRow]:
+    """The published row of a sample; with `embeddings: npy` its vector as well."""
+    sample = kept.sample
+    caption = sample.pair.caption
+    text = redact(caption, kept.verdict.spans)
+    # The plain key is a hash of URL and caption. It would confirm a guess at what was redacted;
+    # the key of the ledger, which depends on a secret, does not.
+    public_key = sample.pair.key if text == caption else kept.ledger_key
+    derived = {
+        "text": text,
+        "public_key": public_key,
+        "tags": kept.verdict.tags,
+        "public_warc_file": files.public_name(sample.pair.warc_file),
+    }
+    subset = kept.verdict.subset or sample.pair.subset
+    shard = shard_of(public_key, settings.shards)
+    row = row_of({**kept.evidence, **derived})
+    if settings.embeddings == "none":
+        yield ShardRow(f"dataset/{subset}", shard, row)
+        return
+    vector = np.asarray(sample.score.embedding, np.float16)
+    if settings.embeddings == "column":
+        yield ShardRow(f"dataset/{subset}", shard, (*row, vector))
+        return
+    yield ShardRow(f"dataset/{subset}", shard, row)
+    yield ShardRow(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector.tobytes()))
+
+
+@dataclass
+class RedactRows(beam.PTransform):  # type: ignore[misc]
+    """KeptSample -> ShardRow, one or two each."""
+
+    settings: RedactSettings
+
+    def expand(self, kept: beam.PCollection) -> beam.PCollection:
+        return kept | "Redact" >> beam.FlatMap(redact_sample, settings=self.settings)

@@ -1,0 +1,59 @@
+"""Buckets of distinct pairs to parts: the files that fetch and score read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import apache_beam as beam
+
+from pairsieve.records.outcome import Tally
+from pairsieve.records.pair import PAIR_SCHEMA, Pair
+from pairsieve.records.table import EvidenceColumns, schema_with, to_table
+from pairsieve.storage import parts
+from pairsieve.web.urls import url_digest
+from transforms.deduplicate import Bucket
+from transforms.group import GroupSettings
+
+
+def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
+    """Slices of at least `part_rows` pairs; the last one may have fewer.
+
+    All pairs of a URL are in one slice, so that the URL is asked for once. URLs come in the order
+    of their hash, so that the hosts of a bucket are mixed.
+    """
+    by_url = sorted(pairs, key=lambda pair: (url_digest(pair.url), pair.key))
+    rows: list[Pair] = []
+    for _, pairs_of_url in groupby(by_url, key=lambda pair: pair.url):
+        rows += pairs_of_url
+        if len(rows) >= part_rows:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def write_parts(
+    bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns
+) -> dict[object, int]:
+    """Write a bucket's pairs. Returns an empty tally: the step that sums tallies waits for it."""
+    number, pairs = bucket
+    schema = schema_with(PAIR_SCHEMA, evidence)
+    for chunk, rows in enumerate(slice_pairs(pairs, settings.part_rows)):
+        name = parts.part_name(number, chunk)
+        parts.write_part(settings.folder, name, to_table(rows, schema), Tally())
+    return {}
+
+
+@dataclass
+class WritePairs(beam.PTransform):  # type: ignore[misc]
+    """Buckets -> parts of pairs in `settings.folder`; gives tallies."""
+
+    settings: GroupSettings
+    evidence: EvidenceColumns
+
+    def expand(self, buckets: beam.PCollection) -> beam.PCollection:
+        return buckets | "Write parts" >> beam.Map(
+            write_parts, settings=self.settings, evidence=self.evidence
+        )
