@@ -1,11 +1,14 @@
-"""Where each stage's result lies: its fingerprint is made of what the result depends on, and of
-nothing else.
+"""Where the result of each stage lies: in a folder that is named by the stage's fingerprint.
+
+A fingerprint covers what the result depends on, and nothing else. A change of any other setting
+reuses the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -16,16 +19,28 @@ from pairsieve.storage import files
 from pairsieve.storage.settled import Earlier
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.retry import generation_of
-from pipeline.orchestrate.reuse import LOOKED_FROM
+from pipeline.orchestrate.reuse import DETECT_FROM
 from pipeline.orchestrate.stage_result import Stage, StageResult, manifests, plain
 
+# Settings of `fetch` that decide what is fetched. All others decide how fast it goes.
 FETCH_DECIDES = (
-    "source", "max_bytes", "max_redirects", "ports", "allow_networks", "robots_ai_agents", "tdmrep",
-    "ai_txt", "trust_txt", "rsl",
+    "source",
+    "max_bytes",
+    "max_redirects",
+    "ports",
+    "allow_networks",
+    "robots_ai_agents",
+    "tdmrep",
+    "ai_txt",
+    "trust_txt",
+    "rsl",
     "store_size",
-)  # fmt: skip
-# How fast it is, or said in another way.
-SCORE_COSTS = (
+)
+
+# Settings of `score` that are no part of its fingerprint. They decide how fast it goes, or the
+# fingerprint covers what they mean: the weights instead of `models`, the similarity from which
+# detectors look instead of `detect_margin`.
+SCORE_LEAVES_OUT = (
     "models",
     "accelerator",
     "min_ram",
@@ -33,19 +48,25 @@ SCORE_COSTS = (
     "detect_timeout_s",
     "detect_margin",
 )
-# Raised when the code of a stage gives another result for the same input: what older code left is
-# then done again.
+
+# Raise a number when the code of the stage gives another result for the same input. Results of
+# older code are then made anew.
 VERSIONS = {"extract": 6, "fetch": 7, "score": 7, "publish": 5}
+
 PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
 class Results:
-    """The results of a plan's four stages, whether they are there yet or not."""
+    """The results of a plan's four stages, whether they are there yet or not.
+
+    Each is looked up once, when it is first asked for. Make a new object after a fetch was
+    reopened: scoring then has another name.
+    """
 
     plan: Plan
 
-    @property
+    @cached_property
     def extracted(self) -> StageResult:
         plan, config = self.plan, self.plan.config
         settings = {
@@ -54,102 +75,88 @@ class Results:
             "known": [(path, files.ukey(path)) for path in plan.known],
             "extract": config.extract,
             "locate": config.fetch.source == "archive",
-            "detectors": [identity(d) for d in needing(plan.detectors, Needs.PAGE)],
+            "detectors": _identities(needing(plan.detectors, Needs.PAGE)),
         }
-        return self._result("extract", settings, "")
+        return self._result("extract", settings, upstream="")
 
-    @property
+    @cached_property
     def fetched(self) -> StageResult:
-        plan, consent = self.plan, self.plan.consent
-        fetch = plan.config.fetch
+        consent, fetch = self.plan.consent, self.plan.config.fetch
         settings = {
             "fetch": {name: getattr(fetch, name) for name in FETCH_DECIDES},
-            "buckets": plan.config.extract.buckets,
-            "plugins": [
-                identity(p) for p in (*consent.response_detectors, *consent.content_detectors)
-            ],
+            "buckets": self.plan.config.extract.buckets,
+            "plugins": _identities([*consent.response_detectors, *consent.content_detectors]),
         }
-        opinions = [*map(identity, consent.rules), *map(identity, consent.pair_detectors)]
+        opinions = _identities([*consent.rules, *consent.pair_detectors])
         return self._result("fetch", settings, self.extracted.stage.fingerprint, opinions)
 
-    @property
+    @cached_property
     def scored(self) -> StageResult:
         plan = self.plan
+        score = plain(plan.config.score)
         settings = {
-            "score": {
-                name: value
-                for name, value in plain(plan.config.score).items()
-                if name not in SCORE_COSTS
-            },
+            "score": {name: v for name, v in score.items() if name not in SCORE_LEAVES_OUT},
             "models": plan.models,
             "buckets": plan.config.extract.buckets,
-            "detectors": [
-                identity(d) for d in needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)
-            ],
+            "detectors": _identities(needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)),
         }
-        upstream = self._generation(generation_of(self.fetched))
-        return self._result(
-            "score", settings, upstream, [_opinion(self._looked_from(plain(settings), upstream))]
-        )
+        # A fetch that was asked again is another input: its generation is in the name.
+        upstream = self.fetched.stage.fingerprint
+        generation = generation_of(self.fetched)
+        if generation:
+            upstream = f"{upstream}.{generation}"
+        similarity = self._detect_from(plain(settings), upstream)
+        opinion = {"name": DETECT_FROM, "similarity": None if similarity == inf else similarity}
+        return self._result("score", settings, upstream, [opinion])
+
+    @cached_property
+    def published(self) -> StageResult:
+        plan = self.plan
+        publish = plain(plan.config.publish)
+        settings = {
+            "name": plan.config.name,
+            "publish": {name: v for name, v in publish.items() if name != "max_quarantine"},
+            "output": plan.config.output,
+            "plugins": _identities(
+                [*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules]
+            ),
+        }
+        return self._result("publish", settings, self.scored.stage.fingerprint)
 
     @property
     def detect_from(self) -> float:
         """The similarity from which picture detectors look, or have looked."""
         (opinion,) = self.scored.stage.opinions
-        return inf if opinion["similarity"] is None else float(opinion["similarity"])
+        similarity = opinion["similarity"]
+        return inf if similarity is None else float(similarity)
 
-    def _looked_from(self, settings: Any, upstream: str) -> float:
-        """As the plan wants it; or as an earlier result has it, so that its scores hold: where that
-        suffices for what may be published now, and looks at no more than is wanted (of the same
-        pairs it may: it is there).
+    def _detect_from(self, settings: Any, upstream: str) -> float:
+        """Lowest similarity at which picture detectors run.
+
+        The plan wants one. An earlier result with another one is reused where its detectors looked
+        at everything that may be published now. If it is a result of other pairs, it must not ask
+        for more detector work on the new ones than the plan does.
         """
         wanted = self.plan.detect_from
-        same = [
-            m
-            for m in manifests(self.plan.config.work, "score")
-            if (m["version"], m["settings"]) == (VERSIONS["score"], settings)
-        ]
-        looked = [(m["opinions"][0]["similarity"], m["upstream"] == upstream) for m in same]
-        held = [
-            x
-            for x, of_these in looked
-            if x is not None and x <= self.plan.published_from and (of_these or x >= wanted)
-        ]
-        return max(held, default=wanted) if wanted != inf else inf
-
-    def _generation(self, number: int) -> str:
-        """The fetch as scoring knows it: what was asked again is another one."""
-        return (
-            f"{self.fetched.stage.fingerprint}.{number}"
-            if number
-            else self.fetched.stage.fingerprint
-        )
-
-    @property
-    def published(self) -> StageResult:
-        plan = self.plan
-        plugins: tuple[Detector | Rule, ...] = (
-            *needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE),
-            *plan.rules,
-        )
-        settings = {
-            "name": plan.config.name,
-            "publish": {
-                name: value
-                for name, value in plain(plan.config.publish).items()
-                if name != "max_quarantine"
-            },
-            "output": plan.config.output,
-            "plugins": [identity(p) for p in plugins],
-        }
-        return self._result("publish", settings, self.scored.stage.fingerprint)
+        if wanted == inf:
+            return inf  # there are no picture detectors
+        usable = []
+        for manifest in manifests(self.plan.config.work, "score"):
+            if (manifest["version"], manifest["settings"]) != (VERSIONS["score"], settings):
+                continue
+            looked_from = manifest["opinions"][0]["similarity"]
+            if looked_from is None or looked_from > self.plan.published_from:
+                continue
+            same_pairs = manifest["upstream"] == upstream
+            if same_pairs or looked_from >= wanted:
+                usable.append(looked_from)
+        return max(usable, default=wanted)
 
     def _result(
         self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None
     ) -> StageResult:
-        return StageResult(
-            Stage(name, VERSIONS[name], settings, upstream, opinions), self.plan.config.work
-        )
+        stage = Stage(name, VERSIONS[name], settings, upstream, opinions)
+        return StageResult(stage, self.plan.config.work)
 
     def of(self, stage: str) -> StageResult:
         """The result of a stage."""
@@ -157,19 +164,19 @@ class Results:
 
     @property
     def in_order(self) -> tuple[StageResult, ...]:
-        """All four, the first one first."""
+        """All four, in the order of the flow."""
         return self.extracted, self.fetched, self.scored, self.published
 
     @property
     def pictures(self) -> str:
-        """Where `fetch` keeps the bytes of pictures."""
+        """The folder in which `fetch` keeps the bytes of pictures."""
         return self.fetched.path(PICTURES)
 
     @property
     def earlier(self) -> Earlier:
-        """What the web need not be asked for again.
+        """What earlier runs have asked the web for, and need not ask again.
 
-        From an archive pictures are read where they lie, at no request.
+        Empty for an archive: its pictures are read where they lie, without a request.
         """
         if self.plan.config.fetch.source != "web":
             return Earlier()
@@ -178,5 +185,5 @@ class Results:
         return Earlier(folders, pictures, tuple(self.scored.earlier()), self.detect_from)
 
 
-def _opinion(similarity: float) -> dict[str, Any]:
-    return {"name": LOOKED_FROM, "similarity": None if similarity == inf else similarity}
+def _identities(plugins: Sequence[Detector | Rule]) -> list[Any]:
+    return [identity(plugin) for plugin in plugins]

@@ -1,4 +1,4 @@
-"""Stages: what identifies the result of one, where it lies, and whether it is complete."""
+"""The result of a stage: what identifies it, where it lies, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any
 
@@ -17,14 +17,16 @@ from pairsieve.storage.sealed import Damaged
 
 MANIFEST = "manifest.json"
 READERS = 16
+NEEDED_OF_EARLIER = {"version", "settings", "upstream", "opinions"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one run: its result depends on these values alone.
+    """One stage of one run: its result depends on these values, and on nothing else.
 
-    `opinions`: rules that were asked what may be requested. Another opinion makes another result,
-    of which what is settled stays settled.
+    `upstream` is the fingerprint of the stage before it. `opinions` are the rules that run before a
+    request (fetch), or from which similarity detectors look (score). Changing one creates a new
+    result, which reuses what is settled in earlier ones.
     """
 
     name: str
@@ -33,13 +35,11 @@ class Stage:
     upstream: str
     opinions: Any = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over everything that the result depends on."""
-        canonical = json.dumps(
-            [self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)],
-            sort_keys=True,
-        )
+        values = [self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)]
+        canonical = json.dumps(values, sort_keys=True)
         return sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -62,42 +62,44 @@ class StageResult:
         return files.exists(self.path(MANIFEST))
 
     def earlier(self) -> list[str]:
-        """Folders of complete results of the same settings, made of other input or by other
-        opinions; the newest last.
+        """Folders of complete results with the same settings, the newest last.
+
+        They have other input or other opinions.
         """
-        wanted = self.stage.version, plain(self.stage.settings)
-        found = [
-            m
-            for m in manifests(self.work, self.stage.name)
-            if (m["version"], m["settings"]) == wanted
-        ]
-        return [m["folder"] for m in found if m["folder"] != self.folder]
+        wanted = (self.stage.version, plain(self.stage.settings))
+        folders = []
+        for manifest in manifests(self.work, self.stage.name):
+            is_same = (manifest["version"], manifest["settings"]) == wanted
+            if is_same and manifest["folder"] != self.folder:
+                folders.append(manifest["folder"])
+        return folders
 
     def read_counts(self) -> dict[Unit, UnitCounts]:
         """The balance of each unit of a complete stage."""
-        return {unit: UnitCounts(**counts) for unit, counts in self._manifest()["counts"].items()}
+        counts = self._manifest()["counts"]
+        return {unit: UnitCounts(**of_unit) for unit, of_unit in counts.items()}
 
     def read_rows(self) -> dict[str, int]:
         """Part -> rows of a complete stage."""
         return {name: rows for name, rows, _ in self._manifest()["parts"]}
 
     def missing(self) -> list[str]:
-        """The files of a complete stage that are not there any more: parts, and locations in an
-        archive. Raises Damaged.
+        """The files of a complete stage that are not there any more.
+
+        These are parts, and files of locations in an archive. Raises Damaged.
         """
-        held, located = (
-            set(parts.part_names(self.folder)),
-            set(files.names_in(self.path(parts.LOCATIONS))),
-        )
-        gone = [name for name in self.read_rows() if name not in held]
-        return gone + [name for name in self._manifest()["locations"] if name not in located]
+        parts_there = set(parts.part_names(self.folder))
+        locations_there = set(files.names_in(self.path(parts.LOCATIONS)))
+        gone = [name for name in self.read_rows() if name not in parts_there]
+        gone += [name for name in self._manifest()["locations"] if name not in locations_there]
+        return gone
 
     def check_parts(self) -> None:
-        """Whether the parts of a complete stage are those that it was finished with.
+        """Check that the parts of a complete stage are those that it was finished with.
 
         Raises Damaged.
         """
-        finished = {name: sha256 for name, _, sha256 in self._manifest()["parts"]}
+        finished = {name: digest for name, _, digest in self._manifest()["parts"]}
         for part in summaries(self.folder, list(finished)):
             if part.sha256 != finished[part.name]:
                 raise Damaged(parts.part_path(self.folder, part.name))
@@ -113,6 +115,7 @@ class StageResult:
     def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
         """Write the manifest: from now on the stage is complete."""
         files.remove_leftovers(self.folder)
+        finished = summaries(self.folder, parts.part_names(self.folder))
         manifest = {
             "stage": self.stage.name,
             "version": self.stage.version,
@@ -121,44 +124,37 @@ class StageResult:
             "opinions": plain(self.stage.opinions),
             "finished": time.time(),
             "counts": {unit: asdict(of_unit) for unit, of_unit in counts.items()},
-            "parts": [
-                [part.name, part.rows, part.sha256]
-                for part in summaries(self.folder, parts.part_names(self.folder))
-            ],
+            "parts": [[part.name, part.rows, part.sha256] for part in finished],
             "locations": files.names_in(self.path(parts.LOCATIONS)),
         }
-        files.write_text(
-            self.path(MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        )
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        files.write_text(self.path(MANIFEST), text)
 
 
 def manifests(work: str, stage: str) -> list[dict[str, Any]]:
-    """The manifests of every complete result of a stage in a work directory with their `folder`,
-    the newest last.
+    """The manifests of all complete results of a stage, each with its `folder`, the newest last.
+
+    A manifest that is damaged is left out: that result cannot be reused.
     """
-    folders = [files.join(work, stage, name) for name in files.folders_in(files.join(work, stage))]
-    paths = [(folder, files.join(folder, MANIFEST)) for folder in folders]
-    found = [
-        {**content, "folder": folder} for folder, path in paths if (content := _readable(path))
-    ]
-    return sorted(found, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
+    below = files.join(work, stage)
+    readable = []
+    for name in files.folders_in(below):
+        folder = files.join(below, name)
+        manifest = _read_or_none(files.join(folder, MANIFEST))
+        if manifest is not None:
+            readable.append({**manifest, "folder": folder})
+    return sorted(readable, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
 
 
-def _readable(path: str) -> dict[str, Any] | None:
-    """An earlier result's manifest.
-
-    None where it is missing or damaged: that result is of no use then.
-    """
+def _read_or_none(path: str) -> dict[str, Any] | None:
+    """An earlier result's manifest; None where it is missing or damaged."""
     try:
-        content = json.loads(files.read_text(path))
+        manifest = json.loads(files.read_text(path))
     except (FileNotFoundError, ValueError):
         return None
-    return (
-        content
-        if isinstance(content, dict)
-        and {"version", "settings", "upstream", "opinions"} <= set(content)
-        else None
-    )
+    if not isinstance(manifest, dict) or not set(manifest) >= NEEDED_OF_EARLIER:
+        return None
+    return manifest
 
 
 def plain(value: Any) -> Any:
@@ -173,8 +169,9 @@ def plain(value: Any) -> Any:
 
 
 def summaries(folder: str, names: Sequence[str]) -> list[parts.Summary]:
-    """What the footers of parts say: many are read at a time, since a store takes its time for
-    each. Raises Damaged.
+    """What the footers of parts say. Raises Damaged.
+
+    Many are read at a time, because an object store takes its time for each request.
     """
     with ThreadPoolExecutor(READERS) as readers:
         return list(readers.map(partial(parts.part_summary, folder), names))
@@ -190,7 +187,7 @@ def sum_parts(folder: str, names: Sequence[str]) -> tuple[int, Tally]:
 
 
 class CountsDoNotAddUp(RuntimeError):
-    """Something was lost or counted twice: the run must not be published."""
+    """Something was lost or counted twice; the run must not be published."""
 
 
 def checked(counts: UnitCounts, what: str) -> UnitCounts:
@@ -207,15 +204,15 @@ class TooMuchQuarantined(RuntimeError):
     """So much could not be judged that something must be broken: nothing is published."""
 
 
-def check_quarantine(counts: UnitCounts, most: float, what: str) -> None:
-    """Raise TooMuchQuarantined where more than the share `most` of a unit could not be judged."""
+def check_quarantine(counts: UnitCounts, max_share: float, what: str) -> None:
+    """Raise TooMuchQuarantined where more than the share `max_share` of a unit could not be judged."""
     number = sum(counts.quarantined.values())
-    if number > most * counts.entered:
+    if number > max_share * counts.entered:
         reasons = ", ".join(f"{reason} {n}" for reason, n in counts.quarantined.items() if n)
         raise TooMuchQuarantined(
             f"{what}: {number} of {counts.entered} could not be judged ({reasons}), more than "
-            f"publish.max_quarantine = {most:g} allows. "
-            "Nothing was published. The log names the place in the code; mend or leave out what "
+            f"publish.max_quarantine = {max_share:g} allows. "
+            "Nothing was published. The log names the place in the code. Repair or leave out what "
             "raises there, or raise the limit"
         )
 
