@@ -37,6 +37,7 @@ from pairsieve.web.text import to_utf8
 from pipeline.config import CONFIGS, load_config
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
+from pipeline.orchestrate.results import Results
 from transforms.extractor import make_extractor
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
@@ -171,7 +172,7 @@ def _pairs(path: str) -> Counter[object]:
     given = {"output": "/nonexistent/out", "work": "/nonexistent/work", "input": {"files": (path,)}}
     plan = make_plan(load_config(CONFIGS / "demo.yaml", ["extract.images=plain"], given))
     extract = make_extractor(
-        Jobs(plan, 1).extract("").settings, needing(plan.detectors, Needs.PAGE)
+        Jobs(Results(plan), 1).extract("").settings, needing(plan.detectors, Needs.PAGE)
     )
     pairs = (pair for page in _pages(path) for pair in extract(page) if isinstance(pair, Pair))
     return Counter(

@@ -52,6 +52,7 @@ from pipeline.config import CONFIGS, load_config
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import Plan, make_plan
+from pipeline.orchestrate.results import Results
 from transforms.deduplicate import distinct_pairs
 from transforms.extractor import make_extractor
 from transforms.plumbing.route import Work
@@ -328,7 +329,7 @@ def plan_of(pattern: str, folder: Path) -> Plan:
 
 def extractor_of(plan: Plan) -> Work:
     """Everything that extract does to a page, word lists loaded: as a worker does once."""
-    job = Jobs(plan, 1).extract("")
+    job = Jobs(Results(plan), 1).extract("")
     return make_extractor(job.settings, job.detectors)
 
 
@@ -346,7 +347,7 @@ def _pairs(plan: Plan, extract: Work) -> Iterator[Pair]:
 def plain_job(plan: Plan, folder: Path) -> int:
     """What the Beam job does, as a loop: extract, group by host, deduplicate, write."""
     files.remove_tree(str(folder))
-    job = Jobs(plan, 1).extract(str(folder))
+    job = Jobs(Results(plan), 1).extract(str(folder))
     buckets: dict[int, list[Pair]] = {}
     for pair in _pairs(plan, extractor_of(plan)):
         buckets.setdefault(bucket_of_url(pair.url, job.group.buckets), []).append(pair)
@@ -363,7 +364,8 @@ def beam_job(plan: Plan, folder: Path, workers: int = 1) -> int:
     files.remove_tree(str(folder))
     engine = Engine((f"--direct_num_workers={workers}",))
     engine.run(
-        partial(flow.extract, job=Jobs(plan, engine.workers).extract(str(folder))), "extract"
+        partial(flow.extract, job=Jobs(Results(plan), engine.workers).extract(str(folder))),
+        "extract",
     )
     return 0
 

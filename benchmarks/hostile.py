@@ -372,12 +372,13 @@ def _write_work(path: Path) -> None:
     from pipeline.config import CONFIGS, load_config
     from pipeline.orchestrate.job_settings import Jobs
     from pipeline.orchestrate.plan import make_plan
+    from pipeline.orchestrate.results import Results
 
     given = {"output": "out", "work": "work"}
     plan = make_plan(
         load_config(CONFIGS / "demo.yaml", ["fetch.source=web", "fetch.contact=x"], given)
     )
-    job = Jobs(plan, 1).extract("")
+    job = Jobs(Results(plan), 1).extract("")
     path.write_bytes(
         pickle.dumps(Work(job.settings, job.detectors, needing(plan.detectors, Needs.PAIR)))
     )

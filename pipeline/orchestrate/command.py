@@ -32,8 +32,9 @@ from pipeline.orchestrate.estimate import (
 )
 from pipeline.orchestrate.job_settings import STAGES, StageName, ledger_key_file
 from pipeline.orchestrate.plan import Plan, find_inputs, make_plan
+from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased
 from pipeline.orchestrate.stage_result import CountsDoNotAddUp, TooMuchQuarantined, plain
-from pipeline.orchestrate.stages import ErasedMeanwhile, NotReleased, Run, StageDone, StageMissing
+from pipeline.orchestrate.stages import Run, StageDone, StageMissing
 
 LOGGER = logging.getLogger(__name__)
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130

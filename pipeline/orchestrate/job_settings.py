@@ -1,6 +1,4 @@
-"""What each of the four jobs is given: a plan, and what lies in its folders, made into the settings
-of its transforms.
-"""
+"""What each of the four jobs is given: the settings of its transforms, made from a plan."""
 
 from __future__ import annotations
 
@@ -41,17 +39,19 @@ SITES, SPILLED, KEY_FILE = "sites", "spilled", "ledger.key"
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a plan; what is divided beforehand is divided among `workers`. `one_machine`:
-    they share its disk and memory.
+    """The jobs of a plan, and where their results lie.
+
+    What is divided beforehand is divided among `workers`. With `one_machine` they share its disk
+    and memory.
     """
 
-    plan: Plan
+    results: Results
     workers: int
     one_machine: bool = False
 
     @property
-    def results(self) -> Results:
-        return Results(self.plan)
+    def plan(self) -> Plan:
+        return self.results.plan
 
     def lay_out(self, stage: StageName, staging: str, secret: bytes) -> LayOut:
         """The job of one stage; `staging` and `secret` are for `publish`."""

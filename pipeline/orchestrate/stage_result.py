@@ -38,7 +38,13 @@ class Stage:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over everything that the result depends on."""
-        values = [self.name, self.version, plain(self.settings), self.upstream, plain(self.opinions)]
+        values = [
+            self.name,
+            self.version,
+            plain(self.settings),
+            self.upstream,
+            plain(self.opinions),
+        ]
         canonical = json.dumps(values, sort_keys=True)
         return sha256(canonical.encode()).hexdigest()[:16]
 
@@ -143,7 +149,9 @@ def manifests(work: str, stage: str) -> list[dict[str, Any]]:
         manifest = _read_or_none(files.join(folder, MANIFEST))
         if manifest is not None:
             readable.append({**manifest, "folder": folder})
-    return sorted(readable, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"]))
+    return sorted(
+        readable, key=lambda manifest: (manifest.get("finished", 0.0), manifest["folder"])
+    )
 
 
 def _read_or_none(path: str) -> dict[str, Any] | None:
@@ -205,7 +213,7 @@ class TooMuchQuarantined(RuntimeError):
 
 
 def check_quarantine(counts: UnitCounts, max_share: float, what: str) -> None:
-    """Raise TooMuchQuarantined where more than the share `max_share` of a unit could not be judged."""
+    """Raise TooMuchQuarantined where more than `max_share` of a unit could not be judged."""
     number = sum(counts.quarantined.values())
     if number > max_share * counts.entered:
         reasons = ", ".join(f"{reason} {n}" for reason, n in counts.quarantined.items() if n)

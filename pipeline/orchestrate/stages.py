@@ -1,30 +1,26 @@
-"""One run: the four stages in order, each run only where its result is not there yet."""
+"""One run: the four stages in order. A stage runs only where its result is not there yet."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
-from filters.erasure import Erasure
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, notes
 from pairsieve.storage import files, parts
 from pairsieve.storage.journal import FOLDER as JOURNAL
-from pairsieve.storage.lock import Lock
 from pairsieve.storage.marked import mark
-from pairsieve.storage.secret import secret_in
 from pairsieve.warc.reader import INSIDE_RECORD
 from pipeline import flow
-from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
-from pipeline.dataset.review import Looked, review, review_page
 from pipeline.dataset.writer import only_writer
 from pipeline.monitoring.metrics import write_counters, write_metrics
-from pipeline.monitoring.progress import Watch, read_history, reporting
+from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine, LayOut
-from pipeline.orchestrate.job_settings import SPILLED, STAGES, Jobs, StageName, ledger_key_file
+from pipeline.orchestrate.job_settings import STAGES, Jobs, StageName
 from pipeline.orchestrate.plan import Plan
+from pipeline.orchestrate.publish import Publisher
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
@@ -37,23 +33,12 @@ from pipeline.orchestrate.stage_result import (
     check_quarantine,
     sum_parts,
 )
-from transforms.plumbing.gather import forget_end, has_ended, read_list, read_tally
+from transforms.plumbing.gather import forget_end, has_ended, read_tally
 
 LOGGER = logging.getLogger(__name__)
-CHECKED = "release-check.html"
 
 Counts = dict[str, Mapping[Unit, UnitCounts]]
-Step = Callable[[StageResult], Mapping[Unit, UnitCounts]]
-
-
-class NotReleased(RuntimeError):
-    """The release check has found more than the config allows; the dataset is not where readers
-    look.
-    """
-
-
-class ErasedMeanwhile(RuntimeError):
-    """People were taken out of the dataset that the run was about to replace."""
+RunStage = Callable[[StageResult], Mapping[Unit, UnitCounts]]
 
 
 class StageDone(RuntimeError):
@@ -64,71 +49,75 @@ class StageMissing(RuntimeError):
     """A stage was asked for, and what comes before it is not there."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A plan on an engine; with `bars` it shows on the terminal how far it is."""
+    """A plan on an engine; with `bars` the terminal shows how far it is."""
 
     plan: Plan
     engine: Engine
     bars: bool = False
 
+    @cached_property
+    def jobs(self) -> Jobs:
+        one_machine = self.engine.runner_name == "DirectRunner"
+        return Jobs(Results(self.plan), self.engine.workers, one_machine)
+
     @property
     def results(self) -> Results:
-        return Results(self.plan)
+        return self.jobs.results
 
     @property
-    def jobs(self) -> Jobs:
-        return Jobs(self.plan, self.engine.workers, self.engine.runner_name == "DirectRunner")
+    def publisher(self) -> Publisher:
+        return Publisher(self.plan, self.jobs, self._run)
+
+    def _look_up_results_again(self) -> None:
+        """After a fetch was reopened: scoring then has another name."""
+        self.__dict__.pop("jobs", None)
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
-        """Those of the four stages that are wanted; the counts of every stage that is complete
-        then. With `retry_failed` pictures are asked for again that could not be had for now.
+        """Run the stages that are wanted. Returns the counts of every stage that is complete.
 
-        Raises StageMissing, what a failed job raises, and NotReleased.
+        With `retry_failed` pictures that could not be had for now are asked for again. Raises
+        StageMissing, NotReleased, and what a failed job raises.
         """
         self._reopen_what_is_gone()
         self._check_earlier(stages)
-        results = self.results
-        if retry_failed and results.fetched.complete:
-            LOGGER.info(
-                "fetch: asking again for %d pictures",
-                reopen(results.fetched, self.plan.config.fetch.transient),
-            )
-        if "score" in stages and not results.scored.complete:
+        if retry_failed and self.results.fetched.complete:
+            number = reopen(self.results.fetched, self.plan.config.fetch.transient)
+            LOGGER.info("fetch: asking again for %d pictures", number)
+            self._look_up_results_again()
+        if "score" in stages and not self.results.scored.complete:
             self._reopen_for_pictures(stages)
-        for line in reuse_table(results.in_order):
+        for line in reuse_table(self.results.in_order):
             LOGGER.info(line)
-        for result, run in self._steps():
-            if result.stage.name == "publish" and "publish" in stages:
-                with only_writer(self.plan.config.output) as lock:
-                    self._check_place()
-                    self._bring_about(result, partial(self._publish, lock=lock))
-            elif result.stage.name in stages:
-                self._bring_about(result, run)
+
+        if "extract" in stages:
+            self._complete(self.results.extracted, self._extract)
+        if "fetch" in stages:
+            self._complete(self.results.fetched, self._fetch)
+        if "score" in stages:
+            self._complete(self.results.scored, self._score)
+            if self.plan.config.fetch.keep_images == "until_scored":
+                files.remove_tree(self.results.pictures)
+        if "publish" in stages:
+            self._publish()
+
+        folders = {result.stage.name: result.folder for result in self.results.in_order}
         counts: Counts = {
             result.stage.name: result.read_counts()
-            for result, _ in self._steps()
+            for result in self.results.in_order
             if result.complete
         }
-        write_metrics(
-            self.plan.config.work,
-            counts,
-            {result.stage.name: result.folder for result, _ in self._steps()},
-        )
-        if "publish" in stages and self._release.place != files.join(self.plan.config.output, ""):
-            review_list = files.join(self.plan.config.work, CHECKED)
-            raise NotReleased(
-                f"the release check found too much: {review_list} lists it, and the dataset is in "
-                f"{self._release.place}"
-            )
+        write_metrics(self.plan.config.work, counts, folders)
+        if "publish" in stages:
+            self.publisher.check_released()
         return counts
 
     def submit(self, stage: StageName) -> None:
-        """Hand one stage to an engine that only writes jobs down, for others to start (a Dataflow
-        template).
+        """Hand one stage to an engine that only writes jobs down (a Dataflow template).
 
-        Raises StageMissing, and StageDone for a stage that has its result: nothing is removed that
-        was paid for.
+        Raises StageMissing, and StageDone for a stage that has its result: nothing that was paid
+        for is removed.
         """
         self._check_earlier([stage])
         result = self.results.of(stage)
@@ -138,59 +127,59 @@ class Run:
             )
         if stage in ("extract", "publish"):
             files.remove_tree(result.folder)
-        secret = self._secret() if stage == "publish" else b""
+        staging, secret = self.publisher.release.staging, b""
         if stage == "publish":
-            mark(self._release.staging)
-        self._engine(stage).run(
-            self.jobs.lay_out(stage, self._release.staging, secret), self._name(stage)
-        )
+            mark(staging)
+            secret = self.publisher.secret()
+        lay_out = self.jobs.lay_out(stage, staging, secret)
+        self._engine(stage).run(lay_out, self._job_name(stage))
 
-    def _steps(self) -> tuple[tuple[StageResult, Step], ...]:
-        """Looked up anew each time: a fetch that was asked again gives scoring another name."""
-        runs: tuple[Step, ...] = (self._extract, self._fetch, self._score, self._publish)
-        return tuple(zip(self.results.in_order, runs, strict=True))
-
-    def _bring_about(self, result: StageResult, run: Step) -> None:
-        """A stage that is complete afterwards."""
+    def _complete(self, result: StageResult, run: RunStage, is_there: bool = True) -> None:
+        """Run a stage unless it is complete, and what it has put elsewhere `is_there`."""
         stage = result.stage.name
-        if result.complete and (stage != "publish" or self._release.is_whole()):
+        if result.complete and is_there:
             LOGGER.info("%s: reused", stage)
-        else:
-            LOGGER.info("%s: running", stage)
-            self._check_before(stage)
-            with _forgotten_if_refused(result):
-                result.finish(run(result))
-        if stage == "score" and self.plan.config.fetch.keep_images == "until_scored":
-            files.remove_tree(self.results.pictures)
+            return
+        LOGGER.info("%s: running", stage)
+        self._check_parts_before(stage)
+        with _forgotten_if_refused(result):
+            result.finish(run(result))
+
+    def _publish(self) -> None:
+        publisher, result = self.publisher, self.results.published
+        with only_writer(self.plan.config.output) as lock:
+            publisher.check_place()
+            publish = partial(publisher.publish, lock=lock)
+            self._complete(result, publish, is_there=publisher.release.is_whole())
 
     def _reopen_what_is_gone(self) -> None:
-        """Somebody may have removed parts of complete stages: those are then done again, and no
-        dataset is made without them.
+        """Do complete stages again whose parts somebody has removed.
+
+        Otherwise a dataset would be made without them.
         """
         for result in self.results.in_order[:-1]:
             gone = result.missing() if result.complete else []
-            if gone:
-                LOGGER.warning(
-                    "%s: %d files of its result are gone, as %s; doing them again",
-                    result.stage.name,
-                    len(gone),
-                    gone[0],
-                )
-                if result.stage.name == "fetch":
-                    reopen_parts(result, [])
-                forget_end(result.folder)
-                files.remove_file(result.path(MANIFEST))
+            if not gone:
+                continue
+            LOGGER.warning(
+                "%s: %d files of its result are gone, as %s; doing them again",
+                result.stage.name,
+                len(gone),
+                gone[0],
+            )
+            if result.stage.name == "fetch":
+                reopen_parts(result, [])
+            forget_end(result.folder)
+            files.remove_file(result.path(MANIFEST))
+        self._look_up_results_again()
 
-    def _check_before(self, stage: str) -> None:
-        """Whether what a stage is about to read is what the stages before it have written.
-
-        Raises Damaged.
-        """
+    def _check_parts_before(self, stage: str) -> None:
+        """Check that a stage reads what the stages before it have written. Raises Damaged."""
         for before in STAGES[: STAGES.index(stage)]:
             self.results.of(before).check_parts()
 
     def _check_earlier(self, stages: Sequence[StageName]) -> None:
-        """Whether each stage has, or gets, what comes before it."""
+        """Raise StageMissing where a stage neither has nor gets what comes before it."""
         for stage in stages:
             for before in STAGES[: STAGES.index(stage)]:
                 if before not in stages and not self.results.of(before).complete:
@@ -199,14 +188,8 @@ class Run:
                         f"(--stages {before})"
                     )
 
-    @property
-    def _release(self) -> Release:
-        return Release(self.plan.config.output, self.results.published)
-
     def _reopen_for_pictures(self, stages: Sequence[StageName]) -> None:
-        """Pictures must be scored that were deleted when they had been: those, and no others, are
-        fetched again.
-        """
+        """Fetch pictures again that must be scored, and that were deleted after a first scoring."""
         results = self.results
         if self.plan.config.fetch.source != "web" or not results.fetched.complete:
             return
@@ -226,32 +209,34 @@ class Run:
             sum(lacking.values()),
         )
         reopen_parts(results.fetched, lacking)
+        self._look_up_results_again()
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
-        tally = (
-            read_tally(result.folder)
-            if has_ended(result.folder)
-            else self._extracted(result, whole=False)
-        )
+        # A job that nobody waited for may have ended already.
+        if has_ended(result.folder):
+            tally = read_tally(result.folder)
+        else:
+            tally = self._run_extract(result, whole=False)
         if tally["split", "quarantined", INSIDE_RECORD]:
             LOGGER.warning(
                 "an archive lies inside a record of an input, which cannot be split then: "
                 "extracting again, file by file"
             )
-            tally = self._extracted(result, whole=True)
+            tally = self._run_extract(result, whole=True)
         for note, number in notes(tally).items():
             LOGGER.info("extract: %s: %d", note, number)
-        tally["image", "kept", ""] = sum_parts(result.folder, parts.part_names(result.folder))[0]
+        # Rows in the parts, against what the workers counted.
+        names = parts.part_names(result.folder)
+        tally["image", "kept", ""], _ = sum_parts(result.folder, names)
         counts = balances(tally, ("file", "split", "record", "page", "image"), "extract")
         check_quarantine(counts["page"], self.plan.config.publish.max_quarantine, "extract, pages")
         return counts
 
-    def _extracted(self, result: StageResult, whole: bool) -> Tally:
+    def _run_extract(self, result: StageResult, whole: bool) -> Tally:
         files.remove_tree(result.folder)
         job = self.jobs.extract(result.folder, whole)
-        watch = Watch(
-            "extract", result.folder, _pieces(job), "pieces", ("split kept", "split quarantined")
-        )
+        done = ("split kept", "split quarantined")
+        watch = Watch("extract", result.folder, _pieces(job), "pieces", done)
         self._run(partial(flow.extract, job=job), watch)
         return read_tally(result.folder)
 
@@ -276,133 +261,40 @@ class Run:
             self._run_parts(partial(flow.score, job=job), result)
         return self._part_counts(result)
 
-    def _publish(self, result: StageResult, lock: Lock | None = None) -> dict[Unit, UnitCounts]:
-        config, results = self.plan.config, self.results
-        if not self._is_staged(result):
-            files.remove_tree(result.path(SPILLED))  # of a run that was killed
-            mark(self._release.staging)
-            job = self.jobs.publish(self._release.staging, self._secret())
-            watch = Watch(
-                "publish",
-                result.folder,
-                results.scored.read_counts()["pair"].entered,
-                "samples",
-                ("sample in",),
-            )
-            self._run(partial(flow.publish, job=job), watch)
-            files.remove_tree(result.path(SPILLED))
-        tally = read_tally(result.folder)
-        computed = {said.removeprefix("sample: "): number for said, number in notes(tally).items()}
-        for said, number in computed.items():
-            LOGGER.info("publish: %d pairs scored by %s", number, said)
-        counts = balances(tally, ("sample",), "publish")
-        check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
-        before = (results.extracted, results.fetched, results.scored)
-        every = {r.stage.name: r.read_counts() for r in before} | {"publish": counts}
-        shards, problems = (
-            read_list(result.folder, flow.SHARDS_FILE),
-            read_list(results.extracted.folder, flow.PROBLEMS_FILE),
-        )
-        history = {r.stage.name: read_history(r.folder) for r in before}
-        made = Made(shards, every, problems, computed, history)
-        below = self._checked([path for path, *_ in shards])
-        if lock is not None:
-            lock.check()
-        self._release.install(self.plan, made, below)
-        return counts
-
-    def _check_place(self) -> None:
-        """Whether the dataset may still be put in place: others may have written there, or taken
-        people out, since the plan was made.
-
-        Raises ConfigError, ErasedMeanwhile.
-        """
-        rules = self.plan.rules
-        check_output(self.plan.config.output)
-        check_erasures(self.plan.config.output, rules)
-        erasures = [rule for rule in rules if isinstance(rule, Erasure)]
-        if any(replace(rule).prepare() != rule.prepare() for rule in erasures):
-            raise ErasedMeanwhile(
-                f"people were taken out of {self.plan.config.output} while this run was under "
-                "way. Nothing was published; "
-                "the same command goes on from there, without them"
-            )
-
-    def _is_staged(self, result: StageResult) -> bool:
-        """Whether the job has ended that nobody waited for: its shards are there, and have not been
-        put in place.
-        """
-        if not has_ended(result.folder):
-            return False
-        shards = read_list(result.folder, flow.SHARDS_FILE)
-        return all(files.exists(files.join(self._release.staging, path)) for path, *_ in shards)
-
-    def _checked(self, paths: Sequence[str]) -> str:
-        """Where the dataset goes: nothing, or `unreleased` where the release check is wanted and
-        does not let it pass.
-        """
-        config = self.plan.config
-        if not config.publish.release_check:
-            return ""
-        stones = next((rule.stones for rule in self.plan.rules if isinstance(rule, Erasure)), None)
-        shards = [path for path in paths if path.startswith("dataset/")]
-        found = review(self._release.staging, shards, Looked(stones), {})
-        over = found.over(config.publish.release_limits)
-        files.write_private(files.join(config.work, CHECKED), review_page(config.name, found, over))
-        for line in over:
-            LOGGER.warning("release check: %s", line)
-        return UNRELEASED if over else ""
+    def _run_parts(self, lay_out: LayOut, result: StageResult) -> None:
+        total = len(parts.part_names(self.results.extracted.folder))
+        unfinished = len(self.jobs.unfinished(result.folder))
+        LOGGER.info("%s: %d of %d parts to do", result.stage.name, unfinished, total)
+        watch = Watch(result.stage.name, result.folder, total, before=total - unfinished)
+        self._run(lay_out, watch)
 
     def _run(self, lay_out: LayOut, watch: Watch) -> None:
+        engine = self._engine(watch.stage)
         with reporting(watch, self.bars) as heard:
-            counters = self._engine(watch.stage).run(
-                lay_out, self._name(watch.stage), heard.quiet_s
-            )
+            counters = engine.run(lay_out, self._job_name(watch.stage), heard.quiet_s)
         write_counters(watch.folder, counters)
 
     def _engine(self, stage: str) -> Engine:
-        return (
-            self.engine.on_accelerators
-            if stage == "score" and self.plan.config.score.accelerator
-            else self.engine
-        )
+        if stage == "score" and self.plan.config.score.accelerator:
+            return self.engine.on_accelerators
+        return self.engine
 
-    def _name(self, stage: str) -> str:
+    def _job_name(self, stage: str) -> str:
         return f"{self.plan.config.name}/{stage}"
 
-    def _run_parts(self, lay_out: LayOut, result: StageResult) -> None:
-        total, unfinished = (
-            len(parts.part_names(self.results.extracted.folder)),
-            len(self.jobs.unfinished(result.folder)),
-        )
-        LOGGER.info("%s: %d of %d parts to do", result.stage.name, unfinished, total)
-        self._run(
-            lay_out, Watch(result.stage.name, result.folder, total, before=total - unfinished)
-        )
-
     def _part_counts(self, result: StageResult) -> dict[Unit, UnitCounts]:
-        extracted = self.results.extracted.folder
-        names = parts.part_names(extracted)
-        tally: Tally = sum_parts(result.folder, names)[1]
-        tally["pair", "in", ""] = sum(self.results.extracted.read_rows().values())
+        """Counts from the footers of parts, against the rows that extract has written."""
+        extracted = self.results.extracted
+        _, tally = sum_parts(result.folder, parts.part_names(extracted.folder))
+        tally["pair", "in", ""] = sum(extracted.read_rows().values())
         return balances(tally, ("pair",), result.stage.name)
-
-    def _secret(self) -> bytes:
-        path = ledger_key_file(self.plan.config)
-        secret, is_new = secret_in(path)
-        if is_new:
-            LOGGER.info(
-                "made %s: keep it secret and apart from the dataset; without it the ledger leads "
-                "back to nothing",
-                path,
-            )
-        return secret
 
 
 @contextmanager
 def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
-    """What did not add up, or could not be judged, is done anew by the next run: the cause may have
-    passed.
+    """Let the next run do a stage anew that did not add up, or quarantined too much.
+
+    The cause may have passed until then.
     """
     try:
         yield
@@ -415,6 +307,11 @@ def _pieces(job: flow.ExtractJob) -> int:
     """How many pieces the inputs are read in; 0 where that is found while reading."""
     if job.input.kind != "archives":
         return 0
-    size = job.input.split_bytes
-    sizes = (files.size_of(path, job.read.options) for path in job.inputs)
-    return sum(max(1, -(-found // size)) for found in sizes) if size else len(job.inputs)
+    split_bytes = job.input.split_bytes
+    if not split_bytes:
+        return len(job.inputs)
+    pieces = 0
+    for path in job.inputs:
+        size = files.size_of(path, job.read.options)
+        pieces += max(1, -(-size // split_bytes))  # rounded up
+    return pieces

@@ -14,6 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from pipeline.config import load_config
 from pipeline.orchestrate.job_settings import STAGES, Jobs
 from pipeline.orchestrate.plan import make_plan
+from pipeline.orchestrate.results import Results
 from tests.conftest import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
@@ -43,7 +44,7 @@ def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
     plan = make_plan(
         load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)})
     )
-    stages, shuffles = fused(Jobs(plan, 2).lay_out(stage, "/nowhere", b""))
+    stages, shuffles = fused(Jobs(Results(plan), 2).lay_out(stage, "/nowhere", b""))
     assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), (
         "each stage more costs a cluster seconds: is it needed?"
     )

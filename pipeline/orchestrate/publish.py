@@ -1,0 +1,157 @@
+"""The publish stage: the job writes shards beside the dataset, then the dataset is replaced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from filters.erasure import Erasure
+from pairsieve.records.outcome import Unit, UnitCounts, notes
+from pairsieve.storage import files
+from pairsieve.storage.lock import Lock
+from pairsieve.storage.marked import mark
+from pairsieve.storage.secret import secret_in
+from pipeline import flow
+from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
+from pipeline.dataset.review import Looked, review, review_page
+from pipeline.monitoring.progress import Watch, read_history
+from pipeline.orchestrate.engine import LayOut
+from pipeline.orchestrate.job_settings import SPILLED, Jobs, ledger_key_file
+from pipeline.orchestrate.plan import Plan
+from pipeline.orchestrate.stage_result import StageResult, balances, check_quarantine
+from transforms.plumbing.gather import has_ended, read_list, read_tally
+
+LOGGER = logging.getLogger(__name__)
+REVIEW_LIST = "release-check.html"
+
+RunJob = Callable[[LayOut, Watch], None]
+
+
+class NotReleased(RuntimeError):
+    """The release check found more than the config allows; readers do not see the dataset."""
+
+
+class ErasedMeanwhile(RuntimeError):
+    """People were taken out of the dataset that the run was about to replace."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes a plan's results; `run_job` runs a Beam job to its end."""
+
+    plan: Plan
+    jobs: Jobs
+    run_job: RunJob
+
+    @property
+    def release(self) -> Release:
+        """The output directory, and what this stage has put there."""
+        return Release(self.plan.config.output, self.jobs.results.published)
+
+    def publish(self, result: StageResult, lock: Lock) -> dict[Unit, UnitCounts]:
+        """Write the shards, check them, and put them in place while `lock` is held.
+
+        Raises what a failed job raises, CountsDoNotAddUp, TooMuchQuarantined.
+        """
+        config, results = self.plan.config, self.jobs.results
+        if not self._is_staged(result):
+            self._write_shards(result)
+        tally = read_tally(result.folder)
+        models = {note.removeprefix("sample: "): n for note, n in notes(tally).items()}
+        for model, number in models.items():
+            LOGGER.info("publish: %d pairs scored by %s", number, model)
+        counts = balances(tally, ("sample",), "publish")
+        check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
+
+        before = (results.extracted, results.fetched, results.scored)
+        all_counts = {earlier.stage.name: earlier.read_counts() for earlier in before}
+        all_counts["publish"] = counts
+        history = {earlier.stage.name: read_history(earlier.folder) for earlier in before}
+        problems = read_list(results.extracted.folder, flow.PROBLEMS_FILE)
+        shards = read_list(result.folder, flow.SHARDS_FILE)
+        made = Made(shards, all_counts, problems, models, history)
+
+        below = self._released_below([path for path, *_ in shards])
+        lock.check()  # somebody else may have taken it while the job ran
+        self.release.install(self.plan, made, below)
+        return counts
+
+    def _write_shards(self, result: StageResult) -> None:
+        files.remove_tree(result.path(SPILLED))  # a killed run may have left some
+        mark(self.release.staging)
+        job = self.jobs.publish(self.release.staging, self.secret())
+        samples = self.jobs.results.scored.read_counts()["pair"].entered
+        watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
+        self.run_job(partial(flow.publish, job=job), watch)
+        files.remove_tree(result.path(SPILLED))
+
+    def _is_staged(self, result: StageResult) -> bool:
+        """Whether a job has written the shards already, and they are not in place yet.
+
+        That is so after a job that nobody waited for, as a Dataflow template.
+        """
+        if not has_ended(result.folder):
+            return False
+        shards = read_list(result.folder, flow.SHARDS_FILE)
+        return all(files.exists(files.join(self.release.staging, path)) for path, *_ in shards)
+
+    def check_place(self) -> None:
+        """Check that the dataset may still be put in place.
+
+        Since the plan was made, others may have written there, or taken people out. Raises
+        ConfigError, ErasedMeanwhile.
+        """
+        output, rules = self.plan.config.output, self.plan.rules
+        check_output(output)
+        check_erasures(output, rules)
+        for rule in rules:
+            # A copy of the rule reads the tombstones again.
+            if isinstance(rule, Erasure) and replace(rule).prepare() != rule.prepare():
+                raise ErasedMeanwhile(
+                    f"people were taken out of {output} while this run was under way. Nothing was "
+                    "published; the same command goes on from there, without them"
+                )
+
+    def check_released(self) -> None:
+        """Raise NotReleased where the dataset is not in the output directory."""
+        config = self.plan.config
+        if self.release.place == files.join(config.output, ""):
+            return
+        review_list = files.join(config.work, REVIEW_LIST)
+        raise NotReleased(
+            f"the release check found too much: {review_list} lists it, and the dataset is in "
+            f"{self.release.place}"
+        )
+
+    def _released_below(self, paths: Sequence[str]) -> str:
+        """The folder below the output directory that the dataset goes to.
+
+        Empty where the release check passes or is not wanted, else `unreleased`.
+        """
+        config = self.plan.config
+        if not config.publish.release_check:
+            return ""
+        erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
+        tombstones = erasures[0].stones if erasures else None
+        shards = [path for path in paths if path.startswith("dataset/")]
+        findings = review(self.release.staging, shards, Looked(tombstones), {})
+        too_many = findings.over(config.publish.release_limits)
+        page = review_page(config.name, findings, too_many)
+        files.write_private(files.join(config.work, REVIEW_LIST), page)
+        for line in too_many:
+            LOGGER.warning("release check: %s", line)
+        return UNRELEASED if too_many else ""
+
+    def secret(self) -> bytes:
+        """The secret of the ledger's keys; it is made where there is none."""
+        path = ledger_key_file(self.plan.config)
+        secret, is_new = secret_in(path)
+        if is_new:
+            LOGGER.info(
+                "made %s: keep it secret and apart from the dataset. Without it the ledger leads "
+                "back to nothing",
+                path,
+            )
+        return secret
