@@ -19,6 +19,7 @@ from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
 from transforms.group import GroupSettings
 from transforms.plumbing.packing import PackByKey
+from transforms.plumbing.working_on import named
 
 BUCKETS_IN_MEMORY = 4
 """Buckets whose locations a fetch worker holds at a time."""
@@ -94,7 +95,7 @@ class IndexLocations(beam.PTransform):  # type: ignore[misc]
             locations
             | "Pack locations" >> beam.ParDo(PackByKey("locations", bucket_of, _pack_locations))
             | "Group locations" >> beam.GroupByKey()
-            | "Write locations" >> beam.Map(write_locations, settings=self.settings)
+            | "Write locations" >> beam.Map(named(write_locations), settings=self.settings)
         )
 
 

@@ -11,6 +11,7 @@ from pairsieve.records.pair import PAIR_SCHEMA, Pair
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
 from pairsieve.records.table import from_table
 from pairsieve.storage import parts
+from transforms.plumbing.working_on import WorkingOn
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class SampleFolders:
 
 def read_samples(name: str, folders: SampleFolders) -> Iterator[Sample]:
     """The samples of one part, in the order of its rows."""
-    pairs = from_table(parts.read_part(folders.pairs, name), Pair, PAIR_SCHEMA)
-    images = from_table(parts.read_part(folders.images, name), Image, IMAGE_SCHEMA)
-    scores = from_table(parts.read_part(folders.scores, name), Score, SCORE_SCHEMA)
+    with WorkingOn(name):
+        pairs = from_table(parts.read_part(folders.pairs, name), Pair, PAIR_SCHEMA)
+        images = from_table(parts.read_part(folders.images, name), Image, IMAGE_SCHEMA)
+        scores = from_table(parts.read_part(folders.scores, name), Score, SCORE_SCHEMA)
     yield from map(Sample, pairs, images, scores)
 
 

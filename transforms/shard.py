@@ -22,6 +22,7 @@ from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
 from transforms.plumbing.packing import MOST_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
+from transforms.plumbing.working_on import named
 from transforms.rules import LedgerRow, ShardRow
 
 ShardKey = tuple[str, int]
@@ -182,7 +183,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         rows = groups | "Shards of rows" >> beam.Filter(lambda group: not is_ledger(group))
-        return rows | "Write shard" >> beam.Map(write_shard, settings=self.settings)
+        return rows | "Write shard" >> beam.Map(named(write_shard), settings=self.settings)
 
 
 @dataclass
@@ -193,7 +194,9 @@ class WriteLedger(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         entries = groups | "Shards of the ledger" >> beam.Filter(is_ledger)
-        return entries | "Write ledger shard" >> beam.Map(write_shard, settings=self.settings)
+        return entries | "Write ledger shard" >> beam.Map(
+            named(write_shard), settings=self.settings
+        )
 
 
 def is_ledger(group: tuple[ShardKey, Any]) -> bool:

@@ -15,6 +15,7 @@ from pairsieve.storage import parts
 from pairsieve.web.urls import url_digest
 from transforms.deduplicate import Bucket
 from transforms.group import GroupSettings
+from transforms.plumbing.working_on import named
 
 
 def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
@@ -55,5 +56,5 @@ class WritePairs(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, buckets: beam.PCollection) -> beam.PCollection:
         return buckets | "Write parts" >> beam.Map(
-            write_parts, settings=self.settings, evidence=self.evidence
+            named(write_parts), settings=self.settings, evidence=self.evidence
         )

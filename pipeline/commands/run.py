@@ -94,6 +94,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="a.b=value",
         help="change one setting; may be given again",
     )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="show the whole error of a failed job, as the runner gave it",
+    )
     add_no_plugins(parser)
     return parser
 

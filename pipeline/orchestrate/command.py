@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 
 from filters.registry import nearest
@@ -37,46 +38,54 @@ from pipeline.orchestrate.stage_result import CountsDoNotAddUp, TooMuchQuarantin
 from pipeline.orchestrate.stages import Run, StageDone, StageMissing
 
 LOGGER = logging.getLogger(__name__)
+GOES_ON = "What is finished is kept; the same command goes on from there."
+REFUSED = (
+    StageMissing,
+    StageDone,
+    NotReleased,
+    InUse,
+    NoSuchDataset,
+    NotOurs,
+    ErasedMeanwhile,
+)
+"""Nothing was done, or nothing was published; the message says what to do."""
+
+BROKEN = (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError)
+"""The run stopped in the middle."""
+
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
 WORTH_SAYING_H = 0.1  # core hours; nobody asks what a few minutes will take
 
 
 def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
-    """Run the flow; the exit status."""
+    """Run the flow; the exit status.
+
+    Errors that the user can act on become one line. Any other exception is a bug, and keeps its
+    traceback.
+    """
     try:
-        stages = stages_in(options.stages)
-        if options.estimate:
-            return _estimate(options)
-        plan, engine = prepare(options, beam_arguments)
-        return (
-            _submit(plan, engine, stages)
-            if engine.only_submits
-            else _execute(plan, engine, stages, options)
-        )
+        return _run(options, beam_arguments)
     except ConfigError as error:
-        return _say(str(error), BAD_CONFIG)
-    except (
-        StageMissing,
-        StageDone,
-        NotReleased,
-        InUse,
-        NoSuchDataset,
-        NotOurs,
-        ErasedMeanwhile,
-    ) as error:
-        return _say(str(error), FAILED)
-    except (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError) as error:
-        return _say(
-            f"the run failed: {error}\nWhat is finished is kept; the same command goes on from "
-            "there.",
-            FAILED,
-        )
+        return _fail(str(error), BAD_CONFIG)
+    except REFUSED as error:
+        return _fail(str(error), FAILED)
+    except BROKEN as error:
+        if options.debug:
+            traceback.print_exception(error)
+        return _fail(f"the run failed: {error}\n{GOES_ON}", FAILED)
     except KeyboardInterrupt as error:
-        return _say(
-            f"interrupted: {str(error) or 'nothing goes on running'}\nWhat is finished is kept; "
-            "the same command goes on from there.",
-            INTERRUPTED,
-        )
+        what_runs = str(error) or "nothing goes on running"
+        return _fail(f"interrupted: {what_runs}\n{GOES_ON}", INTERRUPTED)
+
+
+def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
+    stages = stages_in(options.stages)
+    if options.estimate:
+        return _estimate(options)
+    plan, engine = prepare(options, beam_arguments)
+    if engine.only_submits:
+        return _submit(plan, engine, stages)
+    return _execute(plan, engine, stages, options)
 
 
 def _execute(
@@ -177,6 +186,6 @@ def _config(options: argparse.Namespace) -> Config:
     return config_of(options, {**given, **inputs})
 
 
-def _say(message: str, status: int) -> int:
+def _fail(message: str, status: int) -> int:
     sys.stderr.write(f"pairsieve: {message}\n")
     return status

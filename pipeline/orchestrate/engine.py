@@ -36,12 +36,11 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from filters.registry import nearest
 from pipeline.config import ConfigError
 from pipeline.orchestrate.watchdog import WorkersLost, watched
+from pipeline.orchestrate.worker_error import worker_error
 
 LayOut = Callable[[beam.Pipeline], None]
 NAMESPACE = "pairsieve"
 LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
-RAISED = re.compile(r"[A-Za-z_][\w.]*: ")  # how a traceback ends
-ANOTHER = "prior failing response"  # a worker's second error, which refers to its first one
 ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 
@@ -75,7 +74,8 @@ class Engine:
         result: Any = None
         with _failing_as(name):
             pipeline = beam.Pipeline(runner=self._runner(options), options=options)
-            lay_out(pipeline)
+        lay_out(pipeline)
+        with _failing_as(name):
             try:
                 with watched(quiet_s, self.patience_s):
                     result = pipeline.run()
@@ -221,10 +221,16 @@ def label(text: str) -> str:
 
 @contextmanager
 def _failing_as(name: str) -> Iterator[None]:
+    """Turn what runners raise into JobFailed.
+
+    Runners raise a RuntimeError for a worker's error, a ValueError for options that do not go
+    together. A TypeError or a KeyError is a bug in the command, and keeps its traceback.
+    """
     try:
         yield
-    except (RuntimeError, OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise JobFailed(f"{name.rpartition('/')[2]}: {explained(_last_line(error))}") from error
+    except (RuntimeError, OSError, ValueError, ImportError) as error:
+        _, _, stage = name.rpartition("/")
+        raise JobFailed(f"{stage}: {worker_error(error)}") from error
 
 
 def _counters(result: Any) -> dict[str, int]:
@@ -240,36 +246,6 @@ def _counters(result: Any) -> dict[str, int]:
 def _cancel(result: Any) -> None:
     if result is not None:
         result.cancel()
-
-
-def _last_line(error: BaseException) -> str:
-    """What a worker said last: portable runners put its whole traceback into a message of their
-    own, and some say more behind it.
-    """
-    lines = [
-        line.strip() for line in str(error).splitlines() if line.strip() and ANOTHER not in line
-    ]
-    last = next(
-        (line for line in reversed(lines) if RAISED.match(line)), lines[-1] if lines else ""
-    )
-    return (
-        last.removeprefix("RuntimeError: ")
-        if isinstance(error, RuntimeError)
-        else f"{type(error).__name__}: {last}"
-    )
-
-
-def explained(said: str) -> str:
-    """A worker's last words, with what to do where that is known."""
-    if "No module named" in said:
-        send = (
-            "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or "
-            "their image"
-        )
-        return f"{said}: workers lack what is here; send it with {send}"
-    if "worker disconnected" in said:
-        return f"a worker is gone: it was killed, or its machine had no memory left ({said})"
-    return said
 
 
 def make_engine(

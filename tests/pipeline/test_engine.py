@@ -4,12 +4,15 @@ import re
 import threading
 import time
 
+import apache_beam as beam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.orchestrate.engine import Engine, _last_line, explained, job_name, label
+from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label
 from pipeline.orchestrate.watchdog import WorkersLost, watched
+from pipeline.orchestrate.worker_error import explained, last_line, worker_error
+from transforms.plumbing.route import routed
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,59 @@ ModuleNotFoundError: No module named 'transforms'
     ],
 )
 def test_a_workers_own_error_comes_first(text, last):
-    assert _last_line(RuntimeError(text)) == last
+    assert last_line(RuntimeError(text)) == last
+
+
+def break_on_part(name):
+    """A programmer's error; its argument is no string, which Beam words in another way."""
+    return {}[name, 1]
+
+
+def make_breaking():
+    return break_on_part
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
+    def lay_out(pipeline):
+        names = pipeline | beam.Create(["part-00003-0001"])
+        _ = names | "Write pairs" >> routed(make_breaking)
+
+    with pytest.raises(JobFailed) as failed:
+        Engine((f"--direct_num_workers={workers}",)).run(lay_out, "run/extract")
+    line = break_on_part.__code__.co_firstlineno + 2
+    assert str(failed.value) == (
+        "extract: Write pairs: KeyError: ('part-00003-0001', 1) "
+        f"(in break_on_part at {__file__}:{line}, working on part-00003-0001)"
+    )
+
+
+def test_a_bug_in_the_command_keeps_its_traceback():
+    def lay_out(pipeline):
+        raise TypeError("a bug of ours")
+
+    with pytest.raises(TypeError, match="a bug of ours"):
+        Engine(("--direct_num_workers=1",)).run(lay_out, "run/extract")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            (
+                "x.WorkFailed: OSError: full (in f at g.py:3, working on part-00001-0000) "
+                "[while running 'Fetch images/Fetch lanes/Each-ptransform-42']"
+            ),
+            "Fetch images/Fetch lanes: OSError: full (in f at g.py:3, working on part-00001-0000)",
+        ),
+        (
+            "RuntimeError: the disk is full [while running 'Score parts/Score/BeamML_RunInference']",
+            "Score parts/Score/BeamML_RunInference: the disk is full",
+        ),
+    ],
+)
+def test_the_step_comes_first(text, line):
+    assert worker_error(RuntimeError(text)) == line
 
 
 class Gone:

@@ -13,6 +13,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pairsieve.attempt import Failure, attempt
 from pairsieve.records.outcome import Counted, Noted, Rejection, Tally, Unit, tally_of
 from pairsieve.storage.progress import Teller
+from transforms.plumbing.working_on import WorkingOn
 
 TALLY, PROBLEMS = "tally", "problems"
 Work = Callable[[Any], Iterable[Any]]
@@ -63,15 +64,16 @@ class Route(beam.DoFn):  # type: ignore[misc]
             else:
                 yield result
 
-    def _results(self, element: Any) -> Iterable[Any]:
+    def _results(self, element: Any) -> Iterator[Any]:
         if self._unit is None:
-            return self._function(element)
+            with WorkingOn(element):
+                yield from self._function(element)
+            return
         results = attempt(lambda e: list(self._function(e)), element)
-        return (
-            [Rejection(self._unit, results.reason, "quarantined")]
-            if isinstance(results, Failure)
-            else results
-        )
+        if isinstance(results, Failure):
+            yield Rejection(self._unit, results.reason, "quarantined")
+            return
+        yield from results
 
     def finish_bundle(self) -> Iterator[Any]:
         self._teller.end(self._tally)
@@ -92,9 +94,8 @@ def routed(
     outputs: Mapping[type, str] | None = None,
     progress_dir: str = "",
 ) -> beam.PTransform:
-    """Route with its outputs: the main one as `None`, then "tally", "problems" and those that
-    `outputs` names.
-    """
-    return beam.ParDo(Route(make, unit, outputs, progress_dir)).with_outputs(
-        TALLY, PROBLEMS, *(outputs or {}).values(), main="main"
-    )
+    """Route with its outputs: the main one, "tally", "problems", and those that `outputs` names."""
+    each = beam.ParDo(Route(make, unit, outputs, progress_dir))
+    each.label = "Each"  # instead of ParDo(Route): pages of runners and errors show it
+    names = (outputs or {}).values()
+    return each.with_outputs(TALLY, PROBLEMS, *names, main="main")

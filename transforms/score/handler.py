@@ -28,6 +28,7 @@ from pairsieve.records.table import from_table, schema_with, to_table
 from pairsieve.storage import parts
 from pairsieve.storage.settled import settled_scores
 from pairsieve.warc.source import read_at
+from transforms.plumbing.working_on import WorkingOn
 from transforms.score.scorer import Scorer, score_rows
 from transforms.score.settings import ScoreFolders, ScoreSettings
 
@@ -85,13 +86,13 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         self, batch: Sequence[str], model: Scorer, inference_args: dict[str, Any] | None = None
     ) -> Iterator[ScoredPart]:
         started = time.perf_counter()
-        unscored = [self._unscored(name) for name in batch]
-        rows = [row for part in unscored for row in part.rows]
-        with ExitStack() as stack:
-            new = score_rows(*_columns(rows), self._reader(unscored, stack), model)
-        found = {score.key: score for score in new}
+        with WorkingOn(batch[0]), ExitStack() as stack:
+            unscored = [self._unscored(name) for name in batch]
+            rows = [row for part in unscored for row in part.rows]
+            scores = score_rows(*_columns(rows), self._reader(unscored, stack), model)
+        by_key = {score.key: score for score in scores}
         _measure(model, time.perf_counter() - started)
-        yield from (self._scored(part, found) for part in unscored)
+        yield from (self._scored(part, by_key) for part in unscored)
 
     def _unscored(self, name: str) -> Unscored:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
