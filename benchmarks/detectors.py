@@ -45,7 +45,8 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image as FetchedImage
 from pairsieve.records.sample import Sample, Score
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
-from pipeline.config import CONFIGS, load_config
+from pipeline.config import load_config
+from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import make_plan
 from tests.filters.marked import found_and_missed, marked_captions
 from transforms.redact import RedactSettings, redact_sample

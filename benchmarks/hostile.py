@@ -369,7 +369,8 @@ class Work:
 
 def _write_work(path: Path) -> None:
     """For the children: laying out a run loads torch, which workers of extract do without."""
-    from pipeline.config import CONFIGS, load_config
+    from pipeline.config import load_config
+    from pipeline.orchestrate.config_file import CONFIGS
     from pipeline.orchestrate.job_settings import Jobs
     from pipeline.orchestrate.plan import make_plan
     from pipeline.orchestrate.results import Results

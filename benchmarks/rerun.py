@@ -32,8 +32,8 @@ from benchmarks.score import cpu
 from pipeline.commands.adopt import adopt
 from pipeline.commands.erase import main as erase
 from pipeline.commands.run import make_parser
-from pipeline.config import CONFIGS
 from pipeline.orchestrate.command import prepare
+from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.stages import Run
 
 DEMO = f"{{m: {{architecture: 'local-dir:{CONFIGS}/demo/clip', demo: true}}}}"

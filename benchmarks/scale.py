@@ -36,9 +36,9 @@ import yaml
 from benchmarks.score import cpu
 from pairsieve.storage import parts
 from pipeline.commands.run import make_parser
-from pipeline.config import CONFIGS
 from pipeline.monitoring.metrics import read_counters
 from pipeline.orchestrate.command import prepare
+from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.estimate import (
     Rates,
     Work,

@@ -45,8 +45,8 @@ from pairsieve.records.pair import Pair
 from pairsieve.records.sample import Image, Score
 from pairsieve.warc.source import ArchiveSettings, read_at
 from pipeline.commands.run import make_parser
-from pipeline.config import CONFIGS
 from pipeline.orchestrate.command import prepare as make_ready
+from pipeline.orchestrate.config_file import CONFIGS
 from transforms.score.handler import CPU_PARTS, DEVICE_PARTS
 from transforms.score.scorer import Scorer, score_rows
 

@@ -25,14 +25,8 @@ from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
 from pairsieve.web.requester import ClientSettings
 from pairsieve.web.text import CaptionSettings
 from pairsieve.web.urls import UrlSettings
+from pipeline.orchestrate.config_file import ConfigError, merged, read_config_file
 from transforms.fetch.store import StoreSettings
-
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-
-
-class ConfigError(ValueError):
-    """A config or an input that cannot be run; the message names the remedy."""
-
 
 GIGABYTE = 1_000_000_000
 TRANSIENT = (
@@ -257,23 +251,20 @@ def load_config(
     given: Mapping[str, Any] | None = None,
     plugins: bool = True,
 ) -> Config:
-    """Read a config; `overrides` are "a.b=value", `given` are values that come last. Raises
-    ConfigError.
+    """Read a config. Raises ConfigError.
 
-    `{here}` in the file is the file's own folder; every other relative path is relative to the
-    working directory. Without `plugins` a config that names code of others is refused: no module of
-    theirs is imported.
+    `overrides` are "a.b=value" and are applied to what the file says; the mapping `given` is merged
+    last. `{here}` in a file is the file's own folder; every other relative path starts at the
+    working directory. Without `plugins` a config that names code of others is refused, and no
+    module of theirs is imported.
     """
-    raw = _read(Path(path))
+    settings = read_config_file(Path(path))
     for override in overrides:
-        _set(raw, override)
-    merged = {
-        **raw,
-        **{name: _merged(raw.get(name), value) for name, value in (given or {}).items()},
-    }
-    _check_keys(merged, Config, "")
+        _set(settings, override)
+    settings = merged(settings, given or {})
+    _check_keys(settings, Config, "")
     try:
-        config = TypeAdapter(Config).validate_python(merged)
+        config = TypeAdapter(Config).validate_python(settings)
     except ValidationError as error:
         raise ConfigError(_first_error(error, str(path))) from None
     _check_sense(config)
@@ -287,27 +278,10 @@ def config_of(options: argparse.Namespace, given: Mapping[str, Any] | None = Non
     return load_config(options.config, options.set, given, plugins=not options.no_plugins)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        known = ", ".join(sorted(str(found) for found in CONFIGS.glob("*.yaml")))
-        raise ConfigError(
-            f"cannot read the config {path} ({error.strerror}); shipped ones: {known}"
-        ) from None
-    try:
-        raw = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{path} holds no settings; see {CONFIGS / 'demo.yaml'} for what a config looks like"
-        )
-    return raw
-
-
-def _merged(before: Any, value: Any) -> Any:
-    return {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+def as_yaml(config: Config) -> str:
+    """A config with every setting, as YAML that gives the same config again."""
+    settings = TypeAdapter(Config).dump_python(config, mode="json")
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
 def _set(raw: dict[str, Any], override: str) -> None:

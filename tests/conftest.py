@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.run import main
-from pipeline.config import CONFIGS, load_config
+from pipeline.config import load_config
+from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import Plan, make_plan
 from tests.site import Site, serve_site
 

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    from pipeline.config import ConfigError
+    from pipeline.orchestrate.config_file import ConfigError
 
     try:
         sys.stdout.write(calibrate(options))
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def calibrate(options: argparse.Namespace) -> str:
     """The table that is printed. Raises ConfigError."""
-    from pipeline.config import ConfigError, config_of
+    from pipeline.config import config_of
     from pipeline.dataset.labels import (
         curve,
         number_of,
@@ -91,6 +91,7 @@ def calibrate(options: argparse.Namespace) -> str:
         read_labels,
         steps,
     )
+    from pipeline.orchestrate.config_file import ConfigError
 
     labelled = read_labels(options.labels)
     evidence, problems = observe_all(config_of(options), labelled, options.subset)

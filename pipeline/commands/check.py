@@ -103,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage import files
     from pairsieve.storage.shards import shard_paths
-    from pipeline.config import ConfigError, config_of
+    from pipeline.config import config_of
     from pipeline.dataset.audit import NoSuchDataset, read_manifest
     from pipeline.dataset.review import RISKS, review, review_page
+    from pipeline.orchestrate.config_file import ConfigError
 
     try:
         manifest = read_manifest(options.dataset)
@@ -138,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _limits(given: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
     from filters.registry import nearest
-    from pipeline.config import ConfigError
+    from pipeline.orchestrate.config_file import ConfigError
 
     found = {}
     for one in given:

@@ -110,9 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.marked import NotOurs
     from pairsieve.storage.sealed import Damaged
-    from pipeline.config import ConfigError
     from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.erasure import ErasureIncomplete
+    from pipeline.orchestrate.config_file import ConfigError
 
     try:
         sys.stdout.write(

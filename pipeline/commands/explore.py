@@ -193,8 +193,9 @@ class BadConfig(ValueError):
 
 def _encoders(options: argparse.Namespace, manifest: Mapping[str, Any]) -> Mapping[str, Encoder]:
     """The models that made the vectors. Raises BadConfig."""
-    from pipeline.config import ConfigError, config_of
+    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
+    from pipeline.orchestrate.config_file import ConfigError
 
     try:
         return load_encoders(config_of(options), manifest)

@@ -60,6 +60,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="only these of extract, fetch, score, publish; the others' results are used",
     )
     parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the config as it is understood, with all defaults, and stop",
+    )
+    parser.add_argument(
         "--estimate",
         action="store_true",
         help="say what the run will take (time, storage, requests, cost), and stop",

@@ -93,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
     from pipeline.commands.index import index_of
-    from pipeline.config import ConfigError
     from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.orchestrate.config_file import ConfigError
 
     try:
         search = open_search(options.index or index_of(options.dataset))

@@ -19,7 +19,8 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image
 from pairsieve.storage import files
 from pairsieve.warc.source import ArchiveSettings
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
+from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.plan import look_up, score_settings
 
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")

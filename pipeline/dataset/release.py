@@ -19,11 +19,12 @@ from pairsieve.storage.marked import is_ours, mark, remove_ours
 from pairsieve.storage.names import LeadsOut, check_names, lies_in
 from pairsieve.storage.shards import DELTAS
 from pipeline import __version__
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 from pipeline.dataset.audit import UNFINISHED
 from pipeline.dataset.pages import PAGES, write_pages, write_private_report
 from pipeline.dataset.published_settings import public_config, public_input, public_plugin, shown
 from pipeline.monitoring.progress import History
+from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.stage_result import MANIFEST, StageResult, plain
 

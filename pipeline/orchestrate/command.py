@@ -14,12 +14,13 @@ from pairsieve.storage.lock import InUse
 from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.secret import BadSecret, read_secret
-from pipeline.config import Config, ConfigError, config_of
+from pipeline.config import Config, as_yaml, config_of
 from pipeline.dataset.audit import NoSuchDataset
 from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.logs import shows_bars
 from pipeline.monitoring.summary import last_line, table
+from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
 from pipeline.orchestrate.estimate import (
     PRICES,
@@ -80,6 +81,9 @@ def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     stages = stages_in(options.stages)
+    if options.print_config:
+        sys.stdout.write(as_yaml(_config(options)))
+        return DONE
     if options.estimate:
         return _estimate(options)
     plan, engine = prepare(options, beam_arguments)

@@ -34,7 +34,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from filters.registry import nearest
-from pipeline.config import ConfigError
+from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import worker_error
 

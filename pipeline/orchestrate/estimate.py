@@ -14,7 +14,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pairsieve.storage import files
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
+from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
 

@@ -28,7 +28,8 @@ from pairsieve.links.tables import column_names
 from pairsieve.storage import files
 from pairsieve.warc.source import ArchiveSettings
 from pairsieve.web.language import LanguageConfigError, find_detector
-from pipeline.config import Config, ConfigError, InputConfig
+from pipeline.config import Config, InputConfig
+from pipeline.orchestrate.config_file import ConfigError
 from transforms.fetch.open_part import Consent
 from transforms.score.settings import ScoreSettings
 

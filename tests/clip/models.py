@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from pairsieve.clip.settings import ModelSettings
-from pipeline.config import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS
 
 DEMO = ModelSettings(f"local-dir:{CONFIGS}/demo/clip", demo=True)
 VISION = {"image_size": 64, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}

@@ -14,7 +14,7 @@ from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
 from pairsieve.clip.encoder import load_encoder
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings, ModelSettings
-from pipeline.config import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS
 
 
 @pytest.mark.parametrize(

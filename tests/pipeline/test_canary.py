@@ -318,7 +318,8 @@ def test_a_detector_that_calls_somebody_is_found_out(
 
 @pytest.fixture(scope="module")
 def demo_detectors():
-    from pipeline.config import CONFIGS, load_config
+    from pipeline.config import load_config
+    from pipeline.orchestrate.config_file import CONFIGS
 
     config = load_config(
         CONFIGS / "demo.yaml", given={"output": "/nonexistent/out", "work": "/nonexistent/work"}

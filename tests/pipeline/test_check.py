@@ -12,8 +12,8 @@ import pytest
 from pairsieve.erasure.opt_outs import OptOuts
 from pipeline.commands.check import main as check
 from pipeline.commands.erase import main as erase
-from pipeline.config import CONFIGS
 from pipeline.dataset.review import Finding, Looked, Review, review_page
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.pipeline.test_command import manifest_of, rows_of
 from tests.pipeline.test_search import picture_of
 

@@ -22,7 +22,8 @@ from demo.crawl import make_crawl
 from pairsieve.records.row import ROW_SCHEMA
 from pairsieve.storage import files
 from pairsieve.web.language import SUBSETS
-from pipeline.config import CONFIGS, load_config
+from pipeline.config import load_config
+from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.stage_result import TooMuchQuarantined
@@ -457,7 +458,7 @@ def test_no_job_but_score_asks_for_an_accelerator(run_demo, monkeypatch, tmp_pat
         run_demo("--set", "score.accelerator=type:nvidia-l4;count:1", folder=tmp_path).status == 0
     )
     assert len(asking) >= 4
-    assert ["Score" in names for names, hinted in asking.items() if hinted] == [True]
+    assert ["Score parts" in names for names, hinted in asking.items() if hinted] == [True]
 
 
 def test_the_help_teaches_without_loading_anything_heavy():

@@ -6,7 +6,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 import yaml
 
-from pipeline.config import CONFIGS, ConfigError, InputConfig, load_config
+from pipeline.commands.run import main
+from pipeline.config import InputConfig, load_config
+from pipeline.orchestrate.config_file import CONFIGS, ConfigError, merged
 from pipeline.orchestrate.plan import find_inputs, make_plan
 
 DEMO = CONFIGS / "demo.yaml"
@@ -160,3 +162,78 @@ def test_input_patterns_replace_the_configs_files_and_leave_its_limit(listing):
     overrides = [f"input.listings=[{listing}]", "input.limit=2", "input.files=[/elsewhere]"]
     config = load_config(DEMO, overrides, {"input": {"files": ["/here"], "listings": []}})
     assert config.input == InputConfig(files=("/here",), limit=2)
+
+
+def configs_in(folder, **files):
+    for name, settings in files.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "own.yaml"
+
+
+def test_a_config_extends_another(tmp_path):
+    raw = yaml.safe_load(DEMO.read_text())
+    change = {
+        "extends": "base.yaml",
+        "name": "own",
+        "filters": {"rules": {"similarity": {"thresholds": {"en": 0.5}}, "subset": None}},
+        "score": {"decode": {"formats": ["JPEG"]}},
+    }
+    base = {**raw, "filters": {**raw["filters"], "rules": {"subset": {"keep": ["en"]}}}}
+    base["filters"]["rules"] |= raw["filters"]["rules"]
+    config = load_config(configs_in(tmp_path, own=change, base=base))
+    before = load_config(configs_in(tmp_path, own=base))
+    thresholds = config.filters.rules["similarity"]["thresholds"]
+    assert config.name == "own"
+    assert thresholds == {**before.filters.rules["similarity"]["thresholds"], "en": 0.5}
+    assert [*config.filters.rules] == [n for n in before.filters.rules if n != "subset"]
+    assert config.score.decode.formats == ("JPEG",), "lists are replaced"
+    assert config.score.models == before.score.models
+
+
+# RFC 7396, appendix A, but for the cases whose patch removes or replaces the whole document.
+@pytest.mark.parametrize(
+    ("original", "patch", "result"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        (["a", "b"], ["c", "d"], ["c", "d"]),
+        ({"a": "b"}, ["c"], ["c"]),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ],
+)
+def test_merged_as_a_json_merge_patch(original, patch, result):
+    assert merged(original, patch) == result
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"own": {"extends": "own.yaml"}}, "in a circle: own.yaml -> own.yaml"),
+        (
+            {"own": {"extends": "a.yaml"}, "a": {"extends": "own.yaml"}},
+            "in a circle: own.yaml -> a.yaml -> own.yaml",
+        ),
+        ({"own": {"extends": "gone.yaml"}}, "cannot read the config .*gone.yaml"),
+        ({"own": {"extends": ["a.yaml"]}}, "give the name of one config file"),
+    ],
+)
+def test_what_cannot_be_extended(files, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        load_config(configs_in(tmp_path, **files))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_printed_config_gives_the_same_config(path, tmp_path, capsys):
+    contact = ["--set", "fetch.contact=https://a.example"]
+    assert main(["--config", str(path), *contact, "--print-config"]) == 0
+    (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+    printed = load_config(tmp_path / "printed.yaml")
+    assert printed == load_config(path, ["fetch.contact=https://a.example"])

@@ -19,8 +19,8 @@ from demo.crawl import make_crawl
 from pairsieve.storage.lock import one_writer
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
-from pipeline.config import CONFIGS
 from pipeline.dataset import erasure as erasing
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
 from tests.warcs import page, response
 

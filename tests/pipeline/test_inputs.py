@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.pipeline.test_command import hashes, manifest_of, rows_of
 from tests.pipeline.test_web_run import CAPTIONS, counts, crawl, run_web  # noqa: F401 - fixtures
 from tests.warc.test_index import cdxj

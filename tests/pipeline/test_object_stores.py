@@ -13,7 +13,7 @@ from pairsieve.storage import files
 from pairsieve.storage.lock import FOLDER, InUse, one_writer
 from pipeline.commands.erase import main as erase
 from pipeline.commands.run import main as run
-from pipeline.config import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.pipeline.test_command import hashes, rows_of
 from tests.storage.test_stores import gcs, s3  # noqa: F401 - fixtures
 

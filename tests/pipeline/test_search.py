@@ -14,7 +14,7 @@ from PIL import Image
 
 from pairsieve.images.pdq import orientations_of
 from pipeline.cli import main as pairsieve
-from pipeline.config import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.pipeline.test_command import rows_of
 
 CONFIG = ["--config", str(CONFIGS / "demo.yaml")]
