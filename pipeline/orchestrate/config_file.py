@@ -38,7 +38,8 @@ def read_config_file(path: Path, extended_by: Sequence[Path] = ()) -> dict[str, 
     if base in chain:
         names = " -> ".join(file.name for file in [*chain, base])
         raise ConfigError(f"{path}: configs extend each other in a circle: {names}")
-    return merged(read_config_file(base, chain), own)
+    settings: dict[str, Any] = merged(read_config_file(base, chain), own)
+    return settings
 
 
 def merged(before: Any, change: Any) -> Any:
@@ -64,7 +65,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"cannot read the config {path} ({reason}); shipped ones: {shipped}"
         ) from None
     try:
-        settings = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
+        settings: Any = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if not isinstance(settings, dict):

@@ -42,6 +42,9 @@ LayOut = Callable[[beam.Pipeline], None]
 NAMESPACE = "pairsieve"
 LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
 ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
+PROCESSES = "--direct_num_workers"
+WORTH_A_PROCESS_S = 5.0  # measured: a second process that scores is there after 4 s
+IN_MEMORY = "in_memory"  # Beam's default: its runner then keeps the environment that it is given
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 
 
@@ -98,6 +101,18 @@ class Engine:
         )
         return replace(self, arguments=(*self.arguments, *one_process))
 
+    def for_work(self, core_s: float) -> Engine:
+        """The same with as many local processes as so many seconds of one core are worth.
+
+        A process has to import what it uses: torch alone takes some seconds. Where the command line
+        says how many there are, or another runner does the work, nothing changes.
+        """
+        is_told = any(argument.startswith(PROCESSES) for argument in self.arguments)
+        if is_told or self.runner_name != "DirectRunner":
+            return self
+        processes = max(1, min(self.workers, int(core_s / WORTH_A_PROCESS_S)))
+        return replace(self, arguments=(*self.arguments, f"{PROCESSES}={processes}"))
+
     @property
     def only_submits(self) -> bool:
         """Whether jobs are written down, not run: a Dataflow template, or a dry run."""
@@ -131,8 +146,15 @@ class Engine:
     def _runner(self, options: PipelineOptions) -> object:
         if self.runner_name != "DirectRunner":
             return self.runner_name
-        _use_all_cores(options.view_as(DirectOptions), self.arguments)
-        return FnApiRunner(provision_info=_provision(options))
+        direct = options.view_as(DirectOptions)
+        _use_all_cores(direct, self.arguments)
+        if direct.direct_num_workers == 1 or direct.direct_running_mode != IN_MEMORY:
+            return FnApiRunner(provision_info=_provision(options))
+        from pipeline.orchestrate.local_workers import ForkedEnvironment
+
+        return FnApiRunner(
+            default_environment=ForkedEnvironment.default(), provision_info=_provision(options)
+        )
 
     def _goes_on(self, result: Any, options: PipelineOptions) -> str:
         """What goes on running of a job that nobody waits for any more."""
@@ -186,10 +208,8 @@ class Engine:
 
 def _use_all_cores(direct: DirectOptions, arguments: Sequence[str]) -> None:
     given = {argument.partition("=")[0] for argument in arguments}
-    if "--direct_num_workers" not in given:
+    if PROCESSES not in given:
         direct.direct_num_workers = os.cpu_count() or 1
-    if "--direct_running_mode" not in given and direct.direct_num_workers > 1:
-        direct.direct_running_mode = "multi_processing"
 
 
 def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +231,29 @@ def days(takes: StageTakes, prices: Prices) -> float:
     """At the workers that `prices` has, and never shorter than politeness makes it."""
     hours = takes.core_h / prices.cores + takes.gpu_h / prices.gpus
     return max(hours / 24, takes.least_days)
+
+
+DEMO_PAIR_S = (
+    0.01  # of one core; the demonstration model is some hundred times smaller than ViT-B/32
+)
+
+
+def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:
+    """Seconds of one core that a stage takes, by what was measured.
+
+    Infinite for a fetch from the web, which waits for hosts and not for a core.
+    """
+    if stage == "fetch" and work.web:
+        return inf
+    by_unit = rates.core_s
+    is_demo = all(model.demo for model in config.score.models.values())
+    seconds = {
+        "extract": work.pages * by_unit["page"],
+        "fetch": work.archived_files * by_unit["archived_picture"],
+        "score": work.pairs * (DEMO_PAIR_S if is_demo else by_unit["pair"]),
+        "publish": work.pairs * by_unit["sample"],
+    }
+    return seconds[stage]
 
 
 def settings_for(work: Work, rates: Rates) -> dict[str, int]:

@@ -18,6 +18,7 @@ from pipeline.dataset.writer import only_writer
 from pipeline.monitoring.metrics import write_counters, write_metrics
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine, LayOut
+from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
 from pipeline.orchestrate.job_settings import STAGES, Jobs, StageName
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.publish import Publisher
@@ -277,7 +278,11 @@ class Run:
     def _engine(self, stage: str) -> Engine:
         if stage == "score" and self.plan.config.score.accelerator:
             return self.engine.on_accelerators
-        return self.engine
+        rates = read_rates()
+        work = work_left(self.plan, rates)
+        if work is None:
+            return self.engine  # nobody says how much there is to do
+        return self.engine.for_work(core_s_of(stage, self.plan.config, work, rates))
 
     def _job_name(self, stage: str) -> str:
         return f"{self.plan.config.name}/{stage}"

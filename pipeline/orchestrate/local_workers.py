@@ -1,0 +1,117 @@
+"""Worker processes of the local runner that start at once, because they are forked.
+
+Beam starts each worker of each job as a new interpreter. It then imports Beam and our code, which
+takes some seconds: four jobs on two workers pay eight times. Here one process of Python's own fork
+server imports them once for the whole run, and each worker is a copy of it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Mapping
+from threading import Thread
+from typing import Any
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2_grpc, endpoints_pb2
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
+from apache_beam.transforms.environments import Environment, python_sdk_capabilities
+from apache_beam.utils import thread_pool_executor
+from google.protobuf import json_format, text_format
+
+FORKED = "pairsieve:environment:forked_process:v1"
+THREAD_NAME = "run_worker"
+"""The thread in which the runner waits for a worker process; Beam's own name for it."""
+
+PRELOADED = ("apache_beam.runners.worker.sdk_worker_main", "pipeline.flow")
+"""What every worker imports. Nothing here starts a thread: a fork copies the calling one alone."""
+
+
+@Environment.register_urn(FORKED, bytes)
+class ForkedEnvironment(Environment):  # type: ignore[misc]
+    """Tells Beam's local runner to use ForkedWorkerHandler."""
+
+    @classmethod
+    def default(cls) -> ForkedEnvironment:
+        return cls(capabilities=python_sdk_capabilities(), artifacts=())
+
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:
+        return FORKED, b""
+
+    @staticmethod
+    def from_runner_api_parameter(
+        payload: bytes,
+        capabilities: Iterable[str],
+        artifacts: Iterable[Any],
+        resource_hints: Mapping[str, bytes],
+        context: Any,
+    ) -> ForkedEnvironment:
+        return ForkedEnvironment(capabilities, artifacts, resource_hints)
+
+
+@worker_handlers.WorkerHandler.register_environment(FORKED, bytes)
+class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[misc]
+    """Starts a worker process, and waits for its end in a thread.
+
+    The thread raises RuntimeError when the process dies: the watchdog then ends the wait for the
+    job.
+    """
+
+    def __init__(self, payload: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
+        super().__init__(state, provision_info, grpc_server)
+
+    def start_worker(self) -> None:
+        self._logging = _LoggingServer()
+        options = json_format.MessageToJson(self.provision_info.provision_info.pipeline_options)
+        environment = {
+            "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(self.control_address),
+            "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(self._logging.address),
+            "PIPELINE_OPTIONS": options,
+            "WORKER_ID": self.worker_id,
+        }
+        fork_server = multiprocessing.get_context("forkserver")
+        fork_server.set_forkserver_preload(list(PRELOADED))
+        self._process = fork_server.Process(target=run_worker, args=(environment,))
+        self._process.start()
+        self._thread = Thread(target=self._wait, name=THREAD_NAME)
+        self._thread.start()
+
+    def _wait(self) -> None:
+        self._process.join()
+        self._logging.stop()
+        if self._process.exitcode:
+            raise RuntimeError(f"a worker process ended with exit code {self._process.exitcode}")
+
+    def stop_worker(self) -> None:
+        self._thread.join()
+
+
+class _LoggingServer:
+    """Receives the log records of one worker, as Beam's own subprocess workers have it."""
+
+    def __init__(self) -> None:
+        self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
+        port = self._server.add_insecure_port("localhost:0")
+        beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(
+            BeamFnLoggingServicer(), self._server
+        )
+        self._server.start()
+        self.address = f"localhost:{port}"
+
+    def stop(self) -> None:
+        self._server.stop(0)
+
+
+def _descriptor(address: str) -> str:
+    text: str = text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address))
+    return text
+
+
+def run_worker(environment: Mapping[str, str]) -> None:
+    """What a worker process does: the same as Beam's `sdk_worker_main`, as a module."""
+    from apache_beam.runners.worker import sdk_worker_main
+
+    os.environ.update(environment)
+    sdk_worker_main.main([])
