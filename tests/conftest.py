@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline.commands.run import main
 from pipeline.config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import Plan, make_plan
 from tests.site import Site, serve_site
+
+# No example fails for being slow: the machine may be busy.
+settings.register_profile("pairsieve", deadline=None)
+settings.load_profile("pairsieve")
 
 SECRET = "00" * 32
 DEMO = CONFIGS / "demo.yaml"

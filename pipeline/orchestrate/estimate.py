@@ -233,9 +233,8 @@ def days(takes: StageTakes, prices: Prices) -> float:
     return max(hours / 24, takes.least_days)
 
 
-DEMO_PAIR_S = (
-    0.01  # of one core; the demonstration model is some hundred times smaller than ViT-B/32
-)
+# Seconds of one core. The demonstration model is some hundred times smaller than ViT-B/32.
+DEMO_PAIR_S = 0.01
 
 
 def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:

@@ -56,7 +56,9 @@ def environments(hints: dict[str, str]) -> dict[str, dict[str, bytes]]:
 
 def test_every_step_that_scores_and_writes_runs_where_the_accelerator_is():
     """So that no score crosses from one worker to another."""
-    found = {name: said for name, said in environments(GPU).items() if name.startswith("Score/")}
+    found = {
+        name: said for name, said in environments(GPU).items() if name.startswith("Score parts/")
+    }
     assert found
     assert {said[HINT] for said in found.values()} == {GPU["accelerator"].encode()}
     assert {int(said[RAM]) for said in found.values()} == {16 * 10**9}
