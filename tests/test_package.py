@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.cluster import build_wheel, environment_without_us, package_files
-from tests.pipeline.test_command import hashes
+from tests.pipeline.test_command import REPOSITORY, hashes
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,46 @@ def test_every_file_that_code_reads_is_in_it(installed, tmp_path):
     wanted = [name for name in package_files() if not name.endswith((".py", ".md"))]
     assert len(wanted) > 20
     assert [name for name in wanted if not (root / name).exists()] == []
+
+
+# clip-anytorch takes `packaging` from pkg_resources, which setuptools has no more.
+BOTH = """
+import sys, types, packaging.version
+sys.modules["pkg_resources"] = types.SimpleNamespace(packaging=packaging)
+import clip, pipeline, transforms, filters, pairsieve.clip
+assert clip.available_models()
+"""
+
+
+def files_of(folder, distribution) -> set[str]:
+    """The files that pip has recorded as those of a distribution."""
+    (record,) = folder.rglob(f"{distribution}-*.dist-info/RECORD")
+    return {line.split(",")[0] for line in record.read_text().splitlines()}
+
+
+def test_it_lies_beside_clip_anytorch(tmp_path):
+    """clip-retrieval needs it; it has a module `clip`, as we had. Either may come first."""
+    peers = sorted((REPOSITORY / ".tools").glob("clip_anytorch-*.whl"))
+    if not peers:
+        pytest.skip("no wheel of clip-anytorch in .tools; .ci/run puts it there")
+    wheel = build_wheel(tmp_path / "built")
+    for name, order in (("ours first", [wheel, *peers]), ("theirs first", [*peers, wheel])):
+        environment = environment_without_us(tmp_path / name.replace(" ", "-"))
+        python = environment / "bin" / "python"
+        for path in order:
+            command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            command += ["--python", python, "install", "--no-deps", "--no-index", path]
+            subprocess.run(command, check=True)
+        assert not files_of(environment, "pairsieve") & files_of(environment, "clip_anytorch")
+        done = call(python, "-c", BOTH, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        command = [sys.executable, "-m", "pip", "--quiet", "--python", python, "uninstall", "--yes"]
+        subprocess.run([*command, "clip-anytorch"], check=True)
+        done = call(python, "-c", "import pairsieve.clip, pipeline.run", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_four_names_are_imported(installed):
+    record = files_of(installed.parent, "pairsieve")
+    names = {name.split("/")[0] for name in record if name.endswith(".py")}
+    assert names == {"configs", "filters", "pairsieve", "pipeline", "transforms"}
