@@ -4,7 +4,7 @@ pairsieve explore --dataset runs/mine
     http://127.0.0.1:8080
 pairsieve explore --dataset runs/mine --config my.yaml
     and search by meaning (needs published embeddings)
-pairsieve explore --dataset runs/mine --public-host pairsieve.search.example.org --behind-proxy
+pairsieve explore --dataset runs/mine --public-host search.example.org --behind-proxy
                                                                         to the world, through a
                                                                         server with TLS on this
                                                                         machine
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(
             f"pairsieve: --host {options.host or repr('')} listens on every address of this "
             "machine; say by which name visitors reach the "
-            "page: --public-host pairsieve.search.example.org\n"
+            "page: --public-host search.example.org\n"
         )
         return 2
     index, queue = (
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("explore").setLevel(logging.INFO)
+    logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
     name = str(manifest.get("name") or "dataset")
     quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)

@@ -288,7 +288,7 @@ def test_another_name_is_refused(client, method, path, host):
 
 
 def test_a_public_name(served):
-    app = served(hosts=frozenset({"pairsieve.search.example.org"}))
+    app = served(hosts=frozenset({"search.example.org"}))
     assert Client(app).ask("GET", "/", host="Search.Example.org:8443").status == 200
     assert Client(app).ask("GET", "/", host="localhost").status == 400
 
