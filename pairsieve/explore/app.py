@@ -25,17 +25,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
 
 from pairsieve.erasure.queue import (
-    MOST_CONTACT,
-    MOST_REQUESTS,
+    MAX_CONTACT_CHARS,
+    MAX_REQUESTS,
+    BoundedQueue,
     NoSuchRequest,
+    QueuedRequest,
     QueueFull,
     Quota,
-    Room,
     UnreadableRequest,
-    Waiting,
     look_up,
 )
-from pairsieve.erasure.requests import MAX_EXAMPLE_BYTES, MOST_LETTERS
+from pairsieve.erasure.requests import MAX_EXAMPLE_BYTES, MAX_VALUE_CHARS
 from pairsieve.explore.cards import card
 from pairsieve.explore.gate import Gate, Rule, address_of, route_of
 from pairsieve.explore.guard import FORM_BYTES, Form, Signer, check_site, read_form
@@ -122,8 +122,8 @@ class Lines:
 class Asked(BaseModel):
     """Requests as `pairsieve erase` reads them, and an address for the answer, if wanted."""
 
-    requests: list[dict[str, str]] = Field(min_length=1, max_length=MOST_REQUESTS)
-    contact: str = Field("", max_length=MOST_CONTACT)
+    requests: list[dict[str, str]] = Field(min_length=1, max_length=MAX_REQUESTS)
+    contact: str = Field("", max_length=MAX_CONTACT_CHARS)
 
 
 def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> Gate:
@@ -132,7 +132,10 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
     Nothing is opened before the first request; `processes` are for this application alone.
     """
     app, lines = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None), Lines()
-    opened, room = Opened(settings.dataset, settings.index), Room(settings.queue, settings.quota)
+    opened, room = (
+        Opened(settings.dataset, settings.index),
+        BoundedQueue(settings.queue, settings.quota),
+    )
     page = Page(
         settings,
         encoders,
@@ -203,7 +206,7 @@ class Page:
     encoders: Mapping[str, Encoder]
     processes: Processes
     opened: Opened
-    room: Room
+    room: BoundedQueue
     signer: Signer
     templates: Environment
     lines: Lines
@@ -274,9 +277,9 @@ class Page:
     async def api_search(
         self,
         request: Request,
-        words: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
-        image_url: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
-        page_url: Annotated[str, Query(max_length=MOST_LETTERS)] = "",
+        words: Annotated[str, Query(max_length=MAX_VALUE_CHARS)] = "",
+        image_url: Annotated[str, Query(max_length=MAX_VALUE_CHARS)] = "",
+        page_url: Annotated[str, Query(max_length=MAX_VALUE_CHARS)] = "",
         domain: Annotated[str, Query(max_length=MOST_VALUE)] = "",
         licence: Annotated[str, Query(max_length=MOST_VALUE)] = "",
         subset: Annotated[str, Query(max_length=MOST_VALUE)] = "",
@@ -393,7 +396,7 @@ class Page:
         except QueueFull:
             raise Refused(503, "queue_full", retry_s=3600) from None
 
-    async def _looked_up(self, request: Request, receipt: str) -> Waiting:
+    async def _looked_up(self, request: Request, receipt: str) -> QueuedRequest:
         """Raises NoSuchRequest, Refused."""
         try:
             return await self.lines.files.run(
@@ -444,7 +447,10 @@ class Page:
 def make_templates() -> Environment:
     """Whatever they are given is text."""
     made = Environment(
-        loader=PackageLoader("explore"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("pairsieve.explore"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters["translated"] = lambda name, texts: texts(name)
     made.filters["plain"] = plain
@@ -458,7 +464,7 @@ def wanted_of(items: Sequence[tuple[str, str]]) -> Wanted:
     """What the page's form asks for; an address in the field for words is an address."""
     given: dict[str, list[str]] = {}
     for name, value in items:
-        given.setdefault(name, []).append(value[: MOST_LETTERS if name == "q" else MOST_VALUE])
+        given.setdefault(name, []).append(value[: MAX_VALUE_CHARS if name == "q" else MOST_VALUE])
     words = given.get("q", [""])[0].strip()
     is_url = words.startswith(("http://", "https://")) and " " not in words
     exact = {name: given[name] for name in EXACT_FILTERS if name in given}

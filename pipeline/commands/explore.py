@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("explore").setLevel(logging.INFO)
+    logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
     name = str(manifest.get("name") or "dataset")
     quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)
