@@ -34,7 +34,7 @@ from benchmarks.score import cpu
 from benchmarks.shards import Memory
 from pairsieve.images.pdq import orientations
 from pairsieve.search.example import Example
-from pairsieve.search.find import MOST_ALIKE, Query, Search, open_search
+from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
@@ -212,7 +212,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         ]
     )
     offsets = np.cumsum([0, *(shard.rows for shard in shards)])
-    probes = search.indexed.spaces["m"]
+    probes = search.contents.spaces["m"]
     kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     lists: Any = faiss.read_index(str(index / lists_name("m")))
     bare = faiss.IndexIVFScalarQuantizer(lists.quantizer, SIZE, lists.nlist, kind, metric, False)
@@ -225,7 +225,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     flat.train(vectors[:1])
     flat.add(vectors)
     del vectors
-    numbers = dict(search.indexed.shards)
+    numbers = dict(search.contents.shards)
     place = {number: offsets[at] for at, number in enumerate(numbers[shard] for shard in shards)}
     found = [
         [int(place[s] + row) for s, row, _ in search.nearest("m", query, NEAREST)]
@@ -242,11 +242,11 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         )
 
     def with_faiss(index: Any) -> Callable[[int], object]:
-        return lambda number: index.search(queries[number : number + 1], MOST_ALIKE)
+        return lambda number: index.search(queries[number : number + 1], MAX_ALIKE)
 
     ways = {
         "picture": ours,
-        "nearest alone": lambda n: search.nearest("m", queries[n], MOST_ALIKE),
+        "nearest alone": lambda n: search.nearest("m", queries[n], MAX_ALIKE),
         "mapped lists": with_faiss(mapped),
         "bare lists": with_faiss(bare),
         "bare flat": with_faiss(flat),

@@ -48,7 +48,7 @@ from pairsieve.explore.texts import LANGUAGES, Texts, texts_for
 from pairsieve.explore.upload import upload_of
 from pairsieve.images.prepare import Pixels, Square
 from pairsieve.images.processes import Processes
-from pairsieve.search.find import EXACT_FILTERS, Found, Sort, VectorsOf
+from pairsieve.search.find import EXACT_FILTERS, Results, Sort, VectorsOf
 from pairsieve.search.find import Query as Wanted
 from pairsieve.web.shown import plain
 
@@ -348,10 +348,10 @@ class Page:
         LOGGER.error("%s %s: %s", request.method, route_of(request), type(error).__name__)
         return self._render(request, "said.html.j2", 500, said=self._texts(request)("wrong"))
 
-    def _found(self, wanted: Wanted, meaning: bool) -> Found:
+    def _found(self, wanted: Wanted, meaning: bool) -> Results:
         search = self.opened.search()
         if meaning:
-            if not self.encoders or not search.indexed.spaces:
+            if not self.encoders or not search.contents.spaces:
                 raise Refused(400, "no_meaning")
             return search.by_meaning(
                 Wanted(exact=wanted.exact, page=wanted.page, per_page=PER_PAGE),
@@ -410,7 +410,7 @@ class Page:
         return lambda space: self.encoders[space].pictures([by_space[space]])[0]
 
     def _results(
-        self, request: Request, wanted: Wanted, found: Found, example: str = ""
+        self, request: Request, wanted: Wanted, found: Results, example: str = ""
     ) -> Response:
         return self._render(
             request,

@@ -33,7 +33,7 @@ class Opened:
             try:
                 opened = open_search(self.index)
                 check_version(
-                    opened.indexed, json.loads(files.read_text(files.join(self.dataset, MANIFEST)))
+                    opened.contents, json.loads(files.read_text(files.join(self.dataset, MANIFEST)))
                 )
             except (BadIndex, OSError):
                 self._search = None

@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         manifest = read_manifest(options.dataset)
-        check_version(open_search(index).indexed, manifest)
+        check_version(open_search(index).contents, manifest)
         encoders = _encoders(options, manifest) if options.config else {}
     except (BadIndex, NoSuchDataset, BadConfig) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
