@@ -1,4 +1,4 @@
-"""The index of the dataset's present version: opened anew when either has changed."""
+"""The index of the dataset's current version; it is opened anew when either of them changes."""
 
 from __future__ import annotations
 
@@ -16,37 +16,39 @@ MANIFEST = "manifest.json"
 
 
 @dataclass
-class Opened:
-    """A dataset and its index."""
+class CurrentIndex:
+    """A dataset and its index, both folders."""
 
     dataset: str
     index: str
     _search: Search | None = None
-    _seen: tuple[Any, ...] = field(default=())
+    _marks: tuple[Any, ...] = field(default=())
+    """They differ once the index or the dataset's manifest was written anew."""
 
     def search(self) -> Search:
-        """Raises Refused while the index is not that of the dataset's version: it could show who
-        was taken out.
+        """Return the open index.
+
+        Raises Refused while the index is not of the dataset's version: it could show people who
+        were erased.
         """
-        seen = (_changed(Path(self.index) / INDEX), _token(files.join(self.dataset, MANIFEST)))
-        if self._search is None or seen != self._seen:
+        manifest_path = files.join(self.dataset, MANIFEST)
+        marks = (_written_at_s(Path(self.index) / INDEX), _mark(manifest_path))
+        if self._search is None or marks != self._marks:
             try:
                 opened = open_search(self.index)
-                check_version(
-                    opened.contents, json.loads(files.read_text(files.join(self.dataset, MANIFEST)))
-                )
+                check_version(opened.contents, json.loads(files.read_text(manifest_path)))
             except (BadIndex, OSError):
                 self._search = None
                 raise Refused(503, "updating") from None
-            self._search, self._seen = opened, seen
+            self._search, self._marks = opened, marks
         return self._search
 
 
-def _changed(path: Path) -> float:
+def _written_at_s(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
-def _token(path: str) -> str:
+def _mark(path: str) -> str:
     try:
         return files.ukey(path)
     except OSError:
