@@ -116,11 +116,9 @@ def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
     if content.startswith(PARQUET_SIGN):
         yield from _parquet_rows(path, content, columns)
         return
-    lines = [
-        (number, line)
-        for number, line in enumerate(_decode(path, content).splitlines(), start=1)
-        if _is_entry(line)
-    ]
+    all_lines = _decode(path, content).splitlines()
+    numbered = enumerate(all_lines, start=1)
+    lines = [(number, line) for number, line in numbered if _is_entry(line)]
     if not lines:
         return
     first_line = lines[0][1]

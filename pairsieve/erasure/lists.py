@@ -69,8 +69,9 @@ def read_lists(paths: Mapping[str, ListKind]) -> HashList:
 
 def _hashes(row: ListRow, kind: ListKind) -> Iterator[tuple[str, str]]:
     """Yield the (type, hex digits) of a row. Raises ValueError for what is not such a hash."""
-    cells = [(str(kind), row.first)] if row.cells is None else list(row.cells.items())
-    for name, cell in cells:
+    # Without columns, the config says what the list holds.
+    cells = {str(kind): row.first} if row.cells is None else row.cells
+    for name, cell in cells.items():
         value = cell.lower()
         hash_type = LENGTHS.get(len(value), "") if name == "auto" else name
         if not _HEX.fullmatch(value) or DIGITS.get(hash_type) != len(value):

@@ -154,15 +154,16 @@ class Search:
         # Without words every row has the same score, so the most similar pairs come first.
         by_similarity = query.sort == "similarity" or not query.words.strip()
         order = {"order_by_field": "similarity"} if by_similarity else {}
-        rows = query.page_slice
-        found = self._searcher.search(
-            built, rows.stop - rows.start, count=True, offset=rows.start, **order
+        page = query.page_slice
+        answer = self._searcher.search(
+            built, page.stop - page.start, count=True, offset=page.start, **order
         )
-        ids = self._ids([address for _, address in found.hits])
+        ids = self._ids([address for _, address in answer.hits])
         hits = []
-        for identity, (score, address) in zip(ids, found.hits, strict=True):
-            hits.append(Hit(identity, self._row(address), float(score or 0.0)))
-        return Results(hits, found.count, self._facets(built))
+        for identity, (score, address) in zip(ids, answer.hits, strict=True):
+            row = self._row(address)
+            hits.append(Hit(identity, row, float(score or 0.0)))  # no score when sorted by field
+        return Results(hits, answer.count, self._facets(built))
 
     def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Results:
         """Return the rows whose pictures are nearest to a text, among those that match the query.
@@ -219,11 +220,10 @@ class Search:
 
     def _filter(self, query: Query, scores: Scores, with_facets: bool = False) -> Results:
         """Return a page of the scored rows that match the query, in the query's order."""
+        matches_query = query.word_query.build(self._index)
+        has_score = self._has_id(list(scores))
         built = tantivy.Query.boolean_query(
-            [
-                (tantivy.Occur.Must, query.word_query.build(self._index)),
-                (tantivy.Occur.Must, self._has_id(list(scores))),
-            ]
+            [(tantivy.Occur.Must, matches_query), (tantivy.Occur.Must, has_score)]
         )
         addresses = self._addresses(built, len(scores))
         ids = self._ids(addresses)
@@ -235,11 +235,12 @@ class Search:
         matches = sorted(
             zip(order_by, ids, addresses, strict=True), key=lambda match: (-match[0], match[1])
         )
-        hits = [
-            Hit(identity, self._row(address), *scores[identity])
-            for _, identity, address in matches[query.page_slice]
-        ]
-        return Results(hits, len(matches), self._facets(built) if with_facets else {})
+        hits = []
+        for _, identity, address in matches[query.page_slice]:
+            score, why = scores[identity]
+            hits.append(Hit(identity, self._row(address), score, why))
+        facets = self._facets(built) if with_facets else {}
+        return Results(hits, len(matches), facets)
 
     def _page(self, query: Query, scores: Scores) -> Results:
         """Return a page of all scored rows. Only the rows of this page are read."""
@@ -248,10 +249,10 @@ class Search:
         addresses = self._addresses(self._has_id(on_page), len(on_page))
         ids = self._ids(addresses)
         address_of = dict(zip(ids, addresses, strict=True))
-        hits = [
-            Hit(identity, self._row(address_of[identity]), *scores[identity])
-            for identity in on_page
-        ]
+        hits = []
+        for identity in on_page:
+            score, why = scores[identity]
+            hits.append(Hit(identity, self._row(address_of[identity]), score, why))
         return Results(hits, len(scores), {})
 
     def _has_id(self, ids: Sequence[int]) -> tantivy.Query:
@@ -272,7 +273,8 @@ class Search:
 
     def _row(self, address: tantivy.DocAddress) -> Mapping[str, Any]:
         """Return what is shown of a row."""
-        row: Mapping[str, Any] = json.loads(bytes(self._searcher.doc(address)["row"][0]))
+        document = self._searcher.doc(address)
+        row: Mapping[str, Any] = json.loads(bytes(document["row"][0]))
         return row
 
     def _facets(self, built: tantivy.Query) -> dict[str, list[tuple[str, int]]]:

@@ -89,8 +89,11 @@ class HashIndex:
         alike = zip(candidates[is_alike].tolist(), distances[is_alike].tolist(), strict=True)
         for position, bits in alike:
             best[position] = min(bits, best.get(position, bits))
-        numbers, rows = self._positions
-        return [(int(numbers[at]), int(rows[at]), best[at]) for at in sorted(best)]
+        shards, rows = self._positions
+        matches = []
+        for position, bits in sorted(best.items()):
+            matches.append((int(shards[position]), int(rows[position]), bits))
+        return matches
 
     def _candidates(
         self, part: int, queries: Hashes
@@ -104,8 +107,10 @@ class HashIndex:
         values = (query_values[:, None] ^ NEAR[None, :]).ravel().astype(np.int64)
         first = starts[values]
         lengths = starts[values + 1] - first
-        # The ranges first[i] .. first[i] + lengths[i], one after the other.
+        # All positions of the ranges first[i] .. first[i] + lengths[i], one after the other: each
+        # position counts on from where its range begins in the output.
         ends = np.cumsum(lengths)
-        indices = np.repeat(first - (ends - lengths), lengths) + np.arange(ends[-1])
+        begins = ends - lengths
+        indices = np.arange(ends[-1]) + np.repeat(first - begins, lengths)
         query_numbers = np.arange(len(values)) // len(NEAR)
         return order[indices], np.repeat(query_numbers, lengths)

@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +193,15 @@ def _compare(old: IndexContents | None, shards: Sequence[Source]) -> Changes:
     kept = {source: number for source, number in old_numbers.items() if source in current}
     gone = [number for source, number in old_numbers.items() if source not in kept]
     used = set(kept.values())
-    free = (n for n in range(len(shards) + len(kept) + 1) if n not in used)
-    numbers = {source: kept[source] if source in kept else next(free) for source in shards}
-    new = [source for source in shards if source not in kept]
+    free = (number for number in count() if number not in used)
+    numbers: dict[Source, int] = {}
+    new: list[Source] = []
+    for source in shards:
+        if source in kept:
+            numbers[source] = kept[source]
+        else:
+            numbers[source] = next(free)
+            new.append(source)
     return Changes(numbers, new, gone, old.spaces if old else {})
 
 
@@ -356,7 +363,8 @@ def _nearest_rows(shards: Sequence[Shard], queries: Vectors) -> list[set[tuple[i
         nearest = np.argsort(-cosines, axis=1)[:, :NEAREST]
         for query, rows in enumerate(nearest):
             for row in rows:
-                best[query].append((float(cosines[query, row]), shard.number, int(row)))
+                cosine = float(cosines[query, row])
+                best[query].append((cosine, shard.number, int(row)))
     exact = []
     for candidates in best:
         nearest_of_query = sorted(candidates, reverse=True)[:NEAREST]
