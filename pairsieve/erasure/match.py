@@ -48,6 +48,7 @@ class Matcher:
         """Yield (row, number of a request) for each match."""
         names = set(table.column_names)
         for column, numbers_by_value in self._exact.items():
+            # A dataset of others may lack some of our columns.
             if numbers_by_value and column in names:
                 yield from _match_exact(table[column], numbers_by_value)
         if self._hosts:
@@ -90,6 +91,7 @@ class Matcher:
         for request in self.requests:
             if request.kind in ("image_url", "page_url", "domain", "prefix"):
                 value = request.values[0]
+                # Places are written without a scheme.
                 url = value if "://" in value else f"http://{value}/"
                 hosts.add(next(places_of(url)))
         return frozenset(hosts)

@@ -102,6 +102,7 @@ def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") ->
     receipt = secrets.token_hex(RECEIPT_BYTES)  # hex digits never look like a command's option
     received = datetime.now(UTC).isoformat(timespec="seconds")
     queued = QueuedRequest(receipt, received, [dict(request) for request in requests])
+    # The contact comes first, so that no request waits whose contact was lost in a crash.
     if contact:
         files.write_private(_path(queue, CONTACTS, receipt), json.dumps({"contact": contact}))
     try:
@@ -132,6 +133,7 @@ def _read(queue: str, receipt: str) -> QueuedRequest:
     Raises OSError, and ValueError when the file does not hold what `ask` and `decide` write.
     """
     text = files.read_text(_path(queue, REQUESTS, receipt))
+    # Strict: pydantic would otherwise read "1" as a number.
     queued = _adapter().validate_json(text, strict=True)
     if queued.receipt != receipt or not queued.requests:
         raise ValueError("the file holds another receipt, or no requests")
@@ -206,6 +208,8 @@ def decide(
         )
     decided = replace(queued, state=state, version=version, reason=reason)
     _write(queue, decided)
+    # After the request was written: a crash in between leaves a contact, and `forget_contacts`
+    # removes it later.
     if state not in OPEN:
         files.remove_file(_path(queue, CONTACTS, receipt))
     return decided
@@ -265,6 +269,7 @@ class BoundedQueue:
     def ask(self, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
         """Add requests as `ask` does. Raises QueueFull besides."""
         size_bytes = len(json.dumps([dict(request) for request in requests])) + len(contact)
+        # Checked and added under one lock, else two threads could both take the last place.
         with self._lock:
             self._check_quota(size_bytes)
             receipt = ask(self.queue, requests, contact)

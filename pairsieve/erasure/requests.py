@@ -46,6 +46,7 @@ MAX_LINE_CHARS = 30_000
 MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
+# JSON can name half of a surrogate pair, which no file in UTF-8 can hold.
 _HALF_LETTER = re.compile(r"[\ud800-\udfff]")
 _LOCAL_NAME = re.compile(r"[^\\\x00]+")
 # Only characters that no object store, URL or glob pattern treats specially.
@@ -138,6 +139,7 @@ def parse_request(line: str, folder: str | None = None) -> Request:
     if len(kinds) != 1:
         raise ValueError(f"give one of {', '.join(KINDS)}")
     kind = kinds[0]
+    # A name or a reason in the line would be stored with it.
     if set(fields) - {kind, RECEIPT}:
         raise ValueError(f"only {kind} and {RECEIPT} may be given: nothing else may be stored")
     value, receipt = fields[kind], fields.get(RECEIPT, "")
@@ -195,12 +197,14 @@ def _hash_request(kind: str, digits: str, receipt: str) -> Request:
         raise ValueError(f"{kind} must be {HEX_DIGITS[kind]} hex digits")
     if kind != "pdq":
         return Request(kind, (digits,), receipt)
+    # The picture may be published turned or mirrored.
     hashes = orientations(bytes.fromhex(digits))
     return Request(kind, tuple(bits.hex() for bits in hashes), receipt)
 
 
 def _place_request(kind: str, value: str, receipt: str) -> Request:
     """Make a request about a domain or a prefix (a host and a path)."""
+    # Only hosts are compared without case: paths distinguish it.
     host, slash, path = value.rstrip(".").partition("/")
     host = host.lower()
     is_host = len(host) <= MAX_HOST_CHARS and bool(_HOST.fullmatch(host))
@@ -237,6 +241,7 @@ def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
         )
     try:
         if is_local:
+            # Not by fsspec, which may read more than a path into a name.
             path = _real_path(name, folder)
             with Path(path).open("rb") as stream:
                 return path, stream.read(MAX_EXAMPLE_BYTES + 1)

@@ -92,7 +92,7 @@ class Tombstones:
 
         `pictures` are rows with URL, final_url, sha256, md5, and `orientations` (PDQ, in hex).
         """
-        newest = self.keys[0]
+        newest = self.keys[0]  # tokens of an older key stay, but no new ones are made
         tokens: set[str] = set()
         hashes = set(self.pdq)
         for request in requests:

@@ -68,6 +68,7 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
         make_templates(),
         queues,
     )
+    # The documentation pages load scripts from other hosts.
     app = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None)
     static = Path(str(files("pairsieve.explore"))) / "static"
     app.mount("/static", StaticFiles(directory=str(static)))

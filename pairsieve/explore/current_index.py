@@ -33,6 +33,7 @@ class CurrentIndex:
         """
         manifest_path = files.join(self.dataset, MANIFEST)
         marks = (_written_at_s(Path(self.index) / INDEX), _mark(manifest_path))
+        # The marks are taken before the files are read: a change in between shows next time.
         if self._search is None or marks != self._marks:
             try:
                 opened = open_search(self.index)

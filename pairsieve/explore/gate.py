@@ -90,6 +90,7 @@ class Gate:
             except Refused as error:
                 await _drain(request, receive)
                 response = await self.refuse(request, error)
+                # What is left of the body would be read as the next request.
                 response.headers["Connection"] = "close"
                 await response(scope, _receive_disconnect, answer.send)
         took_ms = 1000 * (time.perf_counter() - started_s)
@@ -100,6 +101,7 @@ class Gate:
         rule = self.rule_of(request.method, request.url.path)
         address = address_of(request)
         self._check(request)
+        # Counted before the body is read, so that a refused client costs nothing.
         self.rates.count(address, rule.kind)
         with self.memory.reserving(address) as reserve:
             body = await read_body(request, receive, rule, reserve)
@@ -132,6 +134,7 @@ class Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             for name, value in security_headers(self.pictures).items():
+                # A route may have set its own.
                 headers.setdefault(name, value)
         await self._send(message)
 

@@ -140,6 +140,7 @@ class SearchPage:
             queued = await self._look_up(request, receipt)
         except NoSuchRequest:
             return self._render_message(request, texts("no_receipt"), 404)
+        # What a person wrote as the reason is shown as plain text.
         value = queued.version if queued.state == "applied" else plain(queued.reason)
         return self._render_message(request, texts(f"state_{queued.state}", value))
 
@@ -249,7 +250,7 @@ class SearchPage:
         """Search for an uploaded picture, and render the results. Raises Refused."""
         squares = [encoder.square for encoder in self.encoders.values()]
         upload = upload_of(self.processes, body, content_type, squares)
-        self.signer.check_token(upload.token)
+        self.signer.check_token(upload.token)  # known only once the form was parsed
         query = Query(per_page=PER_PAGE_OF_PICTURES)
         vectors_of = self._vectors_of(upload.pixels) if self.encoders else None
         results = self.index.search().by_picture(query, upload.example, vectors_of)

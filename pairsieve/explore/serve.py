@@ -49,7 +49,7 @@ def make_server(app: Gate, address: Address) -> uvicorn.Server:
         port=address.port,
         # h11 bounds the size of heads, and is written in Python.
         http=cast(Any, _protocol_maker(ConnectionTable(address.limits))),
-        ws="none",
+        ws="none",  # the page has no websockets
         backlog=BACKLOG,
         log_config=None,
         log_level="warning",

@@ -139,6 +139,7 @@ class Search:
     @cached_property
     def _hashes(self) -> HashIndex:
         numbers = [number for _, number in self.contents.shards]
+        # Every shard has hashes, also one without vectors.
         return HashIndex([(number, self._shard_folder(number)) for number in numbers])
 
     @cached_property

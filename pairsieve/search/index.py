@@ -76,7 +76,7 @@ def read_index(folder: str) -> IndexContents:
         raise BadIndex(f"{folder} holds no finished index; make one with pairsieve index")
     try:
         values = json.loads(path.read_bytes())
-        if values.get("format") != FORMAT:
+        if values.get("format") != FORMAT:  # of an older version, or not an index at all
             raise BadIndex(
                 f"{folder} was made by another version of pairsieve; make it anew with pairsieve "
                 "index"
@@ -231,6 +231,7 @@ def _write_rows(
 
         done += _write_shard_rows(shard, names, writer, report_rows)
     writer.commit()
+    # Merging still changes files, and index.json must come last.
     writer.wait_merging_threads()
 
 
@@ -294,7 +295,7 @@ def _write_vectors(
         path = root / lists_name(space)
         old_probes = changes.probes.get(space)
         rows = sum(shard.source.rows for shard in shards)
-        if rows < settings.exact_below:
+        if rows < settings.exact_below:  # few enough to compare every vector
             path.unlink(missing_ok=True)
             probes[space] = 0
         elif old_probes is not None and path.exists():

@@ -53,6 +53,7 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
     url = row.get("URL") or ""
     final_url = row.get("final_url") or ""
     page = row.get("page_url") or ""
+    # An image is found by the address on the page and by the one that it was redirected to.
     image_urls = _distinct(url, final_url)
     addresses = _distinct(url, final_url, page)
     hosts = {host for address in addresses for host in hosts_of(address)}

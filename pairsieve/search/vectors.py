@@ -122,6 +122,7 @@ class VectorIndex:
         import faiss
 
         opened = {}
+        # This flag maps flat codes into memory; IO_FLAG_MMAP does so for inverted lists.
         for number, folder in self.shards:
             index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
             if index.ntotal:
@@ -153,6 +154,7 @@ class VectorIndex:
         shards = np.concatenate([of_shard[0] for of_shard in hits])
         rows = np.concatenate([of_shard[1] for of_shard in hits])
         cosines = np.concatenate([of_shard[2] for of_shard in hits])
+        # Equal cosines are ordered by shard and row, so that every search has the same order.
         order = np.lexsort((rows, shards, -cosines))[:max_rows]
         return [(int(shards[i]), int(rows[i]), float(cosines[i])) for i in order]
 

@@ -44,6 +44,7 @@ def schema() -> tantivy.Schema:
     builder.add_float_field("similarity", stored=False, fast=True)
     builder.add_text_field(CAPTION, tokenizer_name=ANALYZER)
     builder.add_text_field(ADDRESS, tokenizer_name=ANALYZER)
+    # Facets are counted, for which tantivy needs a fast field.
     for name in EXACT:
         builder.add_text_field(
             name, tokenizer_name="raw", index_option="basic", fast=name in FACETS
