@@ -34,7 +34,7 @@ from benchmarks.score import cpu
 from benchmarks.shards import Memory
 from pairsieve.images.pdq import orientations
 from pairsieve.search.example import Example
-from pairsieve.search.find import MOST_ALIKE, Query, Search, open_search
+from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
@@ -80,14 +80,10 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
-        listed += [{"path": f"{name}.parquet", "rows": len(numbers), "sha256": str(shard)}]
-        listed += [
-            {
-                "path": f"{name.replace('dataset', 'embeddings')}.npy",
-                "rows": len(numbers),
-                "sha256": str(shard),
-            }
-        ]
+        for path in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
+            size = (folder / path).stat().st_size
+            entry = {"path": path, "rows": len(numbers), "bytes": size, "sha256": str(shard)}
+            listed.append(entry)
     return {
         "name": "made up",
         "version": 1,
@@ -212,7 +208,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         ]
     )
     offsets = np.cumsum([0, *(shard.rows for shard in shards)])
-    probes = search.indexed.spaces["m"]
+    probes = search.contents.spaces["m"]
     kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     lists: Any = faiss.read_index(str(index / lists_name("m")))
     bare = faiss.IndexIVFScalarQuantizer(lists.quantizer, SIZE, lists.nlist, kind, metric, False)
@@ -225,7 +221,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     flat.train(vectors[:1])
     flat.add(vectors)
     del vectors
-    numbers = dict(search.indexed.shards)
+    numbers = dict(search.contents.shards)
     place = {number: offsets[at] for at, number in enumerate(numbers[shard] for shard in shards)}
     found = [
         [int(place[s] + row) for s, row, _ in search.nearest("m", query, NEAREST)]
@@ -242,11 +238,11 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         )
 
     def with_faiss(index: Any) -> Callable[[int], object]:
-        return lambda number: index.search(queries[number : number + 1], MOST_ALIKE)
+        return lambda number: index.search(queries[number : number + 1], MAX_ALIKE)
 
     ways = {
         "picture": ours,
-        "nearest alone": lambda n: search.nearest("m", queries[n], MOST_ALIKE),
+        "nearest alone": lambda n: search.nearest("m", queries[n], MAX_ALIKE),
         "mapped lists": with_faiss(mapped),
         "bare lists": with_faiss(bare),
         "bare flat": with_faiss(flat),

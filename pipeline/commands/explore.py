@@ -33,7 +33,7 @@ from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
 
 if TYPE_CHECKING:
-    from pairsieve.explore.app import Encoder
+    from pairsieve.explore.settings import Encoder
 
 # for the process of pictures to end; it ends itself when it has had no work for a minute
 CLOSE_S = 1.5
@@ -115,10 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lacks("explore"):
         return 2
     from pairsieve.erasure.queue import Quota
-    from pairsieve.explore.app import Settings, make_app
-    from pairsieve.explore.connections import Patience
+    from pairsieve.explore.app import make_app
+    from pairsieve.explore.connections import ConnectionLimits
     from pairsieve.explore.networks import ANY_ADDRESS, names_of
     from pairsieve.explore.serve import Address, serve
+    from pairsieve.explore.settings import Settings
     from pairsieve.images.processes import Limits, Processes
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         manifest = read_manifest(options.dataset)
-        check_version(open_search(index).indexed, manifest)
+        check_version(open_search(index).contents, manifest)
         encoders = _encoders(options, manifest) if options.config else {}
     except (BadIndex, NoSuchDataset, BadConfig) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.host,
         options.port,
         options.behind_proxy,
-        Patience(trusts_loopback=options.behind_proxy),
+        ConnectionLimits(trusts_loopback=options.behind_proxy),
     )
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")
     try:
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closing = threading.Thread(target=processes.close, daemon=True)
         closing.start()
         closing.join(CLOSE_S)
-    if app.works or closing.is_alive():
+    if app.is_busy or closing.is_alive():
         _leave()
     return 0
 

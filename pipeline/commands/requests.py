@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pairsieve.erasure.queue import Waiting
+    from pairsieve.erasure.queue import QueuedRequest
 
 MOST_ROWS = 1_000  # that are taken out without being asked twice: more than one person's pictures
 MOST_SHOWN = 2_000  # letters of what a stranger wrote: as many as it may have
@@ -217,7 +217,7 @@ def _refused(options: argparse.Namespace) -> Iterator[str]:
         yield from contact
 
 
-def _rows_of(dataset: str, asked: Sequence[Waiting]) -> tuple[int, str]:
+def _rows_of(dataset: str, asked: Sequence[QueuedRequest]) -> tuple[int, str]:
     """How many rows requests take out together, and a text that says so. Raises NoSuchDataset."""
     from pairsieve.erasure.requests import parse_request
     from pipeline.dataset.erasure import find

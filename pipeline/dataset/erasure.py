@@ -101,7 +101,7 @@ def _note(
     found.shards_of.update({number for numbers in hits.values() for number in numbers})
     for row, values in zip(rows, table.take(pa.array(rows)).to_pylist(), strict=True):
         found.ids.append({name: values[name] for name in IDS if name in values})
-        if any(requests[number].shows for number in hits[row]):
+        if any(requests[number].is_about_picture for number in hits[row]):
             found.pictures.append({name: values.get(name) for name in FOUND})
 
 

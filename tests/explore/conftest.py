@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairsieve.explore.app import Settings, make_app
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.app import make_app
+from pairsieve.explore.limits import RateLimits
+from pairsieve.explore.settings import Settings
 from pairsieve.images.processes import Processes
 from pairsieve.search.index import build
 from pairsieve.search.vectors import VectorSettings
@@ -101,7 +102,7 @@ def processes():
 @pytest.fixture
 def served(dataset, tmp_path, processes):
     def serve(**changes):
-        limits = Limits(*["100000/minute"] * 4)
+        limits = RateLimits(*["100000/minute"] * 4)
         given = {
             "name": "<b>hostile</b>",
             "dataset": str(dataset),

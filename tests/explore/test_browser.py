@@ -14,8 +14,9 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from pairsieve.explore.app import Settings, make_app
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.app import make_app
+from pairsieve.explore.limits import RateLimits
+from pairsieve.explore.settings import Settings
 from pipeline.cli import main as pairsieve
 from tests.pipeline.test_command import rows_of
 from tests.pipeline.test_search import picture_of
@@ -40,7 +41,7 @@ def dataset(demo_run, tmp_path):
 
 @pytest.fixture
 def address(dataset, processes):
-    limits = Limits(*["100000/minute"] * 4)
+    limits = RateLimits(*["100000/minute"] * 4)
     app = make_app(
         Settings(
             "pairsieve demo",

@@ -108,7 +108,7 @@ def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
 
 def test_pictures_have_a_line_of_their_own(served, monkeypatch):
     go, app = Event(), served()
-    monkeypatch.setattr("pairsieve.explore.app.upload_of", lambda *_: go.wait(60) and _refuse())
+    monkeypatch.setattr("pairsieve.explore.page.upload_of", lambda *_: go.wait(60) and _refuse())
     kind = ("content-type", KIND)
 
     async def ask():
@@ -125,7 +125,7 @@ def test_pictures_have_a_line_of_their_own(served, monkeypatch):
 
         # one at work, four in the line
         waiting = [asyncio.ensure_future(picture(number)) for number in range(5)]
-        while app.lines[1]._inside_of.total() < 5:
+        while app.queues[1]._inside_of.total() < 5:
             await asyncio.sleep(0.01)
         refused = await picture(9)
         assert (refused.status, int(refused.headers["retry-after"]) > 0) == (503, True)

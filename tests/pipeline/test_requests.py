@@ -103,7 +103,7 @@ def test_a_damaged_request_is_named_and_the_others_are_applied(dataset, capsys):
         assert "elsewhere" not in said.err + said.out
     assert look_up(queue, receipt).state == "applied"
     assert requests(["approve", broken, "--dataset", str(dataset)]) == 2
-    assert "bring it back" in capsys.readouterr().err
+    assert "restore it" in capsys.readouterr().err
 
 
 def test_contacts_are_shown_with_the_answer_and_removed(dataset, capsys):

@@ -194,7 +194,7 @@ def test_nothing_of_others_is_removed(published, tmp_path, capsys):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "love.txt").write_text("dear")
     assert call("index", "--dataset", published, "--out", tmp_path / "letters") == 2
-    assert "holds love.txt, which is no part of an index" in capsys.readouterr().err
+    assert "holds love.txt, which is not part of an index" in capsys.readouterr().err
     assert (tmp_path / "letters" / "love.txt").read_text() == "dear"
 
 
