@@ -92,10 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace) -> tuple[str, int]:
-    from filters.catalogue import catalogue, described
+    from filters.catalogue import catalogue, format_catalogue
 
     found = catalogue(plugins=not options.no_plugins)
-    return (json.dumps(found, indent=2) + "\n" if options.json else described(found)), 0
+    return (json.dumps(found, indent=2) + "\n" if options.json else format_catalogue(found)), 0
 
 
 def _explain(options: argparse.Namespace) -> tuple[str, int]:

@@ -15,10 +15,10 @@ from yarl import URL
 
 from pairsieve.web.addresses import (
     PrivateAddress,
-    guarded_connector,
     is_address,
     is_allowed_address,
 )
+from pairsieve.web.connector import guarded_connector
 from pairsieve.web.refusals import NO_CONNECTION, status_of
 from pairsieve.web.urls import absolute, host_of
 from tests.support import oracle
