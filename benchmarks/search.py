@@ -80,9 +80,9 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
-        for path in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
-            size = (folder / path).stat().st_size
-            entry = {"path": path, "rows": len(numbers), "bytes": size, "sha256": str(shard)}
+        for written in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
+            size = (folder / written).stat().st_size
+            entry = {"path": written, "rows": len(numbers), "bytes": size, "sha256": str(shard)}
             listed.append(entry)
     return {
         "name": "made up",

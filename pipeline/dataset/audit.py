@@ -151,6 +151,7 @@ def reasons_of(dataset: str) -> list[Row]:
     """Every (stage, rule, version, action, reason) of the ledger with its number and its lowest,
     median and highest score.
     """
+
     manifest = read_manifest(dataset)
     names = ["stage", "rule", "rule_version", "action", "reason"]
     found = [_read(files.join(dataset, path)) for path in _paths(manifest, f"{LEDGER_FOLDER}/")]

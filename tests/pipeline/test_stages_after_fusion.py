@@ -12,9 +12,10 @@ from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.config import load_config
-from pipeline.orchestrate.job_settings import STAGES, Jobs
+from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results
+from pipeline.orchestrate.stage_result import STAGES
 from tests.conftest import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}

@@ -20,7 +20,8 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.web.addresses import is_allowed_address
 from pairsieve.web.answer import Order
 from pairsieve.web.client import open_client
-from pairsieve.web.requester import ClientSettings, retry_after_s
+from pairsieve.web.client_settings import ClientSettings
+from pairsieve.web.requester import retry_after_s
 from pairsieve.web.schedule import Schedule
 from tests.site import PICTURE
 from transforms.fetch.open_part import Consent, load_gate, open_part

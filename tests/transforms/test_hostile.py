@@ -23,7 +23,7 @@ import pytest
 import trustme
 
 from pairsieve.web.answer import Answer, Order
-from pairsieve.web.requester import ClientSettings
+from pairsieve.web.client_settings import ClientSettings
 from tests.transforms.test_fetch import ask_all, client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"

@@ -9,27 +9,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from pairsieve.attempt import attempt
-from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes, Task
 from pairsieve.images.reduce import Reduced, reduce
 from pairsieve.records.sample import Image
 from pairsieve.storage import parts
 from pairsieve.storage.room import Room
+from transforms.fetch.settings import StoreSettings
 
 MOST_PENDING = 32  # pictures that wait to be made smaller, before the next one waits
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """`side`: pictures with a longer shorter side are stored as JPEG of that many pixels (None:
-    bytes as served). `max_bytes` and `min_free_bytes` bound the store and what it leaves of a local
-    disk.
-    """
-
-    decode: DecodeSettings
-    side: int | None = None
-    max_bytes: float | None = None
-    min_free_bytes: float = 0
 
 
 class Store:

@@ -1,11 +1,8 @@
-"""What a job says at its end: its tally and one list, as two JSON files that the command reads. The
-tally is written last.
-"""
+"""Sums the counts of all workers at the end of a job, and writes them with one list."""
 
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -14,87 +11,55 @@ from typing import Any
 import apache_beam as beam
 
 from pairsieve.records.outcome import Tally
-from pairsieve.storage import files
+from pairsieve.storage.job_end import JobEnd, Outcomes, write_end
 
 MAX_PROBLEMS = 1000
-TALLY_FILE = "tally.json"
-Outcomes = dict[tuple[str, str, str], int]
-"""A tally, as it goes through a shuffle."""
-Said = tuple[Outcomes, list[Any]]
 
 
-def merge(said: Iterable[Said], most: int) -> Said:
-    """The sum of tallies, and of all that is listed the smallest, up to `most`."""
-    total, listed = Tally(), list[Any]()
-    for outcomes, some in said:
+def merge(ends: Iterable[JobEnd], max_listed: int) -> JobEnd:
+    """The sum of tallies, and the smallest of all listed elements, up to `max_listed`."""
+    total, all_listed = Tally(), list[Any]()
+    for outcomes, listed in ends:
         total.update(outcomes)
-        listed += some
-    return dict(total), heapq.nsmallest(most, listed)
+        all_listed += listed
+    return dict(total), heapq.nsmallest(max_listed, all_listed)
 
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """(tallies, elements to list) -> the two files in `folder`; of the elements the smallest, up to
-    `most`.
+    """(tallies, elements to list) -> the two files of the job's end in `folder`.
 
     A few hundred bytes a bundle go through this one shuffle, and every listed element.
     """
 
     folder: str
     list_file: str
-    most: int = MAX_PROBLEMS
+    max_listed: int = MAX_PROBLEMS
 
     def expand(
-        self, said: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
+        self, tallies_and_lists: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
     ) -> beam.PCollection:
-        tallies, listed = said
-        counted = [one | f"Counted {at}" >> beam.Map(_counted) for at, one in enumerate(tallies)]
-        named = [one | f"Named {at}" >> beam.Map(_named) for at, one in enumerate(listed)]
+        tallies, lists = tallies_and_lists
+        counted = [
+            tally | f"Counted {number}" >> beam.Map(_counted)
+            for number, tally in enumerate(tallies)
+        ]
+        listed = [
+            elements | f"Listed {number}" >> beam.Map(_listed)
+            for number, elements in enumerate(lists)
+        ]
         return (
-            (*counted, *named)
+            (*counted, *listed)
             | beam.Flatten()
-            | "Merge" >> beam.CombineGlobally(partial(merge, most=self.most)).without_defaults()
+            | "Merge"
+            >> beam.CombineGlobally(partial(merge, max_listed=self.max_listed)).without_defaults()
             | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
 
 
-def _counted(outcomes: Outcomes) -> Said:
+def _counted(outcomes: Outcomes) -> JobEnd:
     return outcomes, []
 
 
-def _named(element: Any) -> Said:
+def _listed(element: Any) -> JobEnd:
     return {}, [element]
-
-
-def write_end(said: Said, folder: str, list_file: str) -> None:
-    """The list, then the tally as sorted rows [unit, outcome, reason, number]: where it is, the job
-    has ended.
-    """
-    outcomes, listed = said
-    files.write_text(files.join(folder, list_file), json.dumps(listed))
-    files.write_text(
-        files.join(folder, TALLY_FILE),
-        json.dumps(sorted([*key, number] for key, number in outcomes.items())),
-    )
-
-
-def has_ended(folder: str) -> bool:
-    """Whether the job that says its end in this folder has come to it."""
-    return files.exists(files.join(folder, TALLY_FILE))
-
-
-def forget_end(folder: str) -> None:
-    """Take the job for one that has not ended."""
-    files.remove_file(files.join(folder, TALLY_FILE))
-
-
-def read_tally(folder: str) -> Tally:
-    """The tally of a job that has ended."""
-    rows: list[list[Any]] = json.loads(files.read_text(files.join(folder, TALLY_FILE)))
-    return Tally({(unit, outcome, reason): number for unit, outcome, reason, number in rows})
-
-
-def read_list(folder: str, list_file: str) -> list[Any]:
-    """What a job that has ended has listed."""
-    found: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
-    return found
