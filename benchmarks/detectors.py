@@ -47,7 +47,7 @@ from pairsieve.records.sample import Sample, Score
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
 from pipeline.config import CONFIGS, load_config
 from pipeline.orchestrate.plan import make_plan
-from tests.filters.marked import found_and_missed, marked_captions
+from tests.support.marked_captions import found_and_missed, marked_captions
 from transforms.judge import JudgeSettings, make_judge
 
 REPOSITORY = Path(__file__).resolve().parent.parent

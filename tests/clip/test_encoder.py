@@ -16,7 +16,7 @@ from pairsieve.clip.encoder import KEPT_TEXTS, EncoderSettings, load_encoder, sq
 from pairsieve.clip.model import ModelError, ModelSettings, identify
 from pairsieve.clip.packed import is_packable
 from pairsieve.images.prepare import Square
-from tests.clip.models import DEMO, small_model
+from tests.support.clip_models import DEMO, small_model
 
 CAPTIONS = [
     "",

@@ -17,8 +17,7 @@ from playwright.sync_api import sync_playwright
 from pairsieve.explore.app import Settings, make_app
 from pairsieve.explore.limits import Limits
 from pipeline.cli import main as pairsieve
-from tests.pipeline.test_command import rows_of
-from tests.pipeline.test_search import picture_of
+from tests.support.datasets import picture_of, rows_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
 CHROMIUM = shutil.which("chromium")

@@ -16,7 +16,7 @@ from pairsieve.explore import upload
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.upload import BadUpload, Upload, read_upload, upload_of
 from pairsieve.images.processes import Limits, Processes
-from tests.explore.test_gate import Client
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KIND = "multipart/form-data; boundary=b"

@@ -11,46 +11,18 @@ import sys
 import time
 from collections import Counter
 from random import Random
-from urllib.parse import urlsplit
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from demo.crawl import make_crawl, write_warc
 from pairsieve.storage import parts
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 MOMENTS, SEED = 20, 8
 
 
-@pytest.fixture
-def crawl(site, tmp_path):
-    """The demonstration crawl, its pictures on the loopback site."""
-    resources = []
-    for resource in make_crawl():
-        place = urlsplit(resource.url)
-        url = f"{site.origin}/{place.hostname}{place.path}"
-        body = resource.body
-        if resource.content_type.startswith("text/html"):
-            body = body.replace(b"https://", f"{site.origin}/".encode())
-            resources.append(
-                type(resource)(
-                    url=url,
-                    body=body,
-                    content_type=resource.content_type,
-                    status=resource.status,
-                    headers=resource.headers,
-                )
-            )
-        elif resource.status.startswith("200"):
-            site.contents[urlsplit(url).path] = body
-    path = tmp_path / "crawl.warc.gz"
-    write_warc(resources, path)
-    return path
-
-
-def start(site, crawl, folder, key_file, *arguments):
+def start(site, demo_on_site, folder, key_file, *arguments):
     settings = [
         "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]",
         "fetch.allow_networks=[127.0.0.1/32]",
@@ -59,7 +31,7 @@ def start(site, crawl, folder, key_file, *arguments):
     ]  # fmt: skip
     flags = [argument for setting in settings for argument in ("--set", setting)]
     command = [
-        sys.executable, "-m", "pipeline.run", "--input", str(crawl), "--output", str(folder / "out"), "--work", str(folder / "work"), *flags,
+        sys.executable, "-m", "pipeline.run", "--input", str(demo_on_site), "--output", str(folder / "out"), "--work", str(folder / "work"), *flags,
         *(arguments or ("--direct_num_workers=1",)),
     ]  # fmt: skip
     return subprocess.Popen(
@@ -102,9 +74,9 @@ def asked_of(site) -> Counter:
 
 
 @pytest.mark.timeout(900)
-def test_twenty_kills(site, crawl, key_file, tmp_path):
+def test_twenty_kills(site, demo_on_site, key_file, tmp_path):
     begun = time.monotonic()
-    finish(start(site, crawl, tmp_path / "whole", key_file))
+    finish(start(site, demo_on_site, tmp_path / "whole", key_file))
     length_s = time.monotonic() - begun
     expected, once = rows(tmp_path / "whole"), asked_of(site)
     assert len(expected) > 150
@@ -113,7 +85,7 @@ def test_twenty_kills(site, crawl, key_file, tmp_path):
     site.asked.clear()
     while number < MOMENTS:
         place = tmp_path / f"killed-{folder}"
-        run = start(site, crawl, place, key_file)
+        run = start(site, demo_on_site, place, key_file)
         try:
             run.communicate(timeout=random.uniform(0.25, 0.75) * length_s)
         except subprocess.TimeoutExpired:
@@ -125,7 +97,7 @@ def test_twenty_kills(site, crawl, key_file, tmp_path):
         assert run.returncode == 0
         check(place, expected, site, once)
         folder += 1
-    finish(start(site, crawl, tmp_path / f"killed-{folder}", key_file))
+    finish(start(site, demo_on_site, tmp_path / f"killed-{folder}", key_file))
     check(tmp_path / f"killed-{folder}", expected, site, once)
 
 
@@ -144,7 +116,7 @@ def finished_parts(place) -> set[str]:
     return {str(path) for path in place.glob("work/*/*/part-*.parquet")}
 
 
-def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_path):
+def test_a_part_that_was_begun_does_not_ask_again(site, demo_on_site, key_file, tmp_path):
     """One part holds everything, and is slow."""
     slow = [
         "--direct_num_workers=1",
@@ -155,7 +127,7 @@ def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_pat
         "--set",
         "fetch.min_interval_s=0.05",
     ]
-    run = start(site, crawl, tmp_path, key_file, *slow)
+    run = start(site, demo_on_site, tmp_path, key_file, *slow)
     deadline = time.monotonic() + 100
     while len(asked_of(site)) < 100 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -164,7 +136,7 @@ def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_pat
     assert len(before) >= 100
     assert not list(tmp_path.glob("work/fetch/*/part-*"))
     site.asked.clear()
-    finish(start(site, crawl, tmp_path, key_file, *slow))
+    finish(start(site, demo_on_site, tmp_path, key_file, *slow))
     again = [path for path in asked_of(site) if path in before]
     assert len(again) <= 70, (
         "answers of the last two seconds, at twenty a second, and some that were under way"
@@ -172,8 +144,10 @@ def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_pat
     assert not list(tmp_path.glob("work/fetch/*/journal"))
 
 
-def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, key_file, tmp_path):
-    run = start(site, crawl, tmp_path, key_file, "--direct_num_workers=2")
+def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(
+    site, demo_on_site, key_file, tmp_path
+):
+    run = start(site, demo_on_site, tmp_path, key_file, "--direct_num_workers=2")
     deadline = time.monotonic() + 100
     while len(asked_of(site)) < 20 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -190,7 +164,7 @@ def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, ke
     assert "pairsieve: the run failed: fetch: a worker process died" in said
     assert "Traceback" not in said
     settled = finished_parts(tmp_path)
-    finish(start(site, crawl, tmp_path, key_file))
+    finish(start(site, demo_on_site, tmp_path, key_file))
     assert settled <= finished_parts(tmp_path)
     assert len(rows(tmp_path)) > 150
 

@@ -26,8 +26,8 @@ from pairsieve.erasure.queue import ask, decide
 from pairsieve.storage.marked import MARKER
 from pipeline.commands.adopt import main as adopt
 from pipeline.dataset.writer import COMMIT, STAGING
-from tests.pipeline.killing import KILLED
-from tests.pipeline.test_command import hashes, manifest_of
+from tests.support.datasets import hashes, manifest_of
+from tests.support.killing import KILLED
 
 pytestmark = pytest.mark.timeout(1800)
 HOSTS, FILES = "abcd", 3
@@ -38,7 +38,7 @@ class Commands:
     """Runs commands, each in a process of its own that may be killed."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.pipeline.killing"]
+        command = [sys.executable, "-m", "tests.support.killing"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.orchestrate.stage_result import MANIFEST
-from tests.pipeline.cluster import build_wheel, cluster
-from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
-from tests.pipeline.test_killed import crawl  # noqa: F401 - a fixture
-from tests.support import run_command
+from tests.support.cluster import build_wheel, cluster
+from tests.support.commands import interruptible_command
+from tests.support.datasets import hashes
+from tests.support.demo_runs import PLANTED
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -74,7 +75,7 @@ def started(options, folder, key_file, site, *arguments):
     settings += [
         f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()
     ]
-    command = [*run_command(), *options, *arguments]
+    command = [*interruptible_command(), *options, *arguments]
     command += [
         "--output",
         str(folder / "out"),
@@ -175,7 +176,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     on_cluster,
     plugin,
     site,
-    crawl,  # noqa: F811
+    demo_on_site,
     key_file,
     tmp_path,
 ):
@@ -188,7 +189,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     options = [
         *on_cluster.options,
         *plugin[0],
-        f"--input={crawl}",
+        f"--input={demo_on_site}",
         "--stages=extract,fetch",
         *(f"--set={setting}" for setting in web),
     ]

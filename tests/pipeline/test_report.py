@@ -8,7 +8,7 @@ import pytest
 from pipeline.commands.report import main as report
 from pipeline.dataset.facts import Facts, gather
 from pipeline.dataset.report_page import bars, render, report_page
-from tests.pipeline.test_command import manifest_of, rows_of
+from tests.support.datasets import manifest_of, rows_of
 
 
 def test_every_run_leaves_a_report(demo_run):

@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from pipeline.config import load_config
 from pipeline.orchestrate.job_settings import STAGES, Jobs
 from pipeline.orchestrate.plan import make_plan
-from tests.conftest import DEMO
+from tests.support.paths import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
 # one spreads the work over workers, one sums what is said at the end

@@ -24,7 +24,7 @@ import trustme
 
 from pairsieve.web.answer import Answer, Order
 from pairsieve.web.requester import ClientSettings
-from tests.transforms.test_fetch import ask_all, client
+from tests.support.fetching import ask_all, client_settings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 PIECE = b"x" * 65536
@@ -200,7 +200,9 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def settings(port, site) -> ClientSettings:
-    return replace(client(site), ports=(port,), total_timeout_s=DEADLINE_S, read_timeout_s=1)
+    return replace(
+        client_settings(site), ports=(port,), total_timeout_s=DEADLINE_S, read_timeout_s=1
+    )
 
 
 def fetch(settings: ClientSettings, *urls: str) -> list[Answer]:

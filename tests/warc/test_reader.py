@@ -7,8 +7,7 @@ import hashlib
 import io
 import zlib
 from base64 import b32encode
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -18,41 +17,14 @@ from pairsieve.records.outcome import Counted, Noted, Rejection, balance, notes,
 from pairsieve.records.page import Location, Page
 from pairsieve.warc.fastwarc_reader import record_of
 from pairsieve.warc.gzip_members import next_start, read_members
-from pairsieve.warc.reader import INSIDE_RECORD, ReadSettings, read_split
+from pairsieve.warc.reader import INSIDE_RECORD, ReadSettings
 from pairsieve.warc.record import decoded, digest_matches
 from pairsieve.warc.source import ArchiveSettings, read_at
-from pairsieve.warc.splits import Split
 from pairsieve.warc.warcio_reader import read_records
-from tests.warcs import DATE, page, plain, response
-from transforms.read import InputSettings, split_input
+from tests.support.archives import ALL, A, B, C, pages, problems, read, read_file
+from tests.support.warcs import DATE, nested, page, plain, response
 
 OUTCOMES = (Rejection, Counted, Noted)
-SETTINGS = ReadSettings(max_page_bytes=10_000, locate=True)
-
-
-def read(folder: Path, content: bytes, settings: ReadSettings = SETTINGS) -> list[object]:
-    path = folder / "x.warc.gz"
-    path.write_bytes(content)
-    return list(read_file(path, settings))
-
-
-def read_file(
-    path: Path, settings: ReadSettings = SETTINGS, split_bytes: int | None = None
-) -> Iterator[object]:
-    for found in split_input(str(path), InputSettings(split_bytes=split_bytes), {}):
-        yield from read_split(found, settings) if isinstance(found, Split) else [found]
-
-
-def pages(found: Iterable[object]) -> list[str]:
-    return [item.url for item in found if isinstance(item, Page)]
-
-
-def problems(found: Iterable[object]) -> list[tuple[str, str]]:
-    return [(item.unit, item.reason) for item in found if isinstance(item, Rejection)]
-
-
-A, B, C = (page(f"https://{name}.example/") for name in "abc")
-ALL = ["https://a.example/", "https://b.example/", "https://c.example/"]
 
 
 def lying(record: bytes, by: int) -> bytes:
@@ -60,19 +32,6 @@ def lying(record: bytes, by: int) -> bytes:
     head, _, rest = plain(record).partition(b"Content-Length: ")
     length, _, body = rest.partition(b"\r\n")
     return gzip.compress(head + b"Content-Length: %d\r\n" % (int(length) + by) + body)
-
-
-def nested(*members: bytes) -> bytes:
-    """A record whose payload is an archive of its own, stored so that its bytes stand in the file
-    as they are.
-    """
-    outer = plain(
-        response(
-            "https://outer.example/x.warc.gz", b"".join(members), kind="application/octet-stream"
-        )
-    )
-    stored = zlib.compressobj(0, zlib.DEFLATED, 31)
-    return stored.compress(outer) + stored.flush()
 
 
 def flipped(member: bytes) -> bytes:
