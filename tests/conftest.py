@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline.commands.run import main
 from pipeline.config import load_config
@@ -17,6 +18,10 @@ from tests.support.site import Site, serve_site
 from tests.support.stores import serve_google_storage, serve_s3
 
 SECRET = "00" * 32
+
+# How long an example takes depends on how busy the machine is.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def parts_in(folder, stage):
 def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
     """The first test: what a job brings stays in the workers' environment."""
     with started(on_cluster.options, tmp_path, key_file, plugin[1]) as run:
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1
     assert "workers lack what is here; send it with --setup_file=./setup.py" in said
     assert "Traceback" not in said
@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, 
     with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1]) as run:
         wait_until(lambda: parts_in(tmp_path, stage))
         on_cluster.worker().kill()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1, said
     assert f"pairsieve: the run failed: {stage}: a worker is gone" in said
     assert "Traceback" not in said
@@ -198,7 +198,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     with started(options, tmp_path, key_file, plugin[1]) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         on_cluster.worker().kill()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1, said
     finished = parts_in(tmp_path, "fetch")
     slow.unlink()
@@ -239,7 +239,7 @@ def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         worker = on_cluster.worker()
         worker.suspend()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     worker.kill()
     assert run.returncode == 1, said
     assert (
@@ -259,7 +259,7 @@ def test_who_stops_waiting_is_told_what_goes_on(on_cluster, plugin, key_file, tm
     ) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         os.kill(run.pid, signal.SIGINT)
-        said = run.communicate(timeout=60)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 130, said
     assert (
         "pairsieve: interrupted: the job pairsieve-nightly-fetch goes on running; to stop it: "

@@ -171,10 +171,10 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("localhost", port), timeout=1).close()
+            socket.create_connection(("localhost", port), timeout=10).close()
             return
         except OSError:
             time.sleep(0.1)

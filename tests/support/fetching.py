@@ -17,6 +17,9 @@ from pairsieve.web.schedule import Schedule
 from tests.support.site import Site
 from transforms.fetch.open_part import Consent, Gate, load_gate, open_part
 
+# Longer than a busy machine needs for an answer on loopback. Tests of timeouts set shorter ones.
+WAIT_S = 60
+
 
 def client_settings(site: Site, **changes: Any) -> ClientSettings:
     settings = ClientSettings(
@@ -24,9 +27,9 @@ def client_settings(site: Site, **changes: Any) -> ClientSettings:
         connections=8,
         connections_per_host=4,
         min_interval_s=0.0,
-        connect_timeout_s=2,
-        read_timeout_s=1,
-        total_timeout_s=2,
+        connect_timeout_s=WAIT_S,
+        read_timeout_s=WAIT_S,
+        total_timeout_s=WAIT_S,
         max_bytes=2000,
         max_redirects=3,
         ports=(80, 443, site.port),
