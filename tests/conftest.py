@@ -32,7 +32,17 @@ def key_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_demo(tmp_path_factory, key_file) -> Callable[..., DemoRun]:
+def reused_charts() -> Iterator[None]:
+    """Reports show charts that an earlier run drew, where the numbers are the same."""
+    from tests.support.charts import reuse_charts
+
+    with pytest.MonkeyPatch.context() as patch:
+        reuse_charts(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_demo(tmp_path_factory, key_file, reused_charts) -> Callable[..., DemoRun]:
     """Run the command in this process, with one worker, into a fresh folder (or a given one)."""
 
     def run(*arguments: str, folder: Path | None = None) -> DemoRun:

@@ -8,6 +8,11 @@ from tests.support.demo_on_site import write_demo_crawl
 from tests.support.web_crawl import web_settings, write_crawl
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _reused_charts(reused_charts):
+    """Commands that tests call without `run_demo` write reports as well."""
+
+
 @pytest.fixture
 def on_s3(s3, monkeypatch):
     """A bucket's address, and the file system that reads it."""
