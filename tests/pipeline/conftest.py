@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 
 from tests.support.demo_on_site import write_demo_crawl
+from tests.support.forked_commands import ForkedCommands
 from tests.support.web_crawl import web_settings, write_crawl
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _reused_charts(reused_charts):
     """Commands that tests call without `run_demo` write reports as well."""
+
+
+@pytest.fixture(scope="session")
+def commands():
+    """Runs commands that may be killed."""
+    forked = ForkedCommands()
+    yield forked
+    forked.close()
 
 
 @pytest.fixture

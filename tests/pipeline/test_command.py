@@ -241,17 +241,9 @@ def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(
     assert hashes(finished.output) == hashes(demo_run.output)
 
 
-def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
-    arguments = [
-        "--runner=DirectRunner",
-        "--direct_num_workers=1",
-        "--output",
-        str(tmp_path / "out"),
-        "--work",
-        str(tmp_path / "work"),
-        "--set",
-        f"publish.key_file={key_file}",
-    ]
+def test_a_killed_run_is_finished_by_the_next_one(demo_run, run_demo, key_file, tmp_path, caplog):
+    arguments = ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    arguments += ["--set", f"publish.key_file={key_file}", "--direct_num_workers=1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "pipeline.run", *arguments],
         cwd=REPOSITORY,
@@ -266,9 +258,9 @@ def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
     running.wait()
     running.stderr.close()
     assert not (tmp_path / "out" / "dataset").exists()
-    ran = run_in_subprocess(*arguments)
-    assert ran.returncode == 0, ran.stderr
-    assert "extract: reused" in ran.stderr
+    finished = run_demo(folder=tmp_path)
+    assert finished.status == 0, finished.printed
+    assert "extract: reused" in caplog.text
     assert hashes(tmp_path / "out") == hashes(demo_run.output)
 
 

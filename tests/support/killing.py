@@ -90,6 +90,7 @@ def main() -> None:
         "pipeline.dataset.review",
         "pipeline.dataset.copy",
         "pairsieve.search.index",
+        "open_clip",
     ):
         import_module(name)
     # Charts take longer than all the rest, and no test here looks at one.

@@ -8,6 +8,7 @@ import io
 import zlib
 from base64 import b32encode
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -321,18 +322,35 @@ def seen(found: Iterable[object]) -> list[object]:
     return sorted(map(repr, kept))
 
 
-@given(pieces=st.lists(PIECES, max_size=12), split_bytes=st.integers(1, 1500))
-@settings(max_examples=400, deadline=None)
-def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
-    path = tmp_path_factory.mktemp("split") / "x.warc.gz"
+def check_split(path: Path, pieces: list[bytes], split_bytes: int) -> None:
     path.write_bytes(A + b"".join(pieces))
-    found = list(read_file(path, split_bytes=split_bytes))
-    inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in found)
-    assert inside or seen(found) == seen(read_file(path)), (
+    items = list(read_file(path, split_bytes=split_bytes))
+    inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in items)
+    assert inside or seen(items) == seen(read_file(path)), (
         "either the same records, or the split is told to be wrong"
     )
     if not any(piece.startswith(nested(A)[:200]) or b"outer.example" in piece for piece in pieces):
         assert not inside, "only an archive inside a record makes a split wrong"
+
+
+# A byte a split is thousands of splits a file: the suite has fewer and larger ones.
+@given(pieces=st.lists(PIECES, max_size=8), split_bytes=st.integers(40, 1500))
+@settings(max_examples=100)
+def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
+    check_split(tmp_path_factory.mktemp("split") / "x.warc.gz", pieces, split_bytes)
+
+
+@pytest.mark.parametrize("split_bytes", [1, 2, 7])
+def test_every_record_exactly_once_for_splits_of_a_few_bytes(split_bytes, tmp_path):
+    check_split(tmp_path / "x.warc.gz", [stored_page(0, SIGN), B], split_bytes)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@given(pieces=st.lists(PIECES, max_size=12), split_bytes=st.integers(1, 1500))
+@settings(max_examples=2000)
+def test_every_record_exactly_once_for_many_splits(pieces, split_bytes, tmp_path_factory):
+    check_split(tmp_path_factory.mktemp("split") / "x.warc.gz", pieces, split_bytes)
 
 
 def test_a_split_inside_a_nested_archive_is_told(tmp_path):
