@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 CONTAINERS = REPOSITORY / "containers"
 MANIFESTS = sorted((CONTAINERS / "kubernetes").glob("*.yaml"))

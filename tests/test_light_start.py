@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pipeline.cli import TASKS
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 STAGES = ("extract", "fetch", "score", "publish")
 VERBS = [verb for verbs in TASKS.values() for verb in verbs]

@@ -15,6 +15,7 @@ from pairsieve.explore.forms import SubmittedRequests
 from pairsieve.explore.gate import MAX_PARAMETERS, MAX_URL_BYTES, Gate, RequestRule
 from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.texts import LANGUAGES, texts_for
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 POSTS = [
@@ -29,51 +30,6 @@ POSTS = [
     "/static/style.css",
 ]
 CHUNK = b"x" * 100_000
-
-
-class Client:
-    """One request of ASGI; `read` counts the messages that were taken of it."""
-
-    def __init__(self, app) -> None:
-        self.app, self.read, self.status, self.headers, self.body = app, 0, 0, {}, b""
-
-    def ask(
-        self,
-        method,
-        path,
-        *,
-        headers=(),
-        chunks=None,
-        query=b"",
-        address="192.0.2.1",
-        host="localhost",
-    ):
-        asyncio.run(self._ask(method, path, [("host", host), *headers], chunks, query, address))
-        return self
-
-    async def _ask(self, method, path, headers, chunks, query, address):
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-        scope = {
-            "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
-            "headers": raw, "client": (address, 1), "server": ("localhost", 80), "scheme": "http",
-            "root_path": "", "state": {},
-        }  # fmt: skip
-        left = iter(chunks or ())
-
-        async def receive():
-            self.read += 1
-            chunk = next(left, None)
-            return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
-
-        async def send(message):
-            if message["type"] == "http.response.start":
-                self.status, self.headers = (
-                    message["status"],
-                    {name.decode(): value.decode() for name, value in message["headers"]},
-                )
-            self.body += message.get("body", b"")
-
-        await self.app(scope, receive, send)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pairsieve.explore import upload
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.upload import BadUpload, Upload, read_upload, upload_of
 from pairsieve.images.processes import Limits, Processes
-from tests.explore.test_gate import Client
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KIND = "multipart/form-data; boundary=b"
@@ -88,7 +88,7 @@ def test_any_body_is_read(body, cut, kind):
 
 
 def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
-    processes = Processes(1, Limits(wall_s=1.0))
+    processes = Processes(1, Limits(wall_s=2.0))
     try:
         with monkeypatch.context() as patched:
             patched.setattr(upload, "read_upload", sleeps)

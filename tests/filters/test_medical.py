@@ -27,14 +27,8 @@ from filters.pages.page_types import PageTypes
 from filters.rule import Action
 from filters.subjects import Content, Embedding
 from pairsieve.records.page import Origin, Page
-from pairsieve.records.pair import Pair
 from pairsieve.web.html import parse_page
-from tests.filters.marked import SETS
-
-
-def pair(caption: str) -> Pair:
-    return Pair(b"k" * 16, "https://a.example/p.jpg", caption, "en", "en", "", "", 0, "", "", 0, {})
-
+from tests.support.medical_captions import SET, WORDS_FROM, pair
 
 POSITIVE = [
     "X-ray of a broken wrist", "chest radiograph, lateral", "before and after surgery of the jaw",
@@ -50,14 +44,6 @@ TRAPS = [
     "rash guard for surfing", "kidney beans and rice", "kid with a kite", "heart shaped box",
     "economic recovery chart", "a patiently waiting dog",
 ]  # fmt: skip
-
-
-SET = [
-    line.split(": ", 1)
-    for line in (SETS / "medical.txt").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-]
-WORDS_FROM = 0.9
 
 
 @pytest.fixture(scope="module")

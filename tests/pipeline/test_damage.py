@@ -17,7 +17,8 @@ from pipeline.commands.explore import main as explore
 from pipeline.commands.export import main as export
 from pipeline.commands.purge import main as purge
 from pipeline.commands.verify import main as verify
-from tests.pipeline.test_command import copy_of, hashes, manifest_of, rows_of
+from tests.support.datasets import hashes, manifest_of, rows_of
+from tests.support.demo_runs import copy_of
 
 NOT_PUBLISHED = ["--set", "publish.shards=3"]  # has publish run again
 

@@ -36,7 +36,7 @@ from pipeline.dataset.published_settings import (
 )
 from pipeline.dataset.release import Made, make_manifest
 from pipeline.dataset.report_page import report_page
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (yes|no|digest) \|$", re.MULTILINE)
 DOCUMENTED = dict(ROW.findall((REPOSITORY / "docs" / "published.md").read_text("utf-8")))

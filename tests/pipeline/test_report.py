@@ -8,7 +8,8 @@ import pytest
 from pipeline.commands.report import main as report
 from pipeline.dataset.facts import Facts, gather
 from pipeline.dataset.report_page import bars, render, report_page
-from tests.pipeline.test_command import manifest_of, rows_of
+from tests.support.charts import draw_every_chart
+from tests.support.datasets import manifest_of, rows_of
 
 
 def test_every_run_leaves_a_report(demo_run):
@@ -36,7 +37,8 @@ def test_a_report_holds_no_caption_and_no_url(demo_run):
         assert row["URL"] not in page
 
 
-def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys):
+def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys, monkeypatch):
+    draw_every_chart(monkeypatch)
     assert report(["--dataset", str(demo_run.output), "--out", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_bytes() == (demo_run.output / "report.html").read_bytes()
     assert capsys.readouterr().out == f"{tmp_path / 'again.html'}\n"

@@ -9,7 +9,7 @@ import pytest
 
 from pairsieve.erasure.queue import ask, contact_of, decide, look_up
 from pipeline.commands.requests import main as requests
-from tests.pipeline.test_command import rows_of
+from tests.support.datasets import rows_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import STAGES
-from tests.conftest import DEMO
+from tests.support.paths import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
 # one spreads the work over workers, one sums what is said at the end
