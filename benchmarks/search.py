@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from benchmarks.score import cpu
 from benchmarks.shards import Memory
 from pairsieve.images.pdq import orientations
+from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.find import MOST_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
@@ -43,7 +44,7 @@ SIZE, INNER, SHARDS, WORDS, WORDS_A_CAPTION = 512, 24, 16, 60_000, 9
 QUERIES, NEAREST, CLIENTS = 200, 10, 8
 
 
-def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
+def make_dataset(folder: Path, rows: int) -> Manifest:
     """Shards with vectors beside them; the manifest."""
     random = np.random.default_rng(0)
     surface = random.normal(size=(INNER, SIZE)).astype(np.float32)
@@ -80,21 +81,15 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
-        listed += [{"path": f"{name}.parquet", "rows": len(numbers), "sha256": str(shard)}]
-        listed += [
-            {
-                "path": f"{name.replace('dataset', 'embeddings')}.npy",
-                "rows": len(numbers),
-                "sha256": str(shard),
-            }
-        ]
-    return {
-        "name": "made up",
-        "version": 1,
-        "files": listed,
-        "models": {"m": {}},
-        "config": {"score": {"routes": {"en": "m"}}},
-    }
+        for written in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
+            size = (folder / written).stat().st_size
+            listed.append(ListedFile(written, len(numbers), size, str(shard)))
+    return Manifest(
+        name="made up",
+        files=listed,
+        models={"m": {}},
+        config={"score": {"routes": {"en": "m"}}},
+    )
 
 
 def _unit(rows: Vectors) -> Vectors:
@@ -143,7 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "out"
         manifest = make_dataset(folder, rows)
-        paths = [f["path"] for f in manifest["files"] if f["path"].endswith(".parquet")]
+        paths = [shard.path for shard in manifest.below("dataset/")]
         started = time.perf_counter()
         with Memory() as memory:
             build(

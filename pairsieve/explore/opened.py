@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pairsieve.explore.refused import Refused
+from pairsieve.records.manifest import MANIFEST, BadManifest, parse_manifest
 from pairsieve.search.find import Search, check_version, open_search
 from pairsieve.search.index import INDEX, BadIndex
 from pairsieve.storage import files
-
-MANIFEST = "manifest.json"
 
 
 @dataclass
@@ -32,10 +30,9 @@ class Opened:
         if self._search is None or seen != self._seen:
             try:
                 opened = open_search(self.index)
-                check_version(
-                    opened.indexed, json.loads(files.read_text(files.join(self.dataset, MANIFEST)))
-                )
-            except (BadIndex, OSError):
+                text = files.read_text(files.join(self.dataset, MANIFEST))
+                check_version(opened.indexed, parse_manifest(text))
+            except (BadIndex, BadManifest, OSError):
                 self._search = None
                 raise Refused(503, "updating") from None
             self._search, self._seen = opened, seen

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
 from pairsieve.search.index import SHARDS, WORDS, BadIndex, Indexed, lists_name, read_index
@@ -262,15 +263,13 @@ def open_search(folder: str) -> Search:
     return Search(folder, read_index(folder))
 
 
-def check_version(indexed: Indexed, manifest: Mapping[str, Any]) -> None:
+def check_version(indexed: Indexed, manifest: Manifest) -> None:
     """Raise BadIndex where an index is of another version of the dataset: it could show who was
     taken out.
     """
-    if indexed.version != manifest.get("version", 1) or indexed.models != manifest.get(
-        "models", {}
-    ):
+    if indexed.version != manifest.version or indexed.models != manifest.models:
         raise BadIndex(
             f"the index is of version {indexed.version}, the dataset is version "
-            f"{manifest.get('version', 1)}; "
+            f"{manifest.version}; "
             "bring it up to date with pairsieve index"
         )

@@ -19,6 +19,7 @@ import faiss
 import numpy as np
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.hashes import write_hashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
@@ -104,7 +105,7 @@ def _checked(said: Indexed) -> Indexed:
 
 def build(
     dataset: str,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     folder: str,
     settings: VectorSettings,
     tell: Callable[[int, int], None] = lambda done, total: None,
@@ -131,7 +132,7 @@ def build(
     gone = [number for source, number in (before.shards if before else ()) if source not in wanted]
     _write_rows(
         dataset,
-        manifest.get("columns", {}),
+        manifest.columns,
         place,
         [(source, numbers[source]) for source in new],
         gone,
@@ -141,9 +142,9 @@ def build(
         dataset, place, numbers, Changes(new, gone, before.spaces if before else {}), settings
     )
     said = Indexed(
-        manifest.get("name", ""),
-        manifest.get("version", 1),
-        manifest.get("models", {}),
+        manifest.name,
+        manifest.version,
+        manifest.models,
         list(numbers.items()),
         spaces,
     )
@@ -169,13 +170,13 @@ def _clear(place: Path) -> None:
         (place / name).unlink()
 
 
-def _reusable(folder: str, manifest: Mapping[str, Any]) -> Indexed | None:
+def _reusable(folder: str, manifest: Manifest) -> Indexed | None:
     """The index that is there, where it is a whole one of the same models."""
     try:
         before = read_index(folder)
     except BadIndex:
         return None
-    return before if before.models == manifest.get("models", {}) else None
+    return before if before.models == manifest.models else None
 
 
 def _write_rows(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import EMBEDDING
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
@@ -32,11 +31,11 @@ class Source:
     space: str = ""
 
 
-def sources(manifest: Mapping[str, Any]) -> list[Source]:
+def sources(manifest: Manifest) -> list[Source]:
     """The shards of a dataset."""
-    listed = {f["path"]: f for f in manifest["files"]}
-    routes = manifest.get("config", {}).get("score", {}).get("routes", {})
-    in_column = manifest.get("config", {}).get("publish", {}).get("embeddings") == "column"
+    listed = manifest.by_path
+    routes = manifest.setting("score", "routes", {})
+    in_column = manifest.setting("publish", "embeddings") == "column"
     found = []
     for path in shard_paths(manifest):
         subset = path.split("/")[1] if path.startswith("dataset/") and path.count("/") == 2 else ""
@@ -46,8 +45,8 @@ def sources(manifest: Mapping[str, Any]) -> list[Source]:
         found.append(
             Source(
                 path,
-                listed[path]["sha256"],
-                listed[path]["rows"],
+                listed[path].sha256,
+                listed[path].rows,
                 subset,
                 vectors if space else "",
                 space,

@@ -11,6 +11,7 @@ import pytest
 from pairsieve.explore.app import Settings, make_app
 from pairsieve.explore.limits import Limits
 from pairsieve.images.processes import Processes
+from pairsieve.records.manifest import parse_manifest
 from pairsieve.search.index import build
 from pairsieve.search.vectors import VectorSettings
 
@@ -81,8 +82,9 @@ def dataset(tmp_path_factory):
         "files": listed,
         "models": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    build(str(folder), manifest, f"{folder}.index", VectorSettings())
+    text = json.dumps(manifest)
+    (folder / "manifest.json").write_text(text)
+    build(str(folder), parse_manifest(text), f"{folder}.index", VectorSettings())
     return folder
 
 

@@ -282,7 +282,9 @@ def test_an_error_shows_and_logs_nothing_of_the_query(client, monkeypatch, caplo
     answer = client.get("/", params={"q": "secret words"})
     assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
     ours = "\n".join(
-        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("pairsieve.explore")
     )
     assert "RuntimeError" in ours
     assert "secret" not in answer.text + ours
@@ -293,7 +295,9 @@ def test_the_log_holds_no_query_and_no_receipt(client, caplog):
     client.get("/", params={"q": "my name"})
     client.get("/api/requests/abcdefgh12345678")
     ours = "\n".join(
-        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("pairsieve.explore")
     )
     assert re.search(r"GET / 200 \d+ ms", ours)
     assert "my name" not in ours
