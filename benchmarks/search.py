@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from benchmarks.score import cpu
 from benchmarks.shards import Memory
 from pairsieve.images.pdq import orientations
+from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
@@ -43,7 +44,7 @@ SIZE, INNER, SHARDS, WORDS, WORDS_A_CAPTION = 512, 24, 16, 60_000, 9
 QUERIES, NEAREST, CLIENTS = 200, 10, 8
 
 
-def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
+def make_dataset(folder: Path, rows: int) -> Manifest:
     """Shards with vectors beside them; the manifest."""
     random = np.random.default_rng(0)
     surface = random.normal(size=(INNER, SIZE)).astype(np.float32)
@@ -82,15 +83,13 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
         for written in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
             size = (folder / written).stat().st_size
-            entry = {"path": written, "rows": len(numbers), "bytes": size, "sha256": str(shard)}
-            listed.append(entry)
-    return {
-        "name": "made up",
-        "version": 1,
-        "files": listed,
-        "models": {"m": {}},
-        "config": {"score": {"routes": {"en": "m"}}},
-    }
+            listed.append(ListedFile(written, len(numbers), size, str(shard)))
+    return Manifest(
+        name="made up",
+        files=listed,
+        models={"m": {}},
+        config={"score": {"routes": {"en": "m"}}},
+    )
 
 
 def _unit(rows: Vectors) -> Vectors:
@@ -139,7 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "out"
         manifest = make_dataset(folder, rows)
-        paths = [f["path"] for f in manifest["files"] if f["path"].endswith(".parquet")]
+        paths = [shard.path for shard in manifest.below("dataset/")]
         started = time.perf_counter()
         with Memory() as memory:
             build(

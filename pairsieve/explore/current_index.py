@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pairsieve.explore.refused import Refused
+from pairsieve.records.manifest import MANIFEST, BadManifest, parse_manifest
 from pairsieve.search.find import Search, check_version, open_search
 from pairsieve.search.index import INDEX, BadIndex
 from pairsieve.storage import files
-
-MANIFEST = "manifest.json"
 
 
 @dataclass
@@ -37,8 +35,9 @@ class CurrentIndex:
         if self._search is None or marks != self._marks:
             try:
                 opened = open_search(self.index)
-                check_version(opened.contents, json.loads(files.read_text(manifest_path)))
-            except (BadIndex, OSError):
+                manifest = parse_manifest(files.read_text(manifest_path))
+                check_version(opened.contents, manifest)
+            except (BadIndex, BadManifest, OSError):
                 self._search = None
                 raise Refused(503, "updating") from None
             self._search, self._marks = opened, marks

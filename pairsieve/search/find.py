@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
 from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists_name, read_index
@@ -294,13 +295,13 @@ def open_search(folder: str) -> Search:
     return Search(folder, read_index(folder))
 
 
-def check_version(contents: IndexContents, manifest: Mapping[str, Any]) -> None:
+def check_version(contents: IndexContents, manifest: Manifest) -> None:
     """Raise BadIndex when an index is not of the dataset's current version and models.
 
     An index of an older version could show people who were erased since.
     """
-    version = manifest.get("version", 1)
-    if contents.version != version or contents.models != manifest.get("models", {}):
+    version = manifest.version
+    if contents.version != version or contents.models != manifest.models:
         raise BadIndex(
             f"the index is of version {contents.version}, the dataset is version {version}; "
             "bring it up to date with pairsieve index"

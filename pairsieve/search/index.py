@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.hashes import write_hashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
@@ -113,7 +114,7 @@ def _report_nothing(_done: int, _total: int) -> None:
 
 def build(
     dataset: str,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     folder: str,
     settings: VectorSettings,
     report_progress: Progress = _report_nothing,
@@ -131,12 +132,12 @@ def build(
     (root / WORDS).mkdir(exist_ok=True)
     # From here on the index is unfinished: without index.json nobody opens it.
     (root / INDEX).unlink(missing_ok=True)
-    _write_rows(dataset, manifest.get("columns", {}), root, changes, report_progress)
+    _write_rows(dataset, manifest.columns, root, changes, report_progress)
     spaces = _write_vectors(dataset, root, changes, settings)
     contents = IndexContents(
-        manifest.get("name", ""),
-        manifest.get("version", 1),
-        manifest.get("models", {}),
+        manifest.name,
+        manifest.version,
+        manifest.models,
         list(changes.numbers.items()),
         spaces,
     )
@@ -144,13 +145,13 @@ def build(
     return len(changes.new), len(changes.numbers)
 
 
-def _reusable(folder: str, manifest: Mapping[str, Any]) -> IndexContents | None:
+def _reusable(folder: str, manifest: Manifest) -> IndexContents | None:
     """Return the old index if it is finished and of the same models."""
     try:
         old = read_index(folder)
     except BadIndex:
         return None
-    return old if old.models == manifest.get("models", {}) else None
+    return old if old.models == manifest.models else None
 
 
 def _clear(root: Path) -> None:

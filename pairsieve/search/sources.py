@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import EMBEDDING
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
@@ -35,12 +34,11 @@ class Source:
     space: str = ""
 
 
-def sources(manifest: Mapping[str, Any]) -> list[Source]:
+def sources(manifest: Manifest) -> list[Source]:
     """Return the shards that a dataset's manifest lists."""
-    listed = {entry["path"]: entry for entry in manifest["files"]}
-    config = manifest.get("config", {})
-    model_of_subset = config.get("score", {}).get("routes", {})
-    in_column = config.get("publish", {}).get("embeddings") == "column"
+    listed = manifest.by_path
+    model_of_subset = manifest.setting("score", "routes", {})
+    in_column = manifest.setting("publish", "embeddings") == "column"
     shards = []
     for path in shard_paths(manifest):
         subset = _subset_of(path)
@@ -54,7 +52,7 @@ def sources(manifest: Mapping[str, Any]) -> list[Source]:
         if not space:
             vectors = ""  # vectors of an unknown model cannot be compared with anything
         entry = listed[path]
-        shards.append(Source(path, entry["sha256"], entry["rows"], subset, vectors, space))
+        shards.append(Source(path, entry.sha256, entry.rows, subset, vectors, space))
     return shards
 
 

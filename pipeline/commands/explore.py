@@ -27,13 +27,14 @@ import secrets
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
 
 if TYPE_CHECKING:
     from pairsieve.explore.settings import Encoder
+    from pairsieve.records.manifest import Manifest
 
 # for the process of pictures to end; it ends itself when it has had no work for a minute
 CLOSE_S = 1.5
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.search.index import BadIndex
     from pairsieve.storage.names import lies_in
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
     if options.host in ANY_ADDRESS and not options.public_host:
         sys.stderr.write(
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
-    name = str(manifest.get("name") or "dataset")
+    name = manifest.name or "dataset"
     quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)
     names = names_of(options.host, options.public_host)
     settings = Settings(
@@ -192,7 +193,7 @@ class BadConfig(ValueError):
     """The config cannot be read, or is not the dataset's."""
 
 
-def _encoders(options: argparse.Namespace, manifest: Mapping[str, Any]) -> Mapping[str, Encoder]:
+def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, Encoder]:
     """The models that made the vectors. Raises BadConfig."""
     from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders

@@ -98,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.marked import NotOurs
     from pairsieve.storage.sealed import Damaged
     from pipeline.commands.explore import queue_of
-    from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.erasure import ErasureIncomplete
+    from pipeline.dataset.manifest import NoSuchDataset
 
     options.queue = options.queue or queue_of(options.dataset)
     if options.verb in ("approve", "refuse") and not options.receipts:
@@ -232,8 +232,8 @@ def _applied(options: argparse.Namespace) -> Iterator[str]:
     from pairsieve.erasure.requests import parse_request
     from pairsieve.storage import files
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import read_manifest
     from pipeline.dataset.erasure import erase, told
+    from pipeline.dataset.manifest import read_manifest
     from pipeline.dataset.writer import held_still
 
     approved = list(waiting(options.queue, "approved"))

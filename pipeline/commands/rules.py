@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
     from filters.registry import FilterConfigError
-    from pipeline.dataset.audit import NoSuchDataset
+    from pipeline.dataset.manifest import NoSuchDataset
 
     try:
         text, status = {"list": _list, "explain": _explain, "audit": _audit, "agents": _agents}[
@@ -100,7 +100,8 @@ def _list(options: argparse.Namespace) -> tuple[str, int]:
 
 def _explain(options: argparse.Namespace) -> tuple[str, int]:
     from pairsieve.records.pair import key_of
-    from pipeline.dataset.audit import NoSuchDataset, explained
+    from pipeline.dataset.audit import explained
+    from pipeline.dataset.manifest import NoSuchDataset
 
     if not options.key and not (options.url and options.caption):
         raise NoSuchDataset("name the row: --key KEY, or --url URL with --caption TEXT")

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.orchestrate.config_file import ConfigError
 
     try:
@@ -111,8 +111,8 @@ def _find(search: Search, options: argparse.Namespace) -> Results:
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
     from pipeline.config import config_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
     from pipeline.dataset.encoders import load_encoders
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
     query = _query(options)
     if not options.image and not options.meaning:

@@ -15,7 +15,7 @@ from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.config import Config, as_yaml, config_of
-from pipeline.dataset.audit import NoSuchDataset
+from pipeline.dataset.manifest import NoSuchDataset
 from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.logs import shows_bars

@@ -12,6 +12,7 @@ from pairsieve.explore.app import make_app
 from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.settings import Settings
 from pairsieve.images.processes import Processes
+from pairsieve.records.manifest import parse_manifest
 from pairsieve.search.index import build
 from pairsieve.search.vectors import VectorSettings
 
@@ -82,8 +83,9 @@ def dataset(tmp_path_factory):
         "files": listed,
         "models": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    build(str(folder), manifest, f"{folder}.index", VectorSettings())
+    text = json.dumps(manifest)
+    (folder / "manifest.json").write_text(text)
+    build(str(folder), parse_manifest(text), f"{folder}.index", VectorSettings())
     return folder
 
 

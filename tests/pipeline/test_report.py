@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from pipeline.commands.report import main as report
 from pipeline.dataset.facts import Facts, gather
+from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.report_page import bars, render, report_page
 from tests.support.charts import draw_every_chart
 from tests.support.datasets import manifest_of, rows_of
@@ -85,7 +87,7 @@ def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
 
 def test_a_dataset_without_rows(demo_run, tmp_path):
     shutil.copytree(demo_run.output, tmp_path / "out")
-    facts = Facts({**manifest_of(tmp_path / "out"), "files": []})
+    facts = Facts(replace(read_manifest(str(tmp_path / "out")), files=()))
     assert "<b>0</b>" in report_page(facts)
     assert "<h1>t</h1>" in render("t", "s", [], [], [])
 
