@@ -128,7 +128,8 @@ def _layers_fit(layers: tuple[Layer, ...]) -> bool:
     for layer in layers:
         if layer.bias.shape != layer.weight.shape[:1]:
             return False
-    return layers[-1].weight.shape[0] == 1
+    outputs: int = layers[-1].weight.shape[0]
+    return outputs == 1
 
 
 def head_files(path: str) -> tuple[str, ...]:
