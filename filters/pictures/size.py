@@ -31,11 +31,8 @@ class ImageSize:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         width, height = evidence["width"], evidence["height"]
-        size_bytes, shorter_side, pixels = (
-            evidence["size_bytes"],
-            min(width, height),
-            width * height,
-        )
+        size_bytes: int = evidence["size_bytes"]
+        shorter_side, pixels = min(width, height), width * height
         if size_bytes < self.min_bytes:
             yield Decision(Action.DROP, "image_bytes_low", score=size_bytes)
         if shorter_side < self.min_side:
