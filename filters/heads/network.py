@@ -149,6 +149,11 @@ def head_digest(path: str) -> str:
     return sha256(b"".join(contents)).hexdigest()
 
 
+def file_digest(path: str) -> str:
+    """SHA-256 of one file, in hex."""
+    return sha256(_read(path)).hexdigest()
+
+
 def _read(path: str) -> bytes:
     with files.open_read(path) as stream:
         return stream.read()
