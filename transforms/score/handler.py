@@ -161,7 +161,7 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         name: load_encoder(settings.models[name], identity, settings.encoder)
         for name, identity in settings.identities.items()
     }
-    dear = needing(detectors, Needs.IMAGE)
+    image_detectors = needing(detectors, Needs.IMAGE)
     return Scorer(
         encoders=encoders,
         routes=settings.routes,
@@ -169,7 +169,7 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         detect_from=settings.detect_from,
         detect_timeout_s=settings.detect_timeout_s,
         keep_embeddings=settings.keep_embeddings,
-        observe_picture=load_all(dear) if dear else None,
+        observe_picture=load_all(image_detectors) if image_detectors else None,
         observe_embedding=load_all(needing(detectors, Needs.EMBEDDING)),
         executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
         processes=Processes(settings.decode_processes or os.cpu_count() or 1),
