@@ -258,7 +258,7 @@ def meta_signals(metas: Iterable[tuple[str, str]], before: set[str]) -> set[str]
         elif name in ("tdm-reservation", "tdm:reservation"):
             answers.extend(tdm_answers(content))
         else:
-            # <meta http-equiv> repeats a header
+            # any other name may repeat a header, as http-equiv does
             signals |= header_signals(((name, content),))
     if answers:
         signals.discard(TDM_RESERVED)
