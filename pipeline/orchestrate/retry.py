@@ -17,11 +17,11 @@ from pairsieve.records.table import from_table
 from pairsieve.storage import files, parts
 from pairsieve.storage.settled import (
     PREVIOUS,
-    Scored,
+    ScoredPicture,
     is_transient,
     lacks_bytes,
-    scored_in,
-    stored_in,
+    scored_pictures,
+    stored_pictures,
 )
 from pipeline.orchestrate.stage_result import MANIFEST, StageResult
 
@@ -54,12 +54,12 @@ def without_pictures(
     names = parts.part_names(fetched.folder)
     if not generation_of(fetched):  # then a part's store, where it is there, holds them all
         names = [name for name in names if not files.exists(parts.pictures_path(pictures, name))]
-    scored = partial(scored_in, tuple(scores), detect_from=detect_from)
+    scored = partial(scored_pictures, tuple(scores), detect_from=detect_from)
     numbers = (
         (
             name,
             _unscored(
-                fetched.folder, name, scored(parts.bucket_of(name)), stored_in(pictures, name)
+                fetched.folder, name, scored(parts.bucket_of(name)), stored_pictures(pictures, name)
             ),
         )
         for name in names
@@ -79,7 +79,9 @@ def reopen_parts(fetched: StageResult, names: Collection[str]) -> None:
         )
 
 
-def _unscored(folder: str, name: str, scored: Collection[Scored], stored: Collection[str]) -> int:
+def _unscored(
+    folder: str, name: str, scored: Collection[ScoredPicture], stored: Collection[str]
+) -> int:
     return sum(
         lacks_bytes(image, scored, stored)
         for image in from_table(parts.read_part(folder, name), Image, IMAGE_SCHEMA)

@@ -17,7 +17,13 @@ from pairsieve.records.sample import IMAGE_SCHEMA, Image
 from pairsieve.records.table import from_table, schema_with, to_table
 from pairsieve.storage import files, parts
 from pairsieve.storage.journal import Entry, Journal, salvaged
-from pairsieve.storage.settled import Earlier, EarlierImages, Found, forget_previous, settled_images
+from pairsieve.storage.settled import (
+    EarlierImages,
+    EarlierResults,
+    SettledImage,
+    forget_previous,
+    settled_images,
+)
 from transforms.fetch.open_part import Gate, Keep, OpenPart, open_part
 from transforms.fetch.store import Stores
 
@@ -34,7 +40,7 @@ class FetchFolders:
     images: str
     pictures: str
     buckets: int
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: EarlierResults = field(default_factory=EarlierResults)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Shelf:
         return outcomes
 
 
-def _take_over(known: Collection[Found], keep: Keep) -> None:
+def _take_over(known: Collection[SettledImage], keep: Keep) -> None:
     """Bytes of pictures that an earlier fetch has stored."""
     for folder, name in sorted({found.bytes_at for found in known if found.bytes_at}):
         with parts.open_pictures(folder, name) as stored:

@@ -13,7 +13,7 @@ from pairsieve.images.processes import Processes, Task
 from pairsieve.images.reduce import Reduced, reduce
 from pairsieve.records.sample import Image
 from pairsieve.storage import parts
-from pairsieve.storage.room import Room
+from pairsieve.storage.disk_quota import DiskQuota
 from transforms.fetch.settings import StoreSettings
 
 MOST_PENDING = 32  # pictures that wait to be made smaller, before the next one waits
@@ -23,7 +23,11 @@ class Store:
     """Takes (sha256, bytes as served) of each picture of one part."""
 
     def __init__(
-        self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, processes: Processes
+        self,
+        writer: parts.PictureWriter,
+        room: DiskQuota,
+        settings: StoreSettings,
+        processes: Processes,
     ) -> None:
         self._writer, self._room, self._settings, self._processes = (
             writer,
@@ -56,7 +60,7 @@ class Store:
         self._write(sha256, reduced.content if reduced else content)
 
     def _write(self, sha256: str, content: bytes) -> None:
-        self._room.take(len(content))
+        self._room.reserve(len(content))
         self._writer.add(sha256, content)
 
     def finish(self) -> None:
@@ -85,7 +89,7 @@ class Stores:
 
     folder: str
     settings: StoreSettings
-    room: Room
+    room: DiskQuota
     processes: Processes
 
     @contextmanager
@@ -104,6 +108,6 @@ def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[
         yield Stores(
             folder,
             settings,
-            Room(folder, settings.max_bytes, settings.min_free_bytes, workers),
+            DiskQuota(folder, settings.max_bytes, settings.min_free_bytes, workers),
             processes,
         )
