@@ -176,5 +176,5 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     # Counts of all workers and the list of files, written last: the job has ended where it is.
     most_files = job.shards.shards * len(job.shards.folders)
     _ = ((decided[TALLY],), (shards, ledger)) | "Write counts" >> WriteEnd(
-        job.results, SHARDS_FILE, most=most_files
+        job.results, SHARDS_FILE, max_listed=most_files
     )

@@ -21,7 +21,7 @@ from pipeline.orchestrate.results import Results
 from transforms.extractor import ExtractSettings
 from transforms.fetch.lanes import make_lanes
 from transforms.fetch.part_shelf import FetchFolders
-from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.robots_texts import SiteTextCache
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupSettings
 from transforms.known import KnownSettings
@@ -178,9 +178,9 @@ class Jobs:
         return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
 
     @property
-    def _sites(self) -> SitesShelf:
+    def _sites(self) -> SiteTextCache:
         config = self.plan.config
-        return SitesShelf(
+        return SiteTextCache(
             files.join(config.work, SITES),
             config.extract.buckets,
             config.fetch.robots_max_age_h * 3600,

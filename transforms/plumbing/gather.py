@@ -1,5 +1,6 @@
-"""What a job says at its end: its tally and one list, as two JSON files that the command reads. The
-tally is written last.
+"""Writes the result of a job for the command: its tally and one list, as two JSON files.
+
+The tally is written last. So the job has ended once its tally exists.
 """
 
 from __future__ import annotations
@@ -19,72 +20,75 @@ from pairsieve.storage import files
 MAX_PROBLEMS = 1000
 TALLY_FILE = "tally.json"
 Outcomes = dict[tuple[str, str, str], int]
-"""A tally, as it goes through a shuffle."""
-Said = tuple[Outcomes, list[Any]]
+"""A tally in the form in which it goes through a shuffle: (unit, outcome, reason) -> number."""
+
+Summary = tuple[Outcomes, list[Any]]
+"""A tally, and the elements to list."""
 
 
-def merge(said: Iterable[Said], most: int) -> Said:
-    """The sum of tallies, and of all that is listed the smallest, up to `most`."""
+def merge(summaries: Iterable[Summary], max_listed: int) -> Summary:
+    """Add up tallies, and keep the smallest `max_listed` elements of the lists."""
     total, listed = Tally(), list[Any]()
-    for outcomes, some in said:
+    for outcomes, elements in summaries:
         total.update(outcomes)
-        listed += some
-    return dict(total), heapq.nsmallest(most, listed)
+        listed += elements
+    return dict(total), heapq.nsmallest(max_listed, listed)
 
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """(tallies, elements to list) -> the two files in `folder`; of the elements the smallest, up to
-    `most`.
+    """(collections of tallies, collections of elements to list) -> the two files in `folder`.
 
-    A few hundred bytes a bundle go through this one shuffle, and every listed element.
+    Of the elements the smallest `max_listed` are written, so that the file does not depend on their
+    order. The shuffle carries a few hundred bytes a bundle, and every element.
     """
 
     folder: str
     list_file: str
-    most: int = MAX_PROBLEMS
+    max_listed: int = MAX_PROBLEMS
 
     def expand(
-        self, said: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
+        self, inputs: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
     ) -> beam.PCollection:
-        tallies, listed = said
-        counted = [one | f"Counted {at}" >> beam.Map(_counted) for at, one in enumerate(tallies)]
-        named = [one | f"Named {at}" >> beam.Map(_named) for at, one in enumerate(listed)]
+        tallies, elements = inputs
+        summaries = []
+        for number, tally in enumerate(tallies):
+            summaries.append(tally | f"Counted {number}" >> beam.Map(_counted))
+        for number, element in enumerate(elements):
+            summaries.append(element | f"Named {number}" >> beam.Map(_named))
+        merge_all = beam.CombineGlobally(partial(merge, max_listed=self.max_listed))
         return (
-            (*counted, *named)
+            tuple(summaries)
             | beam.Flatten()
-            | "Merge" >> beam.CombineGlobally(partial(merge, most=self.most)).without_defaults()
+            # Without defaults, because a default would be written before the inputs are complete.
+            | "Merge" >> merge_all.without_defaults()
             | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
 
 
-def _counted(outcomes: Outcomes) -> Said:
+def _counted(outcomes: Outcomes) -> Summary:
     return outcomes, []
 
 
-def _named(element: Any) -> Said:
+def _named(element: Any) -> Summary:
     return {}, [element]
 
 
-def write_end(said: Said, folder: str, list_file: str) -> None:
-    """The list, then the tally as sorted rows [unit, outcome, reason, number]: where it is, the job
-    has ended.
-    """
-    outcomes, listed = said
+def write_end(summary: Summary, folder: str, list_file: str) -> None:
+    """Write the list, then the tally as sorted rows [unit, outcome, reason, number]."""
+    outcomes, listed = summary
     files.write_text(files.join(folder, list_file), json.dumps(listed))
-    files.write_text(
-        files.join(folder, TALLY_FILE),
-        json.dumps(sorted([*key, number] for key, number in outcomes.items())),
-    )
+    rows = sorted([*key, number] for key, number in outcomes.items())
+    files.write_text(files.join(folder, TALLY_FILE), json.dumps(rows))
 
 
 def has_ended(folder: str) -> bool:
-    """Whether the job that says its end in this folder has come to it."""
+    """Whether the job that writes to this folder has ended."""
     return files.exists(files.join(folder, TALLY_FILE))
 
 
 def forget_end(folder: str) -> None:
-    """Take the job for one that has not ended."""
+    """Remove the tally, so that the job counts as not ended."""
     files.remove_file(files.join(folder, TALLY_FILE))
 
 
@@ -95,6 +99,6 @@ def read_tally(folder: str) -> Tally:
 
 
 def read_list(folder: str, list_file: str) -> list[Any]:
-    """What a job that has ended has listed."""
-    found: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
-    return found
+    """The list of a job that has ended."""
+    listed: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
+    return listed
