@@ -289,27 +289,25 @@ def _field_cases() -> Iterator[Case]:
         ],
     }
     for row, listed in fields.items():
-        for name, no, yes, twice, unreadable, kept in listed:
+        for field_name, no, yes, twice, unreadable, kept in listed:
+            values = {
+                "yes": (True, field_name, [yes]),
+                "no": (False, field_name, [no]),
+                "in one": (False, field_name, [twice]),
+                "twice": (False, field_name, [yes, no]),
+                "unreadable": (kept, field_name, [unreadable]),
+                "other case": (False, field_name.upper(), [no.upper()]),
+                "other scope": (True, f"X-{field_name}", [no]),
+            }
             for place in ("page_headers", "answer_headers"):
-
-                def said(*values: str, at: str = place, under: str = name) -> dict[str, Headers]:
-                    return {at: tuple((under, value) for value in values)}
-
-                yield Case(row, f"absent, {name}, {place}", True)
-                yield Case(row, f"yes, {name}, {place}", True, **said(yes))  # type: ignore[arg-type]
-                yield Case(row, f"no, {name}, {place}", False, **said(no))  # type: ignore[arg-type]
-                yield Case(row, f"in one, {name}, {place}", False, **said(twice))  # type: ignore[arg-type]
-                yield Case(row, f"twice, {name}, {place}", False, **said(yes, no))  # type: ignore[arg-type]
-                yield Case(row, f"unreadable, {name}, {place}", kept, **said(unreadable))  # type: ignore[arg-type]
-                yield Case(
-                    row,
-                    f"other case, {name}, {place}",
-                    False,
-                    **said(no.upper(), under=name.upper()),
-                )  # type: ignore[arg-type]
-                yield Case(
-                    row, f"other scope, {name}, {place}", True, **said(no, under=f"X-{name}")
-                )  # type: ignore[arg-type]
+                yield Case(row, f"absent, {field_name}, {place}", True)
+                for variant, (published, sent_name, sent_values) in values.items():
+                    headers = tuple((sent_name, value) for value in sent_values)
+                    case = Case(row, f"{variant}, {field_name}, {place}", published)
+                    if place == "page_headers":
+                        yield replace(case, page_headers=headers)
+                    else:
+                        yield replace(case, answer_headers=headers)
     yield Case(
         "tdm_reserved", "no, meta element", False, head='<meta name="tdm-reservation" content="1">'
     )
@@ -396,7 +394,7 @@ def sign(body: bytes, label: str, use: str) -> bytes:
     """
     import c2pa  # type: ignore[import-untyped]
 
-    from tests.filters.test_c2pa import SOURCE, make_signer
+    from tests.support.c2pa_signer import SOURCE, make_signer
 
     created = {
         "label": "c2pa.actions",

@@ -48,7 +48,7 @@ from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector
 from pipeline.config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import make_plan
-from tests.filters.marked import found_and_missed, marked_captions
+from tests.support.marked_captions import found_and_missed, marked_captions
 from transforms.redact import RedactSettings, redact_sample
 from transforms.rules import KeptSample, RuleSettings, make_rule_book
 

@@ -44,7 +44,7 @@ from pairsieve.records.table import schema_with, to_table
 from pairsieve.storage import parts
 from pairsieve.web.answer import Order
 from pairsieve.web.client import open_client
-from pairsieve.web.requester import ClientSettings
+from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
 from pairsieve.web.urls import bucket_of_url
 from transforms.fetch.fetch import Fetcher
@@ -52,7 +52,7 @@ from transforms.fetch.lanes import Lane, make_lanes
 from transforms.fetch.open_part import Consent, Gate, load_gate
 from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SiteTextCache
-from transforms.fetch.store import StoreSettings
+from transforms.fetch.settings import StoreSettings
 from transforms.fetch.web_lane import WebSource
 from transforms.write_pairs import slice_pairs
 

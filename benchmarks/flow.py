@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -150,17 +151,13 @@ def main() -> None:
     }
     pages = images = 0
     for _ in range(1 if options.quick else 3):
-        for name, found in runs.items():
+        for name, measured in runs.items():
             folder = Path(tempfile.mkdtemp(prefix="pairsieve-bench-"))
             if name == "plain loop":
-                found.append(with_peak_memory(lambda folder=folder: run_loop(inputs, folder)))  # type: ignore[misc]
+                measured.append(with_peak_memory(partial(run_loop, inputs, folder)))
             else:
                 workers = int(name.split()[1])
-                found.append(
-                    with_peak_memory(
-                        lambda folder=folder, workers=workers: run_beam(inputs, folder, workers)
-                    )
-                )  # type: ignore[misc]
+                measured.append(with_peak_memory(partial(run_beam, inputs, folder, workers)))
                 pages, images = counts_of(folder)
             shutil.rmtree(folder)
     report(runs, pages, images)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-import json
 import re
 import socket
 import subprocess
@@ -84,7 +83,7 @@ def served(folder: Path, rows: int) -> Iterator[Page]:
     """A page over so many made-up rows. Raises TimeoutError where it does not start."""
     dataset = folder / "out"
     manifest = make_dataset(dataset, rows)
-    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    (dataset / "manifest.json").write_text(manifest.text())
     build(str(dataset), manifest, f"{dataset}.index", VectorSettings(exact_below=rows))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -28,7 +28,7 @@ from moto.server import ThreadedMotoServer
 
 from benchmarks.score import cpu
 from benchmarks.shards import Memory
-from tests.pipeline.cluster import build_wheel, cluster, free_port, wait_for
+from tests.support.cluster import build_wheel, cluster, free_port, wait_for
 
 Hashes = dict[str, str]
 REPOSITORY = Path(__file__).resolve().parent.parent

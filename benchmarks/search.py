@@ -33,8 +33,9 @@ import pyarrow.parquet as pq
 from benchmarks.score import cpu
 from benchmarks.shards import Memory
 from pairsieve.images.pdq import orientations
+from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.search.example import Example
-from pairsieve.search.find import MOST_ALIKE, Query, Search, open_search
+from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
@@ -43,7 +44,7 @@ SIZE, INNER, SHARDS, WORDS, WORDS_A_CAPTION = 512, 24, 16, 60_000, 9
 QUERIES, NEAREST, CLIENTS = 200, 10, 8
 
 
-def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
+def make_dataset(folder: Path, rows: int) -> Manifest:
     """Shards with vectors beside them; the manifest."""
     random = np.random.default_rng(0)
     surface = random.normal(size=(INNER, SIZE)).astype(np.float32)
@@ -80,21 +81,15 @@ def make_dataset(folder: Path, rows: int) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         np.save(folder / f"{name.replace('dataset', 'embeddings')}.npy", vectors.astype(np.float16))
-        listed += [{"path": f"{name}.parquet", "rows": len(numbers), "sha256": str(shard)}]
-        listed += [
-            {
-                "path": f"{name.replace('dataset', 'embeddings')}.npy",
-                "rows": len(numbers),
-                "sha256": str(shard),
-            }
-        ]
-    return {
-        "name": "made up",
-        "version": 1,
-        "files": listed,
-        "models": {"m": {}},
-        "config": {"score": {"routes": {"en": "m"}}},
-    }
+        for written in (f"{name}.parquet", f"{name.replace('dataset', 'embeddings')}.npy"):
+            size = (folder / written).stat().st_size
+            listed.append(ListedFile(written, len(numbers), size, str(shard)))
+    return Manifest(
+        name="made up",
+        files=listed,
+        models={"m": {}},
+        config={"score": {"routes": {"en": "m"}}},
+    )
 
 
 def _unit(rows: Vectors) -> Vectors:
@@ -143,7 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "out"
         manifest = make_dataset(folder, rows)
-        paths = [f["path"] for f in manifest["files"] if f["path"].endswith(".parquet")]
+        paths = [shard.path for shard in manifest.below("dataset/")]
         started = time.perf_counter()
         with Memory() as memory:
             build(
@@ -212,7 +207,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         ]
     )
     offsets = np.cumsum([0, *(shard.rows for shard in shards)])
-    probes = search.indexed.spaces["m"]
+    probes = search.contents.spaces["m"]
     kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     lists: Any = faiss.read_index(str(index / lists_name("m")))
     bare = faiss.IndexIVFScalarQuantizer(lists.quantizer, SIZE, lists.nlist, kind, metric, False)
@@ -225,7 +220,7 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
     flat.train(vectors[:1])
     flat.add(vectors)
     del vectors
-    numbers = dict(search.indexed.shards)
+    numbers = dict(search.contents.shards)
     place = {number: offsets[at] for at, number in enumerate(numbers[shard] for shard in shards)}
     found = [
         [int(place[s] + row) for s, row, _ in search.nearest("m", query, NEAREST)]
@@ -242,11 +237,11 @@ def pictures(search: Search, dataset: Path, shards: Sequence[Source], index: Pat
         )
 
     def with_faiss(index: Any) -> Callable[[int], object]:
-        return lambda number: index.search(queries[number : number + 1], MOST_ALIKE)
+        return lambda number: index.search(queries[number : number + 1], MAX_ALIKE)
 
     ways = {
         "picture": ours,
-        "nearest alone": lambda n: search.nearest("m", queries[n], MOST_ALIKE),
+        "nearest alone": lambda n: search.nearest("m", queries[n], MAX_ALIKE),
         "mapped lists": with_faiss(mapped),
         "bare lists": with_faiss(bare),
         "bare flat": with_faiss(flat),

@@ -1,1 +1,1 @@
-"""The pluggable stage: detectors observe, rules decide."""
+"""The pluggable stage: detectors add evidence, rules decide on it."""

@@ -1,8 +1,8 @@
-"""The contract of a detector.
+"""The contract of a detector: it adds evidence about a subject and never drops anything.
 
-A detector adds evidence and drops nothing. It is a frozen dataclass of its settings, so that it
-travels to workers as a few bytes; `load` runs once on each worker and returns the function that
-observes:
+A detector is a frozen dataclass. Its fields are its settings, so the object is small enough to be
+sent to every worker process. Each worker calls `load` once. `load` reads files and models, and
+returns the function that observes one subject:
 
     @dataclass(frozen=True)
     class CaptionLength:
@@ -27,17 +27,26 @@ import pyarrow as pa
 from pairsieve.records.pair import Evidence
 
 Columns: TypeAlias = Mapping[str, pa.DataType]
+"""Name -> Arrow type of each piece of evidence that a detector adds."""
+
 Observe: TypeAlias = Callable[[Any], Evidence]
+"""The function that `Detector.load` returns: it takes one subject and returns its evidence."""
 
 
 class MissingModel(ValueError):
-    """A model, or the package that runs it, is not there: raised by `load`, so that a run stops
-    before it starts.
+    """A model file, or the package that runs it, is not there.
+
+    `Detector.load` and `Rule.prepare` raise it, so that a run stops before it starts. The message
+    names the remedy.
     """
 
 
 def required(module: str, extra: str) -> Any:
-    """A module that an extra of this package brings. Raises MissingModel naming the extra."""
+    """Import a module that an extra of this package installs.
+
+    Call it in `load`, never at the top of a module: a run that does not use the detector must not
+    need the extra. Raises MissingModel, which names the extra.
+    """
     try:
         return import_module(module)
     except ImportError:
@@ -47,33 +56,38 @@ def required(module: str, extra: str) -> Any:
 
 
 class Needs(IntEnum):
-    """The earliest thing that a detector needs; the flow places it in the stage that has it.
+    """The earliest data that a detector needs; it decides in which stage the detector runs.
 
-    Its function is called with: PAGE `pairsieve.web.html.ParsedPage`; PAIR
-    `pairsieve.records.pair.Pair`; of `filters.subjects`: RESPONSE `Response`, CONTENT `Content`,
-    IMAGE `Picture`, EMBEDDING `Embedding`; EVIDENCE what rules read: every record column and what
-    all other detectors found.
+    The comment at each member names the stage and the class of the subject that the detector's
+    function is called with. Where the class has no module, it is one of `filters.subjects`.
     """
 
-    PAGE = 1
-    PAIR = 2
-    RESPONSE = 3
-    CONTENT = 4
-    IMAGE = 5
-    EMBEDDING = 6
-    EVIDENCE = 7
+    PAGE = 1  # extract: pairsieve.web.html.ParsedPage
+    PAIR = 2  # publish (and fetch, for a rule with `saves_request`): pairsieve.records.pair.Pair
+    RESPONSE = 3  # fetch: Response
+    CONTENT = 4  # fetch: Content
+    IMAGE = 5  # score: Picture
+    EMBEDDING = 6  # score: Embedding
+    EVIDENCE = 7  # publish: filters.rule.Readable, with the evidence of all other detectors
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """What the flow asks of a detector.
+    """The members that every detector has.
 
-    `columns` names every piece of evidence with its Arrow type. Evidence of PAGE detectors that is
-    a list is united over all pages that show the same picture; other page evidence is that of the
-    first page.
+    - `name`: the name in a config; unique among all detectors.
+    - `version`: raise it when the same input gives other evidence. Results of older versions are
+      then computed again.
+    - `needs`: see `Needs`.
+    - `columns`: every piece of evidence with its Arrow type. Two detectors of a run must not share
+      a column.
 
-    A setting called `heads` maps identities of models to files (filters/heads/): a run with a model
-    that has none does not start, and what is in the files counts, not where they lie.
+    A picture can stand on several pages. List columns of PAGE detectors then hold the union over
+    all of these pages; other columns hold the value of the first page.
+
+    A detector for CLIP embeddings may have a setting `heads`, which maps model identities to files
+    (see filters/heads/). A run does not start when a model that it uses has no head. The content of
+    these files is part of the detector's identity, and their paths are not.
     """
 
     name: ClassVar[str]
@@ -82,7 +96,9 @@ class Detector(Protocol):
     columns: ClassVar[Columns]
 
     def load(self) -> Observe:
-        """Make ready to observe (read vocabularies, load a model); called once a worker, never at
-        construction.
+        """Read vocabularies, load models, and return the function that observes one subject.
+
+        Each worker calls it once. The function returns a value, or None, for every column. When it
+        raises, its row goes to quarantine. Raises MissingModel when a file or package is missing.
         """
         ...

@@ -1,4 +1,4 @@
-"""What stays out: what people asked to be taken out, and pictures on hash lists of others."""
+"""Rules that keep pictures out: those that people asked to erase, and those on lists of hashes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, MissingModel, Needs, Observe
 from filters.rule import Action, Decision, Readable
+from filters.subjects import Content
 from pairsieve.erasure.list_file import UnreadableList
 from pairsieve.erasure.lists import HashList, ListKind, read_lists
 from pairsieve.erasure.tombstones import (
@@ -23,14 +24,18 @@ from pairsieve.erasure.tombstones import (
     Tombstones,
     read_tombstones,
 )
+from pairsieve.records.pair import Evidence
 from pairsieve.web.urls import canonical
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """Drop what was erased. URLs, pages and places are not even asked for; the picture does not
-    come back from another place either, nor re-encoded, turned or mirrored. `tombstones`: the
-    folder that `pairsieve erase` was given.
+    """Drop what was erased before.
+
+    Erased URLs, pages and sites are dropped before the fetch, so they are not requested. An erased
+    picture stays out when it comes back from another URL, re-encoded, turned or mirrored.
+
+    `tombstones`: the folder that `pairsieve erase` writes its tombstones to.
     """
 
     name: ClassVar[str] = "erasure"
@@ -43,47 +48,48 @@ class Erasure:
 
     @cached_property
     def stones(self) -> Tombstones:
-        """What was taken out. Raises NoTombstones."""
+        """The tombstones, read once. Raises NoTombstones."""
         return read_tombstones(self.tombstones)
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of the keys that are known. Raises NoTombstones."""
+        """The ids of the secret keys that the tombstones were made with. Raises NoTombstones."""
         return frozenset(key.id for key in self.stones.keys)
 
     def prepare(self) -> str:
-        """Read the tombstones; what they are, as hex digits. Raises MissingModel."""
+        """Read the tombstones; returns a digest of them in hex.
+
+        Raises MissingModel when they cannot be read.
+        """
         try:
             stones = self.stones
         except NoTombstones as error:
             raise MissingModel(str(error)) from None
-        return _digest(
-            [
-                *(key.id for key in stones.keys),
-                *sorted(map(str, stones.tokens.items())),
-                *stones.pdq,
-            ]
-        )
+        key_ids = [key.id for key in stones.keys]
+        tokens = sorted(str(item) for item in stones.tokens.items())
+        return _digest([*key_ids, *tokens, *stones.pdq])
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         stones = self.stones
-        url, page, final = evidence["url"], evidence["page_url"], evidence.get("final_url")
-        if any(stones.has(IMAGE_URL, canonical(one)) for one in (url, final) if one):
+        # before the fetch there is no final URL, no hash and no PDQ
+        url, page_url, final_url = evidence["url"], evidence["page_url"], evidence.get("final_url")
+        image_urls = [canonical(image_url) for image_url in (url, final_url) if image_url]
+        if any(stones.has(IMAGE_URL, image_url) for image_url in image_urls):
             yield Decision(Action.DROP, "erased_url")
-        if page and stones.has(PAGE_URL, canonical(page)):
+        if page_url and stones.has(PAGE_URL, canonical(page_url)):
             yield Decision(Action.DROP, "erased_page")
-        if any(stones.has_place(one) for one in (url, page, final)):
+        if any(stones.has_place(any_url) for any_url in (url, page_url, final_url)):
             yield Decision(Action.DROP, "erased_place")
         if stones.has(SHA256, evidence.get("sha256")) or stones.has(MD5, evidence.get("md5")):
             yield Decision(Action.DROP, "erased_picture")
-        distance = stones.alike(evidence.get("pdq"))
-        if distance is not None:
-            yield Decision(Action.DROP, "erased_picture_alike", score=distance)
+        distance_bits = stones.alike(evidence.get("pdq"))
+        if distance_bits is not None:
+            yield Decision(Action.DROP, "erased_picture_alike", score=distance_bits)
 
 
 @dataclass(frozen=True)
 class ContentSha1:
-    """SHA-1 of the picture's bytes, for hash lists that have nothing better; not published."""
+    """SHA-1 of the picture's bytes, for hash lists that hold no better hash; not published."""
 
     name: ClassVar[str] = "content_sha1"
     version: ClassVar[int] = 1
@@ -91,18 +97,21 @@ class ContentSha1:
     columns: ClassVar[Columns] = {"content_sha1": pa.string()}
 
     def load(self) -> Observe:
-        return lambda content: {
-            "content_sha1": hashlib.sha1(content.body, usedforsecurity=False).hexdigest()
-        }
+        def observe(content: Content) -> Evidence:
+            digest = hashlib.sha1(content.body, usedforsecurity=False)
+            return {"content_sha1": digest.hexdigest()}
+
+        return observe
 
 
 @dataclass(frozen=True)
 class HashLists:
-    """Drop pictures on lists of known hashes, without a link being opened. `files`: path -> auto,
-    md5, sha1, sha256 or pdq.
+    """Drop pictures whose hash is on a list, without following any link.
 
-    The ledger holds these decisions without the identity of their row: counts, and nothing that
-    leads to a picture.
+    `files`: path -> auto, md5, sha1, sha256 or pdq.
+
+    The ledger holds these decisions without the identity of their row: it gives counts, and nothing
+    that leads to a picture.
     """
 
     name: ClassVar[str] = "hash_lists"
@@ -118,14 +127,18 @@ class HashLists:
         return read_lists(self.files)
 
     def prepare(self) -> str:
-        """Read the lists; what they are, as hex digits. Raises MissingModel."""
+        """Read the lists; returns a digest of them in hex.
+
+        Raises MissingModel when one cannot be read.
+        """
         try:
             known = self._list.known
         except UnreadableList as error:
             raise MissingModel(str(error)) from None
-        return _digest(
-            f"{kind} {value}" for kind, values in known.items() for value in sorted(values)
-        )
+        lines: list[str] = []
+        for kind, hashes in known.items():
+            lines.extend(f"{kind} {value}" for value in sorted(hashes))
+        return _digest(lines)
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         kind = self._list.match(
@@ -136,7 +149,8 @@ class HashLists:
 
 
 def _digest(lines: Iterable[Any]) -> str:
-    found = hashlib.sha256()
+    """SHA-256 of lines, in hex."""
+    digest = hashlib.sha256()
     for line in lines:
-        found.update(f"{line}\n".encode())
-    return found.hexdigest()
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()

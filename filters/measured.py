@@ -1,5 +1,6 @@
-"""What was measured of each detector, what it misses, and where thresholds come from: for the data
-card.
+"""For the data card: how well each detector works, and where each threshold comes from.
+
+The text is in measured.yaml.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NOT_MEASURED = "not measured by pairsieve"
 
 @dataclass(frozen=True)
 class Measured:
-    """What a detector finds, with figures where there are some, and what it is known to miss."""
+    """What was measured of a detector, with figures where there are some, and what it misses."""
 
     measured: str = NOT_MEASURED
     misses: str = "unknown"
@@ -25,18 +26,18 @@ class Measured:
 
 @lru_cache(1)
 def _tables() -> Mapping[str, Mapping[str, Any]]:
-    tables: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
-        files("filters").joinpath("measured.yaml").read_text("utf-8")
-    )
+    text = files("filters").joinpath("measured.yaml").read_text("utf-8")
+    tables: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
     return tables
 
 
 def measured(detector: str) -> Measured:
-    """What is known of a detector; a stranger's was not measured here."""
-    return Measured(**_tables()["detectors"].get(detector, {}))
+    """What was measured of the detector of that name; the defaults for one that is not built in."""
+    entry = _tables()["detectors"].get(detector, {})
+    return Measured(**entry)
 
 
 def threshold_source(plugin: str, setting: str) -> str:
-    """Where the usual value of a threshold comes from; empty where none is recorded."""
+    """Where the usual value of a threshold comes from; empty where no source is recorded."""
     source: str = _tables()["thresholds"].get(f"{plugin}.{setting}", "")
     return source

@@ -1,4 +1,4 @@
-"""Several detectors as one function."""
+"""Run several detectors as one function."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pairsieve.records.pair import Evidence
 
 
 def load_all(detectors: Sequence[Detector]) -> Observe:
-    """Load detectors that need the same thing; the function gives the evidence of all of them."""
+    """Load detectors that take the same subject; the function returns the evidence of all."""
     functions = [detector.load() for detector in detectors]
 
     def observe(subject: object) -> Evidence:
-        return {name: value for function in functions for name, value in function(subject).items()}
+        evidence: dict[str, object] = {}
+        for function in functions:
+            evidence.update(function(subject))
+        return evidence
 
     return observe

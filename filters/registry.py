@@ -1,124 +1,158 @@
-"""Names to detectors and rules: built-in ones from a table, others by entry point or dotted
-path.
+"""Build the detectors and rules that a config names, and answer questions about them.
+
+A name in a config is one of
+
+- a built-in plugin, from the tables below;
+- an entry point of an installed package (groups `pairsieve.detectors` and `pairsieve.rules`);
+- a path `package.module:Class`.
+
+The tables hold paths and not classes: importing this module imports no plugin, and a run imports
+only the plugins that its config names.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, TypeVar
 
 from filters.detector import Detector, MissingModel, Needs
-from filters.erasure import ContentSha1, Erasure, HashLists
-from filters.heads.detectors import AestheticHead, NsfwHead
-from filters.heads.network import head_digest
-from filters.medical.burned_in import BurnedInText
-from filters.medical.caption import MedicalCaption
-from filters.medical.dicom import Dicom, DicomContent
-from filters.medical.looks import Halves, Radiograph
-from filters.medical.page import MedicalPage
-from filters.medical.picture import MedicalPicture
-from filters.medical.rule import Medical
-from filters.pages.page_head import PageHead
-from filters.pages.page_types import PageTypes
-from filters.pictures.faces import Faces
-from filters.pictures.nsfw_picture import NsfwPicture
-from filters.pictures.nudity import Nudity
-from filters.pictures.picture_hash import PictureHash
-from filters.pictures.prompts import PromptGroups
-from filters.pictures.size import ImageSize
-from filters.privacy.detector import PersonalDataInPair
-from filters.privacy.names import PersonNames
-from filters.privacy.rule import PersonalData
-from filters.rights.c2pa import ContentCredentials
-from filters.rights.licence import Licence
-from filters.rights.opt_outs import OptOutRegistries
-from filters.rights.picture_metadata import PictureMetadata
-from filters.rights.rights import PageRights, ResponseRights, Rights
 from filters.rule import Rule
-from filters.similarity import Similarity
-from filters.subset import Subset
-
-_DETECTORS = (
-    PageRights, ResponseRights, PictureMetadata, ContentCredentials, Licence, PageTypes, PageHead,
-    PersonalDataInPair, PersonNames,
-    MedicalCaption, MedicalPage, MedicalPicture, Radiograph, Halves, BurnedInText, DicomContent,
-    ContentSha1, PictureHash, Faces,
-    PromptGroups, NsfwHead, NsfwPicture, AestheticHead,
-)  # fmt: skip
-DETECTORS: Mapping[str, type[Detector]] = {kind.name: kind for kind in _DETECTORS}
-_RULES = (
-    Erasure,
-    HashLists,
-    OptOutRegistries,
-    Subset,
-    Rights,
-    Dicom,
-    ImageSize,
-    Similarity,
-    Medical,
-    Nudity,
-    PersonalData,
-)
-RULES: Mapping[str, type[Rule]] = {kind.name: kind for kind in _RULES}
-DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
 
 Settings = Mapping[str, Mapping[str, Any]]
+"""Plugin name -> setting name -> value, as `filters.detectors` and `filters.rules` in a config."""
+
+Plugin = TypeVar("Plugin")
+
+DETECTOR_GROUP, RULE_GROUP = "pairsieve.detectors", "pairsieve.rules"
+
+
+class BuiltIns(Mapping[str, type[Plugin]]):
+    """The built-in plugins of one kind: name -> class.
+
+    A look-up imports the module of that one class. `in`, `len` and iteration import nothing.
+    """
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self._paths = paths
+
+    def __getitem__(self, name: str) -> type[Plugin]:
+        return _imported(self._paths[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths  # Mapping would import the class in order to answer
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+DETECTORS: BuiltIns[Detector] = BuiltIns(
+    {
+        "page_rights": "filters.rights.rights:PageRights",
+        "response_rights": "filters.rights.rights:ResponseRights",
+        "picture_metadata": "filters.rights.picture_metadata:PictureMetadata",
+        "c2pa": "filters.rights.c2pa:ContentCredentials",
+        "licence": "filters.rights.licence:Licence",
+        "page_types": "filters.pages.page_types:PageTypes",
+        "page_head": "filters.pages.page_head:PageHead",
+        "personal_data": "filters.privacy.detector:PersonalDataInPair",
+        "person_names": "filters.privacy.names:PersonNames",
+        "medical_caption": "filters.medical.caption:MedicalCaption",
+        "medical_page": "filters.medical.page:MedicalPage",
+        "medical_picture": "filters.medical.picture:MedicalPicture",
+        "radiograph": "filters.medical.looks:Radiograph",
+        "halves": "filters.medical.looks:Halves",
+        "burned_in_text": "filters.medical.burned_in:BurnedInText",
+        "dicom": "filters.medical.dicom:DicomContent",
+        "content_sha1": "filters.erasure:ContentSha1",
+        "picture_hash": "filters.pictures.picture_hash:PictureHash",
+        "faces": "filters.pictures.faces:Faces",
+        "prompt_groups": "filters.pictures.prompts:PromptGroups",
+        "nsfw_head": "filters.heads.detectors:NsfwHead",
+        "nsfw_picture": "filters.pictures.nsfw_picture:NsfwPicture",
+        "aesthetic_head": "filters.heads.detectors:AestheticHead",
+    }
+)
+RULES: BuiltIns[Rule] = BuiltIns(
+    {
+        "erasure": "filters.erasure:Erasure",
+        "hash_lists": "filters.erasure:HashLists",
+        "opt_outs": "filters.rights.opt_outs:OptOutRegistries",
+        "subset": "filters.subset:Subset",
+        "rights": "filters.rights.rights:Rights",
+        "dicom": "filters.medical.dicom:Dicom",
+        "image_size": "filters.pictures.size:ImageSize",
+        "similarity": "filters.similarity:Similarity",
+        "medical": "filters.medical.rule:Medical",
+        "nudity": "filters.pictures.nudity:Nudity",
+        "personal_data": "filters.privacy.rule:PersonalData",
+    }
+)
 
 
 class FilterConfigError(ValueError):
-    """A detector or rule that is not there, or settings it does not take; the message names the
-    remedy.
+    """A config names an unknown detector or rule, or gives it settings that it does not accept.
+
+    The message says where in the config, and names the remedy.
     """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """ "did you mean X?" where a known name is near, else the list of known names."""
+    """A hint for an unknown name: "did you mean X?" where X is similar, else all known names."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}"
 
 
 def build_detectors(settings: Settings) -> tuple[Detector, ...]:
-    """The configured detectors, in the order of the config. Raises FilterConfigError."""
-    built = tuple(
-        _build(name, options, DETECTORS, DETECTOR_GROUP, "detector")
-        for name, options in settings.items()
-    )
-    columns = [column for detector in built for column in detector.columns]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
+    """Build the configured detectors, in the order of the config.
+
+    Raises FilterConfigError when a detector is unknown, when its settings are wrong, or when two
+    detectors would add the same column.
+    """
+    detectors: list[Detector] = []
+    for name, options in settings.items():
+        detectors.append(_build(name, options, DETECTORS, DETECTOR_GROUP, "detector"))
+    columns = [column for detector in detectors for column in detector.columns]
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
         raise FilterConfigError(
-            f"filters.detectors: {', '.join(twice)} would be observed by two detectors; leave one "
-            "out"
+            f"filters.detectors: {', '.join(repeated)} would be observed by two detectors; "
+            "leave one out"
         )
-    return built
+    return tuple(detectors)
 
 
 def build_rules(settings: Settings, detectors: Sequence[Detector]) -> tuple[Rule, ...]:
-    """The configured rules, in the order of the config.
+    """Build the configured rules, in the order of the config.
 
-    Raises FilterConfigError where evidence would be missing.
+    Raises FilterConfigError when a rule is unknown, when its settings are wrong, or when none of
+    `detectors` adds a column that the rule reads.
     """
-    rules = tuple(
-        _build(name, options, RULES, RULE_GROUP, "rule") for name, options in settings.items()
-    )
-    observed = {column for detector in detectors for column in detector.columns}
+    rules: list[Rule] = []
+    for name, options in settings.items():
+        rules.append(_build(name, options, RULES, RULE_GROUP, "rule"))
+    observed = set(evidence_columns(detectors))
     for rule in rules:
         for column in rule.reads:
             if column not in observed:
                 raise FilterConfigError(_missing_evidence(rule, column))
-    return rules
+    return tuple(rules)
 
 
 def _missing_evidence(rule: Rule, column: str) -> str:
-    observers = [name for name, kind in DETECTORS.items() if column in kind.columns]
-    remedy = f"add `{observers[0]}: {{}}` there" if observers else "add a detector that observes it"
+    observers = [name for name, detector in DETECTORS.items() if column in detector.columns]
+    remedy = "add a detector that observes it"
+    if observers:
+        remedy = f"add `{observers[0]}: {{}}` there"
     return (
         f"filters.rules.{rule.name} reads {column}, which no detector under filters.detectors "
         f"observes; {remedy}"
@@ -126,117 +160,149 @@ def _missing_evidence(rule: Rule, column: str) -> str:
 
 
 def _build(
-    name: str, options: Mapping[str, Any], table: Mapping[str, type], group: str, what: str
+    name: str, options: Mapping[str, Any], built_ins: BuiltIns[Any], group: str, kind: str
 ) -> Any:
-    kind = _find(name, table, group, what)
-    known = {f.name: f for f in fields(kind)}
+    """One plugin with its settings; `kind` is "detector" or "rule"."""
+    plugin = _find(name, built_ins, group, kind)
+    where = f"filters.{kind}s.{name}"
+    _check_option_names(where, options, fields(plugin))
+    # pydantic takes 80 ms to import; workers read this module and build nothing
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(plugin).validate_python(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        raise FilterConfigError(f"{where}.{path}: {first['msg']}") from None
+
+
+def _check_option_names(
+    where: str, options: Mapping[str, Any], settings: Iterable[Field[Any]]
+) -> None:
+    """Raise FilterConfigError for an unknown setting, or for one that must be set and is not."""
+    known = {setting.name: setting for setting in settings}
     for option in options:
         if option not in known:
-            raise FilterConfigError(
-                f"filters.{what}s.{name}: unknown setting {option!r}; "
-                f"{nearest(option, known) if known else 'it takes none'}"
-            )
+            hint = nearest(option, known) if known else "it takes none"
+            raise FilterConfigError(f"{where}: unknown setting {option!r}; {hint}")
     missing = [
-        n
-        for n, f in known.items()
-        if n not in options and f.default is MISSING and f.default_factory is MISSING
+        name for name, setting in known.items() if name not in options and not _has_default(setting)
     ]
     if missing:
         raise FilterConfigError(
-            f"filters.{what}s.{name}: {', '.join(missing)} must be set; what decides what "
-            "survives has no hidden default"
+            f"{where}: {', '.join(missing)} must be set; a setting that decides which samples "
+            "survive has no default"
         )
-    try:
-        return TypeAdapter(kind).validate_python(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise FilterConfigError(f"filters.{what}s.{name}.{place}: {first['msg']}") from None
 
 
-def _find(name: str, table: Mapping[str, type], group: str, what: str) -> type:
-    if name in table:
-        return table[name]
+def _has_default(setting: Field[Any]) -> bool:
+    return setting.default is not MISSING or setting.default_factory is not MISSING
+
+
+def _find(name: str, built_ins: BuiltIns[Any], group: str, kind: str) -> type[Any]:
+    """The class that a name in a config means. Raises FilterConfigError when there is none."""
+    if name in built_ins:
+        return built_ins[name]
     if ":" in name:
-        module, _, attribute = name.partition(":")
         try:
-            found: type = getattr(import_module(module), attribute)
+            return _imported(name)
         except (ImportError, AttributeError) as error:
             raise FilterConfigError(
-                f"filters.{what}s: {name!r} cannot be imported ({error}); install its package or "
-                "mend the path"
+                f"filters.{kind}s: {name!r} cannot be imported ({error}); install its package or "
+                "correct the path"
             ) from None
-        return found
-    plugins = {point.name: point for point in entry_points(group=group)}
-    if name in plugins:
-        loaded: type = plugins[name].load()
-        return loaded
-    raise FilterConfigError(
-        f"filters.{what}s: unknown {what} {name!r}; {nearest(name, [*table, *plugins])}"
-    )
+    points = {point.name: point for point in entry_points(group=group)}
+    if name in points:
+        plugin: type[Any] = points[name].load()
+        return plugin
+    hint = nearest(name, [*built_ins, *points])
+    raise FilterConfigError(f"filters.{kind}s: unknown {kind} {name!r}; {hint}")
+
+
+def _imported(path: str) -> type[Any]:
+    """The class at `package.module:Class`. Raises ImportError or AttributeError."""
+    module, _, class_name = path.partition(":")
+    plugin: type[Any] = getattr(import_module(module), class_name)
+    return plugin
 
 
 def needing(detectors: Sequence[Detector], *needs: Needs) -> tuple[Detector, ...]:
-    """The detectors that need one of these."""
+    """Those of the detectors whose `needs` is one of the given ones."""
     return tuple(detector for detector in detectors if detector.needs in needs)
 
 
 def evidence_columns(detectors: Sequence[Detector]) -> dict[str, Any]:
-    """Every evidence column of these detectors with its Arrow type."""
-    return {name: kind for detector in detectors for name, kind in detector.columns.items()}
+    """Every evidence column of these detectors, with its Arrow type."""
+    columns: dict[str, Any] = {}
+    for detector in detectors:
+        columns.update(detector.columns)
+    return columns
 
 
 def subsets_of(rules: Sequence[Rule]) -> tuple[str, ...]:
-    """The subsets that rules move samples to."""
-    return tuple(sorted({subset for rule in rules for subset in getattr(rule, "subsets", ())}))
+    """The names of all subsets to which these rules move samples, sorted."""
+    subsets: set[str] = set()
+    for rule in rules:
+        subsets.update(getattr(rule, "subsets", ()))
+    return tuple(sorted(subsets))
 
 
 def identity(plugin: Detector | Rule) -> dict[str, Any]:
-    """What makes a detector's evidence or a rule's decisions what they are: name, version,
-    settings; of model files their sha256.
+    """Everything that a plugin's results depend on: its name, version and settings.
+
+    Settings that name files are replaced by digests of the files' content, so that moving a file
+    changes nothing. The fingerprint of a stage is made from identities.
     """
+    # imported here because reading heads needs numpy and the storage layer
+    from filters.heads.network import head_digest
+
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
     if settings.get("weights"):
         settings["weights"] = f"sha256:{head_digest(settings['weights'])}"
     if hasattr(plugin, "prepare"):
-        return {
-            "name": plugin.name,
-            "version": plugin.version,
-            "settings": {"content": plugin.prepare()},
-        }
-    if "heads" in settings:
-        settings["heads"] = {
-            model: f"sha256:{head_digest(path)}" for model, path in settings["heads"].items()
-        }
+        settings = {"content": plugin.prepare()}
+    elif "heads" in settings:
+        heads: Mapping[str, str] = settings["heads"]
+        settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in heads.items()}
     return {"name": plugin.name, "version": plugin.version, "settings": settings}
 
 
 def check_files(rules: Sequence[Rule]) -> None:
-    """Raise FilterConfigError where a rule's files cannot be read."""
+    """Raise FilterConfigError when the files of a rule cannot be read."""
     for rule in rules:
-        if hasattr(rule, "prepare"):
-            try:
-                rule.prepare()
-            except MissingModel as error:
-                raise FilterConfigError(f"filters.rules.{rule.name}: {error}") from None
+        if not hasattr(rule, "prepare"):
+            continue
+        try:
+            rule.prepare()
+        except MissingModel as error:
+            raise FilterConfigError(f"filters.rules.{rule.name}: {error}") from None
 
 
 def check_models(detectors: Sequence[Detector], models: Iterable[str]) -> None:
-    """Raise FilterConfigError where a detector cannot be loaded, or has heads and lacks that of one
-    of these models.
+    """Load every detector once, so that a missing model stops the run before it starts.
+
+    `models` are the identities of the CLIP models that the run uses. Raises FilterConfigError when
+    a detector cannot be loaded, or has heads but none for one of these models.
     """
+    models = tuple(models)
     for detector in detectors:
-        heads: Mapping[str, str] | None = getattr(detector, "heads", None)
-        for model in () if heads is None else models:
-            assert heads is not None
-            if model not in heads:
-                raise FilterConfigError(
-                    f"filters.detectors.{detector.name} has no head for the model {model}; add "
-                    f"`{model}: FILE` to its heads "
-                    f"(it has {', '.join(sorted(heads)) or 'none'}; a head of another model tells "
-                    "nothing)"
-                )
+        _check_heads(detector, models)
         try:
             detector.load()
         except MissingModel as error:
             raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None
+
+
+def _check_heads(detector: Detector, models: Iterable[str]) -> None:
+    heads: Mapping[str, str] | None = getattr(detector, "heads", None)
+    if heads is None:
+        return
+    for model in models:
+        if model not in heads:
+            existing = ", ".join(sorted(heads)) or "none"
+            raise FilterConfigError(
+                f"filters.detectors.{detector.name} has no head for the model {model}; add "
+                f"`{model}: FILE` to its heads (it has {existing}; the head of another model "
+                "gives wrong scores)"
+            )

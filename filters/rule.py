@@ -1,7 +1,6 @@
-"""The contract of a rule.
+"""The contract of a rule: it reads the evidence of one sample and answers with decisions.
 
-A rule is a frozen dataclass of thresholds. It reads the evidence of one sample and answers with
-decisions; no decision means that the sample may stay:
+A rule is a frozen dataclass of thresholds. It returns no decision when the sample may stay:
 
     @dataclass(frozen=True)
     class ShortCaption:
@@ -13,7 +12,7 @@ decisions; no decision means that the sample may stay:
 
         min_chars: int
 
-        def judge(self, evidence: Evidence) -> Iterable[Decision]:
+        def judge(self, evidence: Readable) -> Iterable[Decision]:
             if evidence["caption_chars"] < self.min_chars:
                 yield Decision(Action.DROP, "caption_short")
 """
@@ -30,19 +29,17 @@ Readable: TypeAlias = Mapping[str, Any]
 
 
 class Action(StrEnum):
-    """What a rule does with a sample: leave it out, take spans out of its caption, put it in a
-    subset of the rule's own, mark it.
-    """
+    """What a rule can do with a sample."""
 
-    DROP = "drop"
-    REDACT = "redact"
-    MOVE = "move"
-    TAG = "tag"
+    DROP = "drop"  # leave the sample out of the dataset
+    REDACT = "redact"  # replace spans of its caption
+    MOVE = "move"  # publish it in a subset of the rule's own
+    TAG = "tag"  # publish it with the reason as a tag
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters [start, end) of the caption that hold something of a kind (EMAIL, PHONE ...)."""
+    """Characters [start, end) of a caption that hold data of one kind, such as EMAIL or PHONE."""
 
     kind: str
     start: int
@@ -51,10 +48,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a rule says: an action, a stable snake_case reason, the score that led to it, what to
-    redact, and the subset to move to.
+    """One decision of a rule on one sample.
 
-    An `unlinked` decision stands in the ledger without the identity of its row.
+    - `reason`: a stable snake_case code; it is written to the ledger and counted.
+    - `score`: the number that led to the decision, where there is one.
+    - `spans`: what to redact, for Action.REDACT.
+    - `subset`: where to put the sample, for Action.MOVE.
+    - `unlinked`: write the decision to the ledger without the identity of its row.
     """
 
     action: Action
@@ -67,14 +67,22 @@ class Decision:
 
 @runtime_checkable
 class Rule(Protocol):
-    """What the flow asks of a rule.
+    """The members that every rule has.
 
-    `reads` names the evidence columns it needs from detectors, `actions` what it may do. A rule
-    with `saves_request` needs no picture, and also runs before the fetch: nothing is requested for
-    a pair that it drops. One that moves samples has `subsets`, the names of those it moves them to.
-    One that reads files has `prepare`: it reads them before anything starts, raises MissingModel
-    where that fails, and gives a digest of what they hold, which stands for their paths wherever
-    the rule is named.
+    - `name`: the name in a config; unique among all rules.
+    - `version`: raise it when the same evidence leads to other decisions.
+    - `reads`: the evidence columns that it needs from detectors. A run does not start when no
+      configured detector adds one of them.
+    - `actions`: every action that its decisions may hold.
+    - `saves_request`: True for a rule that needs no picture. Such a rule also runs before the
+      fetch, and nothing is requested for a pair that it drops.
+
+    Two members are optional:
+
+    - `subsets`, a tuple of names: the subsets to which a rule with Action.MOVE moves samples.
+    - `prepare`, for a rule that reads files. It takes no argument and is called before the run
+      starts. It reads the files and returns a digest of their content as hex digits. This digest
+      is published in place of the settings. Raises MissingModel when the files cannot be read.
     """
 
     name: ClassVar[str]
@@ -84,8 +92,9 @@ class Rule(Protocol):
     saves_request: ClassVar[bool]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """The decisions on one sample.
+        """Yield the decisions on one sample.
 
-        Evidence that is missing or of another type may raise: that is a quarantine.
+        It may raise when evidence is missing or has another type: the sample then goes to
+        quarantine.
         """
         ...

@@ -1,4 +1,4 @@
-"""How well picture and caption must agree."""
+"""The rule on how well a picture and its caption must agree."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class Similarity:
-    """Drop pairs whose cosine similarity is below the threshold of their subset.
+    """Drop samples whose cosine similarity is below the threshold of their subset.
 
-    LAION-400M: 0.30 (ViT-B/32); LAION-5B: 0.28 for `en`, 0.26 for `multi` and `nolang`. Thresholds
-    belong to a model.
+    `thresholds`: subset -> lowest similarity that is kept. LAION-400M used 0.30 (ViT-B/32).
+    LAION-5B used 0.28 for `en`, and 0.26 for `multi` and `nolang`. A threshold fits one model only:
+    another model needs its own.
     """
 
     name: ClassVar[str] = "similarity"
@@ -28,5 +29,7 @@ class Similarity:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         similarity: float = evidence["similarity"]
-        if not similarity >= self.thresholds[evidence["subset"]]:  # NaN is no similarity
+        threshold = self.thresholds[evidence["subset"]]
+        # `not >=` and not `<`: a similarity of NaN must be dropped too
+        if not similarity >= threshold:
             yield Decision(Action.DROP, "similarity_low", score=similarity)

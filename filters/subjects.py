@@ -1,4 +1,7 @@
-"""What detectors are called with, where it is no record of its own."""
+"""The subjects that detectors are called with, other than pages, pairs and evidence.
+
+`filters.detector.Needs` says which detector gets which subject.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from pairsieve.records.page import Headers
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer that carried an image: its final URL and headers."""
+    """The HTTP response that carried an image.
+
+    `url` is the final URL, after redirects.
+    """
 
     url: str
     headers: Headers
@@ -22,15 +28,19 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A picture's bytes as served, not decoded: whatever they are."""
+    """The bytes of a response as served.
+
+    They are not decoded and may be anything: a broken picture, or no picture at all.
+    """
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: RGB pixels, upright, its longer side made at most 640 pixels
-    (transforms/score/scorer.py says why).
+    """A decoded picture: upright RGB pixels, at most 640 pixels on the longer side.
+
+    transforms/score/scorer.py says why 640.
     """
 
     image: Image.Image
@@ -38,10 +48,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A picture's unit vector (float32, d), the text tower that goes with it, that model's logit
-    scale and its identity.
+    """The CLIP embedding of a picture, with what is needed to compare it with texts.
 
-    `text_vectors` maps n texts to unit vectors (n, d) and keeps what it has computed.
+    - `vector`: unit vector of the picture, float32, shape (d,).
+    - `text_vectors`: function that maps n texts to unit vectors of shape (n, d). It caches results.
+    - `logit_scale`: factor by which the model multiplies cosine similarities before a softmax.
+    - `model`: identity of the model, `ARCHITECTURE@first 16 hex digits of its weights' sha256`.
     """
 
     vector: NDArray[np.float32]

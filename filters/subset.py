@@ -1,4 +1,4 @@
-"""Which of the subsets (en, multi, nolang) are wanted."""
+"""The rule on which language subsets are published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class Subset:
-    """Keep the pairs of these subsets; LAION-400M and LAION-2B-en took `en` alone."""
+    """Drop pairs of other subsets than those in `keep`.
+
+    The subsets are `en`, `multi` and `nolang`. LAION-400M and LAION-2B-en kept only `en`.
+    """
 
     name: ClassVar[str] = "subset"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""All rules on one sample: the verdict, and the caption after redaction."""
+"""The verdict of all rules on one sample, and the caption after redaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from filters.rule import Action, Decision, Readable, Rule, Span
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One decision and the rule that made it."""
+    """One decision, with the name and version of the rule that made it."""
 
     rule: str
     version: int
@@ -19,59 +19,68 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Everything the rules said of one sample, in the order of the rules."""
+    """All decisions on one sample, in the order of the rules."""
 
     rulings: tuple[Ruling, ...]
 
     @property
     def drop(self) -> Ruling | None:
-        """The first ruling that drops the sample: the one it is counted under."""
-        return next((r for r in self.rulings if r.decision.action is Action.DROP), None)
+        """The first ruling that drops the sample; the sample is counted under its reason."""
+        return self._first(Action.DROP)
 
     @property
     def subset(self) -> str | None:
         """The subset that the first rule to move the sample names."""
-        return next(
-            (r.decision.subset for r in self.rulings if r.decision.action is Action.MOVE), None
-        )
+        move = self._first(Action.MOVE)
+        return move.decision.subset if move else None
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return tuple(
-            sorted(
-                {r.decision.reason for r in self.rulings if r.decision.action is not Action.DROP}
-            )
-        )
+        """The sorted reasons of all decisions that do not drop the sample."""
+        decisions = [ruling.decision for ruling in self.rulings]
+        reasons = {d.reason for d in decisions if d.action is not Action.DROP}
+        return tuple(sorted(reasons))
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        return tuple(
-            span
-            for r in self.rulings
-            if r.decision.action is Action.REDACT
-            for span in r.decision.spans
-        )
+        """Everything that is to be redacted in the caption."""
+        spans: list[Span] = []
+        for ruling in self.rulings:
+            if ruling.decision.action is Action.REDACT:
+                spans.extend(ruling.decision.spans)
+        return tuple(spans)
+
+    def _first(self, action: Action) -> Ruling | None:
+        for ruling in self.rulings:
+            if ruling.decision.action is action:
+                return ruling
+        return None
 
 
 def judge(rules: Sequence[Rule], evidence: Readable) -> Verdict:
-    """Ask every rule. Raises what a rule raises: the caller quarantines the sample."""
-    return Verdict(
-        tuple(
-            Ruling(rule.name, rule.version, decision)
-            for rule in rules
-            for decision in rule.judge(evidence)
-        )
-    )
+    """Ask every rule about one sample.
+
+    Raises whatever a rule raises: the caller puts the sample in quarantine.
+    """
+    rulings: list[Ruling] = []
+    for rule in rules:
+        decisions = rule.judge(evidence)
+        rulings.extend(Ruling(rule.name, rule.version, decision) for decision in decisions)
+    return Verdict(tuple(rulings))
 
 
 def redact(caption: str, spans: Iterable[Span]) -> str:
-    """The caption with each span replaced by its kind in brackets; overlapping spans become one, of
-    the first kind.
+    """Replace each span of a caption by its kind in brackets.
+
+    Spans that overlap become one, of the kind of the first.
     """
     pieces: list[str] = []
-    end = 0
+    end = 0  # everything before it is in `pieces` already
+    # of two spans that start together, the longer one comes first and covers the other
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if span.start >= end:
-            pieces += [caption[end : span.start], f"[{span.kind}]"]
+            pieces.append(caption[end : span.start])
+            pieces.append(f"[{span.kind}]")
         end = max(end, span.end)
-    return "".join([*pieces, caption[end:]])
+    pieces.append(caption[end:])
+    return "".join(pieces)

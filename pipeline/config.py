@@ -20,13 +20,13 @@ from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.records.choices import Embeddings, Identity, InputKind
 from pairsieve.records.privacy import Public
+from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.html import ImageRule
 from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
-from pairsieve.web.requester import ClientSettings
 from pairsieve.web.text import CaptionSettings
 from pairsieve.web.urls import UrlSettings
 from pipeline.orchestrate.config_file import ConfigError, merged, read_config_file
-from transforms.fetch.store import StoreSettings
+from transforms.fetch.settings import StoreSettings
 
 GIGABYTE = 1_000_000_000
 TRANSIENT = (

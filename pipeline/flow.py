@@ -18,6 +18,7 @@ import apache_beam as beam
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
+from pairsieve.storage.job_end import PROBLEMS_FILE, SHARDS_FILE
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
 from transforms.deduplicate import Deduplicate
@@ -27,7 +28,7 @@ from transforms.fetch.fetch import FetchImages
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import Consent
 from transforms.fetch.part_shelf import FetchFolders
-from transforms.fetch.store import StoreSettings
+from transforms.fetch.settings import StoreSettings
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupByHost, GroupSettings
 from transforms.known import KnownSettings, ReadKnown
@@ -42,8 +43,6 @@ from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
 from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteLedger, WriteShards
 from transforms.write_pairs import WritePairs
-
-PROBLEMS_FILE, SHARDS_FILE = "problems.json", "shards.json"
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     ledger = grouped | "Write ledger" >> WriteLedger(job.shards)
 
     # Counts of all workers and the list of files, written last: the job has ended where it is.
-    most_files = job.shards.shards * len(job.shards.folders)
+    max_files = job.shards.shards * len(job.shards.folders)
     _ = ((decided[TALLY],), (shards, ledger)) | "Write counts" >> WriteEnd(
-        job.results, SHARDS_FILE, max_listed=most_files
+        job.results, SHARDS_FILE, max_listed=max_files
     )

@@ -1,37 +1,27 @@
-"""What tests share: small WARC files, the demonstration run, and a secret."""
+"""What tests share: a secret, runs of the demonstration, and servers on loopback."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from pipeline.commands.run import main
 from pipeline.config import load_config
-from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import Plan, make_plan
-from tests.site import Site, serve_site
-
-# No example fails for being slow: the machine may be busy.
-settings.register_profile("pairsieve", deadline=None)
-settings.load_profile("pairsieve")
+from tests.support.demo_runs import DemoRun, captured
+from tests.support.paths import DEMO
+from tests.support.site import Site, serve_site
+from tests.support.stores import serve_google_storage, serve_s3
 
 SECRET = "00" * 32
-DEMO = CONFIGS / "demo.yaml"
 
-
-@dataclass(frozen=True)
-class DemoRun:
-    """A finished run of the demonstration."""
-
-    output: Path
-    work: Path
-    printed: str
-    status: int
+# How long an example takes depends on how busy the machine is.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -42,46 +32,29 @@ def key_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_demo(tmp_path_factory, key_file) -> Callable[..., DemoRun]:
+def reused_charts() -> Iterator[None]:
+    """Reports show charts that an earlier run drew, where the numbers are the same."""
+    from tests.support.charts import reuse_charts
+
+    with pytest.MonkeyPatch.context() as patch:
+        reuse_charts(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_demo(tmp_path_factory, key_file, reused_charts) -> Callable[..., DemoRun]:
     """Run the command in this process, with one worker, into a fresh folder (or a given one)."""
 
     def run(*arguments: str, folder: Path | None = None) -> DemoRun:
-        place = folder or tmp_path_factory.mktemp("run")
-        output, work = place / "out", place / "work"
-        own = [
-            "--output",
-            str(output),
-            "--work",
-            str(work),
-            "--set",
-            f"publish.key_file={key_file}",
-            "--direct_num_workers=1",
-        ]
-        with _captured() as read:
-            status = main([*own, *arguments])
-            printed = read()
-        return DemoRun(output, work, printed, status)
+        run_folder = folder or tmp_path_factory.mktemp("run")
+        output, work = run_folder / "out", run_folder / "work"
+        fixed = ["--output", str(output), "--work", str(work), "--direct_num_workers=1"]
+        fixed += ["--set", f"publish.key_file={key_file}"]
+        with captured() as printed:
+            status = main([*fixed, *arguments])
+        return DemoRun(output, work, printed.getvalue(), status)
 
     return run
-
-
-class _captured:
-    """What a block prints to the process's own stdout and stderr (a session fixture has no
-    capsys).
-    """
-
-    def __enter__(self) -> Callable[[], str]:
-        import contextlib
-        import io
-
-        self._stream = io.StringIO()
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(contextlib.redirect_stdout(self._stream))
-        self._stack.enter_context(contextlib.redirect_stderr(self._stream))
-        return self._stream.getvalue
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
 
 @pytest.fixture(scope="session")
@@ -106,5 +79,17 @@ def _no_proxies(monkeypatch) -> Iterator[None]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with serve_site() as found:
-        yield found
+    with serve_site() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with serve_s3() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[str]:
+    with serve_google_storage() as url:
+        yield url

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 CONTAINERS = REPOSITORY / "containers"
 MANIFESTS = sorted((CONTAINERS / "kubernetes").glob("*.yaml"))
@@ -151,7 +151,7 @@ def test_compose():
 
 def test_the_run_in_a_cluster_is_a_command_that_we_have():
     from pipeline.commands.run import make_parser
-    from pipeline.orchestrate.job_settings import STAGES
+    from pipeline.orchestrate.stage_result import STAGES
 
     (job,) = documents(CONTAINERS / "kubernetes" / "run.yaml")
     pod = job["spec"]["template"]["spec"]

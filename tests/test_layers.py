@@ -8,27 +8,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-# A package may import those below it, and none above.
-LAYERS = ("pairsieve", "filters", "transforms", "pipeline")
-# So may a room of the lowest one, which needs no Beam.
-ROOMS = (
-    "records",
-    "storage",
-    "web",
-    "attempt",
-    "images",
-    "erasure",
-    "search",
-    "explore",
-    "warc",
-    "links",
-    "clip",
-)
+from tests.support.layers import LAYERS, ROOMS
+from tests.support.paths import REPOSITORY
 
 
 def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+    return sorted((REPOSITORY / package).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -52,7 +37,7 @@ def rooms(names: Iterable[str]) -> set[str]:
 def test_imports_go_one_way(package):
     above = set(LAYERS[LAYERS.index(package) + 1 :])
     wrong = {
-        str(path.relative_to(ROOT)): sorted(imported(path) & above)
+        str(path.relative_to(REPOSITORY)): sorted(imported(path) & above)
         for path in modules(package)
         if imported(path) & above
     }
@@ -65,10 +50,10 @@ def test_rooms_import_one_way(room):
     of_room = [
         path
         for path in modules("pairsieve")
-        if path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py") == room
+        if path.relative_to(REPOSITORY / "pairsieve").parts[0].removesuffix(".py") == room
     ]
     wrong = {
-        str(path.relative_to(ROOT)): sorted(imported(path) & above)
+        str(path.relative_to(REPOSITORY)): sorted(imported(path) & above)
         for path in of_room
         if imported(path) & above
     }
@@ -78,7 +63,7 @@ def test_rooms_import_one_way(room):
 
 def test_every_room_has_its_place():
     there = {
-        path.relative_to(ROOT / "pairsieve").parts[0].removesuffix(".py")
+        path.relative_to(REPOSITORY / "pairsieve").parts[0].removesuffix(".py")
         for path in modules("pairsieve")
     }
     assert there - {"__init__"} == set(ROOMS)
@@ -91,7 +76,7 @@ def test_pure_functions_need_no_beam(package):
 
 def test_one_broad_except():
     broad = [
-        str(path.relative_to(ROOT))
+        str(path.relative_to(REPOSITORY))
         for package in LAYERS
         for path in modules(package)
         for node in ast.walk(ast.parse(path.read_text()))
@@ -101,3 +86,46 @@ def test_one_broad_except():
     assert broad == ["pairsieve/attempt.py", "pairsieve/storage/files.py"], (
         "pairsieve/storage/files.py cleans up and raises again"
     )
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module that a file imports, by its whole name.
+
+    `from tests import test_x` counts as `tests.test_x`.
+    """
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            modules |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return modules
+
+
+def is_test_module(name: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == "tests" and any(part.startswith("test_") for part in parts[1:])
+
+
+@pytest.mark.parametrize("package", ["tests", "benchmarks", "demo"])
+def test_nothing_is_imported_from_test_modules(package):
+    """What several tests need lies in a conftest.py or in tests/support."""
+    wrong = {
+        str(path.relative_to(REPOSITORY)): names
+        for path in modules(package)
+        if (names := sorted(filter(is_test_module, imported_modules(path))))
+    }
+    assert wrong == {}
+
+
+def test_helper_modules_lie_in_support():
+    folders = (REPOSITORY / "tests" / "support", REPOSITORY / "tests" / "pipeline" / "slow_plugin")
+    elsewhere = [
+        str(path.relative_to(REPOSITORY))
+        for path in modules("tests")
+        if not path.name.startswith("test_")
+        and path.name not in ("__init__.py", "conftest.py")
+        and not any(folder in path.parents for folder in folders)
+    ]
+    assert elsewhere == []

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pipeline.cli import TASKS
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 STAGES = ("extract", "fetch", "score", "publish")
 VERBS = [verb for verbs in TASKS.values() for verb in verbs]
@@ -36,12 +36,14 @@ def test_help_imports_nothing_heavy(arguments):
     assert imported(code, (*HEAVY, "apache_beam", "pyarrow", "numpy")) == []
 
 
-@pytest.mark.parametrize("module", ["pipeline.config", "pipeline.orchestrate.plan"])
+@pytest.mark.parametrize(
+    "module", ["pipeline.config", "pipeline.orchestrate.plan", "pipeline.orchestrate.command"]
+)
 def test_settings_and_plans_import_no_beam(module):
     assert imported(f"import {module}", (*HEAVY, "apache_beam")) == []
 
 
-@pytest.mark.parametrize("module", ["pipeline.flow", "pipeline.orchestrate.command"])
+@pytest.mark.parametrize("module", ["pipeline.flow", "pipeline.orchestrate.local_workers"])
 def test_the_flow_imports_nothing_heavy(module):
     assert imported(f"import {module}", HEAVY) == []
 

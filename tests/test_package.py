@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.cluster import build_wheel, environment_without_us, package_files
-from tests.pipeline.test_command import REPOSITORY, hashes
+from tests.support.cluster import build_wheel, environment_without_us, package_files
+from tests.support.datasets import hashes
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,1 @@
-"""Medical content: what the caption says, what the page is, what the picture looks like, and the
-rule over all three.
-"""
+"""Medical content: detectors for captions, pages and pictures, and the rule over all of them."""

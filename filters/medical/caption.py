@@ -1,4 +1,4 @@
-"""Medical words in a caption."""
+"""Detect medical words in a caption."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from typing import ClassVar
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
-from filters.medical.terms import DEFUSED, WORDS, make_finder, shipped_phrases, shipped_terms, term
+from filters.medical.terms import (
+    DEFUSED,
+    WORDS,
+    make_finder,
+    parse_term,
+    shipped_phrases,
+    shipped_terms,
+)
 from filters.medical.words import load_words
 from pairsieve.records.pair import Evidence, Pair
 
-WEIGHED = ("en", "")  # the weights are of English words; where CLD3 is not sure, it may be English
+# The weights are of English words. An empty language means that CLD3 was not sure, so the caption
+# may be English.
+WEIGHED_LANGUAGES = ("en", "")
 
 
 @dataclass(frozen=True)
 class MedicalCaption:
-    """`medical_terms`: words and phrases of the lists in eight languages, and English names from
-    the dictionaries. `medical_words`: how medical the English words are by learned weights; from
-    about 0.9 on a caption is medical more often than not.
+    """Medical words in a caption.
 
-    `extra_terms` and `extra_defused` are added to the shipped lists (terms.yaml says how they are
-    written).
+    - `medical_terms`: words and phrases of the lists in eight languages, and English names of
+      diseases and signs from dictionaries.
+    - `medical_words`: how medical the English words are, by learned weights. From about 0.9 on a
+      caption is medical more often than not.
+
+    `extra_terms` and `extra_defused` are added to the shipped lists; terms.yaml explains how they
+    are written.
     """
 
     name: ClassVar[str] = "medical_caption"
@@ -37,15 +49,17 @@ class MedicalCaption:
     extra_defused: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        own = (
-            *(term(t, WORDS) for t in self.extra_terms),
-            *(term(t, DEFUSED) for t in self.extra_defused),
-        )
-        finder, words = make_finder((*shipped_terms(), *shipped_phrases(), *own)), load_words()
+        terms = [*shipped_terms(), *shipped_phrases()]
+        terms += [parse_term(entry, WORDS) for entry in self.extra_terms]
+        terms += [parse_term(entry, DEFUSED) for entry in self.extra_defused]
+        finder = make_finder(terms)
+        words = load_words()
 
         def observe(pair: Pair) -> Evidence:
-            found = finder.find(pair.caption)
-            weighed = words.score(found.defused) if pair.language in WEIGHED else 0.0
-            return {"medical_terms": found.terms, "medical_words": weighed}
+            matches = finder.find(pair.caption)
+            score = 0.0
+            if pair.language in WEIGHED_LANGUAGES:
+                score = words.score(matches.remaining_text)
+            return {"medical_terms": matches.terms, "medical_words": score}
 
         return observe

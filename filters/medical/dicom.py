@@ -1,5 +1,6 @@
-"""DICOM files: medical pictures by their format, with the patient's data inside (DICOM PS3.10:
-`DICM` behind 128 bytes).
+"""Detect and drop DICOM files: medical pictures that hold the patient's data.
+
+A DICOM file has `DICM` after its first 128 bytes (DICOM PS3.10).
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
+from filters.subjects import Content
+from pairsieve.records.pair import Evidence
 from pairsieve.web.urls import parts_of
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
-SUFFIXES, TYPES = (".dcm", ".dicom", ".dcm.gz"), ("application/dicom", "image/dicom-rle")
+SUFFIXES = (".dcm", ".dicom", ".dcm.gz")
+MEDIA_TYPES = ("application/dicom", "image/dicom-rle")
 
 
 @dataclass(frozen=True)
 class DicomContent:
-    """`dicom`: whether the bytes are a DICOM file, whatever name and type said."""
+    """`dicom`: whether the bytes are a DICOM file, whatever its name and media type are."""
 
     name: ClassVar[str] = "dicom"
     version: ClassVar[int] = 1
@@ -28,15 +32,17 @@ class DicomContent:
     columns: ClassVar[Columns] = {"dicom": pa.bool_()}
 
     def load(self) -> Observe:
-        return lambda content: {
-            "dicom": content.body[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC
-        }
+        def observe(content: Content) -> Evidence:
+            return {"dicom": content.body.startswith(MAGIC, PREAMBLE_BYTES)}
+
+        return observe
 
 
 @dataclass(frozen=True)
 class Dicom:
-    """Drop DICOM files, by bytes, type or path; those that their path gives away are not asked
-    for.
+    """Drop DICOM files, recognised by their bytes, media type or URL path.
+
+    Those whose path ends in a DICOM suffix are dropped before the fetch.
     """
 
     name: ClassVar[str] = "dicom"
@@ -46,7 +52,9 @@ class Dicom:
     saves_request: ClassVar[bool] = True
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        named = parts_of(evidence["url"]).path.lower().endswith(SUFFIXES)
-        typed = (evidence.get("content_type") or "").partition(";")[0].strip().lower() in TYPES
-        if named or typed or evidence.get("dicom"):
+        has_suffix = parts_of(evidence["url"]).path.lower().endswith(SUFFIXES)
+        content_type = evidence.get("content_type") or ""
+        media_type = content_type.partition(";")[0].strip().lower()
+        # before the fetch there is no media type and no evidence of the bytes
+        if has_suffix or media_type in MEDIA_TYPES or evidence.get("dicom"):
             yield Decision(Action.DROP, "medical_dicom")

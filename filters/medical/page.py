@@ -1,6 +1,4 @@
-"""What a page says of itself: medical words in its title and main headings, a host that is known
-for them.
-"""
+"""Detect medical pages: medical words in the title and main headings, or a known medical host."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from itertools import chain
 from typing import ClassVar
 
 import pyarrow as pa
@@ -27,25 +24,30 @@ MAX_HEADINGS, MAX_HEADING_CHARS = 5, 300
 @lru_cache(1)
 def shipped_hosts() -> frozenset[str]:
     """The hosts of hosts.txt."""
-    lines = files("filters.medical").joinpath("hosts.txt").read_text("utf-8").splitlines()
-    return frozenset(host for line in lines if (host := line.partition("#")[0].strip()))
+    text = files("filters.medical").joinpath("hosts.txt").read_text("utf-8")
+    without_comments = [line.partition("#")[0].strip() for line in text.splitlines()]
+    return frozenset(host for host in without_comments if host)
 
 
 def host_checker(hosts: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a URL is of one of these hosts or lies below one."""
+    """A function that says whether a URL's host is one of these hosts, or below one of them."""
     known = frozenset(hosts)
 
     def is_known(url: str) -> bool:
         labels = host_of(url).split(".")
-        return any(".".join(labels[i:]) in known for i in range(len(labels)))
+        # the host itself, then each domain above it
+        domains = (".".join(labels[start:]) for start in range(len(labels)))
+        return any(domain in known for domain in domains)
 
     return is_known
 
 
 @dataclass(frozen=True)
 class MedicalPage:
-    """`page_medical_terms` and `page_medical_words`, as for captions, of title and headings;
-    `page_medical_host`.
+    """Whether a page is medical, by its title, its headings and its host.
+
+    - `page_medical_terms`, `page_medical_words`: as for captions, but of title and headings.
+    - `page_medical_host`: whether the page's host is a known medical one.
 
     `extra_hosts` are added to hosts.txt.
     """
@@ -62,26 +64,30 @@ class MedicalPage:
     extra_hosts: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        finder, words = make_finder((*shipped_terms(), *shipped_phrases())), load_words()
-        is_medical = host_checker((*shipped_hosts(), *self.extra_hosts))
+        finder = make_finder([*shipped_terms(), *shipped_phrases()])
+        words = load_words()
+        is_medical_host = host_checker([*shipped_hosts(), *self.extra_hosts])
 
         def observe(page: ParsedPage) -> Evidence:
-            found = [finder.find(text) for text in headlines(page)]
+            terms: set[str] = set()
+            scores: list[float] = []
+            for text in headlines(page):
+                matches = finder.find(text)
+                terms.update(matches.terms)
+                scores.append(words.score(matches.remaining_text))
             return {
-                "page_medical_terms": tuple(
-                    sorted(set(chain.from_iterable(one.terms for one in found)))
-                ),
-                "page_medical_words": max((words.score(one.defused) for one in found), default=0.0),
-                "page_medical_host": is_medical(page.url),
+                "page_medical_terms": tuple(sorted(terms)),
+                "page_medical_words": max(scores, default=0.0),
+                "page_medical_host": is_medical_host(page.url),
             }
 
         return observe
 
 
 def headlines(page: ParsedPage) -> list[str]:
-    """The title and the first headings of the first rank."""
-    headings = (
-        " ".join(node.text().split())[:MAX_HEADING_CHARS]
-        for node in page.elements["h1"][:MAX_HEADINGS]
-    )
-    return [text for text in (title_of(page), *headings) if text]
+    """The title of a page and its first `<h1>` headings, without empty ones."""
+    texts = [title_of(page)]
+    for node in page.elements["h1"][:MAX_HEADINGS]:
+        heading = " ".join(node.text().split())
+        texts.append(heading[:MAX_HEADING_CHARS])
+    return [text for text in texts if text]

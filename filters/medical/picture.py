@@ -1,6 +1,4 @@
-"""Medical pictures by CLIP prompts: how much more a picture is like medical prompts than like
-everyday ones.
-"""
+"""Score how medical a picture looks, by CLIP prompts: medical prompts against everyday ones."""
 
 from __future__ import annotations
 
@@ -19,18 +17,17 @@ from pairsieve.records.privacy import Public
 
 
 def shipped_prompts(group: str) -> tuple[str, ...]:
-    """The prompts of prompts.yaml, group `medical` or `everyday`."""
-    groups: dict[str, list[str]] = yaml.safe_load(
-        files("filters.medical").joinpath("prompts.yaml").read_text("utf-8")
-    )
+    """The prompts of one group in prompts.yaml: `medical` or `everyday`."""
+    text = files("filters.medical").joinpath("prompts.yaml").read_text("utf-8")
+    groups: dict[str, list[str]] = yaml.safe_load(text)
     return tuple(groups[group])
 
 
 @dataclass(frozen=True)
 class MedicalPicture:
-    """The share of a softmax over all prompts that falls to the medical ones, 0 to 1.
+    """`medical_picture_score`: share of the medical prompts in a softmax over all prompts, 0 to 1.
 
-    No lists: the shipped ones.
+    `medical` and `everyday` are the prompts; an empty list stands for the shipped one.
     """
 
     name: ClassVar[str] = "medical_picture"
@@ -42,14 +39,13 @@ class MedicalPicture:
     everyday: Public[tuple[str, ...]] = ()
 
     def load(self) -> Observe:
-        medical = self.medical or shipped_prompts("medical")
-        everyday = self.everyday or shipped_prompts("everyday")
+        groups = {
+            "medical": self.medical or shipped_prompts("medical"),
+            "everyday": self.everyday or shipped_prompts("everyday"),
+        }
 
         def observe(embedding: Embedding) -> Evidence:
-            return {
-                "medical_picture_score": group_shares(
-                    embedding, {"medical": medical, "everyday": everyday}
-                )["medical"]
-            }
+            shares = group_shares(embedding, groups)
+            return {"medical_picture_score": shares["medical"]}
 
         return observe

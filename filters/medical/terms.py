@@ -1,13 +1,15 @@
-"""Medical words and phrases in a text: the editable lists of terms.yaml and of a config, and the
-phrases of the dictionaries, in one pass.
+"""Find medical words and phrases in a text, in one pass.
 
-A part of the body is nothing medical, and neither is "before and after"; near each other they are.
+The terms are the editable lists of terms.yaml and of a config, and the phrases of dictionaries.
+
+Some terms are medical only near each other: a part of the body is not medical, and neither is
+"before and after", but both together are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -16,17 +18,22 @@ from typing import NamedTuple
 import ahocorasick_rs
 import yaml
 
-NEAR_CHARS = 30  # between a part of the body and what is said of it: some five words
+NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES = "phrases.txt"
+# Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
 DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
-TOGETHER = ("harm", "treatment", "change")  # medical near a part of the body
+TREATMENT, CHANGE = "treatment", "change"
+NEAR_ANATOMY = ("harm", TREATMENT, CHANGE)  # kinds that are medical near a part of the body
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
 _QUOTES = str.maketrans("’‘`", "'''")
 
 
 class Term(NamedTuple):
-    """`text` as `folded` gives it; whether letters may stand before and behind it; its kind and its
-    language.
+    """One term of a list.
+
+    - `text`: the term as `folded` writes it.
+    - `open_before`, `open_behind`: whether letters may stand directly before or behind it.
+    - `kind`, `language`: the list that it is from.
     """
 
     text: str
@@ -44,120 +51,134 @@ class Hit(NamedTuple):
     term: Term
 
 
-class Found(NamedTuple):
-    """`terms`: words alone, and what is said near a part of the body as "knee + swollen";
-    `defused`: the folded text that is left.
+class TermMatches(NamedTuple):
+    """What `Finder.find` found in a text.
+
+    - `terms`: words that are medical alone, and pairs of terms near each other, written as
+      "knee + swollen".
+    - `remaining_text`: the folded text, with blanks in place of defused terms.
     """
 
     terms: tuple[str, ...]
-    defused: str
+    remaining_text: str
 
 
 def folded(text: str) -> str:
-    """In lower case, with one blank for every dash, slash, underscore and white space."""
+    """A text in lower case, with one blank for each run of dashes, slashes and white space."""
     return _DASHES.sub(" ", text.lower().translate(_QUOTES)).strip()
 
 
-def term(written: str, kind: str, language: str = "") -> Term:
-    """A term as it stands in a list: `*` stands for any letters before or behind it."""
-    bare = written.strip()
+def parse_term(entry: str, kind: str, language: str = "") -> Term:
+    """The term that a list entry means; `*` stands for any letters before or behind it."""
+    entry = entry.strip()
+    text = entry.lower().strip("*")
     return Term(
-        _DASHES.sub(" ", bare.lower().strip("*")).strip(),
-        bare.startswith("*"),
-        bare.endswith("*"),
-        kind,
-        language,
+        text=_DASHES.sub(" ", text).strip(),
+        open_before=entry.startswith("*"),
+        open_behind=entry.endswith("*"),
+        kind=kind,
+        language=language,
     )
 
 
 @lru_cache(1)
 def shipped_terms() -> tuple[Term, ...]:
     """Every term of terms.yaml."""
-    lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(
-        files("filters.medical").joinpath("terms.yaml").read_text("utf-8")
-    )
-    return tuple(
-        term(written, kind, language)
-        for language, kinds in lists.items()
-        for kind, listed in (kinds.items() if isinstance(kinds, Mapping) else ((DEFUSED, kinds),))
-        for written in listed.split(",")
-    )
+    text = files("filters.medical").joinpath("terms.yaml").read_text("utf-8")
+    # language -> kind -> entries separated by commas; also `defused` -> entries
+    lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(text)
+    terms: list[Term] = []
+    for language, kinds in lists.items():
+        entries_by_kind = kinds if isinstance(kinds, Mapping) else {DEFUSED: kinds}
+        for kind, entries in entries_by_kind.items():
+            terms.extend(parse_term(entry, kind, language) for entry in entries.split(","))
+    return tuple(terms)
 
 
 @lru_cache(1)
 def shipped_phrases() -> tuple[Term, ...]:
-    """The English names of diseases and signs that the dictionaries hold; `make_words.py` says
-    which.
-    """
-    lines = files("filters.medical").joinpath(PHRASES).read_text("utf-8").splitlines()
-    return tuple(
-        Term(line, False, False, WORDS, "en") for line in lines if not line.startswith("#")
-    )
+    """English names of diseases and signs from dictionaries; make_words.py says which."""
+    text = files("filters.medical").joinpath(PHRASES).read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    # phrases.txt is written in folded form, so these lines need no parsing
+    return tuple(Term(line, False, False, WORDS, "en") for line in lines)
 
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds terms; made by `make_finder`."""
+    """Finds terms in texts; made by `make_finder`.
+
+    `terms` holds, for each pattern of the automaton, the terms that are written so.
+    """
 
     automaton: ahocorasick_rs.AhoCorasick
     terms: tuple[tuple[Term, ...], ...]
 
-    def find(self, text: str) -> Found:
-        """What is medical in a text, and the text without what only looks so."""
+    def find(self, text: str) -> TermMatches:
+        """The medical terms in a text, and the text without its defused terms."""
         text = folded(text)
         hits = list(self._hits(text))
         if not hits:
-            return Found((), text)
+            return TermMatches((), text)
         defused = [hit for hit in hits if hit.term.kind == DEFUSED]
         hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
-        alone = {text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS}
-        return Found(tuple(sorted(alone | set(_together(hits, text)))), _without(text, defused))
+        terms = {text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS}
+        terms.update(_terms_together(hits, text))
+        return TermMatches(tuple(sorted(terms)), _blanked(text, defused))
 
     def _hits(self, text: str) -> Iterator[Hit]:
-        for number, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
-            before, behind = (
-                start > 0 and text[start - 1].isalnum(),
-                end < len(text) and text[end].isalnum(),
-            )
-            for found in self.terms[number]:
-                if (found.open_before or not before) and (found.open_behind or not behind):
-                    yield Hit(start, end, found)
+        for pattern, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
+            letter_before = start > 0 and text[start - 1].isalnum()
+            letter_behind = end < len(text) and text[end].isalnum()
+            for term in self.terms[pattern]:
+                if letter_before and not term.open_before:
+                    continue
+                if letter_behind and not term.open_behind:
+                    continue
+                yield Hit(start, end, term)
 
 
 def make_finder(terms: Iterable[Term]) -> Finder:
-    """The finder of some terms; the same text may be a term in several languages."""
-    by_text: dict[str, dict[Term, None]] = {}
-    for found in terms:
-        if found.text:
-            by_text.setdefault(found.text, {})[found] = None
+    """Make the finder of some terms; empty ones are left out.
+
+    The same text may be a term in several languages.
+    """
+    by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
+    for term in terms:
+        if term.text:
+            by_text.setdefault(term.text, {})[term] = None
     automaton = ahocorasick_rs.AhoCorasick(
         list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
     )
-    return Finder(automaton, tuple(tuple(same) for same in by_text.values()))
+    return Finder(automaton, tuple(tuple(same_text) for same_text in by_text.values()))
 
 
-def _without(text: str, hits: list[Hit]) -> str:
-    for hit in sorted(hits, reverse=True):
-        text = text[: hit.start] + " " * (hit.end - hit.start) + text[hit.end :]
+def _blanked(text: str, hits: Iterable[Hit]) -> str:
+    """The text with blanks in place of hits; its length stays the same."""
+    for hit in hits:
+        blanks = " " * (hit.end - hit.start)
+        text = text[: hit.start] + blanks + text[hit.end :]
     return text
 
 
-def _overlap(one: Hit, other: Hit) -> bool:
-    return one is not other and one.start < other.end and other.start < one.end
+def _overlap(hit: Hit, other: Hit) -> bool:
+    return hit is not other and hit.start < other.end and other.start < hit.end
 
 
-def _together(hits: list[Hit], text: str) -> Iterator[str]:
-    """Two hits of one language that mean something medical near each other."""
-    bodies = [hit for hit in hits if hit.term.kind == ANATOMY]
-    treatments = [hit for hit in hits if hit.term.kind == "treatment"]
+def _terms_together(hits: Sequence[Hit], text: str) -> Iterator[str]:
+    """Pairs of terms of one language that are medical near each other."""
+    anatomy = [hit for hit in hits if hit.term.kind == ANATOMY]
+    treatments = [hit for hit in hits if hit.term.kind == TREATMENT]
     for hit in hits:
-        if hit.term.kind in TOGETHER:
-            others = [*bodies, *treatments] if hit.term.kind == "change" else bodies
-            for other in others:
-                if other.term.language == hit.term.language and _near(hit, other):
-                    yield f"{text[other.start : other.end]} + {text[hit.start : hit.end]}"
+        if hit.term.kind not in NEAR_ANATOMY:
+            continue
+        # a change ("before and after") is medical near a treatment too
+        partners = [*anatomy, *treatments] if hit.term.kind == CHANGE else anatomy
+        for partner in partners:
+            if partner.term.language == hit.term.language and _near(hit, partner):
+                yield f"{text[partner.start : partner.end]} + {text[hit.start : hit.end]}"
 
 
-def _near(one: Hit, other: Hit) -> bool:
-    first, second = sorted((one, other))
+def _near(hit: Hit, other: Hit) -> bool:
+    first, second = sorted((hit, other))
     return 0 < second.start - first.end <= NEAR_CHARS

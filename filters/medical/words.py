@@ -1,9 +1,8 @@
-"""How medical the words of a text are: each word's weight was learned from medical ontologies, none
-was chosen by hand.
+"""Score how medical the words of a text are, by learned weights; no weight was chosen by hand.
 
-A weight is log10 of how much more often a word stands in the names, synonyms and definitions of the
-ontologies than in everyday English; `make_words.py` says how the table is made. Words that are more
-everyday than medical count against.
+The weight of a word is log10 of a ratio: how often the word stands in the names, synonyms and
+definitions of medical ontologies, to how often it stands in everyday English. Words that are more
+everyday than medical have negative weights. make_words.py makes the table.
 """
 
 from __future__ import annotations
@@ -13,31 +12,39 @@ from dataclasses import dataclass
 from importlib.resources import files
 from math import sqrt
 
-STRONG = 2.0  # one word of less weight tells nothing by itself: "anterior", "radius"
-SHORTEST = 4  # words; the few words of a shorter text are no surer for being few
+# One word of less weight is no evidence by itself: "anterior", "radius".
+STRONG = 2.0
+# A text of fewer words counts as one of so many: few words are no surer for being few.
+MIN_WORDS = 4
 _WORD = re.compile(r"[^\W\d_]{2,}")
 TABLE = "words.tsv"
 
 
 @dataclass(frozen=True)
 class WordWeights:
-    """Weights by word, lower case; words that are not there weigh nothing."""
+    """Lower-case word -> weight; a word that is not in the table weighs nothing."""
 
     weights: dict[str, float]
 
     def score(self, text: str) -> float:
-        """The weights of the distinct words, summed, over the root of how many words there are; 0
-        where none or one tells.
+        """Sum of the weights of the distinct words, over the root of the number of distinct words.
+
+        It is 0 for a text without a strong word and with less than two words of positive weight.
         """
         words = set(_WORD.findall(text.lower()))
-        found = [weight for word in words if (weight := self.weights.get(word))]
-        if sum(weight > 0 for weight in found) < 2 and max(found, default=0.0) < STRONG:
+        weights = [self.weights[word] for word in words if word in self.weights]
+        positive = [weight for weight in weights if weight > 0]
+        if len(positive) < 2 and max(positive, default=0.0) < STRONG:
             return 0.0
-        return sum(found) / sqrt(max(len(words), SHORTEST))
+        return sum(weights) / sqrt(max(len(words), MIN_WORDS))
 
 
 def load_words() -> WordWeights:
-    """The shipped table."""
-    lines = files("filters.medical").joinpath(TABLE).read_text("utf-8").splitlines()
-    pairs = (line.split("\t") for line in lines if not line.startswith("#"))
-    return WordWeights({word: float(weight) for word, weight in pairs})
+    """Load the shipped table."""
+    text = files("filters.medical").joinpath(TABLE).read_text("utf-8")
+    weights: dict[str, float] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            word, weight = line.split("\t")
+            weights[word] = float(weight)
+    return WordWeights(weights)

@@ -1,1 +1,1 @@
-"""Pages: what their markup and head say of them."""
+"""Pages: evidence from their markup and their head."""

@@ -1,6 +1,4 @@
-"""What a page says of itself: its title and its language. Private evidence; neither is
-published.
-"""
+"""Read the title and the language of a page; both are private evidence and are not published."""
 
 from __future__ import annotations
 
@@ -15,13 +13,14 @@ from pairsieve.records.pair import Evidence
 from pairsieve.web.html import ParsedPage
 
 MAX_TITLE_CHARS = 300
-MAX_LANGUAGE_CHARS = 35  # the longest tag that RFC 5646, 4.4.1 makes likely
+MAX_LANGUAGE_CHARS = 35  # the longest tag to expect, by RFC 5646, 4.4.1
 
 
 @dataclass(frozen=True)
 class PageHead:
-    """The `<title>`, and the language that `<html lang>` or else Content-Language names; empty
-    where there is none.
+    """The `<title>`, and the language from `<html lang>` or else from Content-Language.
+
+    Each is empty where the page has none.
     """
 
     name: ClassVar[str] = "page_head"
@@ -34,17 +33,20 @@ class PageHead:
 
 
 def title_of(page: ParsedPage) -> str:
-    """The page's first title, white space folded."""
+    """The first title of a page, with each run of white space replaced by one blank."""
     titles = page.elements["title"]
-    return " ".join(titles[0].text().split())[:MAX_TITLE_CHARS] if titles else ""
+    if not titles:
+        return ""
+    return " ".join(titles[0].text().split())[:MAX_TITLE_CHARS]
 
 
 def language_of_page(page: ParsedPage) -> str:
-    """The declared language tag in lower case; the first one where several are named."""
-    declared = next(
-        (node.attributes.get("lang") for node in page.elements["html"]), None
-    ) or header(page.headers, "content-language")
-    return declared.partition(",")[0].strip().lower()[:MAX_LANGUAGE_CHARS]
+    """The first language tag that a page declares, in lower case."""
+    html_nodes = page.elements["html"]
+    declared = html_nodes[0].attributes.get("lang") if html_nodes else None
+    declared = declared or header(page.headers, "content-language")
+    first = declared.partition(",")[0].strip()
+    return first.lower()[:MAX_LANGUAGE_CHARS]
 
 
 def observe_head(page: ParsedPage) -> Evidence:

@@ -1,4 +1,4 @@
-"""The schema.org types that a page declares, in JSON-LD or microdata."""
+"""Read the schema.org types that a page declares, in JSON-LD or in microdata."""
 
 from __future__ import annotations
 
@@ -12,43 +12,47 @@ from filters.detector import Columns, Needs, Observe
 from pairsieve.records.pair import Evidence
 from pairsieve.web.html import TYPED, ParsedPage
 
-MAX_TYPES = 50
-MAX_DEPTH = 20
+MAX_TYPES = 50  # kept of one page
+MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
 
 
 def json_types(value: Any, depth: int = 0) -> Iterator[str]:
-    """Every `@type` in a JSON-LD value, without a namespace, to a bounded depth."""
+    """Every `@type` in a JSON-LD value, without its namespace, to a bounded depth."""
     if depth > MAX_DEPTH:
         return
+    children: list[Any] = []
     if isinstance(value, dict):
-        kinds = value.get("@type", [])
-        yield from (
-            _bare(kind)
-            for kind in (kinds if isinstance(kinds, list) else [kinds])
-            if isinstance(kind, str)
-        )
-        for child in value.values():
-            yield from json_types(child, depth + 1)
+        types = value.get("@type", [])
+        # `@type` is one name or a list of names
+        for type_name in types if isinstance(types, list) else [types]:
+            if isinstance(type_name, str):
+                yield _without_namespace(type_name)
+        children = list(value.values())
     elif isinstance(value, list):
-        for child in value:
-            yield from json_types(child, depth + 1)
+        children = value
+    for child in children:
+        yield from json_types(child, depth + 1)
 
 
-def _bare(kind: str) -> str:
-    return kind.rstrip("/#").replace("#", "/").rpartition("/")[2].rpartition(":")[2]
+def _without_namespace(type_name: str) -> str:
+    """`Patient` for `https://schema.org/Patient`, `schema.org#Patient` and `schema:Patient`."""
+    path = type_name.rstrip("/#").replace("#", "/")
+    last_part = path.rpartition("/")[2]
+    return last_part.rpartition(":")[2]
 
 
 def page_types(page: ParsedPage) -> Iterator[str]:
-    """The types of a page."""
+    """The types that a page declares; they may repeat."""
     for value in page.json_ld:
         yield from json_types(value)
     for node in page.elements[TYPED]:
-        yield from (_bare(kind) for kind in (node.attributes.get("itemtype") or "").split())
+        for type_name in (node.attributes.get("itemtype") or "").split():
+            yield _without_namespace(type_name)
 
 
 @dataclass(frozen=True)
 class PageTypes:
-    """schema.org types of the page."""
+    """`page_types`: the schema.org types that a page declares, sorted, at most 50 of them."""
 
     name: ClassVar[str] = "page_types"
     version: ClassVar[int] = 1
@@ -57,6 +61,7 @@ class PageTypes:
 
     def load(self) -> Observe:
         def observe(page: ParsedPage) -> Evidence:
-            return {"page_types": tuple(sorted(set(page_types(page))))[:MAX_TYPES]}
+            types = sorted(set(page_types(page)))
+            return {"page_types": tuple(types[:MAX_TYPES])}
 
         return observe

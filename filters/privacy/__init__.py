@@ -1,3 +1,1 @@
-"""Personal data in captions and URLs: where it stands (one module a topic), what is observed of it,
-what is done about it.
-"""
+"""Personal data in captions and URLs: patterns (one module a topic), detectors, and a rule."""

@@ -1,11 +1,9 @@
-"""Payment cards and bank accounts: their check digits, by python-stdnum."""
+"""Find payment card and bank account numbers; python-stdnum checks their check digits."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-from stdnum import iban, luhn
 
 from filters.rule import Span
 
@@ -24,24 +22,38 @@ _GROUP_END = re.compile(r"(?<=\w)(?= |$)")
 
 
 def card_spans(text: str) -> Iterator[Span]:
-    """Card numbers with a right check digit, where the text speaks of cards: any tenth order number
-    has that digit too.
+    """Card numbers with a correct check digit, in a text that mentions cards.
+
+    The mention is needed because one in ten order numbers has a correct check digit by chance.
     """
     if not _CARD_CUE.search(text):
         return
+    from stdnum import luhn
+
     for match in _CARD.finditer(text):
-        if luhn.is_valid(match[0].replace(" ", "").replace("-", "")):
+        digits = match[0].replace(" ", "").replace("-", "")
+        if luhn.is_valid(digits):
             yield Span("CARD", match.start(), match.end())
 
 
 def iban_spans(text: str) -> Iterator[Span]:
-    """Account numbers of the length that their country has, with the right check digits (ISO
-    13616).
-    """
+    """IBANs with correct check digits (ISO 13616)."""
     for match in _IBAN.finditer(text):
-        ends = (end.start() for end in reversed(list(_GROUP_END.finditer(match[0]))))
-        found = next(
-            (end for end in ends if iban.is_valid(match[0][:end], check_country=False)), None
-        )
-        if found:
-            yield Span("IBAN", match.start(), match.start() + found)
+        length = _iban_length(match[0])
+        if length:
+            yield Span("IBAN", match.start(), match.start() + length)
+
+
+def _iban_length(candidate: str) -> int | None:
+    """Length of the longest valid IBAN at the start of a text; None when there is none.
+
+    Words in capitals that follow an IBAN look like more of its groups, so each end of a group is
+    tried, the last one first.
+    """
+    from stdnum import iban
+
+    group_ends = [match.start() for match in _GROUP_END.finditer(candidate)]
+    for end in reversed(group_ends):
+        if iban.is_valid(candidate[:end], check_country=False):
+            return end
+    return None

@@ -1,4 +1,4 @@
-"""E-mail addresses and telephone numbers."""
+"""Find e-mail addresses and telephone numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-import phonenumbers
 from publicsuffixlist import PublicSuffixList
 
 from filters.rule import Span
@@ -25,8 +24,8 @@ _SPOKEN = re.compile(
 )
 _DOT_WRITTEN = re.compile(r"\s?[\[({]?\s?\bdot\b\s?[\])}]?\s?", re.IGNORECASE)
 
-# Words that announce a number, in the shipped languages; the number stands within a window behind
-# them. [PHONE] is our own.
+# Words that announce a number, in the shipped languages. The number follows within _CUE_WINDOW.
+# "PHONE]" is excluded because redaction writes [PHONE].
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?!(?-i:PHONE\]))(?:tel(?:efon(?:o|e|as?|ieren)?|éfono|éphone|éf|f)?"
     r"|phone|ph|call|ring|mobile?|mob|cell(?:ulare|ular)?|fax|whats ?app|sms"
@@ -37,24 +36,27 @@ _PHONE_CUE = re.compile(
     re.IGNORECASE,
 )
 _CUE_WINDOW = 48  # characters behind a cue word: two numbers, or one and a few words
-# Regions whose national numbers are known again behind a cue word: those of the shipped languages.
+# Regions whose national numbers are recognised after a cue word: those of the shipped languages.
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "MX", "NL", "PL")
-# seven digits are the shortest number that is taken for one
+# seven digits or more
 _NUMBER = re.compile(r"\(?\d(?:[\s().\-/]{0,3}\d){6,16}")
 _GAP = re.compile(r"\s+")
 _INTERNATIONAL = re.compile(r"[+＋]\s?\(?\d")
 
 
 def email_spans(text: str) -> Iterator[Span]:
-    """E-mail addresses under a known public suffix, also "name (at) host (dot) org" and "name at
-    host dot org".
+    """E-mail addresses under a known public suffix.
+
+    Also finds "name (at) host (dot) org" and "name at host dot org".
     """
+    # most captions have no such sign, and the patterns below are slow
     if not _EMAIL_SIGN.search(text):
         return
     for pattern in (_EMAIL, _SPOKEN):
         for match in pattern.finditer(text):
             host = _DOT_WRITTEN.sub(".", match["host"]).lower()
-            if _suffixes().privatesuffix(host, accept_unknown=False):  # logo@2x.png is no address
+            # an unknown suffix is a file's: logo@2x.png is not an address
+            if _suffixes().privatesuffix(host, accept_unknown=False):
                 yield Span("EMAIL", match.start(), match.end())
 
 
@@ -64,41 +66,48 @@ def _suffixes() -> PublicSuffixList:
 
 
 def phone_spans(text: str) -> Iterator[Span]:
-    """International numbers (+CC ...), and national ones behind a cue word (Tel, Call, WhatsApp,
-    00...).
+    """International numbers (+CC ...), and national ones after a cue word.
+
+    Cues are words such as Tel, Call or WhatsApp, and the prefix 00.
     """
     if not _NUMBER.search(text):
         return
     if _INTERNATIONAL.search(text):
-        for match in phonenumbers.PhoneNumberMatcher(text, None):
+        from phonenumbers import PhoneNumberMatcher
+
+        for match in PhoneNumberMatcher(text, None):
             yield Span("PHONE", match.start, match.end)
     for cue in _PHONE_CUE.finditer(text):
-        for written in _NUMBER.finditer(text, cue.end(), cue.end() + _CUE_WINDOW):
-            start = next(
-                (
-                    start
-                    for start in _beginnings(written)
-                    if _is_national(text[start : written.end()])
-                ),
-                None,
-            )
+        for digits in _NUMBER.finditer(text, cue.end(), cue.end() + _CUE_WINDOW):
+            start = _start_of_national(text, digits)
             if start is not None:
-                yield Span("PHONE", start, written.end())
+                yield Span("PHONE", start, digits.end())
 
 
-def _beginnings(written: re.Match[str]) -> Iterator[int]:
-    """Where the number may begin: "24/7 800 356 9377" is preceded by another."""
-    yield written.start()
-    yield from (written.start() + gap.end() for gap in _GAP.finditer(written[0]))
+def _start_of_national(text: str, digits: re.Match[str]) -> int | None:
+    """Where a valid national number starts among matched digits; None when there is none."""
+    for start in _possible_starts(digits):
+        if _is_national(text[start : digits.end()]):
+            return start
+    return None
+
+
+def _possible_starts(digits: re.Match[str]) -> Iterator[int]:
+    """Where a number can start: in "24/7 800 356 9377" another number stands before it."""
+    yield digits.start()
+    for gap in _GAP.finditer(digits[0]):
+        yield digits.start() + gap.end()
 
 
 def _is_national(number: str) -> bool:
-    return _NUMBER.fullmatch(number) is not None and any(
-        _is_valid(number, region) for region in _REGIONS
-    )
+    if _NUMBER.fullmatch(number) is None:
+        return False
+    return any(_is_valid(number, region) for region in _REGIONS)
 
 
 def _is_valid(number: str, region: str) -> bool:
+    import phonenumbers
+
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
     except phonenumbers.NumberParseException:

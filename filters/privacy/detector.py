@@ -1,4 +1,4 @@
-"""What is observed of personal data in a pair."""
+"""The detector of personal data in a pair."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from pairsieve.records.pair import Evidence, Pair
 
 @dataclass(frozen=True)
 class PersonalDataInPair:
-    """Where a caption holds personal data, and of which kinds there is some in the URLs of image
-    and page.
+    """Find personal data in captions, image URLs and page URLs.
+
+    - `personal_spans`: kind, start and end of each piece of personal data in the caption.
+    - `personal_in_urls`: the kinds of personal data in the two URLs.
     """
 
     name: ClassVar[str] = "personal_data"
@@ -35,7 +37,8 @@ class PersonalDataInPair:
 def observe_personal_data(pair: Pair) -> Evidence:
     """The columns of PersonalDataInPair for one pair."""
     spans = personal_spans(pair.caption)
+    kinds = kinds_in_url(pair.url) | kinds_in_url(pair.page_url)
     return {
         "personal_spans": tuple({"kind": s.kind, "start": s.start, "end": s.end} for s in spans),
-        "personal_in_urls": tuple(sorted(kinds_in_url(pair.url) | kinds_in_url(pair.page_url))),
+        "personal_in_urls": tuple(sorted(kinds)),
     }

@@ -1,4 +1,4 @@
-"""National identity and tax numbers, and dates of birth."""
+"""Find national identity and tax numbers, and dates of birth."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from importlib import import_module
 
 from filters.rule import Span
 
-Check = tuple[re.Pattern[str], Callable[[str], bool], re.Pattern[str] | None]
 _CUE_WINDOW = 40  # characters before a number in which its cue word may stand
 
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """How a number is written, the module of python-stdnum that knows its check digits (none: it
-    has none), its cue words.
+    """One kind of national number.
 
-    Without a cue word, form and check digit are rare enough together.
+    - `form`: regular expression of how it is written.
+    - `checked_by`: module of python-stdnum that checks its check digits; empty where it has none.
+    - `cue`: regular expression of words of which one must stand before it. Empty where the form
+      together with the check digits is rare enough without such a word.
     """
 
-    written: str
+    form: str
     checked_by: str
     cue: str = ""
 
@@ -87,44 +88,58 @@ _BIRTH_DATE = re.compile(rf"{_BORN}[^\d]{{0,20}}?(?<!\d)(?P<date>{_DATE})(?!\d)"
 
 
 def identity_spans(text: str) -> Iterator[Span]:
-    """National numbers whose check digits are right; those of common form behind a word that
-    announces them.
+    """National numbers with correct check digits.
+
+    A number whose form is common counts only after a word that announces it.
     """
-    any_form, checks = _forms()
-    if not any_form.search(text):
+    # one search for all forms, because most texts hold none of them
+    if not _any_form().search(text):
         return
-    for form, is_valid, cue in checks:
-        for match in form.finditer(text):
-            announced = cue is None or cue.search(
-                text, max(0, match.start() - _CUE_WINDOW), match.start()
-            )
-            if announced and is_valid(match[0]):
+    for matcher in _matchers():
+        for match in matcher.form.finditer(text):
+            if matcher.is_announced(text, match.start()) and matcher.is_valid(match[0]):
                 yield Span("NATIONAL_ID", match.start(), match.end())
 
 
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    """An Identifier with compiled patterns and its check function."""
+
+    form: re.Pattern[str]
+    is_valid: Callable[[str], bool]
+    cue: re.Pattern[str] | None
+
+    def is_announced(self, text: str, start: int) -> bool:
+        """Whether a cue word stands before `start`; always True where no cue is needed."""
+        if self.cue is None:
+            return True
+        return self.cue.search(text, max(0, start - _CUE_WINDOW), start) is not None
+
+
 @lru_cache(1)
-def _forms() -> tuple[re.Pattern[str], tuple[Check, ...]]:
-    """A pattern of all forms, for what has none of them; and each form with its check."""
-    checks = tuple(
-        (
-            _form(known.written),
-            _checker(known.checked_by),
-            re.compile(known.cue, re.IGNORECASE) if known.cue else None,
-        )
-        for known in IDENTIFIERS
-    )
-    return _form("|".join(known.written for known in IDENTIFIERS)), checks
+def _any_form() -> re.Pattern[str]:
+    return _whole_number("|".join(identifier.form for identifier in IDENTIFIERS))
 
 
-def _form(written: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.-])(?:{written})(?![\w-])", re.ASCII)
+@lru_cache(1)
+def _matchers() -> tuple[_Matcher, ...]:
+    return tuple(_matcher(identifier) for identifier in IDENTIFIERS)
 
 
-def _checker(module: str) -> Callable[[str], bool]:
-    return import_module(module).is_valid if module else bool  # type: ignore[no-any-return]
+def _matcher(identifier: Identifier) -> _Matcher:
+    is_valid: Callable[[str], bool] = bool  # without check digits, every match is valid
+    if identifier.checked_by:
+        is_valid = import_module(identifier.checked_by).is_valid
+    cue = re.compile(identifier.cue, re.IGNORECASE) if identifier.cue else None
+    return _Matcher(_whole_number(identifier.form), is_valid, cue)
+
+
+def _whole_number(form: str) -> re.Pattern[str]:
+    """The form where it is not part of a longer word or number."""
+    return re.compile(rf"(?<![\w.-])(?:{form})(?![\w-])", re.ASCII)
 
 
 def birth_spans(text: str) -> Iterator[Span]:
-    """Full dates since 1900 behind a word for birth, in the shipped languages."""
+    """Full dates since 1900 after a word for birth, in the shipped languages."""
     for match in _BIRTH_DATE.finditer(text):
         yield Span("BIRTH_DATE", match.start("date"), match.end("date"))

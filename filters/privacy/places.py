@@ -1,6 +1,4 @@
-"""Where somebody lives or connects from: street addresses with a house number, public IP
-addresses.
-"""
+"""Find street addresses with a house number, and public IP addresses."""
 
 from __future__ import annotations
 
@@ -15,10 +13,13 @@ _IP = re.compile(
     rf"(?<![\w.:])(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?![\w]|\.\d)|(?=[0-9a-f:]{{0,43}}?(?:::|(?:[0-9a-f]{{1,4}}:){{7}}))[0-9a-f]{{1,4}}:[0-9a-f:]{{2,38}}(?![\w:]))",
     re.IGNORECASE | re.ASCII,
 )
+# words before four numbers with dots that are a version or a section, and no IP address
 _NUMBERED = re.compile(
     r"(?:\bversion|\bver|\bv|\brelease|\bbuild|\bfirmware|\bdriver|\bsection|\bchapter|\bfigure|\bkapitel|\bsección|§)[\s.:]*$",
     re.IGNORECASE,
 )
+
+_VERSION_WINDOW = 16  # characters before an IP address in which such a word may stand
 
 _NAME = r"[^\W\d_a-z][\w'’.-]*"  # begins with a letter that is not lower case
 _LINK = (
@@ -58,13 +59,11 @@ _ADDRESS = re.compile(
 
 
 def ip_spans(text: str) -> Iterator[Span]:
-    """Addresses that are reachable from everywhere; numbers of versions and sections look alike and
-    are left out.
-    """
+    """Public IP addresses; numbers of versions and sections, which look the same, are left out."""
     for match in _IP.finditer(text):
-        if not _NUMBERED.search(text, max(0, match.start() - 16), match.start()) and _is_public(
-            match[0]
-        ):
+        window_start = max(0, match.start() - _VERSION_WINDOW)
+        is_numbering = _NUMBERED.search(text, window_start, match.start())
+        if not is_numbering and _is_public(match[0]):
             yield Span("IP", match.start(), match.end())
 
 
@@ -76,6 +75,6 @@ def _is_public(written: str) -> bool:
 
 
 def address_spans(text: str) -> Iterator[Span]:
-    """A street with a house number, as it is written in en, de, fr, es, it, nl, pt and pl."""
+    """Streets with a house number, as written in en, de, fr, es, it, nl, pt and pl."""
     for match in _ADDRESS.finditer(text):
         yield Span("ADDRESS", match.start(), match.end())

@@ -1,4 +1,4 @@
-"""What is done about personal data."""
+"""The rule on personal data: redact it, or drop or tag the pair."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ InCaption = Literal["redact", "drop", "tag"]
 
 @dataclass(frozen=True)
 class PersonalData:
-    """Redact personal data in captions, drop or tag the pair. `kinds` names those that are treated
-    in another way than the rest.
+    """Redact personal data in captions, or drop or tag the pair.
 
-    `urls`: what is done where a URL gives something away; a link cannot be redacted. Names, where
-    `person_names` looks for them, are tagged.
+    - `captions`: what to do with personal data in a caption.
+    - `urls`: what to do when a URL contains personal data. A link cannot be redacted.
+    - `kinds`: kind -> what to do, for kinds that need something else than `captions`.
+
+    Names of persons, where the detector `person_names` looks for them, are always tagged.
     """
 
     name: ClassVar[str] = "personal_data"
@@ -33,16 +35,15 @@ class PersonalData:
     kinds: Public[Mapping[Kind, InCaption]] = field(default_factory=dict)
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        spans: Iterable[dict[str, Any]] = evidence["personal_spans"]
-        found = [Span(**span) for span in spans]
+        rows: Iterable[dict[str, Any]] = evidence["personal_spans"]
+        spans_by_kind: dict[str, list[Span]] = {}
+        for row in rows:
+            span = Span(**row)
+            spans_by_kind.setdefault(span.kind, []).append(span)
         actions: dict[str, InCaption] = {str(kind): action for kind, action in self.kinds.items()}
-        for kind in sorted({span.kind for span in found}):
-            of_kind = tuple(span for span in found if span.kind == kind)
-            yield Decision(
-                Action(actions.get(kind, self.captions)),
-                f"personal_data_{kind.lower()}",
-                spans=of_kind,
-            )
+        for kind, spans in sorted(spans_by_kind.items()):
+            action = Action(actions.get(kind, self.captions))
+            yield Decision(action, f"personal_data_{kind.lower()}", spans=tuple(spans))
         if evidence.get("person_names"):
             yield Decision(Action.TAG, "personal_data_name", score=evidence["person_names"])
         for kind in evidence["personal_in_urls"]:

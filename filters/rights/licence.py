@@ -1,16 +1,16 @@
-"""The licence of an image, with what it was said of: the image itself, its figure, or the whole
-page.
+"""Find the licence of each image, and its scope: the image itself, its figure, or the whole page.
 
-Sources: `rel=license` (HTML standard), schema.org ImageObject with `license` or
-`acquireLicensePage` (as Google Images reads them), Creative Commons links as LAION took them. Where
-on the page a link stands makes no difference, but a licence inside a figure is said of that figure
-alone.
+Sources: `rel=license` (HTML standard); schema.org ImageObject with `license` or
+`acquireLicensePage` (as Google Images reads them); Creative Commons links as LAION took them.
+
+The position of a link on the page makes no difference, except that a licence inside a figure
+applies to that figure alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,16 +24,20 @@ from pairsieve.web.rsl import is_rsl_type
 from pairsieve.web.urls import absolute, without_credentials
 
 LICENCE_MAX_CHARS = 80  # as LAION cut it
-MAX_DEPTH = 20
+MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
 _CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
-NONE = (None, None)
-Licensed = tuple[str | None, str | None]
-"""URL and scope: `image` (JSON-LD), `figure`, `page`."""
+
+LicenceAndScope = tuple[str | None, str | None]
+"""URL of a licence, and its scope: `image` (from JSON-LD), `figure` or `page`."""
+NO_LICENCE: LicenceAndScope = (None, None)
 
 
 @dataclass(frozen=True)
 class Licence:
-    """Licence URL and scope of each image; the narrowest scope wins."""
+    """`licence` and `licence_scope`: URL and scope of each image's licence.
+
+    The scope is `image`, `figure` or `page`; where several apply, the narrowest wins.
+    """
 
     name: ClassVar[str] = "licence"
     version: ClassVar[int] = 3
@@ -45,28 +49,35 @@ class Licence:
 
 
 def observe_licences(page: ParsedPage) -> Evidence:
-    """The columns of Licence for one page."""
-    links = [
-        link for node in (*page.elements[LICENSED], *page.elements["link"]) if (link := _link(node))
-    ]
-    figures, of_page = _figures(links), _page_licence(links)
-    of_images = dict(_json_ld_images(page))
-    default = (of_page, "page") if of_page else NONE
-    if not (figures or of_images):
-        return dict(zip(Licence.columns, default, strict=True))
-    found = {
-        image.position: own for image in page.images if (own := _own(image, of_images, figures))
-    }
+    """The columns of Licence for one page.
+
+    Values are PerImage when the images of the page have different licences.
+    """
+    links = _licence_links(page)
+    by_figure = _licences_of_figures(links)
+    by_image_url = dict(_json_ld_licences(page))
+    page_licence = _licence_of_page(links)
+    default = (page_licence, "page") if page_licence else NO_LICENCE
+    if not by_figure and not by_image_url:
+        return {"licence": default[0], "licence_scope": default[1]}
+    urls: dict[int, object] = {}
+    scopes: dict[int, object] = {}
+    for image in page.images:
+        own = _own_licence(image, by_image_url, by_figure)
+        if own:
+            urls[image.position], scopes[image.position] = own
     return {
-        name: PerImage({position: own[i] for position, own in found.items()}, default[i])
-        for i, name in enumerate(Licence.columns)
+        "licence": PerImage(urls, default[0]),
+        "licence_scope": PerImage(scopes, default[1]),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that may name a licence: its URL, whether it says so itself, and the figure that it
-    stands in.
+    """A link that may name a licence.
+
+    - `declared`: whether the link itself says that it names a licence (`rel=license`).
+    - `figure`: id of the figure that the link is in; None outside of figures.
     """
 
     url: str
@@ -74,20 +85,31 @@ class Link:
     figure: int | None
 
 
-def _link(node: LexborNode) -> Link | None:
+def _licence_links(page: ParsedPage) -> list[Link]:
+    links: list[Link] = []
+    for node in (*page.elements[LICENSED], *page.elements["link"]):
+        link = _licence_link(node)
+        if link:
+            links.append(link)
+    return links
+
+
+def _licence_link(node: LexborNode) -> Link | None:
     attributes = node.attributes
-    url, declared = (
-        (attributes.get("href") or "").strip(),
-        "license" in (attributes.get("rel") or "").lower().split(),
-    )
+    # licences for machines are read by filters/rights/rights.py
     if is_rsl_type(attributes.get("type")):
-        return None  # terms for machines, which filters/rights/rights.py reads
-    if not url or not (declared or (node.tag != "link" and _CREATIVE_COMMONS.search(url))):
+        return None
+    url = (attributes.get("href") or "").strip()
+    declared = "license" in (attributes.get("rel") or "").lower().split()
+    # a <link> in the head must declare itself; an <a> may also just lead to Creative Commons
+    is_creative_commons = node.tag != "link" and _CREATIVE_COMMONS.search(url)
+    if not url or not (declared or is_creative_commons):
         return None
     return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
 
 
 def _figure_around(node: LexborNode) -> int | None:
+    """The id of the nearest figure that a node is in."""
     parent = node.parent
     while parent is not None:
         if parent.tag == "figure":
@@ -96,60 +118,74 @@ def _figure_around(node: LexborNode) -> int | None:
     return None
 
 
-def _figures(links: list[Link]) -> Mapping[int, str]:
-    """The licence of each figure that has one: what is declared before what is only linked."""
-    return {
-        link.figure: link.url
-        for link in sorted(links, key=lambda link: link.declared)
-        if link.figure is not None
-    }
+def _licences_of_figures(links: Sequence[Link]) -> Mapping[int, str]:
+    """Figure id -> licence URL; a declared licence wins over one that is only linked."""
+    by_figure: dict[int, str] = {}
+    # later links overwrite earlier ones, so the declared ones come last
+    for link in sorted(links, key=lambda link: link.declared):
+        if link.figure is not None:
+            by_figure[link.figure] = link.url
+    return by_figure
 
 
-def _page_licence(links: list[Link]) -> str | None:
-    """Of the links outside of figures: declared Creative Commons, then linked Creative Commons,
-    then another declared one.
+def _licence_of_page(links: Sequence[Link]) -> str | None:
+    """The licence that the page names outside of figures.
+
+    Declared Creative Commons licences come first, then linked ones, then any declared licence.
     """
     outside = [link for link in links if link.figure is None]
-    free = [link for link in outside if _CREATIVE_COMMONS.search(link.url)]
-    ordered = [*(link for link in free if link.declared), *free, *outside]
-    return ordered[0].url if ordered else None
+    creative_commons = [link for link in outside if _CREATIVE_COMMONS.search(link.url)]
+    declared = [link for link in creative_commons if link.declared]
+    by_preference = [*declared, *creative_commons, *outside]
+    return by_preference[0].url if by_preference else None
 
 
-def _own(
-    image: ImageElement, of_images: Mapping[str, str], figures: Mapping[int, str]
-) -> Licensed | None:
-    if image.url is not None and image.url in of_images:
-        return of_images[image.url], "image"
-    figure = _figure_around(image.node) if figures else None
-    return (figures[figure], "figure") if figure is not None and figure in figures else None
+def _own_licence(
+    image: ImageElement, by_image_url: Mapping[str, str], by_figure: Mapping[int, str]
+) -> LicenceAndScope | None:
+    """The licence of the image itself, or else of its figure."""
+    if image.url is not None and image.url in by_image_url:
+        return by_image_url[image.url], "image"
+    # walking up the tree costs time, and few pages have licensed figures
+    figure = _figure_around(image.node) if by_figure else None
+    if figure is not None and figure in by_figure:
+        return by_figure[figure], "figure"
+    return None
 
 
-def _json_ld_images(page: ParsedPage) -> Iterator[tuple[str, str]]:
+def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
+    """Image URL and licence URL of each schema.org ImageObject that has both."""
     for value in _objects(list(page.json_ld)):
-        kinds = value.get("@type", ())
-        if "ImageObject" in (kinds if isinstance(kinds, list) else [kinds]):
-            licence = _url_in(value.get("license")) or _url_in(value.get("acquireLicensePage"))
-            for name in ("contentUrl", "url", "@id"):
-                url = (
-                    absolute(page.base, _url_in(value.get(name)) or "") if value.get(name) else None
-                )
-                if licence and url:
-                    yield url, without_credentials(licence)[:LICENCE_MAX_CHARS]
+        types = value.get("@type", ())
+        if "ImageObject" not in (types if isinstance(types, list) else [types]):
+            continue
+        licence = _url_in(value.get("license")) or _url_in(value.get("acquireLicensePage"))
+        if not licence:
+            continue
+        for name in ("contentUrl", "url", "@id"):
+            if not value.get(name):
+                continue
+            image_url = absolute(page.base, _url_in(value.get(name)) or "")
+            if image_url:
+                yield image_url, without_credentials(licence)[:LICENCE_MAX_CHARS]
 
 
 def _url_in(value: Any) -> str | None:
-    """The URL in a property that holds it as text, or as an object with an `@id` or `url`."""
+    """The URL in a property that holds it as text, or as an object with `@id` or `url`."""
     if isinstance(value, dict):
         value = value.get("@id") or value.get("url")
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 
 def _objects(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Every JSON object in a value, to a bounded depth."""
     if depth > MAX_DEPTH:
         return
+    children: Sequence[Any] = ()
     if isinstance(value, dict):
         yield value
-    for child in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
+        children = list(value.values())
+    elif isinstance(value, list):
+        children = value
+    for child in children:
         yield from _objects(child, depth + 1)

@@ -1,4 +1,4 @@
-"""What registries of refusals name is not asked for, and not published."""
+"""The rule on opt-out registries: what they name is neither requested nor published."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OptOutRegistries:
-    """Drop what is on a registry of refusals: by its URL, the page it stands on, the address it was
-    served from, or its bytes.
+    """Drop what is on an opt-out registry.
 
-    `files`: path -> auto, domains, urls, accounts or hashes (pairsieve/erasure/opt_outs.py). A line
-    that cannot be read stops the run, since it may be somebody's refusal, unless `skip_unreadable`:
-    then it is named in the log.
+    An image is matched by its URL, by the URL of its page, by the URL that it was served from, and
+    by its bytes.
+
+    - `files`: path -> auto, domains, urls, accounts or hashes (see pairsieve/erasure/opt_outs.py).
+    - `skip_unreadable`: log a line that cannot be read and go on. By default such a line stops the
+      run, because it may be somebody's opt-out.
     """
 
     name: ClassVar[str] = "opt_outs"
@@ -37,29 +39,33 @@ class OptOutRegistries:
     skip_unreadable: bool = False
 
     @cached_property
-    def _read(self) -> tuple[OptOuts, list[str]]:
+    def _opt_outs_and_skipped(self) -> tuple[OptOuts, list[str]]:
+        """The opt-outs, and a message for each line that was skipped; read once."""
         return read_opt_outs(self.files, self.skip_unreadable)
 
     def prepare(self) -> str:
-        """Read the registries; what they name, as hex digits. Raises MissingModel."""
+        """Read the registries; returns a digest of what they name in hex.
+
+        Raises MissingModel when one cannot be read.
+        """
         try:
-            known, skipped = self._read
+            opt_outs, skipped = self._opt_outs_and_skipped
         except UnreadableList as error:
             raise MissingModel(str(error)) from None
-        for line in skipped:
-            LOGGER.warning("opt_outs: %s; it is passed over", line)
-        found = hashlib.sha256()
-        for kind, values in sorted(known.known.items()):
+        for message in skipped:
+            LOGGER.warning("opt_outs: %s; the line is skipped", message)
+        digest = hashlib.sha256()
+        for kind, values in sorted(opt_outs.known.items()):
             for value in sorted(values):
-                found.update(f"{kind} {value}\n".encode())
-        return found.hexdigest()
+                digest.update(f"{kind} {value}\n".encode())
+        return digest.hexdigest()
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """At most one decision for each way to be named."""
-        known, _ = self._read
-        urls = (evidence["url"], evidence["page_url"], evidence.get("final_url"))
-        reasons = {kind for url in urls if url and (kind := known.match_url(url))}
-        if known.match_picture(evidence.get("md5"), evidence.get("sha256")):
+        """At most one decision for each way in which a registry can name an image."""
+        opt_outs, _ = self._opt_outs_and_skipped
+        if opt_outs.match_picture(evidence.get("md5"), evidence.get("sha256")):
             yield Decision(Action.DROP, "opt_out_picture")
-        for reason in sorted(reasons):
-            yield Decision(Action.DROP, f"opt_out_{reason}")
+        urls = (evidence["url"], evidence["page_url"], evidence.get("final_url"))
+        matches = {opt_outs.match_url(url) for url in urls if url}
+        for kind in sorted(kind for kind in matches if kind):
+            yield Decision(Action.DROP, f"opt_out_{kind}")

@@ -1,5 +1,4 @@
-"""What a picture file says of itself: reservations and licences in XMP, a copyright notice, a
-place.
+"""Read the metadata in a picture file: reservations, licence, copyright notice, and a place.
 
 Sources: PLUS Licence Data Format 2.0.1, `plus:DataMining` (every value that begins with
 DMI-PROHIBITED is a no to training, exceptions for search engines included); TDM Reservation
@@ -37,7 +36,7 @@ _TDM_RESERVED = re.compile(
     rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|\s{0,20}>)\s{0,20}1\s{0,20}["'<]""",
     re.IGNORECASE,
 )
-_HOLDS_EXIF = (b"Exif", b"EXIF", b"eXIf", b"exif")
+_EXIF_MARKS = (b"Exif", b"EXIF", b"eXIf", b"exif")
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # PNG, 3rd edition, 11.3
 _LICENCES = (
     re.compile(
@@ -53,7 +52,12 @@ COPYRIGHT_TAG, GPS_IFD = 0x8298, 0x8825
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The XMP packets of a file, whether EXIF holds a copyright notice, and a place."""
+    """What the header of a picture file holds.
+
+    - `xmp`: its XMP packets.
+    - `copyrighted`: whether EXIF holds a copyright notice.
+    - `placed`: whether EXIF holds the place where the picture was taken.
+    """
 
     xmp: tuple[bytes, ...] = ()
     copyrighted: bool = False
@@ -61,21 +65,25 @@ class Metadata:
 
 
 def read_metadata(body: bytes, formats: tuple[str, ...] = FORMATS) -> Metadata:
-    """From the file's header, without a pixel being decoded. What cannot be read says nothing.
+    """Read the header of a picture file, without decoding any pixel.
 
-    EXIF is read of files of these formats alone: the plugins for others are not asked.
+    EXIF is read from files of these formats only, so that Pillow's plugins for other formats never
+    see the bytes. Metadata that cannot be read counts as absent.
     """
-    copyrighted, placed = _exif(body, formats) if _may_hold_exif(body) else (False, False)
+    copyrighted, placed = False, False
+    if _may_hold_exif(body):
+        copyrighted, placed = _exif(body, formats)
     return Metadata(tuple(xmp_packets(body)), copyrighted, placed)
 
 
 def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
-    """Whether there is a copyright notice, and a place."""
+    """Whether EXIF holds a copyright notice, and whether it holds a place."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata is what is looked for
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is common
         try:
-            with Image.open(io.BytesIO(without_pixels(body)), formats=formats) as image:
-                # that of its class decodes a PNG to see what stands behind its pixels
+            header = io.BytesIO(without_pixels(body))
+            with Image.open(header, formats=formats) as image:
+                # the subclass's getexif would decode a PNG to read what follows its pixels
                 exif = Image.Image.getexif(image)
                 return bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD))
         except DECODE_ERRORS:
@@ -83,26 +91,30 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
 
 
 def _may_hold_exif(body: bytes) -> bool:
-    """By the chunks of a PNG, which are few; by words anywhere in other files."""
+    """A fast check for EXIF: the few chunks of a PNG, or the marks anywhere in another file."""
     chunks = list(png_chunks(body))
-    texts = (
-        [body[start:end] for kind, start, end in chunks if kind in _PNG_TEXTS] if chunks else [body]
-    )
-    return any(kind == b"eXIf" for kind, _, _ in chunks) or any(
-        sign in text for text in texts for sign in _HOLDS_EXIF
-    )
+    if any(chunk_type == b"eXIf" for chunk_type, _, _ in chunks):
+        return True
+    searched = [body]
+    if chunks:
+        searched = [body[start:end] for name, start, end in chunks if name in _PNG_TEXTS]
+    return any(mark in part for part in searched for mark in _EXIF_MARKS)
 
 
 def licence_of(xmp: str) -> str | None:
-    """The licence, or the statement of rights, that an XMP packet links to."""
-    found = next((match for pattern in _LICENCES if (match := pattern.search(xmp))), None)
-    return without_credentials(html.unescape(found[1].strip())) if found else None
+    """The URL of the licence, or of the rights statement, that an XMP packet links to."""
+    for pattern in _LICENCES:
+        match = pattern.search(xmp)
+        if match:
+            return without_credentials(html.unescape(match[1].strip()))
+    return None
 
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """Reservations, licence, copyright notice and place in the file as served. What the notice or
-    the place say is not kept.
+    """Reservations, licence, copyright notice and place in the picture file as served.
+
+    Of the notice and the place only their presence is kept, and not their content.
 
     `formats`: Pillow's names of the formats whose EXIF is read.
     """
@@ -122,10 +134,9 @@ class PictureMetadata:
     def load(self) -> Observe:
         def observe(content: Content) -> Evidence:
             metadata = read_metadata(content.body, self.formats)
-            licences = (licence_of(packet.decode("utf-8", "replace")) for packet in metadata.xmp)
             return {
                 "picture_rights_signals": tuple(sorted(_signals(content.body, metadata.xmp))),
-                "picture_licence": next((licence for licence in licences if licence), None),
+                "picture_licence": _first_licence(metadata.xmp),
                 "picture_copyrighted": metadata.copyrighted,
                 "picture_placed": metadata.placed,
             }
@@ -133,10 +144,18 @@ class PictureMetadata:
         return observe
 
 
-def _signals(body: bytes, packets: Iterable[bytes]) -> set[str]:
-    """What packets reserve.
+def _first_licence(packets: Iterable[bytes]) -> str | None:
+    for packet in packets:
+        licence = licence_of(packet.decode("utf-8", "replace"))
+        if licence:
+            return licence
+    return None
 
-    The word of PLUS counts wherever it lies open in the file, whatever the rest of it is worth.
+
+def _signals(body: bytes, packets: Iterable[bytes]) -> set[str]:
+    """The reservations in a file.
+
+    The word of PLUS counts anywhere in the file, even where the XMP around it is broken.
     """
     signals = {DATA_MINING_PROHIBITED} if _PROHIBITED in body else set()
     for packet in packets:

@@ -1,8 +1,8 @@
-"""What the publisher reserves: opt-outs on the page and on the image's answer
-(pairsieve/web/reservations.py has every signal).
+"""Detect reservations (a publisher's no) on pages and in image responses, and the rule on them.
 
-What robots.txt and other files of a site say is asked before the request (pairsieve/web/sites.py);
-what a file says in XMP is in filters/rights/picture_metadata.py, C2PA in filters/rights/c2pa.py.
+pairsieve/web/reservations.py lists every signal. Other modules read reservations elsewhere:
+pairsieve/web/sites.py in robots.txt and other files of a site, before the request;
+filters/rights/picture_metadata.py in XMP; filters/rights/c2pa.py in Content Credentials.
 """
 
 from __future__ import annotations
@@ -35,44 +35,45 @@ from pairsieve.web.urls import absolute, without_credentials
 
 
 def page_signals(page: ParsedPage) -> set[str]:
-    """The opt-outs of a page: headers, meta elements and licences that it holds itself."""
-    return meta_signals(meta_values(page), header_signals(page.headers)) | set(
-        _licence_signals(page)
-    )
+    """The reservations of a page: in its headers, its meta elements and its embedded licences."""
+    signals = meta_signals(meta_values(page), header_signals(page.headers))
+    return signals | set(_embedded_licence_signals(page))
 
 
-def _licence_signals(page: ParsedPage) -> Iterator[str]:
+def _embedded_licence_signals(page: ParsedPage) -> Iterator[str]:
+    """The reservations in RSL licences that stand in script elements of the page."""
     for node in page.elements["script"]:
-        if is_rsl_type(node.attributes.get("type")):
-            try:
-                licence = read_licence(node.text(), page.url)
-            except UnreadableLicence:
-                yield RSL_UNREADABLE
-            else:
-                if licence.refuses_anything:
-                    yield RSL_RESERVED
+        if not is_rsl_type(node.attributes.get("type")):
+            continue
+        try:
+            licence = read_licence(node.text(), page.url)
+        except UnreadableLicence:
+            yield RSL_UNREADABLE
+        else:
+            if licence.refuses_anything:
+                yield RSL_RESERVED
 
 
 def licence_files(page: ParsedPage) -> Iterator[str]:
-    """The addresses of the RSL files that a page names; whoever fetches its pictures reads them
-    first.
+    """The URLs of the RSL licence files that a page names.
+
+    The fetch stage reads them before it requests the page's pictures.
     """
-    linked = linked_licences(
-        (value for name, value in page.headers if name.lower() == "link"), page.url
-    )
-    yield from map(without_credentials, linked)
+    link_headers = [value for name, value in page.headers if name.lower() == "link"]
+    for url in linked_licences(link_headers, page.url):
+        yield without_credentials(url)
     for node in page.elements["link"]:
         attributes = node.attributes
         relations = (attributes.get("rel") or "").lower().split()
         if "license" in relations and is_rsl_type(attributes.get("type")):
-            yield without_credentials(absolute(page.base, attributes.get("href") or "") or RSL_TYPE)
+            target = absolute(page.base, attributes.get("href") or "")
+            # RSL_TYPE is not a URL, so the file counts as unreadable
+            yield without_credentials(target or RSL_TYPE)
 
 
 @dataclass(frozen=True)
 class PageRights:
-    """Opt-out signals of the page on which the image stands, and the licence files (RSL) that it
-    names.
-    """
+    """Reservations of the page that the image is on, and the licence files (RSL) that it names."""
 
     name: ClassVar[str] = "page_rights"
     version: ClassVar[int] = 5
@@ -94,7 +95,7 @@ class PageRights:
 
 @dataclass(frozen=True)
 class ResponseRights:
-    """Opt-out signals of the answer that carried the image."""
+    """Reservations in the HTTP response that carried the image."""
 
     name: ClassVar[str] = "response_rights"
     version: ClassVar[int] = 4
@@ -103,25 +104,28 @@ class ResponseRights:
 
     def load(self) -> Observe:
         def observe(response: Response) -> Evidence:
-            return {"response_rights_signals": tuple(sorted(header_signals(response.headers)))}
+            signals = header_signals(response.headers)
+            return {"response_rights_signals": tuple(sorted(signals))}
 
         return observe
 
 
 @dataclass(frozen=True)
 class Rights:
-    """Drop what its publisher has reserved, wherever that is said; the most restrictive of all
-    signals wins. Profiles:
+    """Drop what its publisher has reserved, in whatever place; the most restrictive signal wins.
 
-    respect  an explicit no to AI training or to text and data mining drops, and so does one that
-             cannot be read
-    strict   a no to indexes (noindex, noimageindex, none) drops too, and only licences of
-             `allow_licences` are taken
+    Profiles:
+
+    respect  an explicit no to AI training or to text and data mining drops, and so does a
+             reservation that cannot be read
+    strict   a no to indexing (noindex, noimageindex, none) drops too, and only the licences in
+             `allow_licences` are kept
     record   nothing is dropped, everything is tagged
 
-    `refuse` adds signals of one's own detectors. `allow_licences`: kinds as `cc-by` or `cc-by-4.0`;
-    given, anything else is dropped. `unknown_page` decides on pairs whose page was never seen, as
-    those of a dataset of links: nobody knows what it said.
+    - `refuse`: more signals that drop, for detectors of your own.
+    - `allow_licences`: kinds such as `cc-by` or `cc-by-4.0`; if set, any other licence drops.
+    - `unknown_page`: what to do with pairs whose page was never seen, such as those of a dataset of
+      links. What such a page reserves is unknown.
     """
 
     name: ClassVar[str] = "rights"
@@ -142,39 +146,35 @@ class Rights:
     def __post_init__(self) -> None:
         if self.profile == "strict" and not self.allow_licences:
             raise ValueError(
-                "strict takes only known licences: set allow_licences, as [cc0, cc-by, "
-                "public-domain]"
+                "the profile `strict` keeps only known licences: set allow_licences, "
+                "for example to [cc0, cc-by, public-domain]"
             )
 
     @property
     def refused(self) -> frozenset[str]:
-        """The signals that are a no."""
-        to_indexes = names_of("no to indexes") if self.profile == "strict" else ()
-        return frozenset((*names_of("no"), *self.refuse, *to_indexes))
+        """The signals that count as a no under this profile."""
+        signals = {*names_of("no"), *self.refuse}
+        if self.profile == "strict":
+            signals.update(names_of("no to indexes"))
+        return frozenset(signals)
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        """One decision for each signal; before the fetch there is no response and no picture yet to
-        read.
-        """
+        """One decision for each signal that is a no, and for a licence that is not allowed."""
         action = Action.TAG if self.profile == "record" else Action.DROP
-        page = evidence["page_rights_signals"]
-        if page is None and self.unknown_page == "drop":
+        if evidence["page_rights_signals"] is None and self.unknown_page == "drop":
             yield Decision(action, "rights_unknown_page")
-        said = {
-            signal
-            for source in RIGHTS_SOURCES
-            for signal in evidence.get(f"{source}_rights_signals") or ()
-        }
-        for signal in sorted(said & self.refused):
+        signals: set[str] = set()
+        for source in RIGHTS_SOURCES:
+            # before the fetch there are no signals of a response or a picture
+            signals.update(evidence.get(f"{source}_rights_signals") or ())
+        for signal in sorted(signals & self.refused):
             yield Decision(action, f"rights_{signal}")
-        if self.allow_licences and self._is_licence_known(evidence):
+        if self.allow_licences and self._can_judge_licence(evidence):
             url = evidence.get("licence") or evidence.get("picture_licence")
             if not is_among(licence_kind(url), self.allow_licences):
                 yield Decision(action, "rights_licence_not_allowed")
 
     @staticmethod
-    def _is_licence_known(evidence: Readable) -> bool:
-        """A picture may name its licence itself: where the page names none, it has to be looked at
-        first.
-        """
+    def _can_judge_licence(evidence: Readable) -> bool:
+        """False before the fetch where the page names no licence: the picture may name one."""
         return bool(evidence.get("licence")) or "picture_licence" in evidence

@@ -1,1 +1,1 @@
-"""Taking people out again: what they ask for, what matches, and tombstones that keep it out."""
+"""Erasure of people's pictures: requests, the rows that they match, and tombstones."""

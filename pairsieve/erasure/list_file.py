@@ -1,9 +1,9 @@
-"""Files that others hand out: lists of hashes, registries of refusals, requests. One reader for all
-of them.
+"""Read files that other people hand out: hash lists, opt-out registries and erasure requests.
 
-Text in UTF-8 or UTF-16, with a byte order mark or without, any line ends, gzipped or not; one entry
-a line, or columns behind commas, semicolons or tabs; or parquet. What cannot be read is named by
-its line, and its content is not repeated.
+A file is text or parquet. Text is UTF-8 or UTF-16, with or without a byte order mark, with any
+line ends, gzipped or not. It holds one entry a line, or columns separated by commas, semicolons or
+tabs. A line that cannot be read is reported by its number; its content is never repeated, because
+it may be personal.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ from pairsieve.web.encodings import encoding_of
 
 PARQUET_SIGN, GZIP_SIGN = b"PAR1", b"\x1f\x8b"
 DELIMITERS = (",", ";", "\t")
-MAX_BYTES = 1_000_000_000  # unpacked: 15 million SHA-256; a packed file of 1 MB may hold 1 GB
-MOST_NAMED = 20  # lines that a message names; of the others it says how many there are
+# Unpacked size: 15 million SHA-256 hashes. A packed file of 1 MB may unpack to 1 GB.
+MAX_BYTES = 1_000_000_000
+MAX_NAMED_LINES = 20  # a message names so many lines, and only counts the others
 
 Entry = TypeVar("Entry")
 
 
 class UnreadableList(ValueError):
-    """A file, or lines of it, that cannot be read: nothing is matched against half a list. The
-    message names each line.
+    """A file or some of its lines cannot be read; the message names each line.
+
+    Nothing is matched against half a list.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One line or row: its number (from 1), all of it, its first cell, and what stands in known
-    columns.
+    """One line of a text file, or one row of a table.
 
-    `cells` is None in a file that names no known column; else it holds the cells that are not
-    empty.
+    `number` counts from 1. `whole` is the whole line and `first` its first cell. `cells` maps known
+    column names to the cells that are not empty; it is None when the file names no known column.
     """
 
     number: int
@@ -55,38 +56,39 @@ class ListRow:
 def read_entries(
     path: str, columns: Collection[str], parse: Callable[[ListRow], Iterable[Entry]]
 ) -> tuple[list[Entry], list[str]]:
-    """The entries of a file, and for each line that cannot be read what is wrong with it.
+    """Return the entries of a file, and a message for each line that cannot be read.
 
-    `columns` are the known column names, in lower case. `parse` raises ValueError for a row that it
-    cannot read. Raises UnreadableList for a file that cannot be read, or of which nothing was
-    understood.
+    `columns` are the known column names in lower case. `parse` raises ValueError for a row that it
+    cannot read. Raises UnreadableList when the file cannot be read or has no readable entry.
     """
-    entries, unread = list[Entry](), list[str]()
+    entries: list[Entry] = []
+    problems: list[str] = []
     for row in _rows(path, columns):
         try:
             entries += parse(row)
         except ValueError as error:
-            unread.append(f"line {row.number}: {error}")
+            problems.append(f"line {row.number}: {error}")
     if not entries:
-        raise UnreadableList(
-            f"{path}: {named(unread) or 'the file names nothing'}; nothing of it could be "
-            "understood"
-        )
-    return entries, unread
+        reason = join_problems(problems) or "the file holds no entry"
+        raise UnreadableList(f"{path}: {reason}; no line of it could be understood")
+    return entries, problems
 
 
-def named(unread: Sequence[str]) -> str:
-    """The lines that cannot be read, in one sentence."""
-    more = f"; and {len(unread) - MOST_NAMED:,} lines more" if len(unread) > MOST_NAMED else ""
-    return "; ".join(unread[:MOST_NAMED]) + more
+def join_problems(problems: Sequence[str]) -> str:
+    """Join messages about lines into one sentence of bounded length."""
+    text = "; ".join(problems[:MAX_NAMED_LINES])
+    if len(problems) > MAX_NAMED_LINES:
+        text += f"; and {len(problems) - MAX_NAMED_LINES:,} more lines"
+    return text
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a text file. Raises UnreadableList."""
-    return _decoded(path, _content(path)).splitlines()
+    """Return the lines of a text file. Raises UnreadableList."""
+    return _decode(path, _read_content(path)).splitlines()
 
 
-def _content(path: str) -> bytes:
+def _read_content(path: str) -> bytes:
+    """Return the unpacked bytes of a file, of which there may be MAX_BYTES."""
     try:
         with files.open_read(path) as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -100,7 +102,7 @@ def _content(path: str) -> bytes:
     return content
 
 
-def _decoded(path: str, content: bytes) -> str:
+def _decode(path: str, content: bytes) -> str:
     try:
         return content.decode(encoding_of(content))
     except UnicodeDecodeError:
@@ -110,68 +112,79 @@ def _decoded(path: str, content: bytes) -> str:
 
 
 def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
-    content = _content(path)
+    content = _read_content(path)
     if content.startswith(PARQUET_SIGN):
         yield from _parquet_rows(path, content, columns)
         return
-    lines = [
-        (number, line)
-        for number, line in enumerate(_decoded(path, content).splitlines(), start=1)
-        if _is_said(line)
-    ]
-    head, delimiter = _head(lines[0][1], columns) if lines else ([], ",")
-    yield from _table_rows(path, lines, head, delimiter) if head else _plain_rows(lines, delimiter)
+    all_lines = _decode(path, content).splitlines()
+    numbered = enumerate(all_lines, start=1)
+    lines = [(number, line) for number, line in numbered if _is_entry(line)]
+    if not lines:
+        return
+    first_line = lines[0][1]
+    header, delimiter = _find_header(first_line, columns)
+    if header:
+        yield from _table_rows(path, lines, header, delimiter)
+    else:
+        yield from _plain_rows(lines, delimiter)
 
 
-def _is_said(line: str) -> bool:
-    """Whether a line is neither empty nor a comment."""
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+def _is_entry(line: str) -> bool:
+    """Return whether a line is neither empty nor a comment."""
+    text = line.strip()
+    return bool(text) and not text.startswith("#")
 
 
 def _plain_rows(lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[ListRow]:
+    """Yield the lines of a file without a header."""
     for number, line in lines:
-        cells = _cells(line, delimiter)
-        yield ListRow(number, line.strip(), cells[0].strip() if cells else "")
+        cells = _split(line, delimiter)
+        first = cells[0].strip() if cells else ""
+        yield ListRow(number, line.strip(), first)
 
 
 def _table_rows(
-    path: str, lines: Sequence[tuple[int, str]], head: Sequence[str], delimiter: str
+    path: str, lines: Sequence[tuple[int, str]], header: Sequence[str], delimiter: str
 ) -> Iterator[ListRow]:
-    """The rows below a head line; a quoted cell may go over several lines. `head` names unknown
-    columns as empty.
+    """Yield the rows below a header line, in which unknown columns have an empty name.
+
+    A quoted cell may span several lines.
     """
-    reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=delimiter)
+    text_lines = (f"{line}\n" for _, line in lines)
+    reader = csv.reader(text_lines, delimiter=delimiter)
     try:
-        next(reader)
-        for cells in reader:
-            known = {
-                name: cell.strip()
-                for name, cell in zip(head, cells, strict=False)
-                if name and cell.strip()
-            }
-            yield ListRow(lines[reader.line_num - 1][0], "", "", known)
+        next(reader)  # the header
+        for row in reader:
+            cells: dict[str, str] = {}
+            for name, cell in zip(header, row, strict=False):
+                if name and cell.strip():
+                    cells[name] = cell.strip()
+            yield ListRow(lines[reader.line_num - 1][0], "", "", cells)
     except csv.Error:
+        number = lines[reader.line_num - 1][0]
         raise UnreadableList(
-            f"{path}, line {lines[reader.line_num - 1][0]}: this is no CSV; a quote may be left "
-            "open"
+            f"{path}, line {number}: this is not CSV; a quote may not be closed"
         ) from None
 
 
-def _head(line: str, columns: Collection[str]) -> tuple[list[str], str]:
-    """The known column names of a first line (others empty), none where it names none; and what
-    stands between its cells.
+def _find_header(line: str, columns: Collection[str]) -> tuple[list[str], str]:
+    """Return the column names in a first line, and the delimiter between its cells.
+
+    Unknown columns get an empty name. The list is empty when no known column is named.
     """
     for delimiter in DELIMITERS:
-        names = [
-            name if name in columns else ""
-            for name in (cell.strip().lower() for cell in _cells(line, delimiter))
-        ]
+        cells = [cell.strip().lower() for cell in _split(line, delimiter)]
+        names = [cell if cell in columns else "" for cell in cells]
         if any(names):
             return names, delimiter
-    return [], next((delimiter for delimiter in DELIMITERS if delimiter in line), ",")
+    for delimiter in DELIMITERS:
+        if delimiter in line:
+            return [], delimiter
+    return [], ","
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _split(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; a line that is not CSV is one cell."""
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
@@ -186,16 +199,14 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
             f"{path} cannot be read: it begins like a parquet file and is none"
         ) from None
     names = [name.strip().lower() for name in table.column_names]
-    known = [at for at, name in enumerate(names) if name in columns]
-    cells = [text_of(table.column(at)).to_pylist() for at in known or range(min(1, len(names)))]
-    for number, row in enumerate(zip(*cells, strict=True), start=1):
-        said = [(value or "").strip() for value in row]
+    known = [position for position, name in enumerate(names) if name in columns]
+    # Without a known column the first one holds the entries, as in a text file without a header.
+    positions = known or range(min(1, len(names)))
+    values = [text_of(table.column(position)).to_pylist() for position in positions]
+    for number, row in enumerate(zip(*values, strict=True), start=1):
+        texts = [(value or "").strip() for value in row]
         if known:
-            yield ListRow(
-                number,
-                "",
-                "",
-                {names[at]: value for at, value in zip(known, said, strict=True) if value},
-            )
-        elif said[0]:
-            yield ListRow(number, said[0], said[0])
+            cells = {names[at]: text for at, text in zip(known, texts, strict=True) if text}
+            yield ListRow(number, "", "", cells)
+        elif texts[0]:
+            yield ListRow(number, texts[0], texts[0])

@@ -1,9 +1,9 @@
-"""Hash lists that others hand out (child-safety organisations, say): MD5, SHA-1, SHA-256 and PDQ,
-one a line or in columns.
+"""Hash lists that other organisations hand out, for child safety for instance.
 
-A link is never opened. In a file with a head line the columns md5, sha1, sha256 and pdq count; else
-the length of a hash tells what it is, and 64 digits are SHA-256 unless the list is said to be of
-PDQ. pairsieve/erasure/list_file.py says which files can be read.
+A list holds MD5, SHA-1, SHA-256 or PDQ hashes, one a line or in columns, and no link is ever
+opened. In a file with a header line the columns md5, sha1, sha256 and pdq count. Without a header
+the length of a hash tells its type; 64 digits are SHA-256 unless the config says that the list is
+of PDQ. pairsieve/erasure/list_file.py says which files can be read.
 """
 
 from __future__ import annotations
@@ -14,54 +14,53 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from pairsieve.erasure.list_file import ListRow, UnreadableList, named, read_entries
+from pairsieve.erasure.list_file import ListRow, UnreadableList, join_problems, read_entries
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest, orientations
 
 KINDS = ("md5", "sha1", "sha256", "pdq")
 LENGTHS = {32: "md5", 40: "sha1", 64: "sha256"}
+DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "pdq": 64}
 ListKind = Literal["auto", "md5", "sha1", "sha256", "pdq"]
 _HEX = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True)
 class HashList:
-    """Known hashes by kind, in lower-case hex."""
+    """Known hashes by type, in lower-case hex."""
 
     known: Mapping[str, frozenset[str]]
 
     @cached_property
-    def _turned(self) -> Hashes:
-        return as_hashes(
-            turned
-            for bits in sorted(self.known["pdq"])
-            for turned in orientations(bytes.fromhex(bits))
-        )
+    def _pdq_orientations(self) -> Hashes:
+        """All PDQ hashes of the list, turned and mirrored."""
+        hashes: list[bytes] = []
+        for digits in sorted(self.known["pdq"]):
+            hashes += orientations(bytes.fromhex(digits))
+        return as_hashes(hashes)
 
     def match(
         self, md5: str | None, sha1: str | None, sha256: str | None, pdq: str | None
     ) -> str | None:
-        """The kind of hash by which a picture is on the list."""
+        """Return the type of hash by which a picture is on the list, or None."""
         for kind, value in (("md5", md5), ("sha1", sha1), ("sha256", sha256)):
             if value and value in self.known[kind]:
                 return kind
-        if (
-            pdq
-            and self.known["pdq"]
-            and int(nearest(as_hashes([bytes.fromhex(pdq)]), self._turned)[0]) <= ALIKE
-        ):
-            return "pdq"
+        if pdq and self.known["pdq"]:
+            distances = nearest(as_hashes([bytes.fromhex(pdq)]), self._pdq_orientations)
+            if int(distances[0]) <= ALIKE:
+                return "pdq"
         return None
 
 
 def read_lists(paths: Mapping[str, ListKind]) -> HashList:
-    """All lists together. Raises UnreadableList, also where a single line cannot be read."""
+    """Read all lists into one. Raises UnreadableList, even when only one line cannot be read."""
     known: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for path, kind in paths.items():
-        hashes, unread = read_entries(path, KINDS, partial(_hashes, kind=kind))
-        if unread:
+        hashes, problems = read_entries(path, KINDS, partial(_hashes, kind=kind))
+        if problems:
             raise UnreadableList(
-                f"{path}: {named(unread)}. Mend or remove these lines: nothing is matched against "
-                "half a list"
+                f"{path}: {join_problems(problems)}. Correct or remove these lines: nothing is "
+                "matched against half a list"
             )
         for name, value in hashes:
             known[name].add(value)
@@ -69,11 +68,13 @@ def read_lists(paths: Mapping[str, ListKind]) -> HashList:
 
 
 def _hashes(row: ListRow, kind: ListKind) -> Iterator[tuple[str, str]]:
-    for name, cell in row.cells.items() if row.cells is not None else [(str(kind), row.first)]:
+    """Yield the (type, hex digits) of a row. Raises ValueError for what is not such a hash."""
+    # Without columns, the config says what the list holds.
+    cells = {str(kind): row.first} if row.cells is None else row.cells
+    for name, cell in cells.items():
         value = cell.lower()
-        found = LENGTHS.get(len(value), "") if name == "auto" else name
-        if not _HEX.fullmatch(value) or {"pdq": "sha256"}.get(found, found) != LENGTHS.get(
-            len(value)
-        ):
-            raise ValueError(f"this is no {'hash' if name == 'auto' else name} in hex digits")
-        yield found, value
+        hash_type = LENGTHS.get(len(value), "") if name == "auto" else name
+        if not _HEX.fullmatch(value) or DIGITS.get(hash_type) != len(value):
+            label = "hash" if name == "auto" else name
+            raise ValueError(f"this is not a {label} in hex digits")
+        yield hash_type, value

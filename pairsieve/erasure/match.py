@@ -1,4 +1,4 @@
-"""Which rows of a table requests are about."""
+"""Find the rows of a table that erasure requests are about."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pairsieve.erasure.requests import Request, domains_of, places_of
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
@@ -20,121 +21,128 @@ from pairsieve.web.urls import address_key, canonical
 LOGGER = logging.getLogger(__name__)
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
 COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", "pdq")
-# whose host is what stands there, for every reader
+EXACT_COLUMNS = ("key", "sha256", "md5")
+# URLs of this form have the host that is written in them, whoever reads them.
 _PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"
 Hits = dict[int, set[int]]
-"""Row -> numbers of requests."""
+"""Row number -> numbers of the requests that are about it."""
+RequestsByValue = Mapping[str, set[int]]
+"""Value of a request -> numbers of the requests that name it."""
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """Requests, ready to be looked for."""
+    """Requests, indexed by what they name."""
 
     requests: Sequence[Request]
 
-    @cached_property
-    def _exact(self) -> Mapping[str, Mapping[str, set[int]]]:
-        """Column -> value -> requests."""
-        wanted: dict[str, dict[str, set[int]]] = {
-            name: defaultdict(set) for name in ("key", "sha256", "md5")
-        }
-        for number, request in enumerate(self.requests):
-            values = request.bytes_hashes if request.kind == "image" else request.values
-            for column, value in zip(
-                ("sha256", "md5") if request.kind == "image" else (request.kind,),
-                values,
-                strict=False,
-            ):
-                if column in wanted:
-                    wanted[column][value].add(number)
-        return wanted
+    def find(self, table: pa.Table) -> Hits:
+        """Return the rows that requests are about. The table has some or all of COLUMNS."""
+        hits: Hits = defaultdict(set)
+        ours = [name for name in COLUMNS if name in table.column_names]
+        for row, number in self._matches(as_ours(table.select(ours))):
+            hits[row].add(number)
+        return dict(hits)
+
+    def _matches(self, table: pa.Table) -> Iterator[tuple[int, int]]:
+        """Yield (row, number of a request) for each match."""
+        names = set(table.column_names)
+        for column, numbers_by_value in self._exact.items():
+            # A dataset of others may lack some of our columns.
+            if numbers_by_value and column in names:
+                yield from _match_exact(table[column], numbers_by_value)
+        if self._hosts:
+            for column in {*IMAGE_URLS, PAGE_URL} & names:
+                kind = "page_url" if column == PAGE_URL else "image_url"
+                yield from self._match_urls(table[column], kind)
+        if self._hashes and "pdq" in names:
+            yield from self._match_hashes(table["pdq"])
 
     @cached_property
-    def _urls(self) -> Mapping[str, Mapping[str, set[int]]]:
-        """`image_url` and `page_url` -> canonical URL -> requests; `place` -> domain or prefix ->
-        requests.
-        """
-        wanted: dict[str, dict[str, set[int]]] = {
+    def _exact(self) -> Mapping[str, RequestsByValue]:
+        """Requests by keys and hashes of bytes, for each of EXACT_COLUMNS."""
+        index: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in EXACT_COLUMNS}
+        for number, request in enumerate(self.requests):
+            if request.kind == "image":
+                # An example that was never read as a file has no hashes of its bytes.
+                for column, value in zip(("sha256", "md5"), request.bytes_hashes, strict=False):
+                    index[column][value].add(number)
+            elif request.kind in index:
+                index[request.kind][request.values[0]].add(number)
+        return index
+
+    @cached_property
+    def _urls(self) -> Mapping[str, RequestsByValue]:
+        """Requests by canonical `image_url` and `page_url`, and by `place` (domain or prefix)."""
+        index: dict[str, dict[str, set[int]]] = {
             name: defaultdict(set) for name in ("image_url", "page_url", "place")
         }
         for number, request in enumerate(self.requests):
             if request.kind in ("image_url", "page_url"):
-                wanted[request.kind][canonical(request.values[0])].add(number)
+                index[request.kind][canonical(request.values[0])].add(number)
             elif request.kind in ("domain", "prefix"):
-                wanted["place"][request.values[0]].add(number)
-        return wanted
+                index["place"][request.values[0]].add(number)
+        return index
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
-        """The hosts that requests by URL or place are about."""
-        named = (
-            request.values[0]
-            for request in self.requests
-            if request.kind in ("image_url", "page_url", "domain", "prefix")
-        )
-        return frozenset(
-            next(places_of(value if "://" in value else f"http://{value}/")) for value in named
-        )
+        """The hosts that requests by URL or place name."""
+        hosts: set[str] = set()
+        for request in self.requests:
+            if request.kind in ("image_url", "page_url", "domain", "prefix"):
+                value = request.values[0]
+                # Places are written without a scheme.
+                url = value if "://" in value else f"http://{value}/"
+                hosts.add(next(places_of(url)))
+        return frozenset(hosts)
 
     @cached_property
     def _hashes(self) -> Sequence[tuple[int, Hashes]]:
-        wanted = [
-            (n, request.values)
-            for n, request in enumerate(self.requests)
-            if request.kind in ("pdq", "image")
-        ]
-        return [(n, as_hashes(map(bytes.fromhex, values))) for n, values in wanted if values]
+        """The PDQ hashes of each request that has some."""
+        hashes: list[tuple[int, Hashes]] = []
+        for number, request in enumerate(self.requests):
+            if request.kind in ("pdq", "image") and request.values:
+                hashes.append((number, as_hashes(map(bytes.fromhex, request.values))))
+        return hashes
 
-    def find(self, table: pa.Table) -> Hits:
-        """The rows of a table with (some of) COLUMNS that requests are about."""
-        hits: Hits = defaultdict(set)
-        ours = [name for name in COLUMNS if name in table.column_names]
-        for row, number in self._found(as_ours(table.select(ours))):
-            hits[row].add(number)
-        return dict(hits)
+    def _match_urls(self, column: pa.ChunkedArray, kind: str) -> Iterator[tuple[int, int]]:
+        """Yield matches in a column of image URLs or page URLs (`kind`).
 
-    def _found(self, table: pa.Table) -> Iterator[tuple[int, int]]:
-        names = set(table.column_names)
-        for column, wanted in self._exact.items():
-            if wanted and column in names:
-                found = pc.index_in(pc.utf8_lower(table[column]), pa.array(list(wanted)))
-                order = list(wanted.values())
-                for row in np.nonzero(pc.is_valid(found).to_numpy())[0]:
-                    yield from ((int(row), number) for number in order[found[int(row)].as_py()])
-        if self._hosts:
-            for column in {*IMAGE_URLS, PAGE_URL} & names:
-                yield from self._by_url(
-                    table[column], "page_url" if column == PAGE_URL else "image_url"
-                )
-        if self._hashes and "pdq" in names:
-            yield from self._by_hash(table["pdq"])
-
-    def _by_url(self, column: pa.ChunkedArray, kind: str) -> Iterator[tuple[int, int]]:
-        hosts = (
-            pc.struct_field(pc.extract_regex(column, _PLAIN), "host")
-            .combine_chunks()
-            .dictionary_encode()
-        )
+        A table has few distinct hosts, so each host is checked once, and only URLs on hosts that a
+        request names are parsed.
+        """
+        plain_hosts = pc.struct_field(pc.extract_regex(column, _PLAIN), "host")
+        hosts = plain_hosts.combine_chunks().dictionary_encode()
         if not len(hosts):
             return
-        # The last one is for addresses that are written in another way: their hosts are looked for
-        # one by one.
-        wanted = np.array([self._is_wanted(host) for host in hosts.dictionary.to_pylist()] + [True])
-        codes = hosts.indices.fill_null(len(wanted) - 1).to_numpy(zero_copy_only=False)
-        there = pc.is_valid(column).to_numpy()
-        self._note_unreadable(
-            [column[int(row)].as_py() for row in np.nonzero((codes == len(wanted) - 1) & there)[0]],
-            kind,
-        )
-        for row in np.nonzero(wanted[codes] & there)[0]:
-            url = column[int(row)].as_py()
-            numbers = set(self._urls[kind].get(address_key(url), ()))
-            numbers.update(*(self._urls["place"].get(place, ()) for place in places_of(url)))
-            yield from ((int(row), number) for number in numbers)
+        is_named = [self._names_host(host) for host in hosts.dictionary.to_pylist()]
+        # URLs in any other form get a code of their own, and are always parsed.
+        other_form = len(is_named)
+        must_parse = np.array([*is_named, True])
+        codes = hosts.indices.fill_null(other_form).to_numpy(zero_copy_only=False)
+        is_present = pc.is_valid(column).to_numpy()
+        self._log_unreadable(column, np.nonzero((codes == other_form) & is_present)[0], kind)
+        for row in np.nonzero(must_parse[codes] & is_present)[0]:
+            for number in self._requests_of_url(column[int(row)].as_py(), kind):
+                yield int(row), number
 
-    def _note_unreadable(self, addresses: Sequence[str], kind: str) -> None:
-        """Say how many rows no request by address can find; what they hold is not repeated."""
-        unreadable = sum(not next(places_of(address)) for address in addresses)
+    def _requests_of_url(self, url: str, kind: str) -> set[int]:
+        """Return the numbers of the requests that name a URL, or a place that it lies below."""
+        numbers = set(self._urls[kind].get(address_key(url), ()))
+        for place in places_of(url):
+            numbers.update(self._urls["place"].get(place, ()))
+        return numbers
+
+    def _log_unreadable(self, column: pa.ChunkedArray, rows: NDArray[np.int64], kind: str) -> None:
+        """Log how many URLs have no host, so that no request by URL finds them.
+
+        The log does not repeat the URLs.
+        """
+        unreadable = 0
+        for row in rows:
+            host = next(places_of(column[int(row)].as_py()))
+            if not host:
+                unreadable += 1
         if unreadable:
             LOGGER.warning(
                 "%d rows hold no %s that can be read: requests find them by hash or key alone",
@@ -142,20 +150,34 @@ class Matcher:
                 kind,
             )
 
-    def _is_wanted(self, host: str) -> bool:
-        """Of a plain host; one whose last label begins like a number may be an address, which has
-        several spellings.
-        """
-        if host.rstrip(".").rpartition(".")[2][:1].isdigit():
+    def _names_host(self, host: str) -> bool:
+        """Return whether a request names a host or a domain above it."""
+        last_label = host.rstrip(".").rpartition(".")[2]
+        if last_label[:1].isdigit():
+            # It may be an IP address, which has several spellings.
             return not self._hosts.isdisjoint(places_of(f"http://{host}/"))
         return not self._hosts.isdisjoint(domains_of(host.lower()))
 
-    def _by_hash(self, column: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
-        there = np.nonzero(pc.is_valid(column).to_numpy())[0]
-        if not len(there):
+    def _match_hashes(self, column: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
+        """Yield matches in a column of PDQ hashes."""
+        rows = np.nonzero(pc.is_valid(column).to_numpy())[0]
+        if not len(rows):
             return
-        rows = as_hashes(bytes.fromhex(bits) for bits in column.take(pa.array(there)).to_pylist())
-        for number, wanted in self._hashes:
-            yield from (
-                (int(there[i]), number) for i in np.nonzero(nearest(rows, wanted) <= ALIKE)[0]
-            )
+        digits = column.take(pa.array(rows)).to_pylist()
+        row_hashes = as_hashes(bytes.fromhex(value) for value in digits)
+        for number, hashes in self._hashes:
+            distances = nearest(row_hashes, hashes)
+            for position in np.nonzero(distances <= ALIKE)[0]:
+                yield int(rows[position]), number
+
+
+def _match_exact(
+    column: pa.ChunkedArray, numbers_by_value: RequestsByValue
+) -> Iterator[tuple[int, int]]:
+    """Yield (row, number of a request) where a cell equals the value of a request."""
+    values = list(numbers_by_value)
+    positions = pc.index_in(pc.utf8_lower(column), pa.array(values))
+    for row in np.nonzero(pc.is_valid(positions).to_numpy())[0]:
+        value = values[positions[int(row)].as_py()]
+        for number in numbers_by_value[value]:
+            yield int(row), number

@@ -1,5 +1,4 @@
-"""Registries of refusals, as they export them: domains, URLs, accounts on hosts, and hashes of
-pictures.
+"""Opt-out registries in the form in which they are exported: domains, URLs, accounts and hashes.
 
 | entry | what it covers |
 |---|---|
@@ -8,8 +7,8 @@ pictures.
 | `https://a.example/p?id=3` | that address alone, with http and https |
 | 32 or 64 hex digits | a picture by its MD5 or SHA-256 |
 
-Addresses are compared without their scheme and with escapes undone (pairsieve/web/paths.py);
-accounts without case, since platforms tell none.
+Addresses are compared without their scheme and with escapes undone (pairsieve/web/paths.py).
+Accounts are compared without case, since platforms do not distinguish it.
 """
 
 from __future__ import annotations
@@ -20,15 +19,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from pairsieve.erasure.list_file import ListRow, UnreadableList, named, read_entries
+from pairsieve.erasure.list_file import ListRow, UnreadableList, join_problems, read_entries
 from pairsieve.erasure.requests import hosts_of
 from pairsieve.web.addresses import is_address
 from pairsieve.web.paths import comparable_target
 from pairsieve.web.urls import absolute, host_of
 
 Kind = Literal["domain", "place", "address", "md5", "sha256"]
+KINDS: tuple[Kind, ...] = ("domain", "place", "address", "md5", "sha256")
 OptOutKind = Literal["auto", "domains", "urls", "accounts", "hashes"]
-# Column names that exports use, and what stands in them.
+# Column names that registries use in their exports, and what such a column holds.
 COLUMNS: Mapping[str, OptOutKind] = {
     **dict.fromkeys(("domain", "host", "hostname", "site", "website"), "domains"),
     **dict.fromkeys(("url", "image_url", "page_url", "link", "uri", "src"), "urls"),
@@ -43,106 +43,113 @@ MAX_FOLDERS = 32
 
 @dataclass(frozen=True)
 class OptOuts:
-    """What registries name, by kind."""
+    """Opted-out values by kind: domains, places (host and path), addresses and hashes."""
 
     known: Mapping[Kind, frozenset[str]]
 
     def match_url(self, url: str) -> Kind | None:
-        """By what a URL is on a registry."""
+        """Return the kind of entry that covers a URL, or None."""
         hosts = list(hosts_of(url))
         if not self.known["domain"].isdisjoint(hosts):
             return "domain"
         target = comparable_target(url).removesuffix("?")
         if f"{hosts[0]}{target}" in self.known["address"]:
             return "address"
-        places = list(_places(target)) if self.known["place"] else []
-        return (
-            "place"
-            if any(f"{host}{place}" in self.known["place"] for host in hosts for place in places)
-            else None
-        )
+        places = self.known["place"]
+        if not places:
+            return None
+        for path in _paths_above(target):
+            for host in hosts:
+                if f"{host}{path}" in places:
+                    return "place"
+        return None
 
     def match_picture(self, md5: str | None, sha256: str | None) -> bool:
-        """Whether a picture is on a registry by its bytes."""
+        """Return whether a registry names the hash of a picture's bytes."""
         return md5 in self.known["md5"] or sha256 in self.known["sha256"]
 
 
-def _places(target: str) -> Iterator[str]:
-    """A path and every folder above it, in lower case and without a slash at their end."""
+def _paths_above(target: str) -> Iterator[str]:
+    """Yield a path and every folder above it, in lower case and without a trailing slash."""
     path = target.partition("?")[0].lower()
-    ends = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
-    yield from (path[:end] for end in ends)
+    slashes = [i for i, letter in enumerate(path) if letter == "/" and i]
+    for end in slashes[:MAX_FOLDERS]:
+        yield path[:end]
     yield path.rstrip("/")
 
 
 def read_opt_outs(
     paths: Mapping[str, OptOutKind], skip_unreadable: bool
 ) -> tuple[OptOuts, list[str]]:
-    """All registries together, and what is wrong with lines that cannot be read. Raises
-    UnreadableList: where such lines are not to be skipped, since each may be somebody's refusal,
-    and for a file of which nothing was understood.
+    """Read all registries into one; also return a message for each line that was skipped.
+
+    Raises UnreadableList when no line of a file is understood. Without `skip_unreadable` it is
+    also raised when one line cannot be read, since each line may be somebody's opt-out.
     """
-    known: dict[Kind, set[str]] = {
-        kind: set() for kind in ("domain", "place", "address", "md5", "sha256")
-    }
-    skipped = list[str]()
+    known: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
+    skipped: list[str] = []
     for path, kind in paths.items():
-        entries, unread = read_entries(path, COLUMNS, partial(_entries, kind=kind))
-        if unread and not skip_unreadable:
+        entries, problems = read_entries(path, COLUMNS, partial(_entries, kind=kind))
+        if problems and not skip_unreadable:
             raise UnreadableList(
-                f"{path}: {named(unread)}. Mend these lines, or set skip_unreadable to go on "
-                "without them"
+                f"{path}: {join_problems(problems)}. Correct these lines, or set skip_unreadable "
+                "to continue without them"
             )
-        skipped += [f"{path}, {line}" for line in unread]
+        skipped += [f"{path}, {problem}" for problem in problems]
         for name, value in entries:
             known[name].add(value)
     return OptOuts({kind: frozenset(values) for kind, values in known.items()}), skipped
 
 
 def _entries(row: ListRow, kind: OptOutKind) -> Iterator[tuple[Kind, str]]:
+    """Yield the entries of a row. Raises ValueError for one that cannot be read."""
     if row.cells is not None:
         for column, cell in row.cells.items():
-            yield from _entry(cell, COLUMNS[column])
+            yield _entry(cell, COLUMNS[column])
         return
-    yield from _entry(row.first, kind)
-    is_address_with_commas = (
-        row.whole != row.first and "://" in row.first and not any(map(str.isspace, row.whole))
-    )
-    if is_address_with_commas:  # or one that others follow: both are meant
-        yield from _entry(row.whole, kind)
+    yield _entry(row.first, kind)
+    # A URL may hold commas, and a comma may also separate two entries. We cannot tell which is
+    # meant, so both count: the first cell and the whole line.
+    has_more = row.whole != row.first
+    has_spaces = any(map(str.isspace, row.whole))
+    if has_more and "://" in row.first and not has_spaces:
+        yield _entry(row.whole, kind)
 
 
-def _entry(text: str, kind: OptOutKind) -> Iterator[tuple[Kind, str]]:
+def _entry(text: str, kind: OptOutKind) -> tuple[Kind, str]:
     value = text.strip().strip('"')
     if kind == "hashes" or (kind == "auto" and _HEX.fullmatch(value)):
-        yield _hash(value)
-    else:
-        yield _address(value)
+        return _hash(value)
+    return _address(value)
 
 
 def _hash(value: str) -> tuple[Kind, str]:
     kind = HASH_LENGTHS.get(len(value)) if _HEX.fullmatch(value) else None
     if kind is None:
         raise ValueError(
-            "this is no MD5 or SHA-256 in hex digits; SHA-1 and PDQ are for the rule hash_lists"
+            "this is not an MD5 or SHA-256 in hex digits; for SHA-1 and PDQ use the rule hash_lists"
         )
     return kind, value.lower()
 
 
 def _address(value: str) -> tuple[Kind, str]:
-    named_whole = value.removeprefix("*.")
-    url = absolute(
-        named_whole if "://" in named_whole else f"http://{named_whole.removeprefix('//')}", ""
-    )
-    host = host_of(url) if url and url.startswith(("http://", "https://")) else ""
-    if (
-        not url
-        or any(map(str.isspace, value))
-        or not (_HOST.fullmatch(host.rstrip(".")) or is_address(host))
-    ):
-        raise ValueError("this is no domain, URL, account (host/path) or hash")
-    host, target = host.rstrip("."), comparable_target(url).removesuffix("?")
+    """Parse a domain, URL or account. Raises ValueError for anything else."""
+    text = value.removeprefix("*.")
+    if "://" not in text:
+        text = f"http://{text.removeprefix('//')}"
+    url = absolute(text, "")
+    is_web = url is not None and url.startswith(("http://", "https://"))
+    full_host = host_of(url) if url and is_web else ""
+    host = full_host.rstrip(".")
+    has_spaces = any(map(str.isspace, value))
+    is_host = bool(_HOST.fullmatch(host)) or is_address(full_host)
+    if not url or has_spaces or not is_host:
+        raise ValueError("this is not a domain, URL, account (host/path) or hash")
+    target = comparable_target(url).removesuffix("?")
     if "?" in target:
         return "address", f"{host}{target}"
+    # `a.example/*` means the same as `a.example/`.
     path = target.removesuffix("%2A").rstrip("/").lower()
-    return ("place", f"{host}{path}") if path else ("domain", host)
+    if path:
+        return "place", f"{host}{path}"
+    return "domain", host

@@ -1,13 +1,14 @@
-"""Requests that wait for somebody to decide on them: one small file each, in a private folder,
-named by its receipt.
+"""A queue of erasure requests that wait for a person to decide on them.
+
+It is a private folder with one small file for each request, named by its receipt:
 
     QUEUE/requests/RECEIPT.json    what is asked for, and what became of it
-    QUEUE/contacts/RECEIPT.json    whom to answer, where an address was given, until the request is
-                                   answered; nothing else knows it
+    QUEUE/contacts/RECEIPT.json    whom to answer, if an address was given; removed once the
+                                   request is answered, and stored nowhere else
 
 A request holds what pairsieve/erasure/requests.py reads and nothing else: no name, no picture, no
-reason. Each file is written whole. One that cannot be read all the same (a disk was full, somebody
-edited it) is named by its receipt and holds up nothing.
+reason. Each file is written atomically. A file can still become unreadable (a full disk, an edit by
+hand); it is then reported by its receipt, and the other requests are not affected.
 """
 
 from __future__ import annotations
@@ -31,33 +32,33 @@ State = Literal["received", "approved", "applied", "refused"]
 OPEN: tuple[State, ...] = ("received", "approved")
 REQUESTS, CONTACTS, SUFFIX = "requests", "contacts", ".json"
 RECEIPT_BYTES = 16
-MOST_REQUESTS, MOST_CONTACT = 200, 200  # of one receipt; letters of an address
-# a contact is written a moment before its request: without one after an hour, the writer was killed
+MAX_REQUESTS = 200  # of one receipt
+MAX_CONTACT_CHARS = 200
+# A contact is written a moment before its request. If there is no request after an hour, the
+# process that wrote the contact was killed.
 ABANDONED_S = 3600.0
-# how long a count of the folder holds; how long it does where the queue is full
+# How long a count of the folder is used, and how long while the queue is full.
 COUNTED_FOR_S, FULL_FOR_S = 60.0, 5.0
 
 
 class NoSuchRequest(LookupError):
-    """No request has this receipt, or it is not in a state that allows what is wanted."""
+    """No request has this receipt, or its state does not allow the change."""
 
 
 class UnreadableRequest(ValueError):
-    """The file of a request is damaged; the message names it by its receipt, and says what to
-    do.
-    """
+    """The file of a request is damaged; the message gives its receipt, and says what to do."""
 
 
 class QueueFull(RuntimeError):
-    """As many requests wait as the quota lets in."""
+    """The quota allows no more requests."""
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """What somebody asked for.
+class QueuedRequest:
+    """The requests of one receipt.
 
-    `requests`: [{kind: value}, ...]; `received`: ISO 8601 UTC; `version`: the one in which it was
-    applied.
+    `requests`: [{kind: value}, ...]. `received`: ISO 8601 UTC. `version`: that of the dataset in
+    which they were applied.
     """
 
     receipt: str
@@ -69,52 +70,52 @@ class Waiting:
 
     @property
     def lines(self) -> list[str]:
-        """As `pairsieve erase` reads them."""
+        """The requests as `pairsieve erase` reads them."""
         return [json.dumps({**request, RECEIPT: self.receipt}) for request in self.requests]
 
 
 @dataclass(frozen=True)
 class Quota:
-    """How many requests may wait for a decision or to be applied, and how many bytes of them: a
-    day's work of a person or two.
+    """How many open requests a queue may hold, and how many bytes of them.
+
+    The defaults are some days' work of a person or two.
     """
 
-    most_entries: int = 5_000
-    most_bytes: int = 50_000_000
+    max_entries: int = 5_000
+    max_bytes: int = 50_000_000
 
 
 def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
-    """Put requests into the queue; their receipt. Raises ValueError where one is malformed, or
-    there are too many.
+    """Add requests to the queue; return their receipt.
+
+    Raises ValueError when one is malformed, or when there are none or too many.
     """
-    if not 0 < len(requests) <= MOST_REQUESTS or len(contact) > MOST_CONTACT:
+    if not 0 < len(requests) <= MAX_REQUESTS or len(contact) > MAX_CONTACT_CHARS:
         raise ValueError(
-            f"one to {MOST_REQUESTS} requests, and an address of at most {MOST_CONTACT} letters"
+            f"give one to {MAX_REQUESTS} requests, and an address of at most "
+            f"{MAX_CONTACT_CHARS} letters"
         )
     for request in requests:
         if "image" in request:
-            raise ValueError("an example picture is asked for by its hashes")
+            raise ValueError("ask for an example picture by its hashes")
         parse_request(json.dumps(dict(request)))
-    receipt = secrets.token_hex(RECEIPT_BYTES)  # no receipt looks like an option
+    receipt = secrets.token_hex(RECEIPT_BYTES)  # hex digits never look like a command's option
+    received = datetime.now(UTC).isoformat(timespec="seconds")
+    queued = QueuedRequest(receipt, received, [dict(request) for request in requests])
+    # The contact comes first, so that no request waits whose contact was lost in a crash.
     if contact:
         files.write_private(_path(queue, CONTACTS, receipt), json.dumps({"contact": contact}))
     try:
-        _write(
-            queue,
-            Waiting(
-                receipt,
-                datetime.now(UTC).isoformat(timespec="seconds"),
-                [dict(request) for request in requests],
-            ),
-        )
+        _write(queue, queued)
     except OSError:
         files.remove_file(_path(queue, CONTACTS, receipt))
         raise
     return receipt
 
 
-def look_up(queue: str, receipt: str) -> Waiting:
-    """What became of a request. Raises NoSuchRequest, UnreadableRequest."""
+def look_up(queue: str, receipt: str) -> QueuedRequest:
+    """Return a request by its receipt. Raises NoSuchRequest and UnreadableRequest."""
+    # The receipt becomes a file name, so its form is checked first.
     if not RECEIPT_FORM.fullmatch(receipt) or not files.exists(_path(queue, REQUESTS, receipt)):
         raise NoSuchRequest("no request has this receipt")
     try:
@@ -122,165 +123,191 @@ def look_up(queue: str, receipt: str) -> Waiting:
     except (ValueError, OSError):
         raise UnreadableRequest(
             f"{receipt}: its file {REQUESTS}/{receipt}{SUFFIX} cannot be read; "
-            "bring it back from a copy, or remove it and wait to be asked again"
+            "restore it from a backup, or remove it and wait until the person asks again"
         ) from None
 
 
-def _read(queue: str, receipt: str) -> Waiting:
-    """Raises ValueError where the file does not hold what `ask` and `decide` write, and OSError."""
-    found = _form().validate_json(files.read_text(_path(queue, REQUESTS, receipt)), strict=True)
-    if found.receipt != receipt or not found.requests:
-        raise ValueError("another receipt, or no requests")
-    for line in found.lines:
+def _read(queue: str, receipt: str) -> QueuedRequest:
+    """Read the file of a request.
+
+    Raises OSError, and ValueError when the file does not hold what `ask` and `decide` write.
+    """
+    text = files.read_text(_path(queue, REQUESTS, receipt))
+    # Strict: pydantic would otherwise read "1" as a number.
+    queued = _adapter().validate_json(text, strict=True)
+    if queued.receipt != receipt or not queued.requests:
+        raise ValueError("the file holds another receipt, or no requests")
+    for line in queued.lines:
         parse_request(line)
-    return found
+    return queued
 
 
 @lru_cache(1)
-def _form() -> TypeAdapter[Waiting]:
-    return TypeAdapter(Waiting)
+def _adapter() -> TypeAdapter[QueuedRequest]:
+    return TypeAdapter(QueuedRequest)
 
 
 def receipts(queue: str) -> list[str]:
-    """Those of all requests, readable or not."""
-    names = (
-        name.removesuffix(SUFFIX) for name in files.names_in(files.join(queue, REQUESTS), SUFFIX)
-    )
-    return [name for name in names if RECEIPT_FORM.fullmatch(name)]
+    """Return the receipts of all requests, readable or not."""
+    names = files.names_in(files.join(queue, REQUESTS), SUFFIX)
+    stems = [name.removesuffix(SUFFIX) for name in names]
+    return [stem for stem in stems if RECEIPT_FORM.fullmatch(stem)]
 
 
-def waiting(queue: str, *states: State) -> Iterator[Waiting]:
-    """The requests in these states (all where none is named) that can be read, the oldest first."""
-    found = sorted(_readable(queue), key=lambda one: (one.received, one.receipt))
-    return (one for one in found if not states or one.state in states)
+def waiting(queue: str, *states: State) -> Iterator[QueuedRequest]:
+    """Yield the readable requests in some states (default: all), the oldest first."""
+    readable = sorted(_readable(queue), key=lambda queued: (queued.received, queued.receipt))
+    for queued in readable:
+        if not states or queued.state in states:
+            yield queued
 
 
-def _readable(queue: str) -> Iterator[Waiting]:
+def _readable(queue: str) -> Iterator[QueuedRequest]:
     for receipt in receipts(queue):
         try:
             yield look_up(queue, receipt)
-        except (
-            UnreadableRequest,
-            NoSuchRequest,
-        ):  # it is named by `unreadable`; or it was removed a moment ago
-            continue
+        except UnreadableRequest:
+            continue  # `unreadable` reports it
+        except NoSuchRequest:
+            continue  # it was removed after the folder was listed
 
 
 def unreadable(queue: str) -> Iterator[UnreadableRequest]:
-    """What is wrong with requests that cannot be read."""
+    """Yield an error for each request that cannot be read."""
     for receipt in receipts(queue):
         try:
             look_up(queue, receipt)
         except UnreadableRequest as error:
             yield error
         except NoSuchRequest:
-            continue
+            continue  # it was removed after the folder was listed
 
 
 def contact_of(queue: str, receipt: str) -> str:
-    """Whom to answer; empty where no address was given, where it was removed, or cannot be read."""
+    """Return the address to answer to; empty if there is none or it cannot be read."""
     path = _path(queue, CONTACTS, receipt)
     try:
-        found: Any = json.loads(files.read_text(path)) if files.exists(path) else {}
+        content: Any = json.loads(files.read_text(path)) if files.exists(path) else {}
     except (ValueError, RecursionError, OSError):
         return ""
-    return str(found.get("contact", "")) if isinstance(found, dict) else ""
+    return str(content.get("contact", "")) if isinstance(content, dict) else ""
 
 
-def decide(queue: str, receipt: str, state: State, version: int = 0, reason: str = "") -> Waiting:
-    """Say what became of a request; whoever was to be answered is forgotten once it is applied or
-    refused.
+def decide(
+    queue: str, receipt: str, state: State, version: int = 0, reason: str = ""
+) -> QueuedRequest:
+    """Set the state of a request; return it. The contact is removed once it is answered.
 
-    Raises NoSuchRequest, UnreadableRequest; what is applied stays so.
+    Raises UnreadableRequest, and NoSuchRequest also for a request that was applied: that cannot be
+    undone.
     """
-    found = look_up(queue, receipt)
-    if found.state == "applied":
+    queued = look_up(queue, receipt)
+    if queued.state == "applied":
         raise NoSuchRequest(
-            f"this request was applied in version {found.version}; that is not undone"
+            f"this request was applied in version {queued.version}; that cannot be undone"
         )
-    decided = replace(found, state=state, version=version, reason=reason)
+    decided = replace(queued, state=state, version=version, reason=reason)
     _write(queue, decided)
+    # After the request was written: a crash in between leaves a contact, and `forget_contacts`
+    # removes it later.
     if state not in OPEN:
         files.remove_file(_path(queue, CONTACTS, receipt))
     return decided
 
 
 def forget_contacts(queue: str) -> int:
-    """Remove the contacts of requests that are answered or were never written whole: those that a
-    killed process left; how many.
+    """Remove contacts that a killed process left behind; return how many.
+
+    They belong to requests that are answered or were never written.
     """
-    folder = files.join(queue, CONTACTS)
-    found = [name.removesuffix(SUFFIX) for name in files.names_in(folder, SUFFIX)]
-    gone = [receipt for receipt in found if not _is_needed(queue, receipt)]
-    for receipt in gone:
-        files.remove_file(_path(queue, CONTACTS, receipt))
-    return len(gone)
+    removed = 0
+    for name in files.names_in(files.join(queue, CONTACTS), SUFFIX):
+        receipt = name.removesuffix(SUFFIX)
+        if not _needs_contact(queue, receipt):
+            files.remove_file(_path(queue, CONTACTS, receipt))
+            removed += 1
+    return removed
 
 
-def _is_needed(queue: str, receipt: str) -> bool:
+def _needs_contact(queue: str, receipt: str) -> bool:
     try:
         return look_up(queue, receipt).state in OPEN
     except UnreadableRequest:
-        return True  # its file may be brought back
+        return True  # its file may be restored
     except NoSuchRequest:
-        return time.time() - files.last_written(_path(queue, CONTACTS, receipt)) < ABANDONED_S
+        # It may be written in a moment.
+        age_s = time.time() - files.last_written(_path(queue, CONTACTS, receipt))
+        return age_s < ABANDONED_S
+
+
+@dataclass(frozen=True)
+class _QueueFile:
+    """The file of a request as a listing shows it; `mark` changes whenever the file changes."""
+
+    receipt: str
+    mark: object
+    size_bytes: int
 
 
 @dataclass
-class Room:
+class BoundedQueue:
     """A queue with a quota, for many threads.
 
-    What waits is counted from its folder now and then, and by what is asked meanwhile.
+    Its folder is counted now and then; in between, the requests that this object adds are counted.
     """
 
     queue: str
     quota: Quota
     now_s: Callable[[], float] = time.monotonic
-    _counted_at: float = -COUNTED_FOR_S
+    _counted_at_s: float = -COUNTED_FOR_S
     _entries: int = 0
     _bytes: int = 0
-    _open: dict[str, tuple[object, bool]] = field(default_factory=dict)
+    _is_open: dict[str, tuple[object, bool]] = field(default_factory=dict)
+    """Receipt -> (mark of its file, whether the request is open)."""
     _lock: Lock = field(default_factory=Lock)
 
     def ask(self, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
-        """As `ask`. Raises QueueFull besides."""
-        size = len(json.dumps([dict(request) for request in requests])) + len(contact)
+        """Add requests as `ask` does. Raises QueueFull besides."""
+        size_bytes = len(json.dumps([dict(request) for request in requests])) + len(contact)
+        # Checked and added under one lock, else two threads could both take the last place.
         with self._lock:
-            self._check(size)
+            self._check_quota(size_bytes)
             receipt = ask(self.queue, requests, contact)
-            self._entries, self._bytes = self._entries + 1, self._bytes + size
+            self._entries += 1
+            self._bytes += size_bytes
         return receipt
 
-    def _check(self, size: int) -> None:
-        age_s = self.now_s() - self._counted_at
-        if age_s >= COUNTED_FOR_S or (self._is_full(size) and age_s >= FULL_FOR_S):
+    def _check_quota(self, size_bytes: int) -> None:
+        age_s = self.now_s() - self._counted_at_s
+        # While the queue is full it is counted more often: somebody may just have decided.
+        max_age_s = FULL_FOR_S if self._is_full(size_bytes) else COUNTED_FOR_S
+        if age_s >= max_age_s:
             self._count()
-        if self._is_full(size):
+        if self._is_full(size_bytes):
             raise QueueFull("the queue is full")
 
-    def _is_full(self, size: int) -> bool:
-        return (
-            self._entries >= self.quota.most_entries or self._bytes + size > self.quota.most_bytes
-        )
+    def _is_full(self, size_bytes: int) -> bool:
+        has_entry = self._entries < self.quota.max_entries
+        has_bytes = self._bytes + size_bytes <= self.quota.max_bytes
+        return not (has_entry and has_bytes)
 
     def _count(self) -> None:
-        """List the folder; only files that have changed since the last time are read. What cannot
-        be read takes room as well.
-        """
-        found = {receipt: (mark, size) for receipt, mark, size in _marks(self.queue)}
-        known = {
-            receipt: one
-            for receipt, one in self._open.items()
-            if receipt in found and one[0] == found[receipt][0]
-        }
-        self._open = {
-            receipt: known.get(receipt) or (mark, self._waits(receipt))
-            for receipt, (mark, _) in found.items()
-        }
-        sizes = [found[receipt][1] for receipt, (_, waits) in self._open.items() if waits]
-        self._entries, self._bytes, self._counted_at = len(sizes), sum(sizes), self.now_s()
+        """Count the open requests in the folder. Only files that changed since then are read."""
+        is_open: dict[str, tuple[object, bool]] = {}
+        sizes_bytes: list[int] = []
+        for file in _list_files(self.queue):
+            known = self._is_open.get(file.receipt)
+            if known is not None and known[0] == file.mark:
+                is_open[file.receipt] = known
+            else:
+                is_open[file.receipt] = file.mark, self._takes_quota(file.receipt)
+            if is_open[file.receipt][1]:
+                sizes_bytes.append(file.size_bytes)
+        self._is_open = is_open
+        self._entries, self._bytes = len(sizes_bytes), sum(sizes_bytes)
+        self._counted_at_s = self.now_s()
 
-    def _waits(self, receipt: str) -> bool:
+    def _takes_quota(self, receipt: str) -> bool:
         try:
             return look_up(self.queue, receipt).state in OPEN
         except UnreadableRequest:
@@ -289,19 +316,23 @@ class Room:
             return False
 
 
-def _marks(queue: str) -> Iterator[tuple[str, object, int]]:
-    """(receipt, what changes when its file does, bytes) of each request, by one listing."""
+def _list_files(queue: str) -> Iterator[_QueueFile]:
+    """Yield the files of all requests, from one listing of the folder."""
     fs, folder = files.filesystem(files.join(queue, REQUESTS))
-    for one in fs.ls(folder, detail=True) if fs.exists(folder) else ():
-        receipt = str(one["name"]).rpartition("/")[2].removesuffix(SUFFIX)
-        size = int(one.get("size") or 0)
+    if not fs.exists(folder):
+        return
+    for info in fs.ls(folder, detail=True):
+        receipt = str(info["name"]).rpartition("/")[2].removesuffix(SUFFIX)
         if RECEIPT_FORM.fullmatch(receipt):
-            yield receipt, (size, one.get("mtime"), one.get("ino"), one.get("LastModified")), size
+            size_bytes = int(info.get("size") or 0)
+            mark = size_bytes, info.get("mtime"), info.get("ino"), info.get("LastModified")
+            yield _QueueFile(receipt, mark, size_bytes)
 
 
 def _path(queue: str, folder: str, receipt: str) -> str:
     return files.join(queue, folder, f"{receipt}{SUFFIX}")
 
 
-def _write(queue: str, one: Waiting) -> None:
-    files.write_private(_path(queue, REQUESTS, one.receipt), json.dumps(asdict(one)))
+def _write(queue: str, queued: QueuedRequest) -> None:
+    path = _path(queue, REQUESTS, queued.receipt)
+    files.write_private(path, json.dumps(asdict(queued)))

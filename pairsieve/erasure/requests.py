@@ -1,5 +1,4 @@
-"""What is asked to be taken out: one JSON object a line, with one of KINDS and, if wanted, a
-receipt.
+"""Parse erasure requests: one JSON object a line, with one of KINDS and an optional receipt.
 
     {"image_url": "https://a.example/me.jpg", "receipt": "5f0c..."}
     {"page_url": "https://a.example/about"}         every pair that this page shows
@@ -12,7 +11,7 @@ receipt.
                                                     the folder of the file
     {"key": "..."}                                  one row
 
-Anything else in a line is refused: no names, no addresses, no reasons are to be kept.
+Any other key in a line is an error: no name, mail address or reason may be stored.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pairsieve.erasure.list_file import UnreadableList, named, read_lines
+from pairsieve.erasure.list_file import UnreadableList, join_problems, read_lines
 from pairsieve.erasure.lists import KINDS as LIST_KINDS
 from pairsieve.erasure.lists import read_lists
 from pairsieve.images.decode import Decoded, DecodeSettings, decode
@@ -39,33 +38,33 @@ RECEIPT = "receipt"
 HEX_DIGITS = {"sha256": 64, "md5": 32, "pdq": 64, "key": 32}
 EXAMPLES = DecodeSettings(("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"), 89_478_484, 200)
 MAX_EXAMPLE_BYTES = 20_000_000
-MOST_LETTERS = 2_000  # of a URL, as links are taken (configs: extract.urls.max_chars); of a path
-MOST_HOST = 253  # letters of a host (RFC 1035, 2.3.4)
-# letters of a line: 12 for each of a value, as JSON may write them, and what stands beside it
-MOST_LINE = 30_000
-MAX_FOLDERS = 32  # of a URL's path, below which a prefix is looked for
+# Of a URL, as extract accepts them (configs: extract.urls.max_chars), and of a path.
+MAX_VALUE_CHARS = 2_000
+MAX_HOST_CHARS = 253  # RFC 1035, 2.3.4
+# JSON may take 12 characters for one of a value; the rest is for what stands beside the value.
+MAX_LINE_CHARS = 30_000
+MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 _HEX = re.compile(r"[0-9a-f]+")
+# JSON can name half of a surrogate pair, which no file in UTF-8 can hold.
 _HALF_LETTER = re.compile(r"[\ud800-\udfff]")
 _LOCAL_NAME = re.compile(r"[^\\\x00]+")
-# nothing that a store, a URL or a pattern reads more into
+# Only characters that no object store, URL or glob pattern treats specially.
 _STORED_NAME = re.compile(r"[\w .@()+,=/-]+")
 RECEIPT_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class MalformedRequests(ValueError):
-    """Lines that cannot be read as requests; the message names each, and none of the file is
-    applied.
-    """
+    """Some lines are not requests; the message names each, and no line of the file is applied."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `values` are what is looked for: a URL, a host, a hash; of a picture one PDQ
-    hash for each orientation.
+    """One erasure request.
 
-    `bytes_hashes` and `example` are the hashes and the path of an example picture. `shows`: whether
-    it is about one picture, wherever that turns up, and not about a place.
+    `values` are what rows are compared with: a URL, a host, a hash. For a picture they are its PDQ
+    hashes, one for each orientation. `bytes_hashes` (SHA-256 and MD5) and `example` (its path)
+    belong to an example picture.
     """
 
     kind: str
@@ -75,127 +74,152 @@ class Request:
     example: str = ""
 
     @property
-    def shows(self) -> bool:
+    def is_about_picture(self) -> bool:
+        """Whether it is about one picture wherever that appears, and not about a place."""
         return self.kind not in ("page_url", "domain", "prefix")
 
 
 def read_requests(path: str) -> list[Request]:
-    """The requests of a file. Raises MalformedRequests."""
-    found, wrong = list[Request](), list[str]()
+    """Read the requests of a file. Raises MalformedRequests."""
     try:
         lines = read_lines(path)
     except UnreadableList as error:
         raise MalformedRequests(f"{error}; give a file with one JSON object a line") from None
+    requests: list[Request] = []
+    problems: list[str] = []
+    folder = _folder_of(path)
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                found.append(parse_request(line, _folder_of(path)))
-            except ValueError as error:
-                wrong.append(f"line {number}: {error}")
-    if wrong or not found:
-        raise MalformedRequests(f"{path}: {named(wrong) or 'no requests'}. Nothing was changed")
-    return found
+        if not line.strip():
+            continue
+        try:
+            requests.append(parse_request(line, folder))
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+    if problems or not requests:
+        reason = join_problems(problems) or "no requests"
+        raise MalformedRequests(f"{path}: {reason}. Nothing was changed")
+    return requests
 
 
 def requests_of_list(path: str, kind: str) -> list[Request]:
-    """A request for each hash of a list of others (pairsieve/erasure/lists.py).
+    """Make a request for each hash of a hash list (pairsieve/erasure/lists.py).
 
-    Raises UnreadableList, MalformedRequests.
+    Raises UnreadableList and MalformedRequests.
     """
     if kind not in ("auto", *LIST_KINDS):
-        raise MalformedRequests(f"--hash-list {path}:{kind}: a list is of {', '.join(LIST_KINDS)}")
+        raise MalformedRequests(
+            f"--hash-list {path}:{kind}: unknown type of hash; name one of {', '.join(LIST_KINDS)}"
+        )
     known = read_lists({path: kind}).known  # type: ignore[dict-item]
     if known["sha1"]:
         raise MalformedRequests(
-            f"{path} holds SHA-1, which rows do not have; the rule `hash_lists` matches it where "
-            "pictures are fetched"
+            f"{path} holds SHA-1 hashes, which rows do not have; the rule `hash_lists` matches "
+            "them when pictures are fetched"
         )
-    return [_request(name, value, "") for name, values in known.items() for value in sorted(values)]
+    requests: list[Request] = []
+    for name, values in known.items():
+        requests += [_request(name, value, "") for value in sorted(values)]
+    return requests
 
 
 def _folder_of(path: str) -> str:
-    return (
-        str(Path(files.filesystem(path)[1]).parent)
-        if files.is_local(path)
-        else path.rpartition("/")[0]
-    )
+    if files.is_local(path):
+        return str(Path(files.filesystem(path)[1]).parent)
+    return path.rpartition("/")[0]
 
 
 def parse_request(line: str, folder: str | None = None) -> Request:
-    """One line. Raises ValueError saying what is wrong, without repeating what the line holds.
+    """Parse one line.
 
-    Example pictures lie below `folder`; without one none is opened.
+    Example pictures lie below `folder`; without a folder none is opened. Raises ValueError, which
+    says what is wrong without repeating what the line holds.
     """
-    if len(line) > MOST_LINE:
-        raise ValueError(f"a line has at most {MOST_LINE:,} letters")
-    try:
-        given: Any = json.loads(line)
-    except (ValueError, RecursionError):  # a number of 5,000 digits is a ValueError
-        raise ValueError("this is no JSON object") from None
-    if not isinstance(given, dict):
-        raise ValueError("this is no JSON object")
-    kinds = [kind for kind in KINDS if kind in given]
+    fields = _parse_json(line)
+    kinds = [kind for kind in KINDS if kind in fields]
     if len(kinds) != 1:
         raise ValueError(f"give one of {', '.join(KINDS)}")
-    if set(given) - {kinds[0], RECEIPT}:
-        raise ValueError(f"only {kinds[0]} and {RECEIPT} may be given: nothing else is to be kept")
-    value, receipt = given[kinds[0]], given.get(RECEIPT, "")
-    if (
-        not isinstance(value, str)
-        or not isinstance(receipt, str)
-        or (receipt and not RECEIPT_FORM.fullmatch(receipt))
-    ):
+    kind = kinds[0]
+    # A name or a reason in the line would be stored with it.
+    if set(fields) - {kind, RECEIPT}:
+        raise ValueError(f"only {kind} and {RECEIPT} may be given: nothing else may be stored")
+    value, receipt = fields[kind], fields.get(RECEIPT, "")
+    if not isinstance(value, str) or not _is_receipt(receipt):
         raise ValueError(
-            f"{kinds[0]} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _"
+            f"{kind} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _"
         )
     if _HALF_LETTER.search(value):
-        raise ValueError(f"{kinds[0]} holds half a letter (a lone surrogate), which is no text")
-    if len(value) > MOST_LETTERS:
+        raise ValueError(f"{kind} holds half a letter (a lone surrogate), which is not text")
+    if len(value) > MAX_VALUE_CHARS:
         raise ValueError(
-            f"{kinds[0]} has at most {MOST_LETTERS:,} letters; what is longer may be asked for by "
-            "sha256, key or prefix"
+            f"{kind} has at most {MAX_VALUE_CHARS:,} letters; ask for something longer by sha256, "
+            "key or prefix"
         )
-    return _request(kinds[0], value.strip(), receipt, folder)
+    return _request(kind, value.strip(), receipt, folder)
+
+
+def _parse_json(line: str) -> dict[str, Any]:
+    """Return the JSON object of a line. Raises ValueError."""
+    if len(line) > MAX_LINE_CHARS:
+        raise ValueError(f"a line has at most {MAX_LINE_CHARS:,} letters")
+    try:
+        fields: Any = json.loads(line)
+    except (ValueError, RecursionError):  # a number of 5,000 digits is a ValueError
+        raise ValueError("this is not a JSON object") from None
+    if not isinstance(fields, dict):
+        raise ValueError("this is not a JSON object")
+    return fields
+
+
+def _is_receipt(value: object) -> bool:
+    """Return whether a value is a receipt or empty."""
+    if not isinstance(value, str):
+        return False
+    return not value or bool(RECEIPT_FORM.fullmatch(value))
 
 
 def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> Request:
+    """Make a request of a value that is text. Raises ValueError when it is not of its kind."""
     if kind == "image":
-        return _example(*_read_example(value, folder), receipt)
+        path, content = _read_example(value, folder)
+        return _example_request(path, content, receipt)
     if kind in HEX_DIGITS:
-        bits = value.lower()
-        if len(bits) != HEX_DIGITS[kind] or not _HEX.fullmatch(bits):
-            raise ValueError(f"{kind} must be {HEX_DIGITS[kind]} hex digits")
-        return Request(
-            kind,
-            tuple(h.hex() for h in orientations(bytes.fromhex(bits))) if kind == "pdq" else (bits,),
-            receipt,
-        )
+        return _hash_request(kind, value.lower(), receipt)
     if kind in ("image_url", "page_url"):
         url = absolute(value, "")
         if url is None or not url.startswith(("http://", "https://")):
             raise ValueError(f"{kind} must be a whole http or https URL")
         return Request(kind, (url,), receipt)
-    return _place(kind, value, receipt)
+    return _place_request(kind, value, receipt)
 
 
-def _place(kind: str, value: str, receipt: str) -> Request:
+def _hash_request(kind: str, digits: str, receipt: str) -> Request:
+    if len(digits) != HEX_DIGITS[kind] or not _HEX.fullmatch(digits):
+        raise ValueError(f"{kind} must be {HEX_DIGITS[kind]} hex digits")
+    if kind != "pdq":
+        return Request(kind, (digits,), receipt)
+    # The picture may be published turned or mirrored.
+    hashes = orientations(bytes.fromhex(digits))
+    return Request(kind, tuple(bits.hex() for bits in hashes), receipt)
+
+
+def _place_request(kind: str, value: str, receipt: str) -> Request:
+    """Make a request about a domain or a prefix (a host and a path)."""
+    # Only hosts are compared without case: paths distinguish it.
     host, slash, path = value.rstrip(".").partition("/")
-    if (
-        len(host) > MOST_HOST
-        or not _HOST.fullmatch(host.lower())
-        or (slash if kind == "domain" else not path)
-    ):
-        example = (
-            "a host, as a.example" if kind == "domain" else "a host and a path, as a.example/~anna/"
-        )
-        raise ValueError(f"{kind} must be {example}")
-    return Request(kind, (f"{host.lower()}{slash}{path}",), receipt)
+    host = host.lower()
+    is_host = len(host) <= MAX_HOST_CHARS and bool(_HOST.fullmatch(host))
+    if kind == "domain" and (slash or not is_host):
+        raise ValueError("domain must be a host, such as a.example")
+    if kind == "prefix" and (not path or not is_host):
+        raise ValueError("prefix must be a host and a path, such as a.example/~anna/")
+    return Request(kind, (f"{host}{slash}{path}",), receipt)
 
 
 def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
-    """The path of an example picture and its bytes.
+    """Return the path and the bytes of an example picture.
 
-    Raises ValueError for what does not lie below the folder of its file of requests.
+    Raises ValueError for a picture that does not lie below the folder of its file of requests: a
+    request comes from a stranger, and may neither name other files nor cause a fetch.
     """
     if "://" in name or "::" in name:
         raise ValueError(
@@ -208,27 +232,31 @@ def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
             "folder"
         )
     is_local = files.is_local(folder)
-    if (
-        not name
-        or name.startswith("/")
-        or ".." in name.split("/")
-        or not (_LOCAL_NAME if is_local else _STORED_NAME).fullmatch(name)
-    ):
+    form = _LOCAL_NAME if is_local else _STORED_NAME
+    leaves_folder = name.startswith("/") or ".." in name.split("/")
+    if not form.fullmatch(name) or leaves_folder:
         raise ValueError(
-            "image must be a path below the folder of the file of requests, as me.jpg or "
+            "image must be a path below the folder of the file of requests, such as me.jpg or "
             "photos/me.jpg"
         )
     try:
-        path = _real_path(name, folder) if is_local else files.join(folder, name)
-        with Path(path).open("rb") if is_local else files.open_read(path) as stream:
+        if is_local:
+            # Not by fsspec, which may read more than a path into a name.
+            path = _real_path(name, folder)
+            with Path(path).open("rb") as stream:
+                return path, stream.read(MAX_EXAMPLE_BYTES + 1)
+        path = files.join(folder, name)
+        with files.open_read(path) as stream:
             return path, stream.read(MAX_EXAMPLE_BYTES + 1)
     except OSError as error:
         raise ValueError(f"the example picture cannot be read ({type(error).__name__})") from None
 
 
 def _real_path(name: str, folder: str) -> str:
-    """Raises ValueError where a link leads out of the folder, and OSError for what is no file: a
-    pipe would never end.
+    """Return the path of a local file with all links resolved.
+
+    Raises ValueError when a link leads out of the folder, and OSError for what is not a regular
+    file: reading a pipe would never end.
     """
     root = Path(os.path.realpath(folder))
     path = Path(os.path.realpath(root / name))
@@ -239,40 +267,42 @@ def _real_path(name: str, folder: str) -> str:
     return str(path)
 
 
-def _example(path: str, content: bytes, receipt: str) -> Request:
-    """An example picture becomes hashes; it is kept nowhere."""
-    found = decode(content, EXAMPLES) if len(content) <= MAX_EXAMPLE_BYTES else None
-    if not isinstance(found, Decoded):
-        raise ValueError("the example is no picture that can be read, or larger than 20 MB")
-    by_bytes = (
-        hashlib.sha256(content).hexdigest(),
-        hashlib.md5(content, usedforsecurity=False).hexdigest(),
-    )
-    return Request(
-        "image", tuple(h.hex() for h in orientations_of(found.image)), receipt, by_bytes, path
-    )
+def _example_request(path: str, content: bytes, receipt: str) -> Request:
+    """Make a request of the hashes of an example picture; its bytes are not stored."""
+    picture = decode(content, EXAMPLES) if len(content) <= MAX_EXAMPLE_BYTES else None
+    if not isinstance(picture, Decoded):
+        raise ValueError("the example is not a picture that can be read, or larger than 20 MB")
+    sha256 = hashlib.sha256(content).hexdigest()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    hashes = tuple(bits.hex() for bits in orientations_of(picture.image))
+    return Request("image", hashes, receipt, (sha256, md5), path)
 
 
 def places_of(url: str) -> Iterator[str]:
-    """Every domain and prefix that a URL lies below: hosts, and paths of the whole host. Of what is
-    no URL an empty host.
+    """Yield every domain and prefix that a URL lies below.
+
+    A prefix is a path of the whole host. What is not a URL has an empty host.
     """
     for form in _forms(url):
-        hosts, path = list(_hosts(form)), parts_of(form).path or "/"
+        hosts = list(_hosts(form))
+        path = parts_of(form).path or "/"
         yield from hosts
-        yield from (f"{hosts[0]}{path[:end]}" for end in _ends(path))
+        for end in _prefix_ends(path):
+            yield f"{hosts[0]}{path[:end]}"
 
 
 def hosts_of(url: str) -> Iterator[str]:
-    """The host of a URL and every domain that it lies below, from the whole one to the last two
-    labels.
-    """
-    yield from dict.fromkeys(host for form in _forms(url) for host in _hosts(form))
+    """Yield the host of a URL and every domain above it, down to the last two labels."""
+    hosts: list[str] = []
+    for form in _forms(url):
+        hosts += _hosts(form)
+    yield from dict.fromkeys(hosts)
 
 
 def _forms(url: str) -> Iterable[str]:
-    """A URL as browsers read it (a host in full-width letters, backslashes, dots), and as it
-    stands.
+    """Return a URL as browsers read it, and as it is written.
+
+    Browsers change hosts in full-width letters, backslashes and dots.
     """
     return dict.fromkeys((absolute(url, "") or url, url))
 
@@ -282,12 +312,17 @@ def _hosts(url: str) -> Iterator[str]:
 
 
 def domains_of(host: str) -> Iterator[str]:
-    """A host in lower case, and every domain that it lies below."""
+    """Yield a host in lower case, and every domain above it."""
     labels = host.rstrip(".").split(".")
-    return (".".join(labels[i:]) for i in range(max(1, len(labels) - 1)))
+    for first in range(max(1, len(labels) - 1)):
+        yield ".".join(labels[first:])
 
 
-def _ends(path: str) -> Iterator[int]:
-    """Behind and before each slash of the first MAX_FOLDERS, and the whole path."""
+def _prefix_ends(path: str) -> Iterator[int]:
+    """Yield where prefixes of a path end: before and after each slash, and at its end.
+
+    Only the first MAX_FOLDERS slashes count.
+    """
     slashes = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
-    yield from sorted({*slashes, *(i + 1 for i in slashes), len(path)})
+    after_slashes = [i + 1 for i in slashes]
+    yield from sorted({*slashes, *after_slashes, len(path)})

@@ -1,16 +1,15 @@
-"""What is to stay out: keyed tokens of URLs, places and hashes, and a confidential list of
-perceptual hashes.
+"""Tombstones keep erased pictures out: keyed tokens of URLs, places and hashes, and PDQ hashes.
 
-A folder of its own, outside of every dataset, that its owner alone may read:
+They lie in a folder of their own, outside of every dataset, that only its owner may read:
 
     keys.json         {"id", "secret", "previous": {"id", "secret"} or null}: with `previous` tokens
                       of an older secret still count
-    tombstones.json   tokens by key id, and hashes
-    recipients.key    the secret of the ids in DATASET/erasures/: for those who hold a copy, and for
-                      nobody else
+    tombstones.json   tokens by key id, and PDQ hashes (confidential)
+    recipients.key    the secret of the row ids in DATASET/erasures/; only those who hold a copy of
+                      the dataset get it
 
-A token is HMAC-SHA256 of what it stands for: without the secret it leads back to nothing. No name,
-mail or reason is kept.
+A token is an HMAC-SHA256 of a value. Without the secret it cannot be traced back to the value. No
+name, mail or reason is stored.
 """
 
 from __future__ import annotations
@@ -40,20 +39,23 @@ class NoTombstones(ValueError):
 
 @dataclass(frozen=True)
 class Key:
-    """A secret and the id under which its tokens lie."""
+    """A secret, and the id under which its tokens are stored."""
 
     id: str
     secret: bytes = field(repr=False)
 
     def token(self, kind: str, value: str) -> str:
-        """32 hex digits."""
-        return hmac.digest(self.secret, f"{kind}\0{value}".encode(), "sha256")[:TOKEN_BYTES].hex()
+        """Return the token of a value, 32 hex digits."""
+        message = f"{kind}\0{value}".encode()
+        return hmac.digest(self.secret, message, "sha256")[:TOKEN_BYTES].hex()
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """`tokens`: those of each key id. `pdq`: hashes in all their orientations. Found by the keys
-    that are known.
+    """What stays out of a dataset.
+
+    `tokens` are stored by the id of their key, and looked up with each of `keys`, the newest first.
+    `pdq` holds hashes in hex, each in all orientations of its picture.
     """
 
     keys: tuple[Key, ...]
@@ -65,106 +67,131 @@ class Tombstones:
         return as_hashes(map(bytes.fromhex, self.pdq))
 
     def has(self, kind: str, value: str | None) -> bool:
-        """Whether there is a token of this, under any key."""
-        return bool(value) and any(
-            key.token(kind, str(value)) in self.tokens.get(key.id, ()) for key in self.keys
-        )
+        """Return whether a value has a token under any key."""
+        if not value:
+            return False
+        return any(key.token(kind, str(value)) in self.tokens.get(key.id, ()) for key in self.keys)
 
     def has_place(self, url: str | None) -> bool:
-        """Whether a URL lies below a domain or prefix that stays out."""
-        return bool(url) and any(self.has(PLACE, place) for place in places_of(str(url)))
+        """Return whether a URL lies below a domain or prefix that was erased."""
+        if not url:
+            return False
+        return any(self.has(PLACE, place) for place in places_of(str(url)))
 
     def alike(self, pdq: str | None) -> int | None:
-        """In how many bits the nearest picture that stays out differs, where that is near
-        enough.
-        """
+        """Return the distance in bits to the nearest erased picture, or None beyond ALIKE bits."""
         if not pdq or not self.pdq:
             return None
-        nearest_bits = int(nearest(as_hashes([bytes.fromhex(pdq)]), self._hashes)[0])
-        return nearest_bits if nearest_bits <= ALIKE else None
+        distance = int(nearest(as_hashes([bytes.fromhex(pdq)]), self._hashes)[0])
+        return distance if distance <= ALIKE else None
 
     def adding(
         self, requests: Iterable[Request], pictures: Iterable[Mapping[str, Any]]
     ) -> Tombstones:
-        """With what requests name, and of the pictures they led to (rows with URL, sha256, md5,
-        pdq) all that identifies those.
+        """Return tombstones that also keep out what requests name, and the pictures they led to.
+
+        `pictures` are rows with URL, final_url, sha256, md5, and `orientations` (PDQ, in hex).
         """
-        newest = self.keys[0]
-        named = {
-            newest.token(kind, value) for request in requests for kind, value in _tokens_of(request)
-        }
-        shown = {
-            newest.token(kind, value) for row in pictures for kind, value in _tokens_of_row(row)
-        }
-        hashes = {
-            h for request in requests if request.kind in ("pdq", "image") for h in request.values
-        }
-        hashes |= {h for row in pictures for h in row.get("orientations", ())}
-        tokens = {**self.tokens, newest.id: self.tokens.get(newest.id, frozenset()) | named | shown}
-        return Tombstones(self.keys, tokens, tuple(sorted({*self.pdq, *hashes})))
+        newest = self.keys[0]  # tokens of an older key stay, but no new ones are made
+        tokens: set[str] = set()
+        hashes = set(self.pdq)
+        for request in requests:
+            tokens.update(newest.token(kind, value) for kind, value in _values_of_request(request))
+            if request.kind in ("pdq", "image"):
+                hashes.update(request.values)
+        for row in pictures:
+            tokens.update(newest.token(kind, value) for kind, value in _values_of_row(row))
+            hashes.update(row.get("orientations", ()))
+        of_newest = self.tokens.get(newest.id, frozenset()) | tokens
+        return Tombstones(self.keys, {**self.tokens, newest.id: of_newest}, tuple(sorted(hashes)))
 
 
-def _tokens_of(request: Request) -> list[tuple[str, str]]:
+def _values_of_request(request: Request) -> list[tuple[str, str]]:
+    """Return the (kind, value) pairs of a request that get a token."""
     if request.kind in (IMAGE_URL, PAGE_URL):
         return [(request.kind, canonical(request.values[0]))]
     if request.kind in ("domain", "prefix"):
         return [(PLACE, request.values[0])]
     if request.kind == "image":
         return list(zip((SHA256, MD5), request.bytes_hashes, strict=True))
-    return [(request.kind, request.values[0])] if request.kind in (SHA256, MD5) else []
+    if request.kind in (SHA256, MD5):
+        return [(request.kind, request.values[0])]
+    return []  # PDQ hashes are compared by distance, and a key names only one row
 
 
-def _tokens_of_row(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _values_of_row(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the (kind, value) pairs that identify the picture of a row."""
     urls = [(IMAGE_URL, canonical(row[name])) for name in ("URL", "final_url") if row.get(name)]
-    return [*urls, *((kind, row[kind]) for kind in (SHA256, MD5) if row.get(kind))]
+    hashes = [(name, row[name]) for name in (SHA256, MD5) if row.get(name)]
+    return [*urls, *hashes]
 
 
 def read_tombstones(folder: str) -> Tombstones:
-    """Keys and tombstones of a folder. Raises NoTombstones."""
+    """Read the keys and tombstones of a folder. Raises NoTombstones."""
     try:
-        keys = json.loads(files.read_text(files.join(folder, KEYS)))
-        known = [keys, *([keys["previous"]] if keys.get("previous") else [])]
-        held = tuple(Key(one["id"], parse_secret(one["secret"])) for one in known)
-        path = files.join(folder, TOMBSTONES)
-        content = (
-            json.loads(files.read_text(path)) if files.exists(path) else {"tokens": {}, "pdq": []}
-        )
-        tokens = {name: frozenset(listed) for name, listed in content["tokens"].items()}
-        unknown = set(tokens) - {key.id for key in held}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        keys = _read_keys(folder)
+        tokens, pdq = _read_tokens(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoTombstones(
             f"the tombstones in {folder} cannot be read ({type(error).__name__}); without them "
-            "what was erased would come back. "
-            f"Name the folder that `pairsieve erase --tombstones` was given"
+            "what was erased would come back. Name the folder that was given to "
+            "`pairsieve erase --tombstones`"
         ) from None
+    unknown = set(tokens) - {key.id for key in keys}
     if unknown:
         raise NoTombstones(
             f"{folder} holds tombstones under the key {', '.join(sorted(unknown))}, which {KEYS} "
             "does not hold"
         )
-    return Tombstones(held, tokens, tuple(content["pdq"]))
+    return Tombstones(keys, tokens, pdq)
+
+
+def _read_keys(folder: str) -> tuple[Key, ...]:
+    """Return the key and, if there is one, the previous key."""
+    newest = json.loads(files.read_text(files.join(folder, KEYS)))
+    records = [newest]
+    if newest.get("previous"):
+        records.append(newest["previous"])
+    return tuple(Key(record["id"], parse_secret(record["secret"])) for record in records)
+
+
+def _read_tokens(folder: str) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
+    """Return tokens by key id, and PDQ hashes; nothing before the first erasure."""
+    path = files.join(folder, TOMBSTONES)
+    if not files.exists(path):
+        return {}, ()
+    content = json.loads(files.read_text(path))
+    tokens = {key_id: frozenset(listed) for key_id, listed in content["tokens"].items()}
+    return tokens, tuple(content["pdq"])
 
 
 def write_tombstones(folder: str, tombstones: Tombstones) -> None:
-    """Put them in place whole, for their owner's eyes."""
+    """Write tombstones atomically, readable by their owner only."""
     content = {
-        "tokens": {name: sorted(tokens) for name, tokens in sorted(tombstones.tokens.items())},
+        "tokens": {key_id: sorted(tokens) for key_id, tokens in sorted(tombstones.tokens.items())},
         "pdq": list(tombstones.pdq),
     }
     files.write_private(files.join(folder, TOMBSTONES), json.dumps(content, indent=1) + "\n")
 
 
 def make_keys(folder: str) -> None:
-    """Make a secret where there is none yet."""
-    path = files.join(folder, KEYS)
-    if not files.exists(path):
-        key = {"id": secrets.token_hex(4), "secret": new_secret(), "previous": None}
-        files.write_private(path, json.dumps(key) + "\n")
+    """Make a secret unless the folder has one."""
+    if not files.exists(files.join(folder, KEYS)):
+        _write_key(folder, previous=None)
+
+
+def _write_key(folder: str, previous: Mapping[str, str] | None) -> str:
+    """Write a new secret; return its id."""
+    key_id = secrets.token_hex(4)
+    key = {"id": key_id, "secret": new_secret(), "previous": previous}
+    files.write_private(files.join(folder, KEYS), json.dumps(key) + "\n")
+    return key_id
 
 
 def recipients_key(folder: str) -> Key:
-    """The key of the ids that those who hold a copy are told; made where there is none yet. Raises
-    NoTombstones.
+    """Return the key of the row ids in DATASET/erasures/; make it if there is none.
+
+    Raises NoTombstones.
     """
     try:
         return Key("", secret_in(files.join(folder, RECIPIENTS))[0])
@@ -173,17 +200,16 @@ def recipients_key(folder: str) -> Key:
 
 
 def rotate_keys(folder: str) -> str:
-    """A new secret for tokens from now on; the one before still counts. Raises NoTombstones where
-    tokens of an older one are left.
+    """Make a new secret for tokens from now on; return its id. The previous secret still counts.
+
+    Raises NoTombstones when tokens of an older secret are left, since only two can be stored.
     """
-    found = read_tombstones(folder)
-    oldest = {name for name, tokens in found.tokens.items() if tokens} - {found.keys[0].id}
-    if oldest:
+    tombstones = read_tombstones(folder)
+    current = tombstones.keys[0]
+    older = {key_id for key_id, tokens in tombstones.tokens.items() if tokens} - {current.id}
+    if older:
         raise NoTombstones(
-            f"tombstones under the key {', '.join(sorted(oldest))} are still there; only two "
-            "secrets can be held"
+            f"tombstones under the key {', '.join(sorted(older))} are still there; only two "
+            "secrets can be stored"
         )
-    before = {"id": found.keys[0].id, "secret": found.keys[0].secret.hex()}
-    key = {"id": secrets.token_hex(4), "secret": new_secret(), "previous": before}
-    files.write_private(files.join(folder, KEYS), json.dumps(key) + "\n")
-    return str(key["id"])
+    return _write_key(folder, {"id": current.id, "secret": current.secret.hex()})

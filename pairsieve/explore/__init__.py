@@ -1,1 +1,1 @@
-"""The search page of a dataset, on which people find themselves and ask to be taken out."""
+"""The search page of a dataset, on which people find their pictures and ask for their removal."""

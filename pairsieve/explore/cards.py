@@ -1,11 +1,11 @@
-"""A row as the page shows it.
+"""Turn a row into the card that the page shows.
 
-Whatever it holds is text: addresses become links only where they are http or https.
+Everything in a row is shown as text. Addresses become links only if they are http or https.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from pairsieve.web.shown import plain, safe_link
 from pairsieve.web.urls import host_of
 
 EVIDENCE = ("LANGUAGE", "subset", "licence_kind", "NSFW")
+# Kind of an erasure request -> the column that holds its value.
+REQUEST_COLUMNS = {"image_url": "URL", "sha256": "sha256", "pdq": "pdq", "page_url": "page_url"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """One result."""
+    """One result of a search."""
 
     caption: str
     url: str
@@ -32,46 +34,38 @@ class Card:
     marks: Sequence[str]
     evidence: Sequence[str]
     provenance: tuple[str, str]
+    """WARC file, and the date of the crawl."""
     requests: Mapping[str, str]
-    """For the form that asks to take it out: kind -> value."""
+    """For the form that asks for an erasure: kind of request -> value."""
 
 
 def card(hit: Hit) -> Card:
-    """A hit, ready to be shown."""
+    """Return the card of a hit."""
     row = hit.row
-    url, page = str(row.get("URL", "")), str(row.get("page_url", ""))
+    url, page = _text(row, "URL"), _text(row, "page_url")
     link = safe_link(url)
     similarity = row.get("similarity")
     return Card(
-        caption=plain(str(row.get("TEXT", ""))),
+        caption=plain(_text(row, "TEXT")),
         url=plain(url),
         link=link,
         page=plain(page),
         page_link=safe_link(page),
         domain=plain(host_of(link)),
         similarity="" if similarity is None else f"{float(similarity):.3f}",
-        why=hit.why.replace(" ", "_"),
-        marks=list(marks(row, str(row.get("subset", "")))),
-        evidence=list(_evidence(row)),
-        provenance=(
-            plain(str(row.get("warc_file", ""))),
-            plain(str(row.get("crawl_time", "")))[:10],
-        ),
-        requests=dict(_requests(row)),
+        why=hit.why.replace(" ", "_"),  # as words.yaml names the text
+        marks=list(marks(row, _text(row, "subset"))),
+        evidence=_evidence(row),
+        provenance=(plain(_text(row, "warc_file")), plain(_text(row, "crawl_time"))[:10]),
+        requests={kind: row[name] for kind, name in REQUEST_COLUMNS.items() if row.get(name)},
     )
 
 
-def _evidence(row: Mapping[str, Any]) -> Iterator[str]:
-    yield from dict.fromkeys(plain(str(row[name])) for name in EVIDENCE if row.get(name))
-    yield from (plain(str(tag)) for tag in row.get("tags", ()))
+def _text(row: Mapping[str, Any], name: str) -> str:
+    return str(row.get(name, ""))
 
 
-def _requests(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if row.get("URL"):
-        yield "image_url", row["URL"]
-    if row.get("sha256"):
-        yield "sha256", row["sha256"]
-    if row.get("pdq"):
-        yield "pdq", row["pdq"]
-    if row.get("page_url"):
-        yield "page_url", row["page_url"]
+def _evidence(row: Mapping[str, Any]) -> list[str]:
+    values = [plain(str(row[name])) for name in EVIDENCE if row.get(name)]
+    tags = [plain(str(tag)) for tag in row.get("tags", ())]
+    return [*dict.fromkeys(values), *tags]

@@ -1,8 +1,7 @@
-"""Connections that send nothing, or that read nothing, do not keep others out: each has a deadline,
-and their number is bounded.
+"""Bound the number of connections, and end those that send or read nothing in time.
 
-uvicorn has a limit for connections that are idle between requests, and none for a head that never
-ends (slowloris) or for an answer that nobody reads.
+uvicorn limits only the time that a connection is idle between requests. It has no limit for a head
+that never ends (slowloris), or for an answer that nobody reads.
 """
 
 from __future__ import annotations
@@ -16,133 +15,139 @@ from typing import Any
 from pairsieve.explore.networks import is_loopback, network_of
 
 CONNECTION = "connection"
-"""Under which name a request finds its connection, in scope["state"]."""
-Inner = Callable[[Mapping[str, Any]], asyncio.Protocol]
-"""What reads HTTP, given what to put into the state of each request."""
+"""The key in scope["state"] under which a request finds its Connection."""
+MakeProtocol = Callable[[Mapping[str, Any]], asyncio.Protocol]
+"""Makes the protocol that reads HTTP, given the state of each request."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds and numbers.
+class ConnectionLimits:
+    """How many connections there may be, and how long each may take.
 
     A browser opens 6 connections to a host; many people may share an IPv4 address.
     """
 
     head_s: float = 10.0
     request_s: float = 120.0  # for body, work and answer; the gate is stricter for the body
-    most: int = 1_000
-    most_each: int = 100
+    max_connections: int = 1_000
+    max_per_network: int = 100
     trusts_loopback: bool = False
-    """A proxy on this machine has all connections of its visitors."""
+    """A proxy on this machine may have all connections, since they are those of its visitors."""
 
 
 @dataclass
-class Door:
-    """Who is inside. `waiting`: connections without a whole head, the oldest first."""
+class ConnectionTable:
+    """The open connections. `waiting`: those without a whole head, the oldest first."""
 
-    patience: Patience = field(default_factory=Patience)
-    inside: int = 0
-    inside_of: Counter[str] = field(default_factory=Counter)
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    connections: int = 0
+    connections_of: Counter[str] = field(default_factory=Counter)
+    """By network."""
     waiting: dict[Connection, None] = field(default_factory=dict)
 
-    def lets_in(self, newcomer: Connection) -> bool:
-        """Whether there is room, if need be in the place of one that has waited for longest without
-        a whole head.
+    def admit(self, newcomer: Connection) -> bool:
+        """Add a connection, or return False when there is no room.
+
+        If need be, it takes the place of the connection that waits longest for a whole head.
         """
-        if self.inside_of[newcomer.network] >= self._most_of(newcomer.address):
-            self._make_room(newcomer.network)
-        if self.inside >= self.patience.most:
-            self._make_room()
-        room = self.inside < self.patience.most and self.inside_of[
-            newcomer.network
-        ] < self._most_of(newcomer.address)
-        if room:
-            self.inside += 1
-            self.inside_of[newcomer.network] += 1
-        return room
+        network = newcomer.network
+        max_of_network = self._max_of(newcomer.address)
+        if self.connections_of[network] >= max_of_network:
+            self._abort_oldest(network)
+        if self.connections >= self.limits.max_connections:
+            self._abort_oldest()
+        if self.connections >= self.limits.max_connections:
+            return False
+        if self.connections_of[network] >= max_of_network:
+            return False
+        self.connections += 1
+        self.connections_of[network] += 1
+        return True
 
-    def left(self, connection: Connection) -> None:
-        """A connection has ended."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
         self.waiting.pop(connection, None)
-        self.inside -= 1
-        self.inside_of[connection.network] -= 1
-        if not self.inside_of[connection.network]:
-            del self.inside_of[connection.network]
+        self.connections -= 1
+        self.connections_of[connection.network] -= 1
+        if not self.connections_of[connection.network]:
+            del self.connections_of[connection.network]
 
-    def _most_of(self, address: str) -> int:
-        trusted = self.patience.trusts_loopback and is_loopback(address)
-        return self.patience.most if trusted else self.patience.most_each
+    def _max_of(self, address: str) -> int:
+        """Return how many connections the network of an address may have."""
+        is_trusted = self.limits.trusts_loopback and is_loopback(address)
+        return self.limits.max_connections if is_trusted else self.limits.max_per_network
 
-    def _make_room(self, network: str = "") -> None:
-        oldest = next((one for one in self.waiting if not network or one.network == network), None)
-        if oldest is not None:
-            oldest.abort()
+    def _abort_oldest(self, network: str = "") -> None:
+        """End the connection, of a network or of all, that waits longest for a whole head."""
+        for connection in self.waiting:
+            if not network or connection.network == network:
+                connection.abort()  # it leaves `waiting`, so the loop must end here
+                return
 
 
 class Connection(asyncio.Protocol):
-    """One connection: what it sends goes to `inner`, which reads HTTP; what does not come in time
-    ends it.
-    """
+    """One connection. It hands its bytes to the protocol that reads HTTP, and ends on a timeout."""
 
-    def __init__(self, door: Door, inner: Inner) -> None:
-        self.address = self.network = ""
-        self._door, self._inner = door, inner({CONNECTION: self})
+    def __init__(self, table: ConnectionTable, make_protocol: MakeProtocol) -> None:
+        self.address = ""
+        self.network = ""
+        self._table = table
+        self._protocol = make_protocol({CONNECTION: self})
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._inside = False
+        self._is_admitted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in or end it."""
+        """Admit the connection, or end it."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.network = network_of(self.address)
-        self._inside = self._door.lets_in(self)
-        if not self._inside:
+        self._is_admitted = self._table.admit(self)
+        if not self._is_admitted:
             transport.abort()
             return
         self.awaits_head()
-        self._inner.connection_made(transport)
+        self._protocol.connection_made(transport)
 
     def awaits_head(self) -> None:
-        """From now on a whole head has to come within its time, and the last answer has to be
-        read.
-        """
-        if self._inside:
-            self._door.waiting[self] = None
-            self._end_after(self._door.patience.head_s)
+        """Start the time for the next whole head, in which the last answer has to be read too."""
+        if self._is_admitted:
+            self._table.waiting[self] = None
+            self._end_after(self._table.limits.head_s)
 
     def has_head(self) -> None:
-        """A whole head has come; body, work and answer have a time of their own."""
-        if self._inside:
-            self._door.waiting.pop(self, None)
-            self._end_after(self._door.patience.request_s)
+        """Start the time for body, work and answer: a whole head has come."""
+        if self._is_admitted:
+            self._table.waiting.pop(self, None)
+            self._end_after(self._table.limits.request_s)
 
     def abort(self) -> None:
-        """End it now; what is not sent stays so."""
+        """End the connection now, without sending what is left."""
         if self._transport is not None:
             self._transport.abort()
         self._leave()
 
     def data_received(self, data: bytes) -> None:
-        if self._inside:
-            self._inner.data_received(data)
+        if self._is_admitted:
+            self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inside else None
+        return self._protocol.eof_received() if self._is_admitted else None
 
     def pause_writing(self) -> None:
-        self._inner.pause_writing()
+        self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        self._inner.resume_writing()
+        self._protocol.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        was_made = self._timer is not None
+        # Only an admitted connection has a timer, and only its protocol knows of it.
+        was_admitted = self._timer is not None
         self._leave()
-        if was_made:
-            self._inner.connection_lost(error)
+        if was_admitted:
+            self._protocol.connection_lost(error)
 
     def _end_after(self, seconds: float) -> None:
         if self._timer is not None:
@@ -152,6 +157,6 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._inside:
-            self._inside = False
-            self._door.left(self)
+        if self._is_admitted:
+            self._is_admitted = False
+            self._table.remove(self)

@@ -1,4 +1,4 @@
-"""How much one network may ask for, counted in a bounded memory."""
+"""Limit how much one network may ask for, in a bounded memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from limits import RateLimitItem, parse
 from pairsieve.explore.networks import network_of, provider_of
 from pairsieve.explore.refused import Refused
 
-MOST_NETWORKS = 100_000  # are remembered; some 20 MB
-# so many, or a quarter of the limit, may be asked for without a pause
+MAX_NETWORKS = 100_000  # that are remembered; some 20 MB
+# So many requests, or a quarter of the limit, may come without a pause.
 AT_ONCE, SHARE_AT_ONCE = 20, 4
 NETWORKS_OF_A_PROVIDER = 8  # a /48 may ask for as much as this many /64
-
-
-TINY_S = 1e-6  # what sums of steps are off by
+TINY_S = 1e-6  # rounding error of summed steps
 
 
 @dataclass(frozen=True)
-class Limits:
-    """For one network: what it may ask for. `others` are files of the page itself and its
-    health.
-    """
+class RateLimits:
+    """What one network may ask for. `others` are the page's own files and its health check."""
 
     searches: str = "120/minute"
     pictures: str = "30/minute"
@@ -37,43 +33,44 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Counts by the generic cell rate algorithm (ITU-T I.371): one number a network and kind, the
-    time when it has used up nothing.
+class RateLimiter:
+    """Counts requests by the generic cell rate algorithm (ITU-T I.371).
 
-    A part of the limit may be asked for at once (AT_ONCE), the rest evenly over its time. Counts
-    are held in memory, and written nowhere.
+    It stores one number for each network and kind of request: the time at which the network will
+    have used up nothing. Each request moves that time ahead by one step. A part of the limit may be
+    used at once (AT_ONCE), the rest evenly over time. The numbers are in memory only, and never
+    written to a file.
     """
 
-    limits: Limits
+    limits: RateLimits
     now_s: Callable[[], float] = time.monotonic
-    most_networks: int = MOST_NETWORKS
-    _free_at: dict[str, LRUCache[str, float]] = field(default_factory=dict)
+    max_networks: int = MAX_NETWORKS
+    _free_at_s: dict[str, LRUCache[str, float]] = field(default_factory=dict)
 
     def count(self, address: str, kind: str) -> None:
-        """Raises Refused where a network has asked for too much."""
-        limit = _parsed(getattr(self.limits, kind))
-        wait_s = self._wait_s(f"{kind} {network_of(address)}", limit, 1)
-        if provider := provider_of(address):
-            wait_s = wait_s or self._wait_s(f"{kind} {provider}", limit, NETWORKS_OF_A_PROVIDER)
+        """Count a request. Raises Refused when its network has asked for too much."""
+        limit = _parse_limit(getattr(self.limits, kind))
+        wait_s = self._take("network", f"{kind} {network_of(address)}", limit, 1)
+        provider = provider_of(address)
+        if provider and not wait_s:
+            wait_s = self._take("provider", f"{kind} {provider}", limit, NETWORKS_OF_A_PROVIDER)
         if wait_s:
             raise Refused(429, "too_many", retry_s=ceil(wait_s))
 
-    def _wait_s(self, who: str, limit: RateLimitItem, times: int) -> float:
-        """Count one, or how long to wait for it.
+    def _take(self, table: str, name: str, limit: RateLimitItem, times: int) -> float:
+        """Count one request against `times` the limit; return 0, or how long to wait for it.
 
-        Providers have a table of their own, whose entries networks do not push out.
+        Networks and providers have a table each, so that many networks do not push providers out.
         """
-        known = self._free_at.setdefault(
-            "network" if times == 1 else "provider", LRUCache(self.most_networks)
-        )
-        now, full_s = self.now_s(), float(limit.get_expiry())
-        step_s = full_s / (limit.amount * times)
-        free_at: float = max(known.get(who, now), now) + step_s
-        late_s = free_at - now - step_s * times * _at_once(limit)
+        free_at_s = self._free_at_s.setdefault(table, LRUCache(self.max_networks))
+        now_s = self.now_s()
+        step_s = float(limit.get_expiry()) / (limit.amount * times)
+        new_free_at_s: float = max(free_at_s.get(name, now_s), now_s) + step_s
+        burst_s = step_s * times * _at_once(limit)
+        late_s = new_free_at_s - now_s - burst_s
         if late_s > TINY_S:
             return late_s
-        known[who] = free_at
+        free_at_s[name] = new_free_at_s
         return 0.0
 
 
@@ -82,42 +79,44 @@ def _at_once(limit: RateLimitItem) -> int:
 
 
 @lru_cache(64)
-def _parsed(limit: str) -> RateLimitItem:
+def _parse_limit(limit: str) -> RateLimitItem:
     return parse(limit)
 
 
 @dataclass
-class Held:
-    """Bytes of bodies that are held in memory at the same time, in all and of one network."""
+class BodyMemory:
+    """Bounds the bytes of request bodies in memory, of all networks and of each."""
 
-    most_bytes: int = 100_000_000
-    most_bytes_each: int = 45_000_000  # two pictures
+    max_bytes: int = 100_000_000
+    max_bytes_each: int = 45_000_000  # two pictures
     _bytes: int = 0
     _bytes_of: dict[str, int] = field(default_factory=dict)
 
     @contextmanager
-    def holding(self, address: str) -> Iterator[Callable[[int], None]]:
-        """A function that takes so many bytes more, or raises Refused; what was taken is given back
-        behind the block.
-        """
-        network, taken = network_of(address), [0]
+    def reserving(self, address: str) -> Iterator[Callable[[int], None]]:
+        """Give the block a function that reserves so many more bytes, or raises Refused.
 
-        def take(number: int) -> None:
-            if (
-                self._bytes + number > self.most_bytes
-                or self._bytes_of.get(network, 0) + number > self.most_bytes_each
-            ):
+        What was reserved is free again after the block.
+        """
+        network = network_of(address)
+        reserved_bytes = 0
+
+        def reserve(number: int) -> None:
+            nonlocal reserved_bytes
+            of_network = self._bytes_of.get(network, 0)
+            is_full = self._bytes + number > self.max_bytes
+            if is_full or of_network + number > self.max_bytes_each:
                 raise Refused(503, "busy", retry_s=10)
             self._add(network, number)
-            taken[0] += number
+            reserved_bytes += number
 
         try:
-            yield take
+            yield reserve
         finally:
-            self._add(network, -taken[0])
+            self._add(network, -reserved_bytes)
 
     def _add(self, network: str, number: int) -> None:
         self._bytes += number
-        left = self._bytes_of.pop(network, 0) + number
-        if left:
-            self._bytes_of[network] = left
+        of_network = self._bytes_of.pop(network, 0) + number
+        if of_network:  # networks without bodies are forgotten
+            self._bytes_of[network] = of_network

@@ -1,6 +1,4 @@
-"""Who asks, and by which name: networks in place of single addresses, and the names under which the
-page answers.
-"""
+"""Group visitors by network, and read the names under which they reach the page."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import re
 from collections.abc import Collection
 from ipaddress import IPv6Address, ip_address, ip_network
 
-# what one subscriber, and one site of a provider, is given (RFC 6177)
+# What a provider gives to one subscriber, and what to one site of its own (RFC 6177).
 SITE_BITS, PROVIDER_BITS = 64, 48
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what to recognise, not where to listen
@@ -18,40 +16,44 @@ _HOST = re.compile(
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address, the /64 of an IPv6 address, or "unknown": who has a /64 has all of its
-    addresses.
+    """Return an IPv4 address, the /64 of an IPv6 address, or "unknown".
+
+    Whoever has a /64 has all of its addresses, so they count as one visitor.
     """
     return _network(address, SITE_BITS)
 
 
 def provider_of(address: str) -> str:
-    """The /48 of an IPv6 address, of which a /64 is one of 65,536; nothing for any other."""
-    found = _network(address, PROVIDER_BITS)
-    return found if ":" in found else ""
+    """Return the /48 of an IPv6 address, which holds 65,536 networks of /64; else nothing."""
+    network = _network(address, PROVIDER_BITS)
+    return network if ":" in network else ""
 
 
 def _network(address: str, bits: int) -> str:
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])  # without the zone of a link-local address
     except ValueError:
         return "unknown"
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ip_network((int(found), bits), strict=False))
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), bits), strict=False))
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, without port and in lower case; nothing where it is none (RFC
-    9110, 7.2).
+    """Return the name in a Host header, without port and in lower case (RFC 9110, 7.2).
+
+    It is empty when the header holds no name.
     """
-    found = _HOST.fullmatch(header)
-    return (found[1] or found[2]).lower().rstrip(".") if found else ""
+    match = _HOST.fullmatch(header)
+    if match is None:
+        return ""
+    return (match[1] or match[2]).lower().rstrip(".")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
+    """Return whether only this machine reaches a host."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -59,8 +61,9 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(host: str, public: Collection[str]) -> frozenset[str]:
-    """The names under which the page answers: this machine's own, the address it listens on, and
-    those it is given.
+    """Return the names under which the page answers.
+
+    They are this machine's own, the address on which the page listens, and its public names.
     """
     own = frozenset() if host in ANY_ADDRESS else frozenset({host.lower()})
     return LOOPBACK_NAMES | own | {name.lower().rstrip(".") for name in public}

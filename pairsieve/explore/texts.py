@@ -1,4 +1,4 @@
-"""What the page says, in the visitor's language."""
+"""The texts of the search page in the visitor's language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 import yaml
 
 LANGUAGES = ("en", "de", "es", "fr", "pt")
-MOST_ACCEPTED = 20
+MAX_ACCEPTED = 20  # languages that are read from one Accept-Language header
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,26 @@ class Texts:
     texts: Mapping[str, str]
 
     def __call__(self, name: str, *values: object) -> str:
-        """A text with its values filled in."""
+        """Return a text with its values filled in."""
         return self.texts[name].format(*values)
 
 
 @lru_cache(1)
-def _all() -> Mapping[str, Mapping[str, str]]:
-    read: Mapping[str, Mapping[str, str]] = yaml.safe_load(
-        files("pairsieve.explore").joinpath("words.yaml").read_text("utf-8")
-    )
-    return read
+def _read_texts() -> Mapping[str, Mapping[str, str]]:
+    path = files("pairsieve.explore").joinpath("words.yaml")
+    texts: Mapping[str, Mapping[str, str]] = yaml.safe_load(path.read_text("utf-8"))
+    return texts
 
 
-def texts_for(asked: str, accepted: str) -> Texts:
-    """Those of the language that is asked for, or of the first of Accept-Language that there is, or
-    English.
+def texts_for(chosen: str, accept_language: str) -> Texts:
+    """Return the texts of the visitor's language.
+
+    It is the one that the visitor chose, else the first one of the Accept-Language header that
+    the page has, else English.
     """
-    wanted = [
-        asked,
-        *(
-            part.partition(";")[0].strip()[:2].lower()
-            for part in accepted.split(",")[:MOST_ACCEPTED]
-        ),
-    ]
-    language = next((name for name in wanted if name in LANGUAGES), LANGUAGES[0])
-    return Texts(language, _all()[language])
+    parts = accept_language.split(",")[:MAX_ACCEPTED]
+    accepted = [part.partition(";")[0].strip()[:2].lower() for part in parts]
+    candidates = [chosen, *accepted]
+    known = [name for name in candidates if name in LANGUAGES]
+    language = known[0] if known else LANGUAGES[0]
+    return Texts(language, _read_texts()[language])

@@ -1,6 +1,4 @@
-"""An example picture that a visitor sends: its form is taken apart and its pixels are read in a
-process that may be killed.
-"""
+"""Read an example picture that a visitor uploads, in a process that may be killed."""
 
 from __future__ import annotations
 
@@ -21,15 +19,15 @@ from pairsieve.images.prepare import Pixels, Square
 from pairsieve.images.processes import Processes
 from pairsieve.search.example import Example, read_example
 
-# of a page's example: today's cameras; a process takes about 8 bytes a pixel
-MOST_PIXELS = 50_000_000
-MOST_PARTS = 20
+# Today's cameras make fewer. The process takes about 8 bytes a pixel.
+MAX_PIXELS = 50_000_000
+MAX_PARTS = 20
 TOKEN, PICTURE = "token", "picture"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A form of a visitor, and what its picture is known by."""
+    """An uploaded form: its token, the hashes of its picture, and pixels for each model."""
 
     token: str
     example: Example
@@ -38,51 +36,55 @@ class Upload:
 
 @dataclass(frozen=True)
 class BadUpload:
-    """Why there is none: an HTTP status, a text of the page and what is filled in."""
+    """Why an upload is refused: an HTTP status, a text of words.yaml and its values."""
 
     status: int
     text: str
     values: tuple[str, ...] = ()
 
 
-def upload_of(processes: Processes, body: bytes, kind: str, squares: Sequence[Square]) -> Upload:
-    """Read a form in another process. Raises Refused where that cannot be done, or the process ends
-    over it.
+def upload_of(
+    processes: Processes, body: bytes, content_type: str, squares: Sequence[Square]
+) -> Upload:
+    """Read a form in another process.
 
-    Nothing else may be under way in `processes`: so it is known which picture has ended a process,
-    and it is not tried again.
+    Raises Refused when the form cannot be read or the process ends over it. Nothing else may run in
+    `processes` at that time. Then we know which picture has ended a process, and do not try that
+    picture again.
     """
-    future = processes.submit(read_upload, body, kind, squares).future
+    future = processes.submit(read_upload, body, content_type, squares).future
     error = future.exception()
     if isinstance(error, BrokenExecutor):
         raise Refused(400, "no_picture", "decoder_crashed")
     if error is not None:
         raise Refused(400, "no_picture", "undecodable")
-    found = future.result()
-    if isinstance(found, BadUpload):
-        raise Refused(found.status, found.text, *found.values)
-    return found
+    upload = future.result()
+    if isinstance(upload, BadUpload):
+        raise Refused(upload.status, upload.text, *upload.values)
+    return upload
 
 
-def read_upload(body: bytes, kind: str, squares: Sequence[Square]) -> Upload | BadUpload:
-    """Take a multipart form apart and read its picture."""
+def read_upload(body: bytes, content_type: str, squares: Sequence[Square]) -> Upload | BadUpload:
+    """Parse a multipart form and read its picture."""
     try:
-        fields = _parts(body, kind)
+        parts = _parse_parts(body, content_type)
     except (FormParserError, ValueError):
         return BadUpload(400, "malformed")
-    content = fields.get(PICTURE, b"")
+    content = parts.get(PICTURE, b"")
     if len(content) > MAX_EXAMPLE_BYTES:
         return BadUpload(413, "too_large")
-    if _pixels(content) > MOST_PIXELS:
+    if _declared_pixels(content) > MAX_PIXELS:
         return BadUpload(400, "no_picture", ("too_many_pixels",))
-    found = read_example(content, squares)
-    if isinstance(found, Undecodable):
-        return BadUpload(400, "no_picture", (found.reason,))
-    return Upload(fields.get(TOKEN, b"").decode("utf-8", "replace"), *found)
+    picture = read_example(content, squares)
+    if isinstance(picture, Undecodable):
+        return BadUpload(400, "no_picture", (picture.reason,))
+    example, pixels = picture
+    token = parts.get(TOKEN, b"").decode("utf-8", "replace")
+    return Upload(token, example, pixels)
 
 
-def _pixels(content: bytes) -> int:
-    """As the header says; 0 where it cannot be read."""
+def _declared_pixels(content: bytes) -> int:
+    """Return how many pixels a picture's header declares; 0 if it cannot be read."""
     try:
         with Image.open(io.BytesIO(content), formats=EXAMPLES.formats) as image:
             return image.width * image.height
@@ -90,30 +92,29 @@ def _pixels(content: bytes) -> int:
         return 0
 
 
-def _parts(body: bytes, kind: str) -> Mapping[str, bytes]:
-    """The parts of a multipart form by name, the last of each name, in memory alone.
+def _parse_parts(body: bytes, content_type: str) -> Mapping[str, bytes]:
+    """Return the parts of a multipart form by name; the last one of each name counts.
 
-    Raises FormParserError, ValueError.
+    Raises FormParserError and ValueError.
     """
-    found: dict[str, bytes] = {}
+    parts: dict[str, bytes] = {}
 
     def keep(name: bytes | None, content: bytes) -> None:
-        found[bytes(name or b"").decode("utf-8")] = content
-        if len(found) > MOST_PARTS:
+        parts[bytes(name or b"").decode("utf-8")] = content
+        if len(parts) > MAX_PARTS:
             raise ValueError("too many parts")
 
-    def on_field(one: Any) -> None:
-        keep(one.field_name, bytes(one.value or b""))
+    def on_field(field: Any) -> None:
+        keep(field.field_name, bytes(field.value or b""))
 
-    def on_file(one: Any) -> None:
-        one.file_object.seek(0)
-        keep(one.field_name, one.file_object.read())
+    def on_file(file: Any) -> None:
+        file.file_object.seek(0)
+        keep(file.field_name, file.file_object.read())
 
-    # nothing goes to a disk
+    # With limits above the size of the body, the parser never writes a picture to a disk.
     config = {"MAX_MEMORY_FILE_SIZE": len(body) + 1, "MAX_BODY_SIZE": len(body) + 1}
-    parser = create_form_parser(
-        {"Content-Type": kind.encode("latin-1")}, on_field, on_file, config=config
-    )
+    headers = {"Content-Type": content_type.encode("latin-1")}
+    parser = create_form_parser(headers, on_field, on_file, config=config)
     parser.write(body)
     parser.finalize()
-    return found
+    return parts

@@ -1,1 +1,1 @@
-"""Finding rows of a dataset: by words, by meaning, by an example picture, by address."""
+"""Search of a dataset's rows: by words, by meaning, by an example picture, by address."""

@@ -1,4 +1,4 @@
-"""An example picture becomes hashes, and squares for models; it is kept nowhere."""
+"""Turn an example picture into hashes, and into pixels for models. The picture is not stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pairsieve.images.prepare import Pixels, Square, squared
 
 @dataclass(frozen=True)
 class Example:
-    """An example picture: hashes of its bytes, PDQ hashes of its 8 orientations."""
+    """An example picture: hashes of its bytes (hex), PDQ hashes of its 8 orientations."""
 
     sha256: str = ""
     md5: str = ""
@@ -26,15 +26,16 @@ class Example:
 def read_example(
     content: bytes, squares: Sequence[Square]
 ) -> tuple[Example, tuple[Pixels, ...]] | Undecodable:
-    """Hashes of a picture's bytes and of its 8 orientations, and what models want to see of it."""
+    """Return the hashes of a picture, and its pixels for each model's input (`squares`)."""
     if len(content) > MAX_EXAMPLE_BYTES:
         return Undecodable("too_many_bytes")
-    found = decode(content, EXAMPLES)
-    if isinstance(found, Undecodable):
-        return found
-    by_bytes = (
+    picture = decode(content, EXAMPLES)
+    if isinstance(picture, Undecodable):
+        return picture
+    example = Example(
         hashlib.sha256(content).hexdigest(),
         hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        orientations_of(picture.image),
     )
-    pixels = tuple(np.asarray(squared(found.image, square)) for square in squares)
-    return Example(*by_bytes, orientations_of(found.image)), pixels
+    pixels = tuple(np.asarray(squared(picture.image, square)) for square in squares)
+    return example, pixels

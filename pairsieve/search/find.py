@@ -1,5 +1,6 @@
-"""One search behind command, JSON and page: by words, meaning, example picture, or address;
-narrowed down, sorted, counted, paged.
+"""Search an index by words, meaning, example picture or address; filter, sort, count and page.
+
+The command line, the JSON interface and the search page all use this module.
 """
 
 from __future__ import annotations
@@ -15,27 +16,34 @@ from typing import Any, Literal
 
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
-from pairsieve.search.index import SHARDS, WORDS, BadIndex, Indexed, lists_name, read_index
+from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists_name, read_index
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
-from pairsieve.search.words import EXACT, FACETS, Narrowed, open_words, row_id
+from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id
 from pairsieve.web.urls import address_key
 
 Sort = Literal["best", "similarity"]
 EXACT_FILTERS = ("host", *FACETS)
-"""By which results are narrowed down."""
-MOST_ALIKE = 200  # of the nearest pictures; beyond them nothing looks alike
-MOST_PAGES, MOST_PER_PAGE, MOST_VALUES = 500, 100, 10
+"""Names by which a query filters rows."""
+MAX_ALIKE = 200  # nearest pictures that are looked at; beyond them nothing looks alike
+MAX_PAGES, MAX_PER_PAGE, MAX_FACET_VALUES = 500, 100, 10
+# Scores by which results of an example picture are ordered: the same file first, then the same
+# picture (between 1 and 2), then pictures that look alike (cosine, at most 1).
+SAME_FILE_SCORE, SAME_PICTURE_SCORE, PDQ_BITS = 3.0, 2.0, 256
 VectorsOf = Callable[[str], Vectors]
-"""A model's name -> the unit vector of what is looked for."""
+"""Returns the unit vector of a text or picture, by the name of the model."""
+Scores = dict[int, tuple[float, str]]
+"""Row id -> score, and why the row matches."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for; what is given narrows down together. `exact`: a name of EXACT_FILTERS ->
-    values, of which one must be there.
+    """What to search for. All criteria must hold.
+
+    `exact` maps names of EXACT_FILTERS to values; several values of one name are alternatives.
     """
 
     words: str = ""
@@ -47,25 +55,39 @@ class Query:
     per_page: int = 20
 
     @property
-    def leaves_all(self) -> bool:
-        """Whether it narrows nothing down, and asks for the best first."""
-        return self.sort == "best" and not (
-            self.words.strip() or self.image_url or self.page_url or any(self.exact.values())
-        )
+    def is_unfiltered(self) -> bool:
+        """Whether the query matches every row."""
+        has_words = bool(self.words.strip())
+        has_address = bool(self.image_url or self.page_url)
+        has_values = any(self.exact.values())
+        return not (has_words or has_address or has_values)
 
     @property
-    def narrowed(self) -> Narrowed:
-        """The part that words and values decide."""
-        addresses = {"image": self.image_url, "page": self.page_url}
-        found = {name: [address_key(url)] for name, url in addresses.items() if url}
-        return Narrowed(
-            self.words, {**{k: v for k, v in self.exact.items() if k in EXACT}, **found}
-        )
+    def word_query(self) -> WordQuery:
+        """The criteria that the index of words decides."""
+        exact = {name: values for name, values in self.exact.items() if name in EXACT}
+        if self.image_url:
+            exact["image"] = [address_key(self.image_url)]
+        if self.page_url:
+            exact["page"] = [address_key(self.page_url)]
+        return WordQuery(self.words, exact)
+
+    @property
+    def page_slice(self) -> slice:
+        """The positions of this page among all results."""
+        per_page = min(max(1, self.per_page), MAX_PER_PAGE)
+        page = min(max(1, self.page), MAX_PAGES)
+        start = (page - 1) * per_page
+        return slice(start, start + per_page)
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A row, how good it is (by words: BM25; by picture: cosine, or 1), and how it was found."""
+    """One result: a row, its score, and why it matches (for an example picture).
+
+    The score is BM25 for words. For a meaning it is a cosine. For an example picture it is a
+    cosine, or more for the same picture and the same file.
+    """
 
     id: int
     row: Mapping[str, Any]
@@ -74,9 +96,11 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A page of hits, how many there are in all, and how many bear which value (not of those found
-    by an example picture).
+class Results:
+    """One page of results.
+
+    `total` counts all results. `facets`: name -> the most frequent values and how many results have
+    each; empty for an example picture.
     """
 
     hits: Sequence[Hit]
@@ -86,10 +110,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """An opened index."""
+    """An open index."""
 
     folder: str
-    indexed: Indexed
+    contents: IndexContents
 
     @cached_property
     def _index(self) -> tantivy.Index:
@@ -101,160 +125,169 @@ class Search:
 
     @cached_property
     def _spaces(self) -> Mapping[str, VectorIndex]:
-        found = {}
-        for space, probes in self.indexed.spaces.items():
+        """The vectors of each model."""
+        indexes = {}
+        for space, probes in self.contents.spaces.items():
             shards = [
-                (number, self._shard(number))
-                for source, number in self.indexed.shards
+                (number, self._shard_folder(number))
+                for source, number in self.contents.shards
                 if source.space == space
             ]
-            found[space] = VectorIndex(
-                shards, Path(self.folder) / lists_name(space) if probes else None, probes
-            )
-        return found
+            lists_path = Path(self.folder) / lists_name(space) if probes else None
+            indexes[space] = VectorIndex(shards, lists_path, probes)
+        return indexes
 
     @cached_property
     def _hashes(self) -> HashIndex:
-        return HashIndex([(number, self._shard(number)) for _, number in self.indexed.shards])
+        numbers = [number for _, number in self.contents.shards]
+        # Every shard has hashes, also one without vectors.
+        return HashIndex([(number, self._shard_folder(number)) for number in numbers])
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(os.cpu_count() or 1)
 
-    def _shard(self, number: int) -> Path:
+    def _shard_folder(self, number: int) -> Path:
         return Path(self.folder) / SHARDS / f"{number:05d}"
 
-    def by_words(self, query: Query) -> Found:
-        """Rows that hold all words and values, the best or the most similar pairs first."""
-        asked = query.narrowed.query(self._index)
-        sort = (
-            {"order_by_field": "similarity"}
-            if query.sort == "similarity" or not query.words.strip()
-            else {}
+    def by_words(self, query: Query) -> Results:
+        """Return rows that have all words and values."""
+        built = query.word_query.build(self._index)
+        # Without words every row has the same score, so the most similar pairs come first.
+        by_similarity = query.sort == "similarity" or not query.words.strip()
+        order = {"order_by_field": "similarity"} if by_similarity else {}
+        page = query.page_slice
+        answer = self._searcher.search(
+            built, page.stop - page.start, count=True, offset=page.start, **order
         )
-        per_page, skipped = _place(query)
-        found = self._searcher.search(asked, per_page, count=True, offset=skipped, **sort)
-        ids = self._ids([address for _, address in found.hits])
-        hits = [
-            Hit(one, self._row(address), float(score or 0.0))
-            for one, (score, address) in zip(ids, found.hits, strict=True)
-        ]
-        return Found(hits, found.count, self._facets(asked))
+        ids = self._ids([address for _, address in answer.hits])
+        hits = []
+        for identity, (score, address) in zip(ids, answer.hits, strict=True):
+            row = self._row(address)
+            hits.append(Hit(identity, row, float(score or 0.0)))  # no score when sorted by field
+        return Results(hits, answer.count, self._facets(built))
 
-    def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Found:
-        """Rows whose pictures are nearest to a text or a picture, among those that the query
-        leaves. Raises BadIndex.
+    def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Results:
+        """Return the rows whose pictures are nearest to a text, among those that match the query.
+
+        Raises BadIndex when the dataset has no vectors.
         """
         if not self._spaces:
             raise BadIndex(
-                "the dataset was published without vectors (publish.embeddings), by which meaning "
-                "is found"
+                "the dataset was published without vectors (publish.embeddings), so it cannot be "
+                "searched by meaning"
             )
-        return self._among(query, self._looking_alike(vectors_of), facets=True)
+        return self._filter(query, self._look_alikes(vectors_of), with_facets=True)
 
     def by_picture(
         self, query: Query, example: Example, vectors_of: VectorsOf | None = None
-    ) -> Found:
-        """First the same file, then the same picture turned, mirrored or encoded anew, then (with
-        vectors) what looks like it.
+    ) -> Results:
+        """Return rows that show an example picture, among those that match the query.
+
+        First come rows with the same file, then with the same picture turned, mirrored or encoded
+        anew, then (with `vectors_of`) with pictures that look like it.
         """
-        alike = self._pool.submit(self._looking_alike, vectors_of) if vectors_of else None
-        same_hash = self._hashes.alike(example.pdq)  # meanwhile, on another core
-        found = alike.result() if alike else {}
-        for number, row, bits in same_hash:
-            found[row_id(number, row)] = 2.0 - bits / 256, "same picture"
+        look_alikes = self._pool.submit(self._look_alikes, vectors_of) if vectors_of else None
+        same_picture = self._hashes.alike(example.pdq)  # meanwhile, on another core
+        scores = look_alikes.result() if look_alikes else {}
+        # A better reason replaces a weaker one.
+        for number, row, bits in same_picture:
+            score = SAME_PICTURE_SCORE - bits / PDQ_BITS
+            scores[row_id(number, row)] = score, "same picture"
         for name, value in (("sha256", example.sha256), ("md5", example.md5)):
-            if value:
-                same = self._searcher.search(
-                    Narrowed("", {name: [value]}).query(self._index), MOST_ALIKE
-                )
-                found |= dict.fromkeys(
-                    self._ids([address for _, address in same.hits]), (3.0, "same file")
-                )
-        return self._among(query, found)
+            for identity in self._ids_with(name, value):
+                scores[identity] = SAME_FILE_SCORE, "same file"
+        if query.is_unfiltered and query.sort == "best":
+            return self._page(query, scores)
+        return self._filter(query, scores)
 
-    def nearest(self, space: str, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
-        """(shard, row, cosine) of the nearest vectors of a model, the nearest first."""
-        return self._spaces[space].nearest(vector, most)
+    def nearest(self, space: str, vector: Vectors, max_rows: int) -> list[tuple[int, int, float]]:
+        """Return (shard, row, cosine) of a model's nearest vectors, the nearest first."""
+        return self._spaces[space].nearest(vector, max_rows)
 
-    def _looking_alike(self, vectors_of: VectorsOf) -> dict[int, tuple[float, str]]:
-        near = (
-            (space, self.nearest(space, vectors_of(space), MOST_ALIKE)) for space in self._spaces
+    def _look_alikes(self, vectors_of: VectorsOf) -> Scores:
+        """Return the rows nearest to a text or picture, in the vectors of every model."""
+        scores: Scores = {}
+        for space in self._spaces:
+            for shard, row, cosine in self.nearest(space, vectors_of(space), MAX_ALIKE):
+                scores[row_id(shard, row)] = cosine, "looks alike"
+        return scores
+
+    def _ids_with(self, name: str, value: str) -> list[int]:
+        """Return the ids of rows that have an exact value."""
+        if not value:
+            return []
+        built = WordQuery("", {name: [value]}).build(self._index)
+        return self._ids(self._addresses(built, MAX_ALIKE))
+
+    def _filter(self, query: Query, scores: Scores, with_facets: bool = False) -> Results:
+        """Return a page of the scored rows that match the query, in the query's order."""
+        matches_query = query.word_query.build(self._index)
+        has_score = self._has_id(list(scores))
+        built = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, matches_query), (tantivy.Occur.Must, has_score)]
         )
-        return {
-            row_id(shard, row): (cosine, "looks alike")
-            for _, hits in near
-            for shard, row, cosine in hits
-        }
-
-    def _among(
-        self, query: Query, found: Mapping[int, tuple[float, str]], facets: bool = False
-    ) -> Found:
-        """Those of the found that the query leaves, the best first."""
-        if query.leaves_all and not facets:
-            return self._page_of(query, found)
-        named = self._named(list(found))
-        asked = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, query.narrowed.query(self._index)), (tantivy.Occur.Must, named)]
-        )
-        addresses = [
-            address for _, address in self._searcher.search(asked, max(1, len(found))).hits
-        ]
+        addresses = self._addresses(built, len(scores))
         ids = self._ids(addresses)
-        by_pair = query.sort == "similarity" and addresses
-        scores = (
-            self._searcher.fast_field_values("similarity", addresses)
-            if by_pair
-            else [found[one][0] for one in ids]
+        if query.sort == "similarity" and addresses:
+            order_by = self._searcher.fast_field_values("similarity", addresses)
+        else:
+            order_by = [scores[identity][0] for identity in ids]
+        # Highest first; equal ones by id, so that pages do not overlap.
+        matches = sorted(
+            zip(order_by, ids, addresses, strict=True), key=lambda match: (-match[0], match[1])
         )
-        ordered = sorted(
-            zip(scores, ids, addresses, strict=True), key=lambda one: (-one[0], one[1])
-        )
-        per_page, skipped = _place(query)
-        hits = [
-            Hit(one, self._row(address), *found[one])
-            for _, one, address in ordered[skipped : skipped + per_page]
-        ]
-        return Found(hits, len(ordered), self._facets(asked) if facets else {})
+        hits = []
+        for _, identity, address in matches[query.page_slice]:
+            score, why = scores[identity]
+            hits.append(Hit(identity, self._row(address), score, why))
+        facets = self._facets(built) if with_facets else {}
+        return Results(hits, len(matches), facets)
 
-    def _page_of(self, query: Query, found: Mapping[int, tuple[float, str]]) -> Found:
-        """A page of all that was found: only its rows are looked up."""
-        per_page, skipped = _place(query)
-        wanted = sorted(found, key=lambda one: (-found[one][0], one))[skipped : skipped + per_page]
-        addresses = [
-            address
-            for _, address in self._searcher.search(self._named(wanted), max(1, len(wanted))).hits
-        ]
-        rows = {
-            one: self._row(address)
-            for one, address in zip(self._ids(addresses), addresses, strict=True)
-        }
-        return Found([Hit(one, rows[one], *found[one]) for one in wanted], len(found), {})
+    def _page(self, query: Query, scores: Scores) -> Results:
+        """Return a page of all scored rows. Only the rows of this page are read."""
+        ordered = sorted(scores, key=lambda identity: (-scores[identity][0], identity))
+        on_page = ordered[query.page_slice]
+        addresses = self._addresses(self._has_id(on_page), len(on_page))
+        ids = self._ids(addresses)
+        address_of = dict(zip(ids, addresses, strict=True))
+        hits = []
+        for identity in on_page:
+            score, why = scores[identity]
+            hits.append(Hit(identity, self._row(address_of[identity]), score, why))
+        return Results(hits, len(scores), {})
 
-    def _named(self, ids: Sequence[int]) -> tantivy.Query:
-        return tantivy.Query.const_score_query(
-            tantivy.Query.term_set_query(self._index.schema, "id", list(ids)), 1.0
-        )
+    def _has_id(self, ids: Sequence[int]) -> tantivy.Query:
+        """Return a query for rows with these ids, which all score the same."""
+        with_ids = tantivy.Query.term_set_query(self._index.schema, "id", list(ids))
+        return tantivy.Query.const_score_query(with_ids, 1.0)
+
+    def _addresses(self, built: tantivy.Query, max_rows: int) -> list[tantivy.DocAddress]:
+        """Return where tantivy stores the rows that a query finds."""
+        limit = max(1, max_rows)  # tantivy refuses 0
+        return [address for _, address in self._searcher.search(built, limit).hits]
 
     def _ids(self, addresses: Sequence[tantivy.DocAddress]) -> list[int]:
-        return list(self._searcher.fast_field_values("id", list(addresses))) if addresses else []
+        """Return the ids of rows."""
+        if not addresses:
+            return []
+        return list(self._searcher.fast_field_values("id", list(addresses)))
 
     def _row(self, address: tantivy.DocAddress) -> Mapping[str, Any]:
-        row: Mapping[str, Any] = json.loads(bytes(self._searcher.doc(address)["row"][0]))
+        """Return what is shown of a row."""
+        document = self._searcher.doc(address)
+        row: Mapping[str, Any] = json.loads(bytes(document["row"][0]))
         return row
 
-    def _facets(self, asked: tantivy.Query) -> dict[str, list[tuple[str, int]]]:
-        wanted = {name: {"terms": {"field": name, "size": MOST_VALUES}} for name in FACETS}
-        said = self._searcher.aggregate(asked, wanted)
-        return {
-            name: [(bucket["key"], int(bucket["doc_count"])) for bucket in said[name]["buckets"]]
-            for name in FACETS
-        }
-
-
-def _place(query: Query) -> tuple[int, int]:
-    per_page = min(max(1, query.per_page), MOST_PER_PAGE)
-    return per_page, (min(max(1, query.page), MOST_PAGES) - 1) * per_page
+    def _facets(self, built: tantivy.Query) -> dict[str, list[tuple[str, int]]]:
+        """Return for each facet its most frequent values among the results."""
+        request = {name: {"terms": {"field": name, "size": MAX_FACET_VALUES}} for name in FACETS}
+        answer = self._searcher.aggregate(built, request)
+        facets = {}
+        for name in FACETS:
+            buckets = answer[name]["buckets"]
+            facets[name] = [(bucket["key"], int(bucket["doc_count"])) for bucket in buckets]
+        return facets
 
 
 def open_search(folder: str) -> Search:
@@ -262,15 +295,14 @@ def open_search(folder: str) -> Search:
     return Search(folder, read_index(folder))
 
 
-def check_version(indexed: Indexed, manifest: Mapping[str, Any]) -> None:
-    """Raise BadIndex where an index is of another version of the dataset: it could show who was
-    taken out.
+def check_version(contents: IndexContents, manifest: Manifest) -> None:
+    """Raise BadIndex when an index is not of the dataset's current version and models.
+
+    An index of an older version could show people who were erased since.
     """
-    if indexed.version != manifest.get("version", 1) or indexed.models != manifest.get(
-        "models", {}
-    ):
+    version = manifest.version
+    if contents.version != version or contents.models != manifest.models:
         raise BadIndex(
-            f"the index is of version {indexed.version}, the dataset is version "
-            f"{manifest.get('version', 1)}; "
+            f"the index is of version {contents.version}, the dataset is version {version}; "
             "bring it up to date with pairsieve index"
         )

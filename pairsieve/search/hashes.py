@@ -1,9 +1,9 @@
-"""Perceptual hashes of every row: those within 31 bits of a picture's, found without looking at all
-of them, and none is missed.
+"""Find the rows whose PDQ hash is within ALIKE (31) bits of a picture's, without comparing all.
 
-Two hashes of 256 bits that differ in 31 have, of their 16 parts of 16 bits, at least one in which
-they differ by one bit or none. So each part has its rows in the order of its value, and a query
-looks at the rows of 17 values in each (multi-index hashing).
+No such row is missed. A hash of 256 bits has 16 parts of 16 bits. Two hashes that differ in 31
+bits have at least one part in which they differ by one bit or none. So the rows are sorted by the
+value of each part, and a query looks at the rows of only 17 values of each part (multi-index
+hashing: Norouzi, Punjani and Fleet, 2012).
 """
 
 from __future__ import annotations
@@ -23,89 +23,94 @@ PART_BITS = 16
 PARTS, VALUES = BYTES * 8 // PART_BITS, 1 << PART_BITS
 assert ALIKE < 2 * PARTS, "else a part might differ in more than one bit"
 NEAR = np.array([0, *(1 << bit for bit in range(PART_BITS))], np.uint16)
-"""What is added to a value: nothing, or one bit that differs."""
+"""XORed with a value these give the 17 values that differ from it in one bit or none."""
 
 
-def write_hashes(folder: Path, found: Sequence[tuple[int, str]]) -> None:
-    """The (row, hex hash) of a shard's rows that have one."""
-    np.save(
-        folder / HASHES,
-        as_hashes(bytes.fromhex(bits) for _, bits in found)
-        if found
-        else np.empty((0, BYTES), np.uint8),
-    )
-    np.save(folder / ROWS, np.array([row for row, _ in found], np.uint32))
+def write_hashes(folder: Path, hashes: Sequence[tuple[int, str]]) -> None:
+    """Write (row, hex hash) for the rows of a shard that have a hash."""
+    bits = as_hashes(bytes.fromhex(digits) for _, digits in hashes)
+    rows = np.array([row for row, _ in hashes], np.uint32)
+    np.save(folder / HASHES, bits)
+    np.save(folder / ROWS, rows)
 
 
 @dataclass(frozen=True)
 class HashIndex:
-    """The shards' hashes: (number of the shard, its folder). A million take 0.1 GB."""
+    """The hashes of all shards; `shards` holds (number, folder). A million take 0.1 GB."""
 
     shards: Sequence[tuple[int, Path]]
 
     @cached_property
     def _hashes(self) -> Hashes:
-        return np.concatenate(
-            [
-                np.empty((0, BYTES), np.uint8),
-                *(np.load(folder / HASHES) for _, folder in self.shards),
-            ]
-        )
+        """All hashes, (n, 32)."""
+        of_shards = [np.load(folder / HASHES) for _, folder in self.shards]
+        return np.concatenate([np.empty((0, BYTES), np.uint8), *of_shards])
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Of each hash the number of its shard, and its row there."""
-        rows = [np.load(folder / ROWS) for _, folder in self.shards]
-        numbers = [
-            np.full(len(of_shard), number)
-            for (number, _), of_shard in zip(self.shards, rows, strict=True)
-        ]
-        return np.concatenate([np.empty(0, np.int64), *numbers]), np.concatenate(
-            [np.empty(0, np.uint32), *rows]
-        )
+    def _positions(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """For each hash the number of its shard, and its row in the shard."""
+        numbers = [np.empty(0, np.int64)]
+        rows = [np.empty(0, np.uint32)]
+        for number, folder in self.shards:
+            shard_rows = np.load(folder / ROWS)
+            numbers.append(np.full(len(shard_rows), number))
+            rows.append(shard_rows)
+        return np.concatenate(numbers), np.concatenate(rows)
 
     @cached_property
     def _by_value(self) -> list[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
         """For each part the hashes in the order of its value, and where each value begins."""
-        parts = self._hashes.view(np.uint16)
-        starts = [
-            np.concatenate([[0], np.cumsum(np.bincount(parts[:, at], minlength=VALUES))])
-            for at in range(PARTS)
-        ]
-        return [
-            (np.argsort(parts[:, at], kind="stable").astype(np.uint32), starts[at])
-            for at in range(PARTS)
-        ]
+        all_parts = self._hashes.view(np.uint16)
+        tables = []
+        for part in range(PARTS):
+            values = all_parts[:, part]
+            order = np.argsort(values, kind="stable").astype(np.uint32)
+            counts = np.bincount(values, minlength=VALUES)
+            starts = np.concatenate([[0], np.cumsum(counts)])
+            tables.append((order, starts))
+        return tables
 
-    def alike(self, wanted: Sequence[bytes]) -> list[tuple[int, int, int]]:
-        """(shard, row, bits that differ) of those that are the same picture as one of the wanted
-        hashes (of one in its orientations).
+    def alike(self, hashes: Sequence[bytes]) -> list[tuple[int, int, int]]:
+        """Return (shard, row, bits that differ) of the rows that show the same picture.
+
+        `hashes` are those of one picture in its orientations; the nearest of them counts.
         """
-        if not wanted or not len(self._hashes):
+        if not hashes or not len(self._hashes):
             return []
-        queries = as_hashes(wanted)
-        candidates, asked = (
-            np.concatenate(found)
-            for found in zip(*(self._near(at, queries) for at in range(PARTS)), strict=True)
-        )
-        distances = np.bitwise_count(
-            self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[asked]
-        ).sum(axis=1)
-        near = distances <= ALIKE
-        numbers, rows = self._places
-        best: dict[int, int] = {}
-        for at, bits in zip(candidates[near].tolist(), distances[near].tolist(), strict=True):
-            best[at] = min(bits, best.get(at, bits))
-        return [(int(numbers[at]), int(rows[at]), best[at]) for at in sorted(best)]
+        queries = as_hashes(hashes)
+        pairs = [self._candidates(part, queries) for part in range(PARTS)]
+        candidates = np.concatenate([positions for positions, _ in pairs])
+        query_of = np.concatenate([query_numbers for _, query_numbers in pairs])
+        # 64 bits at a time.
+        differing = self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[query_of]
+        distances = np.bitwise_count(differing).sum(axis=1)
+        is_alike = distances <= ALIKE
+        best: dict[int, int] = {}  # position -> bits that differ
+        alike = zip(candidates[is_alike].tolist(), distances[is_alike].tolist(), strict=True)
+        for position, bits in alike:
+            best[position] = min(bits, best.get(position, bits))
+        shards, rows = self._positions
+        matches = []
+        for position, bits in sorted(best.items()):
+            matches.append((int(shards[position]), int(rows[position]), bits))
+        return matches
 
-    def _near(self, at: int, queries: Hashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """The hashes whose part differs from that of a query by one bit at most, and which query
-        that is.
+    def _candidates(
+        self, part: int, queries: Hashes
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return the hashes whose part differs from a query's by one bit or none.
+
+        The second array holds for each of them the number of that query.
         """
-        order, starts = self._by_value[at]
-        values = queries.view(np.uint16)[:, at]
-        wanted = (values[:, None] ^ NEAR[None, :]).ravel().astype(np.int64)
-        first, lengths = starts[wanted], starts[wanted + 1] - starts[wanted]
+        order, starts = self._by_value[part]
+        query_values = queries.view(np.uint16)[:, part]
+        values = (query_values[:, None] ^ NEAR[None, :]).ravel().astype(np.int64)
+        first = starts[values]
+        lengths = starts[values + 1] - first
+        # All positions of the ranges first[i] .. first[i] + lengths[i], one after the other: each
+        # position counts on from where its range begins in the output.
         ends = np.cumsum(lengths)
-        found = order[np.repeat(first - (ends - lengths), lengths) + np.arange(ends[-1])]
-        return found, np.repeat(np.arange(len(wanted)) // len(NEAR), lengths)
+        begins = ends - lengths
+        indices = np.arange(ends[-1]) + np.repeat(first - begins, lengths)
+        query_numbers = np.arange(len(values)) // len(NEAR)
+        return order[indices], np.repeat(query_numbers, lengths)

@@ -1,9 +1,10 @@
-"""The index of a dataset: built shard by shard, and anew only for shards that have changed.
+"""Build the index of a dataset shard by shard, and rebuild only what belongs to changed shards.
 
-INDEX/index.json         what is in it: written last, so that an index that is not finished is none
-INDEX/words/             tantivy
+INDEX/index.json         what the index holds; written last, so that an interrupted build leaves no
+                         index
+INDEX/words/             tantivy: captions, addresses, exact values
 INDEX/shards/NNNNN/      perceptual hashes and vectors of one shard
-INDEX/lists-MODEL.faiss  where there are many: short codes of all vectors
+INDEX/lists-MODEL.faiss  short codes of all vectors of a model, if there are many
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import tantivy
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.search.hashes import write_hashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
-from pairsieve.search.vectors import (  # fmt: skip
+from pairsieve.search.vectors import (
+    MEASURED_QUERIES,
     NEAREST,
-    PROBED,
     SAMPLE_VECTORS,
     VectorIndex,
     VectorSettings,
@@ -41,19 +43,23 @@ FORMAT = 2
 INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
 CENTRES = "centres-"  # of format 1
 
+Progress = Callable[[int, int], None]
+"""Called with the number of rows done and of rows to do."""
+
 
 class BadIndex(ValueError):
-    """There is no index, or not one of this dataset, version or model; the message says what to
-    do.
+    """There is no index, or it is not one of this dataset, version or model.
+
+    The message says what to do.
     """
 
 
 @dataclass(frozen=True)
-class Indexed:
-    """What index.json says.
+class IndexContents:
+    """What index.json holds.
 
-    `shards`: source -> its number. `spaces`: model -> how many lists are looked into (0: all
-    vectors).
+    `shards`: each shard and the number under which the index stores it. `spaces`: model -> number
+    of lists that a query searches (0: all vectors are compared).
     """
 
     dataset: str
@@ -64,277 +70,310 @@ class Indexed:
     format: int = FORMAT
 
 
-def read_index(folder: str) -> Indexed:
-    """What an index holds. Raises BadIndex."""
+def read_index(folder: str) -> IndexContents:
+    """Read what an index holds. Raises BadIndex."""
     path = Path(folder) / INDEX
     if not path.exists():
         raise BadIndex(f"{folder} holds no finished index; make one with pairsieve index")
     try:
-        said = json.loads(path.read_bytes())
-        if said.get("format") != FORMAT:
+        values = json.loads(path.read_bytes())
+        if values.get("format") != FORMAT:  # of an older version, or not an index at all
             raise BadIndex(
                 f"{folder} was made by another version of pairsieve; make it anew with pairsieve "
                 "index"
             )
-        shards = [(Source(**source), int(number)) for source, number in said["shards"]]
-        return _checked(Indexed(**{**said, "shards": shards}))
+        values["shards"] = [(Source(**source), int(number)) for source, number in values["shards"]]
+        contents = IndexContents(**values)
+        _check_types(contents)
     except (BadIndex, OSError):
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise BadIndex(
             f"{path} is cut off or no index of pairsieve; make it anew with pairsieve index"
         ) from None
+    return contents
 
 
-def _checked(said: Indexed) -> Indexed:
-    """Raise ValueError for values of other types than we write: the index is read, and its numbers
-    name folders.
+def _check_types(contents: IndexContents) -> None:
+    """Raise ValueError for values that `build` does not write.
+
+    The numbers of shards become names of folders.
     """
-    is_ours = (
-        isinstance(said.models, Mapping)
-        and isinstance(said.spaces, Mapping)
-        and isinstance(said.version, int)
-    )
-    if not is_ours or any(
-        number < 0 or not isinstance(source.path, str) for source, number in said.shards
-    ):
-        raise ValueError("not what we write")
-    return said
+    if not isinstance(contents.models, Mapping) or not isinstance(contents.spaces, Mapping):
+        raise ValueError("models and spaces must be objects")
+    if not isinstance(contents.version, int):
+        raise ValueError("version must be a number")
+    for source, number in contents.shards:
+        if number < 0 or not isinstance(source.path, str):
+            raise ValueError("a shard needs a path and a number")
+
+
+def _report_nothing(_done: int, _total: int) -> None:
+    pass
 
 
 def build(
     dataset: str,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     folder: str,
     settings: VectorSettings,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    report_progress: Progress = _report_nothing,
 ) -> tuple[int, int]:
-    """Index what has changed since the index was made; (shards indexed, shards in all). `tell`:
-    rows done, rows to do.
+    """Index what changed since the index was made; return (shards indexed, shards in all).
 
-    Raises BadIndex where the folder holds something else than an index.
+    Raises BadIndex when the folder holds something other than an index.
     """
-    wanted = sources(manifest)
-    before = _reusable(folder, manifest)
-    kept = (
-        {source: number for source, number in before.shards if source in wanted} if before else {}
-    )
-    place = Path(folder)
-    if before is None:
-        _clear(place)
-    (place / SHARDS).mkdir(parents=True, exist_ok=True)
-    (place / WORDS).mkdir(exist_ok=True)
-    (place / INDEX).unlink(missing_ok=True)
-    fresh = iter(n for n in range(len(wanted) + len(kept) + 1) if n not in set(kept.values()))
-    numbers = {source: kept[source] if source in kept else next(fresh) for source in wanted}
-    new = [source for source in wanted if source not in kept]
-    gone = [number for source, number in (before.shards if before else ()) if source not in wanted]
-    _write_rows(
-        dataset,
-        manifest.get("columns", {}),
-        place,
-        [(source, numbers[source]) for source in new],
-        gone,
-        tell,
-    )
-    spaces = _write_vectors(
-        dataset, place, numbers, Changes(new, gone, before.spaces if before else {}), settings
-    )
-    said = Indexed(
-        manifest.get("name", ""),
-        manifest.get("version", 1),
-        manifest.get("models", {}),
-        list(numbers.items()),
+    root = Path(folder)
+    old = _reusable(folder, manifest)
+    changes = _compare(old, sources(manifest))
+    if old is None:
+        _clear(root)
+    (root / SHARDS).mkdir(parents=True, exist_ok=True)
+    (root / WORDS).mkdir(exist_ok=True)
+    # From here on the index is unfinished: without index.json nobody opens it.
+    (root / INDEX).unlink(missing_ok=True)
+    _write_rows(dataset, manifest.columns, root, changes, report_progress)
+    spaces = _write_vectors(dataset, root, changes, settings)
+    contents = IndexContents(
+        manifest.name,
+        manifest.version,
+        manifest.models,
+        list(changes.numbers.items()),
         spaces,
     )
-    (place / INDEX).write_text(json.dumps(asdict(said)), "utf-8")
-    return len(new), len(wanted)
+    (root / INDEX).write_text(json.dumps(asdict(contents)), "utf-8")
+    return len(changes.new), len(changes.numbers)
 
 
-def _clear(place: Path) -> None:
-    """Remove an index that is of no use.
-
-    Raises BadIndex where the folder holds something else: nothing of others is removed.
-    """
-    found = sorted(path.name for path in place.iterdir()) if place.exists() else []
-    vectors = [name for name in found if name.startswith((LISTS, CENTRES))]
-    others = [name for name in found if name not in (INDEX, WORDS, SHARDS, *vectors)]
-    if others:
-        raise BadIndex(
-            f"{place} holds {others[0]}, which is no part of an index; name a new folder"
-        )
-    for name in (WORDS, SHARDS):
-        shutil.rmtree(place / name, ignore_errors=True)
-    for name in vectors:
-        (place / name).unlink()
-
-
-def _reusable(folder: str, manifest: Mapping[str, Any]) -> Indexed | None:
-    """The index that is there, where it is a whole one of the same models."""
+def _reusable(folder: str, manifest: Manifest) -> IndexContents | None:
+    """Return the old index if it is finished and of the same models."""
     try:
-        before = read_index(folder)
+        old = read_index(folder)
     except BadIndex:
         return None
-    return before if before.models == manifest.get("models", {}) else None
+    return old if old.models == manifest.models else None
+
+
+def _clear(root: Path) -> None:
+    """Remove an index that cannot be reused.
+
+    Raises BadIndex when the folder holds something else: files of others are never removed.
+    """
+    names = sorted(path.name for path in root.iterdir()) if root.exists() else []
+    vector_files = [name for name in names if name.startswith((LISTS, CENTRES))]
+    others = [name for name in names if name not in (INDEX, WORDS, SHARDS, *vector_files)]
+    if others:
+        raise BadIndex(
+            f"{root} holds {others[0]}, which is not part of an index; name a new folder"
+        )
+    for name in (WORDS, SHARDS):
+        shutil.rmtree(root / name, ignore_errors=True)
+    for name in vector_files:
+        (root / name).unlink()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The difference between an old index and a dataset.
+
+    `numbers`: all shards of the dataset and their numbers. `new`: the shards to be indexed. `gone`:
+    numbers of shards that the dataset no longer has. `probes`: model -> number of lists that a
+    query of the old index searches.
+    """
+
+    numbers: Mapping[Source, int]
+    new: Sequence[Source]
+    gone: Sequence[int]
+    probes: Mapping[str, int]
+
+
+def _compare(old: IndexContents | None, shards: Sequence[Source]) -> Changes:
+    """Compare an old index with the shards of a dataset; give each new shard a free number."""
+    old_numbers = dict(old.shards) if old else {}
+    current = set(shards)
+    kept = {source: number for source, number in old_numbers.items() if source in current}
+    gone = [number for source, number in old_numbers.items() if source not in kept]
+    used = set(kept.values())
+    free = (number for number in count() if number not in used)
+    numbers: dict[Source, int] = {}
+    new: list[Source] = []
+    for source in shards:
+        if source in kept:
+            numbers[source] = kept[source]
+        else:
+            numbers[source] = next(free)
+            new.append(source)
+    return Changes(numbers, new, gone, old.spaces if old else {})
 
 
 def _write_rows(
     dataset: str,
     names: Mapping[str, str],
-    place: Path,
-    new: Sequence[tuple[Source, int]],
-    gone: Sequence[int],
-    tell: Callable[[int, int], None],
+    root: Path,
+    changes: Changes,
+    report_progress: Progress,
 ) -> None:
-    total, done = sum(source.rows for source, _ in new), 0
-    index = open_words(str(place / WORDS), make=True)
+    """Write the words and hashes of new shards; remove shards that are gone.
+
+    `names` maps our column names to the dataset's own.
+    """
+    index = open_words(str(root / WORDS), make=True)
     writer = index.writer(HEAP_BYTES)
-    for number in gone:
+    for number in changes.gone:
         writer.delete_documents_by_query(tantivy.Query.term_query(index.schema, "shard", number))
-        shutil.rmtree(_folder(place, number), ignore_errors=True)
-    for source, number in new:
-        hashes, row_number = list[tuple[int, str]](), 0
-        for batch in batches(files.join(dataset, source.path), READ, names):
-            for row in batch.to_pylist():
-                writer.add_document(
-                    document(row_id(number, row_number), number, entry(row, source.subset))
-                )
-                if row.get("pdq"):
-                    hashes.append((row_number, row["pdq"]))
-                row_number += 1
-            tell(done + row_number, total)
-        done += row_number
-        shard = _folder(place, number)
-        shard.mkdir(exist_ok=True)
-        write_hashes(shard, hashes)
+        shutil.rmtree(_folder(root, number), ignore_errors=True)
+    total = sum(source.rows for source in changes.new)
+    done = 0
+    for source in changes.new:
+        shard = Shard(dataset, source, changes.numbers[source], root)
+
+        def report_rows(rows: int, before: int = done) -> None:
+            report_progress(before + rows, total)
+
+        done += _write_shard_rows(shard, names, writer, report_rows)
     writer.commit()
+    # Merging still changes files, and index.json must come last.
     writer.wait_merging_threads()
 
 
-def _folder(place: Path, number: int) -> Path:
-    return place / SHARDS / f"{number:05d}"
+def _write_shard_rows(
+    shard: Shard, names: Mapping[str, str], writer: Any, report_rows: Callable[[int], None]
+) -> int:
+    """Add the rows of a shard to the words, and write their hashes; return how many rows."""
+    hashes: list[tuple[int, str]] = []
+    row_number = 0
+    source = shard.source
+    for batch in batches(files.join(shard.dataset, source.path), READ, names):
+        for row in batch.to_pylist():
+            identity = row_id(shard.number, row_number)
+            writer.add_document(document(identity, shard.number, entry(row, source.subset)))
+            if row.get("pdq"):
+                hashes.append((row_number, row["pdq"]))
+            row_number += 1
+        report_rows(row_number)
+    shard.folder.mkdir(exist_ok=True)
+    write_hashes(shard.folder, hashes)
+    return row_number
+
+
+def _folder(root: Path, number: int) -> Path:
+    return root / SHARDS / f"{number:05d}"
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What is new in an index, the numbers of shards that are in it no longer, and how many lists
-    were looked into before.
-    """
-
-    new: Sequence[Source]
-    gone: Sequence[int]
-    before: Mapping[str, int]
-
-
-def _write_vectors(
-    dataset: str,
-    place: Path,
-    numbers: Mapping[Source, int],
-    changes: Changes,
-    settings: VectorSettings,
-) -> dict[str, int]:
-    """Vectors of each model; how many lists are looked into."""
-    spaces = {}
-    for space in sorted({source.space for source in numbers if source.space}):
-        shards = [
-            Vectored(dataset, source, number, place)
-            for source, number in numbers.items()
-            if source.space == space
-        ]
-        new = [shard for shard in shards if shard.source in changes.new]
-        for shard in new:
-            write_vectors(shard.folder, shard.read())
-        spaces[space] = _write_lists(
-            place / lists_name(space),
-            shards,
-            new,
-            changes.gone,
-            changes.before.get(space),
-            settings,
-        )
-    return spaces
-
-
-@dataclass(frozen=True)
-class Vectored:
-    """A shard with vectors, and where they go."""
+class Shard:
+    """A shard of the dataset, and its place in the index at `root`."""
 
     dataset: str
     source: Source
     number: int
-    place: Path
+    root: Path
 
     @property
     def folder(self) -> Path:
-        return _folder(self.place, self.number)
+        """The folder of its hashes and vectors."""
+        return _folder(self.root, self.number)
 
-    def read(self) -> Vectors:
-        """(n, d), as they were published."""
+    def read_vectors(self) -> Vectors:
+        """Return its vectors as they were published, (n, d)."""
         return read_vectors(self.dataset, self.source)
 
 
-def _write_lists(
-    path: Path,
-    shards: Sequence[Vectored],
-    new: Sequence[Vectored],
-    gone: Sequence[int],
-    before: int | None,
-    settings: VectorSettings,
-) -> int:
-    """The lists where there are enough rows for them: with what has changed, or made anew. How many
-    of them are to be looked into.
+def _write_vectors(
+    dataset: str, root: Path, changes: Changes, settings: VectorSettings
+) -> dict[str, int]:
+    """Write the vectors of each model; return how many lists a query of it searches."""
+    probes = {}
+    for space in sorted({source.space for source in changes.numbers if source.space}):
+        shards = [
+            Shard(dataset, source, number, root)
+            for source, number in changes.numbers.items()
+            if source.space == space
+        ]
+        new = [shard for shard in shards if shard.source in changes.new]
+        for shard in new:
+            write_vectors(shard.folder, shard.read_vectors())
+        path = root / lists_name(space)
+        old_probes = changes.probes.get(space)
+        rows = sum(shard.source.rows for shard in shards)
+        if rows < settings.exact_below:  # few enough to compare every vector
+            path.unlink(missing_ok=True)
+            probes[space] = 0
+        elif old_probes is not None and path.exists():
+            _update_lists(path, new, changes.gone)
+            probes[space] = old_probes
+        else:
+            probes[space] = _make_lists(path, shards, settings.recall)
+    return probes
+
+
+def _update_lists(path: Path, new: Sequence[Shard], gone: Sequence[int]) -> None:
+    """Remove the vectors of shards that are gone from a model's lists, and add those of new ones.
+
+    The centres stay, and with them the measured number of lists that a query searches.
     """
-    rows = sum(shard.source.rows for shard in shards)
-    if rows < settings.exact_below:
-        path.unlink(missing_ok=True)
-        return 0
-    is_there = before is not None and path.exists()
-    lists: Any = (
-        faiss.read_index(str(path))
-        if is_there
-        else make_lists(_sampled(shards, SAMPLE_VECTORS), rows)
-    )
-    for number in gone if is_there else ():
+    import faiss
+
+    lists: Any = faiss.read_index(str(path))
+    for number in gone:
         remove_from_lists(lists, number)
-    for shard in new if is_there else shards:
-        add_to_lists(lists, shard.number, shard.read())
+    for shard in new:
+        add_to_lists(lists, shard.number, shard.read_vectors())
+    _replace_lists(path, lists)
+
+
+def _make_lists(path: Path, shards: Sequence[Shard], recall: float) -> int:
+    """Write the lists of all shards; return how many of them a query has to search."""
+    rows = sum(shard.source.rows for shard in shards)
+    lists = make_lists(_sample(shards, SAMPLE_VECTORS), rows)
+    for shard in shards:
+        add_to_lists(lists, shard.number, shard.read_vectors())
+    _replace_lists(path, lists)
+    return _measure_probes(path, shards, recall, lists.nlist)
+
+
+def _replace_lists(path: Path, lists: Any) -> None:
+    """Write lists atomically: a running search page has the old file mapped into memory."""
+    import faiss
+
     unfinished = path.with_name(f"{path.name}.unfinished")
     faiss.write_index(lists, str(unfinished))
-    unfinished.replace(path)  # a search page that is running has the old one mapped
-    return (
-        before
-        if is_there and before is not None
-        else _measured(path, shards, settings.recall, lists.nlist)
-    )
+    unfinished.replace(path)
 
 
-def _sampled(shards: Sequence[Vectored], most: int) -> Vectors:
-    """About so many vectors, evenly from all shards."""
+def _sample(shards: Sequence[Shard], size: int) -> Vectors:
+    """Return about `size` vectors, evenly from all shards."""
     rows = sum(shard.source.rows for shard in shards)
-    step = max(1, rows // most)
-    return np.concatenate([shard.read()[::step] for shard in shards if shard.source.rows])
+    step = max(1, rows // size)
+    samples = [shard.read_vectors()[::step] for shard in shards if shard.source.rows]
+    return np.concatenate(samples)
 
 
-def _measured(path: Path, shards: Sequence[Vectored], recall: float, lists: int) -> int:
-    """How many lists must be looked into, by queries whose true neighbours are known."""
-    queries = _sampled(shards, PROBED)[:PROBED]
+def _measure_probes(path: Path, shards: Sequence[Shard], recall: float, lists: int) -> int:
+    """Return how many of `lists` lists a query has to search for the wanted recall."""
+    queries = _sample(shards, MEASURED_QUERIES)[:MEASURED_QUERIES]
+    exact = _nearest_rows(shards, queries)
+    index = VectorIndex([(shard.number, shard.folder) for shard in shards], path)
+    return probes_for(index, exact, queries, recall, lists)
+
+
+def _nearest_rows(shards: Sequence[Shard], queries: Vectors) -> list[set[tuple[int, int]]]:
+    """Return the (shard, row) of the true nearest vectors of each query, comparing all vectors."""
     best: list[list[tuple[float, int, int]]] = [[] for _ in queries]
     for shard in shards:
-        cosines = queries @ shard.read().T
-        for n, row in enumerate(np.argsort(-cosines, axis=1)[:, :NEAREST]):
-            best[n] += [(float(cosines[n, at]), shard.number, int(at)) for at in row]
-    exact = [
-        {(number, at) for _, number, at in sorted(found, reverse=True)[:NEAREST]} for found in best
-    ]
-    return probes_for(
-        VectorIndex([(shard.number, shard.folder) for shard in shards], path),
-        exact,
-        queries,
-        recall,
-        lists,
-    )
+        cosines = queries @ shard.read_vectors().T
+        nearest = np.argsort(-cosines, axis=1)[:, :NEAREST]
+        for query, rows in enumerate(nearest):
+            for row in rows:
+                cosine = float(cosines[query, row])
+                best[query].append((cosine, shard.number, int(row)))
+    exact = []
+    for candidates in best:
+        nearest_of_query = sorted(candidates, reverse=True)[:NEAREST]
+        exact.append({(number, row) for _, number, row in nearest_of_query})
+    return exact
 
 
 def lists_name(space: str) -> str:
-    """The file of a model's lists."""
+    """Return the name of the file of a model's lists."""
     return f"{LISTS}{space}.faiss"

@@ -1,6 +1,4 @@
-"""Rows of a dataset as the index takes them, whoever made the dataset: what is looked for, and what
-is shown.
-"""
+"""Rows of any dataset in the form in which the index stores them."""
 
 from __future__ import annotations
 
@@ -22,82 +20,91 @@ SHOWN = (
     "crawl_time", "fetched_at", "key",
     "sha256", "pdq", "model", "SAMPLE_ID", "uid",
 )  # fmt: skip
+"""Columns that search results show."""
 READ = (*SHOWN, "final_url", "md5")
 BATCH_ROWS = 10_000
 FACE, MEDICAL, NUDITY = "face", "medical", "nudity"
-"""Marks: pictures that are not shown before somebody asks twice."""
-MEDICAL_FROM = 0.5  # where no rule has tagged: half of the prompts' share
+"""Marks of pictures that are shown only after a second click."""
+# A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
+MARKED_FROM = 0.5
 UNSAFE = ("NSFW", "UNSURE")
 
 
 def batches(
     path: str, columns: Sequence[str], names: Mapping[str, str]
 ) -> Iterator[pa.RecordBatch]:
-    """A shard's rows with those of the columns that it has, under our names; `names`: ours -> the
-    dataset's own.
+    """Yield a shard's rows, with those of `columns` that it has, under our names.
+
+    `names` maps our names to the dataset's own.
     """
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = {
-            ours: names.get(ours, ours)
-            for ours in columns
-            if names.get(ours, ours) in shard.schema_arrow.names
-        }
-        for batch in shard.iter_batches(BATCH_ROWS, columns=list(there.values())):
-            table = pa.Table.from_arrays(
-                [batch.column(theirs) for theirs in there.values()], names=list(there)
-            )
+        present = set(shard.schema_arrow.names)
+        our_names = [name for name in columns if names.get(name, name) in present]
+        their_names = [names.get(name, name) for name in our_names]
+        for batch in shard.iter_batches(BATCH_ROWS, columns=their_names):
+            arrays = [batch.column(name) for name in their_names]
+            table = pa.Table.from_arrays(arrays, names=our_names)
             yield from as_ours(table).combine_chunks().to_batches()
 
 
 def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
-    """A row's words, the exact values that it is found by, and what is shown of it."""
-    url, page = row.get("URL") or "", row.get("page_url") or ""
-    addresses = [address for address in (url, row.get("final_url"), page) if address]
+    """Return what the index stores of a row: its words, exact values, and what is shown of it."""
+    url = row.get("URL") or ""
+    final_url = row.get("final_url") or ""
+    page = row.get("page_url") or ""
+    # An image is found by the address on the page and by the one that it was redirected to.
+    image_urls = _distinct(url, final_url)
+    addresses = _distinct(url, final_url, page)
+    hosts = {host for address in addresses for host in hosts_of(address)}
     return {
         "similarity": row.get("similarity"),
         "caption": row.get("TEXT") or "",
-        "address": " ".join(dict.fromkeys(addresses)),
-        "image": [
-            address_key(address)
-            for address in dict.fromkeys((url, row.get("final_url") or url))
-            if address
-        ],
+        "address": " ".join(addresses),
+        "image": [address_key(address) for address in image_urls],
         "page": [address_key(page)] if page else [],
-        "sha256": _value(row.get("sha256")),
-        "md5": _value(row.get("md5")),
-        "host": sorted({place for address in addresses for place in hosts_of(address)}),
+        "sha256": _values(row.get("sha256")),
+        "md5": _values(row.get("md5")),
+        "host": sorted(hosts),
         "domain": [registered_domain(url)] if url else [],
-        "subset": [subset] if subset else [],
-        "language": _value(row.get("LANGUAGE")),
-        "licence": _value(row.get("licence_kind")),
+        "subset": _values(subset),
+        "language": _values(row.get("LANGUAGE")),
+        "licence": _values(row.get("licence_kind")),
         "tag": list(row.get("tags") or ()),
         "mark": list(marks(row, subset)),
-        "row": {
-            **{name: row[name] for name in SHOWN if row.get(name) not in (None, [], "")},
-            **({"subset": subset} if subset else {}),
-        },
+        "row": _shown(row, subset),
     }
 
 
-def _value(value: object) -> list[str]:
+def _distinct(*addresses: str) -> list[str]:
+    """Return addresses in their order, without empty and repeated ones."""
+    return list(dict.fromkeys(address for address in addresses if address))
+
+
+def _values(value: object) -> list[str]:
     return [str(value)] if value else []
 
 
+def _shown(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
+    """Return the cells that search results show."""
+    cells = {name: row[name] for name in SHOWN if row.get(name) not in (None, [], "")}
+    if subset:
+        cells["subset"] = subset
+    return cells
+
+
 def marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
-    """Why a picture is not shown at once."""
+    """Yield the reasons why a picture is not shown at once."""
     tags = row.get("tags") or ()
     if row.get("face_count"):
         yield FACE
-    if (
-        subset == MEDICAL
-        or (row.get("medical_picture_score") or 0) >= MEDICAL_FROM
-        or any(tag.startswith(MEDICAL) for tag in tags)
-    ):
+    medical_score = row.get("medical_picture_score") or 0
+    if subset == MEDICAL or medical_score >= MARKED_FROM or _has_tag(tags, MEDICAL):
         yield MEDICAL
-    if (
-        row.get("NSFW") in UNSAFE
-        or (row.get("punsafe") or 0) >= MEDICAL_FROM
-        or any(tag.startswith(NUDITY) for tag in tags)
-    ):
+    nudity_score = row.get("punsafe") or 0
+    if row.get("NSFW") in UNSAFE or nudity_score >= MARKED_FROM or _has_tag(tags, NUDITY):
         yield NUDITY
+
+
+def _has_tag(tags: Sequence[str], prefix: str) -> bool:
+    return any(tag.startswith(prefix) for tag in tags)

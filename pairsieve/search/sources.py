@@ -1,27 +1,29 @@
-"""The shards of a dataset, and the vectors that were published with them."""
+"""List the shards of a dataset, and read the vectors that were published with them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import EMBEDDING
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
 
 Vectors = NDArray[np.float32]
+"""(n, d): one vector a row, d numbers each."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One shard of the dataset: where its rows and their vectors are, which subset and which
-    model's space these belong to.
+    """One shard of a dataset.
+
+    `path` and `vectors` are the files of its rows and of their vectors, in the dataset's folder;
+    `vectors` is empty if none were published. `space` names the model that made the vectors.
     """
 
     path: str
@@ -32,36 +34,39 @@ class Source:
     space: str = ""
 
 
-def sources(manifest: Mapping[str, Any]) -> list[Source]:
-    """The shards of a dataset."""
-    listed = {f["path"]: f for f in manifest["files"]}
-    routes = manifest.get("config", {}).get("score", {}).get("routes", {})
-    in_column = manifest.get("config", {}).get("publish", {}).get("embeddings") == "column"
-    found = []
+def sources(manifest: Manifest) -> list[Source]:
+    """Return the shards that a dataset's manifest lists."""
+    listed = manifest.by_path
+    model_of_subset = manifest.setting("score", "routes", {})
+    in_column = manifest.setting("publish", "embeddings") == "column"
+    shards = []
     for path in shard_paths(manifest):
-        subset = path.split("/")[1] if path.startswith("dataset/") and path.count("/") == 2 else ""
-        beside = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
-        vectors = path if in_column else beside if beside in listed else ""
-        space = routes.get(subset, "") if vectors else ""
-        found.append(
-            Source(
-                path,
-                listed[path]["sha256"],
-                listed[path]["rows"],
-                subset,
-                vectors if space else "",
-                space,
-            )
-        )
-    return found
+        subset = _subset_of(path)
+        npy_path = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
+        vectors = ""
+        if in_column:
+            vectors = path
+        elif npy_path in listed:
+            vectors = npy_path
+        space = model_of_subset.get(subset, "") if vectors else ""
+        if not space:
+            vectors = ""  # vectors of an unknown model cannot be compared with anything
+        entry = listed[path]
+        shards.append(Source(path, entry.sha256, entry.rows, subset, vectors, space))
+    return shards
+
+
+def _subset_of(path: str) -> str:
+    """Return the subset of `dataset/SUBSET/part-....parquet`; empty for any other path."""
+    is_ours = path.startswith("dataset/") and path.count("/") == 2
+    return path.split("/")[1] if is_ours else ""
 
 
 def read_vectors(dataset: str, source: Source) -> Vectors:
-    """(n, d): those of a shard's rows, in their order."""
+    """Return the vectors of a shard, (n, d), in the order of its rows."""
     with files.open_read(files.join(dataset, source.vectors)) as stream:
         if source.vectors.endswith(".npy"):
             return np.asarray(np.load(io.BytesIO(stream.read())), np.float32)
         column = pq.read_table(stream, columns=[EMBEDDING.name])[EMBEDDING.name].combine_chunks()
-        return np.asarray(column.values.to_numpy(zero_copy_only=False), np.float32).reshape(
-            len(column), -1
-        )
+        numbers = column.values.to_numpy(zero_copy_only=False)
+        return np.asarray(numbers, np.float32).reshape(len(column), -1)

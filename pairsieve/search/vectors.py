@@ -1,13 +1,14 @@
-"""Nearest vectors: exact where there are few rows, else looked for among short codes and then
-compared exactly.
+"""Find the nearest vectors: exactly among few rows, else by short codes and then exactly.
 
-Every shard has its vectors in a file (float16, memory-mapped: what is resident is what queries have
-touched, and it can be given back). Where there are many, one more file holds all shards' codes in
-inverted lists (faiss IVF with RaBitQ: Gao and Long, 2024): k-means puts each vector into the list
-of its nearest centre, and of a vector's difference from that centre little more than signs are
-kept. A query looks into the lists of the `probes` centres next to it, and its best COMPARED rows
-are compared by their vectors. How many lists that are is measured when the index is built, so that
-of the ten nearest at least the share `recall` is found.
+Every shard has its vectors in a file of its own (float16, memory-mapped: only what queries have
+touched is in memory, and the system can take it back).
+
+A large dataset has one more file, with short codes of all vectors in inverted lists (faiss IVF with
+RaBitQ: Gao and Long, 2024). K-means puts each vector into the list of its nearest centre; a code
+holds little more than the signs of the vector's difference from that centre. A query searches the
+lists of its `probes` nearest centres, and compares the best COMPARED rows by their whole vectors.
+`probes` is measured when the index is built, so that at least the share `recall` of the ten nearest
+rows is found.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,25 +28,29 @@ from pairsieve.search.sources import Vectors
 from pairsieve.search.words import ID_BITS, row_id
 
 VECTORS = "vectors.faiss"
-# to find centres from; vectors for each at least (faiss warns below 39)
-SAMPLE_VECTORS, A_CENTRE = 100_000, 40
-# of a vector's code at least, and of one of its numbers at most (faiss): with fewer the best get
-# lost
-CODE_BITS, MOST_BITS = 512, 9
-# rows compared by their vectors: with 512 bits no fewer of the ten nearest are among them than
-# among all
+SAMPLE_VECTORS = 100_000  # from which the centres are computed
+VECTORS_PER_CENTRE = 40  # in that sample, at least (faiss warns below 39)
+LISTS_PER_ROOT = 4  # lists = 4 * sqrt(rows)
+KMEANS_ROUNDS = 10
+# A code has at least 512 bits: with fewer the best rows get lost. faiss allows at most 9 bits for
+# one number of a vector.
+MIN_CODE_BITS, MAX_NUMBER_BITS = 512, 9
+# Rows compared by their whole vectors. With codes of 512 bits, comparing all rows finds no more of
+# the ten nearest.
 COMPARED = 500
-PROBED, NEAREST = 200, 10  # queries and neighbours by which recall is measured
-HALVED = 3  # times, between a number of lists that is too small and its double
+MEASURED_QUERIES, NEAREST = 200, 10  # queries, and neighbours of each, that measure recall
+HALVINGS = 3  # steps of the search between too few lists and twice as many
 
 Hits = tuple[NDArray[np.int64], NDArray[np.int64], Vectors]
-"""Shards, rows, cosines: (n,) each."""
+"""Numbers of shards, rows in them, cosines: (n,) each."""
 
 
 @dataclass(frozen=True)
 class VectorSettings:
-    """Below `exact_below` rows every vector is looked at; from there on `recall` of the ten nearest
-    is wanted.
+    """When to search exactly.
+
+    Below `exact_below` rows every vector is compared. From there on, lists are searched that find
+    the share `recall` of the ten nearest rows.
     """
 
     exact_below: int = 100_000
@@ -54,44 +58,58 @@ class VectorSettings:
 
 
 def write_vectors(folder: Path, vectors: Vectors) -> None:
-    """One shard's vectors (n, d); numbers are places in the shard."""
+    """Write the vectors (n, d) of one shard; they are numbered by their row in the shard."""
+    import faiss
+
     index = faiss.IndexScalarQuantizer(
         vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
     if len(vectors):
-        index.train(vectors[:1])
+        index.train(vectors[:1])  # float16 has nothing to learn, but faiss asks for it
         index.add(np.ascontiguousarray(vectors, np.float32))
     faiss.write_index(index, str(folder / VECTORS))
 
 
 def make_lists(sample: Vectors, rows: int, seed: int = 0) -> Any:
-    """Empty lists for so many rows, their centres from a sample of them."""
-    sample, size = np.ascontiguousarray(sample, np.float32), sample.shape[1]
-    number = max(1, min(int(4 * rows**0.5), len(sample) // A_CENTRE))
-    kmeans = faiss.Kmeans(size, number, niter=10, seed=seed, spherical=True)
+    """Return empty lists for a number of rows; their centres come from a sample (n, d) of them."""
+    import faiss
+
+    sample = np.ascontiguousarray(sample, np.float32)
+    dimensions = sample.shape[1]
+    wanted_lists = int(LISTS_PER_ROOT * rows**0.5)
+    number_of_lists = max(1, min(wanted_lists, len(sample) // VECTORS_PER_CENTRE))
+    kmeans = faiss.Kmeans(
+        dimensions, number_of_lists, niter=KMEANS_ROUNDS, seed=seed, spherical=True
+    )
     kmeans.train(sample)
-    bits = min(MOST_BITS, -(-CODE_BITS // size))
-    lists = faiss.IndexIVFRaBitQ(kmeans.index, size, number, faiss.METRIC_INNER_PRODUCT, True, bits)
+    bits = min(MAX_NUMBER_BITS, -(-MIN_CODE_BITS // dimensions))  # rounded up
+    lists = faiss.IndexIVFRaBitQ(
+        kmeans.index, dimensions, number_of_lists, faiss.METRIC_INNER_PRODUCT, True, bits
+    )
     lists.train(sample)
     return lists
 
 
 def add_to_lists(lists: Any, shard: int, vectors: Vectors) -> None:
-    """Put a shard's vectors into their lists."""
+    """Add a shard's vectors (n, d)."""
     if len(vectors):
         ids = np.arange(row_id(shard, 0), row_id(shard, len(vectors)), dtype=np.int64)
         lists.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids)
 
 
 def remove_from_lists(lists: Any, shard: int) -> None:
-    """Take all vectors of a shard out."""
+    """Remove all vectors of a shard."""
+    import faiss
+
     lists.remove_ids(faiss.IDSelectorRange(row_id(shard, 0), row_id(shard + 1, 0)))
 
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """The shards of one model's vectors: (number of the shard, its folder); with `lists_path`
-    `probes` lists are looked into.
+    """The vectors of one model.
+
+    `shards` holds (number of a shard, its folder). With `lists_path` a query searches `probes`
+    lists, else all vectors.
     """
 
     shards: Sequence[tuple[int, Path]]
@@ -100,81 +118,112 @@ class VectorIndex:
 
     @cached_property
     def _opened(self) -> dict[int, Any]:
-        opened = {
-            number: faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
-            for number, folder in self.shards
-        }
-        return {number: index for number, index in opened.items() if index.ntotal}
+        """The index of each shard that is not empty, by the shard's number."""
+        import faiss
+
+        opened = {}
+        # This flag maps flat codes into memory; IO_FLAG_MMAP does so for inverted lists.
+        for number, folder in self.shards:
+            index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+            if index.ntotal:
+                opened[number] = index
+        return opened
 
     @cached_property
     def _lists(self) -> Any:
+        import faiss
+
         lists: Any = faiss.read_index(str(self.lists_path), faiss.IO_FLAG_MMAP)
         lists.nprobe = min(self.probes, lists.nlist)
         return lists
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """Faiss looks for one vector on one core; shards are looked through on all."""
+        """Threads that search one shard each: faiss searches for one vector on one core only."""
         return ThreadPoolExecutor(os.cpu_count() or 1)
 
-    def nearest(self, vector: Vectors, most: int) -> list[tuple[int, int, float]]:
-        """(shard, row, cosine) of the nearest to a unit vector, the nearest first."""
+    def nearest(self, vector: Vectors, max_rows: int) -> list[tuple[int, int, float]]:
+        """Return (shard, row, cosine) of the rows nearest to a unit vector (d,), nearest first."""
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
-        found = self._in_lists(query, most) if self.lists_path else self._in_shards(query, most)
-        if not found:
+        if self.lists_path:
+            hits = self._search_lists(query, max_rows)
+        else:
+            hits = self._search_shards(query, max_rows)
+        if not hits:
             return []
-        shards, rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.lexsort((rows, shards, -cosines))[:most]
+        shards = np.concatenate([of_shard[0] for of_shard in hits])
+        rows = np.concatenate([of_shard[1] for of_shard in hits])
+        cosines = np.concatenate([of_shard[2] for of_shard in hits])
+        # Equal cosines are ordered by shard and row, so that every search has the same order.
+        order = np.lexsort((rows, shards, -cosines))[:max_rows]
         return [(int(shards[i]), int(rows[i]), float(cosines[i])) for i in order]
 
-    def _in_shards(self, query: Vectors, most: int) -> list[Hits]:
-        return list(self._pool.map(partial(_in_shard, query, most), self._opened.items()))
+    def _search_shards(self, query: Vectors, max_rows: int) -> list[Hits]:
+        search = partial(_search_shard, query, max_rows)
+        return list(self._pool.map(search, self._opened.items()))
 
-    def _in_lists(self, query: Vectors, most: int) -> list[Hits]:
-        """The best by their codes, with their cosines."""
-        _, ids = self._lists.search(query, max(COMPARED, most))
-        found = np.sort(ids[0][ids[0] >= 0])
-        starts = np.flatnonzero(np.diff(found >> ID_BITS, prepend=-1))
-        return [self._compared(query, part) for part in np.split(found, starts) if len(part)]
+    def _search_lists(self, query: Vectors, max_rows: int) -> list[Hits]:
+        """Return the rows with the best codes, with the cosines of their whole vectors."""
+        _, all_ids = self._lists.search(query, max(COMPARED, max_rows))
+        found_ids = np.sort(all_ids[0][all_ids[0] >= 0])  # faiss fills up with -1
+        # Sorted ids lie together by shard; a change of the upper bits begins a new shard.
+        starts = np.flatnonzero(np.diff(found_ids >> ID_BITS, prepend=-1))
+        by_shard = [ids for ids in np.split(found_ids, starts) if len(ids)]
+        return [self._compare(query, ids) for ids in by_shard]
 
-    def _compared(self, query: Vectors, ids: NDArray[np.int64]) -> Hits:
-        shard, rows = int(ids[0] >> ID_BITS), ids & ((1 << ID_BITS) - 1)
+    def _compare(self, query: Vectors, ids: NDArray[np.int64]) -> Hits:
+        """Compute the cosines of rows of one shard."""
+        shard = int(ids[0] >> ID_BITS)
+        rows = ids & ((1 << ID_BITS) - 1)
         vectors = self._opened[shard].reconstruct_batch(rows)
-        return np.full(len(rows), shard), rows, np.einsum("nd,d->n", vectors, query[0])
+        cosines = np.einsum("nd,d->n", vectors, query[0])
+        return np.full(len(rows), shard), rows, cosines
 
 
-def _in_shard(query: Vectors, most: int, shard: tuple[int, Any]) -> Hits:
+def _search_shard(query: Vectors, max_rows: int, shard: tuple[int, Any]) -> Hits:
     number, index = shard
-    cosines, rows = index.search(query, min(most, index.ntotal))
+    cosines, rows = index.search(query, min(max_rows, index.ntotal))
     return np.full(len(rows[0]), number), rows[0], cosines[0]
 
 
-def probes_for(index: VectorIndex, exact: Any, queries: Vectors, recall: float, lists: int) -> int:
-    """About the fewest lists with which `recall` of the ten nearest are found: doubled from one on,
-    then halved in between.
+def probes_for(
+    index: VectorIndex,
+    exact: Sequence[set[tuple[int, int]]],
+    queries: Vectors,
+    recall: float,
+    lists: int,
+) -> int:
+    """Return about the fewest of `lists` lists that find the share `recall` of the nearest rows.
 
-    `exact`: the true ones, (n, 10) pairs. 0 where all lists are not enough: then every vector has
-    to be looked at.
+    `exact` holds the true nearest (shard, row) pairs of each query. The number is doubled from 1
+    until it is enough, and then halved towards the last one that was not. Returns 0 if even all
+    lists are not enough: then every vector has to be compared.
     """
-
-    def is_enough(probes: int) -> bool:
-        tried = VectorIndex(index.shards, index.lists_path, probes)
-        found = [
-            {(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)} for query in queries
-        ]
-        return sum(len(f & t) for f, t in zip(found, exact, strict=True)) >= recall * sum(
-            map(len, exact)
-        )
-
+    needed = recall * sum(map(len, exact))
     enough = 1
-    while not is_enough(enough):
+    while _recalled(index, enough, exact, queries) < needed:
         if enough == lists:
             return 0
         enough = min(2 * enough, lists)
     too_few = enough // 2
-    for _ in range(HALVED):
-        between = (too_few + enough) // 2
-        if between <= too_few:
+    for _ in range(HALVINGS):
+        middle = (too_few + enough) // 2
+        if middle <= too_few:
             break
-        too_few, enough = (too_few, between) if is_enough(between) else (between, enough)
+        if _recalled(index, middle, exact, queries) < needed:
+            too_few = middle
+        else:
+            enough = middle
     return enough
+
+
+def _recalled(
+    index: VectorIndex, probes: int, exact: Sequence[set[tuple[int, int]]], queries: Vectors
+) -> int:
+    """Return how many of the true nearest rows are found by searching `probes` lists."""
+    tried = VectorIndex(index.shards, index.lists_path, probes)
+    recalled = 0
+    for query, true_rows in zip(queries, exact, strict=True):
+        rows = {(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)}
+        recalled += len(rows & true_rows)
+    return recalled

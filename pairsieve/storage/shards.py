@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.storage import files
 from pairsieve.storage.sealed import Damaged
 
@@ -46,24 +45,22 @@ FROM_A_COPY = (
 )
 
 
-def read_listed(dataset: str, listed: Mapping[str, Any]) -> bytes:
+def read_listed(dataset: str, listed: ListedFile) -> bytes:
     """The bytes of a file of a manifest, which must be those that it lists: no damaged file may get
     a new checksum. Raises Damaged.
     """
-    path = files.join(dataset, listed["path"])
+    path = files.join(dataset, listed.path)
     with files.open_read(path) as stream:
         content = bytes(stream.read())
-    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
+    if hashlib.sha256(content).hexdigest() != listed.sha256:
         raise Damaged(path, FROM_A_COPY)
     return content
 
 
-def shard_paths(manifest: Mapping[str, Any]) -> list[str]:
+def shard_paths(manifest: Manifest) -> list[str]:
     """The files that hold rows."""
-    below = manifest.get("rows", "dataset/")
+    below = manifest.rows_folder
     paths = [
-        f["path"]
-        for f in manifest["files"]
-        if f["path"].startswith(below) and f["path"].endswith(".parquet")
+        f.path for f in manifest.files if f.path.startswith(below) and f.path.endswith(".parquet")
     ]
     return [path for path in paths if not path.startswith(DELTAS + "/")]

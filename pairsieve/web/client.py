@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import aiohttp
 
 from pairsieve.records.page import Headers, header
-from pairsieve.web.addresses import guarded_connector
 from pairsieve.web.answer import Answer, Order, now_utc
 from pairsieve.web.body import whole_body
+from pairsieve.web.client_settings import ClientSettings
+from pairsieve.web.connector import guarded_connector
 from pairsieve.web.refusals import Busy, Refused
-from pairsieve.web.requester import BUSY, ClientSettings, Read, Requester, ShareOf, whole_share
+from pairsieve.web.requester import BUSY, Read, Requester, ShareOf, whole_share
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.site_reader import SiteReader
 from pairsieve.web.sites import SiteTexts

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pairsieve.web.agents import ai_agents
+from pairsieve.web.client_settings import ROBOTS_AGENT
 from pairsieve.web.paths import (
     PathPattern,
     comparable_target,
@@ -31,7 +32,6 @@ from pairsieve.web.paths import (
 )
 from pairsieve.web.usage import ROBOTS_USAGE_FIELDS, read_usage
 
-ROBOTS_AGENT = "pairsieve"
 EVERYBODY = "*"
 BYTE_ORDER_MARK = "\ufeff"  # with it the first line would be no line that anybody knows
 MAX_LINE_CHARS = 2083 * 8  # Google's: longer than any URL that browsers take, each octet escaped

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pairsieve.records.manifest import ListedFile, Manifest
 
 ADOPTED = (
     "URL",
@@ -78,25 +80,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
-    rows = sum(f["rows"] for f in manifest["files"])
+    rows = sum(listed.rows for listed in manifest.files)
     known = ", ".join(
         f"{ours} ({theirs})" if ours != theirs else ours
-        for ours, theirs in manifest["columns"].items()
+        for ours, theirs in manifest.columns.items()
     )
     sys.stdout.write(
-        f"{options.dataset}: {rows} rows in {len(manifest['files'])} files adopted; columns "
-        f"{known}\n"
+        f"{options.dataset}: {rows} rows in {len(manifest.files)} files adopted; columns {known}\n"
     )
     return 0
 
 
-def adopt(dataset: str, columns: Mapping[str, str]) -> dict[str, Any]:
+def adopt(dataset: str, columns: Mapping[str, str]) -> Manifest:
     """Write the manifest and give it. Raises ValueError saying what is wrong."""
+    from pairsieve.records.manifest import KEYS_OF_A_COPY, MANIFEST, Manifest
     from pairsieve.storage import files
     from pairsieve.storage.names import check_names
     from pipeline import __version__
-    from pipeline.dataset.audit import UNFINISHED
-    from pipeline.orchestrate.stage_result import MANIFEST
+    from pipeline.dataset.manifest import UNFINISHED
 
     path = files.join(dataset, MANIFEST)
     if files.exists(path):
@@ -113,24 +114,29 @@ def adopt(dataset: str, columns: Mapping[str, str]) -> dict[str, Any]:
     found = [_listed(dataset, name) for name in names]
     known = _columns(dataset, found[0][1], columns)
     other = next(
-        (listed["path"] for listed, there in found if not set(known.values()) <= set(there)), None
+        (listed.path for listed, there in found if not set(known.values()) <= set(there)), None
     )
     if other:
-        raise ValueError(f"{other} lacks columns that {found[0][0]['path']} has; adopt them apart")
-    manifest = {
-        "pairsieve": __version__, "adopted": True, "name": dataset.rstrip("/").rpartition("/")[2],
-        "version": 1, "rows": "",
-        "columns": known, "files": [listed for listed, _ in found],
-    }  # fmt: skip
-    files.write_text(path, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        raise ValueError(f"{other} lacks columns that {found[0][0].path} has; adopt them apart")
+    manifest = Manifest(
+        pairsieve=__version__,
+        adopted=True,
+        name=dataset.rstrip("/").rpartition("/")[2],
+        rows_folder="",
+        columns=known,
+        files=[listed for listed, _ in found],
+        keys=KEYS_OF_A_COPY,
+    )
+    files.write_text(path, manifest.text())
     return manifest
 
 
-def _listed(dataset: str, name: str) -> tuple[dict[str, Any], list[str]]:
+def _listed(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
     """A file's entry, and its columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from pairsieve.records.manifest import ListedFile
     from pairsieve.storage import files
 
     digest, size = hashlib.sha256(), 0
@@ -143,7 +149,7 @@ def _listed(dataset: str, name: str) -> tuple[dict[str, Any], list[str]]:
         except (pa.ArrowInvalid, OSError):
             raise ValueError(f"{name} is no parquet file that can be read") from None
         rows, names = shard.metadata.num_rows, list(shard.schema_arrow.names)
-    return {"path": name, "rows": rows, "bytes": size, "sha256": digest.hexdigest()}, names
+    return ListedFile(name, rows, size, digest.hexdigest()), names
 
 
 def _columns(dataset: str, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:

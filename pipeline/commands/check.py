@@ -24,13 +24,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands.config_options import add_no_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pairsieve.records.manifest import Manifest
     from pipeline.config import Config
     from pipeline.dataset.review import Looked, Scores
 
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage import files
     from pairsieve.storage.shards import shard_paths
     from pipeline.config import config_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.review import RISKS, review, review_page
     from pipeline.orchestrate.config_file import ConfigError
 
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.dataset,
             shard_paths(manifest),
             _looked(options),
-            manifest.get("columns", {}),
+            manifest.columns,
             scores,
         )
     except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
@@ -128,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     over = found.over(limits)
     out = options.out or f"{options.dataset.rstrip('/')}.check.html"
-    files.write_private(out, review_page(manifest.get("name", options.dataset), found, over))
+    files.write_private(out, review_page(manifest.name or options.dataset, found, over))
     sys.stdout.write("".join(f"{kind:<20}{found.counts[kind]:>10,}\n" for kind in RISKS))
     sys.stdout.write(
         "".join(f"above the limit: {line}\n" for line in over)
@@ -160,7 +161,7 @@ def _looked(options: argparse.Namespace) -> Looked:
     from pairsieve.erasure.tombstones import read_tombstones
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
-    from pipeline.dataset.audit import NoSuchDataset
+    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.review import Looked
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
@@ -177,7 +178,7 @@ def _looked(options: argparse.Namespace) -> Looked:
     return Looked(stones, opted_out, hashes, frozenset(digests))
 
 
-def _scores(dataset: str, manifest: Mapping[str, Any], config: Config) -> Scores | None:
+def _scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:
     """How medical pictures are by their published vectors; None where there are none."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors

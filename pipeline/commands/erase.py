@@ -110,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.marked import NotOurs
     from pairsieve.storage.sealed import Damaged
-    from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.erasure import ErasureIncomplete
+    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.orchestrate.config_file import ConfigError
 
     try:

@@ -4,7 +4,7 @@ pairsieve explore --dataset runs/mine
     http://127.0.0.1:8080
 pairsieve explore --dataset runs/mine --config my.yaml
     and search by meaning (needs published embeddings)
-pairsieve explore --dataset runs/mine --public-host pairsieve.search.example.org --behind-proxy
+pairsieve explore --dataset runs/mine --public-host search.example.org --behind-proxy
                                                                         to the world, through a
                                                                         server with TLS on this
                                                                         machine
@@ -27,13 +27,14 @@ import secrets
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
 
 if TYPE_CHECKING:
-    from pairsieve.explore.app import Encoder
+    from pairsieve.explore.settings import Encoder
+    from pairsieve.records.manifest import Manifest
 
 # for the process of pictures to end; it ends itself when it has had no work for a minute
 CLOSE_S = 1.5
@@ -115,22 +116,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lacks("explore"):
         return 2
     from pairsieve.erasure.queue import Quota
-    from pairsieve.explore.app import Settings, make_app
-    from pairsieve.explore.connections import Patience
+    from pairsieve.explore.app import make_app
+    from pairsieve.explore.connections import ConnectionLimits
     from pairsieve.explore.networks import ANY_ADDRESS, names_of
     from pairsieve.explore.serve import Address, serve
+    from pairsieve.explore.settings import Settings
     from pairsieve.images.processes import Limits, Processes
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
     from pairsieve.storage.names import lies_in
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
     if options.host in ANY_ADDRESS and not options.public_host:
         sys.stderr.write(
             f"pairsieve: --host {options.host or repr('')} listens on every address of this "
             "machine; say by which name visitors reach the "
-            "page: --public-host pairsieve.search.example.org\n"
+            "page: --public-host search.example.org\n"
         )
         return 2
     index, queue = (
@@ -145,15 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         manifest = read_manifest(options.dataset)
-        check_version(open_search(index).indexed, manifest)
+        check_version(open_search(index).contents, manifest)
         encoders = _encoders(options, manifest) if options.config else {}
     except (BadIndex, NoSuchDataset, BadConfig) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("explore").setLevel(logging.INFO)
+    logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
-    name = str(manifest.get("name") or "dataset")
+    name = manifest.name or "dataset"
     quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)
     names = names_of(options.host, options.public_host)
     settings = Settings(
@@ -172,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.host,
         options.port,
         options.behind_proxy,
-        Patience(trusts_loopback=options.behind_proxy),
+        ConnectionLimits(trusts_loopback=options.behind_proxy),
     )
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")
     try:
@@ -182,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closing = threading.Thread(target=processes.close, daemon=True)
         closing.start()
         closing.join(CLOSE_S)
-    if app.works or closing.is_alive():
+    if app.is_busy or closing.is_alive():
         _leave()
     return 0
 
@@ -191,7 +193,7 @@ class BadConfig(ValueError):
     """The config cannot be read, or is not the dataset's."""
 
 
-def _encoders(options: argparse.Namespace, manifest: Mapping[str, Any]) -> Mapping[str, Encoder]:
+def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, Encoder]:
     """The models that made the vectors. Raises BadConfig."""
     from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders

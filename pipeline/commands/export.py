@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.sealed import Damaged
-    from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.copy import export
+    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.writer import held_still
 
     try:

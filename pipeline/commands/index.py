@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.search.index import BadIndex, build
     from pairsieve.search.vectors import VectorSettings
     from pairsieve.storage.lock import InUse
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.writer import held_still
 
     out = options.out or index_of(options.dataset)
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NoSuchDataset, BadIndex, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
-    sys.stdout.write(
-        f"{out}: {done} of {shards} shards indexed, version {manifest.get('version', 1)}\n"
-    )
+    sys.stdout.write(f"{out}: {done} of {shards} shards indexed, version {manifest.version}\n")
     return 0
 
 

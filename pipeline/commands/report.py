@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
     from pairsieve.storage import files
-    from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.facts import gather
+    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.report_page import compare_page, report_page
 
     try:

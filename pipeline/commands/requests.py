@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pairsieve.erasure.queue import Waiting
+    from pairsieve.erasure.queue import QueuedRequest
 
 MOST_ROWS = 1_000  # that are taken out without being asked twice: more than one person's pictures
 MOST_SHOWN = 2_000  # letters of what a stranger wrote: as many as it may have
@@ -98,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.marked import NotOurs
     from pairsieve.storage.sealed import Damaged
     from pipeline.commands.explore import queue_of
-    from pipeline.dataset.audit import NoSuchDataset
     from pipeline.dataset.erasure import ErasureIncomplete
+    from pipeline.dataset.manifest import NoSuchDataset
 
     options.queue = options.queue or queue_of(options.dataset)
     if options.verb in ("approve", "refuse") and not options.receipts:
@@ -217,7 +217,7 @@ def _refused(options: argparse.Namespace) -> Iterator[str]:
         yield from contact
 
 
-def _rows_of(dataset: str, asked: Sequence[Waiting]) -> tuple[int, str]:
+def _rows_of(dataset: str, asked: Sequence[QueuedRequest]) -> tuple[int, str]:
     """How many rows requests take out together, and a text that says so. Raises NoSuchDataset."""
     from pairsieve.erasure.requests import parse_request
     from pipeline.dataset.erasure import find
@@ -232,8 +232,8 @@ def _applied(options: argparse.Namespace) -> Iterator[str]:
     from pairsieve.erasure.requests import parse_request
     from pairsieve.storage import files
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import read_manifest
     from pipeline.dataset.erasure import erase, told
+    from pipeline.dataset.manifest import read_manifest
     from pipeline.dataset.writer import held_still
 
     approved = list(waiting(options.queue, "approved"))

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
     from filters.registry import FilterConfigError
-    from pipeline.dataset.audit import NoSuchDataset
+    from pipeline.dataset.manifest import NoSuchDataset
 
     try:
         text, status = {"list": _list, "explain": _explain, "audit": _audit, "agents": _agents}[
@@ -92,15 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace) -> tuple[str, int]:
-    from filters.catalogue import catalogue, described
+    from filters.catalogue import catalogue, format_catalogue
 
     found = catalogue(plugins=not options.no_plugins)
-    return (json.dumps(found, indent=2) + "\n" if options.json else described(found)), 0
+    return (json.dumps(found, indent=2) + "\n" if options.json else format_catalogue(found)), 0
 
 
 def _explain(options: argparse.Namespace) -> tuple[str, int]:
     from pairsieve.records.pair import key_of
-    from pipeline.dataset.audit import NoSuchDataset, explained
+    from pipeline.dataset.audit import explained
+    from pipeline.dataset.manifest import NoSuchDataset
 
     if not options.key and not (options.url and options.caption):
         raise NoSuchDataset("name the row: --key KEY, or --url URL with --caption TEXT")

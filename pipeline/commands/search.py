@@ -26,7 +26,7 @@ from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
 
 if TYPE_CHECKING:
-    from pairsieve.search.find import Found, Query, Search
+    from pairsieve.search.find import Query, Results, Search
 
 WIDTHS = (("similarity", 10), ("subset", 8), ("domain", 26), ("TEXT", 60))
 
@@ -93,12 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
     from pipeline.commands.index import index_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.orchestrate.config_file import ConfigError
 
     try:
         search = open_search(options.index or index_of(options.dataset))
-        check_version(search.indexed, read_manifest(options.dataset))
+        check_version(search.contents, read_manifest(options.dataset))
         found = _find(search, options)
     except (BadIndex, NoSuchDataset, ConfigError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
@@ -107,12 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if found.total else 1
 
 
-def _find(search: Search, options: argparse.Namespace) -> Found:
+def _find(search: Search, options: argparse.Namespace) -> Results:
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
     from pipeline.config import config_of
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
     from pipeline.dataset.encoders import load_encoders
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
     query = _query(options)
     if not options.image and not options.meaning:
@@ -162,7 +162,7 @@ def _query(options: argparse.Namespace) -> Query:
     )
 
 
-def _json(found: Found) -> Iterator[str]:
+def _json(found: Results) -> Iterator[str]:
     return (
         json.dumps({"why": hit.why, "score": round(hit.score, 4), **hit.row}, ensure_ascii=False)
         + "\n"
@@ -170,7 +170,7 @@ def _json(found: Found) -> Iterator[str]:
     )
 
 
-def _table(found: Found) -> Iterator[str]:
+def _table(found: Results) -> Iterator[str]:
     yield "  ".join([f"{name:<{width}}" for name, width in WIDTHS] + ["found as"]).rstrip() + "\n"
     for hit in found.hits:
         row: dict[str, Any] = {

@@ -14,8 +14,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pairsieve.records.manifest import ListedFile, Manifest
 
 CHUNK_BYTES = 1 << 20
 
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
     from pairsieve.storage.lock import InUse
-    from pipeline.dataset.audit import NoSuchDataset, read_manifest
+    from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.writer import held_still
 
     try:
@@ -65,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 1
     sys.stdout.writelines(f"{problem}\n" for problem in problems)
-    number = len(manifest["files"])
+    number = len(manifest.files)
     sys.stdout.write(
-        f"{options.dataset}: {number} files, version {manifest.get('version', 1)}: "
+        f"{options.dataset}: {number} files, version {manifest.version}: "
         f"{len(problems) or 'no'} problems\n"
     )
     return 1 if problems else 0
@@ -75,41 +78,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def verify(
     dataset: str,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     quick: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[str]:
     """What is wrong with a dataset, a line each. `tell`: files looked at, files in all."""
     from pairsieve.storage import files
 
-    listed = manifest["files"]
+    listed = manifest.files
     for number, entry in enumerate(listed, start=1):
-        path = files.join(dataset, entry["path"])
+        path = files.join(dataset, entry.path)
         problem = (
             _missing_or_cut_off(path, entry)
             or _other_rows(path, entry)
             or ("" if quick else _other_bytes(path, entry))
         )
         if problem:
-            yield f"{entry['path']}: {problem}"
+            yield f"{entry.path}: {problem}"
         tell(number, len(listed))
     yield from (f"{name}: the manifest does not list it" for name in _too_much(dataset, manifest))
 
 
-def _missing_or_cut_off(path: str, entry: Mapping[str, Any]) -> str:
+def _missing_or_cut_off(path: str, entry: ListedFile) -> str:
     from pairsieve.storage import files
 
     size = files.size_of(path)
     if size < 0:
         return "it is missing"
     return (
-        f"it has {size} bytes, and the manifest says {entry['bytes']}"
-        if size != entry["bytes"]
-        else ""
+        f"it has {size} bytes, and the manifest says {entry.bytes}" if size != entry.bytes else ""
     )
 
 
-def _other_rows(path: str, entry: Mapping[str, Any]) -> str:
+def _other_rows(path: str, entry: ListedFile) -> str:
     if not path.endswith(".parquet"):
         return ""
     import pyarrow as pa
@@ -122,30 +123,26 @@ def _other_rows(path: str, entry: Mapping[str, Any]) -> str:
             rows = pq.read_metadata(stream).num_rows
     except (pa.ArrowInvalid, OSError):
         return "it is no parquet file that can be read"
-    return (
-        f"it has {rows} rows, and the manifest says {entry['rows']}"
-        if rows != entry["rows"]
-        else ""
-    )
+    return f"it has {rows} rows, and the manifest says {entry.rows}" if rows != entry.rows else ""
 
 
-def _other_bytes(path: str, entry: Mapping[str, Any]) -> str:
+def _other_bytes(path: str, entry: ListedFile) -> str:
     from pairsieve.storage import files
 
     digest = hashlib.sha256()
     with files.open_read(path) as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
-    return "" if digest.hexdigest() == entry["sha256"] else "its sha256 is not the manifest's"
+    return "" if digest.hexdigest() == entry.sha256 else "its sha256 is not the manifest's"
 
 
-def _too_much(dataset: str, manifest: Mapping[str, Any]) -> list[str]:
+def _too_much(dataset: str, manifest: Manifest) -> list[str]:
     """Parquet files where rows are read from that the manifest does not list."""
     from pairsieve.storage import files
     from pairsieve.storage.shards import DELTAS
 
-    below = manifest.get("rows", "dataset/")
-    listed = {entry["path"] for entry in manifest["files"]}
+    below = manifest.rows_folder
+    listed = manifest.by_path
     there = [
         below + name
         for name in files.files_below(files.join(dataset, below.rstrip("/")) if below else dataset)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,71 +11,18 @@ import pyarrow.parquet as pq
 
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.ledger import keyed
-from pairsieve.records.outcome import UnitCounts
+from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
-from pairsieve.storage.names import LeadsOut, check_names
 from pairsieve.storage.secret import BadSecret, read_secret
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.monitoring.summary import table
-from pipeline.orchestrate.stage_result import MANIFEST
 
-# begins the names of folders in which a command writes before it puts anything in place
-UNFINISHED = "unfinished-"
 Row = dict[str, Any]
 SHOWN = (
     "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
     "punsafe", "face_count",
     "medical_picture_score", "page_source", "model",
 )  # fmt: skip
-
-
-class NoSuchDataset(ValueError):
-    """There is no dataset, no row or no secret where one is named; the message says what to
-    give.
-    """
-
-
-def read_manifest(dataset: str) -> Mapping[str, Any]:
-    """The manifest of an output directory. Raises NoSuchDataset.
-
-    Whoever made the dataset wrote it: it must have the parts that every command reads, and the
-    files that it names must lie in the dataset.
-    """
-    path = files.join(dataset, MANIFEST)
-    if not files.exists(path):
-        cut_off = any(name.startswith(UNFINISHED) for name in files.names_in(dataset))
-        what = "give the output directory of a finished run"
-        if cut_off:
-            what = "a run or an erasure was cut off there, and the same command finishes it"
-        raise NoSuchDataset(f"{dataset} holds no {MANIFEST}; {what}")
-    try:
-        manifest: Any = json.loads(files.read_text(path))
-    except (ValueError, RecursionError):
-        raise NoSuchDataset(
-            f"{path} is cut off or no JSON; run the dataset's command again, or take a whole copy "
-            "of it"
-        ) from None
-    if not _lists_files(manifest):
-        raise NoSuchDataset(f"{path} lists no files: it is no manifest of pairsieve")
-    try:
-        check_names(dataset, [entry["path"] for entry in manifest["files"]])
-    except LeadsOut as error:
-        raise NoSuchDataset(
-            f"{path} cannot be used: {error}. Take a copy from somebody whom you trust"
-        ) from None
-    return cast(Mapping[str, Any], manifest)
-
-
-def _lists_files(manifest: Any) -> bool:
-    """Whether it has the entries that every command reads: path, rows, bytes and sha256 of each
-    file.
-    """
-    listed = manifest.get("files") if isinstance(manifest, dict) else None
-    kinds = {"path": str, "rows": int, "bytes": int, "sha256": str}
-    return isinstance(listed, list) and all(
-        isinstance(entry, dict)
-        and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
-        for entry in listed
-    )
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:
@@ -134,7 +80,7 @@ def _sentence(decision: Row) -> str:
 
 
 def _rows_with(
-    dataset: str, manifest: Mapping[str, Any], tree: str, column: str, values: set[str]
+    dataset: str, manifest: Manifest, tree: str, column: str, values: set[str]
 ) -> Iterator[Row]:
     for path in _paths(manifest, tree):
         with files.open_read(files.join(dataset, path)) as stream:
@@ -143,14 +89,15 @@ def _rows_with(
             ).to_pylist()
 
 
-def _paths(manifest: Mapping[str, Any], tree: str) -> list[str]:
-    return [listed["path"] for listed in manifest["files"] if listed["path"].startswith(tree)]
+def _paths(manifest: Manifest, tree: str) -> list[str]:
+    return [listed.path for listed in manifest.below(tree)]
 
 
 def reasons_of(dataset: str) -> list[Row]:
     """Every (stage, rule, version, action, reason) of the ledger with its number and its lowest,
     median and highest score.
     """
+
     manifest = read_manifest(dataset)
     names = ["stage", "rule", "rule_version", "action", "reason"]
     found = [_read(files.join(dataset, path)) for path in _paths(manifest, f"{LEDGER_FOLDER}/")]
@@ -171,12 +118,8 @@ def _read(path: str) -> pa.Table:
 def audited(dataset: str) -> str:
     """The funnel from the manifest, and the reasons from the ledger."""
     manifest = read_manifest(dataset)
-    counts = {
-        stage: {unit: UnitCounts(**c) for unit, c in units.items()}
-        for stage, units in manifest["counts"].items()
-    }
     lines = [
-        table(counts),
+        table(manifest.unit_counts),
         "",
         f"{'number':>9}  {'stage':<8} {'action':<10} {'rule':<18} {'reason':<38} scores",
     ]

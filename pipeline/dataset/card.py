@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from filters.measured import measured, threshold_source
+from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import PRIVACY, published_columns
 from pipeline.dataset.facts import Facts
 
@@ -45,7 +46,7 @@ def data_card(facts: Facts) -> str:
     template = environment.from_string(
         files("pipeline.dataset").joinpath("card.md.j2").read_text("utf-8")
     )
-    config, said = manifest["config"], about(manifest)
+    config, said = manifest.config, about(manifest)
     return template.render(
         manifest=manifest,
         publish=said,
@@ -54,9 +55,7 @@ def data_card(facts: Facts) -> str:
         summary=summary_of(manifest),
         size=next((name for most, name in SIZES if facts.rows < most), "10B<n<100B"),
         languages=_languages(facts),
-        subsets=sorted(
-            {f["path"].split("/")[1] for f in manifest["files"] if f["path"].startswith("dataset/")}
-        ),
+        subsets=manifest.subsets,
         counted={name: _most_common(facts.counted[name]) for name in ("LANGUAGE", "licence_kind")},
         columns=published_columns(facts.columns),
         privacy=PRIVACY,
@@ -70,21 +69,19 @@ def data_card(facts: Facts) -> str:
     )
 
 
-def about(manifest: Mapping[str, Any]) -> dict[str, str]:
+def about(manifest: Manifest) -> dict[str, str]:
     """What the publisher says of a dataset: `url`, `licence`, `contact`; empty where a version that
     did not ask for them made it.
     """
-    return {
-        name: manifest["config"]["publish"].get(name, "") for name in ("url", "licence", "contact")
-    }
+    return {name: manifest.setting("publish", name) for name in ("url", "licence", "contact")}
 
 
-def summary_of(manifest: Mapping[str, Any]) -> str:
+def summary_of(manifest: Manifest) -> str:
     """One sentence or two on what it is."""
-    rows = sum(f["rows"] for f in manifest["files"] if f["path"].startswith("dataset/"))
+    rows = sum(shard.rows for shard in manifest.below("dataset/"))
     return (
         f"{rows} image-text pairs: links with captions, no pictures. "
-        f"Made with pairsieve {manifest['pairsieve']} from {len(manifest['inputs'])} crawl file(s)."
+        f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} crawl file(s)."
     )
 
 
@@ -105,8 +102,8 @@ def _most_common(counted: Mapping[str, int]) -> list[tuple[str, int]]:
     return [*ordered[:MOST_COUNTED], *([("others", rest)] if rest else [])]
 
 
-def _sources(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for plugin in (*manifest["rules"], *manifest["detectors"]):
+def _sources(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for plugin in (*manifest.rules, *manifest.detectors):
         for setting in plugin["settings"]:
             source = threshold_source(plugin["name"], setting)
             if source:
@@ -138,13 +135,13 @@ def _kept(config: Mapping[str, Any]) -> str:
     ) + vectors
 
 
-def _erased(manifest: Mapping[str, Any]) -> str:
-    erasures = manifest.get("erasures", ())
+def _erased(manifest: Manifest) -> str:
+    erasures = manifest.erasures
     if not erasures:
         return "Nobody has been taken out of it so far."
-    rows = sum(one["rows"] for one in erasures)
+    rows = sum(erasure.rows for erasure in erasures)
     return (
-        f"This is version {manifest['version']}: {rows} rows were taken out in {len(erasures)} "
+        f"This is version {manifest.version}: {rows} rows were taken out in {len(erasures)} "
         "erasures."
     )
 

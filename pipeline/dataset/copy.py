@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from filters.registry import nearest
+from pairsieve.records.manifest import KEYS_OF_A_COPY, MANIFEST, ListedFile, Manifest
 from pairsieve.records.row import COLUMNS, KEY, LAION_COLUMNS
 from pairsieve.storage import files
 from pairsieve.storage.shards import read_listed, shard_bytes, shard_paths
 from pipeline import __version__
-from pipeline.dataset.audit import NoSuchDataset, read_manifest
 from pipeline.dataset.erasure import put
-from pipeline.orchestrate.stage_result import MANIFEST
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
@@ -27,27 +25,24 @@ def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tupl
     if files.names_in(out):
         raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
     wanted = list(columns or [column.name for column in COLUMNS[:LAION_COLUMNS]])
-    before = {entry["path"]: entry for entry in manifest["files"]}
+    before = manifest.by_path
     listed = [_copy(dataset, out, before[path], wanted) for path in shard_paths(manifest)]
-    copied = {
-        "pairsieve": __version__,
-        "adopted": True,
-        "name": manifest.get("name", ""),
-        "version": manifest.get("version", 1),
-        "rows": "dataset/",
-        "columns": {name: name for name in wanted},
-        "files": listed,
-    }
-    files.write_text(
-        files.join(out, MANIFEST), json.dumps(copied, indent=2, ensure_ascii=False) + "\n"
+    copied = Manifest(
+        pairsieve=__version__,
+        adopted=True,
+        name=manifest.name,
+        version=manifest.version,
+        rows_folder="dataset/",
+        columns={name: name for name in wanted},
+        files=listed,
+        keys=KEYS_OF_A_COPY,
     )
-    return sum(f["rows"] for f in listed), len(listed)
+    files.write_text(files.join(out, MANIFEST), copied.text())
+    return sum(shard.rows for shard in listed), len(listed)
 
 
-def _copy(
-    dataset: str, out: str, listed: Mapping[str, Any], wanted: Sequence[str]
-) -> dict[str, Any]:
-    path = listed["path"]
+def _copy(dataset: str, out: str, listed: ListedFile, wanted: Sequence[str]) -> ListedFile:
+    path = listed.path
     shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed)))
     missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
     if missing is not None:

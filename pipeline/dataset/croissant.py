@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import Column, published_columns
 from pipeline.dataset.card import about, summary_of
 
@@ -47,19 +48,18 @@ _TYPES: Mapping[pa.DataType, str] = {
 }
 
 
-def croissant(manifest: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+def croissant(manifest: Manifest, columns: Sequence[str]) -> dict[str, Any]:
     """The metadata of a dataset whose shards have these columns; one record set for each subset."""
-    shards = [f["path"] for f in manifest["files"] if f["path"].startswith("dataset/")]
-    subsets = sorted({path.split("/")[1] for path in shards})
+    subsets = manifest.subsets
     publish = about(manifest)
     known = published_columns(columns)
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "name": manifest["name"],
+        "name": manifest.name,
         "description": summary_of(manifest),
         "conformsTo": CONFORMS_TO,
-        "version": f"{manifest.get('version', 1)}.0.0",
+        "version": f"{manifest.version}.0.0",
         "url": publish["url"] or "https://example.org/not-published-yet",
         "license": publish["licence"] or NO_LICENCE,
         "rai:personalSensitiveInformation": [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pairsieve.records.manifest import Manifest
 from pipeline.config import Config
-from pipeline.dataset.audit import NoSuchDataset
+from pipeline.dataset.manifest import NoSuchDataset
 from pipeline.orchestrate.plan import look_up
 from pipeline.orchestrate.stage_result import plain
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pairsieve.clip.encoder import Encoder
 
 
-def load_encoders(config: Config, manifest: Mapping[str, Any]) -> dict[str, Encoder]:
+def load_encoders(config: Config, manifest: Manifest) -> dict[str, Encoder]:
     """By name. Raises NoSuchDataset where the config has other models than the dataset."""
     from pairsieve.clip.encoder import load_encoder
 
     models = look_up(config).models
-    if {name: plain(model) for name, model in models.items()} != manifest["models"]:
+    if {name: plain(model) for name, model in models.items()} != manifest.models:
         raise NoSuchDataset(
             "the config has other models than those that made this dataset's embeddings; give the "
             "config it was made with"

@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,15 +30,15 @@ from pairsieve.erasure.tombstones import (
 )
 from pairsieve.images.pdq import orientations
 from pairsieve.records.foreign import as_ours
+from pairsieve.records.manifest import MANIFEST, ListedErasure, ListedFile
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.lock import Lock
 from pairsieve.storage.marked import mark
 from pairsieve.storage.names import lies_in
 from pairsieve.storage.shards import DELTAS, read_listed, shard_bytes, shard_paths
-from pipeline.dataset.audit import NoSuchDataset, read_manifest
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.writer import COMMIT, STAGING, alone_in, only_writer, recover
-from pipeline.orchestrate.stage_result import MANIFEST
 
 STATUS = "status.json"
 IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
@@ -72,10 +72,10 @@ class Findings:
 def find(dataset: str, requests: Sequence[Request]) -> Findings:
     """The rows that requests are about; nothing is changed. Raises NoSuchDataset."""
     manifest = read_manifest(dataset)
-    matcher, found = Matcher(requests), Findings(version=manifest.get("version", 1))
+    matcher, found = Matcher(requests), Findings(version=manifest.version)
     missing: set[str] | None = None
     for path in shard_paths(manifest):
-        table = _read(files.join(dataset, path), (*COLUMNS, *IDS), manifest.get("columns", {}))
+        table = _read(files.join(dataset, path), (*COLUMNS, *IDS), manifest.columns)
         missing = (
             set(COLUMNS) - set(table.column_names)
             if missing is None
@@ -101,7 +101,7 @@ def _note(
     found.shards_of.update({number for numbers in hits.values() for number in numbers})
     for row, values in zip(rows, table.take(pa.array(rows)).to_pylist(), strict=True):
         found.ids.append({name: values[name] for name in IDS if name in values})
-        if any(requests[number].shows for number in hits[row]):
+        if any(requests[number].is_about_picture for number in hits[row]):
             found.pictures.append({name: values.get(name) for name in FOUND})
 
 
@@ -159,7 +159,7 @@ def _erase(
         files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
         recover(dataset)
     _verify(dataset, requests)
-    found.version = read_manifest(dataset).get("version", 1)
+    found.version = read_manifest(dataset).version
     _write_status(tombstones, found, requests)
     return found
 
@@ -197,36 +197,31 @@ def _stage(dataset: str, found: Findings, erasure: Said) -> list[str]:
     """Write all that is new in the next version beside the present one; its files but for the
     manifest.
     """
-    manifest = dict(read_manifest(dataset))
+    manifest = read_manifest(dataset)
     staging = files.join(dataset, STAGING)
     mark(staging)
-    version = manifest.get("version", 1) + 1
-    listed = {f["path"]: f for f in manifest["files"]}
+    version = manifest.version + 1
+    listed = manifest.by_path
     for path, rows in found.rows.items():
         for name, content, number in _without(dataset, path, rows, listed):
             listed[name] = put(staging, name, content, number)
     delta = f"{DELTAS}/delta-{version:05d}.parquet"
     listed[delta] = put(staging, delta, shard_bytes(erasure.delta(found.ids)), len(found.ids))
-    said = {
-        "version": version,
-        "requests": erasure.requests,
-        "rows": found.number,
-        "shards": len(found.rows),
-        "keys": list(erasure.key_ids),
-    }
-    manifest |= {
-        "version": version,
-        "erasures": [*manifest.get("erasures", ()), said],
-        "files": list(listed.values()),
-    }
-    files.write_text(
-        files.join(staging, MANIFEST), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    done = ListedErasure(
+        version, erasure.requests, found.number, len(found.rows), tuple(erasure.key_ids)
     )
+    following = replace(
+        manifest,
+        version=version,
+        erasures=(*manifest.erasures, done),
+        files=tuple(listed.values()),
+    )
+    files.write_text(files.join(staging, MANIFEST), following.text())
     return [*found.rows, *_embeddings(found.rows, listed), delta]
 
 
 def _without(
-    dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, Any]
+    dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, ListedFile]
 ) -> Iterator[tuple[str, bytes, int]]:
     """A shard without some rows, and its embeddings without the same. Raises Damaged."""
     shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed[path])))
@@ -246,7 +241,7 @@ def _without(
         yield name, buffer.getvalue(), int(stays.sum())
 
 
-def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, Any]) -> list[str]:
+def _embeddings(paths: Iterable[str], listed: Mapping[str, ListedFile]) -> list[str]:
     """The files whose rows stand beside those of shards: `embeddings/en/part-....npy` beside
     `dataset/en/part-....parquet`.
     """
@@ -257,16 +252,11 @@ def _embeddings(paths: Sequence[str] | Mapping[str, Any], listed: Mapping[str, A
     return [name for name in beside if name in listed]
 
 
-def put(staging: str, path: str, content: bytes, rows: int) -> dict[str, Any]:
-    """Write a file below a folder; its entry in a manifest."""
+def put(staging: str, path: str, content: bytes, rows: int) -> ListedFile:
+    """Write a file below a folder, and give its entry for a manifest."""
     with files.open_whole(files.join(staging, path)) as stream:
         stream.write(content)
-    return {
-        "path": path,
-        "rows": rows,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return ListedFile(path, rows, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _write_status(tombstones: str, found: Findings, requests: Sequence[Request]) -> None:
@@ -305,13 +295,11 @@ def status(dataset: str, tombstones: str) -> str:
         if files.exists(path)
         else {"requests": [], "last_verification": "never"}
     )
-    done = manifest.get("erasures", ())
+    rows = sum(erasure.rows for erasure in manifest.erasures)
+    shards = sum(erasure.shards for erasure in manifest.erasures)
     lines = [
-        f"version {manifest.get('version', 1)} of {manifest.get('name', dataset)}",
-        (
-            f"{len(said['requests'])} requests, {sum(e['rows'] for e in done)} rows taken out of "
-            f"{sum(e['shards'] for e in done)} shards"
-        ),
+        f"version {manifest.version} of {manifest.name or dataset}",
+        f"{len(said['requests'])} requests, {rows} rows taken out of {shards} shards",
         (
             f"{sum(map(len, stones.tokens.values()))} tombstones under {len(stones.tokens)} keys, "
             f"{len(stones.pdq)} perceptual hashes"

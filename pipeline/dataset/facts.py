@@ -5,7 +5,7 @@ row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairsieve.records.foreign import as_ours
+from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pairsieve.web.urls import registered_domain
-from pipeline.dataset.audit import read_manifest
+from pipeline.dataset.manifest import read_manifest
 
 COUNTED = (
     "LANGUAGE",
@@ -50,7 +51,7 @@ class Facts:
     action, reason) -> decisions. `measured`: column -> values.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     rows: int = 0
     counted: dict[str, Counter[str]] = field(
         default_factory=lambda: {name: Counter() for name in COUNTED}
@@ -84,15 +85,15 @@ class Facts:
         return Histogram(edges, np.histogram(kept, edges)[0], np.histogram(dropped, edges)[0])
 
 
-def gather(dataset: str, manifest: Mapping[str, Any] | None = None) -> Facts:
+def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
     """Read a dataset shard by shard; its manifest where it has none yet. Raises NoSuchDataset."""
     facts = Facts(manifest or read_manifest(dataset))
-    for listed in facts.manifest["files"]:
+    for listed in facts.manifest.files:
         read: Callable[[Facts, str], None] | None = next(
-            (f for tree, f in _READERS if listed["path"].startswith(tree)), None
+            (f for tree, f in _READERS if listed.path.startswith(tree)), None
         )
         if read:
-            read(facts, files.join(dataset, listed["path"]))
+            read(facts, files.join(dataset, listed.path))
     return facts
 
 

@@ -70,7 +70,7 @@ def histogram_svg(
         axes.set_xlabel(label, color=TEXT)
         axes.set_ylabel("pairs", color=TEXT)
         if thresholds or histogram.dropped.any():
-            axes.legend(frameon=False, labelcolor=TEXT, fontsize=8)
+            axes.legend(loc="upper right", frameon=False, labelcolor=TEXT, fontsize=8)
         return _svg(figure)
 
 

@@ -194,5 +194,5 @@ def plot(points: Sequence[Point], score: str, path: str) -> None:
     axes.plot([p.threshold for p in points], [p.recall for p in points], marker=".", label="recall")
     axes.set(xlabel=f"flagged from {score} =", ylim=(0, 1.03))
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower left")  # "best" takes time, and warns where it takes long
     figure.savefig(path)

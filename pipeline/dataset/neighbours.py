@@ -18,8 +18,8 @@ from pairsieve.images.prepare import Prepared, prepare
 from pairsieve.search.sources import Source, read_vectors, sources
 from pairsieve.storage import files
 from pipeline.config import Config
-from pipeline.dataset.audit import NoSuchDataset, read_manifest
 from pipeline.dataset.encoders import load_encoders
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
 if TYPE_CHECKING:
     from pairsieve.clip.encoder import Encoder

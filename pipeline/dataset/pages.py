@@ -5,9 +5,8 @@ from the same facts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
+from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pipeline.commands.report import REPORT
 from pipeline.dataset.card import CARD, data_card
@@ -19,11 +18,11 @@ from pipeline.monitoring.progress import History
 PAGES = (CARD, CROISSANT, REPORT)
 
 
-def write_pages(dataset: str, manifest: Mapping[str, Any]) -> Facts | None:
+def write_pages(dataset: str, manifest: Manifest) -> Facts | None:
     """Write them for shards that are in place under this manifest; of a dataset that others made,
     the report alone where it has one.
     """
-    if "adopted" in manifest:
+    if manifest.adopted:
         if files.exists(files.join(dataset, REPORT)):
             files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
         return None

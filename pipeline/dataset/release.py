@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filters.erasure import Erasure
 from filters.rule import Rule
+from pairsieve.records.manifest import (
+    KEYS_OF_A_RUN,
+    MANIFEST,
+    BadManifest,
+    ListedFile,
+    Manifest,
+    is_from_pairsieve,
+    parse_manifest,
+)
 from pairsieve.records.outcome import Unit, UnitCounts
 from pairsieve.storage import files
 from pairsieve.storage.marked import is_ours, mark, remove_ours
@@ -20,19 +29,18 @@ from pairsieve.storage.names import LeadsOut, check_names, lies_in
 from pairsieve.storage.shards import DELTAS
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.dataset.audit import UNFINISHED
+from pipeline.dataset.manifest import UNFINISHED
 from pipeline.dataset.pages import PAGES, write_pages, write_private_report
 from pipeline.dataset.published_settings import public_config, public_input, public_plugin, shown
 from pipeline.monitoring.progress import History
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.plan import Plan
-from pipeline.orchestrate.stage_result import MANIFEST, StageResult, plain
+from pipeline.orchestrate.stage_result import StageResult, plain
 
 INSTALLED = "installed.json"
 TREES = ("dataset", "ledger", "embeddings")
 PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
 UNRELEASED = "unreleased"  # below the output directory: what the release check did not let pass
-PRODUCT = "pairsieve"
 
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
@@ -41,7 +49,7 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
     """Raise ConfigError where what was erased from a dataset would come back with the next one in
     its place.
     """
-    keys = {key for erasure in _manifest_in(output).get("erasures", ()) for key in erasure["keys"]}
+    keys = {key for erasure in _manifest_in(output).erasures for key in erasure.keys}
     held = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
     if keys - held:
         raise ConfigError(
@@ -52,25 +60,24 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
         )
 
 
-def _manifest_in(output: str) -> Mapping[str, Any]:
-    """The manifest of a directory, or the one it had before an installation that was cut off."""
+def _manifest_in(output: str) -> Manifest:
+    """The manifest of a directory, or the one it had before an installation that was cut off.
+
+    It is empty where there is none of ours: check_output refuses such a directory.
+    """
     unfinished = [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
     path = next(
         (path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None
     )
+    if path is None:
+        return Manifest()
     try:
-        found = json.loads(files.read_text(path)) if path else {}
-    except (ValueError, RecursionError) as error:
+        text = files.read_text(path)
+        return parse_manifest(text) if is_from_pairsieve(text) else Manifest()
+    except (BadManifest, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path} is damaged ({type(error).__name__}); get it back from a copy, or choose "
-            "another --output"
+            f"{path} is damaged: {error}. Get it back from a copy, or choose another --output"
         ) from None
-    # One that is not ours says nothing to us: check_output refuses the directory.
-    return (
-        found
-        if isinstance(found, dict) and PRODUCT in found and isinstance(found.get("files"), list)
-        else {}
-    )
 
 
 def _unfinished(output: str) -> list[str]:
@@ -115,8 +122,9 @@ def check_output(output: str) -> None:
         # a run was cut off while it put its result in place, and is finished by the next one
         return
     manifest = _manifest_in(output)
-    ours = manifest and "adopted" not in manifest
-    listed = {entry["path"] for entry in manifest["files"]} | {MANIFEST, *PAGES} if ours else set()
+    listed = set[str]()
+    if manifest.keys and not manifest.adopted:
+        listed = {MANIFEST, *PAGES, *manifest.by_path}
     others = [name for name in _held(output) if name not in listed]
     if others:
         raise ConfigError(
@@ -188,8 +196,8 @@ class Release:
         ):
             return False
         return all(
-            files.size_of(files.join(place, f["path"])) == f["bytes"]
-            for f in json.loads(text)["files"]
+            files.size_of(files.join(place, listed.path)) == listed.bytes
+            for listed in parse_manifest(text).files
         )
 
     def install(self, plan: Plan, made: Made, below: str = "") -> None:
@@ -198,9 +206,8 @@ class Release:
         A reader who waits for the manifest never sees a mixture.
         """
         place = files.join(self.output, below)
-        manifest = {**make_manifest(plan, made), **self._erasures()}
-        manifest["files"] = [*manifest["files"], *self._deltas()]
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        manifest = self._following(make_manifest(plan, made))
+        text = manifest.text()
         mark(self.staging)
         if below:
             mark(place)
@@ -224,28 +231,26 @@ class Release:
         if facts:
             write_private_report(plan.config.work, facts, made.history)
 
-    def _erasures(self) -> dict[str, Any]:
-        """The next version, and what was taken out of the ones before; a dataset that nobody was
-        taken out of is version 1.
+    def _following(self, manifest: Manifest) -> Manifest:
+        """The manifest with the erasures of the dataset that it replaces, as their next version.
+
+        The lists of erased row ids stay too, for those who hold an earlier version. A dataset that
+        nobody was taken out of is version 1.
         """
         before = _manifest_in(self.output)
-        erasures = before.get("erasures", [])
-        return {"version": before.get("version", 1) + 1 if erasures else 1, "erasures": erasures}
-
-    def _deltas(self) -> list[dict[str, Any]]:
-        """The lists of row ids for those who hold an earlier version."""
-        return [
-            listed
-            for listed in _manifest_in(self.output).get("files", ())
-            if listed["path"].startswith(DELTAS + "/")
-        ]
+        return replace(
+            manifest,
+            files=[*manifest.files, *before.below(DELTAS + "/")],
+            version=before.version + 1 if before.erasures else 1,
+            erasures=before.erasures,
+        )
 
     def _remove_unfinished(self) -> None:
         for folder in _unfinished(self.output):
             remove_ours(folder)
 
 
-def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
+def make_manifest(plan: Plan, made: Made) -> Manifest:
     """What was run on what, and what came out.
 
     No times, and no private settings: equal runs have equal manifests.
@@ -253,30 +258,28 @@ def make_manifest(plan: Plan, made: Made) -> dict[str, Any]:
     config = plan.config
     detectors = [public_plugin(detector) for detector in plan.detectors]
     rules = [public_plugin(rule) for rule in plan.rules]
-    return {
-        PRODUCT: __version__,
-        "revision": code_revision(),
-        "name": shown(config.name),
-        "demo_model": any(config.score.models[name].demo for name in plan.models),
-        "inputs": [public_input(path) for path in plan.inputs],
-        "config": {**public_config(config, plan.models), "filters": _by_name(detectors, rules)},
-        "models": {name: plain(model) for name, model in plan.models.items()},
-        "scored_by": dict(made.computed),
-        "detectors": detectors,
-        "rules": rules,
-        "counts": {
-            stage: {unit: asdict(c) for unit, c in units.items()}
+    return Manifest(
+        pairsieve=__version__,
+        revision=code_revision(),
+        name=shown(config.name),
+        demo_model=any(config.score.models[name].demo for name in plan.models),
+        inputs=[public_input(path) for path in plan.inputs],
+        config={**public_config(config, plan.models), "filters": _by_name(detectors, rules)},
+        models={name: plain(model) for name, model in plan.models.items()},
+        scored_by=dict(made.computed),
+        detectors=detectors,
+        rules=rules,
+        counts={
+            stage: {unit: asdict(counts) for unit, counts in units.items()}
             for stage, units in made.counts.items()
         },
-        "problems": [
+        problems=[
             {"where": where, "unit": unit, "reason": reason}
             for where, unit, reason in made.problems
         ],
-        "files": [
-            {"path": path, "rows": rows, "bytes": size, "sha256": digest}
-            for path, rows, size, digest in made.shards
-        ],
-    }
+        files=[ListedFile(path, rows, size, sha256) for path, rows, size, sha256 in made.shards],
+        keys=KEYS_OF_A_RUN,
+    )
 
 
 def _by_name(
@@ -301,4 +304,4 @@ def code_revision() -> str:
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()

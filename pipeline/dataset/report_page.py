@@ -63,27 +63,23 @@ def report_page(facts: Facts, history: History | None = None) -> str:
         _throughput(history or {}),
     )
     sections = [section for section in every if section is not None]
-    counts = manifest.get("counts", {})
     samples: Mapping[str, Any] = (
-        counts["publish"]["sample"] if counts else {"entered": facts.rows, "quarantined": {}}
+        manifest.counts["publish"]["sample"]
+        if manifest.counts
+        else {"entered": facts.rows, "quarantined": {}}
     )
     tiles = [
         ("pairs published", f"{facts.rows:,}"),
         ("candidates judged", f"{samples['entered']:,}"),
         ("not judged, not published", f"{sum(samples['quarantined'].values()):,}"),
         ("domains", f"{len(facts.domains):,}"),
-        ("version", str(manifest.get("version", 1))),
+        ("version", str(manifest.version)),
     ]
     warnings = (
-        [DEMO_WARNING.replace("> ", "").replace("**", "").strip()]
-        if manifest.get("demo_model")
-        else []
+        [DEMO_WARNING.replace("> ", "").replace("**", "").strip()] if manifest.demo_model else []
     )
-    made = (
-        f"Made with pairsieve {manifest['pairsieve']} from {len(manifest.get('inputs', ()))} "
-        "file(s)."
-    )
-    return render(manifest["name"], made, warnings, tiles, sections)
+    made = f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s)."
+    return render(manifest.name, made, warnings, tiles, sections)
 
 
 def render(
@@ -115,7 +111,7 @@ def bars(counted: Mapping[str, int], most: int = MOST_BARS, drop: bool = False) 
 
 
 def _funnel(facts: Facts) -> Section | None:
-    counts = facts.manifest.get("counts", {})
+    counts = facts.manifest.counts
     rows = [
         (
             stage,
@@ -142,7 +138,7 @@ def _funnel(facts: Facts) -> Section | None:
 
 def _reasons(facts: Facts) -> Section:
     charts = []
-    for stage, units in facts.manifest.get("counts", {}).items():
+    for stage, units in facts.manifest.counts.items():
         dropped: Counter[str] = Counter()
         for counts in units.values():
             dropped.update({**counts["dropped"]})
@@ -166,7 +162,7 @@ def _reasons(facts: Facts) -> Section:
 
 
 def _distributions(facts: Facts) -> Iterator[Section]:
-    rules = {rule["name"]: rule["settings"] for rule in facts.manifest.get("rules", ())}
+    rules = {rule["name"]: rule["settings"] for rule in facts.manifest.rules}
     charts = []
     limits = rules.get("similarity", {}).get("thresholds", {})
     for column, label, reason, thresholds in (

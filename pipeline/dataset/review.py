@@ -142,7 +142,7 @@ class Looked:
         found = self._finder.find(row.get("TEXT") or "")
         if found.terms:
             yield Finding("medical_words", ", ".join(found.terms))
-        elif self._words.score(found.defused) >= WORDS_FROM:
+        elif self._words.score(found.remaining_text) >= WORDS_FROM:
             yield Finding("medical_words", "by the weights of its words")
         said = row.get("medical_picture_score") if score is None else score
         if said is not None and said >= PICTURE_FROM:

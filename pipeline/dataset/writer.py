@@ -11,17 +11,16 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
+from pairsieve.records.manifest import MANIFEST, Manifest
 from pairsieve.storage import files
 from pairsieve.storage.lock import InUse, Lock, one_writer
 from pairsieve.storage.marked import remove_ours
 from pairsieve.storage.names import LeadsOut, check_names
-from pipeline.dataset.audit import NoSuchDataset, read_manifest
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.pages import write_pages
-from pipeline.orchestrate.stage_result import MANIFEST
 
 LOGGER = logging.getLogger(__name__)
 STAGING, COMMIT = "unfinished-erasure", "COMMIT"
@@ -88,14 +87,14 @@ def recover(dataset: str) -> None:
     remove_ours(staging)
 
 
-def _next_manifest(dataset: str, staging: str) -> Mapping[str, Any]:
+def _next_manifest(dataset: str, staging: str) -> Manifest:
     """The manifest of the new version.
 
     Raises NoSuchDataset, also where it names files outside of the dataset.
     """
     manifest = read_manifest(staging)
     try:
-        check_names(dataset, [entry["path"] for entry in manifest["files"]])
+        check_names(dataset, [listed.path for listed in manifest.files])
     except LeadsOut as error:
         raise NoSuchDataset(
             f"{staging}: {error}. Take a copy from somebody whom you trust"

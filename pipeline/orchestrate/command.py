@@ -15,7 +15,7 @@ from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.config import Config, as_yaml, config_of
-from pipeline.dataset.audit import NoSuchDataset
+from pipeline.dataset.manifest import NoSuchDataset
 from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.logs import shows_bars
@@ -32,11 +32,16 @@ from pipeline.orchestrate.estimate import (
     work_left,
     work_of,
 )
-from pipeline.orchestrate.job_settings import STAGES, StageName, ledger_key_file
-from pipeline.orchestrate.plan import Plan, find_inputs, make_plan
-from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased
-from pipeline.orchestrate.stage_result import CountsDoNotAddUp, TooMuchQuarantined, plain
-from pipeline.orchestrate.stages import Run, StageDone, StageMissing
+from pipeline.orchestrate.plan import Plan, check_ready, find_inputs, make_plan
+from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased, ledger_key_file
+from pipeline.orchestrate.stage_result import (
+    STAGES,
+    CountsDoNotAddUp,
+    StageName,
+    TooMuchQuarantined,
+    plain,
+)
+from pipeline.orchestrate.stages import Run, StageDone, StageMissing, is_done
 
 LOGGER = logging.getLogger(__name__)
 GOES_ON = "What is finished is kept; the same command goes on from there."
@@ -154,19 +159,18 @@ def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
-    """Everything that can be found wrong before work starts. Raises ConfigError."""
-    engine = make_engine(
-        beam_arguments,
-        [f"--{name.replace('_', '-')}" for name in vars(options)],
-        options.patience * 60,
-    )
+    """Find whatever can be found wrong before work starts. Raises ConfigError."""
+    own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]
+    engine = make_engine(beam_arguments, own_options, options.patience * 60)
     config = _config(options)
     check_apart(config)
-    # finishes an erasure that was cut off, so that its tombstones count
+    # The writer finishes an erasure that was cut off, so that its tombstones count.
     with only_writer(config.output):
         check_output(config.output)
-        plan = make_plan(config)
+        plan = make_plan(config, check=False)
         check_erasures(config.output, plan.rules)
+    if not is_done(plan):
+        check_ready(config, plan)
     _check_secret(config)
     files.make_private_folder(config.work)
     return plan, engine

@@ -3,6 +3,9 @@
 `DirectRunner` is Beam's own switch: it picks an engine by the pipeline's content, and one of the
 three lost data in a trial. Here it always means FnApiRunner, in as many worker processes as there
 are cores.
+
+Beam takes two seconds to import. It is imported when a job runs, or when an option is given that is
+not among LOCAL_OPTIONS: a run with nothing to do does without it.
 """
 
 from __future__ import annotations
@@ -14,31 +17,21 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import apache_beam as beam
-from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    GoogleCloudOptions,
-    PipelineOptions,
-    PortableOptions,
-    StandardOptions,
-    TestOptions,
-    WorkerOptions,
-)
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
-from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from filters.registry import nearest
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import worker_error
 
-LayOut = Callable[[beam.Pipeline], None]
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+
+LayOut = Callable[[Any], None]
+"""Lays a job's steps out on a Beam pipeline."""
+
 NAMESPACE = "pairsieve"
 LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
 ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
@@ -46,6 +39,8 @@ PROCESSES = "--direct_num_workers"
 WORTH_A_PROCESS_S = 5.0  # measured: a second process that scores is there after 4 s
 IN_MEMORY = "in_memory"  # Beam's default: its runner then keeps the environment that it is given
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
+LOCAL_OPTIONS = ("--runner", PROCESSES)
+SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
 
 class JobFailed(RuntimeError):
@@ -73,6 +68,8 @@ class Engine:
 
         Raises JobFailed, Interrupted.
         """
+        import apache_beam as beam
+
         options = self._options(name)
         result: Any = None
         with _failing_as(name):
@@ -116,23 +113,25 @@ class Engine:
     @property
     def only_submits(self) -> bool:
         """Whether jobs are written down, not run: a Dataflow template, or a dry run."""
-        options = PipelineOptions(list(self.arguments))
-        return bool(
-            options.view_as(GoogleCloudOptions).template_location
-            or options.view_as(TestOptions).dry_run
-        )
+        if not any(option_of(self.arguments, name) for name in SUBMITTING_OPTIONS):
+            return False
+        from apache_beam.options.pipeline_options import GoogleCloudOptions, TestOptions
+
+        options = _beam_options(self.arguments)
+        template = options.view_as(GoogleCloudOptions).template_location
+        return bool(template or options.view_as(TestOptions).dry_run)
 
     @property
     def runner_name(self) -> str:
         """The runner, as it was named."""
-        return (
-            PipelineOptions(list(self.arguments)).view_as(StandardOptions).runner or "DirectRunner"
-        )
+        return option_of(self.arguments, "--runner") or "DirectRunner"
 
     def _options(self, name: str) -> PipelineOptions:
         """Options for one job; its name begins with --job_name where that is given."""
+        from apache_beam.options.pipeline_options import GoogleCloudOptions
+
         run, _, stage = name.rpartition("/")
-        options = PipelineOptions(list(self.arguments))
+        options = _beam_options(self.arguments)
         cloud = options.view_as(GoogleCloudOptions)
         cloud.job_name = job_name(cloud.job_name or run, stage)
         if self.runner_name == "DataflowRunner":
@@ -146,18 +145,24 @@ class Engine:
     def _runner(self, options: PipelineOptions) -> object:
         if self.runner_name != "DirectRunner":
             return self.runner_name
+        from apache_beam.options.pipeline_options import DirectOptions
+        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
         direct = options.view_as(DirectOptions)
-        _use_all_cores(direct, self.arguments)
-        if direct.direct_num_workers == 1 or direct.direct_running_mode != IN_MEMORY:
-            return FnApiRunner(provision_info=_provision(options))
+        direct.direct_num_workers = self.workers
+        provision = _provision(options)
+        if self.workers == 1 or direct.direct_running_mode != IN_MEMORY:
+            return FnApiRunner(provision_info=provision)
         from pipeline.orchestrate.local_workers import ForkedEnvironment
 
         return FnApiRunner(
-            default_environment=ForkedEnvironment.default(), provision_info=_provision(options)
+            default_environment=ForkedEnvironment.default(), provision_info=provision
         )
 
     def _goes_on(self, result: Any, options: PipelineOptions) -> str:
         """What goes on running of a job that nobody waits for any more."""
+        from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions
+
         name, portable = (
             options.view_as(GoogleCloudOptions).job_name,
             options.view_as(PortableOptions),
@@ -191,29 +196,50 @@ class Engine:
 
     @property
     def workers(self) -> int:
-        """How many worker processes are expected: what is divided among them beforehand is divided
-        by this.
+        """How many worker processes are expected.
+
+        What is divided among them beforehand is divided by this.
         """
-        options = PipelineOptions(list(self.arguments))
         if self.runner_name == "DirectRunner":
-            direct = options.view_as(DirectOptions)
-            _use_all_cores(direct, self.arguments)
-            return int(direct.direct_num_workers)
+            processes = int(option_of(self.arguments, PROCESSES) or 0)
+            return processes or os.cpu_count() or 1
+        from apache_beam.options.pipeline_options import WorkerOptions
+
+        options = _beam_options(self.arguments)
         worker = options.view_as(WorkerOptions)
-        given = options.get_all_options()
-        return int(
-            worker.max_num_workers or worker.num_workers or max(1, given.get("parallelism") or 1)
-        )
+        parallelism = options.get_all_options().get("parallelism") or 1
+        return int(worker.max_num_workers or worker.num_workers or max(1, parallelism))
 
 
-def _use_all_cores(direct: DirectOptions, arguments: Sequence[str]) -> None:
-    given = {argument.partition("=")[0] for argument in arguments}
-    if PROCESSES not in given:
-        direct.direct_num_workers = os.cpu_count() or 1
+def option_of(arguments: Sequence[str], name: str) -> str:
+    """The value of an option among Beam's, the last one where it is given again; else empty.
+
+    An option without a value counts as "true".
+    """
+    value = ""
+    for number, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            value = argument.removeprefix(f"{name}=")
+        elif argument == name:
+            following = arguments[number + 1 : number + 2]
+            is_flag = not following or following[0].startswith("-")
+            value = "true" if is_flag else following[0]
+    return value
+
+
+def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    return PipelineOptions(list(arguments))
 
 
 def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
     """What workers are told of the options; only Beam's own switch does so by itself."""
+    from apache_beam.options.pipeline_options import WorkerOptions
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
     worker = options.view_as(WorkerOptions)
     worker.default_sdk_harness_log_level = worker.default_sdk_harness_log_level or "WARNING"
     worker.sdk_harness_log_level_overrides = {
@@ -255,6 +281,8 @@ def _failing_as(name: str) -> Iterator[None]:
 
 def _counters(result: Any) -> dict[str, int]:
     """Our counters, summed over steps; a runner may say none that are final."""
+    from apache_beam.metrics import MetricsFilter
+
     total: dict[str, int] = {}
     for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
         total[counter.key.metric.name] = total.get(counter.key.metric.name, 0) + (
@@ -271,28 +299,49 @@ def _cancel(result: Any) -> None:
 def make_engine(
     arguments: Sequence[str], own_options: Sequence[str] = (), patience_s: float = PATIENCE_S
 ) -> Engine:
-    """An engine for Beam's own options. Raises ConfigError for one that Beam does not know, naming
-    the nearest, and for a job server or a cluster that does not answer.
+    """An engine for Beam's own options.
+
+    Raises ConfigError for an option that Beam does not know, naming the nearest one, and for a job
+    server or a cluster that does not answer.
     """
+    if not _are_local(arguments):
+        _check_known(arguments, own_options)
+        _check_answers(_beam_options(arguments))
+    return Engine(tuple(arguments), patience_s)
+
+
+def _are_local(arguments: Sequence[str]) -> bool:
+    """Whether the options only say in how many processes of this machine jobs run."""
+    names = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+    processes = option_of(arguments, PROCESSES)
+    is_direct = option_of(arguments, "--runner") in ("", "DirectRunner")
+    written_together = all("=" in argument for argument in arguments)
+    is_number = not processes or processes.isdecimal()
+    return is_direct and written_together and is_number and names <= set(LOCAL_OPTIONS)
+
+
+def _check_known(arguments: Sequence[str], own_options: Sequence[str]) -> None:
+    """Raise ConfigError for an option that no runner knows."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for kind in _subclasses(PipelineOptions):
         if "_add_argparse_args" in vars(kind):
             kind._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(arguments))
-    if unknown:
-        known = [
-            *own_options,
-            *(option for action in parser._actions for option in action.option_strings),
-        ]
-        raise ConfigError(
-            f"unknown option {unknown[0]}; {nearest(unknown[0].partition('=')[0], known)}"
-        )
-    _check_answers(PipelineOptions(list(arguments)))
-    return Engine(tuple(arguments), patience_s)
+    if not unknown:
+        return
+    known = list(own_options)
+    for action in parser._actions:
+        known += action.option_strings
+    name = unknown[0].partition("=")[0]
+    raise ConfigError(f"unknown option {unknown[0]}; {nearest(name, known)}")
 
 
 def _check_answers(options: PipelineOptions) -> None:
-    """Whether somebody listens where jobs are sent; Beam would wait for minutes."""
+    """Raise ConfigError where nobody listens that jobs are sent to; Beam would wait for minutes."""
+    from apache_beam.options.pipeline_options import PortableOptions
+
     master = options.get_all_options().get("flink_master") or ""
     for option, address in (
         ("--job_endpoint", options.view_as(PortableOptions).job_endpoint or ""),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
 
 from filters.detector import Needs
 from filters.registry import needing, subsets_of
@@ -14,10 +13,11 @@ from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
 from pairsieve.web.language import SUBSETS
 from pipeline import flow
-from pipeline.config import MANY_FILES, Config
+from pipeline.config import MANY_FILES
 from pipeline.orchestrate.engine import LayOut
 from pipeline.orchestrate.plan import Plan, score_settings
 from pipeline.orchestrate.results import Results
+from pipeline.orchestrate.stage_result import StageName
 from transforms.extractor import ExtractSettings
 from transforms.fetch.lanes import make_lanes
 from transforms.fetch.part_shelf import FetchFolders
@@ -32,9 +32,7 @@ from transforms.samples import SampleFolders
 from transforms.score.settings import ScoreFolders
 from transforms.shard import ShardSettings, shard_count
 
-StageName = Literal["extract", "fetch", "score", "publish"]
-STAGES: tuple[StageName, ...] = get_args(StageName)
-SITES, SPILLED, KEY_FILE = "sites", "spilled", "ledger.key"
+SITES, SPILLED = "sites", "spilled"
 
 
 @dataclass(frozen=True)
@@ -185,10 +183,3 @@ class Jobs:
             config.extract.buckets,
             config.fetch.robots_max_age_h * 3600,
         )
-
-
-def ledger_key_file(config: Config) -> str:
-    """Where the secret of the ledger's keys lies: in the work directory, where the config names no
-    file.
-    """
-    return config.publish.key_file or files.join(config.work, KEY_FILE)

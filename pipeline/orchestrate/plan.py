@@ -90,19 +90,35 @@ class LookedUp:
     models: Mapping[str, ModelIdentity]
 
 
-def look_up(config: Config) -> LookedUp:
-    """Plugins and models of a config. Raises ConfigError naming what is missing and what to do."""
+def look_up(config: Config, check: bool = True) -> LookedUp:
+    """Plugins and models of a config. Raises ConfigError naming what is missing and what to do.
+
+    With `check` every detector is loaded once, which takes a second or more.
+    """
     try:
         detectors = build_detectors(config.filters.detectors)
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-        check_models(detectors, [str(model) for model in models.values()])
-        check_files(rules)
-        find_detector(config.extract.language.detector)
-    except (FilterConfigError, ModelError, LanguageConfigError) as error:
+    except (FilterConfigError, ModelError) as error:
         raise ConfigError(str(error)) from None
-    return LookedUp(detectors, rules, models)
+    found = LookedUp(detectors, rules, models)
+    if check:
+        check_ready(config, found)
+    return found
+
+
+def check_ready(config: Config, found: LookedUp | Plan) -> None:
+    """Check that everything can be loaded: models of detectors, files of rules, language detectors.
+
+    Raises ConfigError.
+    """
+    try:
+        check_models(found.detectors, [str(model) for model in found.models.values()])
+        check_files(found.rules)
+        find_detector(config.extract.language.detector)
+    except (FilterConfigError, LanguageConfigError) as error:
+        raise ConfigError(str(error)) from None
 
 
 def score_settings(
@@ -128,14 +144,19 @@ def score_settings(
     )
 
 
-def make_plan(config: Config) -> Plan:
-    """Look everything up. Raises ConfigError naming what is missing and what to do."""
-    found = look_up(config)
-    known = tuple(path for pattern in config.extract.known for path in _matches(pattern, {}))
+def make_plan(config: Config, check: bool = True) -> Plan:
+    """Look everything up. Raises ConfigError naming what is missing and what to do.
+
+    Without `check` detectors are not loaded (`check_ready` does that).
+    """
+    found = look_up(config, check)
+    known: list[str] = []
+    for pattern in config.extract.known:
+        known += _matches(pattern, {})
     inputs = find_inputs(config.input)
     if config.input.kind == "pairs":
         _check_columns(inputs[0], config.input)
-    return Plan(config, inputs, found.detectors, found.rules, found.models, known)
+    return Plan(config, inputs, found.detectors, found.rules, found.models, tuple(known))
 
 
 def _check_columns(path: str, config: InputConfig) -> None:

@@ -5,28 +5,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from filters.erasure import Erasure
 from pairsieve.records.outcome import Unit, UnitCounts, notes
 from pairsieve.storage import files
+from pairsieve.storage.job_end import (
+    PROBLEMS_FILE,
+    SHARDS_FILE,
+    has_ended,
+    read_list,
+    read_tally,
+)
 from pairsieve.storage.lock import Lock
 from pairsieve.storage.marked import mark
 from pairsieve.storage.secret import secret_in
-from pipeline import flow
+from pipeline.config import Config
 from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
 from pipeline.dataset.review import Looked, review, review_page
-from pipeline.monitoring.progress import Watch, read_history
-from pipeline.orchestrate.engine import LayOut
-from pipeline.orchestrate.job_settings import SPILLED, Jobs, ledger_key_file
+from pipeline.monitoring.progress import read_history
 from pipeline.orchestrate.plan import Plan
+from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import StageResult, balances, check_quarantine
-from transforms.plumbing.gather import has_ended, read_list, read_tally
 
 LOGGER = logging.getLogger(__name__)
 REVIEW_LIST = "release-check.html"
 
-RunJob = Callable[[LayOut, Watch], None]
+KEY_FILE = "ledger.key"
+
+WriteShards = Callable[[str, bytes], None]
+"""Runs the job that writes shards below a folder; the bytes are the secret of the ledger's keys."""
 
 
 class NotReleased(RuntimeError):
@@ -39,25 +46,26 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes a plan's results; `run_job` runs a Beam job to its end."""
+    """Publishes a plan's results."""
 
     plan: Plan
-    jobs: Jobs
-    run_job: RunJob
+    results: Results
+    write_shards: WriteShards
 
     @property
     def release(self) -> Release:
         """The output directory, and what this stage has put there."""
-        return Release(self.plan.config.output, self.jobs.results.published)
+        return Release(self.plan.config.output, self.results.published)
 
     def publish(self, result: StageResult, lock: Lock) -> dict[Unit, UnitCounts]:
         """Write the shards, check them, and put them in place while `lock` is held.
 
         Raises what a failed job raises, CountsDoNotAddUp, TooMuchQuarantined.
         """
-        config, results = self.plan.config, self.jobs.results
+        config, results = self.plan.config, self.results
         if not self._is_staged(result):
-            self._write_shards(result)
+            mark(self.release.staging)
+            self.write_shards(self.release.staging, self.secret())
         tally = read_tally(result.folder)
         models = {note.removeprefix("sample: "): n for note, n in notes(tally).items()}
         for model, number in models.items():
@@ -69,23 +77,14 @@ class Publisher:
         all_counts = {earlier.stage.name: earlier.read_counts() for earlier in before}
         all_counts["publish"] = counts
         history = {earlier.stage.name: read_history(earlier.folder) for earlier in before}
-        problems = read_list(results.extracted.folder, flow.PROBLEMS_FILE)
-        shards = read_list(result.folder, flow.SHARDS_FILE)
+        problems = read_list(results.extracted.folder, PROBLEMS_FILE)
+        shards = read_list(result.folder, SHARDS_FILE)
         made = Made(shards, all_counts, problems, models, history)
 
         below = self._released_below([path for path, *_ in shards])
         lock.check()  # somebody else may have taken it while the job ran
         self.release.install(self.plan, made, below)
         return counts
-
-    def _write_shards(self, result: StageResult) -> None:
-        files.remove_tree(result.path(SPILLED))  # a killed run may have left some
-        mark(self.release.staging)
-        job = self.jobs.publish(self.release.staging, self.secret())
-        samples = self.jobs.results.scored.read_counts()["pair"].entered
-        watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
-        self.run_job(partial(flow.publish, job=job), watch)
-        files.remove_tree(result.path(SPILLED))
 
     def _is_staged(self, result: StageResult) -> bool:
         """Whether a job has written the shards already, and they are not in place yet.
@@ -94,7 +93,7 @@ class Publisher:
         """
         if not has_ended(result.folder):
             return False
-        shards = read_list(result.folder, flow.SHARDS_FILE)
+        shards = read_list(result.folder, SHARDS_FILE)
         return all(files.exists(files.join(self.release.staging, path)) for path, *_ in shards)
 
     def check_place(self) -> None:
@@ -155,3 +154,11 @@ class Publisher:
                 path,
             )
         return secret
+
+
+def ledger_key_file(config: Config) -> str:
+    """Where the secret of the ledger's keys lies.
+
+    In the work directory, unless the config names a file.
+    """
+    return config.publish.key_file or files.join(config.work, KEY_FILE)

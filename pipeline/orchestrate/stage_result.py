@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property, partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, balance
 from pairsieve.storage import files, parts
 from pairsieve.storage.sealed import Damaged
 
 MANIFEST = "manifest.json"
+StageName = Literal["extract", "fetch", "score", "publish"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
 READERS = 16
 NEEDED_OF_EARLIER = {"version", "settings", "upstream", "opinions"}
 

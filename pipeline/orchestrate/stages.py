@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, notes
 from pairsieve.storage import files, parts
+from pairsieve.storage.job_end import forget_end, has_ended, read_tally
 from pairsieve.storage.journal import FOLDER as JOURNAL
 from pairsieve.storage.marked import mark
 from pairsieve.warc.reader import INSIDE_RECORD
-from pipeline import flow
+from pipeline.dataset.release import Release
 from pipeline.dataset.writer import only_writer
 from pipeline.monitoring.metrics import write_counters, write_metrics
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine, LayOut
 from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
-from pipeline.orchestrate.job_settings import STAGES, Jobs, StageName
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.publish import Publisher
 from pipeline.orchestrate.results import Results
@@ -27,14 +28,19 @@ from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
 from pipeline.orchestrate.stage_result import (
     MANIFEST,
+    STAGES,
     CountsDoNotAddUp,
+    StageName,
     StageResult,
     TooMuchQuarantined,
     balances,
     check_quarantine,
     sum_parts,
 )
-from transforms.plumbing.gather import forget_end, has_ended, read_tally
+
+if TYPE_CHECKING:
+    from pipeline.flow import ExtractJob
+    from pipeline.orchestrate.job_settings import Jobs
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,21 +65,24 @@ class Run:
     bars: bool = False
 
     @cached_property
-    def jobs(self) -> Jobs:
-        one_machine = self.engine.runner_name == "DirectRunner"
-        return Jobs(Results(self.plan), self.engine.workers, one_machine)
+    def results(self) -> Results:
+        return Results(self.plan)
 
     @property
-    def results(self) -> Results:
-        return self.jobs.results
+    def jobs(self) -> Jobs:
+        # Beam and all transforms are imported here: a run with nothing to do needs neither.
+        from pipeline.orchestrate.job_settings import Jobs
+
+        one_machine = self.engine.runner_name == "DirectRunner"
+        return Jobs(self.results, self.engine.workers, one_machine)
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.plan, self.jobs, self._run)
+        return Publisher(self.plan, self.results, self._write_shards)
 
     def _look_up_results_again(self) -> None:
         """After a fetch was reopened: scoring then has another name."""
-        self.__dict__.pop("jobs", None)
+        self.__dict__.pop("results", None)
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
         """Run the stages that are wanted. Returns the counts of every stage that is complete.
@@ -235,6 +244,8 @@ class Run:
 
     def _run_extract(self, result: StageResult, whole: bool) -> Tally:
         files.remove_tree(result.folder)
+        from pipeline import flow
+
         job = self.jobs.extract(result.folder, whole)
         done = ("split kept", "split quarantined")
         watch = Watch("extract", result.folder, _pieces(job), "pieces", done)
@@ -242,6 +253,8 @@ class Run:
         return read_tally(result.folder)
 
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
+        from pipeline import flow
+
         job = self.jobs.fetch()
         if job.lanes:
             self._run_parts(partial(flow.fetch, job=job), result)
@@ -257,10 +270,24 @@ class Run:
         return counts
 
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:
+        from pipeline import flow
+
         job = self.jobs.score()
         if job.unfinished:
             self._run_parts(partial(flow.score, job=job), result)
         return self._part_counts(result)
+
+    def _write_shards(self, staging: str, secret: bytes) -> None:
+        from pipeline import flow
+        from pipeline.orchestrate.job_settings import SPILLED
+
+        result = self.results.published
+        files.remove_tree(result.path(SPILLED))  # a killed run may have left some
+        job = self.jobs.publish(staging, secret)
+        samples = self.results.scored.read_counts()["pair"].entered
+        watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
+        self._run(partial(flow.publish, job=job), watch)
+        files.remove_tree(result.path(SPILLED))
 
     def _run_parts(self, lay_out: LayOut, result: StageResult) -> None:
         total = len(parts.part_names(self.results.extracted.folder))
@@ -295,6 +322,13 @@ class Run:
         return balances(tally, ("pair",), result.stage.name)
 
 
+def is_done(plan: Plan) -> bool:
+    """Whether every stage is complete, and the dataset is in its place."""
+    results = Results(plan)
+    complete = all(result.complete for result in results.in_order)
+    return complete and Release(plan.config.output, results.published).is_whole()
+
+
 @contextmanager
 def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
     """Let the next run do a stage anew that did not add up, or quarantined too much.
@@ -308,7 +342,7 @@ def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
         raise
 
 
-def _pieces(job: flow.ExtractJob) -> int:
+def _pieces(job: ExtractJob) -> int:
     """How many pieces the inputs are read in; 0 where that is found while reading."""
     if job.input.kind != "archives":
         return 0

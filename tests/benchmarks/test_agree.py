@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from benchmarks import agree
-from tests.warc.test_wat import envelope, wat_file
-from tests.warcs import page
+from tests.support.warcs import page
+from tests.support.wat_files import envelope, wat_file
 
 BODY = "<table><img src=1.jpg alt='one &amp; two'><p><img src=2.jpg alt=''><img src=3.jpg>"
 

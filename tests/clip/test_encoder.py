@@ -17,7 +17,7 @@ from pairsieve.clip.model import identify
 from pairsieve.clip.packed import is_packable
 from pairsieve.clip.settings import EncoderSettings, ModelError, ModelSettings
 from pairsieve.images.prepare import Square
-from tests.clip.models import DEMO, small_model
+from tests.support.clip_models import DEMO, small_model
 
 CAPTIONS = [
     "",

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from random import Random
 
 import numpy as np
 import open_clip
@@ -15,53 +14,17 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from demo.pictures import Scene, picture
 from filters.subjects import Embedding, Picture
 from pairsieve.clip.encoder import load_encoder
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes
-from pairsieve.records.pair import Pair, key_of
-from pairsieve.records.sample import Image
-from tests.clip.models import DEMO, small_model
+from tests.support.clip_models import DEMO, small_model
+from tests.support.scoring import CAPTIONS, CONTENTS, png, row
 from transforms.score.scorer import Scorer, score_rows
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
-SCENES = [
-    Scene("star", "red", "white"),
-    Scene("car", "blue", "yellow"),
-    Scene("chest_xray"),
-    Scene("fish", "green", "black"),
-]
-CAPTIONS = [
-    "a star in red on a white background",
-    "a car in blue on a yellow background",
-    "x-ray of the lungs and ribs",
-    "something else",
-]
-
-
-def png(image: PillowImage.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-CONTENTS = {f"{n:064x}": png(picture(scene, Random(n), 96)) for n, scene in enumerate(SCENES)}
-
-
-def row(
-    n: int,
-    caption: str | None = None,
-    status: str = "ok",
-    sha256: str | None = None,
-    subset: str = "en",
-) -> tuple[Pair, Image]:
-    url, text = f"https://a.example/{n}.png", caption or CAPTIONS[n % len(CAPTIONS)]
-    pair = Pair(key_of(url, text), url, text, subset, "", "", "", 0, "", "", 0, {})
-    found = sha256 or f"{n % len(SCENES):064x}"
-    return pair, Image(pair.key, status, sha256=found if status == "ok" else None)
 
 
 PROCESSES = Processes(2)  # started at the first picture, and shared by all tests here

@@ -13,10 +13,10 @@ from pairsieve.erasure.queue import (
     ABANDONED_S,
     COUNTED_FOR_S,
     FULL_FOR_S,
+    BoundedQueue,
     NoSuchRequest,
     QueueFull,
     Quota,
-    Room,
     UnreadableRequest,
     ask,
     contact_of,
@@ -120,7 +120,7 @@ def test_a_damaged_request_holds_up_nothing(tmp_path, damage):
             use(queue, broken, *(["refused"] if use is decide else []))
     assert decide(queue, whole, "approved").state == "approved"
     assert forget_contacts(queue) == 0, "its file may be brought back"
-    Room(queue, Quota()).ask(DOMAIN)
+    BoundedQueue(queue, Quota()).ask(DOMAIN)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -210,7 +210,7 @@ class Clock:
 def test_a_full_queue(tmp_path):
     queue, clock = str(tmp_path), Clock()
     first = ask(queue, DOMAIN)  # before the page was started
-    room = Room(queue, Quota(most_entries=3), clock)
+    room = BoundedQueue(queue, Quota(max_entries=3), clock)
     room.ask(DOMAIN)
     room.ask(DOMAIN)
     with pytest.raises(QueueFull):
@@ -227,7 +227,7 @@ def test_a_full_queue(tmp_path):
 
 def test_a_queue_that_is_full_of_bytes(tmp_path):
     room, long = (
-        Room(str(tmp_path), Quota(most_bytes=10_000), Clock()),
+        BoundedQueue(str(tmp_path), Quota(max_bytes=10_000), Clock()),
         [{"image_url": "https://a.example/" + "x" * 1_900}],
     )
     for _ in range(5):
@@ -240,9 +240,11 @@ def test_a_queue_that_is_full_of_bytes(tmp_path):
 
 def test_the_folder_is_not_listed_for_each_request(tmp_path, monkeypatch):
     clock, listed = Clock(), []
-    count = queue_module._marks
-    monkeypatch.setattr(queue_module, "_marks", lambda queue: listed.append(queue) or count(queue))
-    room = Room(str(tmp_path), Quota(), clock)
+    count = queue_module._list_files
+    monkeypatch.setattr(
+        queue_module, "_list_files", lambda queue: listed.append(queue) or count(queue)
+    )
+    room = BoundedQueue(str(tmp_path), Quota(), clock)
     for _ in range(20):
         room.ask(DOMAIN)
     assert len(listed) == 1

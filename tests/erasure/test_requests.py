@@ -56,16 +56,16 @@ def test_an_example_becomes_hashes(tmp_path):
     request = parse_request('{"image": "me.png"}', str(tmp_path))
     assert len(request.values) == 8
     assert [len(h) for h in request.bytes_hashes] == [64, 32]
-    assert request.shows
+    assert request.is_about_picture
 
 
 MALFORMED = [
-    ("", "no JSON object"),
-    ("[1]", "no JSON object"),
+    ("", "not a JSON object"),
+    ("[1]", "not a JSON object"),
     ("{}", "give one of image_url"),
     ('{"image_url": "https://a.example/", "domain": "a.example"}', "give one of"),
-    ('{"image_url": "https://a.example/", "name": "Anna"}', "nothing else is to be kept"),
-    ('{"image_url": "https://a.example/", "reason": "x"}', "nothing else is to be kept"),
+    ('{"image_url": "https://a.example/", "name": "Anna"}', "nothing else may be stored"),
+    ('{"image_url": "https://a.example/", "reason": "x"}', "nothing else may be stored"),
     ('{"image_url": "a.example/me.jpg"}', "whole http or https URL"),
     ('{"image_url": "javascript:alert(1)"}', "whole http or https URL"),
     ('{"image_url": 3}', "must be text"),
@@ -107,7 +107,7 @@ def test_one_malformed_line_and_none_is_applied(tmp_path):
 
 def test_a_picture_that_is_none_is_malformed(tmp_path):
     (tmp_path / "me.png").write_bytes(b"junk")
-    with pytest.raises(ValueError, match="no picture that can be read"):
+    with pytest.raises(ValueError, match="not a picture that can be read"):
         parse_request('{"image": "me.png"}', str(tmp_path))
 
 
@@ -168,7 +168,7 @@ def test_lists_that_rows_cannot_be_matched_with(tmp_path):
     (tmp_path / "list").write_text("ef" * 20)
     with pytest.raises(MalformedRequests, match="SHA-1"):
         requests_of_list(str(tmp_path / "list"), "auto")
-    with pytest.raises(MalformedRequests, match="a list is of"):
+    with pytest.raises(MalformedRequests, match="unknown type of hash"):
         requests_of_list(str(tmp_path / "list"), "crc")
 
 

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairsieve.explore.app import Settings, make_app
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.app import make_app
+from pairsieve.explore.limits import RateLimits
+from pairsieve.explore.settings import Settings
 from pairsieve.images.processes import Processes
+from pairsieve.records.manifest import parse_manifest
 from pairsieve.search.index import build
 from pairsieve.search.vectors import VectorSettings
 
@@ -81,8 +83,9 @@ def dataset(tmp_path_factory):
         "files": listed,
         "models": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    build(str(folder), manifest, f"{folder}.index", VectorSettings())
+    text = json.dumps(manifest)
+    (folder / "manifest.json").write_text(text)
+    build(str(folder), parse_manifest(text), f"{folder}.index", VectorSettings())
     return folder
 
 
@@ -101,7 +104,7 @@ def processes():
 @pytest.fixture
 def served(dataset, tmp_path, processes):
     def serve(**changes):
-        limits = Limits(*["100000/minute"] * 4)
+        limits = RateLimits(*["100000/minute"] * 4)
         given = {
             "name": "<b>hostile</b>",
             "dataset": str(dataset),

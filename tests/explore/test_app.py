@@ -18,7 +18,7 @@ from schemathesis.checks import not_a_server_error
 from starlette.testclient import TestClient
 
 from pairsieve.erasure.queue import Quota, ask, decide, waiting
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.texts import LANGUAGES, texts_for
 from pairsieve.search.find import Search
 
@@ -259,7 +259,7 @@ def test_an_example_is_stored_nowhere(client, tmp_path, monkeypatch):
 
 
 def test_limits(served):
-    client = TestClient(served(limits=Limits("3/hour", "1/hour", "1/hour")))
+    client = TestClient(served(limits=RateLimits("3/hour", "1/hour", "1/hour")))
     assert [client.get("/api/search").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
     assert "Too many requests" in client.get("/").text
 
@@ -277,23 +277,27 @@ def test_an_error_shows_and_logs_nothing_of_the_query(client, monkeypatch, caplo
     def broken(*arguments):
         raise RuntimeError("secret words")
 
-    caplog.set_level(logging.INFO, "explore")
+    caplog.set_level(logging.INFO, "pairsieve.explore")
     monkeypatch.setattr(Search, "by_words", broken)
     answer = client.get("/", params={"q": "secret words"})
     assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
     ours = "\n".join(
-        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("pairsieve.explore")
     )
     assert "RuntimeError" in ours
     assert "secret" not in answer.text + ours
 
 
 def test_the_log_holds_no_query_and_no_receipt(client, caplog):
-    caplog.set_level(logging.INFO, "explore")
+    caplog.set_level(logging.INFO, "pairsieve.explore")
     client.get("/", params={"q": "my name"})
     client.get("/api/requests/abcdefgh12345678")
     ours = "\n".join(
-        record.getMessage() for record in caplog.records if record.name.startswith("explore")
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("pairsieve.explore")
     )
     assert re.search(r"GET / 200 \d+ ms", ours)
     assert "my name" not in ours
@@ -354,7 +358,7 @@ def test_the_server_logs_no_trace(caplog):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_full_queue(served, queue, language):
-    client = TestClient(served(quota=Quota(most_entries=1)))
+    client = TestClient(served(quota=Quota(max_entries=1)))
     assert (
         client.post("/api/requests", json={"requests": [{"domain": "a.example"}]}).status_code
         == 201

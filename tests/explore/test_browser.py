@@ -14,11 +14,11 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from pairsieve.explore.app import Settings, make_app
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.app import make_app
+from pairsieve.explore.limits import RateLimits
+from pairsieve.explore.settings import Settings
 from pipeline.cli import main as pairsieve
-from tests.pipeline.test_command import rows_of
-from tests.pipeline.test_search import picture_of
+from tests.support.datasets import picture_of, rows_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
 CHROMIUM = shutil.which("chromium")
@@ -40,7 +40,7 @@ def dataset(demo_run, tmp_path):
 
 @pytest.fixture
 def address(dataset, processes):
-    limits = Limits(*["100000/minute"] * 4)
+    limits = RateLimits(*["100000/minute"] * 4)
     app = make_app(
         Settings(
             "pairsieve demo",
@@ -61,7 +61,7 @@ def address(dataset, processes):
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.05)
     yield f"http://127.0.0.1:{port}"

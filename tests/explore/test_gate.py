@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pairsieve.erasure.queue import waiting
-from pairsieve.explore.app import RULES, Asked, rule_of
-from pairsieve.explore.gate import MOST_PARAMETERS, MOST_URL_BYTES, Gate, Rule
-from pairsieve.explore.limits import Limits
+from pairsieve.explore.app import RULES, rule_of
+from pairsieve.explore.forms import SubmittedRequests
+from pairsieve.explore.gate import MAX_PARAMETERS, MAX_URL_BYTES, Gate, RequestRule
+from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.texts import LANGUAGES, texts_for
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 POSTS = [
@@ -30,51 +32,6 @@ POSTS = [
 CHUNK = b"x" * 100_000
 
 
-class Client:
-    """One request of ASGI; `read` counts the messages that were taken of it."""
-
-    def __init__(self, app) -> None:
-        self.app, self.read, self.status, self.headers, self.body = app, 0, 0, {}, b""
-
-    def ask(
-        self,
-        method,
-        path,
-        *,
-        headers=(),
-        chunks=None,
-        query=b"",
-        address="192.0.2.1",
-        host="localhost",
-    ):
-        asyncio.run(self._ask(method, path, [("host", host), *headers], chunks, query, address))
-        return self
-
-    async def _ask(self, method, path, headers, chunks, query, address):
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-        scope = {
-            "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
-            "headers": raw, "client": (address, 1), "server": ("localhost", 80), "scheme": "http",
-            "root_path": "", "state": {},
-        }  # fmt: skip
-        left = iter(chunks or ())
-
-        async def receive():
-            self.read += 1
-            chunk = next(left, None)
-            return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
-
-        async def send(message):
-            if message["type"] == "http.response.start":
-                self.status, self.headers = (
-                    message["status"],
-                    {name.decode(): value.decode() for name, value in message["headers"]},
-                )
-            self.body += message.get("body", b"")
-
-        await self.app(scope, receive, send)
-
-
 @pytest.fixture
 def client(served):
     return Client(served())
@@ -82,7 +39,7 @@ def client(served):
 
 @pytest.mark.parametrize("path", POSTS)
 def test_a_body_that_says_that_it_is_too_large_is_not_read(client, path):
-    most = rule_of("POST", path).most_bytes
+    most = rule_of("POST", path).max_bytes
     client.ask(
         "POST",
         path,
@@ -95,7 +52,7 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read(client, path):
 
 @pytest.mark.parametrize("path", POSTS)
 def test_a_body_that_does_not_say_so_is_read_to_its_bound(client, path):
-    bound = rule_of("POST", path).most_bytes // len(CHUNK)
+    bound = rule_of("POST", path).max_bytes // len(CHUNK)
     headers = [("transfer-encoding", "chunked"), ("expect", "100-continue")]
     client.ask("POST", path, headers=headers, chunks=[CHUNK] * 1000)
     assert client.status == 413
@@ -104,7 +61,7 @@ def test_a_body_that_does_not_say_so_is_read_to_its_bound(client, path):
 
 @pytest.mark.parametrize("path", [path for path in POSTS if path != "/static/style.css"])
 def test_a_request_is_counted_before_its_body_is_read(served, path):
-    app = served(limits=Limits(*["1/hour"] * 4))
+    app = served(limits=RateLimits(*["1/hour"] * 4))
     headers = [("content-length", "5"), ("expect", "100-continue")]
     Client(app).ask("POST", path, headers=headers, chunks=[b"12345"])
     second = Client(app).ask("POST", path, headers=headers, chunks=[b"12345"])
@@ -113,7 +70,7 @@ def test_a_request_is_counted_before_its_body_is_read(served, path):
 
 
 def test_other_addresses_of_a_site_are_the_same_visitor(served):
-    app = served(limits=Limits("3/hour", "3/hour", "3/hour", "3/hour"))
+    app = served(limits=RateLimits("3/hour", "3/hour", "3/hour", "3/hour"))
     statuses = [
         Client(app).ask("GET", "/api/search", address=f"2001:db8::{n:x}").status
         for n in range(1, 41)
@@ -124,7 +81,7 @@ def test_other_addresses_of_a_site_are_the_same_visitor(served):
 
 def test_a_body_that_does_not_come(served):
     app = served()
-    gate = Gate(app.app, lambda *_: Rule(body_s=0.05), app.hosts, app.counts, app.refuse)
+    gate = Gate(app.app, lambda *_: RequestRule(body_s=0.05), app.hosts, app.rates, app.refuse)
 
     async def ask():
         async def never():
@@ -237,9 +194,9 @@ def test_any_json_is_answered(client, requests, contact, cut):
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        (b"q=" + b"x" * MOST_URL_BYTES, 414),
-        (b"&".join([b"domain=a.example"] * (MOST_PARAMETERS + 1)), 400),
-        (b"&".join([b"domain=a.example"] * MOST_PARAMETERS), 200),
+        (b"q=" + b"x" * MAX_URL_BYTES, 414),
+        (b"&".join([b"domain=a.example"] * (MAX_PARAMETERS + 1)), 400),
+        (b"&".join([b"domain=a.example"] * MAX_PARAMETERS), 200),
         (b"q=" + b"x" * 15_000, 200),
     ],
 )
@@ -288,7 +245,7 @@ def test_another_name_is_refused(client, method, path, host):
 
 
 def test_a_public_name(served):
-    app = served(hosts=frozenset({"pairsieve.search.example.org"}))
+    app = served(hosts=frozenset({"search.example.org"}))
     assert Client(app).ask("GET", "/", host="Search.Example.org:8443").status == 200
     assert Client(app).ask("GET", "/", host="localhost").status == 400
 
@@ -334,4 +291,4 @@ def test_every_language_says_everything():
 def test_the_description_names_the_body(client):
     schema = json.loads(client.ask("GET", "/openapi.json").body)
     body = schema["paths"]["/api/requests"]["post"]["requestBody"]
-    assert body["content"]["application/json"]["schema"] == Asked.model_json_schema()
+    assert body["content"]["application/json"]["schema"] == SubmittedRequests.model_json_schema()

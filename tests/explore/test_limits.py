@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsieve.explore.limits import NETWORKS_OF_A_PROVIDER, Counts, Held, Limits
+from pairsieve.explore.limits import NETWORKS_OF_A_PROVIDER, BodyMemory, RateLimiter, RateLimits
 from pairsieve.explore.refused import Refused
 
 
@@ -16,17 +16,17 @@ class Clock:
         return self.now
 
 
-def counts(limit: str, clock: Clock, **changes) -> Counts:
-    return Counts(Limits(searches=limit, requests=limit), clock, **changes)
+def counts(limit: str, clock: Clock, **changes) -> RateLimiter:
+    return RateLimiter(RateLimits(searches=limit, requests=limit), clock, **changes)
 
 
-def allowed(found: Counts, addresses, kind="searches") -> int:
+def allowed(found: RateLimiter, addresses, kind="searches") -> int:
     refused = [_refusal(found, address, kind) for address in addresses]
     assert all((error.status, error.retry_s > 0) == (429, True) for error in refused if error)
     return refused.count(None)
 
 
-def _refusal(found: Counts, address: str, kind: str) -> Refused | None:
+def _refusal(found: RateLimiter, address: str, kind: str) -> Refused | None:
     try:
         return found.count(address, kind)
     except Refused as error:
@@ -75,10 +75,10 @@ def test_a_provider_is_bounded_too():
 
 
 def test_the_memory_is_bounded():
-    found = counts("3/hour", Clock(), most_networks=50)
+    found = counts("3/hour", Clock(), max_networks=50)
     allowed(found, [f"10.0.{n // 256}.{n % 256}" for n in range(2000)])
     allowed(found, [f"2001:db8:{n:x}::1" for n in range(2000)])
-    assert [len(table) for table in found._free_at.values()] == [50, 50]
+    assert [len(table) for table in found._free_at_s.values()] == [50, 50]
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 10))
@@ -93,11 +93,11 @@ def test_no_more_than_twice_the_limit_in_its_time(waits, amount):
 
 
 def test_bodies_held_at_the_same_time():
-    held = Held(most_bytes=100, most_bytes_each=60)
+    held = BodyMemory(max_bytes=100, max_bytes_each=60)
     with (
-        held.holding("192.0.2.1") as one,
-        held.holding("192.0.2.1") as same,
-        held.holding("2001:db8::1") as other,
+        held.reserving("192.0.2.1") as one,
+        held.reserving("192.0.2.1") as same,
+        held.reserving("2001:db8::1") as other,
     ):
         one(40)
         with pytest.raises(Refused, match="busy"):
@@ -105,6 +105,6 @@ def test_bodies_held_at_the_same_time():
         other(60)
         with pytest.raises(Refused, match="busy"):
             other(1)
-    with held.holding("192.0.2.1") as again:
+    with held.reserving("192.0.2.1") as again:
         again(60)
     assert (held._bytes, held._bytes_of) == (0, {})

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from pairsieve.explore.connections import Patience
+from pairsieve.explore.connections import ConnectionLimits
 from pairsieve.explore.serve import Address, make_server, raise_file_limit
 from pipeline.commands.explore import main as explore
 
@@ -28,8 +28,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(app, **patience):
-    server = make_server(app, Address(port=free_port(), patience=Patience(**patience)))
+def running(app, **limits):
+    server = make_server(app, Address(port=free_port(), limits=ConnectionLimits(**limits)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -88,7 +88,7 @@ def test_an_answer_that_nobody_reads(served):
             send_for_ever(found, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100, 0)
 
 
-@pytest.mark.parametrize("limits", [{"most": 20}, {"most_each": 20}])
+@pytest.mark.parametrize("limits", [{"max_connections": 20}, {"max_per_network": 20}])
 def test_many_half_heads_keep_nobody_out(served, limits):
     with running(served(), head_s=3600, **limits) as port, ExitStack() as stack:
         half = [stack.enter_context(connected(port, HALF)) for _ in range(300)]
@@ -99,7 +99,10 @@ def test_many_half_heads_keep_nobody_out(served, limits):
 
 def test_who_is_answered_is_not_put_out(served):
     head = b"POST /ask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-    with running(served(), head_s=3600, most=3, request_s=3600) as port, ExitStack() as stack:
+    with (
+        running(served(), head_s=3600, max_connections=3, request_s=3600) as port,
+        ExitStack() as stack,
+    ):
         inside = [stack.enter_context(connected(port, head)) for _ in range(3)]
         assert all(b"100 Continue" in found.recv(65_536) for found in inside), (
             "each has sent its head"
@@ -135,10 +138,10 @@ def test_the_limit_of_files():
 # What would take an hour: a search in a thread, and a picture in a process.
 SLOW = """
 import sys, time
-import pairsieve.explore.app
+import pairsieve.explore.page
 from pairsieve.search.find import Search
 Search.by_words = lambda *_: time.sleep(3600)
-pairsieve.explore.app.upload_of = lambda processes, *_: processes.submit(time.sleep, 3600).future.exception()
+pairsieve.explore.page.upload_of = lambda processes, *_: processes.submit(time.sleep, 3600).future.exception()
 from pipeline.commands.explore import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -16,7 +16,7 @@ from pairsieve.explore import upload
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.upload import BadUpload, Upload, read_upload, upload_of
 from pairsieve.images.processes import Limits, Processes
-from tests.explore.test_gate import Client
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KIND = "multipart/form-data; boundary=b"
@@ -88,7 +88,7 @@ def test_any_body_is_read(body, cut, kind):
 
 
 def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
-    processes = Processes(1, Limits(wall_s=1.0))
+    processes = Processes(1, Limits(wall_s=2.0))
     try:
         with monkeypatch.context() as patched:
             patched.setattr(upload, "read_upload", sleeps)
@@ -108,7 +108,7 @@ def test_a_picture_that_takes_too_long_ends_its_process_alone(monkeypatch):
 
 def test_pictures_have_a_line_of_their_own(served, monkeypatch):
     go, app = Event(), served()
-    monkeypatch.setattr("pairsieve.explore.app.upload_of", lambda *_: go.wait(60) and _refuse())
+    monkeypatch.setattr("pairsieve.explore.page.upload_of", lambda *_: go.wait(60) and _refuse())
     kind = ("content-type", KIND)
 
     async def ask():
@@ -125,7 +125,7 @@ def test_pictures_have_a_line_of_their_own(served, monkeypatch):
 
         # one at work, four in the line
         waiting = [asyncio.ensure_future(picture(number)) for number in range(5)]
-        while app.lines[1]._inside_of.total() < 5:
+        while app.queues[1]._inside_of.total() < 5:
             await asyncio.sleep(0.01)
         refused = await picture(9)
         assert (refused.status, int(refused.headers["retry-after"]) > 0) == (503, True)

@@ -12,9 +12,8 @@ from PIL import Image
 
 from filters.rights.c2pa import ContentCredentials
 from filters.subjects import Content
-from tests.raw_site import NOT_FOUND, serve_raw
+from tests.support.raw_site import NOT_FOUND, serve_raw
 
-SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 c2pa = pytest.importorskip("c2pa", reason="the extra `c2pa` is not installed")
 
 
@@ -27,6 +26,8 @@ def picture(kind="JPEG"):
 @pytest.fixture(scope="module")
 def sign():
     """Bytes with a manifest that holds these training-mining entries."""
+    from tests.support.c2pa_signer import SOURCE, make_signer
+
     signer = make_signer()
 
     def signed(label, use):
@@ -51,65 +52,6 @@ def sign():
         return out.getvalue()
 
     return signed
-
-
-def make_signer():
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    now = datetime.datetime.now(datetime.UTC)
-
-    def certificate(subject, key, issuer, issuer_key, ca):
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
-                critical=False,
-            )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .add_extension(
-                x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False),
-                critical=True,
-            )
-        )
-        if not ca:
-            builder = builder.add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
-            )
-        return builder.sign(issuer_key, hashes.SHA256())
-
-    def name(common):
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "pairsieve tests"),
-                x509.NameAttribute(NameOID.COMMON_NAME, common),
-            ]
-        )
-
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = certificate(name("root"), root_key, name("root"), root_key, True)
-    leaf = certificate(name("signer"), key, name("root"), root_key, False)
-    chain = b"".join(cert.public_bytes(serialization.Encoding.PEM) for cert in (leaf, root))
-
-    def signature(content):
-        r, s = decode_dss_signature(key.sign(content, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
-    return c2pa.Signer.from_callback(signature, c2pa.C2paSigningAlg.ES256, chain.decode())
 
 
 @pytest.mark.parametrize(

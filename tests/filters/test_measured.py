@@ -8,8 +8,8 @@ from filters.measured import NOT_MEASURED, measured, threshold_source
 from filters.medical.caption import MedicalCaption
 from filters.privacy.spans import FINDERS, personal_spans
 from filters.registry import DETECTORS, RULES
-from tests.filters.marked import found_and_missed, marked_captions
-from tests.filters.test_medical import SET, WORDS_FROM, pair
+from tests.support.marked_captions import found_and_missed, marked_captions
+from tests.support.medical_captions import SET, WORDS_FROM, pair
 
 KINDS = {**DETECTORS, **RULES}
 

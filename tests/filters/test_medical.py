@@ -18,23 +18,17 @@ from filters.medical.terms import (
     WORDS,
     folded,
     make_finder,
+    parse_term,
     shipped_phrases,
     shipped_terms,
-    term,
 )
 from filters.medical.words import STRONG, WordWeights, load_words
 from filters.pages.page_types import PageTypes
 from filters.rule import Action
 from filters.subjects import Content, Embedding
 from pairsieve.records.page import Origin, Page
-from pairsieve.records.pair import Pair
 from pairsieve.web.html import parse_page
-from tests.filters.marked import SETS
-
-
-def pair(caption: str) -> Pair:
-    return Pair(b"k" * 16, "https://a.example/p.jpg", caption, "en", "en", "", "", 0, "", "", 0, {})
-
+from tests.support.medical_captions import SET, WORDS_FROM, pair
 
 POSITIVE = [
     "X-ray of a broken wrist", "chest radiograph, lateral", "before and after surgery of the jaw",
@@ -50,14 +44,6 @@ TRAPS = [
     "rash guard for surfing", "kidney beans and rice", "kid with a kite", "heart shaped box",
     "economic recovery chart", "a patiently waiting dog",
 ]  # fmt: skip
-
-
-SET = [
-    line.split(": ", 1)
-    for line in (SETS / "medical.txt").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-]
-WORDS_FROM = 0.9
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +82,9 @@ def test_traps_of_the_frozen_set(flagged):
 
 FINDER = make_finder(
     [
-        term("mri", WORDS), term("biops*", WORDS), term("*ectomy", WORDS), term("x-ray", WORDS), term("knee", "anatomy", "en"),
-        term("swollen", "harm", "en"), term("before and after", "change", "en"), term("filler", "treatment", "en"), term("knie", "anatomy", "de"),
-        term("knee pads*", DEFUSED), term("x-ray fish", DEFUSED),
+        parse_term("mri", WORDS), parse_term("biops*", WORDS), parse_term("*ectomy", WORDS), parse_term("x-ray", WORDS), parse_term("knee", "anatomy", "en"),
+        parse_term("swollen", "harm", "en"), parse_term("before and after", "change", "en"), parse_term("filler", "treatment", "en"), parse_term("knie", "anatomy", "de"),
+        parse_term("knee pads*", DEFUSED), parse_term("x-ray fish", DEFUSED),
     ]
 )  # fmt: skip
 
@@ -129,10 +115,10 @@ def test_terms(caption, found):
 @given(st.text(max_size=60))
 def test_defusing_keeps_the_length_and_adds_nothing(text):
     found = FINDER.find(text)
-    assert len(found.defused) == len(folded(text))
+    assert len(found.remaining_text) == len(folded(text))
     assert all(
         before in (after, " ") or after == " "
-        for before, after in zip(folded(text), found.defused, strict=True)
+        for before, after in zip(folded(text), found.remaining_text, strict=True)
     )
 
 
@@ -249,7 +235,7 @@ STOPS = Stops(
 )
 def test_phrases_that_are_taken(name, taken):
     weights = {"hernia": 2.0, "femoral": 1.5, "feet": 1.2, "eye": 1.1}
-    assert phrases([name], weights, STOPS, make_finder([term("x-ray*", WORDS)])) == taken
+    assert phrases([name], weights, STOPS, make_finder([parse_term("x-ray*", WORDS)])) == taken
 
 
 def test_a_phrase_that_holds_another_is_left_out():

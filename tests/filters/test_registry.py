@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass
 from typing import ClassVar
@@ -104,8 +106,9 @@ class Louder(Loudness):
     name: ClassVar[str] = "louder"
 
 
-@pytest.mark.parametrize("kind", [*DETECTORS.values(), *RULES.values()])
-def test_built_in_plugins_keep_their_contract(kind):
+@pytest.mark.parametrize(("name", "kind"), [*DETECTORS.items(), *RULES.items()])
+def test_built_in_plugins_keep_their_contract(name, kind):
+    assert kind.name == name, "the table names it as it names itself"
     assert is_dataclass(kind)
     assert kind.__doc__
     assert isinstance(kind.version, int)
@@ -114,7 +117,7 @@ def test_built_in_plugins_keep_their_contract(kind):
         "version",
         *(
             ("needs", "columns", "load")
-            if kind in DETECTORS.values()
+            if name in DETECTORS and kind is DETECTORS[name]
             else ("reads", "saves_request", "judge")
         ),
     )
@@ -122,3 +125,28 @@ def test_built_in_plugins_keep_their_contract(kind):
     if not fields(kind):
         with pytest.raises(FrozenInstanceError):
             kind().anything = 1
+
+
+HEAVY = (
+    "aiohttp", "c2pa", "cv2", "matplotlib", "onnxruntime", "phonenumbers", "rapidocr_onnxruntime",
+    "scipy", "spacy", "stdnum", "torch",
+)  # fmt: skip
+
+
+def imported(program: str, names: Iterable[str]) -> list[str]:
+    """Which of `names` a new process has imported once it has run the program."""
+    ask = f"print(*[name for name in {tuple(names)!r} if name in sys.modules])"
+    command = [sys.executable, "-c", f"import sys\n{program}\n{ask}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_the_registry_imports_no_plugin():
+    modules = {kind.__module__ for kind in (*DETECTORS.values(), *RULES.values())}
+    assert imported("import filters.registry", (*HEAVY, *modules, "pydantic")) == []
+
+
+def test_plugins_import_no_heavy_library_before_they_load():
+    look_up = (
+        "from filters.registry import DETECTORS, RULES\n[*DETECTORS.values(), *RULES.values()]"
+    )
+    assert imported(look_up, HEAVY) == []

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pairsieve.web.robots import ROBOTS_AGENT, Robots
-from tests.support import oracle
+from tests.support.oracles import oracle
 
 CASES = oracle("robots_cases.json")
 RFC = (

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.commands.calibrate import main
 from pipeline.dataset.labels import curve, number_of, steps
-from tests.clip.test_scorer import CONTENTS, row
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
+from tests.support.scoring import CONTENTS, row
 
 
 @pytest.fixture

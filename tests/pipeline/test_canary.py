@@ -22,7 +22,7 @@ from warcio.warcwriter import WARCWriter
 
 from demo.pictures import Scene, picture
 from pipeline.commands.erase import main as erase
-from tests.warcs import DATE
+from tests.support.warcs import DATE
 
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dcterms="http://purl.org/dc/terms/"'
 CAPTION = "a star in red on a white background"
@@ -301,7 +301,10 @@ def test_a_detector_that_calls_somebody_is_found_out(
     kind, stage, unit, canary, run_demo, demo_detectors, tmp_path
 ):
     (tmp_path / "crawl.warc.gz").write_bytes(crawl(canary.url))
-    detectors = {**demo_detectors, f"tests.pipeline.reaching:{kind}": {"port": canary.port}}
+    detectors = {
+        **demo_detectors,
+        f"tests.support.reaching_detectors:{kind}": {"port": canary.port},
+    }
     settings = [
         "--set",
         f"filters.detectors={json.dumps(detectors)}",

@@ -14,8 +14,7 @@ from pipeline.commands.check import main as check
 from pipeline.commands.erase import main as erase
 from pipeline.dataset.review import Finding, Looked, Review, review_page
 from pipeline.orchestrate.config_file import CONFIGS
-from tests.pipeline.test_command import manifest_of, rows_of
-from tests.pipeline.test_search import picture_of
+from tests.support.datasets import manifest_of, picture_of, rows_of
 
 GOOD = {
     "URL": "https://a.example/1.jpg",

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.cli import TASKS, main
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 VERBS = sorted(verb for verbs in TASKS.values() for verb in verbs)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -28,31 +26,11 @@ from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.stage_result import TooMuchQuarantined
 from pipeline.orchestrate.stages import Run
-from tests.support import run_command
+from tests.support.commands import interruptible_command, record_jobs, run_in_subprocess
+from tests.support.datasets import hashes, manifest_of, rows_of
+from tests.support.demo_runs import PLANTED, copy_of
+from tests.support.paths import REPOSITORY
 from transforms.shard import ShardSettings, pack, write_shard
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Every file below a folder with its sha256."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in found
-    }
-
-
-def manifest_of(output: Path) -> dict:
-    return json.loads((output / "manifest.json").read_text())
-
-
-def rows_of(output: Path) -> list[dict]:
-    return [
-        row
-        for path in sorted(output.glob("dataset/*/*.parquet"))
-        for row in pq.read_table(path).to_pylist()
-    ]
 
 
 def test_the_last_line_names_directory_and_counts(demo_run):
@@ -117,17 +95,6 @@ def test_what_must_not_be_published_is_not(demo_run):
     )
 
 
-PLANTED = (
-    "ana.silva",
-    "901820",
-    "456-1111",
-    "noimageai.jpg",
-    "artist.example",
-    "leaks.example",
-    "before and after",
-)
-
-
 def test_nothing_personal_in_ledger_manifest_card_or_log(demo_run):
     public = b"".join(path.read_bytes() for path in demo_run.output.rglob("*") if path.is_file())
     ledger = str(pq.read_table(demo_run.output / "ledger").to_pylist())
@@ -189,20 +156,8 @@ def test_the_result_equals_a_plain_loop(demo_run, demo_plan, tmp_path):
         assert hashes(tmp_path / tree) == hashes(demo_run.output / tree)
 
 
-def command(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.run", *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        **options,
-    )
-
-
 def test_two_worker_processes_give_the_same_bytes(demo_run, key_file, tmp_path):
-    ran = command(
+    ran = run_in_subprocess(
         "--runner=DirectRunner", "--direct_num_workers=2", "--output", str(tmp_path / "out"),
         "--work", str(tmp_path / "work"),
         "--set", f"publish.key_file={key_file}",
@@ -223,27 +178,8 @@ def test_a_second_run_reuses_everything(demo_run, run_demo, monkeypatch):
     assert hashes(demo_run.output) == before
 
 
-def ran_jobs(monkeypatch) -> list[str]:
-    from pipeline.orchestrate.engine import Engine
-
-    jobs: list[str] = []
-    original = Engine.run
-
-    def counting(self, lay_out, name, *heard):
-        jobs.append(name)
-        return original(self, lay_out, name, *heard)
-
-    monkeypatch.setattr(Engine, "run", counting)
-    return jobs
-
-
-def copy_of(demo_run, tmp_path) -> Path:
-    shutil.copytree(demo_run.output.parent, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
 def test_a_changed_rule_runs_publish_alone(demo_run, run_demo, monkeypatch, tmp_path):
-    jobs = ran_jobs(monkeypatch)
+    jobs = record_jobs(monkeypatch)
     folder = copy_of(demo_run, tmp_path)
     stricter = run_demo("--set", "filters.rules.similarity.thresholds.en=0.95", folder=folder)
     assert stricter.status == 0
@@ -271,7 +207,7 @@ def test_finished_parts_are_not_done_again(demo_run, run_demo, monkeypatch, tmp_
     (score / "part-00000-0000.parquet.0.tmp").write_text("half a part of a killed run")
     others = {path: path.stat().st_mtime_ns for path in finished[1:]}
     shutil.rmtree(folder / "out")
-    jobs = ran_jobs(monkeypatch)
+    jobs = record_jobs(monkeypatch)
     resumed = run_demo(folder=folder)
     assert jobs == ["pairsieve demo/score", "pairsieve demo/publish"]
     assert hashes(resumed.output) == hashes(demo_run.output)
@@ -306,17 +242,9 @@ def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(
     assert hashes(finished.output) == hashes(demo_run.output)
 
 
-def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
-    arguments = [
-        "--runner=DirectRunner",
-        "--direct_num_workers=1",
-        "--output",
-        str(tmp_path / "out"),
-        "--work",
-        str(tmp_path / "work"),
-        "--set",
-        f"publish.key_file={key_file}",
-    ]
+def test_a_killed_run_is_finished_by_the_next_one(demo_run, run_demo, key_file, tmp_path, caplog):
+    arguments = ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    arguments += ["--set", f"publish.key_file={key_file}", "--direct_num_workers=1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "pipeline.run", *arguments],
         cwd=REPOSITORY,
@@ -331,9 +259,9 @@ def test_a_killed_run_is_finished_by_the_next_one(demo_run, key_file, tmp_path):
     running.wait()
     running.stderr.close()
     assert not (tmp_path / "out" / "dataset").exists()
-    ran = command(*arguments)
-    assert ran.returncode == 0, ran.stderr
-    assert "extract: reused" in ran.stderr
+    finished = run_demo(folder=tmp_path)
+    assert finished.status == 0, finished.printed
+    assert "extract: reused" in caplog.text
     assert hashes(tmp_path / "out") == hashes(demo_run.output)
 
 
@@ -379,7 +307,7 @@ def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
 
 
 BROKEN = (
-    "filters.detectors={tests.pipeline.broken:Broken: {}, page_rights: {}, response_rights: {}, "
+    "filters.detectors={tests.support.broken_detectors:Broken: {}, page_rights: {}, response_rights: {}, "
     "picture_metadata: {}, picture_hash: {}, "
     "licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, "
     "medical_page: {}, medical_picture: {}, dicom: {}}"
@@ -502,7 +430,7 @@ def test_jobs_that_nobody_waited_for_are_taken_over(
         Run(plan, Engine(("--direct_num_workers=1",))).submit(stage)
         assert not list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
         if stage == "publish":
-            jobs = ran_jobs(monkeypatch)
+            jobs = record_jobs(monkeypatch)
         assert run_demo(f"--stages={stage}", folder=tmp_path).status == 0
         assert list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
     assert jobs == []
@@ -534,7 +462,7 @@ def test_a_part_of_the_flow(run_demo, monkeypatch, tmp_path):
     )
     assert "fetch    pair" in first.printed
     assert "score" not in first.printed.partition("stage ")[2]
-    jobs = ran_jobs(monkeypatch)
+    jobs = record_jobs(monkeypatch)
     assert run_demo(folder=tmp_path).status == 0
     assert jobs == ["pairsieve demo/score", "pairsieve demo/publish"]
 
@@ -567,7 +495,7 @@ def test_what_could_not_be_judged_is_tried_again(run_demo, monkeypatch, tmp_path
         stopped = run_demo("--stages=extract", folder=tmp_path)
     assert stopped.status == 1
     assert "too many could not be judged" in stopped.printed
-    jobs = ran_jobs(monkeypatch)
+    jobs = record_jobs(monkeypatch)
     assert run_demo("--stages=extract", folder=tmp_path).status == 0
     assert jobs == ["pairsieve demo/extract"]
 
@@ -583,7 +511,7 @@ def test_ctrl_c_while_pictures_are_scored(workers, key_file, tmp_path):
         "--set",
         f"publish.key_file={key_file}",
     ]
-    command = [*run_command(), *place, f"--direct_num_workers={workers}"]
+    command = [*interruptible_command(), *place, f"--direct_num_workers={workers}"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

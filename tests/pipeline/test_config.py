@@ -71,7 +71,7 @@ def test_errors_name_the_remedy(overrides, message):
         ("filters.rules.similarty={}", "unknown rule 'similarty'; did you mean 'similarity'?"),
         (
             "filters.rules.similarity={}",
-            "thresholds must be set; what decides what survives has no hidden default",
+            "thresholds must be set; a setting that decides which samples survive has no default",
         ),
         ("filters.detectors.licens={}", "unknown detector 'licens'; did you mean 'licence'?"),
         ("score.models.demo.architecture=local-dir:/nonexistent", "no model in /nonexistent"),

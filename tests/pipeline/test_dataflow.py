@@ -12,10 +12,8 @@ import sys
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from tests.pipeline.cluster import build_wheel
-from tests.pipeline.test_command import REPOSITORY
-from tests.pipeline.test_object_stores import on_gs  # noqa: F401 - a fixture
-from tests.storage.test_stores import gcs  # noqa: F401 - a fixture
+from tests.support.cluster import build_wheel
+from tests.support.paths import REPOSITORY
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 IMAGE, GPU = (
@@ -27,7 +25,7 @@ STAGES = ("extract", "fetch", "score", "publish")
 
 
 @pytest.fixture
-def templates(on_gs, gcs, tmp_path_factory, key_file, tmp_path):  # noqa: F811
+def templates(on_gs, gcs, tmp_path_factory, key_file, tmp_path):
     """The template and the pipeline of each stage; between them the stage runs here, so that the
     next has what it needs.
     """

@@ -20,7 +20,7 @@ import pytest
 from filters.registry import DETECTORS, RULES
 from pipeline.cli import TASKS
 from pipeline.config import Config
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 FILTERS = (REPOSITORY / "docs" / "filters.md").read_text()

@@ -203,8 +203,7 @@ def test_silence_ends_the_wait():
         pytest.raises(WorkersLost, match=r"nothing was finished or counted for 0\.01 minutes"),
         watched(lambda: time.monotonic() - began, 0.6),
     ):
-        time.sleep(30)
-    assert time.monotonic() - began < 10
+        time.sleep(3600)  # the test's own timeout ends it where nothing else does
 
 
 def test_a_dead_worker_ends_the_wait_and_other_threads_die_as_before(monkeypatch):
@@ -220,7 +219,7 @@ def test_a_dead_worker_ends_the_wait_and_other_threads_die_as_before(monkeypatch
             other.start()
             other.join()
             threading.Thread(target=die, name="run_worker").start()
-            time.sleep(30)
+            time.sleep(3600)
 
     with pytest.raises(WorkersLost, match="a worker process died"):
         wait()

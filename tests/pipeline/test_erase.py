@@ -21,8 +21,8 @@ from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
 from pipeline.dataset import erasure as erasing
 from pipeline.orchestrate.config_file import CONFIGS
-from tests.pipeline.test_command import hashes, manifest_of, rows_of
-from tests.warcs import page, response
+from tests.support.datasets import hashes, manifest_of, rows_of
+from tests.support.warcs import page, response
 
 ARGUMENTS = ["--set", "publish.shards=4"]
 

@@ -24,7 +24,7 @@ from pipeline.orchestrate.estimate import (
     work_of,
 )
 from pipeline.orchestrate.plan import make_plan
-from tests.conftest import DEMO
+from tests.support.paths import DEMO
 
 RATES, PRICES = read_rates(), read_prices()
 

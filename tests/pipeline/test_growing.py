@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from tests.pipeline.test_command import hashes, manifest_of
-from tests.pipeline.test_web_run import crawl, run_web  # noqa: F401 - fixtures
-from tests.warcs import page
+from tests.support.datasets import hashes, manifest_of
+from tests.support.warcs import page
 
 
 def kept(run) -> int:
@@ -33,7 +32,7 @@ def scored(monkeypatch):
     return seen
 
 
-def test_a_stricter_rule_asks_for_nothing(run_web, site, scored):  # noqa: F811
+def test_a_stricter_rule_asks_for_nothing(run_web, site, scored):
     run_web()
     site.asked.clear()
     scored.clear()
@@ -43,7 +42,7 @@ def test_a_stricter_rule_asks_for_nothing(run_web, site, scored):  # noqa: F811
     assert kept(stricter) == 0
 
 
-def test_a_looser_rule_asks_for_what_was_kept_back_alone(run_web, site, scored):  # noqa: F811
+def test_a_looser_rule_asks_for_what_was_kept_back_alone(run_web, site, scored):
     run_web()
     site.asked.clear()
     scored.clear()
@@ -54,7 +53,7 @@ def test_a_looser_rule_asks_for_what_was_kept_back_alone(run_web, site, scored):
     assert site.asked["/fish.png"] == 1, "the first result is still there"
 
 
-def test_more_pages_cost_only_new_pairs(run_web, site, crawl, scored, tmp_path):  # noqa: F811
+def test_more_pages_cost_only_new_pairs(run_web, site, crawl, scored, tmp_path):
     run_web()
     site.asked.clear()
     scored.clear()
@@ -92,7 +91,7 @@ def test_grown_and_made_at_once_are_the_same_bytes(run_demo, tmp_path):
     assert kept(once) > 100
 
 
-def test_a_new_model_asks_for_nothing_where_pictures_are_kept(run_web, site):  # noqa: F811
+def test_a_new_model_asks_for_nothing_where_pictures_are_kept(run_web, site):
     run_web("fetch.keep_images=always")
     site.asked.clear()
     again = run_web(

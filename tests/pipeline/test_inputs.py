@@ -7,11 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.orchestrate.config_file import CONFIGS
-from tests.pipeline.test_command import hashes, manifest_of, rows_of
-from tests.pipeline.test_web_run import CAPTIONS, counts, crawl, run_web  # noqa: F401 - fixtures
-from tests.warc.test_index import cdxj
-from tests.warc.test_reader import nested
-from tests.warcs import page, response
+from tests.support.datasets import counts_of, hashes, manifest_of, rows_of
+from tests.support.warcs import cdxj, nested, page, response
+from tests.support.web_crawl import CAPTIONS
 
 CRAWL = CONFIGS / "demo" / "crawl.warc.gz"
 
@@ -20,7 +18,7 @@ def test_splits_make_no_difference(demo_run, run_demo, tmp_path):
     split = run_demo("--set", "input.split_mb=0.02", folder=tmp_path)
     assert hashes(split.output / "dataset") == hashes(demo_run.output / "dataset")
     assert hashes(split.output / "ledger") == hashes(demo_run.output / "ledger")
-    assert counts(split)["extract"]["split"]["entered"] > 10
+    assert counts_of(split.output)["extract"]["split"]["entered"] > 10
 
 
 def test_an_archive_inside_a_record_is_read_in_one_piece(run_demo, tmp_path, caplog):
@@ -33,8 +31,8 @@ def test_an_archive_inside_a_record_is_read_in_one_piece(run_demo, tmp_path, cap
     ran = run_demo("--input", str(path), "--set", "input.split_mb=0.001", folder=tmp_path)
     assert ran.status == 0, ran.printed
     assert "an archive lies inside a record of an input" in caplog.text
-    assert counts(ran)["extract"]["page"]["entered"] == 2
-    assert counts(ran)["extract"]["split"]["entered"] == 1
+    assert counts_of(ran.output)["extract"]["page"]["entered"] == 2
+    assert counts_of(ran.output)["extract"]["split"]["entered"] == 1
 
 
 def test_only_the_records_of_an_index_are_read(run_demo, tmp_path):
@@ -50,8 +48,8 @@ def test_only_the_records_of_an_index_are_read(run_demo, tmp_path):
         folder=tmp_path,
     )
     assert ran.status == 0, ran.printed
-    assert counts(ran)["extract"]["record"]["kept"] == 1
-    assert counts(ran)["fetch"]["pair"]["dropped"] == {"not_in_archive": 1}
+    assert counts_of(ran.output)["extract"]["record"]["kept"] == 1
+    assert counts_of(ran.output)["fetch"]["pair"]["dropped"] == {"not_in_archive": 1}
 
 
 def links(site, folder, **columns) -> str:
@@ -68,7 +66,7 @@ def links(site, folder, **columns) -> str:
 
 
 @pytest.mark.parametrize("columns", [{}, {"url": "link", "caption": "words"}])
-def test_links_that_others_collected(run_web, site, tmp_path, columns):  # noqa: F811
+def test_links_that_others_collected(run_web, site, tmp_path, columns):
     settings = (
         "input.kind=pairs",
         f"input.columns={columns}",
@@ -76,7 +74,10 @@ def test_links_that_others_collected(run_web, site, tmp_path, columns):  # noqa:
     )
     ran = run_web(*settings, given=links(site, tmp_path, **columns))
     assert ran.status == 0, ran.printed
-    assert counts(ran)["extract"]["image"]["dropped"] == {"caption_too_short": 1, "url_invalid": 1}
+    assert counts_of(ran.output)["extract"]["image"]["dropped"] == {
+        "caption_too_short": 1,
+        "url_invalid": 1,
+    }
     rows = rows_of(ran.output)
     assert sorted((row["record_id"], row["record_offset"]) for row in rows) == [
         ("0", 0),
@@ -88,9 +89,9 @@ def test_links_that_others_collected(run_web, site, tmp_path, columns):  # noqa:
     }
 
 
-def test_links_whose_pages_nobody_saw_are_dropped_unless_told(run_web, site, tmp_path):  # noqa: F811
+def test_links_whose_pages_nobody_saw_are_dropped_unless_told(run_web, site, tmp_path):
     ran = run_web("input.kind=pairs", given=links(site, tmp_path))
-    assert counts(ran)["publish"]["sample"]["dropped"] == {"rights_unknown_page": 3}
+    assert counts_of(ran.output)["publish"]["sample"]["dropped"] == {"rights_unknown_page": 3}
     assert not site.asked
 
 
@@ -98,7 +99,7 @@ def test_pairs_of_an_earlier_dataset_are_not_taken_again(demo_run, run_demo, tmp
     again = run_demo(
         "--set", f"extract.known=['{demo_run.output}/dataset/*/*.parquet']", folder=tmp_path
     )
-    known = counts(again)["extract"]["image"]["dropped"]["already_known"]
+    known = counts_of(again.output)["extract"]["image"]["dropped"]["already_known"]
     before = rows_of(demo_run.output)
     redacted = [row for row in before if row["tags"]]
     assert len(before) - len(redacted) <= known <= len(before)
@@ -113,7 +114,7 @@ def test_one_caption_a_url(dedup, kept, run_demo, tmp_path):
         page(body="<img src=/b.jpg alt='one caption'><img src=/%62.jpg alt='another one'>")
     )
     ran = run_demo("--input", str(path), "--set", f"extract.dedup={dedup}", folder=tmp_path)
-    assert counts(ran)["extract"]["image"]["kept"] == kept
+    assert counts_of(ran.output)["extract"]["image"]["kept"] == kept
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_exit_status_2_with_the_remedy(setting, message, run_demo, tmp_path):
     assert message in ran.printed
 
 
-def test_what_is_no_table_of_links_is_said_before_anything_starts(run_web, site, tmp_path, crawl):  # noqa: F811
+def test_what_is_no_table_of_links_is_said_before_anything_starts(run_web, site, tmp_path, crawl):
     ran = run_web("input.kind=pairs")
     assert ran.status == 2
     assert "crawl.warc.gz is no parquet file" in ran.printed
@@ -174,7 +175,7 @@ def test_a_language_detector_of_ones_own(run_demo, tmp_path):
 def test_notes_are_told(run_demo, tmp_path, caplog):
     import gzip
 
-    from tests.warcs import plain
+    from tests.support.warcs import plain
 
     path = tmp_path / "x.warc.gz"
     path.write_bytes(gzip.compress(plain(page(), page("https://b.example/"))))

@@ -17,53 +17,35 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from demo.crawl import make_crawl, write_warc
 from pairsieve.storage import parts
-from tests.pipeline.test_command import REPOSITORY
+from pairsieve.storage.sealed import read_sealed
+from tests.support.demo_on_site import write_demo_crawl
+from tests.support.killing import KILLED
+from tests.support.paths import REPOSITORY
+from tests.support.web_crawl import web_settings
 
-MOMENTS, SEED = 20, 8
-
-
-@pytest.fixture
-def crawl(site, tmp_path):
-    """The demonstration crawl, its pictures on the loopback site."""
-    resources = []
-    for resource in make_crawl():
-        place = urlsplit(resource.url)
-        url = f"{site.origin}/{place.hostname}{place.path}"
-        body = resource.body
-        if resource.content_type.startswith("text/html"):
-            body = body.replace(b"https://", f"{site.origin}/".encode())
-            resources.append(
-                type(resource)(
-                    url=url,
-                    body=body,
-                    content_type=resource.content_type,
-                    status=resource.status,
-                    headers=resource.headers,
-                )
-            )
-        elif resource.status.startswith("200"):
-            site.contents[urlsplit(url).path] = body
-    path = tmp_path / "crawl.warc.gz"
-    write_warc(resources, path)
-    return path
+# Shares of a run's changes of the disk: two kills while pictures are fetched, one later.
+KILLS_IN_SUITE, PAGES_IN_SUITE = (0.31, 0.34, 0.6), 40
+KILLS_IN_SOAK, SEEDS_IN_SOAK = 20, range(1, 6)
+SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 
-def start(site, crawl, folder, key_file, *arguments):
+def arguments_of(site, crawl, folder, key_file, *more):
     settings = [
-        "fetch.source=web", "fetch.contact=https://example.org/bot", f"fetch.ports=[{site.port}]",
-        "fetch.allow_networks=[127.0.0.1/32]",
-        "fetch.min_interval_s=0.02", f"publish.key_file={key_file}", "extract.part_rows=40",
+        *web_settings(site),
+        "fetch.min_interval_s=0.05",
+        f"publish.key_file={key_file}",
+        "extract.part_rows=40",
         "extract.buckets=4",
-    ]  # fmt: skip
-    flags = [argument for setting in settings for argument in ("--set", setting)]
-    command = [
-        sys.executable, "-m", "pipeline.run", "--input", str(crawl), "--output", str(folder / "out"), "--work", str(folder / "work"), *flags,
-        *(arguments or ("--direct_num_workers=1",)),
-    ]  # fmt: skip
+    ]
+    folders = ["--output", str(folder / "out"), "--work", str(folder / "work")]
+    set_options = [f"--set={setting}" for setting in settings]
+    return ["--input", str(crawl), *folders, *set_options, "--direct_num_workers=1", *more]
+
+
+def start(*arguments):
     return subprocess.Popen(
-        command,
+        [sys.executable, "-m", "pipeline.run", *arguments],
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -72,8 +54,8 @@ def start(site, crawl, folder, key_file, *arguments):
 
 
 def finish(run) -> None:
-    said = run.communicate(timeout=200)[1].decode()
-    assert run.returncode == 0, said
+    printed = run.communicate(timeout=250)[1].decode()
+    assert run.returncode == 0, printed
 
 
 def kill(run) -> None:
@@ -83,99 +65,121 @@ def kill(run) -> None:
 
 def rows(folder) -> list[dict]:
     """Every published row but for the times of fetching, and every ledger entry."""
-    tables = [
-        pq.read_table(path)
-        for path in sorted(folder.glob("out/*/*.parquet"))
-        + sorted(folder.glob("out/dataset/*/*.parquet"))
-    ]
-    return [
-        row
-        for table in tables
-        for row in (
-            table.drop_columns(["fetched_at"]) if "fetched_at" in table.column_names else table
-        ).to_pylist()
-    ]
+    paths = [*sorted(folder.glob("out/*/*.parquet")), *sorted(folder.glob("out/dataset/*/*"))]
+    entries: list[dict] = []
+    for path in paths:
+        table = pq.read_table(path)
+        if "fetched_at" in table.column_names:
+            table = table.drop_columns(["fetched_at"])
+        entries += table.to_pylist()
+    return entries
 
 
-def asked_of(site) -> Counter:
-    return site.asked_beside_files
+def finished_parts(folder) -> set[str]:
+    return {str(path) for path in folder.glob("work/*/*/part-*.parquet")}
 
 
-@pytest.mark.timeout(900)
-def test_twenty_kills(site, crawl, key_file, tmp_path):
-    begun = time.monotonic()
-    finish(start(site, crawl, tmp_path / "whole", key_file))
-    length_s = time.monotonic() - begun
-    expected, once = rows(tmp_path / "whole"), asked_of(site)
-    assert len(expected) > 150
+def settled_paths(folder) -> set[str]:
+    """Paths of pictures that no later run has a reason to ask for.
+
+    They are in finished parts, or in the journal of parts that are not finished.
+    """
+    urls: set[str] = set()
+    for fetched in folder.glob("work/fetch/*/part-*.parquet"):
+        (extracted,) = folder.glob(f"work/extract/*/{fetched.name}")
+        pairs = zip(
+            pq.read_table(extracted)["url"].to_pylist(),
+            pq.read_table(fetched)["status"].to_pylist(),
+            strict=True,
+        )
+        urls |= {url for url, status in pairs if status == "ok"}
+    for journal in folder.glob("work/fetch/*/journal/*.parquet"):
+        urls |= set(read_sealed(str(journal))["url"].to_pylist())
+    return {urlsplit(url).path for url in urls}
+
+
+def random_kills(seed: int) -> list[float]:
+    random = Random(seed)
+    return [random.uniform(0.25, 0.75) for _ in range(KILLS_IN_SOAK)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "kills"),
+    [
+        pytest.param(PAGES_IN_SUITE, KILLS_IN_SUITE, id="suite"),
+        *(
+            pytest.param(None, random_kills(seed), id=f"soak-{seed}", marks=SOAK)
+            for seed in SEEDS_IN_SOAK
+        ),
+    ],
+)
+def test_runs_that_are_killed(pages, kills, commands, site, key_file, tmp_path):
+    """Each kill comes before a change of the disk, at a share of the changes of a whole run."""
+    crawl = tmp_path / "crawl.warc.gz"
+    write_demo_crawl(site, crawl, pages)
+    whole = ["run", *arguments_of(site, crawl, tmp_path / "whole", key_file)]
+    made = commands(whole, tmp_path / "whole")
+    assert made["status"] == 0, made
+    expected, once = rows(tmp_path / "whole"), site.asked_beside_files
+    assert len(once) > 50
+    assert len(expected) > 50
     assert set(once.values()) == {1}
-    random, folder, number = Random(SEED), 0, 0
-    site.asked.clear()
-    while number < MOMENTS:
-        place = tmp_path / f"killed-{folder}"
-        run = start(site, crawl, place, key_file)
-        try:
-            run.communicate(timeout=random.uniform(0.25, 0.75) * length_s)
-        except subprocess.TimeoutExpired:
-            settled = len(finished_parts(place))
-            kill(run)
-            number += 1
-            assert len(finished_parts(place)) >= settled, "finished parts stay"
-            continue
-        assert run.returncode == 0
-        check(place, expected, site, once)
-        folder += 1
-    finish(start(site, crawl, tmp_path / f"killed-{folder}", key_file))
-    check(tmp_path / f"killed-{folder}", expected, site, once)
+    kills_left = list(kills)
+    number_of_folders = 0
+    while kills_left:
+        folder = tmp_path / f"killed-{number_of_folders}"
+        number_of_folders += 1
+        asked = Counter[str]()
+        status = KILLED
+        # Run after run in one folder, until one of them gets to its end.
+        while status == KILLED:
+            site.asked.clear()
+            kill_at = int(made["changes"] * kills_left[0]) if kills_left else 0
+            parts, settled = finished_parts(folder), settled_paths(folder)
+            ran = commands(["run", *arguments_of(site, crawl, folder, key_file)], folder, kill_at)
+            status = ran["status"]
+            if status == KILLED:
+                kills_left.pop(0)
+            assert finished_parts(folder) >= parts, "finished parts stay"
+            assert not settled & site.asked_beside_files.keys(), "what is settled is not asked for"
+            asked += site.asked_beside_files
+        assert status == 0, ran
+        assert rows(folder) == expected
+        assert asked.keys() == once.keys()
 
 
-def check(place, expected, site, once) -> None:
-    assert rows(place) == expected
-    asked = asked_of(site)
-    assert asked.keys() == once.keys()
-    again = sum(asked.values()) - len(once)
-    assert again <= 0.75 * len(once), (
-        "what was answered before the last two seconds is not asked for again"
-    )
-    site.asked.clear()
-
-
-def finished_parts(place) -> set[str]:
-    return {str(path) for path in place.glob("work/*/*/part-*.parquet")}
+@pytest.fixture
+def crawl(site, tmp_path):
+    path = tmp_path / "crawl.warc.gz"
+    write_demo_crawl(site, path, PAGES_IN_SUITE)
+    return path
 
 
 def test_a_part_that_was_begun_does_not_ask_again(site, crawl, key_file, tmp_path):
     """One part holds everything, and is slow."""
-    slow = [
-        "--direct_num_workers=1",
-        "--set",
-        "extract.part_rows=4000",
-        "--set",
-        "extract.buckets=1",
-        "--set",
-        "fetch.min_interval_s=0.05",
-    ]
-    run = start(site, crawl, tmp_path, key_file, *slow)
-    deadline = time.monotonic() + 100
-    while len(asked_of(site)) < 100 and time.monotonic() < deadline:
+    slow = ["extract.part_rows=4000", "extract.buckets=1", "fetch.min_interval_s=0.1"]
+    arguments = arguments_of(
+        site, crawl, tmp_path, key_file, *(f"--set={setting}" for setting in slow)
+    )
+    run = start(*arguments)
+    deadline = time.monotonic() + 200
+    while len(settled_paths(tmp_path)) <= 30 and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
     kill(run)
-    before = asked_of(site)
-    assert len(before) >= 100
+    settled = settled_paths(tmp_path)
+    assert len(settled) > 30
     assert not list(tmp_path.glob("work/fetch/*/part-*"))
     site.asked.clear()
-    finish(start(site, crawl, tmp_path, key_file, *slow))
-    again = [path for path in asked_of(site) if path in before]
-    assert len(again) <= 70, (
-        "answers of the last two seconds, at twenty a second, and some that were under way"
-    )
+    finish(start(*arguments))
+    assert not settled & site.asked_beside_files.keys()
     assert not list(tmp_path.glob("work/fetch/*/journal"))
 
 
 def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, key_file, tmp_path):
-    run = start(site, crawl, tmp_path, key_file, "--direct_num_workers=2")
-    deadline = time.monotonic() + 100
-    while len(asked_of(site)) < 20 and time.monotonic() < deadline:
+    arguments = arguments_of(site, crawl, tmp_path, key_file)
+    run = start(*arguments, "--direct_num_workers=2")
+    deadline = time.monotonic() + 200
+    while len(site.asked_beside_files) < 20 and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
     workers = [
         child
@@ -185,14 +189,14 @@ def test_a_killed_worker_fails_the_run_and_the_next_one_finishes(site, crawl, ke
     assert workers
     for worker in workers[:1]:
         worker.kill()
-    said = run.communicate(timeout=60)[1].decode()
+    said = run.communicate(timeout=250)[1].decode()
     assert run.returncode == 1
     assert "pairsieve: the run failed: fetch: a worker process died" in said
     assert "Traceback" not in said
     settled = finished_parts(tmp_path)
-    finish(start(site, crawl, tmp_path, key_file))
+    finish(start(*arguments))
     assert settled <= finished_parts(tmp_path)
-    assert len(rows(tmp_path)) > 150
+    assert len(rows(tmp_path)) > 50
 
 
 def test_what_a_killed_writer_left_can_be_read(tmp_path):

@@ -10,9 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -26,41 +23,13 @@ from pairsieve.erasure.queue import ask, decide
 from pairsieve.storage.marked import MARKER
 from pipeline.commands.adopt import main as adopt
 from pipeline.dataset.writer import COMMIT, STAGING
-from tests.pipeline.killing import KILLED
-from tests.pipeline.test_command import hashes, manifest_of
+from tests.support.datasets import hashes, manifest_of
+from tests.support.forked_commands import ForkedCommands
+from tests.support.killing import KILLED
 
 pytestmark = pytest.mark.timeout(1800)
 HOSTS, FILES = "abcd", 3
 ANSWERS = (0, 1, 2)  # done, failed with a message, refused
-
-
-class Commands:
-    """Runs commands, each in a process of its own that may be killed."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.pipeline.killing"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def __call__(self, arguments: Sequence[str], below: Path, kill_at: int = 0) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"arguments": list(arguments), "kill_at": kill_at, "below": str(below)}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        said: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return said
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    made = Commands()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +117,9 @@ def check_state(place: Place, may_be_gone: set[str], must_be_gone: set[str]) -> 
     assert must_be_gone <= gone <= may_be_gone
 
 
-def one_case(commands: Commands, place: Place, victim: str, kill_at: int, follower: str) -> bool:
+def one_case(
+    commands: ForkedCommands, place: Place, victim: str, kill_at: int, follower: str
+) -> bool:
     """Kill one command, run another, then erase again. Whether the first one was killed at all."""
     if victim == "adopt":
         (place.dataset / "manifest.json").unlink()
@@ -175,7 +146,12 @@ def one_case(commands: Commands, place: Place, victim: str, kill_at: int, follow
 
 
 def all_cases(
-    commands: Commands, original: Path, root: Path, victim: str, step: int, every_follower: bool
+    commands: ForkedCommands,
+    original: Path,
+    root: Path,
+    victim: str,
+    step: int,
+    every_follower: bool,
 ) -> int:
     """Kill at every `step`-th change; each time another command follows, or each of them. How many
     cases there were.
@@ -275,7 +251,9 @@ def made_at(root: Path, demo_run: Any, key_file: Path) -> Made:
     return Made(root, key_file, key)
 
 
-def erase_then_run(commands: Commands, made: Made, kill_at: int, with_tombstones: bool) -> bool:
+def erase_then_run(
+    commands: ForkedCommands, made: Made, kill_at: int, with_tombstones: bool
+) -> bool:
     killed = commands(made.erase(), made.root, kill_at)
     committed = (
         killed["status"] == 0 or (made.output / STAGING / COMMIT).exists() or not made.has_row()
@@ -293,7 +271,7 @@ def erase_then_run(commands: Commands, made: Made, kill_at: int, with_tombstones
     return bool(killed["status"] == KILLED)
 
 
-def run_then_erase(commands: Commands, made: Made, kill_at: int) -> bool:
+def run_then_erase(commands: ForkedCommands, made: Made, kill_at: int) -> bool:
     assert commands(made.erase(), made.root)["status"] == 0
     killed = commands(made.run(with_tombstones=True), made.root, kill_at)
     assert not made.has_row()

@@ -5,13 +5,14 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.pipeline.test_command import command, manifest_of
+from tests.support.commands import run_in_subprocess
+from tests.support.datasets import manifest_of
 
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     place = tmp_path_factory.mktemp("logged")
-    ran = command(
+    ran = run_in_subprocess(
         "--output",
         str(place / "out"),
         "--work",
@@ -65,5 +66,7 @@ def test_metrics_are_those_of_the_manifest(logged):
 
 def test_quiet(logged):
     place, _ = logged
-    ran = command("--output", str(place / "out"), "--work", str(place / "work"), "--log", "quiet")
+    ran = run_in_subprocess(
+        "--output", str(place / "out"), "--work", str(place / "work"), "--log", "quiet"
+    )
     assert (ran.stderr, ran.stdout.count("\n")) == ("", 1)

@@ -14,44 +14,9 @@ from pairsieve.storage.lock import FOLDER, InUse, one_writer
 from pipeline.commands.erase import main as erase
 from pipeline.commands.run import main as run
 from pipeline.orchestrate.config_file import CONFIGS
-from tests.pipeline.test_command import hashes, rows_of
-from tests.storage.test_stores import gcs, s3  # noqa: F401 - fixtures
+from tests.support.datasets import hashes, rows_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
-
-
-@pytest.fixture
-def on_s3(s3, monkeypatch):  # noqa: F811
-    s3fs = pytest.importorskip("s3fs")
-    account = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "secret-of-s3",
-    }
-    for name, value in account.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    store = s3fs.S3FileSystem()
-    if not store.exists("runs"):
-        store.mkdir("runs")
-    yield "s3://runs", store
-    s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture
-def on_gs(gcs, monkeypatch):  # noqa: F811
-    # read when gcsfs is imported; a minute's wait otherwise
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    gcsfs = pytest.importorskip("gcsfs")
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
-    gcsfs.GCSFileSystem.clear_instance_cache()
-    store = gcsfs.GCSFileSystem(project="test", token="anon")
-    if not store.exists("runs"):
-        store.mkdir("runs")
-    yield "gs://runs", store
-    gcsfs.GCSFileSystem.clear_instance_cache()
 
 
 @pytest.mark.parametrize("kind", ["on_s3", "on_gs"])

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.pictures import Scene, picture
-from tests.pipeline.test_command import manifest_of
-from tests.warcs import page, response
+from tests.support.datasets import manifest_of
+from tests.support.warcs import page, response
 
 PLANTED = (
     "quuxley",
@@ -55,7 +55,7 @@ def planted(run_demo, tmp_path_factory):
     crawl = folder / "crawl.warc.gz"
     crawl.write_bytes(b"".join(records))
     raising = (
-        "filters.detectors={tests.pipeline.broken:Wibble: {}, page_rights: {}, response_rights: "
+        "filters.detectors={tests.support.broken_detectors:Wibble: {}, page_rights: {}, response_rights: "
         "{}, picture_metadata: {}, personal_data: {}}"
     )
     rules = (

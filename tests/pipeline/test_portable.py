@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.orchestrate.stage_result import MANIFEST
-from tests.pipeline.cluster import build_wheel, cluster
-from tests.pipeline.test_command import PLANTED, REPOSITORY, hashes
-from tests.pipeline.test_killed import crawl  # noqa: F401 - a fixture
-from tests.support import run_command
+from tests.support.cluster import build_wheel, cluster
+from tests.support.commands import interruptible_command
+from tests.support.datasets import hashes
+from tests.support.demo_runs import PLANTED
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -74,7 +75,7 @@ def started(options, folder, key_file, site, *arguments):
     settings += [
         f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()
     ]
-    command = [*run_command(), *options, *arguments]
+    command = [*interruptible_command(), *options, *arguments]
     command += [
         "--output",
         str(folder / "out"),
@@ -115,7 +116,7 @@ def parts_in(folder, stage):
 def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
     """The first test: what a job brings stays in the workers' environment."""
     with started(on_cluster.options, tmp_path, key_file, plugin[1]) as run:
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1
     assert "workers lack what is here; send it with --setup_file=./setup.py" in said
     assert "Traceback" not in said
@@ -155,7 +156,7 @@ def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, 
     with started([*on_cluster.options, *plugin[0]], tmp_path, key_file, plugin[1]) as run:
         wait_until(lambda: parts_in(tmp_path, stage))
         on_cluster.worker().kill()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1, said
     assert f"pairsieve: the run failed: {stage}: a worker is gone" in said
     assert "Traceback" not in said
@@ -175,7 +176,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     on_cluster,
     plugin,
     site,
-    crawl,  # noqa: F811
+    demo_on_site,
     key_file,
     tmp_path,
 ):
@@ -188,7 +189,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     options = [
         *on_cluster.options,
         *plugin[0],
-        f"--input={crawl}",
+        f"--input={demo_on_site}",
         "--stages=extract,fetch",
         *(f"--set={setting}" for setting in web),
     ]
@@ -197,7 +198,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     with started(options, tmp_path, key_file, plugin[1]) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         on_cluster.worker().kill()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 1, said
     finished = parts_in(tmp_path, "fetch")
     slow.unlink()
@@ -238,7 +239,7 @@ def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         worker = on_cluster.worker()
         worker.suspend()
-        said = run.communicate(timeout=120)[0]
+        said = run.communicate(timeout=300)[0]
     worker.kill()
     assert run.returncode == 1, said
     assert (
@@ -258,7 +259,7 @@ def test_who_stops_waiting_is_told_what_goes_on(on_cluster, plugin, key_file, tm
     ) as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         os.kill(run.pid, signal.SIGINT)
-        said = run.communicate(timeout=60)[0]
+        said = run.communicate(timeout=300)[0]
     assert run.returncode == 130, said
     assert (
         "pairsieve: interrupted: the job pairsieve-nightly-fetch goes on running; to stop it: "

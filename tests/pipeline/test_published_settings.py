@@ -26,6 +26,7 @@ from pipeline.config import Config
 from pipeline.dataset.card import data_card
 from pipeline.dataset.croissant import croissant
 from pipeline.dataset.facts import gather
+from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.published_settings import (
     DIGESTS,
     WITHHELD,
@@ -36,7 +37,7 @@ from pipeline.dataset.published_settings import (
 )
 from pipeline.dataset.release import Made, make_manifest
 from pipeline.dataset.report_page import report_page
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (yes|no|digest) \|$", re.MULTILINE)
 DOCUMENTED = dict(ROW.findall((REPOSITORY / "docs" / "published.md").read_text("utf-8")))
@@ -184,24 +185,18 @@ def test_no_private_setting_is_published(demo_plan, demo_run, planted):
         rules=every_plugin(planted, RULES),
     )
     assert len(planted.known) > 40
-    there = json.loads((demo_run.output / "manifest.json").read_text())
+    there = read_manifest(str(demo_run.output))
     made = Made([], {}, [], {})
-    manifest = {
-        **make_manifest(plan, made),
-        "files": there["files"],
-        "counts": there["counts"],
-        "version": 1,
-        "erasures": [],
-    }
+    manifest = replace(make_manifest(plan, made), files=there.files, counts=there.counts)
     facts = gather(str(demo_run.output), manifest)
     published = [
-        json.dumps(manifest),
+        manifest.text(),
         data_card(facts),
         json.dumps(croissant(manifest, facts.columns)),
         report_page(facts),
     ]
     assert [canary for canary in planted.known if any(canary in text for text in published)] == []
-    assert [plugin["name"] for plugin in manifest["rules"]] == [rule.name for rule in plan.rules]
+    assert [plugin["name"] for plugin in manifest.rules] == [rule.name for rule in plan.rules]
 
 
 def test_what_is_published_of_a_run_that_was_told_private_places(run_demo, planted, tmp_path):

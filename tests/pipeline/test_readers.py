@@ -15,8 +15,8 @@ import pytest
 
 from pairsieve.records.row import COLUMNS, LAION_COLUMNS, PRIVACY, ROW_SCHEMA
 from pipeline.cli import main as pairsieve
-from tests.pipeline.peers import run_peer
-from tests.pipeline.test_command import manifest_of, rows_of
+from tests.support.datasets import manifest_of, rows_of
+from tests.support.peers import run_peer
 
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are not ours to mend
 LAION = ROW_SCHEMA.names[:LAION_COLUMNS]

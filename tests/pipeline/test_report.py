@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from pipeline.commands.report import main as report
 from pipeline.dataset.facts import Facts, gather
+from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.report_page import bars, render, report_page
-from tests.pipeline.test_command import manifest_of, rows_of
+from tests.support.charts import draw_every_chart
+from tests.support.datasets import manifest_of, rows_of
 
 
 def test_every_run_leaves_a_report(demo_run):
@@ -36,7 +39,8 @@ def test_a_report_holds_no_caption_and_no_url(demo_run):
         assert row["URL"] not in page
 
 
-def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys):
+def test_the_same_dataset_gives_the_same_page(demo_run, tmp_path, capsys, monkeypatch):
+    draw_every_chart(monkeypatch)
     assert report(["--dataset", str(demo_run.output), "--out", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_bytes() == (demo_run.output / "report.html").read_bytes()
     assert capsys.readouterr().out == f"{tmp_path / 'again.html'}\n"
@@ -83,7 +87,7 @@ def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
 
 def test_a_dataset_without_rows(demo_run, tmp_path):
     shutil.copytree(demo_run.output, tmp_path / "out")
-    facts = Facts({**manifest_of(tmp_path / "out"), "files": []})
+    facts = Facts(replace(read_manifest(str(tmp_path / "out")), files=()))
     assert "<b>0</b>" in report_page(facts)
     assert "<h1>t</h1>" in render("t", "s", [], [], [])
 

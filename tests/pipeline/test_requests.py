@@ -9,7 +9,7 @@ import pytest
 
 from pairsieve.erasure.queue import ask, contact_of, decide, look_up
 from pipeline.commands.requests import main as requests
-from tests.pipeline.test_command import rows_of
+from tests.support.datasets import rows_of
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_damaged_request_is_named_and_the_others_are_applied(dataset, capsys):
         assert "elsewhere" not in said.err + said.out
     assert look_up(queue, receipt).state == "applied"
     assert requests(["approve", broken, "--dataset", str(dataset)]) == 2
-    assert "bring it back" in capsys.readouterr().err
+    assert "restore it" in capsys.readouterr().err
 
 
 def test_contacts_are_shown_with_the_answer_and_removed(dataset, capsys):

@@ -11,7 +11,8 @@ import pytest
 from filters.registry import DETECTORS, RULES
 from pairsieve.records.pair import key_of
 from pipeline.commands.rules import main
-from tests.pipeline.test_command import REPOSITORY, manifest_of, rows_of
+from tests.support.datasets import manifest_of, rows_of
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")

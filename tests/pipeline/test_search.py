@@ -15,7 +15,7 @@ from PIL import Image
 from pairsieve.images.pdq import orientations_of
 from pipeline.cli import main as pairsieve
 from pipeline.orchestrate.config_file import CONFIGS
-from tests.pipeline.test_command import rows_of
+from tests.support.datasets import picture_of, rows_of
 
 CONFIG = ["--config", str(CONFIGS / "demo.yaml")]
 
@@ -75,21 +75,6 @@ def test_filters_and_sorting(published, capsys):
     assert [hit["similarity"] for hit in hits] == sorted(
         (hit["similarity"] for hit in hits), reverse=True
     )
-
-
-def picture_of(row, tmp_path):
-    from warcio.archiveiterator import ArchiveIterator
-
-    with (CONFIGS / "demo" / "crawl.warc.gz").open("rb") as stream:
-        for record in ArchiveIterator(stream):
-            if (
-                record.rec_headers.get_header("WARC-Target-URI") == row["URL"]
-                and record.rec_type == "response"
-            ):
-                path = tmp_path / "example.png"
-                path.write_bytes(record.content_stream().read())
-                return path
-    raise AssertionError(row["URL"])
 
 
 def test_an_example_picture_is_found_by_its_bytes_then_turned_then_alike(
@@ -194,7 +179,7 @@ def test_nothing_of_others_is_removed(published, tmp_path, capsys):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "love.txt").write_text("dear")
     assert call("index", "--dataset", published, "--out", tmp_path / "letters") == 2
-    assert "holds love.txt, which is no part of an index" in capsys.readouterr().err
+    assert "holds love.txt, which is not part of an index" in capsys.readouterr().err
     assert (tmp_path / "letters" / "love.txt").read_text() == "dear"
 
 

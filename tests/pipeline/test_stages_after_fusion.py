@@ -12,10 +12,11 @@ from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.config import load_config
-from pipeline.orchestrate.job_settings import STAGES, Jobs
+from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results
-from tests.conftest import DEMO
+from pipeline.orchestrate.stage_result import STAGES
+from tests.support.paths import DEMO
 
 MOST = {"extract": 6, "fetch": 2, "score": 2, "publish": 7}
 # one spreads the work over workers, one sums what is said at the end

@@ -5,82 +5,17 @@ what is kept.
 from __future__ import annotations
 
 import io
-import json
 from random import Random
 
 import pyarrow.parquet as pq
 import pytest
 
-from demo.pictures import Scene, picture
-from tests.pipeline.peers import run_peer
-from tests.pipeline.test_command import ran_jobs
-from tests.site import SITE_FILES
-from tests.warcs import page
-
-SCENES = {
-    "/star.png": Scene("star", "red", "white"),
-    "/car.png": Scene("car", "blue", "yellow"),
-    "/fish.png": Scene("fish", "green", "black"),
-}
-CAPTIONS = {
-    "/star.png": "a star in red on a white background",
-    "/car.png": "a car in blue on a yellow background",
-    "/fish.png": "a fish in green on a black background",
-}
-
-
-@pytest.fixture
-def crawl(site, tmp_path):
-    """A WARC of pages that show the site's pictures, one of them twice, one of them reserved; and
-    one that is not there.
-    """
-    for n, (path, scene) in enumerate(SCENES.items()):
-        buffer = io.BytesIO()
-        picture(scene, Random(n), 128).save(buffer, "PNG")
-        site.contents[path] = buffer.getvalue()
-    show = [
-        page(f"{site.origin}/{n}.html", f'<img src="{path}" alt="{caption}">')
-        for n, (path, caption) in enumerate(CAPTIONS.items())
-    ]
-    again = page(
-        f"{site.origin}/again.html", '<img src="/star.png" alt="other words for the same star">'
-    )
-    reserved = page(
-        f"{site.origin}/no.html",
-        '<meta name=robots content=noai><img src="/fish.png" alt="a fish">',
-    )
-    gone = page(
-        f"{site.origin}/gone.html", '<img src="/gone.png" alt="a picture that is not there">'
-    )
-    path = tmp_path / "crawl.warc.gz"
-    path.write_bytes(b"".join([*show, again, reserved, gone]))
-    return path
-
-
-@pytest.fixture
-def run_web(run_demo, site, crawl, tmp_path):
-    def run(*overrides: str, given: str = str(crawl)):
-        own = [
-            "fetch.source=web",
-            "fetch.contact=https://example.org/bot",
-            f"fetch.ports=[{site.port}]",
-            "fetch.allow_networks=[127.0.0.1/32]",
-            "fetch.min_interval_s=0",
-        ]
-        flags = [override for override in overrides if override.startswith("--")]
-        settings = [
-            argument
-            for override in (*own, *overrides)
-            if override not in flags
-            for argument in ("--set", override)
-        ]
-        return run_demo("--input", given, *settings, *flags, folder=tmp_path)
-
-    return run
-
-
-def counts(run) -> dict:
-    return json.loads((run.output / "manifest.json").read_text())["counts"]
+from demo.pictures import picture
+from tests.support.commands import record_jobs
+from tests.support.datasets import counts_of
+from tests.support.peers import run_peer
+from tests.support.site import SITE_FILES
+from tests.support.web_crawl import SCENES
 
 
 def test_each_url_is_asked_for_once_and_never_again(run_web, site):
@@ -90,7 +25,10 @@ def test_each_url_is_asked_for_once_and_never_again(run_web, site):
         "the reserved fish is not asked for"
     )
     assert {path: site.asked[path] for path in SITE_FILES} == dict.fromkeys(SITE_FILES, 1)
-    assert counts(first)["fetch"]["pair"]["dropped"] == {"not_requested": 2, "http_error": 1}
+    assert counts_of(first.output)["fetch"]["pair"]["dropped"] == {
+        "not_requested": 2,
+        "http_error": 1,
+    }
     rows = [
         row
         for path in first.output.glob("dataset/*/*.parquet")
@@ -142,7 +80,7 @@ def test_a_crawl_is_read_over_http_by_its_listing(run_demo, site, crawl, tmp_pat
         folder=tmp_path,
     )
     assert ran.status == 0, ran.printed
-    extracted = counts(ran)["extract"]
+    extracted = counts_of(ran.output)["extract"]
     assert extracted["page"]["kept"] == 6
     assert extracted["file"] == {
         "entered": 2,
@@ -165,7 +103,7 @@ def test_robots_txt_is_read_once_a_day_and_not_once_a_run(run_web, site):
 
 def test_a_part_for_each_pair_changes_nothing(run_web, site, tmp_path):
     run = run_web("extract.part_rows=1")
-    assert counts(run)["fetch"]["pair"]["kept"] == 3
+    assert counts_of(run.output)["fetch"]["pair"]["kept"] == 3
     assert site.asked_beside_files == {"/star.png": 1, "/car.png": 1, "/gone.png": 1}
 
 
@@ -193,7 +131,7 @@ def test_what_could_not_be_had_is_asked_for_again_when_told(run_web, site, keep)
     assert site.asked_beside_files == {"/star.png": 2, "/car.png": 1, "/gone.png": 1}, (
         "a 404 is final"
     )
-    assert counts(after)["fetch"]["pair"]["kept"] == 3
+    assert counts_of(after.output)["fetch"]["pair"]["kept"] == 3
     run_web("--retry-failed", setting)
     assert site.asked_beside_files.total() == 4, "nothing is left to ask for again"
     if keep == "always":
@@ -235,7 +173,7 @@ def test_a_lower_threshold_has_those_looked_at_that_were_not(run_web, site, monk
     assert site.asked == {**asked, "/star.png": 2, "/car.png": 2}, (
         "once more for the pictures, which were deleted"
     )
-    jobs = ran_jobs(monkeypatch)
+    jobs = record_jobs(monkeypatch)
     for threshold in (0.45, 0.6, 0.5):
         assert (
             run_web(

@@ -10,8 +10,8 @@ from pairsieve.erasure.requests import hosts_of
 from pairsieve.search.rows import entry
 from pairsieve.search.words import (
     HEAP_BYTES,
-    MOST_WORDS,
-    Narrowed,
+    MAX_WORDS,
+    WordQuery,
     analyzer,
     document,
     open_words,
@@ -46,7 +46,7 @@ def index(tmp_path_factory):
 
 def found(index, words="", **exact):
     searcher = index.searcher()
-    hits = searcher.search(Narrowed(words, exact).query(index), 10).hits
+    hits = searcher.search(WordQuery(words, exact).build(index), 10).hits
     return {json.loads(bytes(searcher.doc(address)["row"][0]))["TEXT"] for _, address in hits}
 
 
@@ -90,7 +90,7 @@ def test_any_words_can_be_asked_for(index, words):
 
 
 def test_a_query_has_a_bounded_number_of_words(index):
-    assert found(index, "red " * MOST_WORDS + "nothing") == {ROWS[0][0]}, (
+    assert found(index, "red " * MAX_WORDS + "nothing") == {ROWS[0][0]}, (
         "the words behind the last one that is read are not asked for"
     )
     assert found(index, '"' + "red " * 10_000 + '"') == set()

@@ -35,10 +35,10 @@ from pairsieve.warc.splits import Split
 from pairsieve.web.body import text_of
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import UnreadableLicence, read_licence
-from tests.soak.mutations import mutated
-from tests.transforms.test_extract import SETTINGS
-from tests.warc.test_wat import envelope, wat_file
-from tests.warcs import page, plain, response
+from tests.support.extracting import SETTINGS
+from tests.support.mutations import mutated
+from tests.support.warcs import page, plain, response
+from tests.support.wat_files import envelope, wat_file
 from transforms.extractor import GuardedExtractor
 from transforms.read import InputSettings, _read_links, split_input
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 from aiohttp import web
@@ -19,9 +14,9 @@ from pairsieve.storage import files
 from pairsieve.storage.resume import FileChanged, ResumedStream
 from pairsieve.warc.cdx import Excerpt, Place
 from pairsieve.warc.splits import Split
-from tests.site import serve
-from tests.warc.test_index import cdxj
-from tests.warc.test_reader import ALL, SETTINGS, A, B, C, pages
+from tests.support.archives import ALL, SETTINGS, A, B, C, pages
+from tests.support.site import serve
+from tests.support.warcs import cdxj
 from transforms.read import InputSettings, ReadSettings, read_piece, split_input
 
 CRAWL = A + B + C
@@ -33,17 +28,6 @@ def read_all(path: str, options: files.Options, **settings) -> list[object]:
     for piece in split_input(path, InputSettings(**settings), options):
         found += read_piece(piece, read, {}) if isinstance(piece, (Split, Excerpt)) else [piece]
     return found
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_s3_without_an_account(s3, monkeypatch):
@@ -97,35 +81,6 @@ def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
     assert "Uploads" not in store.call_s3("list_multipart_uploads", Bucket="uploads")
     assert not store.exists("uploads/large")
     s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture(scope="module")
-def gcs() -> Iterator[str]:
-    program = shutil.which("fake-gcs-server")
-    if program is None:
-        pytest.skip(
-            "fake-gcs-server is not installed: go install github.com/fsouza/fake-gcs-server@v1.52.2"
-        )
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        program,
-        "-scheme",
-        "http",
-        "-host",
-        "127.0.0.1",
-        "-port",
-        str(port),
-        "-backend",
-        "memory",
-        "-external-url",
-        url,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        wait_for(f"{url}/storage/v1/b?project=test")
-        yield url
-        server.terminate()
 
 
 def wait_for(url: str) -> None:

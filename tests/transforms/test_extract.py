@@ -16,18 +16,10 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.web import urls
 from pairsieve.web.cost import is_costly
 from pairsieve.web.html import parse_page
-from pairsieve.web.language import LanguageSettings
-from pairsieve.web.text import CaptionSettings
-from pairsieve.web.urls import UrlSettings
+from tests.support.extracting import SETTINGS
 from transforms import extractor
-from transforms.extractor import ExtractSettings, GuardedExtractor, make_extractor
+from transforms.extractor import GuardedExtractor, make_extractor
 
-SETTINGS = ExtractSettings(
-    "best",
-    CaptionSettings(5, 2000),
-    UrlSettings(2000, 60, (".svg", ".gif"), ("tracker.example",)),
-    LanguageSettings(5, 2000),
-)
 EXTRACT = make_extractor(SETTINGS, [PageRights()])
 
 

@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from urllib.parse import unquote
 
 import aiohttp
@@ -23,17 +24,22 @@ import pytest
 import trustme
 
 from pairsieve.web.answer import Answer, Order
-from pairsieve.web.requester import ClientSettings
-from tests.transforms.test_fetch import ask_all, client
+from pairsieve.web.client_settings import ClientSettings
+from tests.support.fetching import ask_all, client_settings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 PIECE = b"x" * 65536
-DEADLINE_S = 1.5
+# Within this everything ends but what a server holds up on purpose, however busy the machine is.
+PATIENCE_S = 60
+# Within one of these a server that holds a client up is given up. On a busy machine robots.txt may
+# not come in the shortest one. Servers hold up for longer than the longest one.
+DEADLINES_S = (1.5, 6, 20)
+HOLD_S = 300
 MOST_BYTES = 40_000_000
 
 
 async def slow_headers(writer: asyncio.StreamWriter) -> None:
-    for letter in OK * 10:
+    for letter in OK * 50:
         writer.write(bytes([letter]))
         await asyncio.sleep(0.1)
 
@@ -69,12 +75,17 @@ async def long_body(writer: asyncio.StreamWriter) -> None:
 
 async def huge_length(writer: asyncio.StreamWriter) -> None:
     writer.write(OK + b"Content-Length: 99999999999999\r\n\r\nx")
-    await asyncio.sleep(30)
+    await asyncio.sleep(HOLD_S)
 
 
 async def gzip_bomb(writer: asyncio.StreamWriter) -> None:
-    bomb = gzip.compress(bytes(100_000_000))
+    bomb = make_bomb()
     writer.write(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
+
+
+@cache
+def make_bomb() -> bytes:
+    return gzip.compress(bytes(100_000_000))
 
 
 async def many_headers(writer: asyncio.StreamWriter) -> None:
@@ -103,7 +114,7 @@ async def nothing(writer: asyncio.StreamWriter) -> None:
 
 
 async def silence(writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(30)
+    await asyncio.sleep(HOLD_S)
 
 
 async def reset(writer: asyncio.StreamWriter) -> None:
@@ -155,7 +166,8 @@ NAMED = {behaviour.__name__: behaviour for behaviour in BEHAVIOURS}
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
+    ended = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
+    with contextlib.suppress(*ended), contextlib.closing(writer):
         while request := await reader.readuntil(b"\r\n\r\n"):
             path = unquote(request.split(b" ")[1].decode()).strip("/")
             if path.startswith("to?"):
@@ -171,14 +183,14 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextmanager
-def served(tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def served(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[int]:
     """The hostile server, until the block ends; its port."""
     started, ports, stops = threading.Event(), list[int](), list[Callable[[], None]]()
 
     async def run() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
-        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
+        server = await asyncio.start_server(answer, host, 0, ssl=tls)
         ports.append(server.sockets[0].getsockname()[1])
         started.set()
         await stop.wait()
@@ -186,10 +198,10 @@ def served(tls: ssl.SSLContext | None = None) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     yield ports[0]
     stops[0]()
-    thread.join(10)
+    thread.join(60)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +212,11 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def settings(port, site) -> ClientSettings:
-    return replace(client(site), ports=(port,), total_timeout_s=DEADLINE_S, read_timeout_s=1)
+    return patient(replace(client_settings(site), ports=(port,)), PATIENCE_S)
+
+
+def patient(settings: ClientSettings, seconds: float) -> ClientSettings:
+    return replace(settings, total_timeout_s=seconds, read_timeout_s=seconds)
 
 
 def fetch(settings: ClientSettings, *urls: str) -> list[Answer]:
@@ -211,16 +227,21 @@ def fetch(settings: ClientSettings, *urls: str) -> list[Answer]:
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_each_ends_in_its_status_in_time(settings, port, behaviour):
-    started = time.monotonic()
-    tracemalloc.start()
-    (found,) = fetch(settings, f"http://127.0.0.1:{port}/{behaviour.__name__}")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found.status == BEHAVIOURS[behaviour]
-    assert time.monotonic() - started < 2 * DEADLINE_S
-    assert peak < MOST_BYTES + (200_000_000 if behaviour is gzip_bomb else 0), (
-        "the bomb is made in this process too"
-    )
+    make_bomb()  # the server of this process would make it while memory is measured
+    expected = BEHAVIOURS[behaviour]
+    for deadline_s in DEADLINES_S if expected == "timeout" else (PATIENCE_S,):
+        started = time.monotonic()
+        tracemalloc.start()
+        (found,) = fetch(
+            patient(settings, deadline_s), f"http://127.0.0.1:{port}/{behaviour.__name__}"
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        if found.status != "robots_unreachable":
+            break
+    assert found.status == expected
+    assert time.monotonic() - started < HOLD_S / 3, "no server decides how long it takes"
+    assert peak < MOST_BYTES
 
 
 def test_all_at_once(settings, port):
@@ -294,19 +315,17 @@ def test_a_certificate_that_nobody_vouches_for(settings):
     assert found.status == "robots_unreachable", "and so its robots.txt cannot be read"
 
 
-def test_many_hosts_that_are_silent_do_not_hold_up_the_others(settings, port):
-    urls = [f"http://127.0.0.1:{port}/picture?{n}" for n in range(100)]
-    urls += [f"http://127.0.{n}.2:{port}/silence" for n in range(1, 20)]
-    started = time.monotonic()
-    at: dict[str, float] = {}
-    orders = [
-        Order(
-            url,
-            lambda *_: None,
-            lambda answer: at.setdefault(answer.url, time.monotonic() - started),
-        )
-        for url in urls
-    ]
-    asyncio.run(ask_all(replace(settings, allow_networks=("127.0.0.0/8",), connections=8), orders))
-    assert len(at) == len(urls)
-    assert max(at[url] for url in urls[:100]) < DEADLINE_S
+def test_many_hosts_that_are_silent_do_not_hold_up_the_others(settings):
+    with served(host="0.0.0.0") as port:
+        quick = [f"http://127.0.0.1:{port}/picture?{n}" for n in range(100)]
+        silent = [f"http://127.0.{n}.2:{port}/silence" for n in range(1, 20)]
+        limited = replace(settings, ports=(port,), allow_networks=("127.0.0.0/8",), connections=8)
+        # A busy machine may need longer than the first deadline for the hundred that answer.
+        for deadline_s in DEADLINES_S:
+            answers = fetch(patient(limited, deadline_s), *quick, *silent)
+            first_urls = [answer.url for answer in answers[:100]]
+            if sorted(first_urls) == sorted(quick):
+                break
+    assert sorted(first_urls) == sorted(quick), "before any silent host was given up"
+    assert {answer.status for answer in answers[100:]} == {"timeout"}
+    assert sorted(answer.url for answer in answers[100:]) == sorted(silent)

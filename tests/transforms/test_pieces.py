@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from pairsieve.records.pair import Pair, key_of
-from tests.site import PIECES
-from tests.transforms.test_fetch import fetch
+from tests.support.fetching import fetch
+from tests.support.site import PIECES
 
 EVERYTHING = {"tdmrep": True, "ai_txt": True, "trust_txt": True, "rsl": True}
 PATIENT = {"total_timeout_s": 20, "read_timeout_s": 20}

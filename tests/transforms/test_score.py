@@ -8,13 +8,8 @@ from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.warc.source import ArchiveSettings
 from pipeline.flow import ScoreJob, score
-from transforms.score.handler import (
-    CPU_PARTS,
-    DEVICE_PARTS,
-    PartHandler,
-    ScoreFolders,
-    ScoreSettings,
-)
+from transforms.score.handler import CPU_PARTS, DEVICE_PARTS, PartHandler
+from transforms.score.settings import ScoreFolders, ScoreSettings
 
 HINT, RAM = "beam:resources:accelerator:v1", "beam:resources:min_ram_bytes:v1"
 GPU = {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver", "min_ram": "16GB"}

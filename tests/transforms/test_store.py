@@ -15,7 +15,8 @@ from pairsieve.images.reduce import reduce
 from pairsieve.records.sample import Image as Row
 from pairsieve.storage import parts
 from pairsieve.storage.room import Room, StoreFull
-from transforms.fetch.store import Stores, StoreSettings, open_stores
+from transforms.fetch.settings import StoreSettings
+from transforms.fetch.store import Stores, open_stores
 
 DECODE = DecodeSettings(("JPEG", "PNG"), 10_000_000, 50)
 

@@ -12,9 +12,9 @@ import pytest
 
 from pairsieve.web.answer import Answer, Order
 from pairsieve.web.urls import absolute
-from tests.raw_site import NOT_FOUND, PICTURE, serve_raw
-from tests.support import ORACLES, oracle
-from tests.transforms.test_fetch import ask_all, client
+from tests.support.fetching import ask_all, client_settings
+from tests.support.oracles import ORACLES, oracle
+from tests.support.raw_site import NOT_FOUND, PICTURE, serve_raw
 
 # What stands behind the origin, as pages write it; the WHATWG rules say what is sent.
 SHAPES = [
@@ -39,7 +39,7 @@ def send(settings, urls):
 
 
 def settings_for(site, **changes):
-    return client(
+    return client_settings(
         site, **{"total_timeout_s": 20, "read_timeout_s": 20, "connections_per_host": 8, **changes}
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,8 +11,8 @@ import pytest
 from pairsieve.records.page import Page
 from pairsieve.warc.cdx import BadIndex, excerpts
 from pairsieve.warc.reader import read_places
-from tests.warc.test_reader import ALL, SETTINGS, A, B, C, pages, problems
-from tests.warcs import plain
+from tests.support.archives import ALL, SETTINGS, A, B, C, pages, problems
+from tests.support.warcs import cdxj, plain
 from transforms.read import InputSettings, split_input
 
 PLACES = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A) + len(B), len(C))]
@@ -23,14 +22,6 @@ PLACES = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A) + len(B), len(C))]
 def crawl(tmp_path):
     (tmp_path / "x.warc.gz").write_bytes(A + B + C)
     return tmp_path
-
-
-def cdxj(places) -> bytes:
-    lines = [
-        f"example)/ 2026 {json.dumps({'url': 'u', 'filename': f, 'offset': str(o), 'length': str(n)})}\n"
-        for f, o, n in places
-    ]
-    return "".join(lines).encode()
 
 
 def columnar(places) -> pa.Table:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import zlib
 from base64 import b32encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,41 +18,14 @@ from pairsieve.records.outcome import Counted, Noted, Rejection, balance, notes,
 from pairsieve.records.page import Location, Page
 from pairsieve.warc.fastwarc_reader import record_of
 from pairsieve.warc.gzip_members import next_start, read_members
-from pairsieve.warc.reader import INSIDE_RECORD, ReadSettings, read_split
+from pairsieve.warc.reader import INSIDE_RECORD, ReadSettings
 from pairsieve.warc.record import decoded, digest_matches
 from pairsieve.warc.source import ArchiveSettings, read_at
-from pairsieve.warc.splits import Split
 from pairsieve.warc.warcio_reader import read_records
-from tests.warcs import DATE, page, plain, response
-from transforms.read import InputSettings, split_input
+from tests.support.archives import ALL, A, B, C, pages, problems, read, read_file
+from tests.support.warcs import DATE, nested, page, plain, response
 
 OUTCOMES = (Rejection, Counted, Noted)
-SETTINGS = ReadSettings(max_page_bytes=10_000, locate=True)
-
-
-def read(folder: Path, content: bytes, settings: ReadSettings = SETTINGS) -> list[object]:
-    path = folder / "x.warc.gz"
-    path.write_bytes(content)
-    return list(read_file(path, settings))
-
-
-def read_file(
-    path: Path, settings: ReadSettings = SETTINGS, split_bytes: int | None = None
-) -> Iterator[object]:
-    for found in split_input(str(path), InputSettings(split_bytes=split_bytes), {}):
-        yield from read_split(found, settings) if isinstance(found, Split) else [found]
-
-
-def pages(found: Iterable[object]) -> list[str]:
-    return [item.url for item in found if isinstance(item, Page)]
-
-
-def problems(found: Iterable[object]) -> list[tuple[str, str]]:
-    return [(item.unit, item.reason) for item in found if isinstance(item, Rejection)]
-
-
-A, B, C = (page(f"https://{name}.example/") for name in "abc")
-ALL = ["https://a.example/", "https://b.example/", "https://c.example/"]
 
 
 def lying(record: bytes, by: int) -> bytes:
@@ -60,19 +33,6 @@ def lying(record: bytes, by: int) -> bytes:
     head, _, rest = plain(record).partition(b"Content-Length: ")
     length, _, body = rest.partition(b"\r\n")
     return gzip.compress(head + b"Content-Length: %d\r\n" % (int(length) + by) + body)
-
-
-def nested(*members: bytes) -> bytes:
-    """A record whose payload is an archive of its own, stored so that its bytes stand in the file
-    as they are.
-    """
-    outer = plain(
-        response(
-            "https://outer.example/x.warc.gz", b"".join(members), kind="application/octet-stream"
-        )
-    )
-    stored = zlib.compressobj(0, zlib.DEFLATED, 31)
-    return stored.compress(outer) + stored.flush()
 
 
 def flipped(member: bytes) -> bytes:
@@ -362,18 +322,35 @@ def seen(found: Iterable[object]) -> list[object]:
     return sorted(map(repr, kept))
 
 
-@given(pieces=st.lists(PIECES, max_size=12), split_bytes=st.integers(1, 1500))
-@settings(max_examples=400, deadline=None)
-def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
-    path = tmp_path_factory.mktemp("split") / "x.warc.gz"
+def check_split(path: Path, pieces: list[bytes], split_bytes: int) -> None:
     path.write_bytes(A + b"".join(pieces))
-    found = list(read_file(path, split_bytes=split_bytes))
-    inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in found)
-    assert inside or seen(found) == seen(read_file(path)), (
+    items = list(read_file(path, split_bytes=split_bytes))
+    inside = any(isinstance(item, Rejection) and item.reason == INSIDE_RECORD for item in items)
+    assert inside or seen(items) == seen(read_file(path)), (
         "either the same records, or the split is told to be wrong"
     )
     if not any(piece.startswith(nested(A)[:200]) or b"outer.example" in piece for piece in pieces):
         assert not inside, "only an archive inside a record makes a split wrong"
+
+
+# A byte a split is thousands of splits a file: the suite has fewer and larger ones.
+@given(pieces=st.lists(PIECES, max_size=8), split_bytes=st.integers(40, 1500))
+@settings(max_examples=100)
+def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
+    check_split(tmp_path_factory.mktemp("split") / "x.warc.gz", pieces, split_bytes)
+
+
+@pytest.mark.parametrize("split_bytes", [1, 2, 7])
+def test_every_record_exactly_once_for_splits_of_a_few_bytes(split_bytes, tmp_path):
+    check_split(tmp_path / "x.warc.gz", [stored_page(0, SIGN), B], split_bytes)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@given(pieces=st.lists(PIECES, max_size=12), split_bytes=st.integers(1, 1500))
+@settings(max_examples=2000)
+def test_every_record_exactly_once_for_many_splits(pieces, split_bytes, tmp_path_factory):
+    check_split(tmp_path_factory.mktemp("split") / "x.warc.gz", pieces, split_bytes)
 
 
 def test_a_split_inside_a_nested_archive_is_told(tmp_path):

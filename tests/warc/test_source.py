@@ -14,7 +14,7 @@ from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
 from pairsieve.web.answer import Answer, Order
-from tests.warcs import DATE, response
+from tests.support.warcs import DATE, response
 from transforms.locations import prefer
 
 PICTURE = b"the bytes of a picture"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warcio.warcwriter import WARCWriter
 
 from filters.rights.licence import observe_licences
 from filters.rights.rights import page_signals
@@ -17,51 +15,8 @@ from pairsieve.records.page import Origin, Page
 from pairsieve.warc.record import BadRecord, Record
 from pairsieve.warc.wat import page_of_wat
 from pairsieve.web.html import parse_page
-from tests.warc.test_reader import pages, problems, read
-
-BY = "https://creativecommons.org/licenses/by/4.0/"
-HTML = {
-    "Head": {
-        "Base": "https://cdn.example/",
-        "Title": "A <b> & c",
-        "Metas": [
-            {"name": "robots", "content": "NoAI"},
-            {"http-equiv": "Content-Type", "content": "text/html; charset=latin-1"},
-            {"x y": "\"'>"},
-        ],
-        "Link": [{"path": "LINK@/href", "rel": "license", "url": BY}],
-    },
-    "Links": [
-        {"path": "IMG@/src", "url": "1.jpg?a=1&amp;b=2", "alt": 'größe "in" <em> &amp; &#233;'},
-        {"path": "IMG@/src", "url": "2.jpg"},
-        {"path": "A@/href", "url": "/about", "text": "about"},
-        {"path": "IMG@/src", "alt": "no url"},
-        {"path": "IMG@/longdesc", "url": "x"},
-    ],
-}
-
-
-def envelope(html=HTML, status="200", kind="response", headers=None):
-    http = {
-        "Headers": headers
-        or {"Content-Type": "text/html; charset=latin-1", "tdm-reservation": "1"},
-        "Response-Message": {"Status": status},
-    }
-    if html is not None:
-        http["HTML-Metadata"] = html
-    warc = {
-        "WARC-Type": kind,
-        "WARC-Date": "T",
-        "WARC-Payload-Digest": "sha1:D",
-        "WARC-Record-ID": "<urn:1>",
-    }
-    return {
-        "Container": {"Filename": "crawl.warc.gz", "Offset": "123"},
-        "Envelope": {
-            "WARC-Header-Metadata": warc,
-            "Payload-Metadata": {"HTTP-Response-Metadata": http},
-        },
-    }
+from tests.support.archives import pages, problems, read
+from tests.support.wat_files import BY, HTML, envelope, wat_file
 
 
 def record(told, url="https://a.example/d/") -> Record:
@@ -143,22 +98,6 @@ def test_any_json_is_a_page_or_no_wat_record(value, name):
         return
     assert isinstance(page, Page)
     assert all(isinstance(image.alt, str) for image in parse_page(page).images)
-
-
-def wat_file(*tolds) -> bytes:
-    buffer = io.BytesIO()
-    writer = WARCWriter(buffer, gzip=True)
-    for told in tolds:
-        payload = io.BytesIO(told if isinstance(told, bytes) else json.dumps(told).encode())
-        writer.write_record(
-            writer.create_warc_record(
-                "https://a.example/d/",
-                "metadata",
-                payload=payload,
-                warc_content_type="application/json",
-            )
-        )
-    return buffer.getvalue()
 
 
 def test_a_wat_file(tmp_path):

@@ -15,13 +15,13 @@ from yarl import URL
 
 from pairsieve.web.addresses import (
     PrivateAddress,
-    guarded_connector,
     is_address,
     is_allowed_address,
 )
+from pairsieve.web.connector import guarded_connector
 from pairsieve.web.refusals import NO_CONNECTION, status_of
 from pairsieve.web.urls import absolute, host_of
-from tests.support import oracle
+from tests.support.oracles import oracle
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry, .../iana-ipv6-special-registry: every
 # row that is not "Globally Reachable: True" (N/A counts as a no), and multicast, which has

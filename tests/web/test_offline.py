@@ -19,7 +19,7 @@ import pytest
 
 from pairsieve.images.processes import Processes
 from pairsieve.web.offline import NetworkForbidden, offline
-from tests.raw_site import NOT_FOUND, serve_raw
+from tests.support.raw_site import NOT_FOUND, serve_raw
 
 
 def by_socket(port):

@@ -21,7 +21,7 @@ from pairsieve.web.urls import (
     resolver,
     url_checker,
 )
-from tests.test_layers import LAYERS
+from tests.support.layers import LAYERS
 
 SETTINGS = UrlSettings(
     max_chars=100,

@@ -16,7 +16,8 @@ from pairsieve.warc.source import ArchiveSettings, fetch_from_archive
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import Consent, Gate, load_gate
 from transforms.fetch.part_shelf import FetchFolders, ImageParts
-from transforms.fetch.store import StoreSettings, open_stores
+from transforms.fetch.settings import StoreSettings
+from transforms.fetch.store import open_stores
 from transforms.fetch.web_lane import WebSource, fetch_from_web
 from transforms.locations import LocationIndex
 from transforms.plumbing.route import Work, routed

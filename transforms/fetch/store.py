@@ -9,30 +9,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from pairsieve.attempt import attempt
-from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes, Task
 from pairsieve.images.reduce import Reduced, reduce
 from pairsieve.records.sample import Image
 from pairsieve.storage import parts
 from pairsieve.storage.room import Room
+from transforms.fetch.settings import StoreSettings
 
 # Pictures that may wait to be reduced. The next one then waits for the first of them.
 MAX_PENDING = 32
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """How pictures are stored.
-
-    `side`: pictures with a longer shorter side are stored as JPEG with that many pixels (None: the
-    bytes as served). `max_bytes` limits the store, and `min_free_bytes` is what it must leave of a
-    local disk.
-    """
-
-    decode: DecodeSettings
-    side: int | None = None
-    max_bytes: float | None = None
-    min_free_bytes: float = 0
 
 
 class Store:

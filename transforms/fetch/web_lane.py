@@ -14,7 +14,7 @@ from typing import TypeVar
 from pairsieve.storage.progress import Progress, write_progress
 from pairsieve.web.answer import Order
 from pairsieve.web.client import open_client
-from pairsieve.web.requester import ClientSettings
+from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import OpenPart

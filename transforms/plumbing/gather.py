@@ -1,12 +1,8 @@
-"""Writes the result of a job for the command: its tally and one list, as two JSON files.
-
-The tally is written last. So the job has ended once its tally exists.
-"""
+"""Sums the counts of all workers at the end of a job, and writes them with one list."""
 
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,32 +11,25 @@ from typing import Any
 import apache_beam as beam
 
 from pairsieve.records.outcome import Tally
-from pairsieve.storage import files
+from pairsieve.storage.job_end import JobEnd, Outcomes, write_end
 
 MAX_PROBLEMS = 1000
-TALLY_FILE = "tally.json"
-Outcomes = dict[tuple[str, str, str], int]
-"""A tally in the form in which it goes through a shuffle: (unit, outcome, reason) -> number."""
-
-Summary = tuple[Outcomes, list[Any]]
-"""A tally, and the elements to list."""
 
 
-def merge(summaries: Iterable[Summary], max_listed: int) -> Summary:
-    """Add up tallies, and keep the smallest `max_listed` elements of the lists."""
-    total, listed = Tally(), list[Any]()
-    for outcomes, elements in summaries:
+def merge(ends: Iterable[JobEnd], max_listed: int) -> JobEnd:
+    """The sum of tallies, and the smallest of all listed elements, up to `max_listed`."""
+    total, all_listed = Tally(), list[Any]()
+    for outcomes, listed in ends:
         total.update(outcomes)
-        listed += elements
-    return dict(total), heapq.nsmallest(max_listed, listed)
+        all_listed += listed
+    return dict(total), heapq.nsmallest(max_listed, all_listed)
 
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """(collections of tallies, collections of elements to list) -> the two files in `folder`.
+    """(tallies, elements to list) -> the two files of the job's end in `folder`.
 
-    Of the elements the smallest `max_listed` are written, so that the file does not depend on their
-    order. The shuffle carries a few hundred bytes a bundle, and every element.
+    A few hundred bytes a bundle go through this one shuffle, and every listed element.
     """
 
     folder: str
@@ -48,57 +37,29 @@ class WriteEnd(beam.PTransform):  # type: ignore[misc]
     max_listed: int = MAX_PROBLEMS
 
     def expand(
-        self, inputs: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
+        self, tallies_and_lists: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
     ) -> beam.PCollection:
-        tallies, elements = inputs
-        summaries = []
-        for number, tally in enumerate(tallies):
-            summaries.append(tally | f"Counted {number}" >> beam.Map(_counted))
-        for number, element in enumerate(elements):
-            summaries.append(element | f"Named {number}" >> beam.Map(_named))
-        merge_all = beam.CombineGlobally(partial(merge, max_listed=self.max_listed))
+        tallies, lists = tallies_and_lists
+        counted = [
+            tally | f"Counted {number}" >> beam.Map(_counted)
+            for number, tally in enumerate(tallies)
+        ]
+        listed = [
+            elements | f"Listed {number}" >> beam.Map(_listed)
+            for number, elements in enumerate(lists)
+        ]
         return (
-            tuple(summaries)
+            (*counted, *listed)
             | beam.Flatten()
-            # Without defaults, because a default would be written before the inputs are complete.
-            | "Merge" >> merge_all.without_defaults()
+            | "Merge"
+            >> beam.CombineGlobally(partial(merge, max_listed=self.max_listed)).without_defaults()
             | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
 
 
-def _counted(outcomes: Outcomes) -> Summary:
+def _counted(outcomes: Outcomes) -> JobEnd:
     return outcomes, []
 
 
-def _named(element: Any) -> Summary:
+def _listed(element: Any) -> JobEnd:
     return {}, [element]
-
-
-def write_end(summary: Summary, folder: str, list_file: str) -> None:
-    """Write the list, then the tally as sorted rows [unit, outcome, reason, number]."""
-    outcomes, listed = summary
-    files.write_text(files.join(folder, list_file), json.dumps(listed))
-    rows = sorted([*key, number] for key, number in outcomes.items())
-    files.write_text(files.join(folder, TALLY_FILE), json.dumps(rows))
-
-
-def has_ended(folder: str) -> bool:
-    """Whether the job that writes to this folder has ended."""
-    return files.exists(files.join(folder, TALLY_FILE))
-
-
-def forget_end(folder: str) -> None:
-    """Remove the tally, so that the job counts as not ended."""
-    files.remove_file(files.join(folder, TALLY_FILE))
-
-
-def read_tally(folder: str) -> Tally:
-    """The tally of a job that has ended."""
-    rows: list[list[Any]] = json.loads(files.read_text(files.join(folder, TALLY_FILE)))
-    return Tally({(unit, outcome, reason): number for unit, outcome, reason, number in rows})
-
-
-def read_list(folder: str, list_file: str) -> list[Any]:
-    """The list of a job that has ended."""
-    listed: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
-    return listed

@@ -1,4 +1,4 @@
-// A picture that is dropped on the form is put into its file field and sent; without script the field does it alone.
+// Put a dropped picture into the form's file field, and send the form. Without script visitors use the field.
 const zone = document.getElementById("drop");
 if (zone) {
   const field = document.getElementById("picture");

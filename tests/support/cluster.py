@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 BUILT = (
     "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 "
@@ -85,7 +85,7 @@ def build_wheel(folder: Path) -> Path:
     for name in (*package_files(), "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, folder / "source" / name)
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "build",
@@ -124,7 +124,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         pytest.skip(f"Prism and the worker's entry program are not installed: {BUILT}")
     bin_folder = environment_without_us(folder / "worker") / "bin"
     job_port, pool_port = free_port(), free_port()
-    pool_command = [
+    pool_command: list[str | Path] = [
         bin_folder / "python",
         "-m",
         "apache_beam.runners.worker.worker_pool_main",
@@ -171,10 +171,10 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("localhost", port), timeout=1).close()
+            socket.create_connection(("localhost", port), timeout=10).close()
             return
         except OSError:
             time.sleep(0.1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from filters.rule import Span
+from tests.support.paths import REPOSITORY
 
-SETS = Path(__file__).parent / "sets"
+SETS = REPOSITORY / "tests" / "filters" / "sets"
 _MARK = re.compile(r"\{([A-Z_]+)\|((?:[^{}]|\{[^{}]*\})*)\}")
 
 

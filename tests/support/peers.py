@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.pipeline.test_command import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 PEERS = REPOSITORY / ".tools" / "peers" / "bin" / "python"
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from pairsieve.clip.settings import ModelSettings
-from pipeline.orchestrate.config_file import CONFIGS
+from tests.support.paths import REPOSITORY
 
-DEMO = ModelSettings(f"local-dir:{CONFIGS}/demo/clip", demo=True)
+DEMO = ModelSettings(f"local-dir:{REPOSITORY}/configs/demo/clip", demo=True)
 VISION = {"image_size": 64, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
 

@@ -1,0 +1,68 @@
+"""Read searches and erasure requests from the page's forms and from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from pairsieve.erasure.queue import MAX_CONTACT_CHARS, MAX_REQUESTS
+from pairsieve.erasure.requests import MAX_VALUE_CHARS
+from pairsieve.explore.guard import Form
+from pairsieve.explore.rendering import PICTURE_KINDS
+from pairsieve.search.find import EXACT_FILTERS, Query, Sort
+
+PER_PAGE = 24
+# Letters of a value by which results are filtered: a host has no more (RFC 1035, 2.3.4).
+MAX_FILTER_CHARS = 255
+MAX_PAGE_DIGITS = 5
+_TEXT_BY_KIND = TypeAdapter(dict[str, str])
+
+
+class SubmittedRequests(BaseModel):
+    """Requests as `pairsieve erase` reads them, and an address for the answer, if wanted."""
+
+    requests: list[dict[str, str]] = Field(min_length=1, max_length=MAX_REQUESTS)
+    contact: str = Field("", max_length=MAX_CONTACT_CHARS)
+
+
+def query_of(parameters: Sequence[tuple[str, str]]) -> Query:
+    """Return the search that the page's form asks for.
+
+    An address in the field for words is searched as the address of a picture. Whatever cannot be
+    read has its default.
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in parameters:
+        max_chars = MAX_VALUE_CHARS if name == "q" else MAX_FILTER_CHARS
+        values.setdefault(name, []).append(value[:max_chars])
+    text = values.get("q", [""])[0].strip()
+    is_url = text.startswith(("http://", "https://")) and " " not in text
+    sort: Sort = "similarity" if values.get("sort") == ["similarity"] else "best"
+    return Query(
+        words="" if is_url else text,
+        image_url=text if is_url else "",
+        exact={name: values[name] for name in EXACT_FILTERS if name in values},
+        sort=sort,
+        page=_page_number(values.get("p", ["1"])[0]),
+        per_page=PER_PAGE,
+    )
+
+
+def _page_number(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_PAGE_DIGITS
+    return max(1, int(text)) if is_number else 1
+
+
+def requests_of(form: Form) -> list[dict[str, str]]:
+    """Return the erasure requests of a form. Raises ValueError when they cannot be read."""
+    what = form.first("what")
+    if what == "page":
+        return [{"page_url": form.first("page")}]
+    if what == "domain":
+        return [{"domain": form.first("domain")}]
+    requests = []
+    for text in form.fields.get("picture", ()):
+        picture = _TEXT_BY_KIND.validate_json(text)
+        requests += [{kind: picture[kind]} for kind in picture if kind in PICTURE_KINDS]
+    return requests

@@ -1,0 +1,20 @@
+"""Which package and which room may import which."""
+
+from __future__ import annotations
+
+# A package may import those before it in the list, and none after it.
+LAYERS = ("pairsieve", "filters", "transforms", "pipeline")
+# So may a room of pairsieve, which needs no Beam.
+ROOMS = (
+    "records",
+    "storage",
+    "web",
+    "attempt",
+    "images",
+    "erasure",
+    "search",
+    "explore",
+    "warc",
+    "links",
+    "clip",
+)
