@@ -1,5 +1,5 @@
-"""The documentation is true: every setting, option, verb, detector and rule is in it, and what it
-tells to type runs.
+"""The documentation is true: every setting, option, verb, detector and rule is in it, and the
+commands in it run.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ README = (REPOSITORY / "README.md").read_text()
 FILTERS = (REPOSITORY / "docs" / "filters.md").read_text()
 OUTPUT = (REPOSITORY / "docs" / "output.md").read_text()
 SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
+VERB_PAGE = (REPOSITORY / "docs" / "verbs.md").read_text()
 VERBS = [verb for verbs in TASKS.values() for verb in verbs]
 ROW = re.compile(r"^\| `([a-zA-Z_.]+)` \| (.*?) ?\| (.+) \|$", re.MULTILINE)
 RUN = re.compile(r"^```sh run\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -63,14 +64,23 @@ def test_every_setting_is_documented_with_its_default():
     assert documented == wanted
 
 
-@pytest.mark.parametrize("name", [*DETECTORS, *RULES])
-def test_every_detector_and_rule_is_documented(name):
-    assert f"`{name}`" in FILTERS
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_has_a_row_on_the_page_of_filters(name):
+    detectors = FILTERS.split("\n## Detectors\n")[1]
+    assert f"\n| `{name}` | " in detectors
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
-    assert f"`pairsieve {verb}`" in README
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_a_row_with_its_settings_on_the_page_of_filters(name):
+    rules = FILTERS.split("\n## Rules\n")[1].split("\n## Detectors\n")[0]
+    (row,) = [line for line in rules.splitlines() if line.startswith(f"| `{name}` | ")]
+    *_, before_the_fetch, named, _ = row.split("|")
+    assert set(re.findall(r"`(\w+)`", named)) == {setting.name for setting in fields(RULES[name])}
+    assert (before_the_fetch.strip() == "yes") == RULES[name].saves_request
+
+
+def actions_of(verb: str) -> Iterator[argparse.Action]:
+    """Every argument and option of a verb and of the commands below it."""
     parsers = [import_module(f"pipeline.commands.{verb}").make_parser()]
     while parsers:
         parser = parsers.pop()
@@ -78,7 +88,31 @@ def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
             else:
-                assert action.help, f"{verb}: {action.option_strings or action.dest}"
+                yield action
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_in_the_readme(verb):
+    assert f"`pairsieve {verb}`" in README
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_has_help(verb):
+    for action in actions_of(verb):
+        assert action.help, f"{verb}: {action.option_strings or action.dest}"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_page_of_verbs_has_every_option_and_no_other(verb):
+    options = {
+        option
+        for action in actions_of(verb)
+        for option in action.option_strings
+        if option not in ("-h", "--help")
+    }
+    section = VERB_PAGE.split(f"\n## {verb}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`--.+?) \|", section, re.MULTILINE)
+    assert {option for cell in cells for option in re.findall(r"`(--[a-z-]+)", cell)} == options
 
 
 def test_the_readme_is_short():
@@ -107,8 +141,9 @@ def test_every_promise_names_tests_that_are_there():
 
 
 def test_what_the_documentation_tells_to_type_runs(tmp_path):
-    """In the order of the README and then of docs/output.md, as a newcomer types it; `make` must not install anew into the
-    environment that runs this.
+    """In the order of the README and then of docs/output.md, as a newcomer types it.
+
+    `make` must not install anew into the environment that runs this.
     """
     blocks = RUN.findall(README) + RUN.findall(OUTPUT)
     assert len(blocks) >= 4
