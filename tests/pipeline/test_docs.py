@@ -119,13 +119,23 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) < 180
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_in_the_documentation_leads_somewhere():
     for page in (
         *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
         *(REPOSITORY / "docs").glob("*.md"),
     ):
-        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                assert anchor in anchors(target), f"{page.name}: {link}"
 
 
 def test_every_promise_names_tests_that_are_there():
