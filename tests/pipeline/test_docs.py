@@ -5,6 +5,7 @@ commands in it run.
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ from tests.support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 FILTERS = (REPOSITORY / "docs" / "filters.md").read_text()
+OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 OUTPUT = (REPOSITORY / "docs" / "output.md").read_text()
 SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
 VERB_PAGE = (REPOSITORY / "docs" / "verbs.md").read_text()
@@ -136,6 +138,26 @@ def test_every_link_in_the_documentation_leads_somewhere():
             assert target.exists(), f"{page.name}: {link}"
             if anchor:
                 assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+def texts_in_code() -> str:
+    """Every string in our code; an f-string without what it inserts."""
+    packages = ("pairsieve", "filters", "transforms", "pipeline")
+    modules = [path for package in packages for path in (REPOSITORY / package).rglob("*.py")]
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text()))]
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return "\0".join(value for value in constants if isinstance(value, str))
+
+
+def test_every_message_that_is_explained_is_in_the_code():
+    section = OPERATIONS.split("\n## When it fails\n")[1].split("\n## ")[0]
+    messages = re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
+    assert len(messages) >= 11
+    code = texts_in_code()
+    for message in messages:
+        # three dots, N and M stand for what the message inserts
+        for words in re.split(r"\.\.\.,?|\b[NM]\b", message):
+            assert words.strip() in code, message
 
 
 def test_every_promise_names_tests_that_are_there():
