@@ -1,10 +1,11 @@
-"""The documentation is true: every setting, option, verb, detector and rule is in it, and what it
-tells to type runs.
+"""The documentation is true: every setting, option, verb, detector and rule is in it, and the
+commands in it run.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import subprocess
@@ -24,8 +25,10 @@ from tests.support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 FILTERS = (REPOSITORY / "docs" / "filters.md").read_text()
+OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 OUTPUT = (REPOSITORY / "docs" / "output.md").read_text()
 SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
+VERB_PAGE = (REPOSITORY / "docs" / "verbs.md").read_text()
 VERBS = [verb for verbs in TASKS.values() for verb in verbs]
 ROW = re.compile(r"^\| `([a-zA-Z_.]+)` \| (.*?) ?\| (.+) \|$", re.MULTILINE)
 RUN = re.compile(r"^```sh run\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -63,14 +66,23 @@ def test_every_setting_is_documented_with_its_default():
     assert documented == wanted
 
 
-@pytest.mark.parametrize("name", [*DETECTORS, *RULES])
-def test_every_detector_and_rule_is_documented(name):
-    assert f"`{name}`" in FILTERS
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_has_a_row_on_the_page_of_filters(name):
+    detectors = FILTERS.split("\n## Detectors\n")[1]
+    assert f"\n| `{name}` | " in detectors
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
-    assert f"`pairsieve {verb}`" in README
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_a_row_with_its_settings_on_the_page_of_filters(name):
+    rules = FILTERS.split("\n## Rules\n")[1].split("\n## Detectors\n")[0]
+    (row,) = [line for line in rules.splitlines() if line.startswith(f"| `{name}` | ")]
+    *_, before_the_fetch, named, _ = row.split("|")
+    assert set(re.findall(r"`(\w+)`", named)) == {setting.name for setting in fields(RULES[name])}
+    assert (before_the_fetch.strip() == "yes") == RULES[name].saves_request
+
+
+def actions_of(verb: str) -> Iterator[argparse.Action]:
+    """Every argument and option of a verb and of the commands below it."""
     parsers = [import_module(f"pipeline.commands.{verb}").make_parser()]
     while parsers:
         parser = parsers.pop()
@@ -78,11 +90,41 @@ def test_every_verb_is_in_the_readme_and_every_option_is_explained(verb):
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
             else:
-                assert action.help, f"{verb}: {action.option_strings or action.dest}"
+                yield action
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_in_the_readme(verb):
+    assert f"`pairsieve {verb}`" in README
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_has_help(verb):
+    for action in actions_of(verb):
+        assert action.help, f"{verb}: {action.option_strings or action.dest}"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_page_of_verbs_has_every_option_and_no_other(verb):
+    options = {
+        option
+        for action in actions_of(verb)
+        for option in action.option_strings
+        if option not in ("-h", "--help")
+    }
+    section = VERB_PAGE.split(f"\n## {verb}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`--.+?) \|", section, re.MULTILINE)
+    assert {option for cell in cells for option in re.findall(r"`(--[a-z-]+)", cell)} == options
 
 
 def test_the_readme_is_short():
     assert len(README.splitlines()) < 180
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_link_in_the_documentation_leads_somewhere():
@@ -90,8 +132,32 @@ def test_every_link_in_the_documentation_leads_somewhere():
         *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
         *(REPOSITORY / "docs").glob("*.md"),
     ):
-        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+def texts_in_code() -> str:
+    """Every string in our code; an f-string without what it inserts."""
+    packages = ("pairsieve", "filters", "transforms", "pipeline")
+    modules = [path for package in packages for path in (REPOSITORY / package).rglob("*.py")]
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text()))]
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return "\0".join(value for value in constants if isinstance(value, str))
+
+
+def test_every_message_that_is_explained_is_in_the_code():
+    section = OPERATIONS.split("\n## When it fails\n")[1].split("\n## ")[0]
+    messages = re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
+    assert len(messages) >= 11
+    code = texts_in_code()
+    for message in messages:
+        # three dots, N and M stand for what the message inserts
+        for words in re.split(r"\.\.\.,?|\b[NM]\b", message):
+            assert words.strip() in code, message
 
 
 def test_every_promise_names_tests_that_are_there():
@@ -107,8 +173,9 @@ def test_every_promise_names_tests_that_are_there():
 
 
 def test_what_the_documentation_tells_to_type_runs(tmp_path):
-    """In the order of the README and then of docs/output.md, as a newcomer types it; `make` must not install anew into the
-    environment that runs this.
+    """In the order of the README and then of docs/output.md, as a newcomer types it.
+
+    `make` must not install anew into the environment that runs this.
     """
     blocks = RUN.findall(README) + RUN.findall(OUTPUT)
     assert len(blocks) >= 4
