@@ -299,8 +299,8 @@ def _counters(result: Any) -> dict[str, int]:
     from apache_beam.metrics import MetricsFilter
 
     total: dict[str, int] = {}
-    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
-    for counter in found["counters"]:
+    metrics = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+    for counter in metrics["counters"]:
         name = counter.key.metric.name
         number = counter.committed or 0  # None on a runner that has no final value
         total[name] = total.get(name, 0) + number
