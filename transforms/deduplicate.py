@@ -62,14 +62,16 @@ def _unite(lists: dict[str, set[str]], evidence: Evidence) -> None:
 def _with_lists(pair: Pair, lists: dict[str, set[str]]) -> Pair:
     """The pair with the united lists; the same object where they add nothing."""
     # The values of a pair are among the united ones, so equal lengths mean equal lists.
-    nothing_new = all(
-        len(values) == len(pair.evidence[name])  # type: ignore[arg-type]
-        for name, values in lists.items()
-    )
+    nothing_new = all(_has_all(pair.evidence[name], values) for name, values in lists.items())
     if nothing_new:
         return pair
     united = {name: tuple(sorted(values)) for name, values in lists.items()}
     return replace(pair, evidence={**pair.evidence, **united})
+
+
+def _has_all(own: object, united: set[str]) -> bool:
+    """Whether a pair's own list has every united value, each once."""
+    return isinstance(own, tuple) and len(own) == len(united) and set(own) == united
 
 
 def distinct_pairs(
