@@ -12,7 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pairsieve.attempt import Failure, attempt
 from pairsieve.records.outcome import Counted, Noted, Rejection, Tally, Unit, tally_of
-from pairsieve.storage.progress import Teller
+from pairsieve.storage.progress import ProgressWriter
 from transforms.plumbing.working_on import WorkingOn
 
 TALLY, PROBLEMS = "tally", "problems"
@@ -45,7 +45,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._function = self._make()
-        self._teller = Teller(self._progress_dir)
+        self._teller = ProgressWriter(self._progress_dir)
 
     def start_bundle(self) -> None:
         self._tally = Tally()
@@ -54,7 +54,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
         for result in self._results(element):
             if isinstance(result, (Rejection, Counted, Noted)):
                 self._tally += tally_of([result])
-                self._teller.tell(self._tally)
+                self._teller.report(self._tally)
                 if isinstance(result, Rejection) and result.where:
                     yield beam.pvalue.TaggedOutput(
                         PROBLEMS, (result.where, result.unit, result.reason)
@@ -76,7 +76,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
         yield from results
 
     def finish_bundle(self) -> Iterator[Any]:
-        self._teller.end(self._tally)
+        self._teller.finish(self._tally)
         for (unit, outcome, reason), number in self._tally.items():
             Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(
                 number
