@@ -19,7 +19,7 @@ from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.page import Location
 from pairsieve.storage import files
 from pairsieve.warc.cdx import Excerpt, excerpts
-from pairsieve.warc.reader import Found, ReadSettings, read_places, read_split
+from pairsieve.warc.reader import ReadItem, ReadSettings, read_places, read_split
 from pairsieve.warc.splits import Split, split_file
 from transforms.plumbing.route import Work, routed
 
@@ -69,7 +69,7 @@ def _pieces(path: str, settings: InputSettings, options: files.Options) -> Itera
 
 def read_piece(
     piece: Piece, settings: ReadSettings, columns: Mapping[str, str]
-) -> Iterator[Found | Link]:
+) -> Iterator[ReadItem | Link]:
     """What a piece holds, in order."""
     if isinstance(piece, Split):
         return read_split(piece, settings)
@@ -80,7 +80,7 @@ def read_piece(
 
 def _read_links(
     piece: RowGroup, options: files.Options, columns: Mapping[str, str]
-) -> Iterator[Found | Link]:
+) -> Iterator[ReadItem | Link]:
     yield Counted("split", "in")
     for link in each(read_row_group(piece, columns, options)):
         if isinstance(link, Failure):
