@@ -42,7 +42,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The position in the archive of a file that may be a picture, or of what a server said of it.
+    """The position in the archive of a file that may be a picture, or of the answer in its place.
 
     `target` is the URL whose location has the bytes instead: the target of a redirect, or the URL
     that a revisit record repeats. It is empty if the bytes are here.

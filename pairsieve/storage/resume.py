@@ -91,7 +91,7 @@ class ResumedStream:
         return self._offset
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes; at the end of the file none."""
+        """Read up to `size` bytes; none at the end of the file."""
         content = self._retry(lambda: self._read(size))
         self._offset += len(content)
         return content

@@ -48,7 +48,7 @@ def read_locations(path: str) -> dict[str, Location]:
 
 
 def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSettings) -> None:
-    """Answer each order. Bodies are read in file order, which is faster than a random one."""
+    """Answer each order. Records are read in the order in which they lie in the archive."""
     located: list[tuple[Location, Order]] = []
     for order in orders:
         location = follow(order.url, find)

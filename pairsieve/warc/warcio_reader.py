@@ -29,7 +29,7 @@ class _Records(ArchiveIterator):  # type: ignore[misc]
     """warcio's iterator, made quiet.
 
     warcio prints INC_RECORD, filled in with content of the page, to stderr if the length of a
-    record is wrong. Pages may name people, so nothing is printed here.
+    record is wrong. Content of pages must not be printed.
     """
 
     INC_RECORD = ""
@@ -55,7 +55,7 @@ class Gunzipped:
         return self._offset
 
     def read(self, size: int = BLOCK_BYTES) -> bytes:
-        """Read up to `size` bytes of the content; at its end none."""
+        """Read up to `size` bytes of the content; none at its end."""
         content = b""
         while not content and (not self._inflate.eof or self._start_next_member()):
             if not self._block:
