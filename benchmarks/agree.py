@@ -114,7 +114,7 @@ def _offsets(path: str) -> Counter[object]:
             end = next_start(stream, split.end) if split.end else None
             members = read_members(stream, start, end, 1 << 30) if start is not None else ()
             found.update(
-                (record.offset, record.kind, record.url) for record in map(record_of, members)
+                (record.offset, record.warc_type, record.url) for record in map(record_of, members)
             )
     return found
 

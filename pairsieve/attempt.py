@@ -1,5 +1,6 @@
-"""The one place where anything may go wrong without stopping the run: what cannot be judged is set
-aside, by name.
+"""Calls functions that may fail on an element. The run goes on, and the element is quarantined.
+
+This is the only broad `except` around the data of others.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The class of an exception; its message may hold a caption or a URL and is not kept."""
+    """The class of an exception. Its message is not kept, since it may hold a caption or a URL."""
 
     error: str
 
@@ -33,38 +34,40 @@ class Failure:
 def attempt(
     function: Callable[[Subject], Result], subject: Subject, reads_storage: bool = False
 ) -> Result | Failure:
-    """The function's result, or the class of what it raised. The log gets the place in the code,
-    never the message.
+    """Call a function. Returns its result, or a Failure if it raised.
 
-    The function may open no connection and start no process (pairsieve/web/offline.py), but for one
-    that `reads_storage`.
+    The log names the place in the code, never the message of the exception. The function may open
+    no connection and start no process (see pairsieve/web/offline.py), unless `reads_storage`.
     """
     try:
-        return function(subject) if reads_storage else offline(function, subject)
+        if reads_storage:
+            return function(subject)
+        return offline(function, subject)
     except Exception as error:  # noqa: BLE001 - the one broad except
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        error_class = type(error).__name__
+        place = traceback.extract_tb(error.__traceback__)[-1]
         LOGGER.warning(
             "%s at %s:%s in %s; the row is quarantined",
-            type(error).__name__,
-            last.filename,
-            last.lineno,
-            last.name,
+            error_class,
+            place.filename,
+            place.lineno,
+            place.name,
         )
-        return Failure(type(error).__name__)
+        return Failure(error_class)
 
 
 def each(items: Iterator[Item]) -> Iterator[Item | Failure]:
-    """The items of an iterator that reads storage; where it raises, a Failure is the last."""
+    """Yield the items of an iterator that reads storage. If it raises, a Failure is the last."""
     while True:
-        found = attempt(_next, items, reads_storage=True)
-        if isinstance(found, Failure):
-            yield found
+        next_items = attempt(_next, items, reads_storage=True)
+        if isinstance(next_items, Failure):
+            yield next_items
             return
-        if not found:
+        if not next_items:
             return
-        yield found[0]
+        yield next_items[0]
 
 
 def _next(items: Iterator[Item]) -> tuple[Item, ...]:
-    """The next item, or nothing at the end."""
+    """The next item alone in a tuple; an empty tuple at the end."""
     return tuple(islice(items, 1))

@@ -9,7 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pairsieve.records.packed import pack, unpack
+from pairsieve.records.packed import pack_rows, unpack_rows
 from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.table import to_table
 from pairsieve.storage import files
@@ -41,7 +41,7 @@ def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings)
     bucket, batches = group
     best: dict[str, Location] = {}
     for batch in batches:
-        for row in unpack(batch):
+        for row in unpack_rows(batch):
             location = Location(*row)
             best[location.url] = prefer(best.get(location.url), location)
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
@@ -104,4 +104,4 @@ def _bucket_of(location: Location, buckets: int) -> int:
 
 
 def _pack_locations(bucket: int, locations: Sequence[Location]) -> Batch:
-    return pack(map(astuple, locations))
+    return pack_rows(map(astuple, locations))

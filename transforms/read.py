@@ -20,7 +20,7 @@ from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.page import Location
 from pairsieve.storage import files
 from pairsieve.warc.cdx import Excerpt, excerpts
-from pairsieve.warc.reader import Found, ReadSettings, read_places, read_split
+from pairsieve.warc.reader import ReadItem, ReadSettings, read_places, read_split
 from pairsieve.warc.splits import Split, split_file
 from transforms.plumbing.route import Work, routed
 
@@ -72,7 +72,7 @@ def _list_pieces(path: str, settings: InputSettings, options: files.Options) -> 
 
 def read_piece(
     piece: Piece, settings: ReadSettings, columns: Mapping[str, str]
-) -> Iterator[Found | Link]:
+) -> Iterator[ReadItem | Link]:
     """Yield what a piece holds, in its order, and the counts."""
     if isinstance(piece, Split):
         return read_split(piece, settings)
@@ -83,7 +83,7 @@ def read_piece(
 
 def _read_links(
     piece: RowGroup, options: files.Options, columns: Mapping[str, str]
-) -> Iterator[Found | Link]:
+) -> Iterator[ReadItem | Link]:
     yield Counted("split", "in")
     for link in each(read_row_group(piece, columns, options)):
         if isinstance(link, Failure):

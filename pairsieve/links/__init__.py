@@ -1,3 +1,1 @@
-"""Datasets of links that exist already: read as input, or known so that their pairs are not taken
-again.
-"""
+"""Existing datasets of links: read as input, or as known pairs that are left out of a dataset."""

@@ -1,8 +1,8 @@
-"""Which column of a dataset of links is what.
+"""Finds the columns of URL, caption and identifier in a dataset of links.
 
-Known without a mapping, whatever the case of their letters: LAION-400M (SAMPLE_ID, URL, TEXT),
-LAION-5B (URL, TEXT, hash), Re-LAION (url, caption, key), DataComp's CommonPool (uid, url, text),
-COYO-700M (id, url, text), and ours.
+These datasets need no mapping; upper and lower case are the same: LAION-400M (SAMPLE_ID, URL,
+TEXT), LAION-5B (URL, TEXT, hash), Re-LAION (url, caption, key), DataComp's CommonPool (uid, url,
+text), COYO-700M (id, url, text), and ours.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "caption": ("text", "caption", "alt_text", "alt"),
     "id": ("sample_id", "uid", "id", "key", "hash"),
 }
+"""Role of a column -> its known names in lower case, the preferred one first."""
 
 
 class MissingColumns(ValueError):
-    """A table without a column for URL or caption; the message names what it has."""
+    """A table has no column for URL or caption. The message lists the columns that it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:
-    """The names of the columns that hold URL, caption and (if there is one) the row's
-    identifier.
-    """
+    """The names of the columns of URL, caption and identifier. `id` is None if there is none."""
 
     url: str
     caption: str
@@ -33,29 +32,34 @@ class LinkColumns:
 
     @property
     def names(self) -> list[str]:
+        """The names of the columns that the table has."""
         return [name for name in (self.url, self.caption, self.id) if name is not None]
 
 
-def find_columns(found: Sequence[str], mapping: Mapping[str, str]) -> LinkColumns:
-    """The columns of a table, by a mapping of `url`, `caption`, `id` or by known names.
+def find_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> LinkColumns:
+    """Find the columns of a table, by a mapping of `url`, `caption`, `id`, or by known names.
 
     Raises MissingColumns.
     """
-    taken = {
-        what: mapping[what] if what in mapping else _known(found, names)
-        for what, names in KNOWN.items()
-    }
-    for what in ("url", "caption"):
-        if taken[what] not in found:
+    chosen = {}
+    for role, known_names in KNOWN.items():
+        # The config's own mapping comes before known names.
+        chosen[role] = mapping[role] if role in mapping else _first_known(columns, known_names)
+    for role in ("url", "caption"):
+        if chosen[role] not in columns:
             raise MissingColumns(
-                f"no column for {what} among {', '.join(found)}; name it under input.columns, for "
-                f"example {{{what}: {found[0]}}}"
+                f"no column for {role} among {', '.join(columns)}; name it under input.columns, "
+                f"for example {{{role}: {columns[0]}}}"
             )
-    return LinkColumns(
-        str(taken["url"]), str(taken["caption"]), taken["id"] if taken["id"] in found else None
-    )
+    id_column = chosen["id"] if chosen["id"] in columns else None
+    return LinkColumns(str(chosen["url"]), str(chosen["caption"]), id_column)
 
 
-def _known(found: Sequence[str], names: Sequence[str]) -> str | None:
-    by_lower = {name.lower(): name for name in reversed(found)}
-    return next((by_lower[name] for name in names if name in by_lower), None)
+def _first_known(columns: Sequence[str], known_names: Sequence[str]) -> str | None:
+    """The column with the first of some names, in any case; None if there is none."""
+    # Reversed, so that of columns that differ in case alone the first one wins.
+    by_lower = {column.lower(): column for column in reversed(columns)}
+    for name in known_names:
+        if name in by_lower:
+            return by_lower[name]
+    return None

@@ -1,4 +1,4 @@
-"""Parquet files of links, read row group by row group."""
+"""Reads parquet files of links, row group by row group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairsieve.links.columns import find_columns
+from pairsieve.links.columns import LinkColumns, find_columns
 from pairsieve.records.link import Link
 from pairsieve.storage import files
 
@@ -18,7 +18,7 @@ BATCH_ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group of a file; `first_row` is its first row in the file."""
+    """A row group of a file. `first_row` is the number of its first row in the file, from 0."""
 
     path: str
     group: int
@@ -26,7 +26,7 @@ class RowGroup:
 
 
 def row_groups(path: str, options: files.Options) -> Iterator[RowGroup]:
-    """Every row group of a parquet file. Raises pyarrow.ArrowInvalid where it is none, OSError."""
+    """Yield the row groups of a parquet file. Raises pyarrow.ArrowInvalid for others, OSError."""
     with files.open_read(path, options) as stream:
         footer = pq.ParquetFile(stream).metadata
         first_row = 0
@@ -36,51 +36,61 @@ def row_groups(path: str, options: files.Options) -> Iterator[RowGroup]:
 
 
 def column_names(path: str, options: files.Options) -> list[str]:
-    """The columns of a parquet file. Raises pyarrow.ArrowInvalid where it is none, OSError."""
+    """The columns of a parquet file. Raises pyarrow.ArrowInvalid for other files, OSError."""
     with files.open_read(path, options) as stream:
         return list(pq.ParquetFile(stream).schema_arrow.names)
 
 
 def read_row_group(
-    at: RowGroup, mapping: Mapping[str, str], options: files.Options
+    group: RowGroup, mapping: Mapping[str, str], options: files.Options
 ) -> Iterator[Link]:
-    """The links of a row group; what is no text becomes an empty string. Raises MissingColumns,
-    ArrowInvalid, OSError.
+    """Yield the links of a row group. A cell that is not text becomes an empty text.
+
+    Raises MissingColumns, pyarrow.ArrowInvalid, OSError.
     """
-    with files.open_read(at.path, options) as stream:
+    with files.open_read(group.path, options) as stream:
         table = pq.ParquetFile(stream)
         columns = find_columns(table.schema_arrow.names, mapping)
-        row = at.first_row
-        for batch in table.iter_batches(BATCH_ROWS, row_groups=[at.group], columns=columns.names):
-            urls, captions = (_values(batch[name]) for name in (columns.url, columns.caption))
-            ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
-            for url, caption, row_id in zip(urls, captions, ids, strict=True):
+        batches = table.iter_batches(BATCH_ROWS, row_groups=[group.group], columns=columns.names)
+        row_number = group.first_row
+        for batch in batches:
+            for url, caption, row_id in _cells(batch, columns):
                 yield Link(
-                    _text(url),
-                    _text(caption),
-                    at.path,
-                    row,
-                    "" if row_id is None else _identifier(row_id),
+                    url=url if isinstance(url, str) else "",
+                    caption=caption if isinstance(caption, str) else "",
+                    file=group.path,
+                    row=row_number,
+                    row_id=_identifier(row_id),
                 )
-                row += 1
+                row_number += 1
+
+
+def _cells(batch: pa.RecordBatch, columns: LinkColumns) -> Iterator[tuple[Any, Any, Any]]:
+    """(URL, caption, identifier) of each row. The identifier is None if there is no such column."""
+    urls = _values(batch[columns.url])
+    captions = _values(batch[columns.caption])
+    ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
+    yield from zip(urls, captions, ids, strict=True)
 
 
 def _values(column: pa.Array) -> list[Any]:
     """The cells of a column.
 
-    Nothing makes sure that a file's text is UTF-8; what is not becomes U+FFFD.
+    Parquet does not check that text is UTF-8. Bytes that are not become U+FFFD.
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not is_text:
         return list(column.to_pylist())
     cells = column.cast(pa.large_binary()).to_pylist()
     return [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _identifier(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+def _identifier(cell: Any) -> str:
+    """An identifier as text: bytes in hex; empty for none."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bytes):
+        return cell.hex()
+    return str(cell)

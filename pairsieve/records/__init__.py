@@ -1,1 +1,1 @@
-"""What flows through the four stages: every record and every column, defined once."""
+"""The records and columns of all four stages, each defined once."""

@@ -1,13 +1,13 @@
-"""Tables that others made, under our names: each column as the type that we give it, whatever its
-cells hold.
+"""Reads tables that others made: gives the columns that are known here the types they have here.
 
-A cell that cannot be read as that type is null: it is nobody's address or hash, and in nobody's
-way. Text that is no UTF-8 keeps what can be read of it, so that it is still found by its host.
+A cell that cannot be read as that type becomes null: then it is nobody's address or hash, and no
+request can match it. Text that is not UTF-8 keeps what can be read of it, so that it is still found
+by its host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,19 +16,23 @@ import pyarrow.compute as pc
 
 from pairsieve.records.row import COLUMNS
 
-# ids keep their type: recipients know rows by them
+# Ids keep the type they have: recipients of the dataset know rows by them.
 NUMBERED_BY_OTHERS = ("SAMPLE_ID", "hash", "uid")
+
 HASHES: Mapping[str, str] = {"pdq": "^[0-9a-fA-F]{64}$"}
+"""Column of hashes -> the form that a hash must have."""
+
 _UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 
 
 def as_ours(table: pa.Table) -> pa.Table:
-    """A table whose known columns have our types. Never raises on what cells hold."""
+    """A table with our types for known columns, and text for others. No cell makes it raise."""
     types = _types()
-    columns = [
-        _column(name, table.column(at), types.get(name, pa.string()))
-        for at, name in enumerate(table.column_names)
-    ]
+    columns = []
+    # By position, since two columns of a table may have the same name.
+    for position, name in enumerate(table.column_names):
+        arrow_type = types.get(name, pa.string())
+        columns.append(_convert(name, table.column(position), arrow_type))
     return pa.table(columns, names=table.column_names)
 
 
@@ -37,95 +41,94 @@ def _types() -> Mapping[str, pa.DataType]:
     return {column.name: column.type for column in COLUMNS}
 
 
-def _column(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _convert(name: str, column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.ChunkedArray:
+    """A column as the type that it has here."""
     if name in NUMBERED_BY_OTHERS:
-        return (
-            column
-            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-            else text_of(column)
-        )
-    if pa.types.is_list(kind):
-        return _texts_of(column)
-    if not pa.types.is_string(kind):
-        return _numbers_of(column, kind)
+        is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        return column if is_number else text_of(column)
+    if pa.types.is_list(arrow_type):
+        return _text_lists_of(column)
+    if not pa.types.is_string(arrow_type):
+        return _numbers_of(column, arrow_type)
     text = text_of(column)
-    return _matching(text, HASHES[name]) if name in HASHES else text
+    if name in HASHES:
+        return _null_unless_matching(text, HASHES[name])
+    return text
 
 
 def text_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As valid UTF-8; numbers as they are written, other types as nulls."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return text_of(column.cast(kind.value_type))
-    if _is_text(kind):
-        content = column.cast(pa.large_binary())
-        try:
-            return content.cast(pa.large_string()).cast(pa.string())
-        except _UNREADABLE:
-            return pa.chunked_array([pa.array(_decoded(content), pa.string())])
-    return _cast(column, pa.string())
+    """A column as valid UTF-8. Numbers become their digits, other types nulls."""
+    if pa.types.is_dictionary(column.type):
+        return text_of(column.cast(column.type.value_type))
+    if not _is_text(column.type):
+        return _cast_or_nulls(column, pa.string())
+    # Through bytes, since neither text nor bytes of others need be valid UTF-8.
+    content = column.cast(pa.large_binary())
+    try:
+        return content.cast(pa.large_string()).cast(pa.string())
+    except _UNREADABLE:
+        cells = [_decode(cell) for cell in content.to_pylist()]
+        return pa.chunked_array([pa.array(cells, pa.string())])
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_text(arrow_type: pa.DataType) -> bool:
+    """Whether a type holds text or bytes."""
     tests = (
         pa.types.is_string,
         pa.types.is_large_string,
         pa.types.is_string_view,
         pa.types.is_binary,
         pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary,
     )
-    return any(
-        test(kind) for test in (*tests, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
-    )
+    return any(test(arrow_type) for test in tests)
 
 
-def _decoded(column: pa.ChunkedArray) -> Iterator[str | None]:
-    for content in column.to_pylist():
-        yield None if content is None else content.decode("utf-8", "replace")
+def _decode(cell: bytes | None) -> str | None:
+    return None if cell is None else cell.decode("utf-8", "replace")
 
 
-def _numbers_of(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _numbers_of(column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.ChunkedArray:
+    """A column as a type that is neither text nor a list. Numbers may be written as text."""
     if pa.types.is_dictionary(column.type) or _is_text(column.type):
         column = text_of(column)
-    return _cast(column, kind)
+    return _cast_or_nulls(column, arrow_type)
 
 
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Cast as a whole; where a cell does not fit, the column says nothing."""
+def _cast_or_nulls(column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.ChunkedArray:
+    """Cast a column. If one cell cannot be cast, all cells become nulls."""
     try:
-        return column.cast(kind, safe=False)
+        return column.cast(arrow_type, safe=False)
     except _UNREADABLE:
-        return pa.chunked_array([pa.nulls(len(column), kind)])
+        return _nulls(column, arrow_type)
 
 
-def _texts_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Lists of text; what is no list is null."""
-    kind = pa.list_(pa.string())
-    is_list = any(
-        test(column.type)
-        for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    )
-    if not is_list:
-        return pa.chunked_array([pa.nulls(len(column), kind)])
-    values = (
-        pa.chunked_array(column.chunks, column.type).cast(pa.list_(pa.binary()))
-        if _is_text(column.type.value_type)
-        else None
-    )
-    if values is None:
-        return pa.chunked_array([pa.nulls(len(column), kind)])
-    rows: list[Any] = values.to_pylist()
-    texts = [
-        None if row is None else [one.decode("utf-8", "replace") for one in row if one is not None]
-        for row in rows
-    ]
-    return pa.chunked_array([pa.array(texts, kind)])
+def _nulls(column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(len(column), arrow_type)])
 
 
-def _matching(column: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
-    """Cells that have this form, others as nulls."""
-    return pc.if_else(
-        pc.fill_null(pc.match_substring_regex(column, pattern), False),
-        column,
-        pa.scalar(None, pa.string()),
-    )
+def _text_lists_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of lists of text. If it does not hold these, all cells become nulls."""
+    text_list = pa.list_(pa.string())
+    if not _is_list(column.type) or not _is_text(column.type.value_type):
+        return _nulls(column, text_list)
+    rows: list[Any] = column.cast(pa.list_(pa.binary())).to_pylist()
+    lists: list[list[str | None] | None] = []
+    for row in rows:
+        if row is None:
+            lists.append(None)
+        else:
+            lists.append([_decode(item) for item in row if item is not None])
+    return pa.chunked_array([pa.array(lists, text_list)])
+
+
+def _is_list(arrow_type: pa.DataType) -> bool:
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(arrow_type) for test in tests)
+
+
+def _null_unless_matching(column: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """A column in which cells that do not match a pattern became nulls."""
+    is_match = pc.fill_null(pc.match_substring_regex(column, pattern), False)
+    return pc.if_else(is_match, column, pa.scalar(None, pa.string()))

@@ -1,9 +1,9 @@
-"""Names of the folders of a published dataset."""
+"""Folder names of a published dataset."""
 
 from __future__ import annotations
 
 LEDGER_FOLDER = "ledger"
-"""Decisions, one row each."""
+"""Holds the ledger: one row for each decision."""
 
 EMBEDDINGS_FOLDER = "embeddings"
-"""Vectors, row by row beside the shards, where `publish.embeddings` is `npy`."""
+"""Holds the vectors, in the order of the rows of each shard, if `publish.embeddings` is `npy`."""

@@ -1,4 +1,4 @@
-"""The ledger: one row for each decision, and nothing in it that says whom it is about."""
+"""The ledger: one row for each decision, and nothing that says whom it is about."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+# Digits after the decimal point of a score.
 SCORE_DIGITS = 3
 
 LEDGER_SCHEMA = pa.schema(
@@ -23,7 +24,7 @@ LEDGER_SCHEMA = pa.schema(
 
 
 def keyed(secret: bytes, key: bytes) -> bytes:
-    """HMAC-SHA256 of a row's key, 16 bytes: without the secret it leads back to nothing."""
+    """The HMAC-SHA256 of a row's key, cut to 16 bytes. Only with the secret it leads to the row."""
     return hmac.digest(secret, key, "sha256")[:16]
 
 
@@ -35,6 +36,7 @@ def entry(
     reason: str,
     score: float | None = None,
 ) -> tuple[Any, ...]:
-    """One ledger row, in the order of LEDGER_SCHEMA."""
-    rounded = None if score is None else round(float(score), SCORE_DIGITS)
-    return identity.hex(), stage, rule[0], rule[1], action, reason, rounded
+    """One ledger row, in the order of LEDGER_SCHEMA. `rule` is (name, version)."""
+    rule_name, rule_version = rule
+    rounded_score = None if score is None else round(float(score), SCORE_DIGITS)
+    return identity.hex(), stage, rule_name, rule_version, action, reason, rounded_score

@@ -1,4 +1,4 @@
-"""What a licence URL names."""
+"""Short names of licences, from their URLs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ _CREATIVE_COMMONS = re.compile(
 
 
 def licence_kind(url: str | None) -> str | None:
-    """`cc-by-4.0`, `cc0-1.0`, `public-domain`, `other`; None where there is no URL."""
+    """The short name of a licence: `cc-by-4.0`, `cc0-1.0`, `public-domain` or `other`.
+
+    None if there is no URL.
+    """
     if not url:
         return None
-    found = _CREATIVE_COMMONS.search(url)
-    if not found:
+    match = _CREATIVE_COMMONS.search(url)
+    if not match:
         return OTHER
-    if (found["domain"] or "").lower() == "mark":
+    domain = (match["domain"] or "").lower()
+    if domain == "mark":
         return "public-domain"
-    kind = "cc0" if found["domain"] else f"cc-{found['kind'].lower()}"
-    return f"{kind}-{found['version']}" if found["version"] else kind
+    # The other public domain tool is "zero".
+    kind = "cc0" if domain else f"cc-{match['kind'].lower()}"
+    version = match["version"]
+    return f"{kind}-{version}" if version else kind
 
 
 def is_among(kind: str | None, allowed: tuple[str, ...]) -> bool:
-    """Whether a kind is one of these, named with its version or without."""
-    return kind is not None and (kind in allowed or kind.rpartition("-")[0] in allowed)
+    """Whether a licence is allowed. `allowed` may name it with its version or without."""
+    if kind is None:
+        return False
+    without_version = kind.rpartition("-")[0]
+    return kind in allowed or without_version in allowed

@@ -1,4 +1,4 @@
-"""A link with its caption, from a dataset that somebody else made."""
+"""A link: an image URL and a caption, from a dataset that somebody else made."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One row: `file` and `row` (from 0) say where it stands, `row_id` is the row's own identifier
-    there, if it has one.
+    """A row of such a dataset.
+
+    It is row number `row` (from 0) of `file`. `row_id` is its identifier in the dataset; empty if
+    it has none.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""What became of a unit of work, and how outcomes are counted."""
+"""Outcomes of units of work (kept, dropped, quarantined), and how they are counted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Unit = Literal["file", "split", "record", "page", "image", "pair", "sample"]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A unit that goes no further. `reason` is snake_case and stable; `where` is file@offset, never
-    a URL or a caption.
+    """A unit that goes no further.
 
-    A rejection is "dropped" where a setting or rule said so, "quarantined" where it could not be
-    judged.
+    It is "dropped" if a setting or a rule says so, and "quarantined" if it could not be judged.
+    `reason` is snake_case and stays the same from version to version. `where` is file@offset, never
+    a URL or a caption.
     """
 
     unit: Unit
@@ -29,7 +29,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Units that were seen and go on, or that are counted without being an element of their own."""
+    """Units that enter a stage or are kept. They need not be elements of their own."""
 
     unit: Unit
     outcome: Outcome | Literal["in"]
@@ -38,8 +38,9 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something worth telling that decides nothing: `what` is stable, and never a URL or a
-    caption.
+    """An observation for the report, which decides nothing.
+
+    `what` stays the same from version to version. It is never a URL or a caption.
     """
 
     unit: Unit
@@ -49,8 +50,10 @@ class Noted:
 
 NOTED = "noted"
 Tally = Counter[tuple[str, str, str]]
-"""(unit, outcome, reason) -> number; outcome may also be "in", and then the reason is empty, or
-"noted".
+"""(unit, outcome, reason) -> number.
+
+The outcome may also be "in", for units that entered, or "noted", for observations. Then the reason
+is empty, or what was noted.
 """
 
 
@@ -69,8 +72,9 @@ def tally_of(outcomes: Iterable[Rejection | Counted | Noted]) -> Tally:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """The balance of one unit of one stage: `entered` = kept + dropped + quarantined, or something
-    was lost.
+    """The balance of one unit in one stage. `dropped` and `quarantined` are reason -> number.
+
+    If `entered` is not kept + dropped + quarantined, something was lost.
     """
 
     entered: int
@@ -80,27 +84,35 @@ class UnitCounts:
 
     @property
     def adds_up(self) -> bool:
-        return self.entered == self.kept + sum(self.dropped.values()) + sum(
-            self.quarantined.values()
-        )
+        dropped = sum(self.dropped.values())
+        quarantined = sum(self.quarantined.values())
+        return self.entered == self.kept + dropped + quarantined
 
 
 def balance(tally: Tally, unit: Unit) -> UnitCounts:
-    """The counts of one unit, reasons by falling number and then by name."""
-
-    def reasons(outcome: Outcome) -> dict[str, int]:
-        found = {reason: n for (u, o, reason), n in tally.items() if (u, o) == (unit, outcome)}
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
+    """The balance of one unit in a tally."""
     return UnitCounts(
-        tally[unit, "in", ""], tally[unit, "kept", ""], reasons("dropped"), reasons("quarantined")
+        entered=tally[unit, "in", ""],
+        kept=tally[unit, "kept", ""],
+        dropped=_number_by_reason(tally, unit, "dropped"),
+        quarantined=_number_by_reason(tally, unit, "quarantined"),
     )
 
 
-def notes(tally: Tally) -> dict[str, int]:
-    """What was noted, as "unit: what" -> number, sorted."""
-    return {
-        f"{unit}: {what}": n
-        for (unit, outcome, what), n in sorted(tally.items())
-        if outcome == NOTED
+def _number_by_reason(tally: Tally, unit: Unit, outcome: Outcome) -> dict[str, int]:
+    """Reason -> number, the largest number first. Equal numbers are sorted by reason."""
+    number_of = {
+        reason: number
+        for (counted_unit, counted_outcome, reason), number in tally.items()
+        if counted_unit == unit and counted_outcome == outcome
     }
+    return dict(sorted(number_of.items(), key=lambda item: (-item[1], item[0])))
+
+
+def notes(tally: Tally) -> dict[str, int]:
+    """The observations in a tally, as "unit: what" -> number, sorted."""
+    number_of = {}
+    for (unit, outcome, what), number in sorted(tally.items()):
+        if outcome == NOTED:
+            number_of[f"{unit}: {what}"] = number
+    return number_of

@@ -1,4 +1,4 @@
-"""Rows of plain values, packed for a shuffle."""
+"""Packs rows of plain values into bytes, to pass a shuffle."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 
-def pack(rows: Iterable[tuple[Any, ...]]) -> bytes:
-    """Rows as they go through a shuffle: those that are neighbours share most of what they hold."""
-    return zlib.compress(pickle.dumps(list(rows), pickle.HIGHEST_PROTOCOL), level=1)
+def pack_rows(rows: Iterable[tuple[Any, ...]]) -> bytes:
+    """Pack rows into bytes. Neighbouring rows share most values, so they compress well."""
+    pickled = pickle.dumps(list(rows), pickle.HIGHEST_PROTOCOL)
+    return zlib.compress(pickled, level=1)
 
 
-def unpack(packed: bytes) -> Iterator[tuple[Any, ...]]:
-    """What `pack` packed, in this same run."""
-    return iter(pickle.loads(zlib.decompress(packed)))  # noqa: S301 - our own workers wrote it
+def unpack_rows(packed: bytes) -> Iterator[tuple[Any, ...]]:
+    """The rows in bytes from `pack_rows`. Only for bytes that this same run packed."""
+    pickled = zlib.decompress(packed)
+    return iter(pickle.loads(pickled))  # noqa: S301 - our own workers wrote it

@@ -1,4 +1,4 @@
-"""A web page as the archive holds it, and where any record of the archive lies."""
+"""Pages of an archive, and locations of its other files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PageSource = Literal["warc", "wat", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record lies in the crawl. Times are ISO 8601 UTC, as WARC-Date has them."""
+    """The position of a record in the crawl. `crawl_time` is ISO 8601 UTC, as in WARC-Date."""
 
     warc_file: str
     record_offset: int
@@ -24,9 +24,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One HTML response: decoded payload bytes and the HTTP headers as the server sent them.
+    """An HTML response: its decoded payload, and the HTTP headers as the server sent them.
 
-    `source` is "warc" for the page as it was crawled, "wat" for what a WAT record tells of it.
+    `source` is "warc" for a page as it was crawled, and "wat" for one made from a WAT record.
     """
 
     url: str
@@ -42,10 +42,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the archive holds something that may be a picture, or says what became of one.
+    """The position in the archive of a file that may be a picture, or of the answer in its place.
 
-    `target` is the URL at which the bytes are to be found instead: where a redirect leads, or what
-    a revisit record repeats.
+    `target` is the URL whose location has the bytes instead: the target of a redirect, or the URL
+    that a revisit record repeats. It is empty if the bytes are here.
     """
 
     url: str
@@ -71,7 +71,7 @@ LOCATION_SCHEMA = pa.schema(
 
 
 def header(headers: Headers, name: str) -> str:
-    """The first value of a header, whatever its case; empty where there is none."""
+    """The first value of a header; empty if there is none. `name` must be in lower case."""
     for key, value in headers:
         if key.lower() == name:
             return value

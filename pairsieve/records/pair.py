@@ -1,4 +1,4 @@
-"""A pair: one image URL with one caption, and the page evidence that came with it."""
+"""A pair: an image URL and a caption, with the evidence of its page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import pyarrow as pa
 
-from pairsieve.records.packed import pack, unpack
+from pairsieve.records.packed import pack_rows, unpack_rows
 from pairsieve.records.page import PageSource
 
 Evidence = Mapping[str, object]
@@ -17,8 +17,9 @@ Evidence = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class PerImage:
-    """Page evidence that is not the same for all images of the page: by the position of an image,
-    else `default`.
+    """Page evidence that differs between the images of a page.
+
+    `by_position` is position of an image -> value. All other images have the value `default`.
     """
 
     by_position: Mapping[int, object]
@@ -26,25 +27,25 @@ class PerImage:
 
 
 def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
-    """What a page's evidence says of one of its images; the evidence itself where it says the same
-    of all.
-    """
+    """The evidence of one image of a page, from the evidence of the page."""
+    # Most pages say the same of all images. Then their pairs share one mapping.
     if not any(isinstance(value, PerImage) for value in evidence.values()):
         return evidence
-    return {
-        name: value.by_position.get(position, value.default)
-        if isinstance(value, PerImage)
-        else value
-        for name, value in evidence.items()
-    }
+    of_image = dict(evidence)
+    for name, value in evidence.items():
+        if isinstance(value, PerImage):
+            of_image[name] = value.by_position.get(position, value.default)
+    return of_image
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One `<img>`: `position` counts the images of its page from 0; `evidence` holds the page
-    detectors' columns; `image_attribute` says what named the image (src, srcset, picture, lazy;
-    empty where no page was read); `page_source` says what is known of the page: all of it (warc),
-    what a WAT tells (wat), or nothing (none).
+    """The pair of one `<img>`.
+
+    `position` is the number of the image on its page, from 0. `evidence` holds the columns of page
+    detectors. `image_attribute` is what named the image: src, srcset, picture or lazy; it is empty
+    if no page was read. `page_source` says how much of the page was read: all of it (warc), what a
+    WAT record holds (wat), or nothing (none).
     """
 
     key: bytes
@@ -85,22 +86,22 @@ PAIR_SCHEMA = pa.schema(
 
 
 def key_of(url: str, caption: str) -> bytes:
-    """The identity of a pair: 16 bytes of BLAKE2b over URL and caption, the lengths kept apart by a
-    NUL.
-    """
-    return blake2b(f"{url}\0{caption}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """The key of a pair: 16 bytes of BLAKE2b over URL and caption, with a NUL between them."""
+    content = f"{url}\0{caption}".encode("utf-8", "surrogatepass")
+    return blake2b(content, digest_size=16).digest()
 
 
 _FIELDS = attrgetter(*(f.name for f in fields(Pair)))
 
 
 def pack_pairs(pairs: Iterable[Pair]) -> bytes:
-    """Pairs as they go through a shuffle: those of a page share most of what they hold, so that
-    some 100 bytes a pair do.
+    """Pack pairs into bytes, to pass a shuffle.
+
+    The pairs of a page share most values, so that they need about 100 bytes each.
     """
-    return pack(map(_FIELDS, pairs))
+    return pack_rows(map(_FIELDS, pairs))
 
 
 def unpack_pairs(packed: bytes) -> Iterator[Pair]:
-    """What `pack_pairs` packed."""
-    return (Pair(*values) for values in unpack(packed))
+    """The pairs in bytes from `pack_pairs`."""
+    return (Pair(*values) for values in unpack_rows(packed))

@@ -1,5 +1,6 @@
-"""Which settings may be published: those whose type is written as Public[...]. All others are
-private: nobody has to remember them.
+"""Marks settings that may be published, by writing their type as Public[...].
+
+All others are private. So a new setting is private unless somebody decides otherwise.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ Setting = TypeVar("Setting")
 
 @dataclass(frozen=True)
 class PublicClass:
-    """The mark of a setting that may be published: it names no place of the machines that a dataset
-    is made on.
+    """The mark of a setting that may be published.
+
+    Such a setting says nothing about the machines on which a dataset is made, such as a path.
     """
 
 
 PUBLIC = PublicClass()
 Public = Annotated[Setting, PUBLIC]
-"""`least: Public[float]` in a dataclass of settings."""
+"""Used as `least: Public[float]` in a dataclass of settings."""
 
 
-def privacy_of(kind: type[Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Each setting of a dataclass: its name, its type, whether it may be published."""
-    marked, plain = get_type_hints(kind, include_extras=True), get_type_hints(kind)
-    for f in fields(kind):
-        yield f.name, plain[f.name], PUBLIC in getattr(marked[f.name], "__metadata__", ())
+def privacy_of(settings_type: type[Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Yield (name, type, whether it may be published) for each setting of a dataclass."""
+    marked_types = get_type_hints(settings_type, include_extras=True)
+    plain_types = get_type_hints(settings_type)
+    for f in fields(settings_type):
+        marks = getattr(marked_types[f.name], "__metadata__", ())
+        yield f.name, plain_types[f.name], PUBLIC in marks

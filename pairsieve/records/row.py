@@ -1,7 +1,6 @@
-"""Published columns: each one once, with its type, its source and its meaning. LAION's names and
-types come first.
+"""The published columns: name, type, source and meaning of each. LAION's columns come first.
 
-LAION-400M and LAION-5B swapped WIDTH and HEIGHT; here they are what they say.
+LAION-400M and LAION-5B swapped WIDTH and HEIGHT. Here each is what its name says.
 """
 
 from __future__ import annotations
@@ -24,17 +23,21 @@ PRIVACY: Mapping[Privacy, str] = {
     "sensitive": "a guess at what a picture or caption shows: people, health, nudity",
     "neutral": "says nothing of people by itself",
 }
+"""Kind of content -> why its columns need care, or none. Shown in the data card."""
+
 RIGHTS_SOURCES = ("page", "response", "picture", "c2pa")
+
 Sources = Mapping[str, Any]
-"""A sample's columns with `text` (the caption as published), `public_key` and `tags` beside them.
+"""The columns of a sample, and those made for a row: `text` (the published caption), `public_key`
+and `tags`.
 """
 
 
 @dataclass(frozen=True)
 class Column:
-    """One published column.
+    """A published column.
 
-    `source`: the stage or the detector that it comes from. `value` takes it from a sample.
+    `source` is the stage or the detector that it comes from. `value` computes the cell of a row.
     """
 
     name: str
@@ -46,11 +49,13 @@ class Column:
     value: Callable[[Sources], Any]
 
 
-def _taken(name: str) -> Callable[[Sources], Any]:
+def _copy(name: str) -> Callable[[Sources], Any]:
+    """A function that copies a column of the sample."""
     return lambda sources: sources.get(name)
 
 
 def _sample_id(sources: Sources) -> int:
+    # SAMPLE_ID is a signed 64-bit integer, and one bit is its sign.
     return int.from_bytes(sources["public_key"][:8], "big") >> 1
 
 
@@ -59,23 +64,41 @@ def _hash(sources: Sources) -> int:
 
 
 def _licence(sources: Sources) -> tuple[str | None, str | None]:
-    """URL and scope: what the page says of the image, else what the picture's file says of
-    itself.
+    """(URL, scope) of the licence of an image; (None, None) without one.
+
+    The licence that the page names comes first, then the one in the picture's own metadata.
     """
     if sources.get("licence"):
         return sources["licence"], sources.get("licence_scope")
-    return (sources["picture_licence"], "xmp") if sources.get("picture_licence") else (None, None)
+    if sources.get("picture_licence"):
+        return sources["picture_licence"], "xmp"
+    return None, None
+
+
+def _licence_url(sources: Sources) -> str | None:
+    url, _ = _licence(sources)
+    return url
+
+
+def _licence_kind(sources: Sources) -> str | None:
+    return licence_kind(_licence_url(sources))
+
+
+def _licence_scope(sources: Sources) -> str | None:
+    _, scope = _licence(sources)
+    return scope
 
 
 def _rights_signals(sources: Sources) -> list[str]:
-    return [
-        f"{source}:{signal}"
-        for source in RIGHTS_SOURCES
-        for signal in sources.get(f"{source}_rights_signals") or ()
-    ]
+    signals = []
+    for source in RIGHTS_SOURCES:
+        of_source = sources.get(f"{source}_rights_signals") or ()
+        signals += [f"{source}:{signal}" for signal in of_source]
+    return signals
 
 
 def _laion_licence(sources: Sources) -> str:
+    # As in LAION, ? stands for no Creative Commons licence.
     licence: str = sources.get("licence") or ""
     return licence if "//creativecommons.org/" in licence.lower() else "?"
 
@@ -97,7 +120,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "address",
         "image URL as the page gave it, made absolute",
-        _taken("url"),
+        _copy("url"),
     ),
     Column(
         "TEXT",
@@ -106,7 +129,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "words",
         "caption: the alt text, cleaned and redacted",
-        _taken("text"),
+        _copy("text"),
     ),
     Column(
         "HEIGHT",
@@ -115,7 +138,7 @@ COLUMNS: tuple[Column, ...] = (
         "score",
         "neutral",
         "height of the picture, upright",
-        _taken("height"),
+        _copy("height"),
     ),
     Column(
         "WIDTH",
@@ -124,7 +147,7 @@ COLUMNS: tuple[Column, ...] = (
         "score",
         "neutral",
         "width of the picture, upright",
-        _taken("width"),
+        _copy("width"),
     ),
     Column(
         "LICENSE",
@@ -142,7 +165,7 @@ COLUMNS: tuple[Column, ...] = (
         "nsfw_head",
         "sensitive",
         "UNLIKELY, UNSURE or NSFW by `punsafe`; empty where no head judged it",
-        _taken("nsfw"),
+        _copy("nsfw"),
     ),
     Column(
         "similarity",
@@ -151,7 +174,7 @@ COLUMNS: tuple[Column, ...] = (
         "score",
         "neutral",
         "of picture and caption under `model`",
-        _taken("similarity"),
+        _copy("similarity"),
     ),
     Column(
         "hash",
@@ -169,7 +192,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "CLD3's code for the caption; empty where not reliable",
-        _taken("language"),
+        _copy("language"),
     ),
     Column(
         "punsafe",
@@ -178,7 +201,7 @@ COLUMNS: tuple[Column, ...] = (
         "nsfw_head",
         "sensitive",
         "chance that the picture is unsafe, by a head on its embedding; empty without one",
-        _taken("punsafe"),
+        _copy("punsafe"),
     ),
     Column(
         "AESTHETIC_SCORE",
@@ -187,7 +210,7 @@ COLUMNS: tuple[Column, ...] = (
         "aesthetic_head",
         "neutral",
         "how much it is liked, by a head; empty without one",
-        _taken("aesthetic_score"),
+        _copy("aesthetic_score"),
     ),
     Column(
         "key",
@@ -214,7 +237,7 @@ COLUMNS: tuple[Column, ...] = (
         "licence",
         "neutral",
         "any licence that is named for the image, Creative Commons or not",
-        lambda s: _licence(s)[0],
+        _licence_url,
     ),
     Column(
         "licence_kind",
@@ -223,7 +246,7 @@ COLUMNS: tuple[Column, ...] = (
         "licence",
         "neutral",
         "what that URL names: cc-by-4.0, cc0-1.0, public-domain, other",
-        lambda s: licence_kind(_licence(s)[0]),
+        _licence_kind,
     ),
     Column(
         "licence_scope",
@@ -233,7 +256,7 @@ COLUMNS: tuple[Column, ...] = (
         "neutral",
         "what that licence was said of: image (JSON-LD), figure or page; xmp: the picture's file "
         "says it",
-        lambda s: _licence(s)[1],
+        _licence_scope,
     ),
     Column(
         "rights_signals",
@@ -251,7 +274,7 @@ COLUMNS: tuple[Column, ...] = (
         "faces",
         "sensitive",
         "how many are in the picture, whoever they are; empty where no detector looked",
-        _taken("face_count"),
+        _copy("face_count"),
     ),
     Column(
         "medical_picture_score",
@@ -260,7 +283,7 @@ COLUMNS: tuple[Column, ...] = (
         "medical_picture",
         "sensitive",
         "share of medical prompts among CLIP prompts",
-        _taken("medical_picture_score"),
+        _copy("medical_picture_score"),
     ),
     Column(
         "page_source",
@@ -269,7 +292,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "what was seen of the page: warc (all), wat (a part) or none",
-        _taken("page_source"),
+        _copy("page_source"),
     ),
     Column(
         "page_url",
@@ -278,7 +301,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "address",
         "page on which the image stands",
-        _taken("page_url"),
+        _copy("page_url"),
     ),
     Column(
         "image_attribute",
@@ -287,7 +310,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "what named the image: src, srcset, picture, lazy; empty where no page was seen",
-        _taken("image_attribute"),
+        _copy("image_attribute"),
     ),
     Column(
         "warc_file",
@@ -296,7 +319,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "file that holds the page, or the row of the dataset that it came from",
-        _taken("public_warc_file"),
+        _copy("public_warc_file"),
     ),
     Column(
         "record_offset",
@@ -305,7 +328,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "where the page's record begins, or the number of the row",
-        _taken("record_offset"),
+        _copy("record_offset"),
     ),
     Column(
         "record_id",
@@ -314,7 +337,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "WARC-Record-ID of the page, or the row's own identifier",
-        _taken("record_id"),
+        _copy("record_id"),
     ),
     Column(
         "payload_digest",
@@ -323,7 +346,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "fingerprint",
         "WARC-Payload-Digest of the page",
-        _taken("payload_digest"),
+        _copy("payload_digest"),
     ),
     Column(
         "crawl_time",
@@ -332,7 +355,7 @@ COLUMNS: tuple[Column, ...] = (
         "extract",
         "neutral",
         "when the page was crawled",
-        _taken("crawl_time"),
+        _copy("crawl_time"),
     ),
     Column(
         "final_url",
@@ -341,7 +364,7 @@ COLUMNS: tuple[Column, ...] = (
         "fetch",
         "address",
         "image URL after redirects",
-        _taken("final_url"),
+        _copy("final_url"),
     ),
     Column(
         "fetched_at",
@@ -350,7 +373,7 @@ COLUMNS: tuple[Column, ...] = (
         "fetch",
         "neutral",
         "when the image was fetched (or crawled)",
-        _taken("fetched_at"),
+        _copy("fetched_at"),
     ),
     Column(
         "http_status",
@@ -359,7 +382,7 @@ COLUMNS: tuple[Column, ...] = (
         "fetch",
         "neutral",
         "HTTP status of the image",
-        _taken("http_status"),
+        _copy("http_status"),
     ),
     Column(
         "content_type",
@@ -368,7 +391,7 @@ COLUMNS: tuple[Column, ...] = (
         "fetch",
         "neutral",
         "Content-Type of the image as served",
-        _taken("content_type"),
+        _copy("content_type"),
     ),
     Column(
         "size_bytes",
@@ -377,15 +400,15 @@ COLUMNS: tuple[Column, ...] = (
         "fetch",
         "neutral",
         "size of the image as served",
-        _taken("size_bytes"),
+        _copy("size_bytes"),
     ),
     Column(
-        "format", pa.string(), "", "score", "neutral", "image format by content", _taken("format")
+        "format", pa.string(), "", "score", "neutral", "image format by content", _copy("format")
     ),
     Column(
-        "sha256", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _taken("sha256")
+        "sha256", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _copy("sha256")
     ),
-    Column("md5", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _taken("md5")),
+    Column("md5", pa.string(), "hex", "fetch", "fingerprint", "of the image bytes", _copy("md5")),
     Column(
         "pdq",
         pa.string(),
@@ -393,7 +416,7 @@ COLUMNS: tuple[Column, ...] = (
         "picture_hash",
         "fingerprint",
         "perceptual hash of the picture; empty where no detector made one",
-        _taken("pdq"),
+        _copy("pdq"),
     ),
     Column(
         "model",
@@ -402,12 +425,13 @@ COLUMNS: tuple[Column, ...] = (
         "score",
         "neutral",
         "architecture@weights of the CLIP model",
-        _taken("model"),
+        _copy("model"),
     ),
 )
 
 LAION_COLUMNS = 12
-"""So many of COLUMNS, the first ones, are LAION's own."""
+"""How many of COLUMNS are LAION's own. They are the first."""
+
 EMBEDDING = Column(
     "embedding",
     pa.list_(pa.float16()),
@@ -417,20 +441,21 @@ EMBEDDING = Column(
     "the picture's vector under `model`, of length 1",
     lambda s: s["vector"],
 )
-"""Stands last, where `publish.embeddings` is `column`."""
+"""The last column, if `publish.embeddings` is `column`."""
+
 ROW_SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS])
 
 
 def with_embedding(schema: pa.Schema) -> pa.Schema:
-    """The columns, and the picture's vector behind them."""
+    """A schema with the column of the picture's vector behind its own."""
     return schema.append(pa.field(EMBEDDING.name, EMBEDDING.type))
 
 
 def published_columns(names: Collection[str]) -> list[Column]:
-    """What is known of a dataset's columns, in their order here."""
+    """The columns that a dataset has, of those that are known here, in their order here."""
     return [column for column in (*COLUMNS, EMBEDDING) if column.name in names]
 
 
 def row_of(sources: Sources) -> tuple[Any, ...]:
-    """One published row, in the order of COLUMNS."""
+    """A published row: the cells of a sample, in the order of COLUMNS."""
     return tuple(column.value(sources) for column in COLUMNS)

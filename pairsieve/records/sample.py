@@ -1,4 +1,4 @@
-"""A sample: a pair with what fetching and scoring learned of its image."""
+"""A sample: a pair with its image (from fetch) and its score (from score)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pairsieve.records.pair import Evidence, Pair
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What `fetch` learned. `status` is "ok" or the one reason why there are no bytes.
+    """The result of `fetch` for a pair.
 
-    `warc_file` and `record_offset` are set where the bytes stay in the archive; hashes are
-    lower-case hex. `original_...`: what the picture was before it was reduced for the store, where
-    it was. `errors` names the classes of exceptions that a detector raised on this row.
+    `status` is "ok", or the reason why there are no bytes. `warc_file` and `record_offset` are set
+    if the bytes stay in the archive. Hashes are lower-case hex. `original_width` and the like
+    describe the picture as served, if it was reduced for the store. `errors` are the classes of
+    exceptions that detectors raised.
     """
 
     key: bytes
@@ -59,12 +60,12 @@ IMAGE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What `score` learned. `status` is "ok", "no_image" or the reason why the picture could not be
-    judged.
+    """The result of `score` for a pair.
 
-    `similarity` is the cosine of picture and caption, by `model` computed in `precision`;
-    `embedding` is the picture's unit vector, kept when asked; `scored_sha256` is that of the
-    picture that was scored, and `looked_at` says whether picture detectors saw it too.
+    `status` is "ok", "no_image", or the reason why the picture could not be judged. `similarity` is
+    the cosine of picture and caption under `model`, computed in `precision`. `embedding` is the
+    picture's unit vector, if the config asks for it. `scored_sha256` is the sha256 of the picture
+    that was scored. `looked_at` says whether picture detectors ran on it.
     """
 
     key: bytes
@@ -102,7 +103,7 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A pair, its image and its score, row-aligned through the parts of three stages."""
+    """A pair, its image and its score. They are the same row of the parts of three stages."""
 
     pair: Pair
     image: Image
@@ -113,16 +114,17 @@ class Sample:
         return (*self.image.errors, *self.score.errors)
 
     def columns(self) -> dict[str, object]:
-        """Everything known of the sample in one flat mapping: the evidence that rules read."""
-        image, score = _fields_of(self.image), _fields_of(self.score)
-        learned = {
-            "fetch_status": image.pop("status"),
-            "score_status": score.pop("status"),
+        """Column -> value, for all columns of the sample. This is the evidence that rules read."""
+        image = _fields_of(self.image)
+        score = _fields_of(self.score)
+        # Both have a status, so each gets a name of its own.
+        fetch_status = image.pop("status")
+        score_status = score.pop("status")
+        return {
+            "fetch_status": fetch_status,
+            "score_status": score_status,
             **image,
             **score,
-        }
-        return {
-            **learned,
             **pair_columns(self.pair),
             **(self.image.evidence or {}),
             **(self.score.evidence or {}),
@@ -130,13 +132,12 @@ class Sample:
 
 
 def pair_columns(pair: Pair) -> dict[str, object]:
-    """What is known of a pair before its image is asked for, in one flat mapping."""
+    """Column -> value, for the columns that are known before the image is fetched."""
     return {**_fields_of(pair), **pair.evidence}
 
 
 def _fields_of(record: Pair | Image | Score) -> dict[str, object]:
-    return {
-        f.name: getattr(record, f.name)
-        for f in fields(record)
-        if f.name not in ("evidence", "errors")
-    }
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    values.pop("evidence")
+    values.pop("errors", None)
+    return values

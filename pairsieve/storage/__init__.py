@@ -1,1 +1,1 @@
-"""Files and parts wherever fsspec reaches: local folders, object stores, memory."""
+"""Files, parts, locks and secrets, on local disks and in object stores (through fsspec)."""

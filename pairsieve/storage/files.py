@@ -1,4 +1,8 @@
-"""Files by URL: list, read, and put in place whole."""
+"""Reads, lists and writes files by path or URL.
+
+Everything that fsspec reaches works: local folders, object stores, memory. Readers see a file whole
+or not at all.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +21,17 @@ import fsspec
 
 TEMPORARY = ".tmp"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
-# user name and password; query and fragment
-_SIGNED = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)
+# What may sign a URL: user name and password, query, fragment.
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)
+
 Options = Mapping[str, Any]
-"""What fsspec needs to reach files, as `{anon: true}` for a public bucket."""
+"""Options that fsspec needs to reach files, such as `{anon: true}` for a public bucket."""
+
 NO_OPTIONS: Options = {}
 
 
 class Stream(Protocol):
-    """What reads of an archive need of a file."""
+    """The methods of a file that reading an archive needs."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -35,65 +41,79 @@ class Stream(Protocol):
 
 
 def filesystem(path: str, options: Options = NO_OPTIONS) -> tuple[Any, str]:
-    """The filesystem of a path or URL, and the path as that filesystem names it."""
+    """The fsspec filesystem of a path or URL, and the name that the path has there."""
     fs, name = fsspec.core.url_to_fs(path, **options)
     return fs, name
 
 
 def join(folder: str, *names: str) -> str:
-    """A path below a folder, for local paths and URLs alike."""
+    """A path below a folder. Works for local paths and for URLs."""
     return "/".join([folder.rstrip("/"), *names])
 
 
 def is_local(path: str) -> bool:
-    """Whether rename is atomic and cheap there."""
-    protocol = filesystem(path)[0].protocol
-    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
+    """Whether a path is on a local disk, where a rename is atomic and cheap."""
+    fs, _ = filesystem(path)
+    # fsspec gives one protocol as text, several as a tuple.
+    protocols = fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)
+    return "file" in protocols
 
 
 def expand(pattern: str, options: Options = NO_OPTIONS) -> list[str]:
-    """The files that a pattern names, sorted, each as a path or URL that `open_read` takes."""
+    """The files that match a pattern, sorted, as paths or URLs that `open_read` accepts."""
     fs, name = filesystem(pattern, options)
-    found = fs.glob(name) if any(sign in name for sign in "*?[") else [name] * fs.isfile(name)
-    return sorted(fs.unstrip_protocol(path) if not is_local(pattern) else path for path in found)
+    is_pattern = any(wildcard in name for wildcard in "*?[")
+    if is_pattern:
+        matches = fs.glob(name)
+    elif fs.isfile(name):
+        matches = [name]
+    else:
+        matches = []
+    if not is_local(pattern):
+        matches = [fs.unstrip_protocol(match) for match in matches]
+    return sorted(matches)
 
 
 def ukey(path: str) -> str:
-    """A mark that changes when a local file does (size and times).
+    """A text that changes when a local file changes (its size or times). Empty for other files.
 
-    Files in a store are taken not to change under their name: asking for 90,000 of them would take
-    longer than a stage.
+    Files in an object store are assumed not to change: to ask for 90,000 of them would take longer
+    than a stage.
     """
+    if not is_local(path):
+        return ""
     fs, name = filesystem(path)
-    return str(fs.ukey(name)) if is_local(path) else ""
+    return str(fs.ukey(name))
 
 
 def public_name(path: str) -> str:
-    """A file's name as a published row may carry it: local files without their folders, URLs
-    without what signs them.
+    """The name of a file as published rows may show it.
 
-    Credentials before the host and the query of a URL (`X-Amz-Signature`, `sig`, ...) let whoever
-    reads them in.
+    A local file is shown without its folders. A URL is shown without the credentials before its
+    host and without its query (`X-Amz-Signature`, `sig`, ...): these give access to whoever reads
+    them.
     """
-    return os.path.basename(path) if is_local(path) else _SIGNED.sub("", path)
+    if is_local(path):
+        return os.path.basename(path)
+    return _CREDENTIALS.sub("", path)
 
 
 @contextmanager
 def open_read(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
-    """A seekable binary stream."""
+    """Open a file as a seekable binary stream."""
     with fsspec.open(path, "rb", **options) as stream:
         yield stream
 
 
 def open_stream(path: str, options: Options) -> IO[bytes]:
-    """A seekable binary stream that the caller closes."""
+    """Open a file as a seekable binary stream, which the caller must close."""
     fs, name = filesystem(path, options)
     return cast(IO[bytes], fs.open(name, "rb"))
 
 
-def read_range(wanted: tuple[str, int, int], options: Options) -> bytes:
-    """The bytes from start to end of one file."""
-    path, start, end = wanted
+def read_range(byte_range: tuple[str, int, int], options: Options) -> bytes:
+    """Read the bytes of one (path, start, end). The byte at `end` is not part of them."""
+    path, start, end = byte_range
     fs, name = filesystem(path, options)
     return bytes(fs.cat_file(name, start, end))
 
@@ -101,73 +121,101 @@ def read_range(wanted: tuple[str, int, int], options: Options) -> bytes:
 def read_ranges(
     ranges: Sequence[tuple[str, int, int]], options: Options
 ) -> list[bytes | Exception]:
-    """The bytes from start to end of each (path, start, end), or what went wrong there; stores are
-    asked at the same time.
+    """Read the bytes of each (path, start, end), or the exception that it raised.
+
+    All paths must be of one filesystem. An object store is asked for all ranges at the same time.
     """
-    fs, _ = filesystem(ranges[0][0], options)
+    first_path = ranges[0][0]
+    fs, _ = filesystem(first_path, options)
     names = [filesystem(path, options)[1] for path, _, _ in ranges]
-    found = fs.cat_ranges(
-        names, [start for _, start, _ in ranges], [end for _, _, end in ranges], on_error="return"
-    )
-    return list(found)
+    starts = [start for _, start, _ in ranges]
+    ends = [end for _, _, end in ranges]
+    contents = fs.cat_ranges(names, starts, ends, on_error="return")
+    return list(contents)
 
 
 @contextmanager
 def open_whole(path: str, private: bool = False, synced: bool = True) -> Iterator[IO[bytes]]:
-    """Write a file that readers see whole or not at all.
+    """Write a file that readers see whole or not at all. If the block raises, nothing is left.
 
-    Local files get a temporary name and a rename; an object store shows an object only when it is
-    closed. Nothing is left behind when the block raises.
+    A local file gets a temporary name and is renamed at the end. An object store shows an object
+    only once it is closed.
 
-    private: on a local disk its owner alone may read it, from its first byte on, and folders that
-    are made for it belong to the owner alone. synced: what is named survives a power cut (local
-    disks). Leave it out for what is of no use then.
+    private: on a local disk only the owner may read the file, from its first byte on, and enter the
+    folders that are made for it. synced: on a local disk the file survives a power cut. Leave it
+    out for a file that is of no use after one.
     """
-    fs, name = filesystem(path)
-    local = is_local(path)
-    target = f"{name}.{uuid4().hex}{TEMPORARY}" if local else name
-    if local:
-        make_folder(Path(name).parent, private)
+    if is_local(path):
+        with _open_local(path, private, synced) as stream:
+            yield stream
     else:
-        fs.makedirs(fs._parent(name), exist_ok=True)
-    if local and private:
-        Path(target).touch(PRIVATE_FILE, exist_ok=False)  # its rights before its content
-    stream = fs.open(target, "wb")
+        with _open_object(path) as stream:
+            yield stream
+
+
+@contextmanager
+def _open_local(path: str, private: bool, synced: bool) -> Iterator[IO[bytes]]:
+    fs, name = filesystem(path)
+    folder = Path(name).parent
+    temporary = f"{name}.{uuid4().hex}{TEMPORARY}"
+    make_folder(folder, private)
+    if private:
+        # The file gets its permissions before its content.
+        Path(temporary).touch(PRIVATE_FILE, exist_ok=False)
+    stream = fs.open(temporary, "wb")
     try:
         yield stream
-        if local and synced:
+        if synced:
             stream.flush()
             os.fsync(stream.fileno())
-        stream.close()  # a full disk may show only here
+        # A full disk may show only here.
+        stream.close()
     except BaseException:
-        _abandon(stream, target if local else None)
+        with suppress(OSError):
+            stream.close()
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
         raise
-    if local:
-        os.replace(target, name)
-        if synced:
-            sync_folder(Path(name).parent)
+    os.replace(temporary, name)
+    if synced:
+        sync_folder(folder)
+
+
+@contextmanager
+def _open_object(path: str) -> Iterator[IO[bytes]]:
+    fs, name = filesystem(path)
+    fs.makedirs(fs._parent(name), exist_ok=True)
+    stream = fs.open(name, "wb")
+    try:
+        yield stream
+        stream.close()
+    except BaseException:
+        # Not every store has multi-part uploads, which must be aborted.
+        with suppress(AttributeError):
+            stream.discard()
+            # Otherwise fsspec ends the upload when the stream is garbage-collected.
+            stream.closed = True
+        raise
 
 
 def make_folder(folder: Path, private: bool = False) -> None:
-    """Make a local folder and those above it where they are missing; what is there keeps its
-    rights.
-    """
-    missing = [at for at in (folder, *folder.parents) if not at.exists()]
-    for at in reversed(missing):
-        at.mkdir(PRIVATE_FOLDER if private else 0o777, exist_ok=True)
+    """Make a local folder, and those above it. Folders that exist keep their permissions."""
+    mode = PRIVATE_FOLDER if private else 0o777
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode, exist_ok=True)
 
 
 def make_private_folder(path: str) -> None:
-    """A folder that its owner alone may enter, where it is not there yet and the filesystem knows
-    owners.
-    """
+    """Make a folder that only its owner may enter. Does nothing in an object store."""
     if is_local(path):
         make_folder(Path(filesystem(path)[1]), private=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a local folder survive a power cut (fsync(2): a file's name is synced apart
-    from it).
+    """Make the file names in a local folder survive a power cut.
+
+    fsync(2): syncing a file does not sync its name.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -176,49 +224,39 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _abandon(stream: Any, temporary: str | None) -> None:
-    if temporary is None:
-        with suppress(AttributeError):  # not every store has multi-part uploads to abort
-            stream.discard()
-            stream.closed = True  # else fsspec tries to end the upload when the stream is collected
-        return
-    with suppress(OSError):
-        stream.close()
-    with suppress(FileNotFoundError):
-        os.remove(temporary)
-
-
 def leftovers(path: str) -> list[str]:
-    """What killed writers left of a file: its content up to where they were."""
+    """The temporary files in which killed writers wrote a file. Each may be cut off."""
     folder, _, name = path.rpartition("/")
-    return [
-        join(folder, found) for found in names_in(folder, TEMPORARY) if found.startswith(f"{name}.")
-    ]
+    names = names_in(folder, TEMPORARY)
+    return [join(folder, temporary) for temporary in names if temporary.startswith(f"{name}.")]
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove what killed writers left in a folder; nobody may be writing there."""
+    """Remove the temporary files of killed writers. Nobody may be writing in the folder."""
     for name in names_in(folder, TEMPORARY):
         remove_file(join(folder, name))
 
 
 def read_text(path: str, options: Options = NO_OPTIONS) -> str:
-    """The whole file as UTF-8, gunzipped where its name ends in .gz."""
+    """Read a whole UTF-8 file. It is gunzipped if its name ends in .gz."""
     with open_read(path, options) as stream:
         content = stream.read()
-    return (gzip.decompress(content) if path.endswith(".gz") else content).decode()
+    if path.endswith(".gz"):
+        content = gzip.decompress(content)
+    return content.decode()
 
 
 def write_text(path: str, text: str, synced: bool = True) -> None:
-    """Put a whole UTF-8 file in place; `synced` as for `open_whole`."""
+    """Write a whole UTF-8 file. `synced` is that of `open_whole`."""
     with open_whole(path, synced=synced) as stream:
         stream.write(text.encode())
 
 
 def create(path: str, text: str) -> bool:
-    """Put a small file in place unless there is one; whether it was put there.
+    """Write a small file unless it exists. Returns whether it was written.
 
-    Of several who try at once one alone succeeds: in an object store by a conditional put.
+    If several processes try at once, exactly one succeeds. An object store needs a conditional put
+    for this.
     """
     fs, name = filesystem(path)
     fs.makedirs(fs._parent(name), exist_ok=True)
@@ -230,43 +268,39 @@ def create(path: str, text: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Whether a file or folder is there."""
+    """Whether a file or folder exists."""
     fs, name = filesystem(path)
     return bool(fs.exists(name))
 
 
 def names_in(folder: str, suffix: str = "") -> list[str]:
-    """The names of the files in a folder, sorted; empty where the folder is missing."""
+    """The names in a folder that end in `suffix`, sorted; empty if the folder is missing."""
     fs, name = filesystem(folder)
     if not fs.exists(name):
         return []
-    return sorted(
-        base
-        for base in (os.path.basename(path) for path in fs.ls(name, detail=False))
-        if base.endswith(suffix)
-    )
+    names = [os.path.basename(path) for path in fs.ls(name, detail=False)]
+    return sorted(name for name in names if name.endswith(suffix))
 
 
 def forget_listing(folder: str) -> None:
-    """Have a store's folder listed anew, since others write there too."""
+    """Drop the cached listing of a folder in a store, since other processes write there too."""
     fs, name = filesystem(folder)
     fs.invalidate_cache(name)
 
 
 def files_below(folder: str) -> list[str]:
-    """The files in a folder and in all folders below it, as paths from there, sorted; empty where
-    it is missing.
-    """
+    """All files below a folder, as paths relative to it, sorted; empty if it is missing."""
     fs, name = filesystem(folder)
-    start = name.rstrip("/") + "/"
-    return (
-        sorted(str(path).removeprefix(start) for path in fs.find(name)) if fs.exists(name) else []
-    )
+    if not fs.exists(name):
+        return []
+    prefix = name.rstrip("/") + "/"
+    return sorted(str(path).removeprefix(prefix) for path in fs.find(name))
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder with all that is in it, or a file, if it is there; of a link the link
-    alone.
+    """Remove a folder and everything in it, or a file. Of a link only the link is removed.
+
+    Does nothing if the path is missing.
     """
     fs, name = filesystem(folder)
     if is_local(folder) and Path(name).is_symlink():
@@ -276,98 +310,114 @@ def remove_tree(folder: str) -> None:
 
 
 def replace_tree(source: str, target: str) -> None:
-    """Put a folder where another one may be; an object store has no folders, so there its files are
-    copied one by one.
+    """Move a folder to where another one may be, which is removed first.
+
+    An object store has no folders; there the files are copied one by one.
     """
     remove_tree(target)
-    fs, name = filesystem(source)
-    other = filesystem(target)[1]
+    fs, source_name = filesystem(source)
+    _, target_name = filesystem(target)
     if is_local(source):
-        make_folder(Path(other).parent)
-        Path(name).rename(other)
-        sync_folder(Path(other).parent)
+        target_parent = Path(target_name).parent
+        make_folder(target_parent)
+        Path(source_name).rename(target_name)
+        sync_folder(target_parent)
         return
-    for path in fs.find(name):
-        fs.cp_file(path, other + path[len(name) :])
-    fs.rm(name, recursive=True)
+    for path in fs.find(source_name):
+        below = path[len(source_name) :]
+        fs.cp_file(path, target_name + below)
+    fs.rm(source_name, recursive=True)
 
 
 def write_private(path: str, text: str) -> None:
-    """Put a file in place that its owner alone may read, where the filesystem knows owners."""
+    """Write a UTF-8 file. On a local disk only its owner may read it."""
     with open_whole(path, private=True) as stream:
         stream.write(text.encode())
 
 
 def move(source: str, target: str) -> None:
-    """Give a file another name in the same store: a copy and a removal where the store has no
-    renaming of its own.
+    """Rename a file within the same store.
+
+    An object store cannot rename; there the file is copied, and the old one removed.
     """
-    fs, name = filesystem(source)
-    other = filesystem(target)[1]
+    fs, source_name = filesystem(source)
+    _, target_name = filesystem(target)
     if is_local(source):
-        make_folder(Path(other).parent)
-        shutil.move(name, other)
-        sync_folder(Path(other).parent)
+        target_parent = Path(target_name).parent
+        make_folder(target_parent)
+        shutil.move(source_name, target_name)
+        sync_folder(target_parent)
         return
-    fs.cp_file(name, other)
-    fs.rm_file(name)
+    fs.cp_file(source_name, target_name)
+    fs.rm_file(source_name)
 
 
 def copy(source: str, target: str) -> None:
-    """Put a copy in place whole."""
+    """Copy a file. Readers see the whole copy or none."""
     with open_read(source) as stream, open_whole(target) as out:
         shutil.copyfileobj(stream, out)
 
 
 def folders_in(folder: str) -> list[str]:
-    """The names of the folders in a folder, sorted; empty where the folder is missing."""
+    """The names of the folders in a folder, sorted; empty if the folder is missing."""
     fs, name = filesystem(folder)
     if not fs.exists(name):
         return []
-    return sorted(
-        os.path.basename(found["name"].rstrip("/"))
-        for found in fs.ls(name, detail=True)
-        if found["type"] == "directory"
-    )
+    entries = fs.ls(name, detail=True)
+    paths = [entry["name"] for entry in entries if entry["type"] == "directory"]
+    return sorted(os.path.basename(path.rstrip("/")) for path in paths)
 
 
 def last_written(folder: str) -> float:
-    """When a file below a folder was written last, in seconds since 1970; 0 where the store does
-    not say, or there is none.
+    """When the newest file below a folder was written, in seconds since 1970.
+
+    0 if there is no file, or the store does not tell times.
     """
     fs, name = filesystem(folder)
-    found = fs.find(name, detail=True).values()
-    times = [one.get("mtime") or one.get("LastModified") or one.get("updated") for one in found]
-    return max((_seconds(at) for at in times if at), default=0.0)
+    latest_s = 0.0
+    for entry in fs.find(name, detail=True).values():
+        # Local disks, S3 and Google Cloud Storage each call it differently.
+        written = entry.get("mtime") or entry.get("LastModified") or entry.get("updated")
+        if written:
+            latest_s = max(latest_s, _seconds(written))
+    return latest_s
 
 
-def _seconds(at: Any) -> float:
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    return float(at.timestamp()) if isinstance(at, datetime) else float(at)
+def _seconds(time: Any) -> float:
+    """Seconds since 1970 of a time that a store gives as ISO 8601 text, datetime or number."""
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    if isinstance(time, datetime):
+        return time.timestamp()
+    return float(time)
 
 
 def size_of(path: str, options: Options = NO_OPTIONS) -> int:
-    """Bytes of a file, or -1 where there is none, or where a server does not say."""
+    """Bytes of a file; -1 if the file is missing, or a server does not tell its size."""
     fs, name = filesystem(path, options)
-    size = fs.size(name) if fs.exists(name) else None
+    if not fs.exists(name):
+        return -1
+    size = fs.size(name)
     return -1 if size is None else int(size)
 
 
 def size_of_folder(folder: str) -> int:
-    """Bytes of all files below a folder; 0 where it is missing."""
+    """Bytes of all files below a folder; 0 if it is missing."""
     fs, name = filesystem(folder)
-    return int(fs.du(name)) if fs.exists(name) else 0
+    if not fs.exists(name):
+        return 0
+    return int(fs.du(name))
 
 
 def local_parent(path: str) -> str:
-    """The nearest folder above a local path that is there."""
-    at = Path(filesystem(path)[1]).absolute()
-    return str(next(folder for folder in (at, *at.parents) if folder.exists()))
+    """The nearest folder that exists, among a local path and the folders above it."""
+    absolute = Path(filesystem(path)[1]).absolute()
+    candidates = (absolute, *absolute.parents)
+    return str(next(folder for folder in candidates if folder.exists()))
 
 
 def remove_file(path: str) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file. Does nothing if it is missing."""
     fs, name = filesystem(path)
     if fs.exists(name):
         fs.rm(name)

@@ -1,6 +1,6 @@
-"""What a job leaves at its end: its tally and one list, as two JSON files.
+"""The result that a job writes at its end: its tally and one list, as two JSON files.
 
-The tally is written last. Where it is, the job has ended.
+The tally is written last. If it exists, the job has ended.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from pairsieve.storage import files
 
 TALLY_FILE = "tally.json"
 PROBLEMS_FILE = "problems.json"
-"""What extract lists: (where, unit, reason) of what could not be read."""
+"""The list of extract: (where, unit, reason) of each unit that could not be read."""
 
 SHARDS_FILE = "shards.json"
-"""What publish lists: (path, rows, bytes, sha256) of each shard."""
+"""The list of publish: (path, rows, bytes, sha256) of each shard."""
 
 Outcomes = dict[tuple[str, str, str], int]
-"""A tally, as it goes through a shuffle: (unit, outcome, reason) -> number."""
+"""A tally as a plain dict, as it passes a shuffle: (unit, outcome, reason) -> number."""
 
 JobEnd = tuple[Outcomes, list[Any]]
+"""The tally and the list of a job."""
 
 
 def write_end(end: JobEnd, folder: str, list_file: str) -> None:
@@ -33,22 +34,22 @@ def write_end(end: JobEnd, folder: str, list_file: str) -> None:
 
 
 def has_ended(folder: str) -> bool:
-    """Whether the job that writes its end into this folder has ended."""
+    """Whether the job whose result is in this folder has ended."""
     return files.exists(files.join(folder, TALLY_FILE))
 
 
 def forget_end(folder: str) -> None:
-    """Make the job count as one that has not ended."""
+    """Remove the tally, so that the job counts as one that has not ended."""
     files.remove_file(files.join(folder, TALLY_FILE))
 
 
 def read_tally(folder: str) -> Tally:
-    """The tally of a job that has ended."""
+    """Read the tally of a job that has ended."""
     rows: list[list[Any]] = json.loads(files.read_text(files.join(folder, TALLY_FILE)))
     return Tally({(unit, outcome, reason): number for unit, outcome, reason, number in rows})
 
 
 def read_list(folder: str, list_file: str) -> list[Any]:
-    """The list of a job that has ended."""
+    """Read the list of a job that has ended."""
     listed: list[Any] = json.loads(files.read_text(files.join(folder, list_file)))
     return listed

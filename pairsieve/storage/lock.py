@@ -1,12 +1,12 @@
 """One writer at a time in a folder.
 
-On a disk the kernel decides (flock(2)): it needs no clock and no process id, works between
-containers that share the folder, and lets go when the process ends, however it ends.
+On a disk the kernel locks a file (flock(2)). This needs no clock and no process id, works between
+containers that share the folder, and ends when the process ends, however it ends.
 
-In an object store a numbered object decides. Whoever creates the next number, which a store allows
-once (a conditional put), is the writer, and renews its object while it lives. A writer that was
-killed leaves an object that nobody renews: it is watched for STALE_S by the clock of the one who
-watches, and then the next number is taken.
+An object store has no such lock, so numbered objects stand for it. A writer must create the object
+with the next number, which the store allows once (a conditional put), and renews it while it works.
+A writer that was killed leaves an object that nobody renews. The next writer watches this object
+for STALE_S seconds by its own clock, and takes the next number if the object did not change.
 """
 
 from __future__ import annotations
@@ -30,16 +30,21 @@ from pairsieve.storage import files
 FILE, FOLDER, SUFFIX = ".pairsieve.lock", ".pairsieve.locks", ".json"
 RENEW_S, STALE_S = 15.0, 60.0
 LOGGER = logging.getLogger(__name__)
+
+# What flock(2) raises on a file system without locks.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class InUse(RuntimeError):
-    """Somebody else works in the folder; the message says who, since when, and what to do."""
+    """Another run works in the folder. The message says which, since when, and what to do."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a folder, for people to read; `beats` counts renewals in an object store."""
+    """The run that works in a folder, as a message shows it.
+
+    `beats` counts the renewals in an object store: it makes each renewal a change.
+    """
 
     id: str
     host: str
@@ -47,20 +52,24 @@ class Holder:
     since: str
     beats: int = 0
 
+    def as_json(self) -> str:
+        """The content of a lock file."""
+        return json.dumps(asdict(self))
 
-def _me() -> Holder:
+
+def _this_run() -> Holder:
     since = time.strftime("%Y-%m-%d %H:%M:%S %z")
     return Holder(uuid4().hex, platform.node(), os.getpid(), since)
 
 
 @dataclass
 class Lock:
-    """A lock that is held. `lost`: another run has taken the folder over."""
+    """A lock that this run holds. `lost` is true once another run has taken it over."""
 
     lost: bool = False
 
     def check(self) -> None:
-        """Call it before what cannot be undone. Raises InUse where the lock was lost."""
+        """Raise InUse if the lock was lost. Call this before any step that cannot be undone."""
         if self.lost:
             raise InUse(
                 "another run has taken the folder over, since this one did not renew its lock; "
@@ -70,9 +79,10 @@ class Lock:
 
 @contextmanager
 def one_writer(folder: str, renew_s: float = RENEW_S, stale_s: float = STALE_S) -> Iterator[Lock]:
-    """While the block lasts, this is the only writer in the folder. Raises InUse."""
+    """Hold the lock of a folder while the block runs. Raises InUse if another run holds it."""
     if files.is_local(folder):
         with _locked_file(folder):
+            # A lock of the kernel cannot be lost.
             yield Lock()
     else:
         with _locked_object(folder, renew_s, stale_s) as lock:
@@ -81,25 +91,27 @@ def one_writer(folder: str, renew_s: float = RENEW_S, stale_s: float = STALE_S) 
 
 @contextmanager
 def _locked_file(folder: str) -> Iterator[None]:
-    place = Path(files.filesystem(folder)[1])
-    there = place.exists()
-    files.make_folder(place)
-    path = place / FILE
-    handle = _acquired(folder, path)
+    local_folder = Path(files.filesystem(folder)[1])
+    existed = local_folder.exists()
+    files.make_folder(local_folder)
+    path = local_folder / FILE
+    handle = _lock_file(folder, path)
     try:
         os.truncate(handle, 0)
-        os.write(handle, json.dumps(asdict(_me())).encode())
+        os.write(handle, _this_run().as_json().encode())
         yield
     finally:
-        path.unlink(missing_ok=True)  # while it is held: nobody else can have this file
+        # Remove the file while its lock is held: then no other run can be using it.
+        path.unlink(missing_ok=True)
         os.close(handle)
-        if not there:
-            with suppress(OSError):  # something was put there
-                place.rmdir()
+        if not existed:
+            # This fails, as it should, if the block put something into the folder.
+            with suppress(OSError):
+                local_folder.rmdir()
 
 
-def _acquired(folder: str, path: Path) -> int:
-    """A handle of the locked file that has this name now: its holder before may have removed it."""
+def _lock_file(folder: str, path: Path) -> int:
+    """Open the lock file and lock it. Returns its handle. Raises InUse."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, files.PRIVATE_FILE)
         try:
@@ -116,34 +128,38 @@ def _acquired(folder: str, path: Path) -> int:
                 f"the file system of {folder} has no locks ({error.strerror}), so nothing keeps "
                 "two writers apart; put the folder on a disk that has them"
             ) from None
-        if _is_named(handle, path):
+        # Between open and lock the run before may have removed the file. Then start over.
+        if _is_open_file(handle, path):
             return handle
         os.close(handle)
 
 
-def _is_named(handle: int, path: Path) -> bool:
+def _is_open_file(handle: int, path: Path) -> bool:
+    """Whether a handle is that of the file which has this path now."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.stat())
     return False
 
 
-def _refusal(text: str) -> str:
-    """What to say where a holder's text is found; the text may be cut off, or another version's."""
-    who = "another run works there"
+def _refusal(holder_json: str) -> str:
+    """The message that another run works there, from the content of its lock file."""
+    message = "another run works there"
+    # The content may be cut off, or written by another version.
     with suppress(ValueError, TypeError):
-        holder = Holder(**json.loads(text))
-        who += f" since {holder.since} (process {holder.process} on {holder.host})"
-    return f"{who}; wait for it, or end it"
+        holder = Holder(**json.loads(holder_json))
+        message += f" since {holder.since} (process {holder.process} on {holder.host})"
+    return f"{message}; wait for it, or end it"
 
 
 @contextmanager
 def _locked_object(folder: str, renew_s: float, stale_s: float) -> Iterator[Lock]:
-    place = files.join(folder, FOLDER)
-    mine = _me()
-    number = _taken_number(place, mine, stale_s)
-    lock, stop = Lock(), threading.Event()
-    renewal = Renewal(place, number, mine, renew_s)
-    renewer = threading.Thread(target=renewal.keep, args=(lock, stop), daemon=True)
+    locks_folder = files.join(folder, FOLDER)
+    holder = _this_run()
+    number = _create_next(locks_folder, holder, stale_s)
+    lock = Lock()
+    stop = threading.Event()
+    renewal = Renewal(locks_folder, number, holder, renew_s)
+    renewer = threading.Thread(target=renewal.run, args=(lock, stop), daemon=True)
     renewer.start()
     try:
         yield lock
@@ -151,63 +167,73 @@ def _locked_object(folder: str, renew_s: float, stale_s: float) -> Iterator[Lock
         stop.set()
         renewer.join()
         if not lock.lost:
-            files.remove_file(_path(place, number))
+            files.remove_file(_object_path(locks_folder, number))
 
 
-def _taken_number(place: str, mine: Holder, stale_s: float) -> int:
-    """The number of an object that is now ours. Raises InUse."""
-    before = _free(place, stale_s)
-    number = max(before, default=0) + 1
-    path = _path(place, number)
-    if not files.create(path, json.dumps(asdict(mine))):
-        raise InUse(_refusal(_read(path)))
-    # Somebody who listed the folder at another moment may have created another number. Each creates
-    # first and looks then, so that at least one of the two sees the other.
-    others = set(_numbers(place)) - {number, *before}
-    if others:
+def _create_next(locks_folder: str, holder: Holder, stale_s: float) -> int:
+    """Create the lock object with the next number. Returns its number. Raises InUse."""
+    stale_numbers = _stale_numbers(locks_folder, stale_s)
+    number = max(stale_numbers, default=0) + 1
+    path = _object_path(locks_folder, number)
+    if not files.create(path, holder.as_json()):
+        raise InUse(_refusal(_read_object(path)))
+    # Another run may have listed the folder at another moment, and created another number. Each run
+    # creates first and looks afterwards, so that at least one of the two sees the other.
+    other_numbers = set(_numbers(locks_folder)) - {number, *stale_numbers}
+    if other_numbers:
         files.remove_file(path)
-        raise InUse(_refusal(_read(_path(place, max(others)))))
-    for stale in before:
-        files.remove_file(_path(place, stale))
+        other_path = _object_path(locks_folder, max(other_numbers))
+        raise InUse(_refusal(_read_object(other_path)))
+    for stale_number in stale_numbers:
+        files.remove_file(_object_path(locks_folder, stale_number))
     return number
 
 
-def _free(place: str, stale_s: float) -> list[int]:
-    """The numbers that are there, of writers that were killed. Raises InUse where one lives."""
-    numbers = _numbers(place)
-    last = _path(place, numbers[-1]) if numbers else ""
-    before = _read(last) if numbers else ""
-    if not before:
+def _stale_numbers(locks_folder: str, stale_s: float) -> list[int]:
+    """The numbers of objects whose writers were killed. Raises InUse if one is alive."""
+    numbers = _numbers(locks_folder)
+    if not numbers:
+        return []
+    newest = _object_path(locks_folder, numbers[-1])
+    content = _read_object(newest)
+    # The writer ended between the listing and this reading.
+    if not content:
         return numbers
-    LOGGER.info("a run is said to work in %s; looking for %g s whether it lives", place, stale_s)
-    if _changes(last, before, stale_s):
-        raise InUse(_refusal(before))
+    LOGGER.info(
+        "%s has a lock of another run; watching for %g s whether that run is alive",
+        locks_folder,
+        stale_s,
+    )
+    if _is_renewed(newest, content, stale_s):
+        raise InUse(_refusal(content))
     return numbers
 
 
-def _changes(path: str, before: str, within_s: float) -> bool:
-    """Whether a holder renews its object within some seconds of our own clock."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
+def _is_renewed(path: str, content: str, within_s: float) -> bool:
+    """Whether a lock object changes within some seconds, by the clock of this machine."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
         time.sleep(min(1.0, within_s / 10))
-        now = _read(path)
-        if now != before:
-            return now != ""
+        new_content = _read_object(path)
+        if new_content != content:
+            # An object that is gone is not renewed: its writer has ended.
+            return new_content != ""
     return False
 
 
-def _numbers(place: str) -> list[int]:
-    files.forget_listing(place)
-    names = [name.removesuffix(SUFFIX) for name in files.names_in(place, SUFFIX)]
+def _numbers(locks_folder: str) -> list[int]:
+    """The numbers of the lock objects, sorted."""
+    files.forget_listing(locks_folder)
+    names = [name.removesuffix(SUFFIX) for name in files.names_in(locks_folder, SUFFIX)]
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def _path(place: str, number: int) -> str:
-    return files.join(place, f"{number:012d}{SUFFIX}")
+def _object_path(locks_folder: str, number: int) -> str:
+    return files.join(locks_folder, f"{number:012d}{SUFFIX}")
 
 
-def _read(path: str) -> str:
-    """What an object says; nothing where it has gone in between."""
+def _read_object(path: str) -> str:
+    """The content of a lock object; empty if it is gone."""
     try:
         return files.read_text(path)
     except FileNotFoundError:
@@ -216,21 +242,23 @@ def _read(path: str) -> str:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What is renewed: the object of this number, every so many seconds."""
+    """Renews the lock object of a number every `every_s` seconds."""
 
-    place: str
+    locks_folder: str
     number: int
     holder: Holder
     every_s: float
 
-    def keep(self, lock: Lock, stop: threading.Event) -> None:
-        """Renew until `stop` is set, or the lock is lost."""
+    def run(self, lock: Lock, stop: threading.Event) -> None:
+        """Renew until `stop` is set, or another run has taken the lock over."""
         beats = 0
         while not stop.wait(self.every_s):
             beats += 1
-            with suppress(OSError):  # a store that does not answer once does so the next time
-                if _numbers(self.place)[-1:] != [self.number]:
+            # A store that does not answer once may answer the next time.
+            with suppress(OSError):
+                if _numbers(self.locks_folder)[-1:] != [self.number]:
                     lock.lost = True
                     return
                 renewed = replace(self.holder, beats=beats)
-                files.write_text(_path(self.place, self.number), json.dumps(asdict(renewed)))
+                path = _object_path(self.locks_folder, self.number)
+                files.write_text(path, renewed.as_json())

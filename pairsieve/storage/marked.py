@@ -1,6 +1,4 @@
-"""Folders that pairsieve makes where others keep files, too: a marker says that they may be
-removed.
-"""
+"""Markers in folders that pairsieve made, so that it never removes a folder of somebody else."""
 
 from __future__ import annotations
 
@@ -11,29 +9,29 @@ TEXT = "pairsieve made this folder, and removes it when it is of no more use\n"
 
 
 class NotOurs(ValueError):
-    """A folder stands where one of ours is to be; the message says what to do."""
+    """A folder is in the way that pairsieve did not make. The message says what to do."""
 
 
 def mark(folder: str) -> None:
-    """Say that a folder is ours; do so before anything is put there. Raises NotOurs where it is
-    somebody else's.
-    """
+    """Put the marker into a folder, before anything else is written there. Raises NotOurs."""
     if files.exists(folder) and not is_ours(folder):
-        raise NotOurs(f"{folder} is there, and pairsieve did not make it; move it away")
+        raise NotOurs(f"{folder} exists, and pairsieve did not make it; move it away")
     files.write_text(files.join(folder, MARKER), TEXT)
 
 
 def is_ours(folder: str) -> bool:
-    """Whether a folder has the marker; one that a killed writer was about to mark is ours, too."""
+    """Whether pairsieve made a folder."""
     if files.exists(files.join(folder, MARKER)):
         return True
+    # A writer that was killed in `mark` leaves nothing, or only a temporary file of the marker.
     return all(name.startswith(MARKER) for name in files.names_in(folder))
 
 
 def remove_ours(folder: str) -> None:
-    """Remove a folder, the marker last; one that is not ours stays as it is."""
+    """Remove a folder that pairsieve made. Any other folder is left as it is."""
     if not files.exists(folder) or not is_ours(folder):
         return
+    # The marker goes last: if this is interrupted, what is left is still marked.
     for name in files.names_in(folder):
         if name != MARKER:
             files.remove_tree(files.join(folder, name))

@@ -1,5 +1,6 @@
-"""Parts: one parquet file each, whole or absent, with the counts of the work that made it in its
-footer.
+"""Parts: the private parquet files of a stage, and the picture stores beside them.
+
+A part is there whole or not at all. Its footer holds the counts of the work that made it.
 """
 
 from __future__ import annotations
@@ -21,26 +22,27 @@ from pairsieve.storage.worklog import log_finished, stage_in
 
 COUNTS_KEY = b"pairsieve.counts"
 PART_SUFFIX = ".parquet"
-LOCATIONS = "locations"  # below an extract's parts: where the files of an archive lie
+LOCATIONS = "locations"
+"""The folder, below the parts of extract, with the places of files in an archive."""
 
 
 def part_name(bucket: int, chunk: int) -> str:
-    """The name of a part: the bucket of its image hosts, and which slice of that bucket."""
+    """The name of a part: the bucket of its image hosts, and its number in that bucket."""
     return f"part-{bucket:05d}-{chunk:04d}"
 
 
 def bucket_of(name: str) -> int:
-    """The bucket that a part's name holds."""
+    """The bucket in the name of a part."""
     return int(name.split("-")[1])
 
 
 def chunk_of(name: str) -> int:
-    """Which slice of its bucket a part is."""
+    """The number that a part has in its bucket."""
     return int(name.split("-")[2])
 
 
 def part_path(folder: str, name: str) -> str:
-    """Where a part lies."""
+    """The path of a part."""
     return files.join(folder, name + PART_SUFFIX)
 
 
@@ -50,28 +52,27 @@ def part_names(folder: str) -> list[str]:
 
 
 def of_bucket(folder: str, bucket: int) -> list[str]:
-    """The finished parts of a bucket in a folder."""
+    """The finished parts of one bucket in a folder, sorted."""
     return [name for name in part_names(folder) if bucket_of(name) == bucket]
 
 
 def write_part(folder: str, name: str, table: pa.Table, tally: Tally) -> None:
-    """Put a part in place whole; writing it again replaces it by the same."""
-    counts = json.dumps(sorted((*key, number) for key, number in tally.items()))
-    stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), COUNTS_KEY: counts})
-    write_sealed(part_path(folder, name), stamped)
+    """Write a whole part. Writing it again gives the same file."""
+    counts = sorted((*key, number) for key, number in tally.items())
+    metadata = dict(table.schema.metadata or {})
+    metadata[COUNTS_KEY] = json.dumps(counts)
+    write_sealed(part_path(folder, name), table.replace_schema_metadata(metadata))
     log_finished(stage_in(folder), name, table.num_rows, tally)
 
 
 def read_part(folder: str, name: str) -> pa.Table:
-    """The whole part. Raises Damaged."""
+    """Read a whole part. Raises Damaged."""
     return read_sealed(part_path(folder, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a part's footer says: rows, the counts of the work that made it, and the sha256 of its
-    seal.
-    """
+    """The footer of a part: its rows, the counts of the work that made it, and its sha256."""
 
     name: str
     rows: int
@@ -80,12 +81,13 @@ class Summary:
 
 
 def part_summary(folder: str, name: str) -> Summary:
-    """A part's footer, without its rows. Raises Damaged."""
+    """Read the footer of a part, without its rows. Raises Damaged."""
     path = part_path(folder, name)
     try:
         with files.open_read(path) as stream:
             footer = pq.read_metadata(stream)
-        counts = json.loads((footer.metadata or {}).get(COUNTS_KEY, b"[]"))
+        metadata = footer.metadata or {}
+        counts = json.loads(metadata.get(COUNTS_KEY, b"[]"))
         tally = Tally({(unit, outcome, reason): number for unit, outcome, reason, number in counts})
     except (pa.ArrowInvalid, ValueError, TypeError):
         raise Damaged(path) from None
@@ -95,43 +97,48 @@ def part_summary(folder: str, name: str) -> Summary:
 PICTURES_SCHEMA = pa.schema(
     [("sha256", pa.string()), ("content", pa.large_binary()), ("stored_sha256", pa.string())]
 )
-"""`sha256` is that of the bytes as served, by which a picture is found; `stored_sha256` that of
-`content`, which may be made smaller.
+"""Columns of a picture store.
+
+`sha256` is that of the bytes as served; pictures are found by it. `stored_sha256` is that of
+`content`, which may be a reduced picture.
 """
+
 PICTURES_SUFFIX = ".arrow"
 
 
 def pictures_path(folder: str, name: str) -> str:
-    """Where the pictures of a part lie."""
+    """The path of the picture store of a part."""
     return files.join(folder, name + PICTURES_SUFFIX)
 
 
 class PictureWriter:
-    """Appends pictures to an Arrow file, one record batch each, so that any one can be read
-    alone.
+    """Appends pictures to an Arrow file.
+
+    Each picture is a record batch of its own, so that it can be read without the others.
     """
 
     def __init__(self, writer: ipc.RecordBatchFileWriter) -> None:
         self._writer = writer
-        self._seen: set[str] = set()
+        self._written: set[str] = set()
 
     def add(self, sha256: str, content: bytes) -> None:
-        """Store a picture once."""
-        if sha256 not in self._seen:
-            self._seen.add(sha256)
-            columns = [[sha256], pa.array([content], pa.large_binary()), [digest_of(content)]]
-            self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
+        """Store a picture, unless it is stored already."""
+        if sha256 in self._written:
+            return
+        self._written.add(sha256)
+        contents = pa.array([content], pa.large_binary())
+        columns = [[sha256], contents, [digest_of(content)]]
+        self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
 
 
 @contextmanager
 def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[PictureWriter]:
-    """The picture store of one part; with `keep` what it has already stays in it."""
-    with (
-        files.open_whole(pictures_path(folder, name)) as stream,
-        ipc.new_file(stream, PICTURES_SCHEMA) as writer,
-    ):
+    """Write the picture store of a part. With `keep` the pictures that it has stay in it."""
+    path = pictures_path(folder, name)
+    with files.open_whole(path) as stream, ipc.new_file(stream, PICTURES_SCHEMA) as writer:
         pictures = PictureWriter(writer)
-        if keep and files.exists(pictures_path(folder, name)):
+        # The new file replaces the old one only at its end, so the old one can still be read.
+        if keep and files.exists(path):
             with open_pictures(folder, name) as before:
                 for sha256 in before.names():
                     pictures.add(sha256, before.read(sha256))
@@ -144,29 +151,32 @@ def digest_of(content: bytes) -> str:
 
 
 class PictureReader:
-    """Pictures of one part by sha256. Raises KeyError for one that is not there, and Damaged."""
+    """Reads pictures of one part by their sha256."""
 
     def __init__(self, reader: ipc.RecordBatchFileReader, path: str) -> None:
-        self._reader, self._path = reader, path
-        self._index = {
-            reader.get_batch(i)[0][0].as_py(): i for i in range(reader.num_record_batches)
-        }
+        self._reader = reader
+        self._path = path
+        self._batch_of: dict[str, int] = {}
+        for number in range(reader.num_record_batches):
+            sha256 = reader.get_batch(number)["sha256"][0].as_py()
+            self._batch_of[sha256] = number
 
     def names(self) -> list[str]:
-        """The sha256 of every picture, in the order in which they came."""
-        return list(self._index)
+        """The sha256 of each picture, in the order in which they were stored."""
+        return list(self._batch_of)
 
     def read(self, sha256: str) -> bytes:
-        batch = self._reader.get_batch(self._index[sha256])
-        content: bytes = batch[1][0].as_py()
-        if digest_of(content) != batch[2][0].as_py():
+        """The stored bytes of a picture. Raises KeyError if it is not stored, and Damaged."""
+        batch = self._reader.get_batch(self._batch_of[sha256])
+        content: bytes = batch["content"][0].as_py()
+        if digest_of(content) != batch["stored_sha256"][0].as_py():
             raise Damaged(self._path)
         return content
 
 
 @contextmanager
 def open_pictures(folder: str, name: str) -> Iterator[PictureReader]:
-    """Read the picture store of one part."""
+    """Open the picture store of a part for reading."""
     path = pictures_path(folder, name)
     with files.open_read(path) as stream, ipc.open_file(stream) as reader:
         yield PictureReader(reader, path)

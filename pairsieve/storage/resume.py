@@ -1,5 +1,6 @@
-"""Reading that survives a broken connection: the file is opened again, and reading goes on at the
-same offset.
+"""A stream that survives broken connections.
+
+It opens the file again and reads on at the same offset.
 """
 
 from __future__ import annotations
@@ -16,22 +17,25 @@ import aiohttp
 
 from pairsieve.storage import files
 
+# A store or a network raises these. Trying again may help.
 TRANSIENT_ERRORS = (OSError, aiohttp.ClientError)
+# These are OSErrors, too, but trying again cannot help.
 PERMANENT_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError)
+
+# Seconds to wait after each transient error. One more error than there are waits is raised.
 WAITS_S = (0.5, 2.0, 8.0, 30.0)
 LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class FileChanged(ValueError):
-    """A file has another size than when it was opened first: what was read of it is not to be
-    trusted.
-    """
+    """A file has another size than when it was first opened, so what was read may be wrong."""
 
 
 def with_retries(attempt: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> tuple[T, int]:
-    """What `attempt` gives, and how many transient errors came before; one more than there are
-    waits is raised.
+    """Call a function until it succeeds. Returns its result and the number of transient errors.
+
+    Raises PERMANENT_ERRORS at once, and the last of more TRANSIENT_ERRORS than there are waits.
     """
     for retries, wait_s in enumerate(waits_s):
         try:
@@ -39,30 +43,33 @@ def with_retries(attempt: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S)
         except PERMANENT_ERRORS:
             raise
         except TRANSIENT_ERRORS as error:
-            LOGGER.info(
-                "%s while reading an input; trying again in %g s", type(error).__name__, wait_s
-            )
+            # The message of the error may hold a URL with credentials, so only its class is logged.
+            error_class = type(error).__name__
+            LOGGER.info("%s while reading an input; trying again in %g s", error_class, wait_s)
             time.sleep(wait_s)
     return attempt(), len(waits_s)
 
 
 class ResumedStream:
-    """A seekable binary stream; `resumed` counts the transient errors that it went over.
+    """A seekable binary stream. `resumed` counts the transient errors that it survived.
 
-    Raises FileChanged, one of PERMANENT_ERRORS, and after as many waits as given one of
-    TRANSIENT_ERRORS.
+    Raises FileChanged, PERMANENT_ERRORS, and TRANSIENT_ERRORS after all waits of `waits_s`.
     """
 
     def __init__(
         self, path: str, options: files.Options, waits_s: tuple[float, ...] = WAITS_S
     ) -> None:
         self.resumed = 0
-        self._path, self._options, self._waits_s = path, options, waits_s
+        self._path = path
+        self._options = options
+        self._waits_s = waits_s
         self._stream: IO[bytes] | None = None
-        self._at, self._size = 0, -1
+        self._offset = 0
+        # Unknown until the file is opened.
+        self._size: int | None = None
 
     def __enter__(self) -> ResumedStream:
-        self._retry(self._opened)
+        self._retry(self._open)
         return self
 
     def __exit__(
@@ -75,17 +82,18 @@ class ResumedStream:
 
     def tell(self) -> int:
         """The offset of the next byte."""
-        return self._at
+        return self._offset
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Go to an offset; nothing is read."""
-        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
-        return self._at
+        """Set the offset of the next byte. Nothing is read."""
+        bases = {SEEK_SET: 0, SEEK_CUR: self._offset, SEEK_END: self._size or 0}
+        self._offset = bases[whence] + offset
+        return self._offset
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; none at the end of the file."""
+        """Read up to `size` bytes; none at the end of the file."""
         content = self._retry(lambda: self._read(size))
-        self._at += len(content)
+        self._offset += len(content)
         return content
 
     def _retry(self, attempt: Callable[[], T]) -> T:
@@ -94,26 +102,30 @@ class ResumedStream:
         return result
 
     def _read(self, size: int) -> bytes:
-        stream = self._opened()
+        stream = self._open()
         try:
-            if stream.tell() != self._at:
-                stream.seek(self._at)
+            if stream.tell() != self._offset:
+                stream.seek(self._offset)
             return stream.read(size)
         except TRANSIENT_ERRORS:
+            # The connection may be broken. The next attempt opens a new one.
             self._close()
             raise
 
-    def _opened(self) -> IO[bytes]:
-        if self._stream is None:
-            self._stream = files.open_stream(self._path, self._options)
-            size = self._stream.seek(0, SEEK_END)
-            if self._size not in (-1, size):
-                raise FileChanged(f"an input had {self._size} bytes and has {size} now")
-            self._size = size
+    def _open(self) -> IO[bytes]:
+        """The open stream; opens it if need be."""
+        if self._stream is not None:
+            return self._stream
+        self._stream = files.open_stream(self._path, self._options)
+        size = self._stream.seek(0, SEEK_END)
+        if self._size is not None and size != self._size:
+            raise FileChanged(f"an input had {self._size} bytes and has {size} now")
+        self._size = size
         return self._stream
 
     def _close(self) -> None:
-        stream, self._stream = self._stream, None
+        stream = self._stream
+        self._stream = None
         if stream is not None:
             with suppress(*TRANSIENT_ERRORS):
                 stream.close()

@@ -1,1 +1,1 @@
-"""Web archives: WARC files read from the front, or one record at a known offset."""
+"""Web archives: reads WARC files from the front, or single records at known offsets."""

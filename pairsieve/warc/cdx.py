@@ -1,4 +1,4 @@
-"""Index listings: rows that say where single records lie, so that only those are read, by range.
+"""Index listings: rows that name single records, so that only those are read, by byte range.
 
 Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its
 columnar index (parquet with warc_filename, warc_record_offset, warc_record_length), or any part of
@@ -28,12 +28,15 @@ from pairsieve.warc.record import BadRecord, Record
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
+GZIP_SIGN = b"\x1f\x8b"
+
+# Ranges that are asked for at the same time.
 RANGES_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one record lies."""
+    """The byte range of one record: `length` bytes of a file, from `offset` on."""
 
     path: str
     offset: int
@@ -42,58 +45,62 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Places that are read together."""
+    """Places that are read at the same time."""
 
     places: tuple[Place, ...]
 
 
 class BadIndex(ValueError):
-    """An index listing with a row that names no record; the message says where."""
+    """An index listing cannot be used. The message says which row is wrong, and what to do."""
 
 
 def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt]:
-    """All places that an index listing names, `base` before each file name.
+    """Yield all places in an index listing, RANGES_AT_ONCE in an excerpt.
 
-    Raises BadIndex, OSError.
+    `base` is put before each file name. Raises BadIndex, OSError.
     """
     places = _places(path, base, options)
-    while together := tuple(islice(places, RANGES_AT_ONCE)):
-        yield Excerpt(together)
+    while True:
+        group = tuple(islice(places, RANGES_AT_ONCE))
+        if not group:
+            return
+        yield Excerpt(group)
 
 
 def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     with ResumedStream(path, options) as stream:
-        columnar = stream.read(len(PARQUET_SIGN)) == PARQUET_SIGN
-    rows = _columnar(path, options) if columnar else _lines(path, options)
+        is_parquet = stream.read(len(PARQUET_SIGN)) == PARQUET_SIGN
+    rows = _parquet_rows(path, options) if is_parquet else _cdxj_rows(path, options)
     for number, row in enumerate(rows, 1):
+        where = f"row {number} of the index {files.public_name(path)}"
         try:
             name, offset, length = row
             if not _is_below(name, base):
                 raise BadIndex(
-                    f"row {number} of the index {files.public_name(path)} names an address of its "
-                    "own: whom a run calls is for the "
-                    "config to say; set input.base to what such addresses begin with"
+                    f"{where} names an address of its own: only the config may say which servers "
+                    "a run asks. Set input.base to the beginning of such addresses"
                 )
-            yield Place(
-                name if base and name.startswith(base) else base + name, int(offset), int(length)
-            )
+            full_path = name if base and name.startswith(base) else base + name
+            place = Place(full_path, int(offset), int(length))
         except BadIndex:
             raise
         except (ValueError, TypeError):
-            raise BadIndex(
-                f"row {number} of the index {files.public_name(path)} names no file, offset and "
-                "length"
-            ) from None
+            raise BadIndex(f"{where} names no file, offset and length") from None
+        yield place
 
 
 def _is_below(name: str, base: str) -> bool:
-    """Whether a file's name stays below `input.base`, or is a path: other schemes, and chains of
-    them, are fsspec's to open.
+    """Whether a file's name is a path, or an address that begins with `input.base`.
+
+    fsspec would open any other address, and chains of them (`a::b`).
     """
-    return bool(base and name.startswith(base)) or not ("://" in name or "::" in name)
+    if base and name.startswith(base):
+        return True
+    return "://" not in name and "::" not in name
 
 
-def _columnar(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
+def _parquet_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
+    """(file name, offset, length) of each row of a columnar index."""
     with files.open_read(path, options) as stream:
         table = pq.ParquetFile(stream)
         missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
@@ -102,25 +109,31 @@ def _columnar(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
                 f"the index {files.public_name(path)} has no column {', '.join(missing)}"
             )
         for batch in table.iter_batches(columns=list(COLUMNS)):
-            yield from zip(*(batch[name].to_pylist() for name in COLUMNS), strict=True)
+            columns = [batch[name].to_pylist() for name in COLUMNS]
+            yield from zip(*columns, strict=True)
 
 
-def _lines(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
+def _cdxj_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
+    """(file name, offset, length) of each line of a CDXJ listing, which may be gzipped."""
     with files.open_read(path, options) as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
+        is_gzip = raw.read(len(GZIP_SIGN)) == GZIP_SIGN
         raw.seek(0)
-        for line in gzip.GzipFile(fileobj=raw) if zipped else raw:
+        lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+        for line in lines:
             if line.strip():
-                yield _cdxj(line)
+                yield _cdxj_row(line)
 
 
-def _cdxj(line: bytes) -> tuple[Any, ...]:
-    """Only what follows the first brace is read: with it both CDXJ and the lines of Common Crawl's
-    index server are known.
+def _cdxj_row(line: bytes) -> tuple[Any, ...]:
+    """(file name, offset, length) of a line; an empty tuple if it does not hold them.
+
+    Only the text from the first brace on is read. So both CDXJ and the lines of Common Crawl's
+    index server are understood.
     """
+    json_start = max(0, line.find(b"{"))
     try:
-        told = json.loads(line[max(0, line.find(b"{")) :])
-        return told["filename"], told["offset"], told["length"]
+        fields = json.loads(line[json_start:])
+        return fields["filename"], fields["offset"], fields["length"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
 
@@ -128,27 +141,31 @@ def _cdxj(line: bytes) -> tuple[Any, ...]:
 def read_excerpt(
     excerpt: Excerpt, keep_bytes: int, options: files.Options
 ) -> Iterator[tuple[Place, Record | BadRecord]]:
-    """The record at each place, or why there is none."""
+    """Yield the record at each place, or a BadRecord that says why there is none."""
     ranges = [(place.path, place.offset, place.offset + place.length) for place in excerpt.places]
-    for place, content in zip(excerpt.places, _contents(ranges, options), strict=True):
-        yield place, _record(content, place, keep_bytes)
+    contents = _read_ranges(ranges, options)
+    for place, content in zip(excerpt.places, contents, strict=True):
+        yield place, _record_in(content, place, keep_bytes)
 
 
-def _contents(
+def _read_ranges(
     ranges: list[tuple[str, int, int]], options: files.Options
-) -> Iterable[bytes | Exception]:
-    """Transient errors are tried again one range at a time: the others need not be read again."""
-    for wanted, content in zip(ranges, files.read_ranges(ranges, options), strict=True):
+) -> Iterator[bytes | Exception]:
+    """The bytes of each range, or the exception that it raised after all retries."""
+    contents = files.read_ranges(ranges, options)
+    for byte_range, content in zip(ranges, contents, strict=True):
         if not isinstance(content, TRANSIENT_ERRORS):
             yield content
             continue
+        # Retry this range alone: the others need not be read again.
         try:
-            yield with_retries(partial(files.read_range, wanted, options))[0]
+            yield with_retries(partial(files.read_range, byte_range, options))[0]
         except TRANSIENT_ERRORS as error:
             yield error
 
 
-def _record(content: bytes | Exception, place: Place, keep_bytes: int) -> Record | BadRecord:
+def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Record | BadRecord:
+    """The record in the bytes of a place."""
     if isinstance(content, Exception):
         return BadRecord(f"unreadable_{type(content).__name__}", place.offset)
     try:
@@ -157,7 +174,10 @@ def _record(content: bytes | Exception, place: Place, keep_bytes: int) -> Record
         return BadRecord("damaged", place.offset)
     if member is None:
         return BadRecord("damaged", place.offset)
-    record = attempt(
-        record_or_bad, Member(place.offset, place.offset + place.length, member.length, member.head)
-    )
-    return BadRecord(record.reason, place.offset) if isinstance(record, Failure) else record
+    # The offsets of the member are those in the bytes of the place. Give it those in the file.
+    end = place.offset + place.length
+    member_in_file = Member(place.offset, end, member.length, member.head)
+    record = attempt(record_or_bad, member_in_file)
+    if isinstance(record, Failure):
+        return BadRecord(record.reason, place.offset)
+    return record

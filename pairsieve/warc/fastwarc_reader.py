@@ -1,4 +1,4 @@
-"""Records of files that are compressed record by record, read with FastWARC."""
+"""Parses records of files that are compressed record by record, with FastWARC."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from io import BytesIO
 
 from fastwarc.warc import ArchiveIterator, WarcRecord
 
-from pairsieve.records.page import header
+from pairsieve.records.page import Headers, header
 from pairsieve.warc.gzip_members import Member
 from pairsieve.warc.record import BadRecord, Record
 from pairsieve.web.text import storable
 
 HEADER_END = b"\r\n\r\n"
+
+# The headers of most records, WARC's and HTTP's together, are shorter.
 USUAL_HEADER_BYTES = 1 << 13
 
 
 def record_of(member: Member) -> Record:
-    """The one record of a member.
+    """Parse the one record of a member.
 
-    Raises BadRecord where there is none, or where its length is not the member's.
+    Raises BadRecord if there is none, or if its length is not that of the member.
     """
     try:
-        record = next(ArchiveIterator(BytesIO(_headers_of(member.head)), stream_detect=False), None)
+        records = ArchiveIterator(BytesIO(_headers_of(member.head)), stream_detect=False)
+        record = next(records, None)
     except (OSError, ValueError):
         record = None
     if record is None:
@@ -29,14 +32,14 @@ def record_of(member: Member) -> Record:
     headers = {name.lower(): storable(value) for name, value in record.headers.items()}
     if "warc-type" not in headers:
         raise BadRecord("not_a_record", member.offset)
-    end = _end_of_block(member, headers.get("content-length", ""))
-    # without the HTTP headers, where there are some
-    payload = member.head[end - record.content_length : end]
-    return _taken(record, headers, payload, member.offset)
+    block_end = _end_of_block(member, headers.get("content-length", ""))
+    # FastWARC's content length is that without HTTP headers, which are the start of the block.
+    payload = member.head[block_end - record.content_length : block_end]
+    return _as_record(record, headers, payload, member.offset)
 
 
 def record_or_bad(member: Member) -> Record | BadRecord:
-    """The record of a member, or why there is none."""
+    """Parse the record of a member, or return the BadRecord that says why there is none."""
     try:
         return record_of(member)
     except BadRecord as bad:
@@ -44,50 +47,55 @@ def record_or_bad(member: Member) -> Record | BadRecord:
 
 
 def _headers_of(head: bytes) -> bytes:
-    """As much of a record as holds its headers and those of HTTP: what is handed on is copied, and
-    pages are long.
+    """The start of a record, with its WARC and HTTP headers.
+
+    FastWARC copies what it is given, and pages are long. So it gets no more than it needs.
     """
-    ends = head.find(
-        HEADER_END, head.find(HEADER_END, 0, USUAL_HEADER_BYTES) + 1, USUAL_HEADER_BYTES
-    )
-    return head[:USUAL_HEADER_BYTES] if ends > 0 else head
+    warc_end = head.find(HEADER_END, 0, USUAL_HEADER_BYTES)
+    http_end = head.find(HEADER_END, warc_end + 1, USUAL_HEADER_BYTES)
+    return head[:USUAL_HEADER_BYTES] if http_end > 0 else head
 
 
 def _end_of_block(member: Member, content_length: str) -> int:
-    """Where in the member the record's block ends; only line ends may follow it. Raises
-    BadRecord.
+    """The end of the record's block in the member. Raises BadRecord("length_mismatch").
+
+    Only line ends may follow the block.
     """
-    start = member.head.find(HEADER_END) + len(HEADER_END)
-    end = (
-        start + int(content_length)
-        if content_length.isdecimal() and start >= len(HEADER_END)
-        else -1
-    )
-    behind = member.length - end
-    if not 0 <= behind <= len(HEADER_END) or end < 0 or member.head[end:].strip(b"\r\n"):
+    headers_end = member.head.find(HEADER_END)
+    if headers_end < 0 or not content_length.isdecimal():
+        raise BadRecord("length_mismatch", member.offset)
+    end = headers_end + len(HEADER_END) + int(content_length)
+    trailing_bytes = member.length - end
+    if not 0 <= trailing_bytes <= len(HEADER_END):
+        raise BadRecord("length_mismatch", member.offset)
+    # The bytes after the block may not have been kept. Those that were must be line ends.
+    if member.head[end:].strip(b"\r\n"):
         raise BadRecord("length_mismatch", member.offset)
     return end
 
 
-def _taken(record: WarcRecord, headers: dict[str, str], payload: bytes, offset: int) -> Record:
+def _as_record(record: WarcRecord, headers: dict[str, str], payload: bytes, offset: int) -> Record:
+    """Convert a record of FastWARC. `headers` are its WARC headers, by names in lower case."""
     http = record.http_headers
-    sent = (
-        tuple((storable(name), storable(value)) for name, value in http.items())
-        if http is not None
-        else ()
-    )
+    if http is None:
+        # A record without HTTP headers holds the thing itself.
+        http_headers: Headers = ()
+        http_status = 200
+        content_type = headers.get("content-type", "")
+    else:
+        http_headers = tuple((storable(name), storable(value)) for name, value in http.items())
+        http_status = http.status_code or 0
+        content_type = header(http_headers, "content-type")
     return Record(
         offset=offset,
-        kind=headers["warc-type"],
+        warc_type=headers["warc-type"],
         url=headers.get("warc-target-uri", "").strip("<>"),
         date=headers.get("warc-date", ""),
         record_id=headers.get("warc-record-id", ""),
         payload_digest=headers.get("warc-payload-digest", ""),
-        http_status=200 if http is None else (http.status_code or 0),
-        content_type=headers.get("content-type", "")
-        if http is None
-        else header(sent, "content-type"),
-        headers=sent,
+        http_status=http_status,
+        content_type=content_type,
+        headers=http_headers,
         payload=payload,
         refers_to=headers.get("warc-refers-to-target-uri", "").strip("<>"),
     )

@@ -1,8 +1,7 @@
-"""Gzip members of an archive: found from anywhere in a file, inflated one at a time in bounded
-memory.
+"""Gzip members of an archive: finds them from anywhere in a file, and inflates one at a time.
 
 Format: RFC 1952. A WARC file "compressed record by record" (ISO 28500, annex D) holds one member
-for each record.
+for each record. Memory use does not depend on the size of a member.
 """
 
 from __future__ import annotations
@@ -21,12 +20,15 @@ try:
 except ImportError:
     isal_zlib = None  # type: ignore[assignment]
 
-BLOCK_BYTES = 1 << 16
-PIECE_BYTES = 1 << 20
-SEARCH_BYTES = 1 << 20
-# a gzip header with its extra fields and name; longer ones are not found as a start
+BLOCK_BYTES = 1 << 16  # read from the file at a time
+PIECE_BYTES = 1 << 20  # inflated at a time
+SEARCH_BYTES = 1 << 20  # searched for a start at a time
+
+# A gzip header with its extra fields and name. The start of a longer one is not found.
 HEADER_BYTES = 4096
+# Most headers are this short, and a shorter probe is faster.
 PROBE_BYTES = 512
+
 INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, getattr(isal_zlib, "error", zlib.error))
 GZIP = 16 + zlib.MAX_WBITS
 _MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")  # deflate, no reserved flag
@@ -34,7 +36,7 @@ WARC_SIGN = b"WARC/"
 
 
 class Inflate(Protocol):
-    """What zlib and ISA-L have in common."""
+    """The methods of a decompressor that zlib and ISA-L both have."""
 
     eof: bool
     unused_data: bytes
@@ -43,7 +45,7 @@ class Inflate(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
-# ISA-L inflates in half the time; where there are no wheels of it, zlib reads the same.
+# ISA-L inflates in half the time. It has no wheels for some platforms; zlib gives the same bytes.
 inflater = cast(
     Callable[[int], Inflate], isal_zlib.decompressobj if isal_zlib else zlib.decompressobj
 )
@@ -51,8 +53,10 @@ inflater = cast(
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One gzip member: where it starts and ends in the file, how many bytes it inflates to, and the
-    first of these.
+    """One gzip member.
+
+    It starts at `offset` and ends before `end` in the file. It inflates to `length` bytes, of which
+    `head` holds the first.
     """
 
     offset: int
@@ -62,7 +66,7 @@ class Member:
 
 
 class DamagedMember(ValueError):
-    """A member that does not inflate to its end, or whose checksum is wrong."""
+    """A member that does not inflate to its end, or has a wrong checksum."""
 
     def __init__(self, offset: int) -> None:
         super().__init__(f"damaged gzip member at {offset}")
@@ -70,37 +74,40 @@ class DamagedMember(ValueError):
 
 
 def size_of_stream(stream: Stream) -> int:
-    """Bytes in a seekable stream, whose position is left where it was."""
-    at = stream.tell()
+    """Bytes in a seekable stream. Its position is kept."""
+    position = stream.tell()
     size = stream.seek(0, SEEK_END)
-    stream.seek(at)
+    stream.seek(position)
     return size
 
 
 def next_start(stream: Stream, at: int) -> int | None:
-    """The first offset from `at` on where a gzip member starts that inflates to a WARC record; None
-    where none does.
-    """
+    """The first offset, from `at` on, where a gzip member with a WARC record starts, or None."""
     stream.seek(at)
     block = stream.read(SEARCH_BYTES)
     while block:
-        more = stream.read(SEARCH_BYTES)
-        window = block + more[:HEADER_BYTES]
-        for found in _MAGIC.finditer(window, 0, len(block) + 3):
-            if found.start() < len(block) and _starts_record(window, found.start()):
-                return at + found.start()
-        at, block = at + len(block), more
+        next_block = stream.read(SEARCH_BYTES)
+        # A header that starts in this block may end in the next one.
+        window = block + next_block[:HEADER_BYTES]
+        # The magic number has 4 bytes, so up to 3 of them may be in the next block.
+        for match in _MAGIC.finditer(window, 0, len(block) + 3):
+            start = match.start()
+            if start < len(block) and _starts_record(window, start):
+                return at + start
+        at += len(block)
+        block = next_block
     return None
 
 
 def _starts_record(window: bytes, start: int) -> bool:
-    return any(
-        begins_with(window[start : start + size], WARC_SIGN) for size in (PROBE_BYTES, HEADER_BYTES)
-    )
+    for size in (PROBE_BYTES, HEADER_BYTES):
+        if begins_with(window[start : start + size], WARC_SIGN):
+            return True
+    return False
 
 
 def begins_with(compressed: bytes, sign: bytes) -> bool:
-    """Whether the start of a gzip member inflates to these bytes."""
+    """Whether the start of a gzip member inflates to bytes that begin with `sign`."""
     try:
         return inflater(GZIP).decompress(compressed, len(sign)) == sign
     except INFLATE_ERRORS:
@@ -108,15 +115,20 @@ def begins_with(compressed: bytes, sign: bytes) -> bool:
 
 
 def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -> Iterator[Member]:
-    """Every member that starts at `start` or later and before `end`; of each the first `keep_bytes`
-    are kept.
+    """Yield each member that starts at `start` or later, and before `end`.
 
-    Raises DamagedMember at the first that cannot be inflated, the file's cut end among them.
+    `start` must be where a member starts. Of each member the first `keep_bytes` are kept. Raises
+    DamagedMember at the first member that cannot be inflated, such as one that is cut off at the
+    end of the file.
     """
     stream.seek(start)
-    block, at = stream.read(BLOCK_BYTES), start
-    while block and (end is None or at < end):
-        offset, length, head = at, 0, list[bytes]()
+    # `block` holds the bytes of the file from `position` on.
+    position = start
+    block = stream.read(BLOCK_BYTES)
+    while block and (end is None or position < end):
+        offset = position
+        length = 0
+        head: list[bytes] = []
         inflate = inflater(GZIP)
         while not inflate.eof:
             if not block:
@@ -126,28 +138,31 @@ def read_members(stream: Stream, start: int, end: int | None, keep_bytes: int) -
             except INFLATE_ERRORS:
                 raise DamagedMember(offset) from None
             if length < keep_bytes:
-                # one piece of most pages, which is then not copied
+                # Most pages are one piece, which the slice then does not copy.
                 head.append(piece[: keep_bytes - length])
             length += len(piece)
             rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-            at += len(block) - len(rest)
+            position += len(block) - len(rest)
             block = rest or stream.read(BLOCK_BYTES)
-        yield Member(offset, at, length, b"".join(head))
+        yield Member(offset, position, length, b"".join(head))
 
 
 def first_member_bytes(stream: Stream, skip: int, size: int) -> bytes:
-    """Bytes `skip` to `skip + size` of what the member at the start of a stream inflates to; fewer
-    where it ends before.
+    """Bytes `skip` to `skip + size` of what the first member of a stream inflates to.
+
+    Fewer if the member ends before, or is damaged.
     """
     stream.seek(0)
-    inflate, passed, found = inflater(GZIP), 0, b""
+    inflate = inflater(GZIP)
+    passed = 0
+    content = b""
     block = stream.read(BLOCK_BYTES)
     while block and passed < skip + size and not inflate.eof:
         try:
             piece = inflate.decompress(block, PIECE_BYTES)
         except INFLATE_ERRORS:
             break
-        found += piece[max(0, skip - passed) :]
+        content += piece[max(0, skip - passed) :]
         passed += len(piece)
         block = inflate.unconsumed_tail or stream.read(BLOCK_BYTES)
-    return found[:size]
+    return content[:size]

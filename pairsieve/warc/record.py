@@ -1,4 +1,4 @@
-"""One record of an archive, whichever library read it."""
+"""A record of an archive, the same for each library that reads it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ CODINGS = ("gzip", "deflate", "br")
 
 
 class BadRecord(ValueError):
-    """A record that cannot be taken; `reason` is snake_case and stable, `offset` where it
+    """A record that cannot be used.
+
+    `reason` is snake_case and stays the same from version to version. `offset` is where the record
     starts.
     """
 
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(f"{reason} at {offset}")
-        self.reason, self.offset = reason, offset
+        self.reason = reason
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`kind` is WARC-Type, `offset` where the record starts in its file, `date` is ISO 8601 UTC.
+    """A record of an archive.
 
-    `http_status` is 200 for a resource record, which holds the thing itself, and 0 where the status
-    cannot be read. `refers_to` is the URL whose payload a revisit record repeats. `payload` is as
-    stored, cut at what its reader keeps.
+    `offset` is where it starts in its file. `warc_type` is WARC-Type, `date` is ISO 8601 UTC.
+    `http_status` is 200 for a resource record, which holds the thing itself, and 0 if it cannot be
+    read. `payload` is as stored (with its codings), cut at the number of bytes that the reader
+    keeps. `refers_to` is the URL whose payload a revisit record repeats.
     """
 
     offset: int
-    kind: str
+    warc_type: str
     url: str
     date: str
     record_id: str
@@ -49,35 +53,40 @@ class Record:
 
 
 def decoded(raw: bytes, headers: Headers, max_bytes: int) -> bytes:
-    """A payload with transfer and content codings undone, cut at `max_bytes`.
+    """Undo the transfer coding and the content coding of a payload. Returns at most `max_bytes`.
 
-    What says to be coded and is not is given as it is, as crawlers often store it.
+    Many crawlers store payloads decoded but keep the headers that announce a coding. A payload that
+    is not coded is returned as it is.
     """
-    chunked = header(headers, "transfer-encoding").lower() == "chunked"
+    is_chunked = header(headers, "transfer-encoding").lower() == "chunked"
     coding = header(headers, "content-encoding").lower()
-    if not chunked and coding not in CODINGS:
+    known_coding = coding if coding in CODINGS else None
+    if not is_chunked and known_coding is None:
         return raw[:max_bytes]
-    reader = ChunkedDataReader if chunked else BufferedReader
-    stream = reader(BytesIO(raw), decomp_type=coding if coding in CODINGS else None)
+    reader_class = ChunkedDataReader if is_chunked else BufferedReader
+    stream = reader_class(BytesIO(raw), decomp_type=known_coding)
     return bytes(stream.read(max_bytes))
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:
-    """Whether a payload is what its `algorithm:value` digest says (base32 or hex); None where no
-    digest can be read.
+    """Whether a payload has a digest, given as `algorithm:value` in base32 or hex.
+
+    None if the algorithm is not known.
     """
     algorithm, _, value = labelled.partition(":")
-    if algorithm.lower() not in DIGESTS:
+    algorithm = algorithm.lower()
+    if algorithm not in DIGESTS:
         return None
-    found = hashlib.new(algorithm.lower(), raw, usedforsecurity=False).digest()
-    return any(found == known for known in _readings(value))
+    digest = hashlib.new(algorithm, raw, usedforsecurity=False).digest()
+    return digest in _possible_digests(value)
 
 
-def _readings(value: str) -> list[bytes]:
-    readings = []
+def _possible_digests(value: str) -> list[bytes]:
+    """A digest read as base32 and as hex, as far as it can be read as each."""
+    digests = []
     for decode in (b32decode, b16decode):
         try:
-            readings.append(decode(value.upper()))
+            digests.append(decode(value.upper()))
         except NotBase32:
             continue
-    return readings
+    return digests

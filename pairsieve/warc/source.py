@@ -1,11 +1,12 @@
-"""Images out of the archive itself: found by the locations of their hosts, read at their offsets,
-no request made.
+"""Fetches images from the archive itself, without a request.
+
+extract wrote where the archive holds the files of each host. Images are read at these offsets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
 from pairsieve.storage import files
@@ -19,15 +20,19 @@ from pairsieve.web.rsl import linked_licences
 from pairsieve.web.sites import licence_refusal
 from pairsieve.web.urls import origin_of
 
-MAX_HOPS = 5  # redirects and revisits on the way to one picture
+# Redirects and revisits on the way to one picture.
+MAX_HOPS = 5
+
 Find = Callable[[str], Location | None]
-"""URL -> where the archive holds it."""
+"""URL -> its location in the archive."""
 
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """`max_bytes` bounds the decoded body of one image; `options` is what fsspec needs to reach the
-    archive.
+    """How images are read from the archive.
+
+    `max_bytes` bounds the decoded body of one image. `options` are those that fsspec needs to reach
+    the archive.
     """
 
     max_bytes: int
@@ -35,7 +40,7 @@ class ArchiveSettings:
 
 
 def read_locations(path: str) -> dict[str, Location]:
-    """URL -> location; empty where the archive holds nothing of a bucket. Raises Damaged."""
+    """Read URL -> location; empty if the archive holds nothing of a bucket. Raises Damaged."""
     if not files.exists(path):
         return {}
     rows = read_sealed(path).select(LOCATION_SCHEMA.names).to_pylist()
@@ -43,91 +48,96 @@ def read_locations(path: str) -> dict[str, Location]:
 
 
 def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSettings) -> None:
-    """One answer for each order, read in file order."""
-    there = []
+    """Answer each order. Records are read in the order in which they lie in the archive."""
+    located: list[tuple[Location, Order]] = []
     for order in orders:
-        found = follow(order.url, find)
-        if isinstance(found, str):
-            order.take(Answer(order.url, found))
+        location = follow(order.url, find)
+        if isinstance(location, str):
+            order.take(Answer(order.url, status=location))
         else:
-            there.append((found, order))
-    for location, order in sorted(
-        there, key=lambda pair: (pair[0].warc_file, pair[0].record_offset)
-    ):
+            located.append((location, order))
+    located.sort(key=lambda pair: (pair[0].warc_file, pair[0].record_offset))
+    for location, order in located:
         order.take(_answer(location, order, find, settings))
 
 
 def follow(url: str, find: Find) -> Location | str:
-    """Where the bytes of a URL lie, redirects and revisits inside the archive followed; else the
-    status that says why not.
+    """The location of a URL's bytes, or the status that says why there are none.
+
+    Redirects and revisits inside the archive are followed.
     """
-    at = url
+    next_url = url
     for _ in range(MAX_HOPS + 1):
-        found = find(at)
-        if found is None:
+        location = find(next_url)
+        if location is None:
             return "not_in_archive"
-        if not found.target:
-            return found
-        at = found.target
+        if not location.target:
+            return location
+        next_url = location.target
     return "too_many_redirects"
 
 
-def _answer(at: Location, order: Order, find: Find, settings: ArchiveSettings) -> Answer:
-    url = order.url
-    if at.http_status != 200:
-        return Answer(url, "http_error", at.http_status, at.url, at.crawl_time)
+def _answer(location: Location, order: Order, find: Find, settings: ArchiveSettings) -> Answer:
+    answer = Answer(
+        url=order.url,
+        status="ok",
+        http_status=location.http_status,
+        final_url=location.url,
+        fetched_at=location.crawl_time,
+    )
+    if location.http_status != 200:
+        return replace(answer, status="http_error")
     try:
-        record = _read(at.warc_file, at.record_offset, settings)
+        record = _read(location.warc_file, location.record_offset, settings)
         body = _body(record, settings)
     except READ_ERRORS:
-        return Answer(url, "archive_unreadable", at.http_status, at.url, at.crawl_time)
-    refusal = order.refuse(url, at.url, record.headers) or _licence_refusal(
-        order, record, find, settings
+        return replace(answer, status="archive_unreadable")
+    status = (
+        order.refuse(order.url, location.url, record.headers)
+        or _licence_refusal(order, record, find, settings)
+        or _body_status(record, body, settings)
     )
-    status = refusal or _body_status(record, body, settings)
-    place = (at.warc_file, at.record_offset)
-    kept = body if status == "ok" else b""
-    return Answer(
-        url,
-        status,
-        at.http_status,
-        at.url,
-        at.crawl_time,
-        at.content_type,
-        record.headers,
-        kept,
-        place,
+    return replace(
+        answer,
+        status=status,
+        content_type=location.content_type,
+        headers=record.headers,
+        body=body if status == "ok" else b"",
+        place=(location.warc_file, location.record_offset),
     )
 
 
 def _licence_refusal(
     order: Order, record: Record, find: Find, settings: ArchiveSettings
 ) -> str | None:
-    """The status with which a licence file (RSL) that a page or the answer names refuses the
-    picture, as the archive holds it.
+    """The status with which a licence file (RSL) refuses the picture, or None.
 
-    One that the archive does not hold is not asked for, since nothing is: terms that cannot be read
-    are a no.
+    A page or the answer itself names such files. They are read from the archive. One that the
+    archive does not hold is not requested from the web, and refuses the picture: terms that cannot
+    be read are a no.
     """
-    links = linked_licences(
-        (value for name, value in record.headers if name.lower() == "link"), order.url
-    )
-    named = [PageLicence(address, order.url) for address in links]
-    for licence in (*order.licences, *named):
+    link_headers = [value for name, value in record.headers if name.lower() == "link"]
+    addresses = linked_licences(link_headers, order.url)
+    licences_of_answer = [PageLicence(address, order.url) for address in addresses]
+    for licence in (*order.licences, *licences_of_answer):
         text = _licence_text(licence.address, find, settings)
+        origin = origin_of(licence.page_url)
+        # A licence may be about the picture, or about the page.
         for url in (order.url, licence.page_url):
-            refusal = licence_refusal(text, licence.address, url, origin_of(licence.page_url))
+            refusal = licence_refusal(text, licence.address, url, origin)
             if refusal:
                 return refusal
     return None
 
 
 def _licence_text(address: str, find: Find, settings: ArchiveSettings) -> str:
-    found = follow(address, find)
-    if isinstance(found, str) or found.http_status != 200:
+    """The text of a licence file; empty if the archive does not hold it."""
+    location = follow(address, find)
+    if isinstance(location, str) or location.http_status != 200:
         return ""
     try:
-        return text_of(read_at(found.warc_file, found.record_offset, settings)[1])
+        _, body = read_at(location.warc_file, location.record_offset, settings)
+        return text_of(body)
     except READ_ERRORS:
         return ""
 
@@ -141,24 +151,19 @@ def _body_status(record: Record, body: bytes, settings: ArchiveSettings) -> str:
 
 
 def _is_whole(record: Record) -> bool:
-    """Whether the payload is what its digest says, if it has one.
-
-    Some crawlers take it of a body without its chunks.
-    """
-    unchunked = tuple(
+    """Whether the payload matches its digest. A record without a digest counts as whole."""
+    if digest_matches(record.payload, record.payload_digest) is not False:
+        return True
+    # Some crawlers compute the digest of the body after its chunks were joined.
+    transfer_headers = tuple(
         (name, value) for name, value in record.headers if name.lower() == "transfer-encoding"
     )
-    return (
-        digest_matches(record.payload, record.payload_digest) is not False
-        or digest_matches(
-            decoded(record.payload, unchunked, len(record.payload)), record.payload_digest
-        )
-        is True
-    )
+    joined = decoded(record.payload, transfer_headers, len(record.payload))
+    return digest_matches(joined, record.payload_digest) is True
 
 
 def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tuple[Headers, bytes]:
-    """Headers and decoded payload of one record. Raises one of READ_ERRORS."""
+    """Read the HTTP headers and the decoded payload of one record. Raises READ_ERRORS."""
     record = _read(warc_file, record_offset, settings)
     return record.headers, _body(record, settings)
 
@@ -169,4 +174,5 @@ def _read(warc_file: str, record_offset: int, settings: ArchiveSettings) -> Reco
 
 
 def _body(record: Record, settings: ArchiveSettings) -> bytes:
+    # One byte more than allowed shows that a body is too large.
     return decoded(record.payload, record.headers, settings.max_bytes + 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pairsieve.records.outcome import Tally
 from pairsieve.storage import parts
-from pairsieve.storage.progress import Progress, Teller, read_progress, write_progress
+from pairsieve.storage.progress import Progress, ProgressWriter, read_progress, write_progress
 from pipeline.monitoring.progress import Watch, _duration, read_history, reporting, thinned
 
 
@@ -78,9 +78,9 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
 
 def test_outcomes_of_workers_are_told(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    teller = Teller(str(tmp_path))
-    teller.end(Counter({("page", "kept", ""): 1000}))
-    teller.end(
+    teller = ProgressWriter(str(tmp_path))
+    teller.finish(Counter({("page", "kept", ""): 1000}))
+    teller.finish(
         Counter({("page", "kept", ""): 200, ("split", "kept", ""): 2, ("page", "dropped", "x"): 3})
     )
     watch = Watch("extract", str(tmp_path), 3, "pieces", ("split kept", "split quarantined"))
@@ -95,9 +95,9 @@ def test_outcomes_of_workers_are_told(tmp_path, caplog):
 
 def test_a_teller_without_a_folder_says_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    teller = Teller("")
-    teller.tell(Counter({("page", "kept", ""): 1}))
-    teller.end(Counter({("page", "kept", ""): 1}))
+    teller = ProgressWriter("")
+    teller.report(Counter({("page", "kept", ""): 1}))
+    teller.finish(Counter({("page", "kept", ""): 1}))
     assert not list(tmp_path.iterdir())
 
 

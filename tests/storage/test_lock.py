@@ -122,7 +122,7 @@ def test_one_at_a_time_in_a_store(store):
 def test_of_two_who_saw_different_things_at_most_one_works(store, monkeypatch):
     """One saw a killed writer's object, the other saw it gone: they create different numbers."""
     with one_writer(store, renew_s=1000.0):
-        monkeypatch.setattr("pairsieve.storage.lock._free", lambda place, stale_s: [7])
+        monkeypatch.setattr("pairsieve.storage.lock._stale_numbers", lambda place, stale_s: [7])
         with pytest.raises(InUse), one_writer(store):
             pass
     assert not files.names_in(files.join(store, FOLDER))

@@ -15,7 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pairsieve.attempt import Failure, attempt
 from pairsieve.records.outcome import Counted, Noted, Rejection, Tally, Unit, tally_of
-from pairsieve.storage.progress import Teller
+from pairsieve.storage.progress import ProgressWriter
 from transforms.plumbing.working_on import WorkingOn
 
 TALLY, PROBLEMS = "tally", "problems"
@@ -48,7 +48,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._function = self._make()
-        self._teller = Teller(self._progress_dir)
+        self._teller = ProgressWriter(self._progress_dir)
 
     def start_bundle(self) -> None:
         self._tally = Tally()
@@ -67,7 +67,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def _count(self, outcome: Rejection | Counted | Noted) -> None:
         self._tally += tally_of([outcome])
-        self._teller.tell(self._tally)
+        self._teller.report(self._tally)
 
     def _results(self, element: Any) -> Iterator[Any]:
         if self._unit is None:
@@ -82,7 +82,7 @@ class Route(beam.DoFn):  # type: ignore[misc]
         yield from results
 
     def finish_bundle(self) -> Iterator[Any]:
-        self._teller.end(self._tally)
+        self._teller.finish(self._tally)
         for key, number in self._tally.items():
             name = "_".join(word for word in key if word)  # a count without a reason has two words
             Metrics.counter("pairsieve", name).inc(number)
