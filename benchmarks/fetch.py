@@ -51,7 +51,7 @@ from transforms.fetch.fetch import Fetcher
 from transforms.fetch.lanes import Lane, make_lanes
 from transforms.fetch.open_part import Consent, Gate, load_gate
 from transforms.fetch.part_shelf import FetchFolders
-from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.robots_texts import SiteTextCache
 from transforms.fetch.settings import StoreSettings
 from transforms.fetch.web_lane import WebSource
 from transforms.write_pairs import slice_pairs
@@ -266,7 +266,7 @@ def _ours(
 ) -> Cost:
     """The fetch stage over parts of pairs, one lane a process."""
     shutil.rmtree(folder, ignore_errors=True)
-    lanes = make_lanes(_write_parts(urls, folder), PROCESSES, most_shares=PROCESSES)
+    lanes = make_lanes(_write_parts(urls, folder), PROCESSES, max_shares=PROCESSES)
     started = time.perf_counter()
     costs = list(pool.map(partial(_our_lane, folder=folder, port=port, pixels=pixels), lanes))
     seconds = time.perf_counter() - started
@@ -350,7 +350,9 @@ def _our_lane(
 ) -> Cost:
     pairs, images, pictures = (str(folder / name) for name in ("pairs", "images", "pictures"))
     folders = FetchFolders(pairs, images, pictures, BUCKETS)
-    source = WebSource(settings or _settings(port), SitesShelf(str(folder / "sites"), BUCKETS, 0))
+    source = WebSource(
+        settings or _settings(port), SiteTextCache(str(folder / "sites"), BUCKETS, 0)
+    )
     started, cpu = time.perf_counter(), time.process_time()
     fetcher = Fetcher(_gate(), source, folders, StoreSettings(DECODE))
     number = sum(outcome.number for outcome in fetcher(lane))

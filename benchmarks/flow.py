@@ -161,6 +161,7 @@ def main() -> None:
                 pages, images = counts_of(folder)
             shutil.rmtree(folder)
     report(runs, pages, images)
+    print_goals(runs, is_demo=not options.input)
 
 
 def report(runs: dict[str, list[Measured]], pages: int, images: int) -> None:
@@ -171,24 +172,36 @@ def report(runs: dict[str, list[Measured]], pages: int, images: int) -> None:
         "| | extract pages/s | fetch pairs/s | score pairs/s | publish pairs/s | whole s | peak "
         "MB |\n|---|---|---|---|---|---|---|"
     )
-    for name, found in runs.items():
-        median = {
-            stage: statistics.median(run.stages[stage] for run in found)
-            for stage in found[0].stages
-        }
-        rates = [
-            pages / median["extract"],
-            *(images / median[stage] for stage in ("fetch", "score", "publish")),
-        ]
-        whole, peak = (
-            statistics.median(run.total for run in found),
-            max(run.peak_megabytes for run in found),
-        )
-        print(
-            f"| {name} | "
-            + " | ".join(f"{rate:,.0f}" for rate in rates)
-            + f" | {whole:.1f} | {peak:,.0f} |"
-        )
+    for name, measured in runs.items():
+        seconds = median_seconds(measured)
+        rates = [pages / seconds["extract"]]
+        rates += [images / seconds[stage] for stage in ("fetch", "score", "publish")]
+        columns = " | ".join(f"{rate:,.0f}" for rate in rates)
+        whole = statistics.median(run.total for run in measured)
+        peak = max(run.peak_megabytes for run in measured)
+        print(f"| {name} | {columns} | {whole:.1f} | {peak:,.0f} |")
+
+
+def median_seconds(measured: Sequence[Measured]) -> dict[str, float]:
+    """Median seconds of each stage."""
+    stages = measured[0].stages
+    return {stage: statistics.median(run.stages[stage] for run in measured) for stage in stages}
+
+
+def print_goals(runs: dict[str, list[Measured]], is_demo: bool) -> None:
+    """How many times faster several workers are than one.
+
+    On the demonstration, which is small, they only must not take longer in all.
+    """
+    (_, one), (_, several) = list(runs.items())[1:]
+    if is_demo:
+        whole_one = statistics.median(run.total for run in one)
+        whole_several = statistics.median(run.total for run in several)
+        print(f"goal workers_against_one_on_the_demonstration {whole_several / whole_one:.2f} <= 1")
+        return
+    seconds_one, seconds_several = median_seconds(one), median_seconds(several)
+    for stage in ("extract", "fetch", "score"):
+        print(f"goal {stage}_faster {seconds_one[stage] / seconds_several[stage]:.2f} >= 1.7")
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from cachetools import LRUCache
 from PIL.Image import Image as PillowImage
 from PIL.Image import fromarray
 
 from benchmarks.plain_loop import extract, fetch
 from pairsieve.clip.encoder import KEPT_TEXTS, Encoder, Meter, load_encoder
-from pairsieve.clip.kept import Kept
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings, ModelSettings
 from pairsieve.images.decode import Decoded, DecodeSettings, Undecodable, decode
@@ -151,7 +151,7 @@ def score_all(work: Work, read: Callable[[Image], bytes], scorer: Scorer) -> lis
 
 def fresh(encoder: Encoder) -> Encoder:
     """The same model without kept captions."""
-    return replace(encoder, meter=Meter(), _kept=Kept(KEPT_TEXTS), _prompts={})
+    return replace(encoder, meter=Meter(), _text_cache=LRUCache(KEPT_TEXTS), _prompts={})
 
 
 @torch.inference_mode()

@@ -255,11 +255,11 @@ def identity(plugin: Detector | Rule) -> dict[str, Any]:
     changes nothing. The fingerprint of a stage is made from identities.
     """
     # imported here because reading heads needs numpy and the storage layer
-    from filters.heads.network import head_digest
+    from filters.heads.network import file_digest, head_digest
 
     settings = {f.name: getattr(plugin, f.name) for f in fields(plugin)}  # type: ignore[arg-type]
     if settings.get("weights"):
-        settings["weights"] = f"sha256:{head_digest(settings['weights'])}"
+        settings["weights"] = f"sha256:{file_digest(settings['weights'])}"
     if hasattr(plugin, "prepare"):
         settings = {"content": plugin.prepare()}
     elif "heads" in settings:

@@ -1,6 +1,7 @@
-"""One YAML file -> one frozen, validated object.
+"""Reads the config of a run: one YAML file becomes one frozen, validated object.
 
-Unknown keys and missing values are errors before anything starts.
+Unknown settings and missing values are errors, before anything starts. Every setting has a line in
+docs/settings.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from pipeline.orchestrate.config_file import ConfigError, merged, read_config_fi
 from transforms.fetch.settings import StoreSettings
 
 GIGABYTE = 1_000_000_000
+
+# Statuses of pictures that may be fetched successfully another time.
 TRANSIENT = (
     "timeout", "connection_error", "host_busy", "host_left_alone", "robots_unreachable",
     "reservation_unreachable",
@@ -38,21 +41,23 @@ TRANSIENT = (
 
 @dataclass(frozen=True)
 class InputConfig:
-    """`files`: files or patterns (local paths or URLs that fsspec reads). `kind` says what they
-    are:
+    """The inputs of a run.
+
+    `files` are files or patterns: local paths, or URLs that fsspec reads. `listings` are files with
+    one path a line, plain or gzipped, like Common Crawl's warc.paths.gz; `base` is put before each
+    line. `kind` says what the inputs are:
 
     - `archives`: WARC, WAT or ARC files, gzipped or not;
-    - `index`: index listings (CDXJ lines or parquet) whose rows name records by file, offset and
-      length: only these are read, by range, `base` put before each file name;
-    - `pairs`: parquet files of links that others collected, with URL and caption; `columns` names
+    - `index`: index listings (CDXJ lines or parquet), whose rows name records by file, offset and
+      length. Only these records are read, by range; `base` is put before each file name;
+    - `pairs`: parquet files of links that others collected, with URL and caption. `columns` names
       their columns where they are not those of a known dataset, as {url: link, caption: words, id:
       number}.
 
-    `listings`: files with one path a line, plain or gzipped, as Common Crawl's warc.paths.gz;
-    `base` is put before each line. Of all files together `sample` are drawn without replacement by
-    `seed`, and the first `limit` are read. `options` go to fsspec, as {anon: true} for a public
-    bucket; keep secrets in the environment. Archives larger than `split_mb` are read in pieces of
-    that size by several workers, unless there are MANY_FILES or more.
+    Of all files together `sample` are drawn without replacement, with `seed`, and then the first
+    `limit` are read. `options` go to fsspec, like {anon: true} for a public bucket; secrets belong
+    in the environment. Archives larger than `split_mb` are read in pieces of that size by several
+    workers, unless there are MANY_FILES or more.
     """
 
     files: tuple[str, ...] = ()
@@ -64,22 +69,22 @@ class InputConfig:
     kind: InputKind = "archives"
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    split_mb: float = 64
+    split_mb: float = 16
 
 
 MANY_FILES = 100
-"""So many files keep every worker busy as they are."""
+"""From so many files on every worker is busy without splitting them."""
 
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """What makes an `<img>` a pair, and how pairs are grouped: `buckets` of hosts, parts of about
-    `part_rows`.
+    """What makes an `<img>` a pair, and how pairs are grouped.
 
-    `images`: `plain` takes src as LAION did; `best` the largest candidate of picture and srcset,
-    and lazy attributes. `dedup`: one pair for each URL and caption (`pair`) or for each URL
-    (`url`). `known`: parquet files of earlier datasets, whose pairs are not taken again.
-    `check_digests`: pages whose payload is not what its digest says are not taken.
+    `images`: `plain` takes src, like LAION; `best` takes the largest candidate of picture and
+    srcset, and lazy attributes too. `buckets` is the number of buckets of hosts, and `part_rows`
+    the number of pairs from which a part is full. `dedup` keeps one pair for each URL and caption
+    (`pair`) or for each URL (`url`). `known` are parquet files of earlier datasets, whose pairs are
+    not taken again. `check_digests`: a page whose payload does not match its digest is not taken.
     """
 
     images: Public[ImageRule]
@@ -96,22 +101,27 @@ class ExtractConfig:
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """`source`: `archive` reads images from the WARC files, `web` asks their hosts (and then needs
-    `contact`).
+    """How images are fetched.
 
-    `keep_images`: picture bytes are deleted when scoring is complete (`until_scored`) or kept
-    (`always`). `allow_networks` lists networks beyond the public internet that may be asked, as
-    CIDR. A host that is busy is asked `retries` times more, after the pause that it asks for or a
-    growing one; one that wants more than `max_pause_s`, or fails `host_failures` times in a row, is
-    left alone. With `robots_ai_agents` a robots.txt that refuses a known AI crawler
-    (pairsieve/web/ai_agents.yaml) refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files
-    of a site are heard too (docs/consent.md), each for one more request a host. `bytes_per_s`:
-    nothing new is asked for while more than this has come on average. These limits are those of the
-    whole run: workers share them. What a site says is read again after `robots_max_age_h` hours.
-    `--retry-failed` asks again for pictures whose status is among `transient` (http_503, http_5xx:
-    by the server's answer). With `store_size` pictures whose shorter side has more pixels are
-    stored as JPEG of that many, and scored from these. A run stops before its pictures take more
-    than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
+    `source`: `archive` reads images from the WARC files; `web` requests them from their hosts, and
+    then needs `contact`. `keep_images`: the bytes of pictures are deleted when scoring is complete
+    (`until_scored`) or kept (`always`). `allow_networks` lists networks beyond the public internet
+    that may be requested from, as CIDR.
+
+    All limits are those of the whole run: workers share them. A busy host is asked `retries` times
+    more, after the pause that it asks for, or a growing one. A host that wants a longer pause than
+    `max_pause_s`, or fails `host_failures` times in a row, is left alone. `bytes_per_s`: nothing
+    new is requested while more than this has come on average.
+
+    `robots_ai_agents`: a robots.txt that refuses a known AI crawler (pairsieve/web/ai_agents.yaml)
+    refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`: these files of a site are respected too
+    (docs/consent.md), each for one more request a host. The files of a site are read again after
+    `robots_max_age_h` hours.
+
+    `--retry-failed` fetches pictures again whose status is among `transient` (http_503 and http_5xx
+    stand for the server's answer). With `store_size`, pictures whose shorter side has more pixels
+    are stored as JPEG of that size, and scored from these. A run stops before its pictures take
+    more than `max_store_gb`, or leave less than `min_free_gb` of a local disk.
     """
 
     source: Public[Literal["web", "archive"]]
@@ -143,29 +153,34 @@ class FetchConfig:
     min_free_gb: float = 1
 
     def store(self, decode: DecodeSettings) -> StoreSettings:
-        """How pictures are stored, and how much room they may take."""
+        """How pictures are stored, and how much disk space they may take."""
         max_bytes = None if self.max_store_gb is None else self.max_store_gb * GIGABYTE
         return StoreSettings(decode, self.store_size, max_bytes, self.min_free_gb * GIGABYTE)
 
     def client(self) -> ClientSettings:
         """The limits of the web client."""
-        return ClientSettings(**{f.name: getattr(self, f.name) for f in fields(ClientSettings)})
+        names = [setting.name for setting in fields(ClientSettings)]
+        return ClientSettings(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Models by name; `routes` says which one scores which subset. Picture detectors, which are
-    dear, run on pictures whose similarity is at most `detect_margin` below the lowest threshold: a
-    threshold that comes down later by no more than that needs nothing new.
+    """How pictures are scored.
 
-    `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/encoder.py. With `precision:
-    auto` each worker measures which numbers are fastest on it; name one to have the same digits on
-    all machines of a kind. `threads` of each worker inside the model. Each worker decodes in
-    `decode_processes` processes (without it, as many as there are cores). `accelerator` is Beam's
-    resource hint for workers of this job alone, as
-    "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` that for their memory, as
-    "16GB". A picture on which detectors take longer than `detect_timeout_s`, waiting for their turn
-    included, is quarantined.
+    `models` are by name, and `routes` names the model of each subset. `detect_margin`: picture
+    detectors, which are costly, run on pictures whose similarity is at most so much below the
+    lowest threshold. Then a threshold that is lowered by no more than that needs no new detection.
+    `detect_timeout_s`: a picture on which detectors take longer, including the wait for their turn,
+    is quarantined.
+
+    `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/settings.py. With `precision:
+    auto` each worker measures which precision is fastest on it; name one to get the same digits on
+    all machines of a kind. `threads` are those of one worker inside the model. `decode_processes`
+    are those of one worker (default: as many as there are cores).
+
+    `accelerator` is Beam's resource hint for the workers of this job alone, like
+    "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` the one for their memory,
+    like "16GB".
     """
 
     models: Mapping[str, ModelSettings]
@@ -191,7 +206,7 @@ class ScoreConfig:
 
 @dataclass(frozen=True)
 class FiltersConfig:
-    """Detectors and rules by name, each with its settings; rules are asked in this order."""
+    """Detectors and rules by name, each with its settings. Rules decide in this order."""
 
     detectors: Mapping[str, Mapping[str, Any]]
     rules: Mapping[str, Mapping[str, Any]]
@@ -199,23 +214,23 @@ class FiltersConfig:
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """At least `shards` a subset, and more where one of them could hold over `rows_per_shard`;
-    `key_file` holds the secret of the ledger's keys (default: made in the work directory).
+    """How the dataset is published.
 
-    `embeddings`: the pictures' vectors (float16) are published beside the shards, row by row, as
-    clip-retrieval reads them (`npy`), or as a `column` of the rows, or not (`none`). They tell what
-    a picture shows, and need `score.keep_embeddings`.
+    Each subset has at least `shards` shards, and more if one of them could get more than
+    `rows_per_shard` rows. `max_quarantine`: nothing is published when a larger share of the pages
+    or samples was quarantined. `key_file` holds the secret of the ledger's keys (default: made in
+    the work directory).
 
-    `url` (where it is published), `licence` (URL; of the list of links, for the pictures have their
-    own) and `contact` (whom to ask to be taken out; else `fetch.contact`) stand in the data card
-    and the Croissant metadata.
+    `embeddings`: the vectors of pictures (float16) are published beside the shards, row by row, as
+    clip-retrieval reads them (`npy`), or as a `column` of the rows, or not at all (`none`). They
+    tell what a picture shows, and need `score.keep_embeddings`.
 
-    With `release_check` a dataset in which pipeline/dataset/review.py finds more than
-    `release_limits` (kind -> share of the rows) is left in `unreleased/` below the output
-    directory.
+    `url` (where the dataset is published), `licence` (a URL; of the list of links, because pictures
+    have their own) and `contact` (for requests to be taken out; default: `fetch.contact`) stand in
+    the data card and the Croissant metadata.
 
-    Nothing is published where more than the share `max_quarantine` of pages or samples could not be
-    judged.
+    With `release_check` a dataset stays in `unreleased/` below the output directory when
+    pipeline/dataset/review.py finds more than `release_limits` (kind -> share of the rows).
     """
 
     shards: Public[int]
@@ -232,7 +247,7 @@ class PublishConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A reproducible run. `output` is what may be published, `work` is private."""
+    """A reproducible run. The directory `output` may be published, and `work` is private."""
 
     name: Public[str]
     extract: ExtractConfig
@@ -253,10 +268,10 @@ def load_config(
 ) -> Config:
     """Read a config. Raises ConfigError.
 
-    `overrides` are "a.b=value" and are applied to what the file says; the mapping `given` is merged
+    `overrides` like "a.b=value" change the settings of the file; the mapping `given` is merged
     last. `{here}` in a file is the file's own folder; every other relative path starts at the
-    working directory. Without `plugins` a config that names code of others is refused, and no
-    module of theirs is imported.
+    working directory. Without `plugins` a config that names plugins is refused, and none of their
+    modules is imported.
     """
     settings = read_config_file(Path(path))
     for override in overrides:
@@ -274,57 +289,66 @@ def load_config(
 
 
 def config_of(options: argparse.Namespace, given: Mapping[str, Any] | None = None) -> Config:
-    """The config that a command's --config, --set and --no-plugins name. Raises ConfigError."""
+    """The config of a command's options --config, --set and --no-plugins. Raises ConfigError."""
     return load_config(options.config, options.set, given, plugins=not options.no_plugins)
 
 
 def as_yaml(config: Config) -> str:
-    """A config with every setting, as YAML that gives the same config again."""
+    """A config with all its settings, as YAML that gives the same config again."""
     settings = TypeAdapter(Config).dump_python(config, mode="json")
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
-def _set(raw: dict[str, Any], override: str) -> None:
+def _set(settings: dict[str, Any], override: str) -> None:
+    """Apply an override like "a.b=value"."""
     name, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"--set {override}: write it as --set name.of.setting=value")
-    *folders, last = name.split(".")
-    place = raw
-    for folder in folders:
-        place = place.setdefault(folder, {})
-        if not isinstance(place, dict):
-            raise ConfigError(f"--set {override}: {folder} is a value and holds no settings")
-    place[last] = yaml.safe_load(value)
+    *sections, last = name.split(".")
+    section = settings
+    for section_name in sections:
+        section = section.setdefault(section_name, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {section_name} is a value and holds no settings")
+    section[last] = yaml.safe_load(value)
 
 
-def _check_keys(raw: Any, kind: Any, place: str) -> None:
-    """Raise ConfigError for the first key that `kind` does not have, naming the nearest one that it
-    has.
+def _check_keys(settings: Any, settings_type: Any, prefix: str) -> None:
+    """Raise ConfigError for the first unknown or missing setting.
+
+    The message names the nearest setting that there is. `prefix` is the dotted name of the section,
+    with a dot at its end.
     """
-    if get_origin(kind) is Mapping and isinstance(raw, dict):
-        for name, value in raw.items():
-            _check_keys(value, get_args(kind)[1], f"{place}{name}.")
-    if not (is_dataclass(kind) and isinstance(kind, type) and isinstance(raw, dict)):
+    if not isinstance(settings, dict):
+        return  # pydantic reports a value of the wrong type
+    if get_origin(settings_type) is Mapping:
+        _, value_type = get_args(settings_type)
+        for name, value in settings.items():
+            _check_keys(value, value_type, f"{prefix}{name}.")
+    if not (is_dataclass(settings_type) and isinstance(settings_type, type)):
         return
-    known = get_type_hints(kind)
-    for name, value in raw.items():
-        if name not in known:
-            raise ConfigError(f"unknown setting {place}{name}; {nearest(str(name), known)}")
-        _check_keys(value, known[name], f"{place}{name}.")
-    for f in fields(kind):
-        if f.name not in raw and f.default is MISSING and f.default_factory is MISSING:
+    types = get_type_hints(settings_type)
+    for name, value in settings.items():
+        if name not in types:
+            raise ConfigError(f"unknown setting {prefix}{name}; {nearest(str(name), types)}")
+        _check_keys(value, types[name], f"{prefix}{name}.")
+    for setting in fields(settings_type):
+        has_default = setting.default is not MISSING or setting.default_factory is not MISSING
+        if setting.name not in settings and not has_default:
             raise ConfigError(
-                f"{place}{f.name} must be set; what decides what survives has no hidden default"
+                f"{prefix}{setting.name} must be set; a setting that decides what is kept has no "
+                "hidden default"
             )
 
 
 def _first_error(error: ValidationError, path: str) -> str:
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{path}: {place}: {first['msg']} (found {first['input']!r})"
+    setting = ".".join(map(str, first["loc"]))
+    return f"{path}: {setting}: {first['msg']} (found {first['input']!r})"
 
 
 def _check_sense(config: Config) -> None:
+    """Raise ConfigError for settings that are valid alone, but not together."""
     if config.fetch.source == "web" and not config.fetch.contact:
         raise ConfigError(
             "fetch.source is web: set fetch.contact to a URL or address that publishers can turn to"
@@ -336,25 +360,7 @@ def _check_sense(config: Config) -> None:
                 f"score.routes.{subset} is {model!r}; name one of score.models: "
                 f"{', '.join(config.score.models)}"
             )
-    given = [
-        (f"input.{name}", n)
-        for name in ("sample", "limit")
-        if (n := getattr(config.input, name)) is not None
-    ]
-    given += [
-        (f"score.{name}", n)
-        for name in ("batch_size", "decode_processes")
-        if (n := getattr(config.score, name)) is not None
-    ]
-    for setting, value in (
-        *given,
-        ("extract.buckets", config.extract.buckets),
-        ("extract.part_rows", config.extract.part_rows),
-        ("publish.shards", config.publish.shards),
-        ("publish.rows_per_shard", config.publish.rows_per_shard),
-    ):
-        if value < 1:
-            raise ConfigError(f"{setting} is {value}; it must be at least 1")
+    _check_counts(config)
     _check_publish(config)
     if config.input.split_mb <= 0:
         raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
@@ -370,21 +376,38 @@ def _check_sense(config: Config) -> None:
         )
 
 
+def _check_counts(config: Config) -> None:
+    """Raise ConfigError for a number below 1 that must be at least 1; None means "not set"."""
+    counts = {
+        "input.sample": config.input.sample,
+        "input.limit": config.input.limit,
+        "score.batch_size": config.score.batch_size,
+        "score.decode_processes": config.score.decode_processes,
+        "extract.buckets": config.extract.buckets,
+        "extract.part_rows": config.extract.part_rows,
+        "publish.shards": config.publish.shards,
+        "publish.rows_per_shard": config.publish.rows_per_shard,
+    }
+    for setting, count in counts.items():
+        if count is not None and count < 1:
+            raise ConfigError(f"{setting} is {count}; it must be at least 1")
+
+
 def _refuse_plugins(config: Config) -> None:
-    """Raise ConfigError for the first detector, rule or language detector that is not pairsieve's
-    own.
-    """
-    named: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
-        ("filters.detectors", config.filters.detectors, DETECTORS),
-        ("filters.rules", config.filters.rules, RULES),
-        ("extract.language.detector", [config.extract.language.detector], BUILT_IN_LANGUAGES),
-    )
-    for setting, names, own in named:
-        for name in (name for name in names if name not in own):
+    """Raise ConfigError for the first detector, rule or language detector that is a plugin."""
+    language_detector = config.extract.language.detector
+    _refuse_others("filters.detectors", config.filters.detectors, DETECTORS)
+    _refuse_others("filters.rules", config.filters.rules, RULES)
+    _refuse_others("extract.language.detector", [language_detector], BUILT_IN_LANGUAGES)
+
+
+def _refuse_others(setting: str, names: Iterable[str], built_in: Collection[str]) -> None:
+    for name in names:
+        if name not in built_in:
             raise ConfigError(
                 f"{setting} names {name!r}, which is a plugin: code of others, which this command "
-                "would run; --no-plugins refuses it. "
-                "Read that code and leave the option out, or take the name out of the config"
+                "would run; --no-plugins refuses it. Read that code and leave the option out, or "
+                "take the name out of the config"
             )
 
 

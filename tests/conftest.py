@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from pipeline.commands.run import main
 from pipeline.config import load_config
 from pipeline.orchestrate.plan import Plan, make_plan
+from tests.support.cluster import build_wheel
 from tests.support.demo_runs import DemoRun, captured
 from tests.support.paths import DEMO
 from tests.support.site import Site, serve_site
@@ -29,6 +30,12 @@ def key_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("secret") / "ledger.key"
     path.write_text(SECRET)
     return path
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """Our wheel, built once."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

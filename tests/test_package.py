@@ -11,19 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import build_wheel, environment_without_us, package_files
+from tests.support.cluster import environment_without_us, package_files
 from tests.support.datasets import hashes
 from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(wheel, tmp_path_factory):
     """The bin folder of an environment into which our wheel is installed."""
     folder = tmp_path_factory.mktemp("package")
-    wheel, environment = (
-        build_wheel(folder / "built"),
-        environment_without_us(folder / "environment"),
-    )
+    environment = environment_without_us(folder / "environment")
     pip = [
         sys.executable,
         "-m",
@@ -104,12 +101,11 @@ def files_of(folder, distribution) -> set[str]:
     return {line.split(",")[0] for line in record.read_text().splitlines()}
 
 
-def test_it_lies_beside_clip_anytorch(tmp_path):
+def test_it_lies_beside_clip_anytorch(wheel, tmp_path):
     """clip-retrieval needs it; it has a module `clip`, as we had. Either may come first."""
     peers = sorted((REPOSITORY / ".tools").glob("clip_anytorch-*.whl"))
     if not peers:
         pytest.skip("no wheel of clip-anytorch in .tools; .ci/run puts it there")
-    wheel = build_wheel(tmp_path / "built")
     for name, order in (("ours first", [wheel, *peers]), ("theirs first", [*peers, wheel])):
         environment = environment_without_us(tmp_path / name.replace(" ", "-"))
         python = environment / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Leave one pair for each (URL, caption), or for each URL, with what every page said of its image.
+"""Keeps one pair for each URL and caption, or for each URL, with the evidence of all its pages.
 
 A bucket holds every pair of its hosts, so duplicates are found bucket by bucket.
 """
@@ -23,16 +23,19 @@ Bucket = tuple[int, list[Pair]]
 
 
 def identity_of(url: str, caption: str, identity: Identity) -> bytes:
-    """16 bytes, the same for what counts as the same; URLs are compared in canonical form."""
+    """16 bytes that are equal for pairs that count as the same.
+
+    URLs are compared in canonical form.
+    """
     return key_of(canonical(url), caption if identity == "pair" else "")
 
 
 def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair]:
     """The first pair in crawl order of those that are the same, sorted by key.
 
-    List evidence is united over all pages that show the URL: what one page reserves is reserved for
-    the image. The result does not depend on the order of the input, and doing it again changes
-    nothing.
+    List evidence is united over all pages that show the URL: a reservation of one page holds for
+    the image. The result does not depend on the order of the input, and running it again on the
+    result changes nothing.
     """
     first: dict[bytes, Pair] = {}
     lists_of_url: dict[str, dict[str, set[str]]] = {}
@@ -58,6 +61,7 @@ def _unite(lists: dict[str, set[str]], evidence: Evidence) -> None:
 
 def _with_lists(pair: Pair, lists: dict[str, set[str]]) -> Pair:
     """The pair with the united lists; the same object where they add nothing."""
+    # The values of a pair are among the united ones, so equal lengths mean equal lists.
     nothing_new = all(
         len(values) == len(pair.evidence[name])  # type: ignore[arg-type]
         for name, values in lists.items()

@@ -1,4 +1,4 @@
-"""Pages and links to pairs, as a step of a run."""
+"""The step that extracts pairs from pages and links."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from transforms.plumbing.route import routed
 
 @dataclass
 class ExtractPairs(beam.PTransform):  # type: ignore[misc]
-    """Pages and links -> pairs; a page on which a detector raises is quarantined whole. Side
-    outputs "tally", "problems".
+    """Pages and links -> pairs; side outputs "tally" and "problems".
+
+    A page on which a detector raises is quarantined whole.
     """
 
     settings: ExtractSettings
@@ -24,6 +25,5 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
     progress_dir: str = ""
 
     def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
-        return pages | "Find pairs" >> routed(
-            partial(GuardedExtractor, self.settings, self.detectors), progress_dir=self.progress_dir
-        )
+        make = partial(GuardedExtractor, self.settings, self.detectors)
+        return pages | "Find pairs" >> routed(make, progress_dir=self.progress_dir)

@@ -1,8 +1,8 @@
-"""Pages and links to pairs: LAION's rules on URL and caption, the language, and what page detectors
-see.
+"""Turns pages and links into pairs.
 
-Nothing here knows Beam: the process that extracts costly pages is started anew whenever one kills
-it, and Beam takes a second to load.
+LAION's rules on URL and caption are applied here, the language of the caption is found, and page
+detectors run. Nothing here imports Beam: costly pages are extracted in a process that is restarted
+whenever a page kills it, and Beam takes a second to load.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from pairsieve.web.urls import (
     url_checker,
 )
 
-KNOWN_CAPTIONS, KNOWN_CAPTION_CHARS = 1 << 14, 1000  # what a worker remembers: 16 MB at most
+# Captions that a worker caches, and how long a cached one may be: 16 MB at most.
+CACHED_CAPTIONS, CACHED_CAPTION_CHARS = 1 << 14, 1000
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ExtractSettings:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """An alt text, cleaned, with its language, or with the reason why it is not taken."""
+    """A cleaned alt text with its language. `problem` says why it is rejected, or is None."""
 
     text: str
     problem: str | None
@@ -66,21 +67,27 @@ ReadCaption = Callable[[str], Caption]
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """Settings and detectors, made ready on a worker."""
+    """Extracts pages and links, with settings and detectors ready on a worker.
+
+    `no_evidence` is the page evidence of a link, whose page nobody has read: None in each column.
+    """
 
     images: ImageRule
     url_problem: UrlProblem
     caption_of: ReadCaption
     observe: Observe
-    unseen: Evidence
+    no_evidence: Evidence
 
-    def __call__(self, found: Page | Link) -> Iterator[Pair | Rejection | Counted]:
-        return extract_page(found, self) if isinstance(found, Page) else extract_link(found, self)
+    def __call__(self, item: Page | Link) -> Iterator[Pair | Rejection | Counted]:
+        if isinstance(item, Page):
+            return extract_page(item, self)
+        return extract_link(item, self)
 
 
 def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption:
-    """The function that cleans an alt text and finds its language, once for each distinct text that
-    is not very long.
+    """The function that cleans an alt text and finds its language.
+
+    Results are cached, except those of very long texts.
     """
 
     def read(alt: str) -> Caption:
@@ -93,16 +100,20 @@ def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption
         language = language_of(text, find)
         return Caption(text, None, language.code, language.subset)
 
-    remembered = lru_cache(KNOWN_CAPTIONS)(read)
-    return lambda alt: remembered(alt) if len(alt) <= KNOWN_CAPTION_CHARS else read(alt)
+    read_cached = lru_cache(CACHED_CAPTIONS)(read)
+
+    def read_caption(alt: str) -> Caption:
+        return read_cached(alt) if len(alt) <= CACHED_CAPTION_CHARS else read(alt)
+
+    return read_caption
 
 
 def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
-    """The pairs of a page, its images counted; last the page itself.
+    """Yield the pairs of a page, the counts of its images, and last the count of the page.
 
-    Of images that say the same the first is taken: galleries repeat theirs.
+    Of images with the same URL and caption the first is kept: galleries repeat theirs.
     """
-    # whoever crawled it had a password: it is not public, and its address must not be stored
+    # The crawler had a password for this page. So it is not public, and its URL must not be stored.
     if has_credentials(page.url):
         yield Rejection("page", "url_credentials")
         return
@@ -111,43 +122,49 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
         return
     try:
         parsed = parse_page(page, extractor.images)
-        evidence, images = extractor.observe(parsed), parsed.images
+        evidence = extractor.observe(parsed)
+        images = parsed.images
     except (PageTooCostly, MemoryError):
         yield Rejection("page", TOO_COSTLY, "quarantined", _where(page))
         return
     rejected: Counter[str] = Counter()
-    taken: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for image in images:
         caption = extractor.caption_of(image.alt)
         problem = _url_problem(image.url, extractor) or caption.problem
         if image.url is None or problem:
             rejected[problem or ""] += image.times
-        elif (identity := (canonical(image.url), caption.text)) in taken:
+            continue
+        identity = (canonical(image.url), caption.text)
+        if identity in seen:
             rejected["duplicate"] += image.times
-        else:
-            taken.add(identity)
-            rejected["duplicate"] += image.times - 1
-            yield _pair(
-                image.url, image, caption, page, evidence_of_image(evidence, image.position)
-            )
-    yield from (
-        Rejection("image", reason, number=number) for reason, number in rejected.items() if number
-    )
+            continue
+        seen.add(identity)
+        rejected["duplicate"] += image.times - 1  # the parser counts identical elements
+        image_evidence = evidence_of_image(evidence, image.position)
+        yield _page_pair(image.url, image, caption, page, image_evidence)
+    for reason, number in rejected.items():
+        if number:
+            yield Rejection("image", reason, number=number)
     yield Counted("image", "in", sum(image.times for image in images))
     yield Counted("page", "kept")
 
 
 def _where(page: Page) -> str:
+    """The record of a page, for the list of problems."""
     return f"{public_name(page.origin.warc_file)}@{page.origin.record_offset}"
 
 
 def _url_problem(url: str | None, extractor: Extractor) -> str | None:
+    """Why a URL is rejected; None if it is not."""
     if url is None:
         return "url_invalid"
-    return "url_too_long" if url == TOO_LONG else extractor.url_problem(url)
+    if url == TOO_LONG:
+        return "url_too_long"
+    return extractor.url_problem(url)
 
 
-def _pair(
+def _page_pair(
     url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence
 ) -> Pair:
     origin = page.origin
@@ -171,8 +188,9 @@ def _pair(
 
 
 def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
-    """The pair of a link that somebody else collected: the same rules, and no page evidence, since
-    no page was seen.
+    """Yield the pair of a link that somebody else collected.
+
+    The rules on URL and caption are the same. There is no page evidence, because there is no page.
     """
     yield Counted("image", "in")
     url = absolute(link.url, "") if len(link.url) <= MAX_REFERENCE_CHARS else TOO_LONG
@@ -193,71 +211,75 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
         payload_digest="",
         crawl_time="",
         position=0,
-        evidence=extractor.unseen,
+        evidence=extractor.no_evidence,
         image_attribute="",
         record_id=link.row_id,
         page_source="none",
     )
 
 
-# A page that parses slowly is extracted in a process that is killed after so much of the
-# processor's time: a thousand times what an ordinary page takes. Its memory is what a worker has
-# for a page.
+# What one page may take in the process of costly pages: a thousand times the processor time of an
+# ordinary page, and the memory that a worker has for a page.
 PAGE_LIMITS = Limits(cpu_s=1.0, grown_bytes=500_000_000)
 TOO_COSTLY = "page_too_costly"
 
 
 class GuardedExtractor:
-    """Extracts what comes, so that no page or link ends the worker, or holds it for more than some
-    seconds.
+    """Extracts pages and links so that none can kill the worker, or hold it for long.
 
-    A page that is cheap, whatever it holds (pairsieve/web/cost.py), is extracted here, any other in
-    a process that may be killed. What is raised over one, and what kills its process, puts it into
-    quarantine by name.
+    Whether a page may be costly is estimated from its payload (pairsieve/web/cost.py). A costly one
+    is extracted in a process that may be killed, all others in this one. A page or link that raises
+    an error, or kills the process, is quarantined.
     """
 
     def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
         self._extract = make_extractor(settings, detectors)
         self._elsewhere = Elsewhere(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
 
-    def __call__(self, found: Page | Link) -> list[Any]:
-        if isinstance(found, Page) and is_costly(found.payload):
-            results = attempt(self._elsewhere, found, reads_storage=True)  # offline in its process
+    def __call__(self, item: Page | Link) -> list[Any]:
+        if isinstance(item, Page) and is_costly(item.payload):
+            # The other process has its own network guard, so none is needed here.
+            results = attempt(self._elsewhere, item, reads_storage=True)
         else:
-            results = attempt(lambda one: list(self._extract(one)), found)
+            results = attempt(self._extract_here, item)
         if isinstance(results, Crashed):
-            return _quarantined(found, TOO_COSTLY)
-        return _quarantined(found, results.reason) if isinstance(results, Failure) else results
+            return _quarantined(item, TOO_COSTLY)
+        if isinstance(results, Failure):
+            return _quarantined(item, results.reason)
+        return results
+
+    def _extract_here(self, item: Page | Link) -> list[Any]:
+        # As a list, so that an item which fails in the middle yields nothing at all.
+        return list(self._extract(item))
 
     def close(self) -> None:
-        """End the process of pages, if one was started."""
+        """End the process of costly pages, if it was started."""
         self._elsewhere.close()
 
 
-def _quarantined(found: Page | Link, reason: str) -> list[Counted | Rejection]:
-    """A page has been counted when it was read, a link has not."""
-    if isinstance(found, Page):
-        return [Rejection("page", reason, "quarantined", _where(found))]
-    return [
-        Counted("image", "in"),
-        Rejection("image", reason, "quarantined", f"{public_name(found.file)}@{found.row}"),
-    ]
+def _quarantined(item: Page | Link, reason: str) -> list[Counted | Rejection]:
+    if isinstance(item, Page):
+        # The reader has counted the page already.
+        return [Rejection("page", reason, "quarantined", _where(item))]
+    where = f"{public_name(item.file)}@{item.row}"
+    return [Counted("image", "in"), Rejection("image", reason, "quarantined", where)]
 
 
 def _extract_all(
     settings: ExtractSettings, detectors: Sequence[Detector]
 ) -> Callable[[Page], list[Any]]:
+    """The function that runs in the process of costly pages."""
     extract = make_extractor(settings, detectors)
     return lambda page: list(extract(page))
 
 
 def make_extractor(settings: ExtractSettings, detectors: Sequence[Detector]) -> Work:
-    """The function that extracts one page or link, its detectors loaded."""
+    """The function that extracts one page or link, with its detectors loaded."""
     find = find_detector(settings.language.detector)(settings.language)
     return Extractor(
         images=settings.images,
         url_problem=url_checker(settings.url),
         caption_of=caption_reader(settings.caption, find),
         observe=load_all(detectors),
-        unseen=dict.fromkeys(evidence_columns(detectors)),
+        no_evidence=dict.fromkeys(evidence_columns(detectors)),
     )

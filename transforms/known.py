@@ -1,4 +1,4 @@
-"""Pairs of earlier datasets, as identities that are not taken again."""
+"""Reads the pairs of earlier datasets, so that they are not taken again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from transforms.group import KnownPair
 
 @dataclass(frozen=True)
 class KnownSettings:
-    """The parquet files of earlier datasets, how their columns are called, and what counts as the
-    same.
+    """The parquet files of earlier datasets.
+
+    `columns` names their columns where they are not those of a known dataset. `identity` says which
+    pairs are the same. `options` go to fsspec.
     """
 
     paths: tuple[str, ...]
@@ -31,21 +33,20 @@ class KnownSettings:
 
 
 def known_identities(group: RowGroup, settings: KnownSettings) -> Iterator[tuple[int, KnownPair]]:
-    """(bucket, identity) of each row; what is no URL cannot be met again."""
+    """Yield (bucket, identity) of each row of a table."""
     for link in read_row_group(group, settings.columns, settings.options):
         url = absolute(link.url, "")
-        if url is not None:
-            yield (
-                bucket_of_url(url, settings.buckets),
-                (identity_of(url, clean_caption(link.caption), settings.identity),),
-            )
+        if url is None:
+            continue  # no pair can have it
+        identity = identity_of(url, clean_caption(link.caption), settings.identity)
+        yield bucket_of_url(url, settings.buckets), (identity,)
 
 
 @dataclass
 class ReadKnown(beam.PTransform):  # type: ignore[misc]
     """A pipeline -> (bucket, identity) of every pair of the earlier datasets.
 
-    What cannot be read stops the job.
+    A file that cannot be read stops the job: otherwise its pairs would be taken again.
     """
 
     settings: KnownSettings

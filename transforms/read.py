@@ -1,5 +1,6 @@
-"""Inputs to what can be read at the same time, and that to pages, links, and locations of what is
-no page.
+"""Reads the inputs: first splits them into pieces, then reads pages, links or locations.
+
+Pieces can be read at the same time, by several workers.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ Piece = Split | Excerpt | RowGroup
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What inputs are, and how large a piece of one archive is at most (None: every file is read
-    whole).
+    """What the inputs are.
+
+    `split_bytes` is the largest size of a piece of an archive (None: every file is read whole).
+    `base` is put before each file name of an index. `columns` names the columns of link tables.
     """
 
     kind: InputKind = "archives"
@@ -42,35 +45,35 @@ class InputSettings:
 def split_input(
     path: str, settings: InputSettings, options: files.Options
 ) -> Iterator[Piece | Counted | Rejection | Noted]:
-    """The pieces of one input that can be read at the same time."""
+    """Yield the pieces of one input, and its counts. An unreadable input is quarantined."""
     yield Counted("file", "in")
-    pieces = attempt(lambda at: list(_pieces(at, settings, options)), path, reads_storage=True)
+    list_pieces = partial(_list_pieces, settings=settings, options=options)
+    pieces = attempt(list_pieces, path, reads_storage=True)
     if isinstance(pieces, Failure):
-        yield Rejection(
-            "file", f"unreadable_{pieces.error}", "quarantined", files.public_name(path)
-        )
+        reason = f"unreadable_{pieces.error}"
+        yield Rejection("file", reason, "quarantined", files.public_name(path))
         return
     yield Counted("file", "kept")
-    yield from (
-        Noted("file", f"read_whole_{p.form.replace(' ', '_')}")
-        for p in pieces
-        if isinstance(p, Split) and p.form != "members"
-    )
+    for piece in pieces:
+        # Only an archive with one gzip member a record ("members") can be split.
+        if isinstance(piece, Split) and piece.form != "members":
+            yield Noted("file", f"read_whole_{piece.form.replace(' ', '_')}")
     yield from pieces
 
 
-def _pieces(path: str, settings: InputSettings, options: files.Options) -> Iterator[Piece]:
+def _list_pieces(path: str, settings: InputSettings, options: files.Options) -> list[Piece]:
+    """The pieces of one input. As a list, so that all of its errors are raised here."""
     if settings.kind == "index":
-        return excerpts(path, settings.base, options)
+        return list(excerpts(path, settings.base, options))
     if settings.kind == "pairs":
-        return row_groups(path, options)
-    return split_file(path, settings.split_bytes, options)
+        return list(row_groups(path, options))
+    return list(split_file(path, settings.split_bytes, options))
 
 
 def read_piece(
     piece: Piece, settings: ReadSettings, columns: Mapping[str, str]
 ) -> Iterator[Found | Link]:
-    """What a piece holds, in order."""
+    """Yield what a piece holds, in its order, and the counts."""
     if isinstance(piece, Split):
         return read_split(piece, settings)
     if isinstance(piece, Excerpt):
@@ -115,8 +118,9 @@ class SplitInputs(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class ReadPieces(beam.PTransform):  # type: ignore[misc]
-    """Pieces -> pages and links; side outputs "locations", "tally", "problems". The reshuffle
-    spreads the pieces.
+    """Pieces -> pages and links; side outputs "locations", "tally", "problems".
+
+    The reshuffle spreads the pieces over the workers.
     """
 
     settings: ReadSettings

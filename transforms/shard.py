@@ -1,4 +1,4 @@
-"""Rows and ledger entries to shards: named by number, sorted by key, written whole."""
+"""Writes rows and ledger entries to shards: named by number, sorted by key, written whole."""
 
 from __future__ import annotations
 
@@ -20,28 +20,38 @@ from pairsieve.records.row import KEY, ROW_SCHEMA, with_embedding
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
-from transforms.plumbing.packing import MOST_HELD, PackByKey
+from transforms.plumbing.packing import MAX_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 from transforms.plumbing.working_on import named
 from transforms.rules import LedgerRow, ShardRow
 
 ShardKey = tuple[str, int]
 """(folder below the output directory, number of the shard)."""
+
 FileInfo = tuple[str, int, int, str]
 """(path below the output directory, rows, bytes, sha256)."""
+
 Batch = bytes
-"""Packed rows of one shard: an Arrow stream, compressed."""
+"""Packed rows of one shard: a compressed Arrow stream."""
+
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
-ROWS_A_BATCH, LARGEST_HELD = 100, 200_000  # of 1.5 kB each, while they are held
-# standard deviations: keys are hashes, so that a shard's rows are many independent coins
+
+# A worker holds enough rows for batches of this size, but not more than LARGEST_HELD, of 1.5 kB
+# each.
+ROWS_PER_BATCH, LARGEST_HELD = 100, 200_000
+
+# Standard deviations by which a shard may hold more rows than expected. Keys are hashes, so that
+# the size of a shard varies like a binomial distribution.
 SPREAD = 6
 
 
 @dataclass(frozen=True)
 class ShardSettings:
-    """`folders` are those below the output directory that every run has, whether rows fall into
-    them or not; `embedding_column` says whether rows hold their picture's vector. `spill`: a folder
-    for packed rows, instead of the shuffle.
+    """Where shards go, and what they hold.
+
+    `folders` are those below the output directory that every run has, with or without rows.
+    `embedding_column`: whether rows hold the vector of their picture. `spill` is a folder for
+    packed rows, instead of the shuffle.
     """
 
     output: str
@@ -60,8 +70,9 @@ class ShardSettings:
 
 
 def shard_count(rows: int, at_least: int, rows_per_shard: int) -> int:
-    """Shards for at most `rows` rows, so that none holds more than `rows_per_shard` (but for one
-    chance in a billion).
+    """The number of shards for at most `rows` rows.
+
+    With one chance in a billion a shard holds more than `rows_per_shard` rows.
     """
     expected = max(1.0, rows_per_shard - SPREAD * sqrt(rows_per_shard))
     return max(at_least, ceil(rows / expected))
@@ -75,19 +86,18 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
 def write_shard(
     group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
 ) -> FileInfo:
-    """One shard, sorted by key (the ledger by all its columns): the same rows give the same
-    bytes.
+    """Write one shard, sorted by key. The ledger is sorted by all its columns.
+
+    The same rows give the same bytes, in whatever order they come.
     """
-    (folder, shard), packed = group
+    (folder, shard), batches = group
     schema = settings.schema(folder)
-    table = pa.concat_tables(
-        [schema.empty_table(), *(unpack(read_batch(batch)) for batch in packed if batch)]
-    ).combine_chunks()
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
-    table = table.sort_by([(name, "ascending") for name in order])
+    table = _sorted_table(batches, schema, order)
     path = shard_path(folder, shard, settings.shards)
     if schema is VECTOR_SCHEMA:
-        path, content = path.removesuffix(".parquet") + ".npy", _vectors(table)
+        path = path.removesuffix(".parquet") + ".npy"
+        content = _vectors(table)
     else:
         content = shard_bytes(table, order[0])
     with files.open_whole(files.join(settings.output, path)) as stream:
@@ -96,27 +106,37 @@ def write_shard(
     return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
+def _sorted_table(
+    batches: Iterable[Batch | Spilled], schema: pa.Schema, order: Sequence[str]
+) -> pa.Table:
+    # The batch that stands for "every shard" is empty. A generator, so that no more than one packed
+    # batch is in memory.
+    packed = (read_batch(batch) for batch in batches if batch)
+    tables = [schema.empty_table(), *map(unpack, packed)]
+    table = pa.concat_tables(tables).combine_chunks()
+    return table.sort_by([(name, "ascending") for name in order])
+
+
 def _vectors(table: pa.Table) -> bytes:
-    """(n, d) float16, in the order of the rows that stand beside them."""
-    found = table.column("vector").to_pylist()
+    """An .npy file of vectors (n, d), float16, in the order of the rows beside them."""
+    vectors = table.column("vector").to_pylist()
+    array = np.empty((0, 0), np.float16)
+    if vectors:
+        array = np.frombuffer(b"".join(vectors), np.float16).reshape(len(vectors), -1)
     buffer = io.BytesIO()
-    np.save(
-        buffer,
-        np.frombuffer(b"".join(found), np.float16).reshape(len(found), -1)
-        if found
-        else np.empty((0, 0), np.float16),
-    )
+    np.save(buffer, array)
     return buffer.getvalue()
 
 
 def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
-    """Rows as they go through the shuffle.
+    """Pack rows for the shuffle.
 
-    Compressed as a whole, since of a small batch the description of its columns is the most.
+    The stream is compressed as a whole, because most of a small batch is the description of its
+    columns.
     """
+    values_by_column = zip(*rows, strict=True)
     columns = [
-        pa.array(column, field.type)
-        for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+        pa.array(values, field.type) for values, field in zip(values_by_column, schema, strict=True)
     ]
     sink = pa.BufferOutputStream()
     with (
@@ -128,20 +148,21 @@ def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
 
 
 def unpack(batch: Batch) -> pa.Table:
-    """What `pack` packed."""
-    return pa.ipc.open_stream(pa.CompressedInputStream(pa.BufferReader(batch), "zstd")).read_all()
+    """The rows that `pack` packed."""
+    compressed = pa.CompressedInputStream(pa.BufferReader(batch), "zstd")
+    return pa.ipc.open_stream(compressed).read_all()
 
 
 def _every_shard(settings: ShardSettings) -> Iterator[tuple[ShardKey, Batch]]:
-    """An empty batch each, so that a shard is written that no row falls into."""
-    return (
-        ((folder, shard), b"") for folder in settings.folders for shard in range(settings.shards)
-    )
+    """An empty batch for each shard."""
+    for folder in settings.folders:
+        for shard in range(settings.shards):
+            yield (folder, shard), b""
 
 
 @dataclass
 class PackByShard(beam.PTransform):  # type: ignore[misc]
-    """Rows or ledger entries -> (ShardKey, batch); with `settings.spill` batches lie in files."""
+    """Rows or ledger entries -> (ShardKey, batch). With `settings.spill` batches go to files."""
 
     settings: ShardSettings
 
@@ -164,7 +185,7 @@ class GroupByShard(beam.PTransform):  # type: ignore[misc]
     settings: ShardSettings
 
     def expand(self, packed: Sequence[beam.PCollection]) -> beam.PCollection:
-        # An empty batch for each shard: one that no row falls into is written all the same.
+        # A shard without rows is written too, so that a dataset always has the same files.
         every = packed[0].pipeline | "Every shard" >> beam.Create(
             list(_every_shard(self.settings)), reshuffle=False
         )
@@ -200,7 +221,7 @@ class WriteLedger(beam.PTransform):  # type: ignore[misc]
 
 
 def is_ledger(group: tuple[ShardKey, Any]) -> bool:
-    """Whether a group is one of ledger entries."""
+    """Whether a group holds ledger entries."""
     (folder, _), _ = group
     return folder == LEDGER_FOLDER
 
@@ -208,10 +229,10 @@ def is_ledger(group: tuple[ShardKey, Any]) -> bool:
 def max_held(settings: ShardSettings) -> int:
     """How many rows a worker holds before it packs them.
 
-    With many shards it holds more, so that the batch of one shard is not small.
+    With more shards it holds more rows, so that the batch of one shard does not become small.
     """
-    wanted = ROWS_A_BATCH * settings.shards * len(settings.folders)
-    return min(LARGEST_HELD, max(MOST_HELD, wanted))
+    for_all_shards = ROWS_PER_BATCH * settings.shards * len(settings.folders)
+    return min(LARGEST_HELD, max(MAX_HELD, for_all_shards))
 
 
 def _shard_key(row: ShardRow | LedgerRow) -> ShardKey:

@@ -1,1 +1,1 @@
-"""Heads: small networks on CLIP's picture vectors, each made for one model and for no other."""
+"""Heads: small networks on CLIP's picture vectors, each of which fits one model only."""

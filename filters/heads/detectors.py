@@ -1,7 +1,8 @@
-"""What heads say of pictures: how unsafe they are, and how much they are liked.
+"""Detectors that run heads: how unsafe a picture is, and how much people would like it.
 
-`heads` maps the identity of a model, as `ARCHITECTURE@first 16 digits of its weights' sha256`, to
-the head made for it. A run does not start when a model that it uses has none.
+The setting `heads` maps the identity of a model to the head made for it. An identity is
+`ARCHITECTURE@first 16 digits of its weights' sha256`. A run does not start when a model that it
+uses has no head.
 """
 
 from __future__ import annotations
@@ -18,33 +19,40 @@ from filters.subjects import Embedding
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
 
-Judge = Callable[[Embedding], float]
+RunHead = Callable[[Embedding], float]
 
 
-def load_heads(heads: Mapping[str, str], activation: Activation) -> Judge:
-    """What the head of an embedding's own model gives.
+def load_heads(heads: Mapping[str, str], activation: Activation) -> RunHead:
+    """Load all heads; the function runs the one that fits the model of an embedding.
 
-    Raises HeadError, also later: for another model's embedding.
+    Raises HeadError when a head cannot be read. The function raises HeadError for an embedding of a
+    model that has no head.
     """
     networks = {model: read_network(path, activation) for model, path in heads.items()}
 
-    def judge(embedding: Embedding) -> float:
+    def run_head(embedding: Embedding) -> float:
         if embedding.model not in networks:
             raise HeadError(f"an embedding of {embedding.model}, for which there is no head")
         return networks[embedding.model](embedding.vector)
 
-    return judge
+    return run_head
 
 
 def nsfw_tag(punsafe: float, unsure_from: float, nsfw_from: float) -> str:
-    """LAION's tag of a score."""
-    return "NSFW" if punsafe >= nsfw_from else "UNSURE" if punsafe >= unsure_from else "UNLIKELY"
+    """LAION's tag for a score: UNLIKELY, UNSURE or NSFW."""
+    if punsafe >= nsfw_from:
+        return "NSFW"
+    if punsafe >= unsure_from:
+        return "UNSURE"
+    return "UNLIKELY"
 
 
 @dataclass(frozen=True)
 class NsfwHead:
-    """`punsafe`, the sigmoid of the head, and LAION's tag: UNLIKELY, UNSURE from `unsure_from` on,
-    NSFW from `nsfw_from` on.
+    """How unsafe a picture is, by an NSFW head.
+
+    - `punsafe`: the sigmoid of the head, 0 to 1.
+    - `nsfw`: LAION's tag. It is UNLIKELY, UNSURE from `unsure_from` on, NSFW from `nsfw_from` on.
     """
 
     name: ClassVar[str] = "nsfw_head"
@@ -57,10 +65,10 @@ class NsfwHead:
     nsfw_from: Public[float]
 
     def load(self) -> Observe:
-        judge = load_heads(self.heads, "relu")
+        run_head = load_heads(self.heads, "relu")
 
         def observe(embedding: Embedding) -> Evidence:
-            punsafe = sigmoid(judge(embedding))
+            punsafe = sigmoid(run_head(embedding))
             return {"punsafe": punsafe, "nsfw": nsfw_tag(punsafe, self.unsure_from, self.nsfw_from)}
 
         return observe
@@ -68,10 +76,10 @@ class NsfwHead:
 
 @dataclass(frozen=True)
 class AestheticHead:
-    """`aesthetic_score` from about 1 to 10, as LAION's aesthetic predictors give it: linear layers
-    on the unit vector.
+    """`aesthetic_score`: from about 1 to 10, as LAION's aesthetic predictors give it.
 
-    LAION's predictors, the one of several layers too, have no activation between them.
+    `activation` is what stands between linear layers. LAION's predictors have none, including the
+    one with several layers.
     """
 
     name: ClassVar[str] = "aesthetic_head"
@@ -83,5 +91,9 @@ class AestheticHead:
     activation: Public[Activation] = "none"
 
     def load(self) -> Observe:
-        judge = load_heads(self.heads, self.activation)
-        return lambda embedding: {"aesthetic_score": judge(embedding)}
+        run_head = load_heads(self.heads, self.activation)
+
+        def observe(embedding: Embedding) -> Evidence:
+            return {"aesthetic_score": run_head(embedding)}
+
+        return observe

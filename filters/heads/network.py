@@ -1,12 +1,12 @@
-"""A head's numbers, and how it is read.
+"""Read a head from a file, and run it.
 
-Formats, by what the path names:
+The format follows from the path:
 
 - a folder or `.zip`: a Keras SavedModel, as LAION published its NSFW heads
   (github.com/LAION-AI/CLIP-based-NSFW-Detector);
-- `.npz`, `.safetensors`, `.pth`, `.pt`: arrays named as torch names them, `weight` (out, in) and
-  `bias` for one layer, or with a number before (`layers.0.weight`, `linear_1.weight`) for several;
-  `mean` and `variance`, where there are any, normalise first.
+- `.npz`, `.safetensors`, `.pth`, `.pt`: arrays named as torch names them. One layer has `weight`
+  (out, in) and `bias`; several layers have a number in front (`layers.0.weight`,
+  `linear_1.weight`). `mean` and `variance`, where there are any, normalise the input.
 """
 
 from __future__ import annotations
@@ -31,22 +31,25 @@ from pairsieve.storage import files
 
 Numbers = NDArray[np.float32]
 Activation = Literal["relu", "none"]
-INDEX, DATA = "variables.index", "variables.data-00000-of-00001"
+INDEX, DATA = "variables.index", "variables.data-00000-of-00001"  # files of a Keras SavedModel
+SINGLE_FILES = (".zip", ".npz", ".safetensors", ".pth", ".pt")
+# Everything that the readers raise for a damaged file.
 UNREADABLE = (
     OSError, ValueError, TypeError, IndexError, KeyError, EOFError, RuntimeError,
     zipfile.BadZipFile, UnpicklingError, SafetensorError,
 )  # fmt: skip
-EPSILON = 1e-7  # Keras: the least deviation that Normalization divides by
+EPSILON = 1e-7  # Keras: the smallest deviation that Normalization divides by
+MAX_EXPONENT = 60  # keeps exp from overflowing; the sigmoid of 60 is 1 in float64
 _NUMBER = re.compile(r"(\d+)\D*$")
 
 
 class HeadError(MissingModel):
-    """A head that cannot be read or used; the message says what to do."""
+    """A head that cannot be read, or does not fit the model; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`weight` (out, in), `bias` (out)."""
+    """One linear layer: `weight` has shape (out, in), `bias` has shape (out,)."""
 
     weight: Numbers
     bias: Numbers
@@ -54,8 +57,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """Linear layers with `activation` between them; `mean` and `deviation` (d) normalise what comes
-    in.
+    """Linear layers with `activation` between them.
+
+    `mean` and `deviation`, of shape (d,), normalise the input; they are None without normalisation.
     """
 
     layers: tuple[Layer, ...]
@@ -65,72 +69,89 @@ class Network:
 
     @property
     def dimensions(self) -> int:
-        """Of the vectors that it takes."""
+        """The number of dimensions of the input vector."""
         return int(self.layers[0].weight.shape[1])
 
     def __call__(self, vector: Numbers) -> float:
-        """What the last layer gives for a vector (d).
+        """The one number that the last layer gives for a vector of shape (d,).
 
-        Raises HeadError for a vector of another model's length.
+        Raises HeadError for a vector of another length: it is of another model.
         """
         if vector.shape != (self.dimensions,):
             raise HeadError(
                 f"a head for vectors of {self.dimensions} numbers was given one of {vector.shape}"
             )
-        found = (
-            vector
-            if self.mean is None or self.deviation is None
-            else (vector - self.mean) / self.deviation
-        )
+        values = vector
+        if self.mean is not None and self.deviation is not None:
+            values = (vector - self.mean) / self.deviation
         for number, layer in enumerate(self.layers):
-            if number and self.activation == "relu":
-                found = np.maximum(found, 0)
-            found = layer.weight @ found + layer.bias
-        return float(found[0])
+            # the activation stands between layers, so not before the first one
+            if number > 0 and self.activation == "relu":
+                values = np.maximum(values, 0)
+            values = layer.weight @ values + layer.bias
+        return float(values[0])
 
 
 def sigmoid(value: float) -> float:
-    """A share between 0 and 1."""
-    return float(1 / (1 + np.exp(-np.clip(value, -60, 60))))
+    """The logistic function: a number between 0 and 1."""
+    clipped = np.clip(value, -MAX_EXPONENT, MAX_EXPONENT)
+    return float(1 / (1 + np.exp(-clipped)))
 
 
 def read_network(path: str, activation: Activation = "relu") -> Network:
-    """Read a head.
+    """Read a head from a file or folder.
 
-    Raises HeadError where there is none, or where its layers do not fit each other.
+    Raises HeadError when it cannot be read, when its layers do not fit together, or when it holds
+    numbers that are not finite.
     """
+    name = files.public_name(path)
     try:
         arrays = _arrays(path)
         network = _network(arrays, activation)
     except UNREADABLE as error:
         raise HeadError(
-            f"{files.public_name(path)} is no head that can be read ({type(error).__name__}: "
-            f"{error})"
+            f"{name} is no head that can be read ({type(error).__name__}: {error})"
         ) from None
-    widths = [layer.weight.shape for layer in network.layers]
-    fitting = (
-        all(before[0] == after[1] for before, after in pairwise(widths)) and widths[-1][0] == 1
-    )
-    if not fitting or any(layer.bias.shape != layer.weight.shape[:1] for layer in network.layers):
-        raise HeadError(f"{files.public_name(path)}: layers of {widths} do not lead to one number")
+    if not _layers_fit(network.layers):
+        shapes = [layer.weight.shape for layer in network.layers]
+        raise HeadError(f"{name}: layers of {shapes} do not lead to one number")
     if not all(np.isfinite(values).all() for values in arrays.values()):
-        raise HeadError(
-            f"{files.public_name(path)} holds what is no finite number; the file is damaged"
-        )
+        raise HeadError(f"{name} holds numbers that are not finite; the file is damaged")
     return network
 
 
+def _layers_fit(layers: tuple[Layer, ...]) -> bool:
+    """Whether each layer takes what the one before gives, and the last one gives one number."""
+    for layer, next_layer in pairwise(layers):
+        if layer.weight.shape[0] != next_layer.weight.shape[1]:
+            return False
+    for layer in layers:
+        if layer.bias.shape != layer.weight.shape[:1]:
+            return False
+    outputs: int = layers[-1].weight.shape[0]
+    return outputs == 1
+
+
 def head_files(path: str) -> tuple[str, ...]:
-    """The files that a head is read from."""
-    if path.endswith((".zip", ".npz", ".safetensors", ".pth", ".pt")):
+    """The paths of the files that a head is read from."""
+    if path.endswith(SINGLE_FILES):
         return (path,)
-    folder = path if files.exists(files.join(path, INDEX)) else files.join(path, "variables")
+    # the path of a SavedModel is either its folder or the folder `variables` inside
+    folder = path
+    if not files.exists(files.join(path, INDEX)):
+        folder = files.join(path, "variables")
     return files.join(folder, INDEX), files.join(folder, DATA)
 
 
 def head_digest(path: str) -> str:
-    """sha256 of what a head is read from."""
-    return sha256(b"".join(map(_read, head_files(path)))).hexdigest()
+    """SHA-256 of the files that a head is read from, in hex."""
+    contents = [_read(file) for file in head_files(path)]
+    return sha256(b"".join(contents)).hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of one file, in hex."""
+    return sha256(_read(path)).hexdigest()
 
 
 def _read(path: str) -> bytes:
@@ -139,7 +160,8 @@ def _read(path: str) -> bytes:
 
 
 def _arrays(path: str) -> Mapping[str, Numbers]:
-    contents = [_read(name) for name in head_files(path)]
+    """Name -> array, as the file names them; Keras names are turned into torch names."""
+    contents = [_read(file) for file in head_files(path)]
     if path.endswith(".npz"):
         return dict(np.load(io.BytesIO(contents[0]), allow_pickle=False))
     if path.endswith(".safetensors"):
@@ -148,12 +170,16 @@ def _arrays(path: str) -> Mapping[str, Numbers]:
         return dict(load(contents[0]))
     if path.endswith((".pth", ".pt")):
         return _torch_arrays(contents[0])
-    return dict(_keras_arrays(*(_unzipped(contents[0]) if path.endswith(".zip") else contents)))
+    if path.endswith(".zip"):
+        contents = _unzipped(contents[0])
+    index, data = contents
+    return dict(_keras_arrays(index, data))
 
 
 def _torch_arrays(content: bytes) -> Mapping[str, Numbers]:
     import torch
 
+    # `weights_only`: the file may not run code
     state: Mapping[str, Any] = torch.load(
         io.BytesIO(content), map_location="cpu", weights_only=True
     )
@@ -161,41 +187,47 @@ def _torch_arrays(content: bytes) -> Mapping[str, Numbers]:
 
 
 def _unzipped(content: bytes) -> list[bytes]:
+    """The index and the data of a zipped SavedModel, from whatever folder of the archive."""
+    contents: list[bytes] = []
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [
-            next((name for name in archive.namelist() if name.endswith(end)), end)
-            for end in (INDEX, DATA)
-        ]
-        return [archive.read(name) for name in names]
+        for file in (INDEX, DATA):
+            members = [name for name in archive.namelist() if name.endswith(file)]
+            # without a member, read() raises a KeyError that names the file
+            contents.append(archive.read(members[0] if members else file))
+    return contents
 
 
 def _keras_arrays(index: bytes, data: bytes) -> Iterator[tuple[str, Numbers]]:
     for (number, kind), values in read_bundle(index, data).items():
         if kind == "kernel":
-            yield f"{number}.weight", values.T
+            yield f"{number}.weight", values.T  # Keras keeps (in, out), torch (out, in)
+        elif kind == "bias":
+            yield f"{number}.bias", values
         else:
-            yield (f"{number}.bias" if kind == "bias" else kind), values
+            yield kind, values  # the mean or variance of the input
 
 
 def _network(arrays: Mapping[str, Numbers], activation: Activation) -> Network:
-    weights = sorted((name for name in arrays if name.endswith("weight")), key=_number)
-    if not weights:
+    weight_names = sorted((name for name in arrays if name.endswith("weight")), key=_number)
+    if not weight_names:
         raise ValueError("it holds no weights")
-    layers = tuple(
-        Layer(_float(arrays[name]), _float(arrays[name.removesuffix("weight") + "bias"]).ravel())
-        for name in weights
-    )
-    named = {name.rpartition(".")[2]: _float(values).ravel() for name, values in arrays.items()}
-    if "mean" not in named:
-        return Network(layers, activation)
-    return Network(
-        layers, activation, named["mean"], np.maximum(np.sqrt(named["variance"]), EPSILON)
-    )
+    layers: list[Layer] = []
+    for weight_name in weight_names:
+        bias_name = weight_name.removesuffix("weight") + "bias"
+        layers.append(Layer(_float(arrays[weight_name]), _float(arrays[bias_name]).ravel()))
+    by_last_part: dict[str, Numbers] = {}
+    for name, values in arrays.items():
+        by_last_part[name.rpartition(".")[2]] = _float(values).ravel()
+    if "mean" not in by_last_part:
+        return Network(tuple(layers), activation)
+    deviation = np.maximum(np.sqrt(by_last_part["variance"]), EPSILON)
+    return Network(tuple(layers), activation, by_last_part["mean"], deviation)
 
 
 def _number(name: str) -> int:
-    found = _NUMBER.search(name)
-    return int(found[1]) if found else 0
+    """The last number in an array's name: the position of its layer."""
+    match = _NUMBER.search(name)
+    return int(match[1]) if match else 0
 
 
 def _float(values: Any) -> Numbers:

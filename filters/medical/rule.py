@@ -101,8 +101,10 @@ class Medical:
         """Whether the page's types, words or host are medical; False where no page was seen."""
         # all page evidence is None where no page was seen
         has_type = not MEDICAL_PAGE_TYPES.isdisjoint(evidence["page_types"] or ())
-        score: float = evidence["page_medical_words"] or 0.0
-        has_words = bool(evidence["page_medical_terms"]) or score >= self.words_from
+        has_words = bool(evidence["page_medical_terms"])
+        if not has_words:
+            score: float = evidence["page_medical_words"] or 0.0
+            has_words = score >= self.words_from
         return has_type or has_words or bool(evidence["page_medical_host"])
 
     def _is_before_and_after(self, evidence: Readable) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from math import sqrt
+from math import fsum, sqrt
 
 # One word of less weight is no evidence by itself: "anterior", "radius".
 STRONG = 2.0
@@ -36,7 +36,8 @@ class WordWeights:
         positive = [weight for weight in weights if weight > 0]
         if len(positive) < 2 and max(positive, default=0.0) < STRONG:
             return 0.0
-        return sum(weights) / sqrt(max(len(words), MIN_WORDS))
+        # fsum: the order of a set differs between processes, and so would the last digit of sum
+        return fsum(weights) / sqrt(max(len(words), MIN_WORDS))
 
 
 def load_words() -> WordWeights:

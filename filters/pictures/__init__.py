@@ -1,1 +1,1 @@
-"""Pictures: size, faces, nudity, perceptual hashes, prompt groups."""
+"""Pictures: size, faces, nudity, perceptual hashes, and groups of prompts."""

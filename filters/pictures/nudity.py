@@ -1,4 +1,4 @@
-"""How much nudity is too much."""
+"""The rule on nudity."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class Nudity:
-    """Drop pictures whose `punsafe` is at least `drop_from`, tag those from `tag_from` on.
+    """Drop pictures whose `punsafe` is `drop_from` or more; tag those of `tag_from` or more.
 
-    0.95 (together with words) and 0.45 are limits that makers of cleaned LAION copies used;
-    calibrate them for the head in use.
+    Makers of cleaned LAION copies used 0.95 (together with words) and 0.45. Calibrate the
+    thresholds for the head in use.
     """
 
     name: ClassVar[str] = "nudity"
@@ -29,7 +29,8 @@ class Nudity:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         punsafe: float = evidence["punsafe"]
-        if not punsafe < self.drop_from:  # NaN cannot be judged, so it is dropped
+        # `not <` and not `>=`: a score of NaN cannot be judged and is dropped
+        if not punsafe < self.drop_from:
             yield Decision(Action.DROP, "nudity", score=punsafe)
         elif punsafe >= self.tag_from:
             yield Decision(Action.TAG, "nudity_possible", score=punsafe)

@@ -1,4 +1,4 @@
-"""The perceptual hash of a picture, as evidence."""
+"""Compute the perceptual hash of a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pairsieve.records.pair import Evidence
 
 @dataclass(frozen=True)
 class PictureHash:
-    """PDQ in hex, and its quality."""
+    """`pdq`: the PDQ hash in hex (256 bits); `pdq_quality`: 0 to 100, low for little detail."""
 
     name: ClassVar[str] = "picture_hash"
     version: ClassVar[int] = 2
@@ -24,7 +24,7 @@ class PictureHash:
 
     def load(self) -> Observe:
         def observe(picture: Picture) -> Evidence:
-            found, quality = pdq(picture.image)
-            return {"pdq": found.hex(), "pdq_quality": quality}
+            digest, quality = pdq(picture.image)
+            return {"pdq": digest.hex(), "pdq_quality": quality}
 
         return observe

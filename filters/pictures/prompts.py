@@ -1,6 +1,4 @@
-"""Groups of prompts: of all the texts that a picture could go with, how much of it goes to each
-group.
-"""
+"""Compare a picture with groups of prompts: which share of the match falls to each group."""
 
 from __future__ import annotations
 
@@ -17,21 +15,29 @@ from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
 
 Groups = Mapping[str, tuple[str, ...]]
+"""Name of a group -> its prompts."""
 
 
 def group_shares(embedding: Embedding, groups: Groups) -> dict[str, float]:
-    """The shares of a softmax over all prompts that fall to each group; they add up to 1."""
+    """Each group's share of a softmax over all prompts; the shares add up to 1."""
     prompts = tuple(prompt for group in groups.values() for prompt in group)
-    logits = embedding.logit_scale * (embedding.text_vectors(prompts) @ embedding.vector)
+    similarities = embedding.text_vectors(prompts) @ embedding.vector
+    logits = embedding.logit_scale * similarities
+    # without the highest logit, exp cannot overflow
     weights = np.exp(logits - logits.max())
-    ends = np.cumsum([len(group) for group in groups.values()])
-    sums = [float(part.sum() / weights.sum()) for part in np.split(weights, ends[:-1])]
-    return dict(zip(groups, sums, strict=True))
+    group_ends = np.cumsum([len(group) for group in groups.values()])
+    weights_by_group = np.split(weights, group_ends[:-1])
+    total = weights.sum()
+    shares = [float(group_weights.sum() / total) for group_weights in weights_by_group]
+    return dict(zip(groups, shares, strict=True))
 
 
 @dataclass(frozen=True)
 class PromptGroups:
-    """The share of each group of `groups`, for rules and calibration of one's own."""
+    """`prompt_scores`: each group's share of a softmax over all prompts, 0 to 1.
+
+    It serves rules and calibrations of your own. `groups`: name -> prompts.
+    """
 
     name: ClassVar[str] = "prompt_groups"
     version: ClassVar[int] = 1
@@ -44,11 +50,8 @@ class PromptGroups:
 
     def load(self) -> Observe:
         def observe(embedding: Embedding) -> Evidence:
-            return {
-                "prompt_scores": [
-                    {"group": name, "score": share}
-                    for name, share in group_shares(embedding, self.groups).items()
-                ]
-            }
+            shares = group_shares(embedding, self.groups)
+            rows = [{"group": name, "score": share} for name, share in shares.items()]
+            return {"prompt_scores": rows}
 
         return observe

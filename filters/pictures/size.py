@@ -1,4 +1,4 @@
-"""How large a picture must and may be."""
+"""The rule on the size of pictures, in bytes and in pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Bytes as served and pixels.
+    """Drop pictures that are too small or too large.
 
-    LAION: at least 5,000 bytes; LAION-5B: at most 89,478,484 pixels, no minimum.
+    - `min_bytes`: of the file as served. LAION: 5,000.
+    - `min_side`: pixels of the shorter side. LAION-5B had no minimum.
+    - `max_pixels`: width times height. LAION-5B: 89,478,484.
     """
 
     name: ClassVar[str] = "image_size"
@@ -29,9 +31,11 @@ class ImageSize:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         width, height = evidence["width"], evidence["height"]
-        if evidence["size_bytes"] < self.min_bytes:
-            yield Decision(Action.DROP, "image_bytes_low", score=evidence["size_bytes"])
-        if min(width, height) < self.min_side:
-            yield Decision(Action.DROP, "image_side_short", score=min(width, height))
-        if width * height > self.max_pixels:
-            yield Decision(Action.DROP, "image_pixels_many", score=width * height)
+        size_bytes: int = evidence["size_bytes"]
+        shorter_side, pixels = min(width, height), width * height
+        if size_bytes < self.min_bytes:
+            yield Decision(Action.DROP, "image_bytes_low", score=size_bytes)
+        if shorter_side < self.min_side:
+            yield Decision(Action.DROP, "image_side_short", score=shorter_side)
+        if pixels > self.max_pixels:
+            yield Decision(Action.DROP, "image_pixels_many", score=pixels)

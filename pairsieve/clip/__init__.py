@@ -1,1 +1,1 @@
-"""CLIP: which model, its two towers, and the handler that scores a part."""
+"""CLIP models: their settings, weights, and two towers."""

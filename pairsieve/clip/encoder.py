@@ -1,14 +1,14 @@
-"""A loaded CLIP model: pictures and texts to unit vectors, in batches that are always full.
+"""A loaded CLIP model: pictures and texts to unit vectors.
 
-A batch of pictures is filled up to `batch_size` rows, one of texts up to as many tokens as
-TOKENS_A_ROW says: so a vector depends on its own picture or text and on nothing that happens to be
-beside it, to the last bit, and may be kept for later.
+A batch of pictures is padded to `batch_size` rows, a batch of texts to `batch_size` *
+TOKENS_A_ROW tokens. So a vector depends on its own picture or text alone, to the last bit, and not
+on the rest of its batch. That is why vectors may be cached.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from pairsieve.clip.filled import filled
-from pairsieve.clip.kept import Kept
 from pairsieve.clip.model import checkpoint_of, identify
 from pairsieve.clip.precision import Probe, with_precision
 from pairsieve.clip.settings import (
@@ -38,18 +38,22 @@ from pairsieve.images.prepare import FILTERS, Pixels, Square
 Vectors = NDArray[np.float32]
 Rows = Sequence[Tensor] | Tensor
 Encode = Callable[[Any, int], Tensor]
-"""Rows, and up to how many of them (of texts: tokens) the batch is filled -> their vectors (n, d).
+"""(rows of a batch, size to pad the batch to) -> vectors (n, d).
+
+The size is a number of rows for pictures, and a number of tokens for texts.
 """
-KEPT_TEXTS = 20_000  # captions whose vectors are kept between parts: 40 MB at 512 dimensions
+
+# Captions whose vectors are cached between parts: 40 MB at 512 dimensions.
+KEPT_TEXTS = 20_000
 PROBE_ROWS = 8
-# tokens that a batch of texts has for each row of `batch_size`: measured, and about what a picture
-# has
+
+# Tokens in a batch of texts for each row of `batch_size`. Measured; a picture has about as many.
 TOKENS_A_ROW = 48
 
 
 @dataclass
 class Meter:
-    """What a model did: seconds in it, and the number of rows of each batch."""
+    """What a model did: the seconds it was busy, and the number of rows of each batch."""
 
     busy_s: float = 0.0
     batches: list[int] = field(default_factory=list)
@@ -57,9 +61,9 @@ class Meter:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Unit vectors (float32, on the CPU) of pictures and texts.
+    """Gives unit vectors (float32, on the CPU) of pictures and texts.
 
-    `precision` is the one that was chosen.
+    `precision` is the chosen one, never "auto".
     """
 
     identity: ModelIdentity
@@ -72,123 +76,121 @@ class Encoder:
     precision: str
     dtype: torch.dtype
     meter: Meter = field(default_factory=Meter)
-    _kept: Kept[str, NDArray[np.float32]] = field(default_factory=lambda: Kept(KEPT_TEXTS))
+    _text_cache: MutableMapping[str, Vectors] = field(default_factory=lambda: LRUCache(KEPT_TEXTS))
     _prompts: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     @cached_property
     def square(self) -> Square:
-        """How pictures are to be prepared."""
+        """How pictures must be prepared for this model."""
         return square_of(self.preprocess)
 
     def pictures(self, pixels: Sequence[Pixels]) -> Vectors:
-        """Unit vectors (n, d) of pictures prepared as `square` says."""
+        """Unit vectors (n, d) of pictures that were prepared as `square` says."""
         vectors = [
-            self._pictures(torch.from_numpy(np.stack(rows)))
+            self._encode_pictures(torch.from_numpy(np.stack(rows)))
             for rows in _batches(pixels, self.batch_size)
         ]
         return np.concatenate(vectors)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors (n, d) of texts; the last KEPT_TEXTS ones are kept."""
-        found = {text: vector for text in texts if (vector := self._kept.get(text)) is not None}
-        found |= self._new_texts(sorted(set(texts) - found.keys()))
-        for text, vector in found.items():
-            self._kept.put(text, vector)
-        return np.stack([found[text] for text in texts])
+        """Unit vectors (n, d) of texts. The last KEPT_TEXTS of them are cached."""
+        vectors: dict[str, Vectors] = {}
+        for text in texts:
+            vector = self._text_cache.get(text)
+            if vector is not None:
+                vectors[text] = vector
+        vectors |= self._encode_texts(sorted(set(texts) - vectors.keys()))
+        self._text_cache.update(vectors)
+        return np.stack([vectors[text] for text in texts])
 
     def prompts(self, texts: tuple[str, ...]) -> Vectors:
-        """`texts` for prompts that are asked for again and again."""
+        """Like `texts`, for the prompts of detectors: these are never evicted."""
         if texts not in self._prompts:
             self._prompts[texts] = self.texts(texts)
         return self._prompts[texts]
 
     @property
     def text_tokens(self) -> int:
-        """Tokens of a batch of texts."""
+        """The number of tokens in a batch of texts."""
         return self.batch_size * TOKENS_A_ROW
 
-    def _new_texts(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        found: dict[str, NDArray[np.float32]] = {}
-        for numbers, rows in self.text_tower.batches(texts, self.text_tokens):
-            found |= zip([texts[number] for number in numbers], self._texts(rows), strict=True)
-        return found
-
-    def _texts(self, rows: Sequence[Tensor]) -> Vectors:
-        return self._run(self.text_tower.encode, rows, self.text_tokens)
+    def _encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        vectors: dict[str, Vectors] = {}
+        for indices, token_rows in self.text_tower.batches(texts, self.text_tokens):
+            batch = self._run(self.text_tower.encode, token_rows, self.text_tokens)
+            for index, vector in zip(indices, batch, strict=True):
+                vectors[texts[index]] = vector
+        return vectors
 
     @cached_property
     def _scaling(self) -> tuple[Tensor, Tensor]:
-        """What bytes are multiplied with, and what is added: from 0..255 to how the model was
-        trained.
-        """
-        mean, std = (
-            torch.tensor(value, device=self.device).view(1, 3, 1, 1)
-            for value in (self.preprocess.mean, self.preprocess.std)
-        )
+        """The factor and the offset that turn bytes (0..255) into what the model was trained on."""
+        mean = self._per_channel(self.preprocess.mean)
+        std = self._per_channel(self.preprocess.std)
         return 1 / (255 * std), -mean / std
 
-    def _pictures(self, rows: Tensor) -> Vectors:
+    def _per_channel(self, values: Any) -> Tensor:
+        return torch.tensor(values, device=self.device).view(1, 3, 1, 1)
+
+    def _encode_pictures(self, rows: Tensor) -> Vectors:
         scale, shift = self._scaling
 
         def encode(batch: Tensor, size: int) -> Tensor:
-            scaled = (
-                filled(batch, size)
-                .to(self.device)
-                .permute(0, 3, 1, 2)
-                .contiguous()
-                .float()
-                .mul_(scale)
-                .add_(shift)
-            )
-            result: Tensor = self.model.encode_image(scaled.to(self.dtype))
-            return result[: len(batch)]
+            # Bytes are moved to the device, and only there become floats of four times the size.
+            pixels = filled(batch, size).to(self.device)
+            channels_first = pixels.permute(0, 3, 1, 2).contiguous()
+            scaled = channels_first.float().mul_(scale).add_(shift)
+            vectors: Tensor = self.model.encode_image(scaled.to(self.dtype))
+            return vectors[: len(batch)]
 
         return self._run(encode, rows, self.batch_size)
 
     @torch.inference_mode()
     def _run(self, encode: Encode, rows: Rows, size: int) -> Vectors:
         started = time.perf_counter()
-        found = normalize(_halving(encode, rows, size).float(), dim=-1).cpu().numpy()
+        vectors = _encode_in_halves(encode, rows, size).float()
+        unit_vectors = normalize(vectors, dim=-1).cpu().numpy()
         self.meter.busy_s += time.perf_counter() - started
         self.meter.batches.append(len(rows))
-        return np.asarray(found, np.float32)
+        return np.asarray(unit_vectors, np.float32)
 
 
-def _halving(encode: Encode, rows: Rows, size: int) -> Tensor:
-    """Half the batch, and half again, where a device has no memory for the whole."""
+def _encode_in_halves(encode: Encode, rows: Rows, size: int) -> Tensor:
+    """Encode a batch. Where the device lacks the memory, encode its halves one after the other."""
     try:
         return encode(rows, size)
     except torch.OutOfMemoryError:
         if size <= 1:
             raise
-    half = -(-len(rows) // 2)
-    return torch.cat(
-        [_halving(encode, part, size // 2) for part in (rows[:half], rows[half:]) if len(part)]
-    )
+    half = -(-len(rows) // 2)  # rounded up
+    halves = [part for part in (rows[:half], rows[half:]) if len(part)]
+    return torch.cat([_encode_in_halves(encode, part, size // 2) for part in halves])
 
 
 def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def square_of(preprocess: PreprocessCfg) -> Square:
-    """open_clip's preprocessing as ours. Raises ModelError where ours has none."""
-    size = (
-        preprocess.size
-        if isinstance(preprocess.size, tuple | list)
-        else (preprocess.size, preprocess.size)
+    """Translate open_clip's preprocessing into ours.
+
+    Raises ModelError for a preprocessing that we do not have.
+    """
+    size = preprocess.size
+    width, height = size if isinstance(size, tuple | list) else (size, size)
+    is_known = (
+        width == height
+        and preprocess.resize_mode in ("shortest", "squash")
+        and preprocess.interpolation in FILTERS
     )
-    if (
-        preprocess.resize_mode not in ("shortest", "squash")
-        or preprocess.interpolation not in FILTERS
-        or size[0] != size[1]
-    ):
+    if not is_known:
         raise ModelError(
             f"preprocessing with size {preprocess.size}, {preprocess.resize_mode}, "
-            f"{preprocess.interpolation} is not known here: "
-            f"use a model with square pictures, `shortest` or `squash`, and {' or '.join(FILTERS)}"
+            f"{preprocess.interpolation} is not supported: use a model with square pictures, "
+            f"`shortest` or `squash`, and {' or '.join(FILTERS)}"
         )
-    return Square(size[0], preprocess.interpolation, preprocess.resize_mode == "squash")
+    return Square(width, preprocess.interpolation, preprocess.resize_mode == "squash")
 
 
 def _probe(
@@ -197,47 +199,55 @@ def _probe(
     """The same noise and the same words on every machine."""
     side = square_of(preprocess).side
     pixels = torch.randn(PROBE_ROWS, 3, side, side, generator=torch.Generator().manual_seed(0))
-    tokens = tokenize([" ".join(["picture"] * (number + 1)) for number in range(PROBE_ROWS)])
-    return Probe(pixels.to(device), tokens.to(device))
+    texts = [" ".join(["picture"] * words) for words in range(1, PROBE_ROWS + 1)]
+    return Probe(pixels.to(device), tokenize(texts).to(device))
 
 
 def load_encoder(
     model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings
 ) -> Encoder:
-    """Load a model onto a device; open_clip verifies that the weights fit.
+    """Load a model onto a device.
 
-    Raises ModelError where the weights are not those of `identity`, or hold what is no number.
+    open_clip checks that the weights fit the architecture. Raises ModelError when the weights are
+    not those of `identity`, or when one of them is not a finite number.
     """
-    checkpoint = checkpoint_of(model)
-    found = identify(model)
-    if found != identity:
-        raise ModelError(
-            f"the weights on this worker are {found}, the run was started with {identity}"
-        )
-    local = model.architecture.startswith(LOCAL)
-    loaded = open_clip.create_model(
-        model.architecture, None if local else str(checkpoint), device=settings.device
-    ).eval()
-    if not all(bool(torch.isfinite(weights).all()) for weights in loaded.parameters()):
-        raise ModelError(
-            f"the weights of {identity} hold what is no finite number; the checkpoint is damaged"
-        )
+    loaded = _load_checked(model, identity, settings.device)
     tokenize = open_clip.get_tokenizer(model.architecture)
+    # Read the scale before the precision changes: a half-precision scale would be rounded.
     logit_scale = float(loaded.logit_scale.detach().exp())
     preprocess = PreprocessCfg(**loaded.visual.preprocess_cfg)
-    precise, precision = with_precision(
-        loaded, settings.precision, _probe(preprocess, tokenize, settings.device)
-    )
+    probe = _probe(preprocess, tokenize, settings.device)
+    converted, precision = with_precision(loaded, settings.precision, probe)
     if settings.compile:
-        precise.visual = torch.compile(precise.visual)
+        converted.visual = torch.compile(converted.visual)
     return Encoder(
         identity=identity,
-        model=precise,
-        text_tower=TextTower(precise, tokenize, settings.device),
+        model=converted,
+        text_tower=TextTower(converted, tokenize, settings.device),
         preprocess=preprocess,
         logit_scale=logit_scale,
         device=settings.device,
         batch_size=settings.rows,
         precision=precision,
-        dtype=next(precise.parameters()).dtype,
+        dtype=next(converted.parameters()).dtype,
     )
+
+
+def _load_checked(model: ModelSettings, identity: ModelIdentity, device: str) -> Any:
+    checkpoint = checkpoint_of(model)
+    identity_here = identify(model)
+    if identity_here != identity:
+        raise ModelError(
+            f"the weights on this worker are {identity_here}, but the run was started with "
+            f"{identity}; give all workers the same checkpoint"
+        )
+    # open_clip finds the weights of a local folder by itself.
+    is_local = model.architecture.startswith(LOCAL)
+    weights_path = None if is_local else str(checkpoint)
+    loaded = open_clip.create_model(model.architecture, weights_path, device=device).eval()
+    if not all(bool(torch.isfinite(weights).all()) for weights in loaded.parameters()):
+        raise ModelError(
+            f"the weights of {identity} contain values that are not finite; the checkpoint is "
+            "damaged"
+        )
+    return loaded

@@ -1,4 +1,4 @@
-"""Batches that are always full."""
+"""Pads a batch to a fixed number of rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from torch import Tensor
 
 
 def filled(rows: Tensor, size: int) -> Tensor:
-    """Rows (n, ...) with the first one repeated up to `size` rows."""
+    """Rows (n, ...) padded to `size` rows by repeating the first one."""
     missing = size - len(rows)
-    return rows if missing <= 0 else torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])
+    if missing <= 0:
+        return rows
+    return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])

@@ -1,4 +1,4 @@
-"""The weights of a CLIP model: where they lie, and what identifies them.
+"""Finds the weights file of a CLIP model, and identifies the model by it.
 
 open_clip takes seconds to import. It is imported only for models that it knows by name: a model in
 a local folder is found and identified without it.
@@ -18,19 +18,13 @@ CACHE = Path("~/.cache/pairsieve")
 
 
 def checkpoint_of(settings: ModelSettings) -> Path:
-    """The weights file of a model; a pretrained tag is downloaded to open_clip's cache once.
+    """The weights file of a model. Raises ModelError when there is none.
 
-    Raises ModelError where there is none.
+    A pretrained tag is downloaded once, to open_clip's cache. A checkpoint by URL is copied once,
+    to CACHE.
     """
     if settings.architecture.startswith(LOCAL):
-        folder = Path(settings.architecture.removeprefix(LOCAL))
-        found = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-        if found is None:
-            raise ModelError(
-                f"no model in {folder}: expected open_clip_config.json and "
-                f"{' or '.join(WEIGHT_FILES)}"
-            )
-        return found
+        return _weights_in(Path(settings.architecture.removeprefix(LOCAL)))
     import open_clip
 
     if settings.architecture not in open_clip.list_models():
@@ -52,6 +46,15 @@ def checkpoint_of(settings: ModelSettings) -> Path:
     return _download(settings)
 
 
+def _weights_in(folder: Path) -> Path:
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(
+        f"no model in {folder}: expected open_clip_config.json and {' or '.join(WEIGHT_FILES)}"
+    )
+
+
 def _download(settings: ModelSettings) -> Path:
     import open_clip
 
@@ -61,29 +64,28 @@ def _download(settings: ModelSettings) -> Path:
     except OSError as error:
         raise ModelError(
             f"the weights {settings.architecture}/{settings.pretrained} are not in the cache and "
-            "cannot be downloaded "
-            f"({type(error).__name__}); give a checkpoint path as `pretrained`"
+            f"cannot be downloaded ({type(error).__name__}); give a checkpoint path as `pretrained`"
         ) from None
 
 
 def _copy_here(url: str) -> Path:
-    """A checkpoint that lies elsewhere, copied once and again when it has changed."""
+    """Copy a remote checkpoint to this machine, and again when it has changed."""
     folder = CACHE.expanduser() / hashlib.sha256(url.encode()).hexdigest()[:16]
     options = {"cache_storage": str(folder), "same_names": True, "check_files": True}
     try:
         return Path(fsspec.open_local(f"filecache::{url}", filecache=options))
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
-            f"the checkpoint {url} cannot be read ({type(error).__name__}); see that it is there "
-            "and that you may"
+            f"the checkpoint {url} cannot be read ({type(error).__name__}); check that it exists "
+            "and that you may read it"
         ) from None
 
 
 def identify(settings: ModelSettings) -> ModelIdentity:
-    """Architecture and sha256 of the weights. Raises ModelError where there are none."""
+    """Architecture and sha256 of the weights. Raises ModelError when there are no weights."""
     with checkpoint_of(settings).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     name = settings.architecture
-    return ModelIdentity(
-        Path(name.removeprefix(LOCAL)).name if name.startswith(LOCAL) else name, digest
-    )
+    if name.startswith(LOCAL):
+        name = Path(name.removeprefix(LOCAL)).name  # the folder may differ between machines
+    return ModelIdentity(name, digest)

@@ -1,8 +1,8 @@
-"""In which numbers a model computes: chosen by a short measurement on the machine that it runs on.
+"""Choose the number format of a model by a short measurement on the machine that runs it.
 
-CPU flags do not tell: with AMX bfloat16 is five times as fast as float32, with AVX-512 bf16 alone
-it is slower. Nor does the kind of number tell how near the result is: a model of 512 dimensions
-moves by a thousandth in bfloat16, a small one by more.
+CPU flags do not tell which format is fastest: with AMX bfloat16 is five times as fast as float32,
+with AVX-512 bf16 alone it is slower. The format does not tell how exact the result is either: a
+model of 512 dimensions moves by a thousandth in bfloat16, a small one by more.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ DTYPES: Mapping[str, torch.dtype] = {
     "fp16": torch.float16,
 }
 TRIALS = 2
-# root mean square of what a similarity may move by: 19 of 20 then move by less than 0.002
-MOST_DEVIATION = 0.001
+
+# Largest allowed root mean square of the change of a similarity against float32. 19 of 20
+# similarities then move by less than 0.002.
+MAX_DEVIATION = 0.001
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a model is tried with: pixels (n, 3, side, side) as float32, and tokens (m, length), on
-    its device.
+    """The input of the measurement, on the device of the model.
+
+    `pixels` (n, 3, side, side) are float32; `tokens` are (m, length).
     """
 
     pixels: Tensor
@@ -40,38 +43,49 @@ class Probe:
 
 
 def with_precision(model: Any, precision: Precision, probe: Probe) -> tuple[Any, str]:
-    """The model (float32) in the precision asked for, and its name.
+    """Convert a float32 model. Returns the model and the name of its precision.
 
-    "auto" is the fastest one that keeps within MOST_DEVIATION of float32. fp16 is tried on devices
-    alone: few CPUs have it.
+    "auto" picks the fastest precision that stays within MAX_DEVIATION of float32.
     """
     if precision != "auto":
         return model.to(DTYPES[precision]), precision
-    names = ("bf16",) if probe.pixels.device.type == "cpu" else ("bf16", "fp16")
-    exact, models = _similarities(model, probe), {"fp32": model}
-    for name in names:
-        other = copy.deepcopy(model).to(DTYPES[name])
-        if float((_similarities(other, probe) - exact).square().mean().sqrt()) <= MOST_DEVIATION:
-            models[name] = other
-    seconds = (
-        {name: _seconds(models[name], probe) for name in models}
-        if len(models) > 1
-        else {"fp32": 0.0}
-    )
+    models = _exact_enough(model, probe)
+    if len(models) == 1:
+        return model, "fp32"  # nothing to compare, so nothing to measure
+    seconds = {name: _seconds(candidate, probe) for name, candidate in models.items()}
     fastest = min(seconds, key=seconds.__getitem__)
     return models[fastest], fastest
 
 
+def _exact_enough(model: Any, probe: Probe) -> dict[str, Any]:
+    """The float32 model, and its copies in other precisions that stay within MAX_DEVIATION."""
+    models = {"fp32": model}
+    exact = _similarities(model, probe)
+    # Few CPUs compute in fp16, so it is tried on accelerators only.
+    names = ("bf16",) if probe.pixels.device.type == "cpu" else ("bf16", "fp16")
+    for name in names:
+        candidate = copy.deepcopy(model).to(DTYPES[name])
+        difference = _similarities(candidate, probe) - exact
+        if float(difference.square().mean().sqrt()) <= MAX_DEVIATION:
+            models[name] = candidate
+    return models
+
+
 @torch.inference_mode()
 def _similarities(model: Any, probe: Probe) -> Tensor:
+    """The similarity of each probe picture with each probe text."""
     dtype = next(model.parameters()).dtype
-    pictures, texts = model.encode_image(probe.pixels.to(dtype)), model.encode_text(probe.tokens)
+    pictures = model.encode_image(probe.pixels.to(dtype))
+    texts = model.encode_text(probe.tokens)
     return normalize(pictures.float(), dim=-1) @ normalize(texts.float(), dim=-1).T
 
 
 @torch.inference_mode()
 def _seconds(model: Any, probe: Probe) -> float:
-    """The best of a few forward passes; the first one, which is slower, was `_similarities`."""
+    """Seconds of the fastest of a few forward passes.
+
+    The slow first pass of the model was made by `_similarities`.
+    """
     pixels = probe.pixels.to(next(model.parameters()).dtype)
     times = []
     for _ in range(TRIALS):

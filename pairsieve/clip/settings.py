@@ -1,6 +1,7 @@
-"""Settings of CLIP models: which one, and how it is run. Nothing here imports torch.
+"""Settings of CLIP models: which model, and how to run it.
 
-Every command and every worker reads settings; only those that score load a model.
+Nothing here imports torch: every command and every worker reads settings, but only those that
+score load a model.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 LOCAL = "local-dir:"
-"""What the architecture of a model in a local folder begins with, as open_clip has it."""
+"""open_clip's prefix of an architecture that is a local folder."""
 
-# Measured: on a CPU no size is faster than 32 by much, and 128 is slower.
+# Default batch sizes. Measured: on a CPU no size is much faster than 32, and 128 is slower.
 CPU_BATCH, DEVICE_BATCH = 32, 256
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class ModelError(ValueError):
-    """A model that cannot be used; the message says what to do."""
+    """A model cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class ModelSettings:
 
     `architecture` is a name that open_clip knows ("ViT-B-32-quickgelu") or a folder in open_clip's
     own form ("local-dir:PATH"). `pretrained` is a tag ("openai") or a checkpoint (a path, or a URL
-    that fsspec reads); it is empty for a folder. `demo` marks a model that knows only generated
-    drawings.
+    that fsspec reads); it is empty for a folder. `demo` marks a model that was trained on generated
+    drawings only.
     """
 
     architecture: str
@@ -38,7 +39,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which weights these are: recorded with every score."""
+    """Identifies the weights of a model. It is recorded with every score."""
 
     architecture: str
     weights_sha256: str
@@ -51,9 +52,9 @@ class ModelIdentity:
 class EncoderSettings:
     """How a model is run.
 
-    `device` is torch's name ("cpu", "cuda"). Without `batch_size` it is CPU_BATCH or DEVICE_BATCH.
-    With `precision` "auto" the fastest one is found by a short measurement. With `compile` the
-    picture tower goes through torch.compile.
+    `device` is torch's name ("cpu", "cuda"). `batch_size` is CPU_BATCH or DEVICE_BATCH unless it is
+    given. `precision` "auto" picks the fastest one by a short measurement
+    (pairsieve/clip/precision.py). `compile` compiles the picture tower with torch.compile.
     """
 
     device: str = "cpu"
@@ -63,7 +64,7 @@ class EncoderSettings:
 
     @property
     def rows(self) -> int:
-        """Rows of a batch."""
+        """The number of rows in a batch."""
         if self.batch_size:
             return self.batch_size
         return CPU_BATCH if self.device == "cpu" else DEVICE_BATCH

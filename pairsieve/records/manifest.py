@@ -154,6 +154,7 @@ def parse_manifest(text: str) -> Manifest:
     document = _document(text)
     if not isinstance(document, dict):
         raise BadManifest("it is no JSON object")
+    # Every manifest of every version lists files. Everything else may be missing.
     if not isinstance(document.get("files"), list):
         raise BadManifest("it lists no files")
     _check(document, _EXPECTED, "")
@@ -184,7 +185,7 @@ def _unit_counts(counts: Mapping[str, Any]) -> UnitCounts:
     return UnitCounts(**{each.name: counts[each.name] for each in fields(UnitCounts)})
 
 
-# The one key that says less than its field.
+# In the file the key is "rows", which says too little beside the rows of each file.
 _KEY_OF = {"rows_folder": "rows"}
 _NAME_OF = {
     _KEY_OF.get(each.name, each.name): each.name

@@ -1,48 +1,56 @@
-"""What earlier runs have settled: images that need not be asked for again, scores that need not be
-computed again.
+"""Reuse of earlier runs: images that need no new request, and scores that need no new computing.
 
-An earlier result is of use where its settings are the same and only what it was given differs (more
-files, another opinion of the rules). Buckets are made of hosts, so that a pair lies in the same
-bucket there as here.
+An earlier result can be reused when its settings are the same and only its input differs: more
+files, or rules that now decide otherwise. A bucket is a set of image hosts. So a pair lies in the
+same bucket in the earlier result and in this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
+
+from cachetools import LRUCache
 
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from pairsieve.records.table import from_table
 from pairsieve.storage import files, parts
 
 PREVIOUS = "previous"
-# by rules and detectors, whose opinion may be another now
+"""The folder, below a fetch, of its parts that are being fetched again."""
+
+# Statuses that came from rules and detectors. These may decide otherwise in the next run.
 UNDECIDED = ("not_requested", "refused_by_response", "error")
-KEPT_BUCKETS = 4
-Scored = tuple[bytes, str]
-"""Key of a pair, and the sha256 of its picture."""
+
+CACHED_BUCKETS = 4
+ScoredPicture = tuple[bytes, str]
+"""(key of a pair, sha256 of its picture)."""
 
 
 def is_transient(status: str, http_status: int | None, transient: Sequence[str]) -> bool:
-    """Whether a picture may be had another time.
+    """Whether a picture that could not be fetched may be had later.
 
-    `transient` holds statuses, and http_503 or http_5xx for answers.
+    `transient` holds statuses. It may also hold HTTP errors: http_503 for one, http_5xx for all.
     """
-    names = (
-        {status}
-        if http_status is None or status != "http_error"
-        else {status, f"http_{http_status}", f"http_{http_status // 100}xx"}
-    )
-    return not names.isdisjoint(transient)
+    if status in transient:
+        return True
+    if status != "http_error" or http_status is None:
+        return False
+    one_code = f"http_{http_status}"
+    class_of_codes = f"http_{http_status // 100}xx"
+    return one_code in transient or class_of_codes in transient
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """Where earlier results lie: `images` with their `pictures` (folder by folder), and `scores` of
-    the kind that will be made now. `detect_from`: from which similarity on picture detectors must
-    have looked at a picture for its score to hold.
+class EarlierResults:
+    """Folders of earlier results.
+
+    `images` are results of fetches, and `pictures` holds the folder of stored pictures for each of
+    them. `scores` are results that were made with the settings of the next score. `detect_from` is
+    the lowest similarity at which picture detectors run: a score at or above it is reused only
+    if they ran on its picture.
     """
 
     images: tuple[str, ...] = ()
@@ -52,9 +60,10 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Found:
-    """An image that is settled, and where its bytes lie: (folder, part), or None where they are not
-    needed.
+class SettledImage:
+    """An image that needs no new request.
+
+    `bytes_at` is the (folder, part) that stores its picture, or None if nobody needs the bytes.
     """
 
     image: Image
@@ -62,99 +71,119 @@ class Found:
 
 
 def settled_images(
-    folder: str, name: str, transient: Sequence[str], earlier: Earlier, pictures: str
+    folder: str, name: str, transient: Sequence[str], earlier: EarlierResults, pictures: str
 ) -> dict[bytes, Image]:
-    """Key -> image, of those that the fetch before this one of the same part need not ask for
-    again: they are not to be had, or their bytes are there, or nobody needs these any more.
+    """Key -> image, for the images of a reopened part that need no new request.
+
+    They are the images that cannot be had, those whose bytes are stored, and those whose bytes
+    nobody needs any more.
     """
     before = files.join(folder, PREVIOUS)
     if not files.exists(parts.part_path(before, name)):
         return {}
-    images = from_table(parts.read_part(before, name), Image, IMAGE_SCHEMA)
-    stored, scored = (
-        stored_in(pictures, name),
-        scored_in(earlier.scores, parts.bucket_of(name), earlier.detect_from),
-    )
-    return {
-        image.key: image
-        for image in images
-        if not is_transient(image.status, image.http_status, transient)
-        and not lacks_bytes(image, scored, stored)
-    }
+    stored = stored_pictures(pictures, name)
+    scored = scored_pictures(earlier.scores, parts.bucket_of(name), earlier.detect_from)
+    settled = {}
+    for image in _read_images(before, name):
+        if is_transient(image.status, image.http_status, transient):
+            continue
+        if not lacks_bytes(image, scored, stored):
+            settled[image.key] = image
+    return settled
 
 
-def lacks_bytes(image: Image, scored: Collection[Scored], stored: Collection[str]) -> bool:
-    """Whether a picture must still be scored, and its bytes are neither in the archive nor
-    stored.
-    """
+def lacks_bytes(image: Image, scored: Collection[ScoredPicture], stored: Collection[str]) -> bool:
+    """Whether a picture must still be scored, and its bytes are neither stored nor in a WARC."""
     if image.status != "ok" or image.warc_file is not None or image.sha256 is None:
         return False
-    return image.sha256 not in stored and (image.key, image.sha256) not in scored
+    is_stored = image.sha256 in stored
+    is_scored = (image.key, image.sha256) in scored
+    return not is_stored and not is_scored
 
 
 def forget_previous(folder: str, name: str) -> None:
-    """The part has been fetched anew."""
+    """Remove the earlier copy of a part, once the part has been fetched again."""
     files.remove_file(parts.part_path(files.join(folder, PREVIOUS), name))
 
 
 @dataclass(frozen=True)
 class EarlierImages:
-    """Images of earlier fetches, bucket by bucket."""
+    """Reads the settled images of earlier fetches. It caches the last buckets."""
 
-    earlier: Earlier
-    _known: dict[int, Mapping[bytes, Found]] = field(default_factory=dict)
+    earlier: EarlierResults
+    _cache: MutableMapping[int, Mapping[bytes, SettledImage]] = field(
+        default_factory=lambda: LRUCache(CACHED_BUCKETS)
+    )
 
-    def of(self, name: str) -> Mapping[bytes, Found]:
-        """Key -> image, of the bucket of a part."""
+    def of(self, name: str) -> Mapping[bytes, SettledImage]:
+        """Key -> settled image, for all pairs of the bucket to which a part belongs."""
         bucket = parts.bucket_of(name)
-        if bucket not in self._known:
-            while len(self._known) >= KEPT_BUCKETS:
-                del self._known[next(iter(self._known))]
-            self._known[bucket] = dict(self._found(bucket))
-        return self._known[bucket]
+        images = self._cache.get(bucket)
+        if images is None:
+            images = self._read(bucket)
+            self._cache[bucket] = images
+        return images
 
-    def _found(self, bucket: int) -> Iterator[tuple[bytes, Found]]:
-        scored = scored_in(self.earlier.scores, bucket, self.earlier.detect_from)
+    def _read(self, bucket: int) -> dict[bytes, SettledImage]:
+        """Key -> settled image. Of an image with several results the last one counts."""
+        scored = scored_pictures(self.earlier.scores, bucket, self.earlier.detect_from)
+        settled = {}
         for folder, pictures in zip(self.earlier.images, self.earlier.pictures, strict=True):
             for name in parts.of_bucket(folder, bucket):
-                stored = stored_in(pictures, name)
-                for image in from_table(parts.read_part(folder, name), Image, IMAGE_SCHEMA):
+                stored = stored_pictures(pictures, name)
+                for image in _read_images(folder, name):
                     if image.status in UNDECIDED or image.errors:
                         continue
                     if image.sha256 in stored:
-                        yield image.key, Found(image, (pictures, name))
+                        settled[image.key] = SettledImage(image, (pictures, name))
+                    # Without bytes it is settled if there are none, or if it was scored.
                     elif image.status != "ok" or (image.key, image.sha256) in scored:
-                        yield image.key, Found(image)
+                        settled[image.key] = SettledImage(image)
+        return settled
 
 
-def holds(status: str, similarity: float | None, looked_at: bool, detect_from: float) -> bool:
-    """Whether a score needs nothing more: detectors have seen its picture, or need not."""
-    return looked_at or status != "ok" or similarity is None or similarity < detect_from
+def _read_images(folder: str, name: str) -> list[Image]:
+    return from_table(parts.read_part(folder, name), Image, IMAGE_SCHEMA)
 
 
-@lru_cache(KEPT_BUCKETS)
-def scored_in(folders: tuple[str, ...], bucket: int, detect_from: float) -> frozenset[Scored]:
-    """(key, sha256) of the pictures of a bucket whose scores hold.
+def is_complete_score(
+    status: str, similarity: float | None, looked_at: bool, detect_from: float
+) -> bool:
+    """Whether picture detectors ran on the picture of a score, or need not run on it.
 
-    `folders`: complete results, which stay as they are.
+    They need not run on a picture that could not be judged (its status is not "ok"), or whose
+    similarity is below `detect_from`.
     """
-    wanted = ["key", "scored_sha256", "status", "similarity", "looked_at"]
-    tables = (
-        parts.read_part(folder, name).select(wanted)
-        for folder in folders
-        for name in parts.of_bucket(folder, bucket)
-    )
-    rows = (row for table in tables for row in table.to_pylist())
-    return frozenset(
-        (row["key"], row["scored_sha256"])
-        for row in rows
-        if row["scored_sha256"]
-        and holds(row["status"], row["similarity"], row["looked_at"], detect_from)
-    )
+    if looked_at or status != "ok" or similarity is None:
+        return True
+    return similarity < detect_from
 
 
-def stored_in(pictures: str, name: str) -> frozenset[str]:
-    """The sha256 of every picture that a part's store holds."""
+@lru_cache(CACHED_BUCKETS)
+def scored_pictures(
+    folders: tuple[str, ...], bucket: int, detect_from: float
+) -> frozenset[ScoredPicture]:
+    """The pictures of a bucket that have a complete score.
+
+    `folders` are complete results. These never change, so that the answer can be cached.
+    """
+    columns = ["key", "scored_sha256", "status", "similarity", "looked_at"]
+    scored = set()
+    for folder in folders:
+        for name in parts.of_bucket(folder, bucket):
+            for row in parts.read_part(folder, name).select(columns).to_pylist():
+                # Without a picture there was nothing to score.
+                if not row["scored_sha256"]:
+                    continue
+                if is_complete_score(
+                    row["status"], row["similarity"], row["looked_at"], detect_from
+                ):
+                    scored.add((row["key"], row["scored_sha256"]))
+    return frozenset(scored)
+
+
+def stored_pictures(pictures: str, name: str) -> frozenset[str]:
+    """The sha256 of each picture in the store of a part."""
     if not files.exists(parts.pictures_path(pictures, name)):
         return frozenset()
     with parts.open_pictures(pictures, name) as stored:
@@ -164,24 +193,25 @@ def stored_in(pictures: str, name: str) -> frozenset[str]:
 def settled_scores(
     folders: Sequence[str], name: str, images: Mapping[bytes, Image], detect_from: float = inf
 ) -> dict[bytes, Score]:
-    """Key -> score, of pairs whose picture is the one that was scored, and whose score holds."""
+    """Key -> score, for the pairs of a part whose score is complete and of the same picture."""
     bucket = parts.bucket_of(name)
-    known = (item for folder in folders for item in _scores_of(folder, bucket).items())
-    return {
-        key: score
-        for key, score in known
-        if key in images
-        and score.scored_sha256 == images[key].sha256
-        and holds(score.status, score.similarity, score.looked_at, detect_from)
-    }
+    settled = {}
+    for folder in folders:
+        for key, score in _scores_of(folder, bucket).items():
+            image = images.get(key)
+            if image is None or image.sha256 != score.scored_sha256:
+                continue
+            if is_complete_score(score.status, score.similarity, score.looked_at, detect_from):
+                settled[key] = score
+    return settled
 
 
-@lru_cache(KEPT_BUCKETS)
+@lru_cache(CACHED_BUCKETS)
 def _scores_of(folder: str, bucket: int) -> Mapping[bytes, Score]:
-    tables = (parts.read_part(folder, name) for name in parts.of_bucket(folder, bucket))
-    return {
-        score.key: score
-        for table in tables
-        for score in from_table(table, Score, SCORE_SCHEMA)
-        if score.scored_sha256
-    }
+    """Key -> score, for all pictures of a bucket that were scored."""
+    scores = {}
+    for name in parts.of_bucket(folder, bucket):
+        for score in from_table(parts.read_part(folder, name), Score, SCORE_SCHEMA):
+            if score.scored_sha256:
+                scores[score.key] = score
+    return scores

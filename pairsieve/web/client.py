@@ -15,13 +15,13 @@ from pairsieve.web.answer import Answer, Order, now_utc
 from pairsieve.web.body import whole_body
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.connector import guarded_connector
+from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter
 from pairsieve.web.refusals import Busy, Refused
 from pairsieve.web.requester import BUSY, Read, Requester, ShareOf, whole_share
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.site_reader import SiteReader
 from pairsieve.web.sites import SiteTexts
 from pairsieve.web.text import storable
-from pairsieve.web.turns import HostTurns, Pace
 from pairsieve.web.urls import origin_of
 
 ACCEPT_IMAGES = "image/*"
@@ -44,12 +44,12 @@ class Client:
         return self.requester.settings
 
     @property
-    def pace(self) -> Pace:
-        return self.requester.pace
+    def bandwidth(self) -> Bandwidth:
+        return self.requester.bandwidth
 
-    def turns(self, url: str) -> HostTurns:
+    def limiter_of(self, url: str) -> HostRateLimiter:
         """The allowance of a URL's host."""
-        return self.requester.turns(url)
+        return self.requester.limiter_of(url)
 
     def knows_site(self, url: str) -> bool:
         """Whether everything that a URL's site says of it has come, or failed to."""
@@ -78,7 +78,7 @@ class Client:
         having been in vain.
         """
         self.requester.leave_in_peace(busy, tried)
-        return tried <= self.settings.retries and not self.turns(busy.at).left_alone
+        return tried <= self.settings.retries and not self.limiter_of(busy.at).left_alone
 
     def _reader(self, order: Order) -> Read[Answer]:
         """The function that makes an answer of what the last hop sends."""
@@ -86,7 +86,7 @@ class Client:
         async def read(at: str, response: aiohttp.ClientResponse) -> Answer:
             if response.status in BUSY:
                 raise self.requester.busy(at, response)
-            self.turns(at).count(response.status >= 500, self.settings.host_failures)
+            self.requester.record_answer(at, failed=response.status >= 500)
             if response.status != 200:
                 raise Refused("http_error", response.status)
             headers: Headers = tuple(
@@ -94,7 +94,7 @@ class Client:
             )
             refusal = order.refuse(order.url, at, headers)
             body = b"" if refusal else await whole_body(response, self.settings.max_bytes)
-            self.pace.spend(len(body))
+            self.bandwidth.spend(len(body))
             status = refusal or ("ok" if body else "empty")
             return Answer(
                 order.url,

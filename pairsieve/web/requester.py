@@ -17,8 +17,8 @@ from yarl import URL
 from pairsieve.web.addresses import is_address, is_allowed_address
 from pairsieve.web.answer import REDIRECTS
 from pairsieve.web.client_settings import ClientSettings
+from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter, clock, shared_limiter
 from pairsieve.web.refusals import NO_CONNECTION, Busy, Refused, status_of
-from pairsieve.web.turns import HostTurns, Pace, clock, turns_of
 from pairsieve.web.urls import (
     absolute,
     has_credentials,
@@ -53,11 +53,11 @@ class Requester:
     ) -> None:
         self._session = session
         self.settings = settings
-        self.pace = Pace(settings.bytes_per_s)
+        self.bandwidth = Bandwidth(settings.bytes_per_s)
         self._share_of = share_of
         self._allowed: set[str] = set()
-        self._turns: dict[str, HostTurns] = {}
-        self._turns_of_origin: dict[str, HostTurns] = {}
+        self._limiters: dict[str, HostRateLimiter] = {}
+        self._limiter_of_origin: dict[str, HostRateLimiter] = {}
 
     async def follow(self, url: str, allow: Allow, read: Read[Result], accept: str) -> Result:
         """GET a URL, redirects included, within the total deadline; the wait for a host's turn is
@@ -70,7 +70,7 @@ class Requester:
         for _ in range(self.settings.max_redirects + 1):
             self._check(at)
             await allow(at)
-            async with self.turns(at).turn():
+            async with self.limiter_of(at).slot():
                 started = clock()
                 try:
                     async with asyncio.timeout(left_s), self._get(at, accept) as response:
@@ -82,7 +82,7 @@ class Requester:
                     raise self._blamed(error, at, took_s) from error
                 took_s[at] = clock() - started
                 left_s -= took_s[at]
-            self.turns(at).count(failed=False, most=self.settings.host_failures)
+            self.record_answer(at, failed=False)
             if not target:
                 raise Refused("bad_redirect", response.status)
             at = target
@@ -100,10 +100,13 @@ class Requester:
         """
         status = status_of(error)
         blamed = max(took_s, key=took_s.__getitem__) if status == "timeout" else at
-        self.turns(blamed).count(
-            status in ("timeout", "connection_error"), self.settings.host_failures
-        )
+        self.record_answer(blamed, failed=status in ("timeout", "connection_error"))
         return Refused(status)
+
+    def record_answer(self, url: str, *, failed: bool) -> None:
+        """Count an answer of a URL's host, which is left alone after `host_failures` in a row."""
+        max_failures = self.settings.host_failures
+        self.limiter_of(url).record_answer(failed=failed, max_failures=max_failures)
 
     def busy(self, at: str, response: aiohttp.ClientResponse) -> Busy:
         """A busy answer, with the pause that its host asks for."""
@@ -113,15 +116,15 @@ class Requester:
         """Pause a busy host, after `tried` tries; leave it alone where it wants a longer pause than
         we have.
         """
-        turns = self.turns(busy.at)
+        limiter = self.limiter_of(busy.at)
         pause_s = busy.seconds
         if pause_s is None:
             # A random share, so that URLs of one host do not all come back at the same moment.
             pause_s = BACK_OFF_S * 2 ** (tried - 1) * random.uniform(0.5, 1)  # noqa: S311
-        turns.count(failed=True, most=self.settings.host_failures)
+        self.record_answer(busy.at, failed=True)
         if pause_s > self.settings.max_pause_s:
-            turns.left_alone = True
-        turns.pause(pause_s)
+            limiter.left_alone = True
+        limiter.pause(pause_s)
 
     def _check(self, url: str) -> None:
         """Raise Refused for an origin that may not be asked; what is allowed once stays so, DNS
@@ -144,20 +147,23 @@ class Requester:
         if is_address(host) and not is_allowed_address(host, self.settings.allow_networks):
             raise Refused("private_address")
 
-    def turns(self, url: str) -> HostTurns:
+    def limiter_of(self, url: str) -> HostRateLimiter:
         """The allowance of a URL's host."""
         origin = origin_of(url)
-        known = self._turns_of_origin.get(origin)
-        return known or self._turns_of_origin.setdefault(origin, self._turns_of(host_of(url)))
+        limiter = self._limiter_of_origin.get(origin)
+        if limiter is None:
+            limiter = self._limiter_of_host(host_of(url))
+            self._limiter_of_origin[origin] = limiter
+        return limiter
 
-    def _turns_of(self, host: str) -> HostTurns:
-        if host not in self._turns:
-            self._turns[host] = turns_of(
+    def _limiter_of_host(self, host: str) -> HostRateLimiter:
+        if host not in self._limiters:
+            self._limiters[host] = shared_limiter(
                 self.settings.connections_per_host,
                 self.settings.min_interval_s,
                 self._share_of(host),
             )
-        return self._turns[host]
+        return self._limiters[host]
 
 
 def retry_after_s(value: str) -> float | None:

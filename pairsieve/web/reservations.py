@@ -1,8 +1,7 @@
-"""Every machine-readable reservation that is heard: one row a signal. docs/consent.md says how
-conflicts resolve.
+"""The table of machine-readable reservations that pairsieve obeys, and the readers of headers.
 
-`name` is the signal as rows carry it (`rights_signals`), or the status with which a picture is not
-asked for.
+RESERVATIONS has one row for each signal. docs/consent.md shows the same table (a test compares
+them) and says how conflicts between signals are resolved.
 """
 
 from __future__ import annotations
@@ -23,10 +22,16 @@ Meaning = Literal["no", "no to indexes"]
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A signal: where it stands, how it is written, who says so and when, and what it means to the
-    rule `rights`.
+    """One signal by which a publisher reserves its content.
 
-    A `no` is one in every profile but `record`; a `no to indexes` in the profile `strict` alone.
+    name     the signal as rows carry it (`rights_signals`), or the status of a picture that was
+             not requested because of it
+    place    where the signal stands
+    grammar  how it is written
+    source   the specification, or the document that describes it
+    dated    year and month of the source
+    means    what it means to the rule `rights`: a `no` counts in every profile except `record`,
+             a `no to indexes` counts only in the profile `strict`
     """
 
     name: str
@@ -164,37 +169,41 @@ RESERVATIONS: tuple[Reservation, ...] = (
     Reservation("none", "page and answer", META_OR_HEADER, GOOGLE, "2025-12", "no to indexes"),
 )
 
-TDM_RESERVED, NO_AI_TRAINING, UNREADABLE_USAGE = (
-    "tdm_reserved",
-    "content_usage_no_ai",
-    "content_usage_unreadable",
-)
+TDM_RESERVED = "tdm_reserved"
+NO_AI_TRAINING = "content_usage_no_ai"
+UNREADABLE_USAGE = "content_usage_unreadable"
 AI_AGENT_NOINDEX = "ai_agent_noindex"
 ROBOTS_WORDS = frozenset(row.name for row in RESERVATIONS if row.grammar == META_OR_HEADER)
 NO_TO_INDEXES = frozenset(row.name for row in RESERVATIONS if row.means == "no to indexes")
-# Rules whose value is no rule of its own: max-image-preview:none, and dates with commas and colons
-# in them.
+# Directives with a value. The value must not be read as a directive (max-image-preview:none), nor
+# the commas and colons in a date as separators.
 _VALUED = re.compile(
     r"\bmax-(?:snippet|image-preview|video-preview)\s*:\s*[\w-]+"
     r"|\bunavailable_after\s*:(?:\s*[a-z]+,)?[^,;]*(?:,\s*\d[^,;]*)?"
 )
+# "name:" before a directive addresses it to one crawler; "://" belongs to a URL.
 _AGENT = re.compile(r"\s*([\w./-]+(?: [\w./-]+){0,3})\s*:(?!//)\s*")
 
 
 def names_of(means: Meaning) -> tuple[str, ...]:
-    """The signals that mean this."""
+    """List the names of the signals with this meaning."""
     return tuple(row.name for row in RESERVATIONS if row.means == means)
 
 
 def robots_signals(value: str, agent: str = "") -> Iterator[str]:
-    """The words of robots directives, whatever their case and order. An agent's name stands for
-    what follows it; any agent's no counts, and a no to indexes that is addressed to an AI crawler
-    is one to AI.
+    """Yield the reservations in robots directives, in any case and order.
+
+    `value` is the content of a robots meta element or of an X-Robots-Tag header. An agent's name
+    applies to the directives that follow it; `agent` applies before the first name. A reservation
+    counts whichever agent it addresses. A no to indexes that addresses an AI crawler is a no to AI.
     """
     for part in list_items(_VALUED.sub("", value.lower()), ",;"):
         scope = _AGENT.match(part)
-        agent = scope[1] if scope else agent
-        for word in part[scope.end() if scope else 0 :].split():
+        directives = part
+        if scope:
+            agent = scope[1]
+            directives = part[scope.end() :]
+        for word in directives.split():
             if word in ROBOTS_WORDS:
                 yield word
             if word in NO_TO_INDEXES and agent in ai_agents():
@@ -202,7 +211,7 @@ def robots_signals(value: str, agent: str = "") -> Iterator[str]:
 
 
 def tdm_answers(value: str) -> Iterator[bool]:
-    """What a tdm-reservation says, each of several; values other than 0 and 1 count as unset."""
+    """Yield whether each item of a tdm-reservation reserves; values except 0 and 1 are unset."""
     for item in list_items(value):
         answer = item.partition(";")[0].strip().strip('"')
         if answer in ("0", "1"):
@@ -210,7 +219,7 @@ def tdm_answers(value: str) -> Iterator[bool]:
 
 
 def usage_signals(*values: str) -> Iterator[str]:
-    """A no to training in one field, and what cannot be read."""
+    """Yield the reservations of one usage field, which may stand several times."""
     usage = read_usage(*values)
     if usage.unreadable:
         yield UNREADABLE_USAGE
@@ -219,37 +228,40 @@ def usage_signals(*values: str) -> Iterator[str]:
 
 
 def header_signals(headers: Headers) -> set[str]:
-    """The reservations that HTTP headers carry; a header that stands several times counts each
-    time.
-    """
+    """Find the reservations in HTTP headers; every occurrence of a header counts."""
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
-    signals = {
-        signal for value in values.get("x-robots-tag", ()) for signal in robots_signals(value)
-    }
-    if any(answer for value in values.get("tdm-reservation", ()) for answer in tdm_answers(value)):
-        signals.add(TDM_RESERVED)
-    signals.update(
-        signal for name in USAGE_FIELDS for signal in usage_signals(*values.get(name, ()))
-    )
+    signals: set[str] = set()
+    for value in values.get("x-robots-tag", ()):
+        signals.update(robots_signals(value))
+    for value in values.get("tdm-reservation", ()):
+        if any(tdm_answers(value)):
+            signals.add(TDM_RESERVED)
+    for name in USAGE_FIELDS:
+        signals.update(usage_signals(*values.get(name, ())))
     return signals
 
 
 def meta_signals(metas: Iterable[tuple[str, str]], before: set[str]) -> set[str]:
-    """The reservations of a page: `metas` are (name, content) of its meta elements, `before` is
-    what its headers say.
+    """Find the reservations of a page.
 
-    A valid TDM meta element has the last word over the header; of several the one that reserves.
+    `metas` are (name, content) of its meta elements; `before` are the signals of its headers. A
+    valid TDM meta element overrides the header. Where several TDM meta elements disagree, the one
+    that reserves counts.
     """
-    signals, tdm = set(before), list[bool]()
+    signals = set(before)
+    answers: list[bool] = []
     for name, content in metas:
         if name == "robots" or name in ai_agents():
             signals.update(robots_signals(content, agent=name))
         elif name in ("tdm-reservation", "tdm:reservation"):
-            tdm.extend(tdm_answers(content))
+            answers.extend(tdm_answers(content))
         else:
+            # any other name may repeat a header, as http-equiv does
             signals |= header_signals(((name, content),))
-    if tdm:
+    if answers:
         signals.discard(TDM_RESERVED)
-    return signals | ({TDM_RESERVED} if any(tdm) else set())
+    if any(answers):
+        signals.add(TDM_RESERVED)
+    return signals

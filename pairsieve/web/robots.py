@@ -1,13 +1,13 @@
-"""What a host's robots.txt allows: crawling (RFC 9309), and the use for AI training.
+"""Reads robots.txt: what a host allows to be crawled (RFC 9309) and used for AI training.
 
-Lines are read as leniently as Google's parser reads them (google/robotstxt: missing colons,
-misspelt fields, versions behind a name); its answers are the tests'. Beside Allow and Disallow the
-same groups may say how content may be used:
+The parser is as lenient as Google's (google/robotstxt): it accepts missing colons, misspelt fields
+and a version behind an agent's name. The tests compare with the answers of Google's parser. Beside
+Allow and Disallow a group may say how its content may be used:
 
-    Content-Usage, Content-Signal ...    pairsieve/web/usage.py; after a path or for everything
+    Content-Usage, Content-Signal ...    pairsieve/web/usage.py; after a path, or for everything
     DisallowAITraining, AllowAITraining  draft-canel-robots-ai-control-00, October 2024; a path, as
-                                         Disallow
-    TDM-Reservation                      no specification, and yet written: 1 reserves everything
+                                         in Disallow
+    TDM-Reservation                      has no specification but is in use: 1 reserves everything
     License                              RSL 1.0, December 2025 (pairsieve/web/rsl.py): the address
                                          of a licence file
 """
@@ -33,22 +33,26 @@ from pairsieve.web.paths import (
 from pairsieve.web.usage import ROBOTS_USAGE_FIELDS, read_usage
 
 EVERYBODY = "*"
-BYTE_ORDER_MARK = "\ufeff"  # with it the first line would be no line that anybody knows
-MAX_LINE_CHARS = 2083 * 8  # Google's: longer than any URL that browsers take, each octet escaped
+BYTE_ORDER_MARK = "\ufeff"  # would make the name of the first field unknown
+# Google's limit: longer than any URL that browsers accept, with each octet escaped
+MAX_LINE_CHARS = 2083 * 8
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PRODUCT = re.compile(r"[a-z0-9_-]+")
-# misspellings that Google's parser takes
+# The misspellings are those that Google's parser accepts.
 _DISALLOW = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
 _AGENT = ("user-agent", "useragent", "user agent")
 _TRAINING = {"disallowaitraining": False, "allowaitraining": True}
-# after one of them an agent's name begins another group
+# An agent's name behind one of these fields begins another group.
 _RULES = frozenset(("allow", *_DISALLOW, *_TRAINING, *ROBOTS_USAGE_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Lines for some agents, whose names are in lower case; without a name they stand before the
-    first group.
+    """The lines for some agents.
+
+    Names of agents are in lower case. Lines before the first User-agent line form a group without
+    agents. `crawling` and `training` are (path, allowed); `usages` holds (path, preferences) by
+    field.
     """
 
     agents: list[str] = field(default_factory=list)
@@ -63,7 +67,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Robots:
-    """A robots.txt. `ai_agents`: whether a no to any known AI crawler is a no to us."""
+    """A robots.txt; with `ai_agents` a no to any known AI crawler is a no to us."""
 
     text: str
     ai_agents: bool
@@ -74,15 +78,14 @@ class Robots:
 
     @cached_property
     def licences(self) -> tuple[str, ...]:
-        """The licence files that it names for us, or else for anybody: drafts of RSL knew no
-        licences of a group.
+        """The addresses of the licence files for us, or those of all groups where we have none.
+
+        Drafts of RSL did not tie licences to a group, so a file may name them anywhere.
         """
-        for_us = [
-            address
-            for groups in (self._ours, *self._named)
-            for group in groups
-            for address in group.licences
-        ]
+        for_us: list[str] = []
+        for groups in (self._ours, *self._named):
+            for group in groups:
+                for_us.extend(group.licences)
         for_anybody = [address for group in self._groups for address in group.licences]
         return tuple(dict.fromkeys(for_us or for_anybody))
 
@@ -92,65 +95,69 @@ class Robots:
 
     @cached_property
     def _named(self) -> tuple[tuple[Group, ...], ...]:
-        """The groups of each AI crawler that this file names: the others are met by the rules for
-        everybody, as we are.
+        """The groups of each AI crawler that this file names.
+
+        Crawlers without a group of their own obey the rules for everybody, as we do.
         """
         if not self.ai_agents:
             return ()
         known = ai_agents()
         named = {agent for group in self._groups for agent in group.agents if agent in known}
-        every = (self._groups_of(agent) for agent in sorted(named))
-        # Many agents share their groups, and what holds for one holds for all of them then.
-        return tuple({tuple(map(id, groups)): groups for groups in every}.values())
+        # Many agents share their groups. The rules of each set of groups are read once.
+        distinct: dict[tuple[int, ...], tuple[Group, ...]] = {}
+        for agent in sorted(named):
+            groups = self._groups_of(agent)
+            distinct[tuple(map(id, groups))] = groups
+        return tuple(distinct.values())
 
     @cached_property
     def _by_agent(self) -> Mapping[str, tuple[Group, ...]]:
-        """The groups of each agent in their order; each group once, however often it names the
-        agent.
-        """
-        found: dict[str, dict[int, Group]] = defaultdict(dict)
+        """The groups of each agent in file order, each once even where it repeats the name."""
+        by_number: dict[str, dict[int, Group]] = defaultdict(dict)
         for number, group in enumerate(self._groups):
             for agent in group.agents:
-                found[agent][number] = group
-        return {agent: tuple(groups.values()) for agent, groups in found.items()}
+                by_number[agent][number] = group
+        return {agent: tuple(groups.values()) for agent, groups in by_number.items()}
 
     def _groups_of(self, agent: str) -> tuple[Group, ...]:
         return self._by_agent.get(agent, ())
 
     def refusal(self, url: str) -> str | None:
-        """The status with which a URL is not asked for, or None."""
-        if not self.text:  # as most hosts, which have none
+        """Return the status of a URL that must not be requested, or None."""
+        # Most hosts have no robots.txt.
+        if not self.text:
             return None
         target = comparable_target(url)
-        fitting = {id(group): _fitting(group, target) for group in self._groups}
+        reduced = {id(group): _matching_rules(group, target) for group in self._groups}
 
-        def about(groups: Iterable[Group]) -> tuple[Group, ...]:
-            return tuple(fitting[id(group)] for group in groups)
+        def rules_of(groups: Iterable[Group]) -> tuple[Group, ...]:
+            return tuple(reduced[id(group)] for group in groups)
 
-        if not _may_crawl(about(self._ours), target):
+        if not _may_crawl(rules_of(self._ours), target):
             return "robots_disallowed"
-        if not all(_may_crawl(about(groups), target) for groups in self._named):
+        if not all(_may_crawl(rules_of(groups), target) for groups in self._named):
             return "robots_ai_disallowed"
+        # Usage lines before the first User-agent line apply to every agent.
         for_all = [group for group in self._groups if not group.agents]
-        reserved = any(
-            _reserves(about((*for_all, *groups)), target) for groups in (self._ours, *self._named)
-        )
-        return "robots_ai_reserved" if reserved else None
+        for groups in (self._ours, *self._named):
+            if _reserves(rules_of((*for_all, *groups)), target):
+                return "robots_ai_reserved"
+        return None
 
     def may_crawl(self, url: str) -> bool:
-        """Whether we may ask for a URL at all."""
+        """Tell whether we may request a URL at all."""
         return not self.text or _may_crawl(self._ours, comparable_target(url))
 
     @property
     def crawl_delay_s(self) -> float:
-        """The pause that it asks of us, 0 where it asks for none."""
+        """The pause between requests that the file asks of us, or 0."""
         return max((delay for group in self._ours for delay in group.crawl_delays_s), default=0.0)
 
 
 def robots_lines(text: str) -> Iterator[tuple[str, str]]:
-    """(field in lower case, value) of each line. A colon that is missing may be a blank."""
-    for whole in _LINE_END.split(text.removeprefix(BYTE_ORDER_MARK)):
-        line = whole[:MAX_LINE_CHARS].partition("#")[0].strip()
+    """Yield (field in lower case, value) of each line; a blank may replace the colon."""
+    for whole_line in _LINE_END.split(text.removeprefix(BYTE_ORDER_MARK)):
+        line = whole_line[:MAX_LINE_CHARS].partition("#")[0].strip()
         name, colon, value = line.partition(":")
         if not colon:
             words = line.split()
@@ -161,37 +168,44 @@ def robots_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _groups(text: str) -> Iterator[Group]:
-    """Lines that name agents begin a group, unless nothing but such lines stands between them;
-    unknown lines end none.
+    """Split a file into groups.
+
+    A User-agent line begins a group unless only User-agent lines stand before it in the group.
+    Unknown fields do not end the list of agents.
     """
-    group, names_agents = Group(), False
+    group = Group()
+    names_agents = False
     for name, value in robots_lines(text):
         if name.startswith(_AGENT):
             if not names_agents:
                 yield group
-                group, names_agents = Group(), True
+                group = Group()
+                names_agents = True
             group.agents.extend(_agents_in(value))
         else:
-            _take(group, name, value)
-            names_agents = names_agents and name not in _RULES
+            _add_line(group, name, value)
+            if name in _RULES:
+                names_agents = False
     yield group
 
 
 def _agents_in(value: str) -> Iterator[str]:
-    """The names in a User-agent line: whole, and up to what is no part of a product's name; several
-    may stand behind commas.
+    """Yield the agents that a User-agent line names; commas may separate several.
+
+    Each is given as written, and cut to the characters that a product name may have.
     """
     for part in value.lower().split(","):
         whole = part.strip()
-        product = _PRODUCT.match(whole)
         if whole.split()[:1] == [EVERYBODY]:
             yield EVERYBODY
-        else:
-            yield from dict.fromkeys((whole, product[0] if product else whole))
+            continue
+        product = _PRODUCT.match(whole)
+        names = (whole, product[0]) if product else (whole,)
+        yield from dict.fromkeys(names)
 
 
-def _take(group: Group, name: str, value: str) -> None:
-    """Put a line into its group; a rule without a path is none."""
+def _add_line(group: Group, name: str, value: str) -> None:
+    """Add a line to its group; a rule without a path says nothing."""
     if name == "allow" or name in _DISALLOW:
         if value:
             group.crawling.append((path_pattern(value), name == "allow"))
@@ -210,7 +224,7 @@ def _take(group: Group, name: str, value: str) -> None:
 
 
 def _split_usage(value: str) -> tuple[str, str]:
-    """(path, preferences): the path ends at the first blank or tab, and may be missing."""
+    """Split a value into (path, preferences) at the first blank or tab; the path is optional."""
     if not value.startswith(("/", "*")):
         return "/", value
     path, *preferences = value.split(None, 1)
@@ -218,6 +232,7 @@ def _split_usage(value: str) -> tuple[str, str]:
 
 
 def _seconds(value: str) -> float:
+    """Read a number of seconds; 0 where the value is not finite and positive."""
     try:
         seconds = float(value)
     except ValueError:
@@ -225,40 +240,40 @@ def _seconds(value: str) -> float:
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
-def _fitting(group: Group, target: str) -> Group:
-    """A group reduced to what decides about a target: a group of thousands of lines may be shared
-    by a hundred agents.
+def _matching_rules(group: Group, target: str) -> Group:
+    """Reduce a group to the rules that decide about a target.
+
+    A hundred agents may share a group of thousands of lines. So each group is searched once.
     """
-    usages = defaultdict(
-        list, {name: longest_fitting(rules, target) for name, rules in group.usages.items()}
-    )
-    training, crawling = (
-        longest_fitting(group.training, target),
-        longest_fitting(group.crawling, target),
-    )
+    usages = defaultdict(list)
+    for name, rules in group.usages.items():
+        usages[name] = longest_fitting(rules, target)
+    training = longest_fitting(group.training, target)
+    crawling = longest_fitting(group.crawling, target)
     return replace(group, training=training, crawling=crawling, usages=usages)
 
 
 def _may_crawl(groups: Iterable[Group], target: str) -> bool:
-    """The longest match decides, and of two that are equally long the one that allows (RFC 9309,
-    2.2.2).
-    """
-    said = most_specific((rule for group in groups for rule in group.crawling), target)
-    return not said or any(said)
+    """Apply RFC 9309, 2.2.2: the longest match decides; between equals, the one that allows."""
+    rules = (rule for group in groups for rule in group.crawling)
+    answers = most_specific(rules, target)
+    return not answers or any(answers)
 
 
 def _reserves(groups: tuple[Group, ...], target: str) -> bool:
-    """Whether training is refused by one of the fields; what cannot be read is a no."""
-    if not all(most_specific((rule for group in groups for rule in group.training), target)):
+    """Tell whether any field refuses training; an unreadable field is a no."""
+    rules = (rule for group in groups for rule in group.training)
+    if not all(most_specific(rules, target)):
         return True
     return any(_refuses(name, groups, target) for name in ROBOTS_USAGE_FIELDS)
 
 
 def _refuses(field_name: str, groups: tuple[Group, ...], target: str) -> bool:
-    """The longest path decides alone; lines of the same path stand together
+    """Tell whether a usage field refuses training with a target.
+
+    Only the lines with the longest path count. Lines with the same path are read together
     (draft-ietf-aipref-attach-05).
     """
-    usage = read_usage(
-        *most_specific((rule for group in groups for rule in group.usages[field_name]), target)
-    )
+    rules = (rule for group in groups for rule in group.usages[field_name])
+    usage = read_usage(*most_specific(rules, target))
     return usage.denies or usage.unreadable

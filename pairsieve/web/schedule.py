@@ -17,8 +17,8 @@ from heapq import heappop, heappush
 
 from pairsieve.web.answer import Answer, Order, now_utc
 from pairsieve.web.client import Client
+from pairsieve.web.rate_limit import HostRateLimiter, clock
 from pairsieve.web.refusals import Busy
-from pairsieve.web.turns import HostTurns, clock
 
 # of the connections, for hosts that are not known to be quick, while quick ones wait
 SLOW_SHARE = 0.25
@@ -31,7 +31,7 @@ Refill = Callable[[], Awaitable[Sequence[Order] | None]]
 class Host:
     """A host's orders, in order, and how many of them are under way."""
 
-    turns: HostTurns
+    limiter: HostRateLimiter
     orders: deque[tuple[Order, int]] = field(default_factory=deque)
     active: int = 0
     ready_at: float = 0.0
@@ -41,7 +41,7 @@ class Host:
     @property
     def next_turn_at(self) -> float:
         """Nobody waits for a host that is left alone: its orders are answered without it."""
-        return 0.0 if self.turns.left_alone else max(self.ready_at, self.turns.next_at)
+        return 0.0 if self.limiter.left_alone else max(self.ready_at, self.limiter.next_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ class Schedule:
         heaps = [self._heaps[True], *([self._heaps[False]] if self._may_start_slow() else [])]
         times = [heap[0][0] for heap in heaps if heap] if self._workers < self._connections else []
         wait_s = (
-            max(min(times) - clock(), self._client.pace.free_at - clock(), 0.001) if times else None
+            max(min(times) - clock(), self._client.bandwidth.free_at - clock(), 0.001)
+            if times
+            else None
         )
         try:
             await asyncio.wait_for(self._wake.wait(), wait_s)
@@ -111,27 +113,27 @@ class Schedule:
 
     def _add(self, order: Order, tried: int, at: str = "") -> None:
         """Put an order into the queue of its host, or of the host at which it has to wait."""
-        turns = self._client.turns(at or order.url)
-        host = self._hosts.get(id(turns))
+        limiter = self._client.limiter_of(at or order.url)
+        host = self._hosts.get(id(limiter))
         if host is None:
-            host = self._hosts[id(turns)] = Host(turns)
+            host = self._hosts[id(limiter)] = Host(limiter)
         host.orders.append((order, tried))
         self.waiting += 1
         self._list(host)
 
     def _list(self, host: Host) -> None:
         """Put a host among those that wait for their turn, if it has something to ask and may."""
-        if host.orders and host.turns.quick:
+        if host.orders and host.limiter.is_quick:
             self._quick.add(host)
         if (
             host.orders
             and not host.listed
             and not host.learning
-            and host.active < host.turns.connections
+            and host.active < host.limiter.connections
         ):
             host.listed = True
             self._listed += 1
-            heappush(self._heaps[host.turns.quick], (host.next_turn_at, self._listed, host))
+            heappush(self._heaps[host.limiter.is_quick], (host.next_turn_at, self._listed, host))
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         while self._workers < self._connections and (job := self._next()):
@@ -149,7 +151,7 @@ class Schedule:
 
     def _next(self) -> Job | None:
         now = clock()
-        if self._client.pace.free_at > now:
+        if self._client.bandwidth.free_at > now:
             return None
         return self._pop(True, now) or (self._pop(False, now) if self._may_start_slow() else None)
 
@@ -169,14 +171,14 @@ class Schedule:
 
     def _job(self, host: Host, quick: bool) -> Job:
         order, tried = host.orders.popleft()
-        if not host.orders or not host.turns.quick:
+        if not host.orders or not host.limiter.is_quick:
             self._quick.discard(host)
         learn = not self._client.knows_site(order.url)
         self.waiting -= 1
         host.active += 1
         host.learning = learn
         self._slow_active += not quick
-        host.ready_at = clock() + host.turns.interval_s
+        host.ready_at = clock() + host.limiter.interval_s
         self._list(host)
         return Job(host, order, tried, learn, quick)
 
@@ -196,8 +198,8 @@ class Schedule:
             self._list(host)
 
     async def _ask(self, job: Job) -> None:
-        order, turns = job.order, job.host.turns
-        if turns.left_alone:
+        order, limiter = job.order, job.host.limiter
+        if limiter.left_alone:
             order.take(Answer(order.url, "host_left_alone", fetched_at=now_utc()))
             return
         try:

@@ -132,7 +132,7 @@ class SiteReader:
     def _keep_crawl_delay(self, reading: Reading, robots: Robots) -> None:
         if robots.crawl_delay_s > self._requester.settings.max_pause_s:
             reading.failed[ROBOTS_TXT], reading.site = Refused("crawl_delay_too_long"), None
-        self._requester.turns(reading.origin).slow_down(robots.crawl_delay_s)
+        self._requester.limiter_of(reading.origin).slow_down(robots.crawl_delay_s)
 
     async def _read_next(self, reading: Reading) -> None:
         """Read the next file that is missing; without one the site is known."""

@@ -1,4 +1,4 @@
-"""All that the files of one site say of a URL, and what of them is kept between runs."""
+"""Decides by the files of one site whether a URL may be requested, and keeps them between runs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from pairsieve.web.urls import joined
 
 ROBOTS_TXT = "robots.txt"
 RSL_PREFIX = "rsl "
-MAX_LICENCES = 8  # licence files of one site that are read; one that names more is refused
+MAX_LICENCES = 8  # licence files that are read of one site; a site that names more is refused
 
 
 @dataclass(frozen=True, slots=True)
 class SiteTexts:
-    """What a site's files said by name (nothing, where there is none), and when they were read
-    (seconds since 1970).
+    """The texts of a site's files, and when they were read (seconds since 1970).
 
-    A licence file stands under "rsl " and its address.
+    `texts` is keyed by file name; a file that does not exist has an empty text. The key of a
+    licence file is "rsl " and its address.
     """
 
     texts: Mapping[str, str]
@@ -38,8 +38,9 @@ class SiteTexts:
 
 @dataclass(frozen=True)
 class SiteFileSettings:
-    """Which files are asked for beside robots.txt, and whether a no to any known AI crawler is a no
-    to us.
+    """Which files are read beside robots.txt.
+
+    With `ai_agents` a no to any known AI crawler is a no to us.
     """
 
     ai_agents: bool
@@ -51,7 +52,7 @@ class SiteFileSettings:
 
 @dataclass(frozen=True)
 class Site:
-    """An origin with what its files said."""
+    """An origin with the texts of its files."""
 
     origin: str
     texts: Mapping[str, str]
@@ -64,30 +65,35 @@ class Site:
     @cached_property
     def licences(self) -> tuple[str, ...]:
         """The addresses of the licence files that robots.txt names."""
-        return (
-            tuple(joined(f"{self.origin}/", address) for address in self.robots.licences)
-            if self.settings.rsl
-            else ()
-        )
+        if not self.settings.rsl:
+            return ()
+        return tuple(joined(f"{self.origin}/", address) for address in self.robots.licences)
 
     def missing(self) -> Iterator[str]:
-        """The files that have still to be read, robots.txt first: it says whether the others may be
-        asked for.
+        """Yield the files that still have to be read.
+
+        robots.txt comes first, because it says whether the others may be requested.
         """
         if ROBOTS_TXT not in self.texts:
             yield ROBOTS_TXT
             return
-        settings = self.settings
-        wanted = (
-            (TDMREP, settings.tdmrep),
-            (AI_TXT, settings.ai_txt),
-            (TRUST_TXT, settings.trust_txt),
-        )
-        names = [name for name, is_wanted in wanted if is_wanted]
-        if settings.trust_txt and not self.texts.get(TRUST_TXT, "?"):
-            names.append(TRUST_TXT_WELL_KNOWN)
-        names += [RSL_PREFIX + address for address in self.licences[:MAX_LICENCES]]
-        yield from (name for name in names if name not in self.texts)
+        for name in self._names():
+            if name not in self.texts:
+                yield name
+
+    def _names(self) -> Iterator[str]:
+        """Yield the files to read beside robots.txt."""
+        if self.settings.tdmrep:
+            yield TDMREP
+        if self.settings.ai_txt:
+            yield AI_TXT
+        if self.settings.trust_txt:
+            yield TRUST_TXT
+            # The second place is read only when the first is known to be empty.
+            if self.texts.get(TRUST_TXT) == "":
+                yield TRUST_TXT_WELL_KNOWN
+        for address in self.licences[:MAX_LICENCES]:
+            yield RSL_PREFIX + address
 
     @cached_property
     def _tdmrep(self) -> TdmRep:
@@ -100,12 +106,11 @@ class Site:
 
     @cached_property
     def _trust_refuses(self) -> bool:
-        return any(
-            trust_refuses(self.texts.get(name, "")) for name in (TRUST_TXT, TRUST_TXT_WELL_KNOWN)
-        )
+        names = (TRUST_TXT, TRUST_TXT_WELL_KNOWN)
+        return any(trust_refuses(self.texts.get(name, "")) for name in names)
 
     def refusal(self, url: str) -> str | None:
-        """The status with which a URL of this site is not asked for, or None."""
+        """Return the status of a URL of this site that must not be requested, or None."""
         refused = self.robots.refusal(url)
         if refused:
             return refused
@@ -120,16 +125,18 @@ class Site:
     def _licence_refusal(self, url: str) -> str | None:
         if len(self.licences) > MAX_LICENCES:
             return RSL_UNREADABLE
-        refusals = (
-            licence_refusal(self.texts[RSL_PREFIX + address], address, url, self.origin)
-            for address in self.licences
-        )
-        return next((refusal for refusal in refusals if refusal), None)
+        for address in self.licences:
+            text = self.texts[RSL_PREFIX + address]
+            refusal = licence_refusal(text, address, url, self.origin)
+            if refusal:
+                return refusal
+        return None
 
 
 def licence_refusal(text: str, address: str, url: str, site: str) -> str | None:
-    """The status with which a licence file refuses training with a URL; `site` is the origin that
-    names the file.
+    """Return the status with which a licence file refuses training with a URL, or None.
+
+    `site` is the origin that names the file.
     """
     try:
         licence = read_licence(text, address)

@@ -1,13 +1,16 @@
 """Give a dataset that others made a manifest, so that every command works on it.
 
 pairsieve adopt --dataset laion2B-en
+    write laion2B-en/manifest.json
 pairsieve adopt --dataset laion2B-en --columns URL=link,sha256=digest
+    the same, where columns have names of their own
 
-Reads every parquet file below the directory: its rows, bytes, sha256 and columns go into
-manifest.json, and nothing else is written or changed. Columns of LAION, Re-LAION, CommonPool and
-COYO are known; --columns names others, ours first (URL, TEXT, final_url, page_url, sha256, md5,
-pdq, key). A file that was adopted and has changed since is refused. Exit status: 0 done, 2 it
-cannot be adopted.
+The command reads every parquet file below the directory and writes its rows, bytes, sha256 and
+columns into manifest.json. It writes and changes nothing else. It knows the columns of LAION,
+Re-LAION, CommonPool and COYO. --columns names others, ours first: URL, TEXT, final_url, page_url,
+sha256, md5, pdq, key. Later commands refuse a file that has changed since it was adopted.
+
+Exit status: 0 done, 2 the dataset cannot be adopted.
 """
 
 from __future__ import annotations
@@ -18,46 +21,34 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.commands.options import add_dataset, make_verb_parser
+
 if TYPE_CHECKING:
     from pairsieve.records.manifest import ListedFile, Manifest
 
 ADOPTED = (
-    "URL",
-    "TEXT",
-    "final_url",
-    "page_url",
-    "sha256",
-    "md5",
-    "pdq",
-    "key",
-    "SAMPLE_ID",
-    "hash",
+    "URL", "TEXT", "final_url", "page_url", "sha256", "md5", "pdq", "key", "SAMPLE_ID", "hash",
     "uid",
-)
+)  # fmt: skip
+"""Our names of the columns that commands read."""
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "URL": ("url",),
     "TEXT": ("text", "caption"),
     "SAMPLE_ID": ("sample_id", "id"),
 }
+"""Our name -> names that known datasets have instead."""
 CHUNK_BYTES = 1 << 20
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve adopt",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("adopt", __doc__)
+    add_dataset(parser, "a directory with parquet files at any depth")
     parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="DIR",
-        help="a directory with parquet files at any depth",
-    )
-    parser.add_argument(
-        "--columns", default="", metavar="OURS=THEIRS,...", help="columns of other names"
+        "--columns",
+        default="",
+        metavar="OURS=THEIRS,...",
+        help="columns that have names of their own",
     )
     return parser
 
@@ -70,29 +61,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.dataset.writer import only_writer
 
     try:
+        # Without this check the lock would create the folder.
         if not files.exists(options.dataset):
             raise ValueError(f"{options.dataset} holds no parquet files")
+        pairs = [pair for pair in options.columns.split(",") if pair]
+        columns = dict(pair.split("=", 1) for pair in pairs)
         with only_writer(options.dataset):
-            manifest = adopt(
-                options.dataset,
-                dict(pair.split("=", 1) for pair in options.columns.split(",") if pair),
-            )
+            manifest = adopt(options.dataset, columns)
     except (ValueError, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     rows = sum(listed.rows for listed in manifest.files)
-    known = ", ".join(
-        f"{ours} ({theirs})" if ours != theirs else ours
-        for ours, theirs in manifest.columns.items()
-    )
     sys.stdout.write(
-        f"{options.dataset}: {rows} rows in {len(manifest.files)} files adopted; columns {known}\n"
+        f"{options.dataset}: {rows} rows in {len(manifest.files)} files adopted; columns "
+        f"{_column_list(manifest.columns)}\n"
     )
     return 0
 
 
+def _column_list(columns: Mapping[str, str]) -> str:
+    names = []
+    for ours, theirs in columns.items():
+        names.append(ours if ours == theirs else f"{ours} ({theirs})")
+    return ", ".join(names)
+
+
 def adopt(dataset: str, columns: Mapping[str, str]) -> Manifest:
-    """Write the manifest and give it. Raises ValueError saying what is wrong."""
+    """Write the manifest of a dataset that others made, and return it.
+
+    `columns` maps our names to the dataset's own. Raises ValueError, which says what is wrong.
+    """
     from pairsieve.records.manifest import KEYS_OF_A_COPY, MANIFEST, Manifest
     from pairsieve.storage import files
     from pairsieve.storage.names import check_names
@@ -111,28 +109,28 @@ def adopt(dataset: str, columns: Mapping[str, str]) -> Manifest:
     if not names:
         raise ValueError(f"{dataset} holds no parquet files")
     check_names(dataset, names)
-    found = [_listed(dataset, name) for name in names]
-    known = _columns(dataset, found[0][1], columns)
-    other = next(
-        (listed.path for listed, there in found if not set(known.values()) <= set(there)), None
-    )
-    if other:
-        raise ValueError(f"{other} lacks columns that {found[0][0].path} has; adopt them apart")
+    shards = [_read_shard(dataset, name) for name in names]
+    first, present = shards[0]
+    known = _known_columns(dataset, present, columns)
+    for listed, own_columns in shards:
+        if not set(known.values()) <= set(own_columns):
+            raise ValueError(f"{listed.path} lacks columns that {first.path} has; adopt them apart")
     manifest = Manifest(
         pairsieve=__version__,
         adopted=True,
         name=dataset.rstrip("/").rpartition("/")[2],
+        # The shards may lie anywhere below the directory.
         rows_folder="",
         columns=known,
-        files=[listed for listed, _ in found],
+        files=[listed for listed, _ in shards],
         keys=KEYS_OF_A_COPY,
     )
     files.write_text(path, manifest.text())
     return manifest
 
 
-def _listed(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
-    """A file's entry, and its columns."""
+def _read_shard(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
+    """A shard's entry for the manifest, and its columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -148,30 +146,32 @@ def _listed(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
             shard = pq.ParquetFile(stream)
         except (pa.ArrowInvalid, OSError):
             raise ValueError(f"{name} is no parquet file that can be read") from None
-        rows, names = shard.metadata.num_rows, list(shard.schema_arrow.names)
-    return ListedFile(name, rows, size, digest.hexdigest()), names
+        rows, columns = shard.metadata.num_rows, list(shard.schema_arrow.names)
+    return ListedFile(name, rows, size, digest.hexdigest()), columns
 
 
-def _columns(dataset: str, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    there = list(names)
-    wrong = [
-        f"{ours}={theirs}"
-        for ours, theirs in given.items()
-        if ours not in ADOPTED or theirs not in there
-    ]
+def _known_columns(dataset: str, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Our names of the columns that a shard has -> its own. Raises ValueError without a URL."""
+    present = list(names)
+    wrong = []
+    for ours, theirs in given.items():
+        if ours not in ADOPTED or theirs not in present:
+            wrong.append(f"{ours}={theirs}")
     if wrong:
         raise ValueError(
             f"--columns {', '.join(wrong)}: known are {', '.join(ADOPTED)}; {dataset} has "
-            f"{', '.join(there)}"
+            f"{', '.join(present)}"
         )
-    found = {
-        ours: next((n for n in (ours, *OTHER_NAMES.get(ours, ())) if n in there), "")
-        for ours in ADOPTED
-    }
-    known = {ours: theirs for ours, theirs in {**found, **given}.items() if theirs}
+    known = {}
+    for ours in ADOPTED:
+        candidates = [name for name in (ours, *OTHER_NAMES.get(ours, ())) if name in present]
+        if ours in given:
+            known[ours] = given[ours]
+        elif candidates:
+            known[ours] = candidates[0]
     if "URL" not in known:
         raise ValueError(
             f"{dataset} has no column of image URLs that is known; name it, as --columns URL=link "
-            f"(it has {', '.join(there)})"
+            f"(it has {', '.join(present)})"
         )
     return known

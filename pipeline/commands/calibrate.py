@@ -3,10 +3,12 @@
 pairsieve calibrate --config my.yaml --labels labels.csv \\
     --score medical_picture_score --plot curve.svg
 
-LABELS is a CSV file with the columns path and label (1: what should be found, 0: what should not),
-and caption where a score needs one; paths start at its folder. SCORE is a column of evidence that a
-detector of the config observes, prompt_scores.GROUP, or similarity. Nothing is asked of the web and
-nothing is written but the plot. Exit status: 0 done, 2 something is missing.
+LABELS is a CSV file with the columns path and label (1: the score should find it, 0: it should
+not), and caption where a score needs one. Paths start at its folder. SCORE is similarity,
+prompt_scores.GROUP, or a column of evidence that a detector of the config observes. The command
+makes no request, and writes nothing but the plot.
+
+Exit status: 0 done, 2 something is missing.
 """
 
 from __future__ import annotations
@@ -14,20 +16,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.commands.config_options import add_no_plugins
+from pipeline.commands.options import add_no_plugins, add_set, make_verb_parser
 from pipeline.commands.run import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from pipeline.dataset.labels import Point
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve calibrate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("calibrate", __doc__)
     parser.add_argument(
         "--config",
         default=str(DEFAULT_CONFIG),
@@ -46,22 +47,16 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         type=float,
         metavar="THRESHOLD",
-        help="these thresholds alone; may be given again",
+        help="show only this threshold; may be given again (default: 20 even shares)",
     )
     parser.add_argument(
         "--subset",
         default="en",
         choices=("en", "multi", "nolang"),
-        help="whose model scores the pictures",
+        help="the subset whose model scores the pictures (default: en)",
     )
     parser.add_argument("--plot", metavar="FILE", help="precision and recall as .svg, .png or .pdf")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=value",
-        help="change one setting; may be given again",
-    )
+    add_set(parser)
     add_no_plugins(parser)
     return parser
 
@@ -81,46 +76,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def calibrate(options: argparse.Namespace) -> str:
-    """The table that is printed. Raises ConfigError."""
+    """Score the pictures; the table of thresholds. Raises ConfigError."""
     from pipeline.config import config_of
-    from pipeline.dataset.labels import (
-        curve,
-        number_of,
-        observe_all,
-        plot,
-        read_labels,
-        steps,
-    )
+    from pipeline.dataset.labels import curve, number_of, observe_all, plot, read_labels, steps
     from pipeline.orchestrate.config_file import ConfigError
 
     labelled = read_labels(options.labels)
-    evidence, problems = observe_all(config_of(options), labelled, options.subset)
-    numbers = [number_of(found, options.score) for found in evidence]
-    judged = [
-        (number, one.positive)
-        for number, one in zip(numbers, labelled, strict=True)
-        if number is not None
-    ]
-    if not any(positive for _, positive in judged):
-        known = ", ".join(sorted({name for found in evidence for name in found})) or "none"
+    all_evidence, problems = observe_all(config_of(options), labelled, options.subset)
+    scores, labels = list[float](), list[bool]()
+    for evidence, picture in zip(all_evidence, labelled, strict=True):
+        number = number_of(evidence, options.score)
+        if number is not None:
+            scores.append(number)
+            labels.append(picture.positive)
+    if not any(labels):
+        names = {name for evidence in all_evidence for name in evidence}
+        known = ", ".join(sorted(names)) or "none"
         raise ConfigError(
             f"no labelled picture of label 1 has a {options.score}; scores that are there: {known}"
         )
-    scores = [number for number, _ in judged]
-    points = curve(scores, [positive for _, positive in judged], options.at or steps(scores))
+    points = curve(scores, labels, options.at or steps(scores))
     if options.plot:
         plot(points, options.score, options.plot)
-    head = (
-        f"{len(judged)} pictures judged, {sum(positive for _, positive in judged)} of them "
-        "labelled 1"
-    )
-    missing = "".join(
-        f"; {number} not judged: {problem}" for problem, number in sorted(problems.items())
-    )
-    lines = [f"{'threshold':>10}{'flagged':>9}{'precision':>11}{'recall':>8}"]
+    return _table(labels, problems, points)
+
+
+def _table(labels: Sequence[bool], problems: Mapping[str, int], points: Sequence[Point]) -> str:
+    head = f"{len(labels)} pictures judged, {sum(labels)} of them labelled 1"
+    for problem, number in sorted(problems.items()):
+        head += f"; {number} not judged: {problem}"
+    lines = [head, f"{'threshold':>10}{'flagged':>9}{'precision':>11}{'recall':>8}"]
     for point in points:
         precision = "-" if point.precision is None else f"{point.precision:.3f}"
         lines.append(
             f"{point.threshold:>10.4f}{point.flagged:>9}{precision:>11}{point.recall:>8.3f}"
         )
-    return f"{head}{missing}\n" + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"

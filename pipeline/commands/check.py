@@ -1,22 +1,23 @@
 """Search a dataset for personal and medical data before it is released.
 
 pairsieve check --dataset runs/mine
-    a review list beside the dataset: runs/mine.check.html
+    write a review list beside the dataset: runs/mine.check.html
 pairsieve check --dataset runs/mine --opt-out registry.csv
-    domains, URLs, accounts and hashes that have opted out
+    also look for domains, URLs, accounts and hashes that have opted out
 pairsieve check --dataset runs/mine --image photo.jpg
-    and copies of example pictures
+    also look for copies of an example picture
 pairsieve check --dataset runs/mine --config my.yaml
-    and medical pictures by published embeddings; limits of the config
+    also look for medical pictures by published embeddings; apply the config's limits
 pairsieve check --dataset runs/mine --limit medical_words=0.02
-    a share of the rows that may bear a kind of finding
+    allow a kind of finding in 2 % of the rows
 
-Every row is looked at: disease names and medical words of the shipped lists, personal data, medical
-pictures, faces with any of these, rows that were taken out before (--tombstones, by default
-DATASET.erased), domains that have opted out, missing provenance. The list holds captions and
-addresses: it is for those who decide. Nothing is requested; a picture is loaded when somebody opens
-it. Works on adopted datasets too. Exit status: 0 within the limits, 1 above them, 2 it could not be
-checked.
+The command looks at every row for: disease names and medical words of the shipped lists, personal
+data, medical pictures, faces with any of these, rows that were taken out before (--tombstones, by
+default DATASET.erased), domains that have opted out, and missing provenance. The list holds
+captions and addresses: it is for those who decide. The command makes no request; a browser loads a
+picture of the list when somebody opens it. Adopted datasets can be checked too.
+
+Exit status: 0 within the limits, 1 above them, 2 the dataset could not be checked.
 """
 
 from __future__ import annotations
@@ -26,30 +27,20 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.config_options import add_no_plugins
+from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pairsieve.records.manifest import Manifest
     from pipeline.config import Config
-    from pipeline.dataset.review import Looked, Scores
+    from pipeline.dataset.review import Reviewer, Scores
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve check",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="DIR",
-        help="the output directory of a run, or a dataset that was adopted",
-    )
+    parser = make_verb_parser("check", __doc__)
+    add_dataset(parser, "the output directory of a run, or an adopted dataset")
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -60,18 +51,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the dataset's config: its limits (publish.release_limits), and its models",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=value",
-        help="change one setting of the config",
-    )
+    add_set(parser)
     add_no_plugins(parser)
     parser.add_argument(
         "--tombstones",
         metavar="DIR",
-        help="what was taken out (default: DATASET.erased, where it is there)",
+        help="tombstones of rows that were taken out (default: DATASET.erased, if it exists)",
     )
     parser.add_argument(
         "--opt-out",
@@ -92,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KIND=SHARE",
-        help="of the rows; may be given again",
+        help="the share of the rows that may have a kind of finding; may be given again",
     )
     return parser
 
@@ -109,63 +94,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.dataset.review import RISKS, review, review_page
     from pipeline.orchestrate.config_file import ConfigError
 
+    dataset = options.dataset
     try:
-        manifest = read_manifest(options.dataset)
-        config = config_of(options) if options.config else None
-        limits = {
-            **(config.publish.release_limits if config else {}),
-            **_limits(options.limit, RISKS),
-        }
-        scores = _scores(options.dataset, manifest, config) if config else None
-        found = review(
-            options.dataset,
-            shard_paths(manifest),
-            _looked(options),
-            manifest.columns,
-            scores,
-        )
+        manifest = read_manifest(dataset)
+        limits: dict[str, float] = {}
+        scores = None
+        if options.config:
+            config = config_of(options)
+            limits.update(config.publish.release_limits)
+            scores = _vector_scores(dataset, manifest, config)
+        limits.update(_limits(options.limit, RISKS))
+        reviewer = _reviewer(options)
+        result = review(dataset, shard_paths(manifest), reviewer, manifest.columns, scores)
     except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
-    over = found.over(limits)
-    out = options.out or f"{options.dataset.rstrip('/')}.check.html"
-    files.write_private(out, review_page(manifest.name or options.dataset, found, over))
-    sys.stdout.write("".join(f"{kind:<20}{found.counts[kind]:>10,}\n" for kind in RISKS))
-    sys.stdout.write(
-        "".join(f"above the limit: {line}\n" for line in over)
-        + f"{out}: {found.rows:,} rows looked at\n"
-    )
-    return 1 if over else 0
+    too_many = result.over(limits)
+    out = options.out or f"{dataset.rstrip('/')}.check.html"
+    files.write_private(out, review_page(manifest.name or dataset, result, too_many))
+    sys.stdout.writelines(f"{kind:<20}{result.counts[kind]:>10,}\n" for kind in RISKS)
+    sys.stdout.writelines(f"above the limit: {line}\n" for line in too_many)
+    sys.stdout.write(f"{out}: {result.rows:,} rows looked at\n")
+    return 1 if too_many else 0
 
 
-def _limits(given: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
+def _limits(given: Sequence[str], kinds: Mapping[str, float]) -> dict[str, float]:
+    """The values of --limit. Raises ConfigError."""
     from filters.registry import nearest
     from pipeline.orchestrate.config_file import ConfigError
 
-    found = {}
-    for one in given:
-        kind, _, share = one.partition("=")
-        if kind not in known:
-            raise ConfigError(f"--limit {one}: {nearest(kind, known)}")
+    limits = {}
+    for text in given:
+        kind, _, share = text.partition("=")
+        if kind not in kinds:
+            raise ConfigError(f"--limit {text}: {nearest(kind, kinds)}")
         try:
-            found[kind] = float(share)
+            limits[kind] = float(share)
         except ValueError:
             raise ConfigError(
-                f"--limit {one}: write it as {kind}=0.01, a share of the rows"
+                f"--limit {text}: write it as {kind}=0.01, a share of the rows"
             ) from None
-    return found
+    return limits
 
 
-def _looked(options: argparse.Namespace) -> Looked:
+def _reviewer(options: argparse.Namespace) -> Reviewer:
+    """What the options have the check look for.
+
+    Raises NoTombstones, UnreadableList, NoSuchDataset, OSError.
+    """
     from pairsieve.erasure.opt_outs import read_opt_outs
     from pairsieve.erasure.tombstones import read_tombstones
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.review import Looked
+    from pipeline.dataset.review import Reviewer
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
-    stones = read_tombstones(folder) if options.tombstones or files.exists(folder) else None
+    # A folder that was named must be there; the default one may not.
+    has_tombstones = options.tombstones or files.exists(folder)
+    stones = read_tombstones(folder) if has_tombstones else None
     opted_out, _ = read_opt_outs(dict.fromkeys(options.opt_out, "auto"), skip_unreadable=False)
     hashes, digests = list[bytes](), set[str]()
     for path in options.image:
@@ -175,11 +162,11 @@ def _looked(options: argparse.Namespace) -> Looked:
             raise NoSuchDataset(f"{path} is no picture that can be read ({example.reason})")
         hashes += example[0].pdq
         digests.add(example[0].sha256)
-    return Looked(stones, opted_out, hashes, frozenset(digests))
+    return Reviewer(stones, opted_out, hashes, frozenset(digests))
 
 
-def _scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:
-    """How medical pictures are by their published vectors; None where there are none."""
+def _vector_scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:
+    """How medical pictures are by their published vectors; None where no vectors were published."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors
     from filters.subjects import Embedding
@@ -190,9 +177,8 @@ def _scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:
     if not shards:
         return None
     encoders = load_encoders(config, manifest)
-    (detector,) = build_detectors(
-        {MedicalPicture.name: config.filters.detectors.get(MedicalPicture.name, {})}
-    )
+    name = MedicalPicture.name
+    (detector,) = build_detectors({name: config.filters.detectors.get(name, {})})
     observe = detector.load()
 
     def scores(path: str) -> Iterator[float]:

@@ -1,41 +1,43 @@
 """Take out what people ask to be taken out, and keep it out.
 
 pairsieve erase --dataset runs/mine --requests requests.jsonl --dry-run
-    what would be taken out
+    say what would be taken out
 pairsieve erase --dataset runs/mine --requests requests.jsonl
     take it out
 pairsieve erase --dataset runs/mine --hash-list list.csv
-    what is on a hash list of others
+    take out what is on a hash list of others
 pairsieve erase status --dataset runs/mine
     requests, rows, shards, last verification
 pairsieve erase rotate-keys --dataset runs/mine
-    a new secret; the one before still counts
-
-With --config, the one that the dataset was made with, and where its embeddings are published,
-pictures that look like an example are listed: crops, say, which no hash finds. Somebody looks at
-them, and --confirm KEY takes out those that show the same.
+    make a new secret; tombstones under the one before still count
 
 A request is one JSON object a line: {"image_url": ...}, {"page_url": ...}, {"domain": ...},
 {"prefix": "host/path/"}, {"sha256": ...}, {"md5": ...}, {"pdq": ...}, {"image": "example.jpg"} or
-{"key": ...}, and {"receipt": ...} beside it if wanted. Names, addresses and reasons are refused:
-nothing is kept of them. One malformed line, and none is applied.
+{"key": ...}. It may also have a {"receipt": ...}. Names, addresses and reasons are refused: nothing
+is kept of them. If any line is malformed, nothing is applied.
 
-Only shards that hold matches are written anew; every other file stays as it is, byte for byte. The
-version goes up, erasures/ gets a list of row ids for those who have a copy, and the search is made
-again at the end. Tombstones go to a private folder of their own (--tombstones, by default
-DATASET.erased beside the dataset); name it in the config as `filters.rules.erasure: {tombstones:
-...}`. Exit status: 0 done, 1 something is left or went wrong, 2 nothing was done since something is
-missing or malformed.
+With --config, the config that made the dataset, the command also lists pictures that look like an
+example, as crops that no hash finds. This needs published embeddings. A person looks at them, and
+--confirm KEY takes out those that show the same.
+
+The command rewrites only shards that hold matches; every other file stays as it is, byte for byte.
+The version goes up, and erasures/ gets a list of row ids for those who have a copy. Then the
+command searches the dataset again to verify that nothing matches. Tombstones go to a private folder
+of their own (--tombstones, by default DATASET.erased beside the dataset). Name it in the config as
+`filters.rules.erasure: {tombstones: ...}`, so that later runs keep out what was erased.
+
+Exit status: 0 done, 1 something is left or went wrong, 2 something is missing or malformed and
+nothing was done.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.config_options import add_no_plugins
+from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
 
 if TYPE_CHECKING:
     from pairsieve.erasure.requests import Request
@@ -43,12 +45,7 @@ if TYPE_CHECKING:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve erase",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("erase", __doc__)
     parser.add_argument(
         "verb",
         nargs="?",
@@ -56,19 +53,14 @@ def make_parser() -> argparse.ArgumentParser:
         choices=("apply", "status", "rotate-keys"),
         help="default: apply",
     )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="DIR",
-        help="the output directory of a run, or a dataset that was adopted",
-    )
-    parser.add_argument("--requests", metavar="FILE", help="JSON lines")
+    add_dataset(parser, "the output directory of a run, or an adopted dataset")
+    parser.add_argument("--requests", metavar="FILE", help="requests as JSON lines")
     parser.add_argument(
         "--hash-list",
         action="append",
         default=[],
         metavar="FILE[:KIND]",
-        help="md5, sha256 or pdq; may be given again",
+        help="hashes of kind md5, sha256 or pdq; may be given again",
     )
     parser.add_argument(
         "--tombstones",
@@ -78,22 +70,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="the config of the dataset: lists what else looks like example pictures",
+        help="the dataset's config: also list pictures that look like the examples",
     )
     parser.add_argument(
         "--confirm",
         action="append",
         default=[],
         metavar="KEY",
-        help="a row that somebody has looked at; may be given again",
+        help="take out a row that a person has looked at; may be given again",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=value",
-        help="change one setting of the config",
-    )
+    add_set(parser)
     add_no_plugins(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken out, and change nothing"
@@ -114,79 +100,97 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.orchestrate.config_file import ConfigError
 
-    try:
-        sys.stdout.write(
-            {"apply": _apply, "status": _status, "rotate-keys": _rotate}[options.verb](options)
-        )
-    except (
+    # Each of these is found before anything is changed.
+    nothing_done = (
         MalformedRequests,
         NoTombstones,
         NoSuchDataset,
         NotOurs,
         UnreadableList,
         ConfigError,
-    ) as error:
-        return _say(f"pairsieve: {error}", 2)
+    )
+    try:
+        sys.stdout.write(_VERBS[options.verb](options))
+    except nothing_done as error:
+        return _fail(str(error), 2)
     except Damaged as error:
-        return _say(f"pairsieve: {error}", 1)
+        return _fail(str(error), 1)
     except (ErasureIncomplete, InUse, OSError) as error:
-        return _say(
-            f"pairsieve: the erasure failed: {error}\nThe same command goes on from there.", 1
-        )
+        return _fail(f"the erasure failed: {error}\nThe same command goes on from there.", 1)
     return 0
 
 
-def _folder(options: argparse.Namespace) -> str:
+def _tombstone_folder(options: argparse.Namespace) -> str:
     return str(options.tombstones or f"{options.dataset.rstrip('/')}.erased")
 
 
 def _apply(options: argparse.Namespace) -> str:
+    """Erase, or say what would be erased; the text to print."""
+    from pipeline.dataset.erasure import erase, find, summary
+
+    requests = _requests(options)
+    if options.dry_run:
+        text = summary(find(options.dataset, requests), requests, "would be taken out")
+    else:
+        findings = erase(options.dataset, requests, _tombstone_folder(options))
+        text = summary(findings, requests, "taken out")
+    if options.config:
+        # The neighbours come first: scripts read the last line.
+        text = _neighbours(options, requests) + text
+    return text
+
+
+def _requests(options: argparse.Namespace) -> list[Request]:
+    """All that is asked for. Raises MalformedRequests, UnreadableList."""
     from pairsieve.erasure.requests import (
         MalformedRequests,
         Request,
         read_requests,
         requests_of_list,
     )
-    from pipeline.dataset.erasure import erase, find, told
 
     requests = read_requests(options.requests) if options.requests else []
-    for given in options.hash_list:
-        path, colon, kind = given.rpartition(":")
-        requests += requests_of_list(
-            path if colon and "/" not in kind else given,
-            kind if colon and "/" not in kind else "auto",
-        )
+    for text in options.hash_list:
+        path, colon, kind = text.rpartition(":")
+        # A colon may also be part of the path, as in s3://bucket/list.csv.
+        if not colon or "/" in kind:
+            path, kind = text, "auto"
+        requests += requests_of_list(path, kind)
     requests += [Request("key", (key.lower(),)) for key in options.confirm]
     if not requests:
         raise MalformedRequests(
             "nothing is asked for: give --requests FILE, --hash-list FILE or --confirm KEY"
         )
-    if options.dry_run:
-        said = told(find(options.dataset, requests), requests, "would be taken out")
-    else:
-        said = told(erase(options.dataset, requests, _folder(options)), requests, "taken out")
-    return (_neighbours(options, requests) if options.config else "") + said
+    return requests
 
 
 def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str:
     from pipeline.config import config_of
-    from pipeline.dataset.neighbours import neighbours, told
+    from pipeline.dataset.neighbours import neighbour_list, neighbours
 
-    return told(neighbours(options.dataset, requests, config_of(options)))
+    return neighbour_list(neighbours(options.dataset, requests, config_of(options)))
 
 
 def _status(options: argparse.Namespace) -> str:
     from pipeline.dataset.erasure import status
 
-    return status(options.dataset, _folder(options))
+    return status(options.dataset, _tombstone_folder(options))
 
 
-def _rotate(options: argparse.Namespace) -> str:
+def _rotate_keys(options: argparse.Namespace) -> str:
     from pairsieve.erasure.tombstones import rotate_keys
 
-    return f"tombstones are made under the key {rotate_keys(_folder(options))} from now on\n"
+    key_id = rotate_keys(_tombstone_folder(options))
+    return f"tombstones are made under the key {key_id} from now on\n"
 
 
-def _say(message: str, status: int) -> int:
-    sys.stderr.write(message + "\n")
+_VERBS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+    "apply": _apply,
+    "status": _status,
+    "rotate-keys": _rotate_keys,
+}
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"pairsieve: {message}\n")
     return status

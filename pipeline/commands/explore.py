@@ -1,21 +1,21 @@
 """Serve the search page, where people find themselves and ask to be taken out.
 
 pairsieve explore --dataset runs/mine
-    http://127.0.0.1:8080
+    serve http://127.0.0.1:8080
 pairsieve explore --dataset runs/mine --config my.yaml
-    and search by meaning (needs published embeddings)
-pairsieve explore --dataset runs/mine --public-host search.example.org --behind-proxy
-                                                                        to the world, through a
-                                                                        server with TLS on this
-                                                                        machine
-
+    also offer search by meaning (needs published embeddings)
+pairsieve explore --dataset runs/mine --behind-proxy --public-host search.example.org
+    serve to the world, through a server with TLS on this machine
 
 `pairsieve index` makes the index, and brings it up to date after an erasure; the page notices.
 Requests wait in a private folder (--queue, by default DATASET.requests) until `pairsieve requests`
-decides on them. Nothing is loaded from other hosts unless a visitor asks for pictures. The page
-answers under this machine's own names, the address in --host and those in --public-host: under any
-other, a page of another site could read it (DNS rebinding). Ctrl-C and SIGTERM end it within
-seconds. Needs the extra `explore`. Exit status: 0 ended, 2 there is nothing to serve.
+decides on them. The page loads nothing from other hosts unless a visitor asks for pictures.
+
+The page answers only under this machine's own names, the address in --host and the names in
+--public-host. Under any name a page of another site could read it (DNS rebinding). Ctrl-C and
+SIGTERM end it within seconds. Needs the extra `explore`.
+
+Exit status: 0 ended, 2 there is nothing to serve.
 """
 
 from __future__ import annotations
@@ -29,30 +29,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
+from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
 
 if TYPE_CHECKING:
     from pairsieve.explore.settings import Encoder
     from pairsieve.records.manifest import Manifest
 
-# for the process of pictures to end; it ends itself when it has had no work for a minute
 CLOSE_S = 1.5
-# what a person or two can decide on in some days, and their usual size ten times over
-MOST_WAITING, MOST_WAITING_MB = 5_000, 50
+"""Time for the process that reads pictures to end; it also ends itself after a minute without work.
+"""
+MAX_WAITING, MAX_WAITING_MB = 5_000, 50
+"""What one or two people can decide on in some days, and ten times the usual size of it."""
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve explore",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset", required=True, metavar="DIR", help="the dataset that was indexed"
-    )
+    parser = make_verb_parser("explore", __doc__)
+    add_dataset(parser, "the dataset that was indexed")
     parser.add_argument("--index", metavar="DIR", help="its index (default: DATASET.index)")
     parser.add_argument(
         "--queue", metavar="DIR", help="where requests wait; private (default: DATASET.requests)"
@@ -62,13 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the dataset's config, for the models that made its vectors",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=value",
-        help="change one setting of the config",
-    )
+    add_set(parser)
     add_no_plugins(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
@@ -84,28 +72,28 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--behind-proxy",
         action="store_true",
-        help="believe X-Forwarded-For of a proxy on this machine",
+        help="trust X-Forwarded-For of a proxy on this machine",
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="no query takes longer (default: 10)",
+        help="end a query after so long (default: 10)",
     )
     parser.add_argument(
         "--most-waiting",
         type=int,
-        default=MOST_WAITING,
+        default=MAX_WAITING,
         metavar="N",
-        help=f"requests that may wait for a decision (default: {MOST_WAITING})",
+        help=f"how many requests may wait for a decision (default: {MAX_WAITING})",
     )
     parser.add_argument(
         "--most-waiting-mb",
         type=int,
-        default=MOST_WAITING_MB,
+        default=MAX_WAITING_MB,
         metavar="MB",
-        help=f"megabytes of them (default: {MOST_WAITING_MB})",
+        help=f"how many megabytes they may take (default: {MAX_WAITING_MB})",
     )
     return parser
 
@@ -115,39 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     if lacks("explore"):
         return 2
-    from pairsieve.erasure.queue import Quota
-    from pairsieve.explore.app import make_app
-    from pairsieve.explore.connections import ConnectionLimits
-    from pairsieve.explore.networks import ANY_ADDRESS, names_of
-    from pairsieve.explore.serve import Address, serve
-    from pairsieve.explore.settings import Settings
-    from pairsieve.images.processes import Limits, Processes
+    options.index, options.queue = _places(options)
+    problem = _problem_of(options)
+    if problem:
+        sys.stderr.write(f"pairsieve: {problem}\n")
+        return 2
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
-    from pairsieve.storage.names import lies_in
-    from pipeline.commands.index import index_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
-    if options.host in ANY_ADDRESS and not options.public_host:
-        sys.stderr.write(
-            f"pairsieve: --host {options.host or repr('')} listens on every address of this "
-            "machine; say by which name visitors reach the "
-            "page: --public-host search.example.org\n"
-        )
-        return 2
-    index, queue = (
-        options.index or index_of(options.dataset),
-        options.queue or queue_of(options.dataset),
-    )
-    if lies_in(queue, options.dataset):
-        sys.stderr.write(
-            f"pairsieve: requests would lie in the dataset ({queue}), which is published; name "
-            "another --queue\n"
-        )
-        return 2
     try:
         manifest = read_manifest(options.dataset)
-        check_version(open_search(index).contents, manifest)
+        check_version(open_search(options.index).contents, manifest)
         encoders = _encoders(options, manifest) if options.config else {}
     except (BadIndex, NoSuchDataset, BadConfig) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
@@ -155,38 +122,71 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
-    name = manifest.name or "dataset"
-    quota = Quota(options.most_waiting, options.most_waiting_mb * 1_000_000)
-    names = names_of(options.host, options.public_host)
+    _serve(options, manifest.name or "dataset", encoders)
+    return 0
+
+
+def _places(options: argparse.Namespace) -> tuple[str, str]:
+    """The folders of the index and of the requests."""
+    from pipeline.commands.index import index_of
+
+    index = options.index or index_of(options.dataset)
+    return index, options.queue or queue_of(options.dataset)
+
+
+def _problem_of(options: argparse.Namespace) -> str:
+    """What is wrong with the options; empty where nothing is."""
+    from pairsieve.explore.networks import ANY_ADDRESS
+    from pairsieve.storage.names import lies_in
+
+    if options.host in ANY_ADDRESS and not options.public_host:
+        return (
+            f"--host {options.host or repr('')} listens on every address of this machine; say by "
+            "which name visitors reach the page: --public-host search.example.org"
+        )
+    if lies_in(options.queue, options.dataset):
+        return (
+            f"requests would lie in the dataset ({options.queue}), which is published; name "
+            "another --queue"
+        )
+    return ""
+
+
+def _serve(options: argparse.Namespace, name: str, encoders: Mapping[str, Encoder]) -> None:
+    """Serve the page until it is interrupted."""
+    from pairsieve.erasure.queue import Quota
+    from pairsieve.explore.app import make_app
+    from pairsieve.explore.connections import ConnectionLimits
+    from pairsieve.explore.networks import names_of
+    from pairsieve.explore.serve import Address, serve
+    from pairsieve.explore.settings import Settings
+    from pairsieve.images.processes import Limits, Processes
+
     settings = Settings(
         name,
         options.dataset,
-        index,
-        queue,
+        options.index,
+        options.queue,
         secrets.token_hex(32),
         limit_s=options.timeout,
-        quota=quota,
-        hosts=names,
+        quota=Quota(options.most_waiting, options.most_waiting_mb * 1_000_000),
+        hosts=names_of(options.host, options.public_host),
     )
+    # One process: so it is known which picture has ended it.
     processes = Processes(1, Limits(wall_s=settings.picture_s))
     app = make_app(settings, encoders, processes)
-    at = Address(
-        options.host,
-        options.port,
-        options.behind_proxy,
-        ConnectionLimits(trusts_loopback=options.behind_proxy),
-    )
+    connections = ConnectionLimits(trusts_loopback=options.behind_proxy)
+    address = Address(options.host, options.port, options.behind_proxy, connections)
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")
     try:
-        serve(app, at)
+        serve(app, address)
     finally:
-        # a process that is only starting may be waited for
+        # In a thread, since closing waits for a process that is still starting.
         closing = threading.Thread(target=processes.close, daemon=True)
         closing.start()
         closing.join(CLOSE_S)
     if app.is_busy or closing.is_alive():
         _leave()
-    return 0
 
 
 class BadConfig(ValueError):
@@ -194,7 +194,7 @@ class BadConfig(ValueError):
 
 
 def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, Encoder]:
-    """The models that made the vectors. Raises BadConfig."""
+    """Load the models that made the vectors. Raises BadConfig, NoSuchDataset."""
     from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
     from pipeline.orchestrate.config_file import ConfigError
@@ -206,8 +206,9 @@ def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, E
 
 
 def _leave() -> None:
-    """End at once: a search that is under way in a thread cannot be ended, nothing is lost with it,
-    and Python would wait for it.
+    """End the process at once.
+
+    Python would wait for a search that runs in a thread. Nothing is lost with it.
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -216,12 +217,13 @@ def _leave() -> None:
 
 
 def without_traces(record: logging.LogRecord) -> bool:
-    """A trace may hold what somebody looked for; the class of an error is logged by the page
-    itself.
+    """Whether a log record has no trace: a trace may hold what a visitor searched for.
+
+    The page itself logs the class of an error.
     """
     return record.exc_info is None
 
 
 def queue_of(dataset: str) -> str:
-    """Where requests wait if nothing else is said."""
+    """The default folder of a dataset's requests."""
     return f"{dataset.rstrip('/')}.requests"

@@ -5,10 +5,11 @@ pairsieve export --dataset runs/mine --out laion-like --laion-compat
 pairsieve export --dataset runs/mine --out small --columns URL,TEXT
     these columns
 
-The copy has the shards under the same names, row by row, and a manifest, so that `pairsieve erase`
-works on it: people who are taken out of the dataset have to be taken out of its copies too. A copy
-without sha256, pdq and page_url knows requests by image URL and domain alone. Exit status: 0 done,
-2 it cannot be copied.
+The copy has the same shards with the same rows, and a manifest. So `pairsieve erase` works on it:
+take people out of the copies too when they are taken out of the dataset. In a copy without sha256,
+pdq and page_url only requests by image URL and domain find rows.
+
+Exit status: 0 done, 2 the dataset cannot be copied.
 """
 
 from __future__ import annotations
@@ -17,18 +18,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pipeline.commands.options import add_dataset, make_verb_parser
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset", required=True, metavar="DIR", help="the output directory of a run"
-    )
+    parser = make_verb_parser("export", __doc__)
+    add_dataset(parser, "the output directory of a run")
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="where the copy goes; a new or empty directory"
     )
@@ -49,13 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.writer import held_still
 
+    columns = None if options.laion_compat else options.columns.split(",")
     try:
         with held_still(options.dataset):
-            rows, shards = export(
-                options.dataset,
-                options.out,
-                None if options.laion_compat else options.columns.split(","),
-            )
+            rows, shards = export(options.dataset, options.out, columns)
     except (NoSuchDataset, Damaged, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2

@@ -1,4 +1,4 @@
-"""What a command needs beyond the base install, named before it is missed."""
+"""Names what a command needs beyond the base install, before an import of it fails."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from importlib.util import find_spec
 NEEDED = {
     "search": ("faiss", "tantivy"),
     "explore": (
-        "faiss",
-        "tantivy",
-        "fastapi",
-        "itsdangerous",
-        "limits",
-        "python_multipart",
-        "uvicorn",
+        "faiss", "tantivy", "fastapi", "itsdangerous", "limits", "python_multipart", "uvicorn",
     ),
-}
+}  # fmt: skip
+"""Extra -> modules that it installs."""
 
 
 def lacks(extra: str) -> bool:
-    """Whether an extra is not installed; says how to install it."""
+    """Whether an extra is not installed; if so, say on stderr how to install it."""
     missing = [name for name in NEEDED[extra] if find_spec(name) is None]
     if missing:
         sys.stderr.write(

@@ -1,11 +1,14 @@
 """Make a dataset searchable by words, addresses, picture hashes and vectors.
 
-pairsieve index --dataset runs/mine                        writes runs/mine.index
-pairsieve index --dataset runs/mine --out /srv/index       elsewhere; a local folder
+pairsieve index --dataset runs/mine
+    write runs/mine.index
+pairsieve index --dataset runs/mine --out /srv/index
+    write it elsewhere, to a local folder
 
-Called again, it indexes only shards that have changed, and forgets those that are gone: do so after
-every erasure. Works on adopted datasets too. Needs the extra `search`. Exit status: 0 done, 2 there
-is no dataset, or the folder holds something else.
+A second call indexes only shards that have changed, and removes those that are gone. Call it after
+every erasure. Adopted datasets can be indexed too. Needs the extra `search`.
+
+Exit status: 0 done, 2 there is no dataset, or the folder holds something else.
 """
 
 from __future__ import annotations
@@ -14,23 +17,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pipeline.commands.counter import counter
 from pipeline.commands.extras import lacks
+from pipeline.commands.options import add_dataset, make_verb_parser
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve index",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="DIR",
-        help="the output directory of a run, or a dataset that was adopted",
-    )
+    parser = make_verb_parser("index", __doc__)
+    add_dataset(parser, "the output directory of a run, or an adopted dataset")
     parser.add_argument(
         "--out", metavar="DIR", help="a local folder (default: DATASET.index beside the dataset)"
     )
@@ -39,13 +34,13 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=100_000,
         metavar="ROWS",
-        help="fewer vectors are all looked at (default: 100000)",
+        help="compare every vector where there are fewer rows (default: 100000)",
     )
     parser.add_argument(
         "--recall",
         type=float,
         default=0.99,
-        help="of the ten nearest, where not all are looked at (default: 0.99)",
+        help="share of the ten nearest to find where there are more (default: 0.99)",
     )
     return parser
 
@@ -66,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = VectorSettings(options.exact_below, options.recall)
         with held_still(options.dataset):
             manifest = read_manifest(options.dataset)
-            done, shards = build(
-                options.dataset, manifest, out, settings, _tell if sys.stderr.isatty() else _silent
-            )
+            done, shards = build(options.dataset, manifest, out, settings, counter("rows"))
     except (NoSuchDataset, BadIndex, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
@@ -77,13 +70,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def index_of(dataset: str) -> str:
-    """Where a dataset's index lies if nothing else is said."""
+    """The default place of a dataset's index."""
     return f"{dataset.rstrip('/')}.index"
-
-
-def _tell(done: int, total: int) -> None:
-    sys.stderr.write(f"\r{done:,} of {total:,} rows" + ("\n" if done >= total else ""))
-
-
-def _silent(done: int, total: int) -> None:
-    pass

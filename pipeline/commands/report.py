@@ -1,11 +1,11 @@
 """Write a dataset's report: one HTML page without network, pictures or captions.
 
 pairsieve report --dataset runs/mine
-    writes runs/mine/report.html, as every run does
+    write runs/mine/report.html, as every run does
 pairsieve report --dataset runs/mine --out report.html
-    writes it elsewhere
+    write it elsewhere
 pairsieve report --compare runs/mine runs/other --out changes.html
-    two runs side by side: decisions per rule
+    compare two runs: decisions gained and lost for each rule
 
 Exit status: 0 done, 2 there is no dataset.
 """
@@ -16,17 +16,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-REPORT = "report.html"
+from pipeline.commands.options import make_verb_parser
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("report", __doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", metavar="DIR", help="the output directory of a run")
     which.add_argument(
@@ -35,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help=f"where the page goes (default: {REPORT} in the dataset; compare.html)",
+        help="where the page goes (default: report.html in the dataset; compare.html)",
     )
     return parser
 
@@ -46,20 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage import files
     from pipeline.dataset.facts import gather
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.report_page import compare_page, report_page
+    from pipeline.dataset.report_page import REPORT, compare_page, report_page
 
     try:
         if options.compare:
-            one, other = options.compare
-            page, path = (
-                compare_page(gather(one), gather(other), (one, other)),
-                options.out or "compare.html",
-            )
+            first, second = options.compare
+            page = compare_page(gather(first), gather(second), (first, second))
+            path = options.out or "compare.html"
         else:
-            page, path = (
-                report_page(gather(options.dataset)),
-                options.out or files.join(options.dataset, REPORT),
-            )
+            page = report_page(gather(options.dataset))
+            path = options.out or files.join(options.dataset, REPORT)
     except NoSuchDataset as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2

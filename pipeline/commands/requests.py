@@ -1,24 +1,28 @@
 """List, approve and refuse what people asked for on the search page.
 
 pairsieve requests list --dataset runs/mine
-    what waits
+    list the requests that wait
 pairsieve requests approve RECEIPT ... --dataset runs/mine
-    approve; the next `apply` takes it out
+    approve; the next `apply` takes the rows out
 pairsieve requests approve RECEIPT ... --dataset runs/mine --apply
-    and take it out at once
+    approve, and take the rows out at once
 pairsieve requests apply --dataset runs/mine
     take out what was approved
 pairsieve requests refuse RECEIPT --reason "not in this dataset" --dataset runs/mine
+    refuse; whoever has the receipt can read the reason
 
-`approve` says how many rows and shards each request takes out, and approves none where that are
-more than --most-rows in all: one request may name a domain with half of the dataset. `list --rows`
-says the same; it reads the dataset once for each request. Taking out is `pairsieve erase`: a new
-version, tombstones, verification; then the index is brought up to date, and the page no longer
-finds the rows. `list --jsonl` prints approved requests as `pairsieve erase` reads them. The reason
-of a refusal is shown to whoever has the receipt. Addresses for answers are kept in a file of their
-own for each request, and removed when it is applied or refused: --contacts shows them, with refuse
-and apply as well. A request whose file is damaged is named on stderr; the others go on. Exit
-status: 0 done, 1 something went wrong, 2 there is no such request, or it takes out more than
+`approve` says how many rows and shards each request takes out. It approves none of them if these
+are more than --most-rows in all: one request may name a domain with half of the dataset. `list
+--rows` says the same; it reads the dataset once for each request. `apply` does what `pairsieve
+erase` does: it makes a new version, writes tombstones and verifies. Then it brings the index up to
+date, and the page no longer finds the rows. `list --jsonl` prints approved requests as `pairsieve
+erase` reads them.
+
+Addresses for answers lie in a file of their own for each request. They are removed when it is
+applied or refused; --contacts shows them, with refuse and apply as well. A request whose file is
+damaged is named on stderr, and the others go on.
+
+Exit status: 0 done, 1 something went wrong, 2 there is no such request, or it takes out more than
 --most-rows.
 """
 
@@ -29,26 +33,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.commands.options import add_dataset, make_verb_parser
+
 if TYPE_CHECKING:
     from pairsieve.erasure.queue import QueuedRequest
 
-MOST_ROWS = 1_000  # that are taken out without being asked twice: more than one person's pictures
-MOST_SHOWN = 2_000  # letters of what a stranger wrote: as many as it may have
+MAX_ROWS = 1_000
+"""To approve without --yes; more than one person's pictures."""
+MAX_SHOWN_LETTERS = 2_000
+"""Of what a stranger wrote: as many as it may have."""
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve requests",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("requests", __doc__)
     parser.add_argument("verb", choices=("list", "approve", "refuse", "apply"), help="what to do")
     parser.add_argument("receipts", nargs="*", metavar="RECEIPT", help="which requests")
-    parser.add_argument(
-        "--dataset", required=True, metavar="DIR", help="the dataset that they are about"
-    )
+    add_dataset(parser, "the dataset that the requests are about")
     parser.add_argument(
         "--queue", metavar="DIR", help="where requests wait (default: DATASET.requests)"
     )
@@ -60,17 +61,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--index",
         metavar="DIR",
-        help="the index to bring up to date (default: DATASET.index, where it is there)",
+        help="the index to bring up to date (default: DATASET.index, if it exists)",
     )
     parser.add_argument("--apply", action="store_true", help="with approve: take out at once")
     parser.add_argument(
         "--reason", default="", help="with refuse: why; whoever has the receipt reads it"
     )
-    parser.add_argument("--all", action="store_true", help="with list: those that are decided, too")
+    parser.add_argument("--all", action="store_true", help="with list: also those that are decided")
     parser.add_argument(
         "--jsonl",
         action="store_true",
-        help="with list: approved ones, as `pairsieve erase` reads them",
+        help="with list: approved requests, as `pairsieve erase` reads them",
     )
     parser.add_argument(
         "--contacts", action="store_true", help="with list, refuse and apply: addresses for answers"
@@ -81,12 +82,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--most-rows",
         type=int,
-        default=MOST_ROWS,
+        default=MAX_ROWS,
         metavar="N",
-        help=f"with approve: no more rows in all (default: {MOST_ROWS})",
+        help=f"with approve: no more rows in all (default: {MAX_ROWS})",
     )
-    parser.add_argument("--yes", action="store_true", help="with approve: however many rows")
+    parser.add_argument(
+        "--yes", action="store_true", help="with approve: however many rows there are"
+    )
     return parser
+
+
+class TooManyRows(RuntimeError):
+    """The requests would take out more rows than was agreed to; the message says how many."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,45 +110,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options.queue = options.queue or queue_of(options.dataset)
     if options.verb in ("approve", "refuse") and not options.receipts:
-        return _say(f"name the receipts to {options.verb}", 2)
+        return _fail(f"name the receipts to {options.verb}", 2)
     if options.verb == "refuse" and not options.reason:
-        return _say("say why: --reason", 2)
-    try:
-        forget_contacts(options.queue)
-        _do(options)
-    except (
+        return _fail("say why: --reason", 2)
+    # Each of these is found before anything is changed.
+    nothing_done = (
         NoSuchRequest,
         UnreadableRequest,
         NoSuchDataset,
         NoTombstones,
         NotOurs,
         TooManyRows,
-    ) as error:
-        return _say(str(error), 2)
+    )
+    try:
+        forget_contacts(options.queue)
+        _run_verb(options)
+    except nothing_done as error:
+        return _fail(str(error), 2)
     except Damaged as error:
-        return _say(str(error), 1)
+        return _fail(str(error), 1)
     except (ErasureIncomplete, InUse, OSError) as error:
-        return _say(f"the erasure failed: {error}\nThe same command goes on from there.", 1)
+        return _fail(f"the erasure failed: {error}\nThe same command goes on from there.", 1)
     return 0
 
 
-class TooManyRows(RuntimeError):
-    """The requests would take out more than was agreed to; the message says how many."""
-
-
-def _do(options: argparse.Namespace) -> None:
-    """What the verb says.
+def _run_verb(options: argparse.Namespace) -> None:
+    """Do what the verb says, and print each line when it is done.
 
     Raises NoSuchRequest, UnreadableRequest, TooManyRows, and what an erasure raises.
     """
     if options.verb == "list":
-        sys.stdout.writelines(_listed(options))
+        sys.stdout.writelines(_list(options))
     if options.verb == "approve":
-        sys.stdout.writelines(_approved(options))
+        sys.stdout.writelines(_approve(options))
     if options.verb == "refuse":
-        sys.stdout.writelines(_refused(options))
+        sys.stdout.writelines(_refuse(options))
+    # `approve --apply` goes on where `approve` has ended.
     if options.verb == "apply" or options.apply:
-        sys.stdout.writelines(_applied(options))
+        sys.stdout.writelines(_apply(options))
     if options.verb in ("list", "apply"):
         _name_unreadable(options.queue)
 
@@ -150,121 +156,137 @@ def _name_unreadable(queue: str) -> None:
     from pairsieve.erasure.queue import unreadable
 
     for error in unreadable(queue):
-        _say(str(error), 0)
+        sys.stderr.write(f"pairsieve: {error}\n")
 
 
-def _listed(options: argparse.Namespace) -> Iterator[str]:
+def _list(options: argparse.Namespace) -> Iterator[str]:
     from pairsieve.erasure.queue import waiting
 
     if options.jsonl:
-        yield from (line + "\n" for one in waiting(options.queue, "approved") for line in one.lines)
+        for request in waiting(options.queue, "approved"):
+            yield from (f"{line}\n" for line in request.lines)
         return
-    for one in waiting(options.queue, *(() if options.all else ("received", "approved"))):
+    states = () if options.all else ("received", "approved")
+    for request in waiting(options.queue, *states):
         yield (
-            f"{one.receipt}  {one.state:<9} {_shown(one.received)}  {len(one.requests)} "
-            "request(s)\n"
+            f"{request.receipt}  {request.state:<9} {_shown(request.received)}  "
+            f"{len(request.requests)} request(s)\n"
         )
-        yield from (
-            f"    {_shown(kind)}: {_shown(value)}\n"
-            for request in one.requests
-            for kind, value in request.items()
-        )
-        if one.reason:
-            yield f"    reason: {_shown(one.reason)}\n"
+        for entry in request.requests:
+            for kind, value in entry.items():
+                yield f"    {_shown(kind)}: {_shown(value)}\n"
+        if request.reason:
+            yield f"    reason: {_shown(request.reason)}\n"
         if options.rows:
-            yield f"    takes out {_rows_of(options.dataset, [one])[1]}\n"
-        yield from _contact(options, one.receipt)
+            yield f"    takes out {_rows_of(options.dataset, [request])[1]}\n"
+        yield from _contact_line(options, request.receipt)
 
 
-def _contact(options: argparse.Namespace, receipt: str) -> Iterator[str]:
+def _contact_line(options: argparse.Namespace, receipt: str) -> list[str]:
+    """The address for the answer, where --contacts is given and there is one."""
     from pairsieve.erasure.queue import contact_of
 
-    if options.contacts and (contact := contact_of(options.queue, receipt)):
-        yield f"    answer to: {_shown(contact)}\n"
+    contact = contact_of(options.queue, receipt) if options.contacts else ""
+    return [f"    answer to: {_shown(contact)}\n"] if contact else []
 
 
-def _approved(options: argparse.Namespace) -> Iterator[str]:
+def _approve(options: argparse.Namespace) -> Iterator[str]:
     """Approve all receipts or none.
 
     Raises NoSuchRequest, UnreadableRequest, NoSuchDataset, TooManyRows.
     """
     from pairsieve.erasure.queue import NoSuchRequest, decide, look_up
 
-    found = [look_up(options.queue, receipt) for receipt in dict.fromkeys(options.receipts)]
-    if applied := [one.receipt for one in found if one.state == "applied"]:
-        raise NoSuchRequest(f"{applied[0]} was applied already; nothing was approved")
-    told = [f"{one.receipt} takes out {_rows_of(options.dataset, [one])[1]}\n" for one in found]
-    rows, all_told = _rows_of(options.dataset, found)
-    yield from told
+    requests = [look_up(options.queue, receipt) for receipt in dict.fromkeys(options.receipts)]
+    for request in requests:
+        if request.state == "applied":
+            raise NoSuchRequest(f"{request.receipt} was applied already; nothing was approved")
+    # The dataset is read for each request, and for all: requests may name the same rows.
+    of_each = [_rows_of(options.dataset, [request])[1] for request in requests]
+    rows, of_all = _rows_of(options.dataset, requests)
+    for request, text in zip(requests, of_each, strict=True):
+        yield f"{request.receipt} takes out {text}\n"
     if rows > options.most_rows and not options.yes:
         raise TooManyRows(
-            f"that are {all_told} in all, more than {options.most_rows}; nothing was approved. "
+            f"that are {of_all} in all, more than {options.most_rows}; nothing was approved. "
             "Look at what is asked for "
             f"(pairsieve requests list), then give --most-rows {rows}, or --yes"
         )
-    for one in found:
-        decide(options.queue, one.receipt, "approved", reason=options.reason)
-        yield f"{one.receipt} approved\n"
+    for request in requests:
+        decide(options.queue, request.receipt, "approved", reason=options.reason)
+        yield f"{request.receipt} approved\n"
 
 
-def _refused(options: argparse.Namespace) -> Iterator[str]:
+def _refuse(options: argparse.Namespace) -> Iterator[str]:
     from pairsieve.erasure.queue import decide
 
     for receipt in options.receipts:
-        contact = list(_contact(options, receipt))
+        # Deciding removes the address: read it before.
+        contact = _contact_line(options, receipt)
         decide(options.queue, receipt, "refused", reason=options.reason)
         yield f"{receipt} refused\n"
         yield from contact
 
 
-def _rows_of(dataset: str, asked: Sequence[QueuedRequest]) -> tuple[int, str]:
-    """How many rows requests take out together, and a text that says so. Raises NoSuchDataset."""
+def _rows_of(dataset: str, requests: Sequence[QueuedRequest]) -> tuple[int, str]:
+    """How many rows requests take out together, and the same as text. Raises NoSuchDataset."""
     from pairsieve.erasure.requests import parse_request
     from pipeline.dataset.erasure import find
 
-    found = find(dataset, [parse_request(line) for one in asked for line in one.lines])
-    return found.number, f"{found.number} row(s) of {len(found.rows)} shard(s)"
+    parsed = [parse_request(line) for request in requests for line in request.lines]
+    findings = find(dataset, parsed)
+    return findings.number, f"{findings.number} row(s) of {len(findings.rows)} shard(s)"
 
 
-def _applied(options: argparse.Namespace) -> Iterator[str]:
-    """Take out what was approved; lines on what was done."""
+def _apply(options: argparse.Namespace) -> Iterator[str]:
+    """Take out what was approved, and bring the index up to date."""
     from pairsieve.erasure.queue import decide, waiting
     from pairsieve.erasure.requests import parse_request
-    from pairsieve.storage import files
-    from pipeline.commands.index import index_of
-    from pipeline.dataset.erasure import erase, told
-    from pipeline.dataset.manifest import read_manifest
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.erasure import erase, summary
 
     approved = list(waiting(options.queue, "approved"))
-    requests = [parse_request(line) for one in approved for line in one.lines]
+    requests = [parse_request(line) for request in approved for line in request.lines]
     if not requests:
         yield "nothing was approved that is not applied\n"
         return
-    found = erase(
-        options.dataset, requests, options.tombstones or f"{options.dataset.rstrip('/')}.erased"
-    )
-    for one in approved:
-        contact = list(_contact(options, one.receipt))
-        decide(options.queue, one.receipt, "applied", found.version)
-        yield from (f"{one.receipt} applied\n", *contact) if contact else ()
-    index = options.index or index_of(options.dataset)
-    if files.exists(index):
-        from pairsieve.search.index import build
-        from pairsieve.search.vectors import VectorSettings
+    tombstones = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
+    findings = erase(options.dataset, requests, tombstones)
+    for request in approved:
+        # Deciding removes the address: read it before.
+        contact = _contact_line(options, request.receipt)
+        decide(options.queue, request.receipt, "applied", findings.version)
+        if contact:
+            yield f"{request.receipt} applied\n"
+            yield from contact
+    _update_index(options)
+    yield summary(findings, requests, "taken out")
 
-        with held_still(options.dataset):
-            build(options.dataset, read_manifest(options.dataset), index, VectorSettings())
-    yield told(found, requests, "taken out")
+
+def _update_index(options: argparse.Namespace) -> None:
+    """Bring the index up to date, where there is one."""
+    from pairsieve.storage import files
+    from pipeline.commands.index import index_of
+    from pipeline.dataset.manifest import read_manifest
+    from pipeline.dataset.writer import held_still
+
+    index = options.index or index_of(options.dataset)
+    if not files.exists(index):
+        return
+    # Here, since a dataset without an index needs no search engine.
+    from pairsieve.search.index import build
+    from pairsieve.search.vectors import VectorSettings
+
+    with held_still(options.dataset):
+        build(options.dataset, read_manifest(options.dataset), index, VectorSettings())
 
 
 def _shown(text: str) -> str:
-    """What a stranger wrote, on one line of a terminal: whatever is not seen stands as U+FFFD."""
+    """What a stranger wrote, on one line of a terminal; invisible letters become U+FFFD."""
     from pairsieve.web.shown import plain
 
-    return plain(text, MOST_SHOWN)
+    return plain(text, MAX_SHOWN_LETTERS)
 
 
-def _say(message: str, status: int) -> int:
+def _fail(message: str, status: int) -> int:
     sys.stderr.write(f"pairsieve: {message}\n")
     return status

@@ -3,15 +3,18 @@
 pairsieve search --dataset runs/mine "red car"
     captions and addresses that hold all words
 pairsieve search --dataset runs/mine --image photo.jpg
-    the same picture, turned or encoded anew
+    the same picture, also turned or encoded anew
 pairsieve search --dataset runs/mine --image photo.jpg --config C
-    and what looks like it (needs published embeddings)
+    also pictures that look like it (needs published embeddings)
 pairsieve search --dataset runs/mine --meaning "a knee" --config C
-    what a picture shows, whatever its caption says
+    pictures that show it, whatever their captions say
 pairsieve search --dataset runs/mine --url URL | --page URL | --domain a.example
+    an image, a page, or all images of a domain
 
-Words in quotes are a phrase; a word behind - must not be there. `pairsieve index` makes the index.
-Exit status: 0 something was found, 1 nothing was, 2 it could not be searched.
+Words in quotes are a phrase. A row with a word behind - is left out. All criteria must match.
+`pairsieve index` makes the index.
+
+Exit status: 0 something was found, 1 nothing was found, 2 the dataset could not be searched.
 """
 
 from __future__ import annotations
@@ -22,27 +25,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.config_options import add_no_plugins
 from pipeline.commands.extras import lacks
+from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
 
 if TYPE_CHECKING:
+    from pairsieve.clip.encoder import Encoder
     from pairsieve.search.find import Query, Results, Search
 
 WIDTHS = (("similarity", 10), ("subset", 8), ("domain", 26), ("TEXT", 60))
+"""Columns of the table, and their widths in letters."""
+MAX_URL_LETTERS = 2_000
+FILTERS = ("domain", "licence", "subset", "language", "tag")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve search",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_verb_parser("search", __doc__)
     parser.add_argument("words", nargs="?", default="", help="words of captions and addresses")
-    parser.add_argument(
-        "--dataset", required=True, metavar="DIR", help="the dataset that was indexed"
-    )
+    add_dataset(parser, "the dataset that was indexed")
     parser.add_argument("--index", metavar="DIR", help="its index (default: DATASET.index)")
     parser.add_argument("--image", metavar="FILE", help="an example picture")
     parser.add_argument("--meaning", metavar="TEXT", help="what a picture shows")
@@ -51,17 +51,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the dataset's config, for the models that made its vectors",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=value",
-        help="change one setting of the config",
-    )
+    add_set(parser)
     add_no_plugins(parser)
     parser.add_argument("--url", default="", help="an image's URL")
     parser.add_argument("--page", default="", help="a page's URL")
-    for name in ("domain", "licence", "subset", "language", "tag"):
+    for name in FILTERS:
         parser.add_argument(
             f"--{name}", action="append", default=[], help=f"only this {name}; may be given again"
         )
@@ -69,19 +63,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--sort",
         default="best",
         choices=("best", "similarity"),
-        help="best match first, or most similar pair first",
+        help="best match first, or most similar pair first (default: best)",
     )
     parser.add_argument(
         "--number",
         type=int,
         default=20,
         metavar="N",
-        help="how many are shown, at most 100 (default: 20)",
+        help="how many rows to show, at most 100 (default: 20)",
     )
     parser.add_argument(
         "--result-page", type=int, default=1, metavar="N", help="which page of them (default: 1)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     return parser
 
 
@@ -99,17 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         search = open_search(options.index or index_of(options.dataset))
         check_version(search.contents, read_manifest(options.dataset))
-        found = _find(search, options)
+        results = _search(search, options)
     except (BadIndex, NoSuchDataset, ConfigError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
-    sys.stdout.writelines(_json(found) if options.json else _table(found))
-    return 0 if found.total else 1
+    sys.stdout.writelines(_json_lines(results) if options.json else _table(results))
+    return 0 if results.total else 1
 
 
-def _find(search: Search, options: argparse.Namespace) -> Results:
-    from pairsieve.search.example import read_example
-    from pairsieve.storage import files
+def _search(search: Search, options: argparse.Namespace) -> Results:
+    """Search by meaning, by picture, or by words. Raises NoSuchDataset, ConfigError, BadIndex."""
     from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
@@ -117,40 +110,51 @@ def _find(search: Search, options: argparse.Namespace) -> Results:
     query = _query(options)
     if not options.image and not options.meaning:
         return search.by_words(query)
-    encoders = (
-        load_encoders(config_of(options), read_manifest(options.dataset)) if options.config else {}
-    )
-    if options.meaning:
-        if not encoders:
-            raise NoSuchDataset(
-                "--meaning needs the models that made the vectors: give --config, the one the "
-                "dataset was made with"
-            )
-        return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning])[0])
+    encoders: dict[str, Encoder] = {}
+    if options.config:
+        encoders = load_encoders(config_of(options), read_manifest(options.dataset))
+    if not options.meaning:
+        return _search_by_picture(search, query, options.image, encoders)
+    if not encoders:
+        raise NoSuchDataset(
+            "--meaning needs the models that made the vectors: give --config, the one the "
+            "dataset was made with"
+        )
+    return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning])[0])
+
+
+def _search_by_picture(
+    search: Search, query: Query, path: str, encoders: dict[str, Encoder]
+) -> Results:
+    from pairsieve.search.example import read_example
+    from pairsieve.storage import files
+    from pipeline.dataset.manifest import NoSuchDataset
+
+    squares = [encoder.square for encoder in encoders.values()]
     try:
-        with files.open_read(options.image) as stream:
-            example = read_example(stream.read(), [encoder.square for encoder in encoders.values()])
+        with files.open_read(path) as stream:
+            example = read_example(stream.read(), squares)
     except OSError as error:
         raise NoSuchDataset(
             f"the example picture cannot be read ({type(error).__name__})"
         ) from None
     if not isinstance(example, tuple):
         raise NoSuchDataset(f"the example is no picture that can be read ({example.reason})")
-    pixels = dict(zip(encoders, example[1], strict=True))
+    hashes, pixels = example
+    # Without models only the same picture is found.
+    if not encoders:
+        return search.by_picture(query, hashes, None)
+    pixels_of = dict(zip(encoders, pixels, strict=True))
     return search.by_picture(
-        query,
-        example[0],
-        (lambda space: encoders[space].pictures([pixels[space]])[0]) if encoders else None,
+        query, hashes, lambda space: encoders[space].pictures([pixels_of[space]])[0]
     )
 
 
 def _query(options: argparse.Namespace) -> Query:
     from pairsieve.search.find import Query
 
-    exact = {
-        "host": options.domain,
-        **{name: getattr(options, name) for name in ("licence", "subset", "language", "tag")},
-    }
+    # The index has the domain of an image under its host.
+    exact = {"host" if name == "domain" else name: getattr(options, name) for name in FILTERS}
     return Query(
         options.words,
         options.url,
@@ -162,33 +166,27 @@ def _query(options: argparse.Namespace) -> Query:
     )
 
 
-def _json(found: Results) -> Iterator[str]:
-    return (
-        json.dumps({"why": hit.why, "score": round(hit.score, 4), **hit.row}, ensure_ascii=False)
-        + "\n"
-        for hit in found.hits
-    )
+def _json_lines(results: Results) -> Iterator[str]:
+    for hit in results.hits:
+        row = {"why": hit.why, "score": round(hit.score, 4), **hit.row}
+        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _table(found: Results) -> Iterator[str]:
-    yield "  ".join([f"{name:<{width}}" for name, width in WIDTHS] + ["found as"]).rstrip() + "\n"
-    for hit in found.hits:
-        row: dict[str, Any] = {
-            **hit.row,
-            "domain": hit.row.get("URL", "").partition("://")[2].partition("/")[0],
-        }
+def _table(results: Results) -> Iterator[str]:
+    """Two lines a row: its columns, and below them its URL."""
+    names = [f"{name:<{width}}" for name, width in WIDTHS]
+    yield "  ".join([*names, "found as"]).rstrip() + "\n"
+    for hit in results.hits:
+        url = hit.row.get("URL", "")
+        row: dict[str, Any] = {**hit.row, "domain": url.partition("://")[2].partition("/")[0]}
         cells = [_cell(row.get(name), width) for name, width in WIDTHS]
-        yield (
-            "  ".join([*cells, hit.why]).rstrip()
-            + "\n"
-            + " " * 12
-            + _cell(row.get("URL"), 2_000).rstrip()
-            + "\n"
-        )
-    yield f"{len(found.hits)} of {found.total:,}\n"
+        yield "  ".join([*cells, hit.why]).rstrip() + "\n"
+        yield " " * 12 + _cell(row.get("URL"), MAX_URL_LETTERS).rstrip() + "\n"
+    yield f"{len(results.hits)} of {results.total:,}\n"
 
 
 def _cell(value: object, width: int) -> str:
+    """A value cut to a width; what strangers wrote cannot change the terminal."""
     from pairsieve.web.shown import plain
 
     text = f"{value:.3f}" if isinstance(value, float) else plain(str(value or ""), width - 1)

@@ -1,12 +1,16 @@
 """Check every file of a dataset, byte by byte, against its manifest.
 
-pairsieve verify --dataset runs/mine            read every file, and compare its sha256
-pairsieve verify --dataset runs/mine --quick    sizes and rows alone
+pairsieve verify --dataset runs/mine
+    read every file, and compare its sha256
+pairsieve verify --dataset runs/mine --quick
+    compare sizes and numbers of rows alone
 
-A file that the manifest does not list is named too, where rows are read from: somebody else put it
-there, or a command was cut off. Nothing is changed, but for an erasure that was cut off: it is
-finished first. Exit status: 0 the dataset is whole, 1 something is damaged, missing or too much, 2
-there is no dataset.
+The command also names parquet files that the manifest does not list, where rows are read from:
+somebody else put them there, or a command was cut off. It changes nothing, with one exception: it
+first finishes an erasure that was cut off.
+
+Exit status: 0 the dataset is whole, 1 a file is damaged, missing or not listed, 2 there is no
+dataset.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.commands.counter import counter
+from pipeline.commands.options import add_dataset, make_verb_parser
+
 if TYPE_CHECKING:
     from pairsieve.records.manifest import ListedFile, Manifest
 
@@ -25,18 +32,8 @@ CHUNK_BYTES = 1 << 20
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="pairsieve verify",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="DIR",
-        help="the output directory of a run, or a dataset that was adopted",
-    )
+    parser = make_verb_parser("verify", __doc__)
+    add_dataset(parser, "the output directory of a run, or an adopted dataset")
     parser.add_argument(
         "--quick", action="store_true", help="compare sizes and rows, and read no file whole"
     )
@@ -53,14 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with held_still(options.dataset):
             manifest = read_manifest(options.dataset)
-            problems = list(
-                verify(
-                    options.dataset,
-                    manifest,
-                    options.quick,
-                    _tell if sys.stderr.isatty() else _silent,
-                )
-            )
+            problems = list(verify(options.dataset, manifest, options.quick, counter("files")))
     except NoSuchDataset as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
@@ -68,51 +58,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 1
     sys.stdout.writelines(f"{problem}\n" for problem in problems)
-    number = len(manifest.files)
     sys.stdout.write(
-        f"{options.dataset}: {number} files, version {manifest.version}: "
+        f"{options.dataset}: {len(manifest.files)} files, version {manifest.version}: "
         f"{len(problems) or 'no'} problems\n"
     )
     return 1 if problems else 0
 
 
 def verify(
-    dataset: str,
-    manifest: Manifest,
-    quick: bool = False,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    dataset: str, manifest: Manifest, quick: bool, show_progress: Callable[[int, int], None]
 ) -> Iterator[str]:
-    """What is wrong with a dataset, a line each. `tell`: files looked at, files in all."""
+    """One line for each problem of a dataset.
+
+    `show_progress` is called with the number of files that were looked at, and of all.
+    """
     from pairsieve.storage import files
 
-    listed = manifest.files
-    for number, entry in enumerate(listed, start=1):
-        path = files.join(dataset, entry.path)
-        problem = (
-            _missing_or_cut_off(path, entry)
-            or _other_rows(path, entry)
-            or ("" if quick else _other_bytes(path, entry))
-        )
+    for number, listed in enumerate(manifest.files, start=1):
+        problem = _problem(files.join(dataset, listed.path), listed, quick)
         if problem:
-            yield f"{entry.path}: {problem}"
-        tell(number, len(listed))
-    yield from (f"{name}: the manifest does not list it" for name in _too_much(dataset, manifest))
+            yield f"{listed.path}: {problem}"
+        show_progress(number, len(manifest.files))
+    for name in _unlisted(dataset, manifest):
+        yield f"{name}: the manifest does not list it"
 
 
-def _missing_or_cut_off(path: str, entry: ListedFile) -> str:
+def _problem(path: str, listed: ListedFile, quick: bool) -> str:
+    """The first problem of a file; empty where there is none."""
     from pairsieve.storage import files
 
     size = files.size_of(path)
     if size < 0:
         return "it is missing"
-    return (
-        f"it has {size} bytes, and the manifest says {entry.bytes}" if size != entry.bytes else ""
-    )
+    if size != listed.bytes:
+        return f"it has {size} bytes, and the manifest says {listed.bytes}"
+    problem = _problem_of_rows(path, listed) if path.endswith(".parquet") else ""
+    if problem or quick:
+        return problem
+    return "" if _sha256(path) == listed.sha256 else "its sha256 is not the manifest's"
 
 
-def _other_rows(path: str, entry: ListedFile) -> str:
-    if not path.endswith(".parquet"):
-        return ""
+def _problem_of_rows(path: str, listed: ListedFile) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -123,40 +109,32 @@ def _other_rows(path: str, entry: ListedFile) -> str:
             rows = pq.read_metadata(stream).num_rows
     except (pa.ArrowInvalid, OSError):
         return "it is no parquet file that can be read"
-    return f"it has {rows} rows, and the manifest says {entry.rows}" if rows != entry.rows else ""
+    if rows != listed.rows:
+        return f"it has {rows} rows, and the manifest says {listed.rows}"
+    return ""
 
 
-def _other_bytes(path: str, entry: ListedFile) -> str:
+def _sha256(path: str) -> str:
     from pairsieve.storage import files
 
     digest = hashlib.sha256()
     with files.open_read(path) as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
-    return "" if digest.hexdigest() == entry.sha256 else "its sha256 is not the manifest's"
+    return digest.hexdigest()
 
 
-def _too_much(dataset: str, manifest: Manifest) -> list[str]:
+def _unlisted(dataset: str, manifest: Manifest) -> Iterator[str]:
     """Parquet files where rows are read from that the manifest does not list."""
     from pairsieve.storage import files
     from pairsieve.storage.shards import DELTAS
 
-    below = manifest.rows_folder
+    prefix = manifest.rows_folder
+    folder = files.join(dataset, prefix.rstrip("/")) if prefix else dataset
     listed = manifest.by_path
-    there = [
-        below + name
-        for name in files.files_below(files.join(dataset, below.rstrip("/")) if below else dataset)
-    ]
-    return [
-        name
-        for name in there
-        if name.endswith(".parquet") and name not in listed and not name.startswith(f"{DELTAS}/")
-    ]
-
-
-def _tell(done: int, total: int) -> None:
-    sys.stderr.write(f"\r{done:,} of {total:,} files" + ("\n" if done >= total else ""))
-
-
-def _silent(done: int, total: int) -> None:
-    pass
+    for below in files.files_below(folder):
+        name = prefix + below
+        # Lists of erased row ids hold no rows of the dataset.
+        is_delta = name.startswith(f"{DELTAS}/")
+        if name.endswith(".parquet") and name not in listed and not is_delta:
+            yield name

@@ -1,4 +1,4 @@
-"""What was decided, from a dataset's manifest, its ledger and its rows."""
+"""Explains what was decided, from a dataset's manifest, its ledger and its published rows."""
 
 from __future__ import annotations
 
@@ -11,51 +11,60 @@ import pyarrow.parquet as pq
 
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.ledger import keyed
-from pairsieve.records.manifest import Manifest
+from pairsieve.records.manifest import ListedFile
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.monitoring.summary import table
 
 Row = dict[str, Any]
-SHOWN = (
+SHOWN_COLUMNS = (
     "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
-    "punsafe", "face_count",
-    "medical_picture_score", "page_source", "model",
+    "punsafe", "face_count", "medical_picture_score", "page_source", "model",
 )  # fmt: skip
+LEDGER_TREE = f"{LEDGER_FOLDER}/"
 
 
 def explained(dataset: str, key: str, key_file: str | None) -> str:
-    """What is published of a row and what the rules said of it; empty where neither is known.
-    Raises NoSuchDataset.
+    """What is published of a row, and what the rules decided on it.
+
+    Empty where neither is known. The ledger holds keyed hashes of keys: decisions are found with
+    `key_file` alone. Raises NoSuchDataset.
     """
     manifest = read_manifest(dataset)
-    named = _bytes(key)
-    ids = {key.lower()} | ({keyed(_secret(key_file), named).hex()} if key_file else set())
-    row = next(_rows_with(dataset, manifest, "dataset/", "key", ids), None)
-    decisions = list(_rows_with(dataset, manifest, f"{LEDGER_FOLDER}/", "id", ids))
+    key_bytes = _key_bytes(key)
+    # The published key, and the id of the same pair in the ledger.
+    ids = {key.lower()}
+    if key_file:
+        ids.add(keyed(_secret(key_file), key_bytes).hex())
+    shards, ledger = manifest.below("dataset/"), manifest.below(LEDGER_TREE)
+    row = next(_rows_with(dataset, shards, "key", ids), None)
+    decisions = list(_rows_with(dataset, ledger, "id", ids))
     if row is None and not decisions:
         return ""
-    lines = ["published as" if row else "not published"]
-    lines += [f"    {name:<22}{row[name]}" for name in SHOWN if name in row] if row else []
-    lines += (
-        ["decisions"] + [f"    {_sentence(d)}" for d in decisions]
-        if decisions
-        else _no_decisions(key_file)
-    )
+    lines = [*_row_lines(row), *_decision_lines(decisions, key_file)]
     return "\n".join(lines) + "\n"
 
 
-def _no_decisions(key_file: str | None) -> list[str]:
+def _row_lines(row: Row | None) -> list[str]:
+    if row is None:
+        return ["not published"]
+    values = [f"    {name:<22}{row[name]}" for name in SHOWN_COLUMNS if name in row]
+    return ["published as", *values]
+
+
+def _decision_lines(decisions: list[Row], key_file: str | None) -> list[str]:
+    if decisions:
+        return ["decisions", *(f"    {_sentence(decision)}" for decision in decisions)]
+    if key_file:
+        return ["decisions", "    none"]
     return [
         "decisions",
-        "    none"
-        if key_file
-        else "    not looked up: give --key-file, the secret of the ledger's keys",
+        "    not looked up: give --key-file, the secret of the ledger's keys",
     ]
 
 
-def _bytes(key: str) -> bytes:
+def _key_bytes(key: str) -> bytes:
     try:
         return bytes.fromhex(key)
     except ValueError:
@@ -80,43 +89,40 @@ def _sentence(decision: Row) -> str:
 
 
 def _rows_with(
-    dataset: str, manifest: Manifest, tree: str, column: str, values: set[str]
+    dataset: str, listed: list[ListedFile], column: str, values: set[str]
 ) -> Iterator[Row]:
-    for path in _paths(manifest, tree):
-        with files.open_read(files.join(dataset, path)) as stream:
-            yield from pq.read_table(
-                stream, filters=pc.field(column).isin(pa.array(sorted(values)))
-            ).to_pylist()
-
-
-def _paths(manifest: Manifest, tree: str) -> list[str]:
-    return [listed.path for listed in manifest.below(tree)]
+    """The rows of these files that have one of the values in a column."""
+    is_wanted = pc.field(column).isin(pa.array(sorted(values)))
+    for parquet in listed:
+        with files.open_read(files.join(dataset, parquet.path)) as stream:
+            yield from pq.read_table(stream, filters=is_wanted).to_pylist()
 
 
 def reasons_of(dataset: str) -> list[Row]:
-    """Every (stage, rule, version, action, reason) of the ledger with its number and its lowest,
-    median and highest score.
-    """
+    """Every reason of the ledger with its number of decisions, the most frequent first.
 
-    manifest = read_manifest(dataset)
-    names = ["stage", "rule", "rule_version", "action", "reason"]
-    found = [_read(files.join(dataset, path)) for path in _paths(manifest, f"{LEDGER_FOLDER}/")]
-    if not found:
+    A reason is (stage, rule, version, action, reason). `score_min`, `score_approximate_median` and
+    `score_max` are those of its scores. Raises NoSuchDataset.
+    """
+    ledger = read_manifest(dataset).below(LEDGER_TREE)
+    if not ledger:
         return []
+    decisions = pa.concat_tables([_read_table(dataset, listed) for listed in ledger])
+    names = ["stage", "rule", "rule_version", "action", "reason"]
     scores = [("score", "min"), ("score", "approximate_median"), ("score", "max")]
-    grouped = pa.concat_tables(found).group_by(names).aggregate([([], "count_all"), *scores])
+    grouped = decisions.group_by(names).aggregate([([], "count_all"), *scores])
     return sorted(
         grouped.to_pylist(), key=lambda row: (-row["count_all"], *(row[name] for name in names))
     )
 
 
-def _read(path: str) -> pa.Table:
-    with files.open_read(path) as stream:
+def _read_table(dataset: str, listed: ListedFile) -> pa.Table:
+    with files.open_read(files.join(dataset, listed.path)) as stream:
         return pq.read_table(stream)
 
 
 def audited(dataset: str) -> str:
-    """The funnel from the manifest, and the reasons from the ledger."""
+    """The funnel from the manifest, then the reasons from the ledger. Raises NoSuchDataset."""
     manifest = read_manifest(dataset)
     lines = [
         table(manifest.unit_counts),
@@ -127,13 +133,14 @@ def audited(dataset: str) -> str:
         rule = f"{row['rule']}@{row['rule_version']}"
         line = (
             f"{row['count_all']:>9}  {row['stage']:<8} {row['action']:<10} {rule:<18} "
-            f"{row['reason']:<38} {_range(row)}"
+            f"{row['reason']:<38} {_score_range(row)}"
         )
         lines.append(line.rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _range(row: Row) -> str:
+def _score_range(row: Row) -> str:
+    # Rules that look at words or at lists have no scores.
     if row["score_min"] is None:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""The data card: written from the manifest and from what the shards hold, never by hand."""
+"""Writes the data card from the manifest and from what the shards hold, never by hand."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ DEMO_WARNING = (
     "generated drawings alone. "
     "They mean nothing for real pictures.\n\n"
 )
-MOST_COUNTED, MOST_SETTINGS = 30, 200
-LEAST_SHARE = 0.01  # of the rows: so many make a language one of the dataset's
+MAX_VALUES = 30
+"""So many values of a column are listed; the others are counted together."""
+MAX_SETTINGS_LETTERS = 200
+MIN_LANGUAGE_SHARE = 0.01
+"""Share of the rows from which a language counts as one of the dataset's."""
 SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -33,51 +36,49 @@ SIZES = (
     (10_000_000_000, "1B<n<10B"),
 )
 """Hugging Face's size categories."""
+LARGEST_SIZE = "10B<n<100B"
 
 
 def data_card(facts: Facts) -> str:
-    """Markdown with a Hugging Face front matter; every statement follows from the manifest or was
-    counted in the shards.
+    """Markdown with a Hugging Face front matter.
+
+    Every statement follows from the manifest or was counted in the shards.
     """
     manifest = facts.manifest
     environment = Environment(  # noqa: S701 - Markdown, not HTML
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    template = environment.from_string(
-        files("pipeline.dataset").joinpath("card.md.j2").read_text("utf-8")
-    )
-    config, said = manifest.config, about(manifest)
-    return template.render(
+    source = files("pipeline.dataset").joinpath("card.md.j2").read_text("utf-8")
+    publisher = about(manifest)
+    return environment.from_string(source).render(
         manifest=manifest,
-        publish=said,
-        contact=said["contact"] or config["fetch"]["contact"],
+        publish=publisher,
+        contact=publisher["contact"] or manifest.config["fetch"]["contact"],
         demo_warning=DEMO_WARNING,
         summary=summary_of(manifest),
-        size=next((name for most, name in SIZES if facts.rows < most), "10B<n<100B"),
+        size=_size_category(facts.rows),
         languages=_languages(facts),
         subsets=manifest.subsets,
         counted={name: _most_common(facts.counted[name]) for name in ("LANGUAGE", "licence_kind")},
         columns=published_columns(facts.columns),
         privacy=PRIVACY,
-        sources=list(_sources(manifest)),
+        sources=list(_threshold_sources(manifest)),
         measured=measured,
-        reasons=_reasons,
-        settings=_settings,
-        pictures=_pictures(config),
-        kept=_kept(config),
-        erased=_erased(manifest),
+        reasons=_reasons_text,
+        settings=_settings_text,
+        pictures=_pictures_text(manifest.config),
+        kept=_kept_text(manifest.config),
+        erased=_erased_text(manifest),
     )
 
 
 def about(manifest: Manifest) -> dict[str, str]:
-    """What the publisher says of a dataset: `url`, `licence`, `contact`; empty where a version that
-    did not ask for them made it.
-    """
+    """The publisher's `url`, `licence` and `contact`; empty where the config did not have them."""
     return {name: manifest.setting("publish", name) for name in ("url", "licence", "contact")}
 
 
 def summary_of(manifest: Manifest) -> str:
-    """One sentence or two on what it is."""
+    """What the dataset is, in two sentences."""
     rows = sum(shard.rows for shard in manifest.below("dataset/"))
     return (
         f"{rows} image-text pairs: links with captions, no pictures. "
@@ -85,24 +86,35 @@ def summary_of(manifest: Manifest) -> str:
     )
 
 
+def _size_category(rows: int) -> str:
+    for limit, name in SIZES:
+        if rows < limit:
+            return name
+    return LARGEST_SIZE
+
+
 def _languages(facts: Facts) -> list[str]:
-    counted = Counter(
-        {
-            code.partition("-")[0]: number
-            for code, number in facts.counted["LANGUAGE"].items()
-            if code
-        }
-    )
-    return sorted(code for code, number in counted.items() if number >= LEAST_SHARE * facts.rows)
+    """The languages of at least MIN_LANGUAGE_SHARE of the rows, without regions ("zh-Latn": zh)."""
+    rows_of: Counter[str] = Counter()
+    for code, number in facts.counted["LANGUAGE"].items():
+        if code:
+            rows_of[code.partition("-")[0]] += number
+    min_rows = MIN_LANGUAGE_SHARE * facts.rows
+    return sorted(code for code, number in rows_of.items() if number >= min_rows)
 
 
 def _most_common(counted: Mapping[str, int]) -> list[tuple[str, int]]:
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    rest = sum(number for _, number in ordered[MOST_COUNTED:])
-    return [*ordered[:MOST_COUNTED], *([("others", rest)] if rest else [])]
+    listed = ordered[:MAX_VALUES]
+    # Rare values would make the card as long as the dataset.
+    others = sum(number for _, number in ordered[MAX_VALUES:])
+    if others:
+        listed.append(("others", others))
+    return listed
 
 
-def _sources(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _threshold_sources(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """(plugin.setting, where its usual value comes from), for settings that have a source."""
     for plugin in (*manifest.rules, *manifest.detectors):
         for setting in plugin["settings"]:
             source = threshold_source(plugin["name"], setting)
@@ -110,7 +122,7 @@ def _sources(manifest: Manifest) -> Iterator[tuple[str, str]]:
                 yield f"{plugin['name']}.{setting}", source
 
 
-def _pictures(config: Mapping[str, Any]) -> str:
+def _pictures_text(config: Mapping[str, Any]) -> str:
     if config["fetch"]["source"] == "archive":
         return "Pictures were taken from the archive itself: no request was made."
     agents = " and the known AI crawlers" if config["fetch"]["robots_ai_agents"] else ""
@@ -120,41 +132,36 @@ def _pictures(config: Mapping[str, Any]) -> str:
     )
 
 
-def _kept(config: Mapping[str, Any]) -> str:
-    pictures = (
-        "were deleted when they were scored"
-        if config["fetch"]["keep_images"] == "until_scored"
-        else "are kept there"
-    )
+def _kept_text(config: Mapping[str, Any]) -> str:
+    """What stays in the work directory."""
+    if config["fetch"]["source"] != "web":
+        pictures = "Pictures were read from the archive and not stored."
+    elif config["fetch"]["keep_images"] == "until_scored":
+        pictures = "Pictures that were fetched were deleted when they were scored."
+    else:
+        pictures = "Pictures that were fetched are kept there."
     vectors = " Their vectors are kept there too." if config["score"]["keep_embeddings"] else ""
-    web = config["fetch"]["source"] == "web"
-    return (
-        f"Pictures that were fetched {pictures}."
-        if web
-        else "Pictures were read from the archive and not stored."
-    ) + vectors
+    return pictures + vectors
 
 
-def _erased(manifest: Manifest) -> str:
-    erasures = manifest.erasures
-    if not erasures:
+def _erased_text(manifest: Manifest) -> str:
+    if not manifest.erasures:
         return "Nobody has been taken out of it so far."
-    rows = sum(erasure.rows for erasure in erasures)
+    rows = sum(erasure.rows for erasure in manifest.erasures)
     return (
-        f"This is version {manifest.version}: {rows} rows were taken out in {len(erasures)} "
-        "erasures."
+        f"This is version {manifest.version}: {rows} rows were taken out in "
+        f"{len(manifest.erasures)} erasures."
     )
 
 
-def _reasons(reasons: Mapping[str, int]) -> str:
+def _reasons_text(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {number}" for reason, number in reasons.items() if number) or "0"
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
-    said = (
-        ", ".join(f"{name} = {value}" for name, value in settings.items()).replace("|", "\\|")
-        or "no settings"
-    )
-    return (
-        said if len(said) <= MOST_SETTINGS else f"{said[:MOST_SETTINGS]} ... (all in manifest.json)"
-    )
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    text = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    # A bar would end the cell of the Markdown table.
+    text = text.replace("|", "\\|")
+    if len(text) > MAX_SETTINGS_LETTERS:
+        return f"{text[:MAX_SETTINGS_LETTERS]} ... (all in manifest.json)"
+    return text or "no settings"

@@ -1,4 +1,4 @@
-"""A copy of a dataset with some of its columns: shard by shard, in the order of the rows."""
+"""Copies a dataset with some of its columns, shard by shard, in the order of the rows."""
 
 from __future__ import annotations
 
@@ -18,36 +18,40 @@ from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:
-    """Copy these columns (LAION's where none are named); how many rows in how many shards. Raises
-    NoSuchDataset, Damaged.
+    """Copy these columns, or LAION's where none are named.
+
+    Returns the number of rows and of shards. Raises NoSuchDataset, Damaged.
     """
     manifest = read_manifest(dataset)
     if files.names_in(out):
         raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
-    wanted = list(columns or [column.name for column in COLUMNS[:LAION_COLUMNS]])
-    before = manifest.by_path
-    listed = [_copy(dataset, out, before[path], wanted) for path in shard_paths(manifest)]
+    if columns is None:
+        columns = [column.name for column in COLUMNS[:LAION_COLUMNS]]
+    listed = manifest.by_path
+    copies = [_copy_shard(dataset, out, listed[path], columns) for path in shard_paths(manifest)]
     copied = Manifest(
         pairsieve=__version__,
+        # No run can replace it, so `erase` treats it as a dataset that others made.
         adopted=True,
         name=manifest.name,
         version=manifest.version,
         rows_folder="dataset/",
-        columns={name: name for name in wanted},
-        files=listed,
+        columns={name: name for name in columns},
+        files=copies,
         keys=KEYS_OF_A_COPY,
     )
+    # The manifest comes last: a copy that was cut off has none.
     files.write_text(files.join(out, MANIFEST), copied.text())
-    return sum(shard.rows for shard in listed), len(listed)
+    return sum(copy.rows for copy in copies), len(copies)
 
 
-def _copy(dataset: str, out: str, listed: ListedFile, wanted: Sequence[str]) -> ListedFile:
-    path = listed.path
+def _copy_shard(dataset: str, out: str, listed: ListedFile, columns: Sequence[str]) -> ListedFile:
     shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed)))
-    missing = next((name for name in wanted if name not in shard.schema_arrow.names), None)
-    if missing is not None:
-        raise NoSuchDataset(
-            f"{path} has no column {missing!r}; {nearest(missing, shard.schema_arrow.names)}"
-        )
-    table: pa.Table = shard.read(columns=list(wanted)).select(list(wanted))
-    return put(out, path, shard_bytes(table, KEY if KEY in wanted else None), table.num_rows)
+    names = shard.schema_arrow.names
+    for name in columns:
+        if name not in names:
+            raise NoSuchDataset(f"{listed.path} has no column {name!r}; {nearest(name, names)}")
+    table: pa.Table = shard.read(columns=list(columns)).select(list(columns))
+    # Rows are in the order of the key; readers may search by it where the copy has it.
+    content = shard_bytes(table, KEY if KEY in columns else None)
+    return put(out, listed.path, content, table.num_rows)

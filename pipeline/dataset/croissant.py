@@ -1,6 +1,6 @@
-"""Croissant metadata (MLCommons, 1.0): what the dataset holds, for machines; made from the manifest
-and the table of columns.
+"""Makes Croissant metadata (MLCommons, 1.0), which tells machines what the dataset holds.
 
+It follows from the manifest and the table of columns. The format:
 https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 """
 
@@ -17,6 +17,8 @@ from pipeline.dataset.card import about, summary_of
 
 CROISSANT = "metadata.json"
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
+# Croissant requires both; these say that there is none.
+NO_URL = "https://example.org/not-published-yet"
 NO_LICENCE = "https://spdx.org/licenses/NOASSERTION"
 _TERMS = (
     "citeAs", "column", "data", "equivalentProperty", "examples", "extract", "field",
@@ -49,10 +51,10 @@ _TYPES: Mapping[pa.DataType, str] = {
 
 
 def croissant(manifest: Manifest, columns: Sequence[str]) -> dict[str, Any]:
-    """The metadata of a dataset whose shards have these columns; one record set for each subset."""
-    subsets = manifest.subsets
-    publish = about(manifest)
+    """The metadata of a dataset whose shards have these columns; each subset is a record set."""
+    publisher = about(manifest)
     known = published_columns(columns)
+    personal = [column for column in known if column.privacy != "neutral"]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -60,13 +62,13 @@ def croissant(manifest: Manifest, columns: Sequence[str]) -> dict[str, Any]:
         "description": summary_of(manifest),
         "conformsTo": CONFORMS_TO,
         "version": f"{manifest.version}.0.0",
-        "url": publish["url"] or "https://example.org/not-published-yet",
-        "license": publish["licence"] or NO_LICENCE,
+        "url": publisher["url"] or NO_URL,
+        "license": publisher["licence"] or NO_LICENCE,
         "rai:personalSensitiveInformation": [
-            f"{c.name} ({c.privacy}): {c.meaning}" for c in known if c.privacy != "neutral"
+            f"{column.name} ({column.privacy}): {column.meaning}" for column in personal
         ],
-        "distribution": [_file_set(subset) for subset in subsets],
-        "recordSet": [_record_set(subset, known) for subset in subsets],
+        "distribution": [_file_set(subset) for subset in manifest.subsets],
+        "recordSet": [_record_set(subset, known) for subset in manifest.subsets],
     }
 
 
@@ -93,13 +95,16 @@ def _record_set(subset: str, columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def _field(subset: str, column: Column) -> dict[str, Any]:
+    # Croissant has no type for lists: a field is "repeated" instead.
     is_list = pa.types.is_list(column.type)
+    value_type = column.type.value_type if is_list else column.type
+    unit = f" [{column.unit}]" if column.unit else ""
     return {
         "@type": "cr:Field",
         "@id": f"{subset}/{column.name}",
         "name": column.name,
-        "description": f"{column.meaning} [{column.unit}]" if column.unit else column.meaning,
-        "dataType": _TYPES[column.type.value_type if is_list else column.type],
+        "description": column.meaning + unit,
+        "dataType": _TYPES[value_type],
         **({"repeated": True} if is_list else {}),
         "source": {"fileSet": {"@id": f"shards-{subset}"}, "extract": {"column": column.name}},
     }

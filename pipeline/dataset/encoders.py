@@ -1,4 +1,4 @@
-"""The models that made a dataset's vectors, to make vectors of what is looked for."""
+"""Loads the models that made a dataset's vectors, to make vectors of what somebody searches for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def load_encoders(config: Config, manifest: Manifest) -> dict[str, Encoder]:
-    """By name. Raises NoSuchDataset where the config has other models than the dataset."""
+    """Load the models of a config by name.
+
+    Raises NoSuchDataset where they are not those of the dataset: vectors of two models cannot be
+    compared.
+    """
     from pairsieve.clip.encoder import load_encoder
 
     models = look_up(config).models

@@ -1,7 +1,10 @@
-"""Erasure of a finished dataset: found, written anew beside it, put in place at one point, and
-searched again.
+"""Erase rows from a finished dataset: find them, write the next version, and search again.
 
-pipeline/dataset/writer.py says how a crash is survived.
+1. `find` searches every shard for the rows that the requests name.
+2. Tombstones are written first: a crash after that point lets nothing come back.
+3. Shards that hold matches are written without them, beside the present version.
+4. The next version replaces the present one (`pipeline/dataset/writer.py` survives a crash there).
+5. The dataset is searched again. Nothing may match.
 """
 
 from __future__ import annotations
@@ -41,18 +44,25 @@ from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.writer import COMMIT, STAGING, alone_in, only_writer, recover
 
 STATUS = "status.json"
-IDS = ("key", "SAMPLE_ID", "hash", "uid")  # by which recipients know a row
-FOUND = ("URL", "final_url", "sha256", "md5", "pdq")
+IDS = ("key", "SAMPLE_ID", "hash", "uid")
+"""Columns by which those who hold a copy know a row: ours, and those of other datasets."""
+PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", "pdq")
+"""Columns by which the picture of an erased row is recognised in a later crawl."""
+MAX_REQUESTS_SHOWN = 50
 
 
 class ErasureIncomplete(RuntimeError):
-    """The search found something again after it was taken out."""
+    """Rows that should be gone were found again after the erasure."""
 
 
 @dataclass
 class Findings:
-    """What requests are about: rows by shard, and by request. `ids` and `pictures` of the rows that
-    go.
+    """The rows that requests are about.
+
+    `rows`: shard -> numbers of its rows. `rows_of` and `shards_of`: number of the request -> how
+    many rows and shards it matches. `ids`: the IDS of each row. `pictures`: the PICTURE_COLUMNS of
+    rows that a request shows the picture of. `missing`: columns that no shard has. `version`: the
+    version of the dataset.
     """
 
     rows: dict[str, list[int]] = field(default_factory=dict)
@@ -70,101 +80,112 @@ class Findings:
 
 
 def find(dataset: str, requests: Sequence[Request]) -> Findings:
-    """The rows that requests are about; nothing is changed. Raises NoSuchDataset."""
+    """Find the rows that requests are about, and change nothing. Raises NoSuchDataset."""
     manifest = read_manifest(dataset)
-    matcher, found = Matcher(requests), Findings(version=manifest.version)
-    missing: set[str] | None = None
+    matcher = Matcher(requests)
+    findings = Findings(version=manifest.version)
+    missing_in_shards = []
     for path in shard_paths(manifest):
-        table = _read(files.join(dataset, path), (*COLUMNS, *IDS), manifest.columns)
-        missing = (
-            set(COLUMNS) - set(table.column_names)
-            if missing is None
-            else missing & (set(COLUMNS) - set(table.column_names))
-        )
-        hits = matcher.find(table)
-        if hits:
-            _note(found, path, table, hits, requests)
-    found.missing = frozenset(missing or ())
-    return found
+        table = _read_columns(files.join(dataset, path), (*COLUMNS, *IDS), manifest.columns)
+        missing_in_shards.append(set(COLUMNS) - set(table.column_names))
+        matches = matcher.find(table)
+        if matches:
+            _add_matches(findings, path, table, matches, requests)
+    if missing_in_shards:
+        findings.missing = frozenset(set.intersection(*missing_in_shards))
+    return findings
 
 
-def _note(
-    found: Findings,
+def _add_matches(
+    findings: Findings,
     path: str,
     table: pa.Table,
-    hits: Mapping[int, set[int]],
+    matches: Mapping[int, set[int]],
     requests: Sequence[Request],
 ) -> None:
-    rows = sorted(hits)
-    found.rows[path] = rows
-    found.rows_of.update(number for numbers in hits.values() for number in numbers)
-    found.shards_of.update({number for numbers in hits.values() for number in numbers})
-    for row, values in zip(rows, table.take(pa.array(rows)).to_pylist(), strict=True):
-        found.ids.append({name: values[name] for name in IDS if name in values})
-        if any(requests[number].is_about_picture for number in hits[row]):
-            found.pictures.append({name: values.get(name) for name in FOUND})
+    """Add a shard's matches (row -> the numbers of the requests that match it) to the findings."""
+    rows = sorted(matches)
+    findings.rows[path] = rows
+    for numbers in matches.values():
+        findings.rows_of.update(numbers)
+    findings.shards_of.update(set().union(*matches.values()))
+    matched_values = table.take(pa.array(rows)).to_pylist()
+    for row, values in zip(rows, matched_values, strict=True):
+        findings.ids.append({name: values[name] for name in IDS if name in values})
+        if any(requests[number].is_about_picture for number in matches[row]):
+            findings.pictures.append({name: values.get(name) for name in PICTURE_COLUMNS})
 
 
-def _read(path: str, columns: Sequence[str], names: Mapping[str, str]) -> pa.Table:
-    """Those of the columns that a shard has; `names`: ours -> the dataset's own."""
+def _read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
+    """Read those of the columns that a shard has; `own_names` maps ours to the dataset's."""
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = {
-            name: names.get(name, name)
-            for name in dict.fromkeys(columns)
-            if names.get(name, name) in shard.schema_arrow.names
-        }
-        return as_ours(
-            shard.read(columns=list(there.values()))
-            .select(list(there.values()))
-            .rename_columns(list(there))
-        )
+        present = {}
+        for name in columns:
+            own_name = own_names.get(name, name)
+            if own_name in shard.schema_arrow.names:
+                present[name] = own_name
+        table = shard.read(columns=list(present.values()))
+    # A file gives columns in its own order: select before they are renamed.
+    return as_ours(table.select(list(present.values())).rename_columns(list(present)))
 
 
 def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:
-    """Take rows out, keep them out, and search again.
+    """Take rows out, keep them out by tombstones, and search again.
 
-    Raises NoSuchDataset, NoTombstones, ErasureIncomplete.
+    Raises NoSuchDataset, NoTombstones, ErasureIncomplete, Damaged, InUse.
     """
     if lies_in(tombstones, dataset):
         raise NoSuchDataset(
             f"the tombstones would lie in the dataset ({tombstones}); they are confidential: name "
             "another folder"
         )
+    # Without this check the lock would create the folder.
     if not files.exists(dataset):
         raise NoSuchDataset(
             f"{dataset} holds no {MANIFEST}; give the output directory of a finished run"
         )
     with only_writer(dataset) as lock, alone_in(tombstones):
-        found = find(dataset, requests)
+        findings = find(dataset, requests)
         make_keys(tombstones)
-        return _erase(dataset, requests, tombstones, found, lock)
+        # Also without a match: a later crawl may have what the dataset does not have now.
+        _write_tombstones(tombstones, findings, requests)
+        if findings.number:
+            _replace_dataset(dataset, findings, len(requests), tombstones, lock)
+        _check_erased(dataset, requests)
+        findings.version = read_manifest(dataset).version
+        _write_status(tombstones, findings, requests)
+    return findings
 
 
-def _erase(
-    dataset: str, requests: Sequence[Request], tombstones: str, found: Findings, lock: Lock
-) -> Findings:
-    stones = read_tombstones(tombstones)
-    pictures = [
-        {**p, "orientations": [h.hex() for h in orientations(bytes.fromhex(p["pdq"]))]}
-        if p["pdq"]
-        else p
-        for p in found.pictures
-    ]
-    write_tombstones(tombstones, stones.adding(requests, pictures))
-    if found.number:
-        said = Said(recipients_key(tombstones), [key.id for key in stones.keys][:1], len(requests))
-        moved = _stage(dataset, found, said)
-        lock.check()
-        files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
-        recover(dataset)
-    _verify(dataset, requests)
-    found.version = read_manifest(dataset).version
-    _write_status(tombstones, found, requests)
-    return found
+def _write_tombstones(folder: str, findings: Findings, requests: Sequence[Request]) -> None:
+    """Add what was asked for, and the pictures it led to, in all their orientations."""
+    pictures = [_with_orientations(picture) for picture in findings.pictures]
+    write_tombstones(folder, read_tombstones(folder).adding(requests, pictures))
 
 
-def _verify(dataset: str, requests: Sequence[Request]) -> None:
+def _with_orientations(picture: dict[str, Any]) -> dict[str, Any]:
+    if not picture["pdq"]:
+        return picture
+    hashes = orientations(bytes.fromhex(picture["pdq"]))
+    return {**picture, "orientations": [bits.hex() for bits in hashes]}
+
+
+def _replace_dataset(
+    dataset: str, findings: Findings, requests: int, tombstones: str, lock: Lock
+) -> None:
+    """Write the next version beside the present one, and put it in place."""
+    newest = read_tombstones(tombstones).keys[0]
+    record = ErasureRecord(recipients_key(tombstones), newest.id, requests)
+    moved = _stage(dataset, findings, record)
+    lock.check()
+    # From this file on the next version counts: a later command would finish the move.
+    files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
+    recover(dataset)
+
+
+def _check_erased(dataset: str, requests: Sequence[Request]) -> None:
+    """Search again. Raises ErasureIncomplete where anything matches."""
     left = find(dataset, requests)
     if left.number:
         raise ErasureIncomplete(
@@ -174,112 +195,130 @@ def _verify(dataset: str, requests: Sequence[Request]) -> None:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the next version says of an erasure: ids under a key, the ids of tombstones' keys, how
-    many requests there were.
+class ErasureRecord:
+    """What the next version publishes of an erasure.
+
+    `key` makes the tokens of row ids. `key_id` is the id of the tombstones' newest secret.
+    `requests` is how many there were.
     """
 
     key: Key
-    key_ids: Sequence[str]
+    key_id: str
     requests: int
 
     def delta(self, ids: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """The ids of rows that are gone, as tokens: whoever has the crawl could compute the ids
-        themselves.
+        """The ids of the erased rows as tokens.
+
+        Plain ids would tell whoever has the crawl which pairs were erased: they could compute the
+        ids of all pairs themselves.
         """
-        rows = (
+        rows = [
             {name: self.key.token(name, str(value)) for name, value in row.items()} for row in ids
-        )
+        ]
         return pa.Table.from_pylist(sorted(rows, key=lambda row: list(row.values())))
 
 
-def _stage(dataset: str, found: Findings, erasure: Said) -> list[str]:
-    """Write all that is new in the next version beside the present one; its files but for the
-    manifest.
+def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]:
+    """Write what is new in the next version beside the present one.
+
+    Returns the paths of its files without the manifest. Raises Damaged.
     """
     manifest = read_manifest(dataset)
     staging = files.join(dataset, STAGING)
     mark(staging)
-    version = manifest.version + 1
     listed = manifest.by_path
-    for path, rows in found.rows.items():
-        for name, content, number in _without(dataset, path, rows, listed):
+    for path, rows in findings.rows.items():
+        for name, content, number in _files_without_rows(dataset, path, rows, listed):
             listed[name] = put(staging, name, content, number)
-    delta = f"{DELTAS}/delta-{version:05d}.parquet"
-    listed[delta] = put(staging, delta, shard_bytes(erasure.delta(found.ids)), len(found.ids))
-    done = ListedErasure(
-        version, erasure.requests, found.number, len(found.rows), tuple(erasure.key_ids)
+    version = manifest.version + 1
+    delta_path = f"{DELTAS}/delta-{version:05d}.parquet"
+    delta = shard_bytes(record.delta(findings.ids))
+    listed[delta_path] = put(staging, delta_path, delta, len(findings.ids))
+
+    erasure = ListedErasure(
+        version, record.requests, findings.number, len(findings.rows), (record.key_id,)
     )
-    following = replace(
+    next_manifest = replace(
         manifest,
         version=version,
-        erasures=(*manifest.erasures, done),
+        erasures=(*manifest.erasures, erasure),
         files=tuple(listed.values()),
     )
-    files.write_text(files.join(staging, MANIFEST), following.text())
-    return [*found.rows, *_embeddings(found.rows, listed), delta]
+    files.write_text(files.join(staging, MANIFEST), next_manifest.text())
+    return [*findings.rows, *_embedding_paths(findings.rows, listed), delta_path]
 
 
-def _without(
+def _files_without_rows(
     dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, ListedFile]
 ) -> Iterator[tuple[str, bytes, int]]:
-    """A shard without some rows, and its embeddings without the same. Raises Damaged."""
+    """A shard without some rows, then its embeddings without the same rows.
+
+    Yields path, content and number of rows. Raises Damaged.
+    """
     shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed[path])))
-    is_sorted = bool(shard.metadata.num_row_groups and shard.metadata.row_group(0).sorting_columns)
+    groups = shard.metadata.num_row_groups
+    # The new shard is sorted only where the present one says that it is.
+    is_sorted = bool(groups and shard.metadata.row_group(0).sorting_columns)
     table = shard.read()
     stays = np.ones(table.num_rows, bool)
     stays[list(rows)] = False
-    yield (
-        path,
-        shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None),
-        int(stays.sum()),
-    )
-    for name in _embeddings([path], listed):
+    number = int(stays.sum())
+    yield path, shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None), number
+    for name in _embedding_paths([path], listed):
         vectors = np.load(io.BytesIO(read_listed(dataset, listed[name])))
         buffer = io.BytesIO()
         np.save(buffer, vectors[stays])
-        yield name, buffer.getvalue(), int(stays.sum())
+        yield name, buffer.getvalue(), number
 
 
-def _embeddings(paths: Iterable[str], listed: Mapping[str, ListedFile]) -> list[str]:
-    """The files whose rows stand beside those of shards: `embeddings/en/part-....npy` beside
-    `dataset/en/part-....parquet`.
+def _embedding_paths(shards: Iterable[str], listed: Mapping[str, ListedFile]) -> list[str]:
+    """The listed files of vectors that belong to shards, row by row.
+
+    `embeddings/en/part-....npy` belongs to `dataset/en/part-....parquet`.
     """
-    beside = (
-        path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet") + ".npy"
-        for path in paths
-    )
-    return [name for name in beside if name in listed]
+    paths = []
+    for shard in shards:
+        stem = shard.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
+        paths.append(f"{stem}.npy")
+    return [path for path in paths if path in listed]
 
 
-def put(staging: str, path: str, content: bytes, rows: int) -> ListedFile:
-    """Write a file below a folder, and give its entry for a manifest."""
-    with files.open_whole(files.join(staging, path)) as stream:
+def put(folder: str, path: str, content: bytes, rows: int) -> ListedFile:
+    """Write a file below a folder, and return its entry for a manifest."""
+    with files.open_whole(files.join(folder, path)) as stream:
         stream.write(content)
     return ListedFile(path, rows, len(content), hashlib.sha256(content).hexdigest())
 
 
-def _write_status(tombstones: str, found: Findings, requests: Sequence[Request]) -> None:
-    """What became of each request, by its receipt; nothing of what it was about."""
-    path = files.join(tombstones, STATUS)
-    before = json.loads(files.read_text(path)) if files.exists(path) else {"requests": []}
-    said = [
-        {
-            "receipt": r.receipt,
-            "kind": r.kind,
-            "rows": found.rows_of[n],
-            "shards": found.shards_of[n],
-            "version": found.version,
-        }
-        for n, r in enumerate(requests)
-    ]
-    verified = datetime.now(UTC).isoformat(timespec="seconds")
+def _write_status(tombstones: str, findings: Findings, requests: Sequence[Request]) -> None:
+    """Add the outcome of each request under its receipt, and nothing of what it was about."""
+    earlier = _read_status(tombstones)["requests"]
+    outcomes = []
+    for number, request in enumerate(requests):
+        outcomes.append(
+            {
+                "receipt": request.receipt,
+                "kind": request.kind,
+                "rows": findings.rows_of[number],
+                "shards": findings.shards_of[number],
+                "version": findings.version,
+            }
+        )
     content = {
-        "requests": [*before["requests"], *said],
-        "last_verification": verified,
-        "version": found.version,
+        "requests": [*earlier, *outcomes],
+        "last_verification": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": findings.version,
     }
+    path = files.join(tombstones, STATUS)
     files.write_private(path, json.dumps(content, indent=1) + "\n")
+
+
+def _read_status(tombstones: str) -> dict[str, Any]:
+    path = files.join(tombstones, STATUS)
+    if not files.exists(path):
+        return {"requests": [], "last_verification": "never"}
+    content: dict[str, Any] = json.loads(files.read_text(path))
+    return content
 
 
 def status(dataset: str, tombstones: str) -> str:
@@ -289,41 +328,36 @@ def status(dataset: str, tombstones: str) -> str:
     """
     manifest = read_manifest(dataset)
     stones = read_tombstones(tombstones)
-    path = files.join(tombstones, STATUS)
-    said = (
-        json.loads(files.read_text(path))
-        if files.exists(path)
-        else {"requests": [], "last_verification": "never"}
-    )
+    history = _read_status(tombstones)
     rows = sum(erasure.rows for erasure in manifest.erasures)
     shards = sum(erasure.shards for erasure in manifest.erasures)
+    tokens = sum(map(len, stones.tokens.values()))
     lines = [
         f"version {manifest.version} of {manifest.name or dataset}",
-        f"{len(said['requests'])} requests, {rows} rows taken out of {shards} shards",
-        (
-            f"{sum(map(len, stones.tokens.values()))} tombstones under {len(stones.tokens)} keys, "
-            f"{len(stones.pdq)} perceptual hashes"
-        ),
-        f"last verification {said['last_verification']}",
+        f"{len(history['requests'])} requests, {rows} rows taken out of {shards} shards",
+        f"{tokens} tombstones under {len(stones.tokens)} keys, {len(stones.pdq)} perceptual hashes",
+        f"last verification {history['last_verification']}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def told(found: Findings, requests: Sequence[Request], what: str) -> str:
-    """What was found, a line a request that has anything to say, and a last line for scripts."""
+def summary(findings: Findings, requests: Sequence[Request], what_happened: str) -> str:
+    """The findings as text: one line a request, and a last line for scripts."""
     lines = [f"{'request':<10}{'kind':<12}{'rows':>9}{'shards':>8}  receipt"]
-    for n, request in enumerate(requests[:MOST_TOLD]):
-        numbers = f"{found.rows_of[n]:>9}{found.shards_of[n]:>8}"
-        lines.append(f"{n + 1:<10}{request.kind:<12}{numbers}  {request.receipt}".rstrip())
-    if len(requests) > MOST_TOLD:
-        lines.append(f"... and {len(requests) - MOST_TOLD} more")
-    unseen = sorted(found.missing & {"sha256", "md5", "pdq", "page_url"})
-    if unseen:
+    for number, request in enumerate(requests[:MAX_REQUESTS_SHOWN]):
+        counts = f"{findings.rows_of[number]:>9}{findings.shards_of[number]:>8}"
+        line = f"{number + 1:<10}{request.kind:<12}{counts}  {request.receipt}"
+        lines.append(line.rstrip())
+    if len(requests) > MAX_REQUESTS_SHOWN:
+        lines.append(f"... and {len(requests) - MAX_REQUESTS_SHOWN} more")
+    # Copies and datasets of others may lack columns: say which requests cannot be answered.
+    unsearched = sorted(findings.missing & {"sha256", "md5", "pdq", "page_url"})
+    if unsearched:
         lines.append(
-            f"the dataset has no {', '.join(unseen)}: requests by these find nothing in it"
+            f"the dataset has no {', '.join(unsearched)}: requests by these find nothing in it"
         )
-    lines.append(f"{found.number} rows in {len(found.rows)} shards {what}; version {found.version}")
+    lines.append(
+        f"{findings.number} rows in {len(findings.rows)} shards {what_happened}; "
+        f"version {findings.version}"
+    )
     return "\n".join(lines) + "\n"
-
-
-MOST_TOLD = 50

@@ -1,11 +1,12 @@
-"""What a report tells, gathered from a dataset's manifest, shards and ledger: numbers, and no
-row.
+"""Gathers the numbers for card and report from a dataset's manifest, shards and ledger.
+
+Only counts and measured values are kept, and no row.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairsieve.records.foreign import as_ours
+from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pairsieve.web.urls import registered_domain
@@ -31,14 +33,18 @@ COUNTED = (
     "tags",
     "face_count",
 )
+"""Columns whose values are counted."""
 MEASURED = ("similarity", "WIDTH", "HEIGHT", "size_bytes", "punsafe", "medical_picture_score")
+"""Columns whose values are kept for histograms."""
 BINS = 40
-MOST_DOMAINS = 15
+MIN_WIDTH = 1e-6
+"""Of a histogram whose values are all equal."""
+MAX_DOMAINS = 15
 
 
 @dataclass
 class Histogram:
-    """Counts between edges; of what was kept, and of what one reason dropped."""
+    """Numbers of rows between edges (one more edge than bins): kept, and dropped for one reason."""
 
     edges: NDArray[np.float64]
     kept: NDArray[np.int64]
@@ -47,8 +53,11 @@ class Histogram:
 
 @dataclass
 class Facts:
-    """`columns`: those of the shards. `counted`: column -> value -> rows. `reasons`: (stage, rule,
-    action, reason) -> decisions. `measured`: column -> values.
+    """The numbers of one dataset.
+
+    `counted`: column -> value -> rows. `measured`: column -> arrays of its values. `reasons`:
+    (stage, rule, action, reason) -> decisions of the ledger. `scores`: reason -> scores of what it
+    dropped. `columns`: those of the shards.
     """
 
     manifest: Manifest
@@ -65,75 +74,85 @@ class Facts:
     columns: list[str] = field(default_factory=list)
 
     def values(self, column: str) -> NDArray[np.float64]:
-        """Every value of a measured column that is there."""
-        found = self.measured[column]
-        return np.concatenate(found) if found else np.empty(0)
+        """All values of a measured column; rows without a value are left out."""
+        arrays = self.measured[column]
+        return np.concatenate(arrays) if arrays else np.empty(0)
 
     def histogram(
         self, column: str, reason: str = "", edges: NDArray[np.float64] | None = None
     ) -> Histogram | None:
-        """How a column's values are spread, beside the scores for which a reason dropped others;
-        None where there are none.
+        """The distribution of a column beside the scores for which a reason dropped others.
+
+        None where there are no values.
         """
-        kept, dropped = self.values(column), np.array(self.scores.get(reason, []), float)
-        every = np.concatenate([kept, dropped])
-        every = every[np.isfinite(every)]
-        if not len(every):
+        kept = self.values(column)
+        dropped = np.array(self.scores.get(reason, []), float)
+        values = np.concatenate([kept, dropped])
+        # Datasets of others may hold NaN or infinity, which have no place on an axis.
+        values = values[np.isfinite(values)]
+        if not len(values):
             return None
         if edges is None:
-            edges = np.linspace(every.min(), max(every.max(), every.min() + 1e-6), BINS + 1)
+            low = values.min()
+            high = max(values.max(), low + MIN_WIDTH)
+            edges = np.linspace(low, high, BINS + 1)
         return Histogram(edges, np.histogram(kept, edges)[0], np.histogram(dropped, edges)[0])
 
 
 def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
-    """Read a dataset shard by shard; its manifest where it has none yet. Raises NoSuchDataset."""
+    """Read a dataset shard by shard.
+
+    The manifest is given while the dataset has none yet. Raises NoSuchDataset.
+    """
     facts = Facts(manifest or read_manifest(dataset))
     for listed in facts.manifest.files:
-        read: Callable[[Facts, str], None] | None = next(
-            (f for tree, f in _READERS if listed.path.startswith(tree)), None
-        )
-        if read:
-            read(facts, files.join(dataset, listed.path))
+        path = files.join(dataset, listed.path)
+        if listed.path.startswith("dataset/"):
+            _add_shard(facts, path)
+        elif listed.path.startswith(f"{LEDGER_FOLDER}/"):
+            _add_ledger(facts, path)
     return facts
 
 
-def _rows(facts: Facts, path: str) -> None:
+def _add_shard(facts: Facts, path: str) -> None:
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
         facts.columns = shard.schema_arrow.names
-        there = set(facts.columns)
-        for batch in shard.iter_batches(
-            columns=[name for name in (*COUNTED, *MEASURED, "URL") if name in there]
-        ):
-            table = as_ours(pa.Table.from_batches([batch]))
-            facts.rows += table.num_rows
-            for name in there & set(COUNTED):
-                facts.counted[name].update(_flat(table.column(name).to_pylist()))
-            for name in there & set(MEASURED):
-                values = table.column(name).drop_null()
-                facts.measured[name].append(values.to_numpy().astype(float))
-            urls = table.column("URL").to_pylist() if "URL" in there else ()
-            facts.domains.update(registered_domain(url or "") for url in urls)
+        columns = [name for name in (*COUNTED, *MEASURED, "URL") if name in facts.columns]
+        for batch in shard.iter_batches(columns=columns):
+            # Datasets of others may have other types, as large strings.
+            _add_rows(facts, as_ours(pa.Table.from_batches([batch])))
 
 
-def _flat(values: Sequence[Any]) -> Iterator[str]:
+def _add_rows(facts: Facts, table: pa.Table) -> None:
+    facts.rows += table.num_rows
+    for name in table.column_names:
+        column = table.column(name)
+        if name in COUNTED:
+            facts.counted[name].update(_texts(column.to_pylist()))
+        elif name in MEASURED:
+            facts.measured[name].append(column.drop_null().to_numpy().astype(float))
+        else:
+            # The URL: only its registered domain is counted.
+            facts.domains.update(registered_domain(url or "") for url in column.to_pylist())
+
+
+def _texts(values: Sequence[Any]) -> Iterable[str]:
+    """Values as texts to count: each entry of a list by itself, and no value as an empty text."""
     for value in values:
-        yield from (
-            map(str, value) if isinstance(value, list) else ["" if value is None else str(value)]
-        )
+        if isinstance(value, list):
+            yield from map(str, value)
+        else:
+            yield "" if value is None else str(value)
 
 
-def _decisions(facts: Facts, path: str) -> None:
+def _add_ledger(facts: Facts, path: str) -> None:
+    columns = ["stage", "rule", "action", "reason", "score"]
     with files.open_read(path) as stream:
-        for row in pq.read_table(
-            stream, columns=["stage", "rule", "action", "reason", "score"]
-        ).to_pylist():
-            facts.reasons[row["stage"], row["rule"], row["action"], row["reason"]] += 1
-            if row["score"] is not None and row["action"] == "drop":
-                facts.scores.setdefault(row["reason"], []).append(row["score"])
-
-
-_READERS: tuple[tuple[str, Callable[[Facts, str], None]], ...] = (
-    ("dataset/", _rows),
-    ("ledger/", _decisions),
-)
+        decisions = pq.read_table(stream, columns=columns).to_pylist()
+    for decision in decisions:
+        stage, rule, action, reason, score = (decision[name] for name in columns)
+        facts.reasons[stage, rule, action, reason] += 1
+        # Histograms show what was dropped beside what was kept; marks are among the kept rows.
+        if score is not None and action == "drop":
+            facts.scores.setdefault(reason, []).append(score)

@@ -1,5 +1,6 @@
-"""Histograms as SVG for a page that is read in light and in dark, the same bytes for the same
-numbers.
+"""Draws histograms as SVG for the report: the same bytes for the same numbers.
+
+Backgrounds are transparent and colours are middling, since browsers show the page light or dark.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from pipeline.dataset.facts import Histogram
 from pipeline.monitoring.progress import Sample
 
-MOST_STEPS = 60
+MAX_STEPS = 60
 KEPT, DROPPED, LINE, TEXT = "#3b82c4", "#c98a3b", "#b03a48", "#808080"
+# The salt and the fonts keep random names and a machine's own fonts out of the file.
 SETTINGS = {
     "svg.hashsalt": "pairsieve",
     "svg.fonttype": "none",
@@ -25,12 +27,18 @@ SETTINGS = {
 
 
 def rate_svg(samples: Sequence[Sample], unit: str) -> str:
-    """How many units a minute were done, over the seconds that a stage worked."""
+    """Units a minute over the seconds that a stage worked.
+
+    A sample is (seconds, units that were done by then).
+    """
     seconds, done = np.array(samples, float).T
-    edges = np.linspace(0, seconds[-1], min(MOST_STEPS, len(samples)) + 1)
-    by_then = np.interp(edges, np.concatenate([[0.0], seconds]), np.concatenate([[0.0], done]))
+    edges = np.linspace(0, seconds[-1], min(MAX_STEPS, len(samples)) + 1)
+    # The history begins with its first sample: at 0 seconds nothing was done.
+    all_seconds, all_done = np.concatenate([[0.0], seconds]), np.concatenate([[0.0], done])
+    done_at_edges = np.interp(edges, all_seconds, all_done)
+    units_a_minute = np.diff(done_at_edges) / np.diff(edges) * 60
     with _figure() as (figure, axes):
-        axes.stairs(np.diff(by_then) / np.diff(edges) * 60, edges, fill=True, color=KEPT)
+        axes.stairs(units_a_minute, edges, fill=True, color=KEPT)
         axes.set_xlabel("seconds of work", color=TEXT)
         axes.set_ylabel(f"{unit} a minute", color=TEXT)
         return _svg(figure)
@@ -39,37 +47,23 @@ def rate_svg(samples: Sequence[Sample], unit: str) -> str:
 def histogram_svg(
     histogram: Histogram, label: str, thresholds: Mapping[str, float], log: bool = False
 ) -> str:
-    """What was kept above what was dropped, with thresholds drawn in.
+    """Bars of what was dropped on those of what was kept, with lines at the thresholds.
 
     `label` names the axis with its unit.
     """
+    left, widths = histogram.edges[:-1], np.diff(histogram.edges)
+    kept, dropped = histogram.kept, histogram.dropped
     with _figure() as (figure, axes):
-        widths = histogram.edges[1:] - histogram.edges[:-1]
-        axes.bar(
-            histogram.edges[:-1],
-            histogram.kept,
-            widths,
-            align="edge",
-            color=KEPT,
-            label="published",
-        )
-        if histogram.dropped.any():
-            axes.bar(
-                histogram.edges[:-1],
-                histogram.dropped,
-                widths,
-                histogram.kept,
-                align="edge",
-                color=DROPPED,
-                label="dropped",
-            )
+        axes.bar(left, kept, widths, align="edge", color=KEPT, label="published")
+        if dropped.any():
+            axes.bar(left, dropped, widths, kept, align="edge", color=DROPPED, label="dropped")
         for name, at in thresholds.items():
             axes.axvline(at, color=LINE, linewidth=1.2, linestyle="--", label=f"{name} {at:g}")
         if log:
             axes.set_xscale("log")
         axes.set_xlabel(label, color=TEXT)
         axes.set_ylabel("pairs", color=TEXT)
-        if thresholds or histogram.dropped.any():
+        if thresholds or dropped.any():
             axes.legend(loc="upper right", frameon=False, labelcolor=TEXT, fontsize=8)
         return _svg(figure)
 
@@ -91,4 +85,6 @@ def _figure() -> Iterator[tuple[Any, Any]]:
 def _svg(figure: Any) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    text = buffer.getvalue()
+    # The XML declaration before it has no place in an HTML page.
+    return text[text.index("<svg") :]

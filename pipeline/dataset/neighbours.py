@@ -1,5 +1,7 @@
-"""Pictures that look like an example to the model: somebody looks at them before they are taken
-out.
+"""Finds pictures that look like an example to the model; a person decides which of them to erase.
+
+Hashes find a picture that was turned or encoded anew. Vectors also find crops of it, and other
+pictures that merely look alike.
 """
 
 from __future__ import annotations
@@ -24,14 +26,15 @@ from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 if TYPE_CHECKING:
     from pairsieve.clip.encoder import Encoder
 
-MOST = 10  # of an example
-# cosine of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more
-LEAST_SIMILAR = 0.8
+MAX_NEIGHBOURS = 10
+"""How many are listed for each example."""
+MIN_COSINE = 0.8
+"""Of two pictures' vectors under ViT-B/32; crops of one picture have 0.85 and more."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A row whose picture looks like that of a request."""
+    """A row whose picture looks like the example of a request (a number from 0)."""
 
     request: int
     key: str
@@ -40,7 +43,7 @@ class Neighbour:
 
 
 def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> list[Neighbour]:
-    """For each request with an example picture the most similar rows.
+    """The most similar rows for each request that has an example picture.
 
     Raises NoSuchDataset where vectors or their model are missing.
     """
@@ -52,51 +55,52 @@ def neighbours(dataset: str, requests: Sequence[Request], config: Config) -> lis
             "writes them"
         )
     encoders = load_encoders(config, manifest)
-    found = []
+    nearest = []
     for number, request in enumerate(requests):
-        if request.example:
-            shown = {
-                model: _vector(request.example, encoder) for model, encoder in encoders.items()
-            }
-            near = sorted(
-                _near(dataset, shards, number, shown), key=lambda n: (-n.similarity, n.key)
-            )
-            found += near[:MOST]
-    return found
+        if not request.example:
+            continue
+        vectors = {model: _vector(request.example, encoder) for model, encoder in encoders.items()}
+        candidates = _near(dataset, shards, number, vectors)
+        ordered = sorted(candidates, key=lambda row: (-row.similarity, row.key))
+        nearest += ordered[:MAX_NEIGHBOURS]
+    return nearest
 
 
 def _vector(path: str, encoder: Encoder) -> NDArray[np.float32]:
+    """The unit vector of an example picture, shape (d,)."""
     with files.open_read(path) as stream:
-        found = prepare(stream.read(), EXAMPLES, [encoder.square], None)
-    assert isinstance(found, Prepared), "read_requests has decoded it"
-    vector: NDArray[np.float32] = encoder.pictures([found.squares[0]])[0]
+        prepared = prepare(stream.read(), EXAMPLES, [encoder.square], None)
+    assert isinstance(prepared, Prepared), "read_requests has decoded it"
+    vector: NDArray[np.float32] = encoder.pictures([prepared.squares[0]])[0]
     return vector
 
 
 def _near(
-    dataset: str, shards: Sequence[Source], number: int, shown: Mapping[str, NDArray[np.float32]]
+    dataset: str, shards: Sequence[Source], number: int, vectors: Mapping[str, NDArray[np.float32]]
 ) -> Iterator[Neighbour]:
+    """The nearest rows of each shard; `vectors` has the example's vector under each model."""
     for shard in shards:
-        vectors = read_vectors(dataset, shard)
-        if not len(vectors):
+        of_shard = read_vectors(dataset, shard)
+        if not len(of_shard):
             continue
-        similarities = vectors @ shown[shard.space]
-        rows = np.argsort(-similarities)[:MOST]
-        near = [int(row) for row in rows if similarities[row] >= LEAST_SIMILAR]
+        # Both sides are unit vectors of the same model.
+        cosines = of_shard @ vectors[shard.space]
+        nearest = np.argsort(-cosines)[:MAX_NEIGHBOURS]
+        rows = [int(row) for row in nearest if cosines[row] >= MIN_COSINE]
+        # The vectors stand in the order of the shard's rows.
         with files.open_read(files.join(dataset, shard.path)) as stream:
-            table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(near, pa.int64()))
-        for row, values in zip(near, table.to_pylist(), strict=True):
-            yield Neighbour(number, values["key"], float(similarities[row]), values["URL"])
+            table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(rows, pa.int64()))
+        for row, values in zip(rows, table.to_pylist(), strict=True):
+            yield Neighbour(number, values["key"], float(cosines[row]), values["URL"])
 
 
-def told(found: Sequence[Neighbour]) -> str:
-    """What a person is to look at."""
-    lines = [
-        "",
-        (
-            "pictures that look like an example; look at them, and give --confirm KEY for those "
-            "that show the same:"
-        ),
-    ]
-    lines += [f"{n.request + 1:<10}{n.similarity:<8.3f}{n.key}  {n.url}" for n in found]
-    return "\n".join(lines) + "\n" if found else "\nno picture looks like an example\n"
+def neighbour_list(nearest: Sequence[Neighbour]) -> str:
+    """The neighbours as text, for the person who looks at them."""
+    if not nearest:
+        return "\nno picture looks like an example\n"
+    head = (
+        "pictures that look like an example; look at them, and give --confirm KEY for those that "
+        "show the same:"
+    )
+    lines = [f"{row.request + 1:<10}{row.similarity:<8.3f}{row.key}  {row.url}" for row in nearest]
+    return "\n".join(["", head, *lines]) + "\n"

@@ -1,5 +1,6 @@
-"""What stands beside the data for those who read it: data card, Croissant metadata and report, all
-from the same facts.
+"""Writes the files for readers beside the data: data card, Croissant metadata and report.
+
+All three are made from the same facts.
 """
 
 from __future__ import annotations
@@ -8,36 +9,37 @@ import json
 
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
-from pipeline.commands.report import REPORT
 from pipeline.dataset.card import CARD, data_card
 from pipeline.dataset.croissant import CROISSANT, croissant
 from pipeline.dataset.facts import Facts, gather
-from pipeline.dataset.report_page import report_page
+from pipeline.dataset.report_page import REPORT, report_page
 from pipeline.monitoring.progress import History
 
 PAGES = (CARD, CROISSANT, REPORT)
 
 
 def write_pages(dataset: str, manifest: Manifest) -> Facts | None:
-    """Write them for shards that are in place under this manifest; of a dataset that others made,
-    the report alone where it has one.
+    """Write the pages of a dataset whose shards are in place under this manifest.
+
+    An adopted dataset has pages of its own: only a report that `pairsieve report` wrote there is
+    written anew, and there are no facts to return.
     """
+    report_path = files.join(dataset, REPORT)
     if manifest.adopted:
-        if files.exists(files.join(dataset, REPORT)):
-            files.write_text(files.join(dataset, REPORT), report_page(gather(dataset, manifest)))
+        if files.exists(report_path):
+            files.write_text(report_path, report_page(gather(dataset, manifest)))
         return None
     facts = gather(dataset, manifest)
     files.write_text(files.join(dataset, CARD), data_card(facts))
-    files.write_text(
-        files.join(dataset, CROISSANT),
-        json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False) + "\n",
-    )
-    files.write_text(files.join(dataset, REPORT), report_page(facts))
+    metadata = json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False)
+    files.write_text(files.join(dataset, CROISSANT), metadata + "\n")
+    files.write_text(report_path, report_page(facts))
     return facts
 
 
 def write_private_report(work: str, facts: Facts, history: History) -> None:
-    """The report with the time that each stage took, in the work directory: published files are the
-    same for the same dataset.
+    """Write the report with the time of each stage into the work directory.
+
+    Published files hold no times: equal datasets have equal files.
     """
     files.write_text(files.join(work, REPORT), report_page(facts, history))

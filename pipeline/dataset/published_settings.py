@@ -1,5 +1,6 @@
-"""What of a run's config is published: public settings (pairsieve/records/privacy.py), and of
-private files their digests.
+"""Selects what is published of a run's config: public settings, and digests of private files.
+
+pairsieve/records/privacy.py says which settings are public.
 """
 
 from __future__ import annotations
@@ -24,64 +25,56 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 WITHHELD = "(private)"
-"""Stands for what names a place, where a public setting holds it nevertheless."""
+"""Replaces a public setting that names a place of the publisher's, as a local path."""
 DIGESTS = ("content", "weights", "heads")
-"""What `identity` says of files: by what they hold, not by where they lie."""
+"""Settings under which `identity` has digests of files instead of their paths."""
 _LOCAL_PATH = re.compile(r"[/~\\]|\.\.?[/\\]|[A-Za-z]:[/\\]|file:|local-dir:", re.IGNORECASE)
-# RFC 6762, G; RFC 8375; ICANN
 _INNER_NAMES = (
-    "localhost",
-    "local",
-    "internal",
-    "intranet",
-    "lan",
-    "home",
-    "corp",
-    "private",
-    "home.arpa",
-)
+    "localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa",
+)  # fmt: skip
+"""Ends of host names that no public server has: RFC 6762, appendix G; RFC 8375; ICANN."""
 _DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{32,}")
 _MODEL = re.compile(r"[\w.-]+@[0-9a-f]{16}")
-PUBLIC_STORES = ("http", "https", "s3", "gs")  # names in them are the same for everybody
+PUBLIC_STORES = ("http", "https", "s3", "gs")
+"""Schemes of URLs that name the same file for everybody."""
 
 
 def public_part(settings: Any) -> dict[str, Any]:
     """The public settings of a dataclass, and those of the dataclasses in it.
 
-    A public dataclass is public as a whole.
+    A dataclass under a public setting is published as a whole.
     """
-    found = dict[str, Any]()
+    public = dict[str, Any]()
     for name, _, is_public in privacy_of(type(settings)):
         value = getattr(settings, name)
         if is_public:
-            found[name] = shown(plain(value))
+            public[name] = shown(plain(value))
         elif is_dataclass(value):
-            found[name] = public_part(value)
-    return found
+            public[name] = public_part(value)
+    return public
 
 
 def public_config(config: Config, models: Mapping[str, ModelIdentity]) -> dict[str, Any]:
-    """The public settings of a config, and of each model that was used its name and its open_clip
-    tag.
-    """
-    found = {name: value for name, value in public_part(config).items() if value}
-    found["score"]["models"] = {
+    """The public settings of a config, and name and open_clip tag of each model that was used."""
+    public = {name: value for name, value in public_part(config).items() if value}
+    public["score"]["models"] = {
         name: _public_model(config.score.models[name], model)
         for name, model in sorted(models.items())
     }
-    return found
+    return public
 
 
 def _public_model(settings: ModelSettings, model: ModelIdentity) -> dict[str, Any]:
-    """A checkpoint that is a file is named by its digest, under `models` of the manifest."""
+    """What the config says of a model; `models` of the manifest has the digest of its weights."""
     tag = _public_tag(settings, model)
     return {"architecture": shown(model.architecture), "pretrained": tag, "demo": settings.demo}
 
 
 def _public_tag(settings: ModelSettings, model: ModelIdentity) -> str:
-    """The tag, if open_clip knows it: then it is a name that everybody has, and no path."""
+    """The tag where open_clip knows it; empty where it may be the path of a checkpoint."""
+    # A model in a folder has no tag: spare it the seconds that importing open_clip takes.
     if not settings.pretrained:
-        return ""  # a model in a folder: open_clip, which takes seconds to import, is not needed
+        return ""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model.architecture)
@@ -89,71 +82,71 @@ def _public_tag(settings: ModelSettings, model: ModelIdentity) -> str:
 
 
 def public_plugin(plugin: Detector | Rule) -> dict[str, Any]:
-    """Name, version and public settings of a detector or rule; digests of the files that it was
-    given.
-    """
-    known = identity(plugin)
+    """Name, version and public settings of a detector or rule, and digests of its files."""
+    whole = identity(plugin)
     digests = {
-        name: _digests(value) for name, value in known["settings"].items() if name in DIGESTS
+        name: _digests(value) for name, value in whole["settings"].items() if name in DIGESTS
     }
-    settings = digests if "content" in digests else {**public_part(plugin), **digests}
-    order = [name for name in known["settings"] if name in settings]
-    return {
-        "name": known["name"],
-        "version": known["version"],
-        "settings": {name: settings[name] for name in order},
-    }
+    settings = digests
+    # Where `content` stands for the settings, it is the digest of all of them.
+    if "content" not in digests:
+        settings = {**public_part(plugin), **digests}
+    in_order = {name: settings[name] for name in whole["settings"] if name in settings}
+    return {"name": whole["name"], "version": whole["version"], "settings": in_order}
 
 
 def _digests(value: Any) -> Any:
-    """Digests as they are, and the digest of anything else; heads under the models that they were
-    made for.
+    """Digests as they are, and the digest of any other value.
+
+    A mapping has the digests of heads under the models that they were made for.
     """
     if isinstance(value, Mapping):
-        return {
-            (model if _MODEL.fullmatch(model) else WITHHELD): _digests(digest)
-            for model, digest in value.items()
-        }
+        of_models = {}
+        for model, digest in value.items():
+            name = model if _MODEL.fullmatch(model) else WITHHELD
+            of_models[name] = _digests(digest)
+        return of_models
     text = str(value)
-    return (
-        text
-        if not text or _DIGEST.fullmatch(text)
-        else f"sha256:{sha256(text.encode()).hexdigest()}"
-    )
+    if not text or _DIGEST.fullmatch(text):
+        return text
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def public_input(path: str) -> str:
-    """An input's name: URLs that are the same for everybody, without credentials and signatures; of
-    all others the file's name.
+    """The name under which an input is published.
+
+    A URL that is the same for everybody stands without its query, which may hold a signature. Of
+    any other input the name of the file is published.
     """
     scheme = path.partition("://")[0] if "://" in path else ""
-    whole = path.partition("?")[0]
-    if "::" in path or scheme not in PUBLIC_STORES or names_place(whole):
-        return (whole if scheme else path).rstrip("/").rpartition("/")[2]
-    return whole
+    without_query = path.partition("?")[0]
+    is_public = "::" not in path and scheme in PUBLIC_STORES and not names_place(without_query)
+    if is_public:
+        return without_query
+    # A question mark in a local path is part of the name.
+    named = without_query if scheme else path
+    return named.rstrip("/").rpartition("/")[2]
 
 
 def shown(value: Any) -> Any:
-    """A public value without the places that it may name: local paths, addresses of networks, hosts
-    that only some can reach.
-    """
+    """A public value with WITHHELD in the place of texts that name a place of the publisher's."""
     if isinstance(value, Mapping):
-        return {shown(name): shown(one) for name, one in value.items()}
+        return {shown(name): shown(child) for name, child in value.items()}
     if isinstance(value, list):
-        return [shown(one) for one in value]
-    return WITHHELD if isinstance(value, str) and names_place(value) else value
+        return [shown(child) for child in value]
+    if isinstance(value, str) and names_place(value):
+        return WITHHELD
+    return value
 
 
 def names_place(text: str) -> bool:
-    """Whether a text is a local path, an address or network, or a URL of a host that is not
-    public.
-    """
+    """Whether a text names a local path, a network, credentials or a host that is not public."""
     text = text.strip()
     if _LOCAL_PATH.match(text) or "::" in text or _is_network(text) or has_credentials(text):
         return True
-    return text.startswith(("http://", "https://")) and not _is_public_host(
-        host_of(absolute(text, "") or "")
-    )
+    if not text.startswith(("http://", "https://")):
+        return False
+    return not _is_public_host(host_of(absolute(text, "") or ""))
 
 
 def _is_network(text: str) -> bool:
@@ -167,6 +160,6 @@ def _is_network(text: str) -> bool:
 def _is_public_host(host: str) -> bool:
     if is_address(host):
         return is_allowed_address(host, ())
-    return "." in host and not any(
-        host == name or host.endswith(f".{name}") for name in _INNER_NAMES
-    )
+    # A name without a dot is one of the local network.
+    is_inner = any(host == name or host.endswith(f".{name}") for name in _INNER_NAMES)
+    return "." in host and not is_inner

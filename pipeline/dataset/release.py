@@ -1,4 +1,8 @@
-"""The output directory: what readers may see, put in place in one order, the manifest last."""
+"""Puts a run's result into the output directory in one order: data, pages, and last the manifest.
+
+Everything is written to a folder `unfinished-...` first. Readers who wait for the manifest see the
+earlier dataset, then none, then the new one, and never a mixture.
+"""
 
 from __future__ import annotations
 
@@ -38,22 +42,28 @@ from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.stage_result import StageResult, plain
 
 INSTALLED = "installed.json"
+"""In the folder of the publish stage: what it has put in place, and where."""
 TREES = ("dataset", "ledger", "embeddings")
-PREVIOUS = "previous.json"  # the manifest before, while a new one is put in place
-UNRELEASED = "unreleased"  # below the output directory: what the release check did not let pass
+PREVIOUS = "previous.json"
+"""In the unfinished folder: the earlier manifest, while a new one is put in place."""
+UNRELEASED = "unreleased"
+"""Below the output directory: a dataset that the release check did not let pass."""
 
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
 def check_erasures(output: str, rules: Sequence[Rule]) -> None:
-    """Raise ConfigError where what was erased from a dataset would come back with the next one in
-    its place.
+    """Raise ConfigError where rows that were erased from a dataset would come back.
+
+    A run replaces the dataset in its output directory. It must know the tombstones of every
+    erasure there.
     """
-    keys = {key for erasure in _manifest_in(output).erasures for key in erasure.keys}
-    held = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
-    if keys - held:
+    needed = {key for erasure in _manifest_in(output).erasures for key in erasure.keys}
+    known = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
+    missing = sorted(needed - known)
+    if missing:
         raise ConfigError(
-            f"people were taken out of {output} under the key {', '.join(sorted(keys - held))}, "
+            f"people were taken out of {output} under the key {', '.join(missing)}, "
             "and this config would bring them back; "
             "name the folder of tombstones that `pairsieve erase` used, as "
             f"filters.rules.erasure: {{tombstones: {output.rstrip('/')}.erased}}"
@@ -61,16 +71,19 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
 
 
 def _manifest_in(output: str) -> Manifest:
-    """The manifest of a directory, or the one it had before an installation that was cut off.
+    """The manifest of a directory, or the earlier one where a run was cut off in between.
 
     It is empty where there is none of ours: check_output refuses such a directory.
     """
-    unfinished = [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
-    path = next(
-        (path for path in (files.join(output, MANIFEST), *unfinished) if files.exists(path)), None
-    )
-    if path is None:
-        return Manifest()
+    candidates = [files.join(output, MANIFEST)]
+    candidates += [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
+    for path in candidates:
+        if files.exists(path):
+            return _read_ours(path)
+    return Manifest()
+
+
+def _read_ours(path: str) -> Manifest:
     try:
         text = files.read_text(path)
         return parse_manifest(text) if is_from_pairsieve(text) else Manifest()
@@ -81,16 +94,17 @@ def _manifest_in(output: str) -> Manifest:
 
 
 def _unfinished(output: str) -> list[str]:
-    """The folders in which runs have written what they had not put in place when they ended."""
-    found = [
-        files.join(output, name) for name in files.folders_in(output) if name.startswith(UNFINISHED)
-    ]
-    return [folder for folder in found if is_ours(folder)]
+    """The folders that runs have left when they were cut off."""
+    # A folder of that name that has no mark of ours belongs to somebody else.
+    names = [name for name in files.folders_in(output) if name.startswith(UNFINISHED)]
+    folders = [files.join(output, name) for name in names]
+    return [folder for folder in folders if is_ours(folder)]
 
 
 def check_apart(config: Config) -> None:
-    """Raise ConfigError where something private would lie in the output directory, by whatever
-    links.
+    """Raise ConfigError where something private would lie in the output directory.
+
+    Links are followed.
     """
     erasure = config.filters.rules.get("erasure") or {}
     private = {
@@ -107,7 +121,7 @@ def check_apart(config: Config) -> None:
 
 
 def check_output(output: str) -> None:
-    """Raise ConfigError where the output directory holds what is not ours to replace."""
+    """Raise ConfigError where the output directory holds files that are not ours to replace."""
     unreleased = files.join(output, UNRELEASED)
     if files.exists(unreleased) and not is_ours(unreleased):
         raise ConfigError(
@@ -119,13 +133,14 @@ def check_output(output: str) -> None:
     except LeadsOut as error:
         raise ConfigError(f"{output}: {error}; choose another --output") from None
     if _unfinished(output):
-        # a run was cut off while it put its result in place, and is finished by the next one
+        # A run was cut off while it put its result in place. The next one finishes it.
         return
     manifest = _manifest_in(output)
     listed = set[str]()
+    # A run may not replace a dataset that others made, nor one without a manifest of ours.
     if manifest.keys and not manifest.adopted:
         listed = {MANIFEST, *PAGES, *manifest.by_path}
-    others = [name for name in _held(output) if name not in listed]
+    others = [name for name in _replaced_files(output) if name not in listed]
     if others:
         raise ConfigError(
             f"{output} holds {others[0]}, which pairsieve did not make; move it away, or choose "
@@ -133,23 +148,21 @@ def check_output(output: str) -> None:
         )
 
 
-def _held(output: str) -> list[str]:
-    """What an installation would replace: the files in TREES, and pages."""
-    pages = [name for name in (MANIFEST, *PAGES) if files.exists(files.join(output, name))]
-    return [
-        *pages,
-        *(
-            f"{tree}/{name}"
-            for tree in TREES
-            for name in files.files_below(files.join(output, tree))
-        ),
-    ]
+def _replaced_files(output: str) -> list[str]:
+    """The files that an installation would replace: manifest, pages, and all below TREES."""
+    names = [name for name in (MANIFEST, *PAGES) if files.exists(files.join(output, name))]
+    for tree in TREES:
+        names += [f"{tree}/{name}" for name in files.files_below(files.join(output, tree))]
+    return names
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has made: shards, the counts of each stage, problems, how many pairs were scored
-    by which model in which numbers, and how each stage went on over time.
+    """What a run has made.
+
+    `shards`: path, rows, bytes, sha256 of each file. `counts`: of each stage. `problems`: where,
+    unit, reason of inputs that could not be read. `computed`: model -> pairs that it scored.
+    `history`: how each stage went on over time.
     """
 
     shards: Sequence[Sequence[Any]]
@@ -161,39 +174,40 @@ class Made:
 
 @dataclass(frozen=True)
 class Release:
-    """An output directory and the publish stage that fills it."""
+    """An output directory, and the publish stage that fills it."""
 
     output: str
     published: StageResult
 
     @property
     def staging(self) -> str:
-        """Where shards are written before they are put in place; readers leave it alone."""
+        """The folder that shards are written to before they are put in place."""
         return files.join(self.output, UNFINISHED + self.published.stage.fingerprint)
 
     @property
     def place(self) -> str:
-        """Where this stage has put its dataset: the output directory, or `unreleased/` below it;
-        empty where it has not.
+        """Where this stage has put its dataset: the output directory, or `unreleased/` below it.
+
+        Empty where it has put it nowhere yet.
         """
-        installed = self.published.path(INSTALLED)
-        return (
-            files.join(self.output, json.loads(files.read_text(installed)).get("place", ""))
-            if files.exists(installed)
-            else ""
-        )
+        if not files.exists(self.published.path(INSTALLED)):
+            return ""
+        return files.join(self.output, self._installed().get("place", ""))
+
+    def _installed(self) -> dict[str, str]:
+        installed: dict[str, str] = json.loads(files.read_text(self.published.path(INSTALLED)))
+        return installed
 
     def is_whole(self) -> bool:
-        """Whether the directory still holds what this stage put there."""
+        """Whether the directory still holds what this stage put there.
+
+        The manifest must be the same, byte for byte, and each file must have its size.
+        """
         place = self.place
-        manifest = files.join(place, MANIFEST)
-        if not place or not files.exists(manifest):
+        if not place or not files.exists(files.join(place, MANIFEST)):
             return False
-        text = files.read_text(manifest)
-        if (
-            _digest(text)
-            != json.loads(files.read_text(self.published.path(INSTALLED)))["manifest_sha256"]
-        ):
+        text = files.read_text(files.join(place, MANIFEST))
+        if _digest(text) != self._installed()["manifest_sha256"]:
             return False
         return all(
             files.size_of(files.join(place, listed.path)) == listed.bytes
@@ -201,9 +215,9 @@ class Release:
         )
 
     def install(self, plan: Plan, made: Made, below: str = "") -> None:
-        """Put staged shards, pages and manifest in place, or `below` it.
+        """Put shards, pages and manifest in place: in the output directory, or a folder `below` it.
 
-        A reader who waits for the manifest never sees a mixture.
+        A crash anywhere leaves an unfinished folder, and the next run installs again.
         """
         place = files.join(self.output, below)
         manifest = self._following(make_manifest(plan, made))
@@ -211,25 +225,36 @@ class Release:
         mark(self.staging)
         if below:
             mark(place)
-        if files.exists(files.join(place, MANIFEST)):
-            files.copy(files.join(place, MANIFEST), files.join(self.staging, PREVIOUS))
-        files.remove_file(files.join(place, MANIFEST))
-        for tree in TREES:
-            if files.exists(files.join(self.staging, tree)):
-                files.replace_tree(files.join(self.staging, tree), files.join(place, tree))
-            else:
-                files.remove_tree(files.join(place, tree))
+        self._remove_manifest(place)
+        self._replace_trees(place)
         facts = write_pages(place, manifest)
+        # The manifest comes last: from here on readers take the dataset for complete.
         files.write_text(files.join(place, MANIFEST), text)
-        files.write_text(
-            self.published.path(INSTALLED),
-            json.dumps({"manifest_sha256": _digest(text), "place": below}),
-        )
-        self._remove_unfinished()
+        installed = {"manifest_sha256": _digest(text), "place": below}
+        files.write_text(self.published.path(INSTALLED), json.dumps(installed))
+        for folder in _unfinished(self.output):
+            remove_ours(folder)
         if not below:
+            # This dataset has passed the release check; an earlier one there is out of date.
             remove_ours(files.join(self.output, UNRELEASED))
         if facts:
             write_private_report(plan.config.work, facts, made.history)
+
+    def _remove_manifest(self, place: str) -> None:
+        """Remove the earlier manifest; a copy keeps its erasures in case of a crash."""
+        manifest = files.join(place, MANIFEST)
+        if files.exists(manifest):
+            files.copy(manifest, files.join(self.staging, PREVIOUS))
+        files.remove_file(manifest)
+
+    def _replace_trees(self, place: str) -> None:
+        for tree in TREES:
+            staged, present = files.join(self.staging, tree), files.join(place, tree)
+            if files.exists(staged):
+                files.replace_tree(staged, present)
+            else:
+                # This run publishes none, as embeddings that a setting has turned off.
+                files.remove_tree(present)
 
     def _following(self, manifest: Manifest) -> Manifest:
         """The manifest with the erasures of the dataset that it replaces, as their next version.
@@ -245,26 +270,23 @@ class Release:
             erasures=before.erasures,
         )
 
-    def _remove_unfinished(self) -> None:
-        for folder in _unfinished(self.output):
-            remove_ours(folder)
-
 
 def make_manifest(plan: Plan, made: Made) -> Manifest:
-    """What was run on what, and what came out.
+    """The manifest of a run: what was run on what, and what came out.
 
-    No times, and no private settings: equal runs have equal manifests.
+    It holds no times and no private settings: equal runs have equal manifests.
     """
     config = plan.config
     detectors = [public_plugin(detector) for detector in plan.detectors]
     rules = [public_plugin(rule) for rule in plan.rules]
+    filters = {"detectors": _settings_by_name(detectors), "rules": _settings_by_name(rules)}
     return Manifest(
         pairsieve=__version__,
         revision=code_revision(),
         name=shown(config.name),
         demo_model=any(config.score.models[name].demo for name in plan.models),
         inputs=[public_input(path) for path in plan.inputs],
-        config={**public_config(config, plan.models), "filters": _by_name(detectors, rules)},
+        config={**public_config(config, plan.models), "filters": filters},
         models={name: plain(model) for name, model in plan.models.items()},
         scored_by=dict(made.computed),
         detectors=detectors,
@@ -282,25 +304,19 @@ def make_manifest(plan: Plan, made: Made) -> Manifest:
     )
 
 
-def _by_name(
-    detectors: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    kinds = {"detectors": detectors, "rules": rules}
-    return {
-        kind: {plugin["name"]: plugin["settings"] for plugin in plugins}
-        for kind, plugins in kinds.items()
-    }
+def _settings_by_name(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {plugin["name"]: plugin["settings"] for plugin in plugins}
 
 
 def code_revision() -> str:
-    """The commit of the checkout this runs from, or an empty string where it is no checkout."""
-    here = Path(__file__).resolve().parents[2]
+    """The commit of the checkout that this runs from; empty where it is no checkout."""
+    root = Path(__file__).resolve().parents[2]
     git = shutil.which("git")
-    if git is None or not (here / ".git").exists():
+    if git is None or not (root / ".git").exists():
         return ""
-    command = [git, "-C", str(here), "rev-parse", "HEAD"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return asked.stdout.strip()
+    command = [git, "-C", str(root), "rev-parse", "HEAD"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return ran.stdout.strip()
 
 
 def _digest(text: str) -> str:

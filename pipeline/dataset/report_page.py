@@ -1,9 +1,9 @@
-"""The report of a dataset as one HTML page: no network, no script, no picture, no caption."""
+"""Makes the report of a dataset: one HTML page without network, script, picture or caption."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -12,13 +12,15 @@ import numpy as np
 from jinja2 import Environment
 
 from pipeline.dataset.card import DEMO_WARNING
-from pipeline.dataset.facts import BINS, MOST_DOMAINS, Facts
+from pipeline.dataset.facts import BINS, MAX_DOMAINS, Facts
 from pipeline.dataset.figures import histogram_svg, rate_svg
 from pipeline.monitoring.progress import PARTS, History
 
-MOST_BARS = 20
-NOT_SAID = "(not said)"
+REPORT = "report.html"
+MAX_BARS = 20
+NO_VALUE = "(not said)"
 UNITS = {"extract": "pieces"}
+"""Stage -> what its history counts; parts in all other stages."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """A histogram, or bars."""
+    """A drawing (`svg`), or bars."""
 
     title: str
     svg: str = ""
@@ -42,7 +44,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """Charts, or a table; `numeric` are the columns of numbers."""
+    """Charts, or a table (`head`, `rows`); `numeric` are its columns of numbers, from 0."""
 
     title: str
     charts: Sequence[Chart] = ()
@@ -53,33 +55,28 @@ class Section:
 
 
 def report_page(facts: Facts, history: History | None = None) -> str:
-    """The page of one dataset; `history` tells how fast it was made."""
+    """The page of one dataset; `history` adds how fast it was made."""
     manifest = facts.manifest
-    every = (
+    sections = [
         _funnel(facts),
         _reasons(facts),
-        *_distributions(facts),
+        _scores(facts),
+        _sizes(facts),
         _contents(facts),
         _throughput(history or {}),
-    )
-    sections = [section for section in every if section is not None]
-    samples: Mapping[str, Any] = (
-        manifest.counts["publish"]["sample"]
-        if manifest.counts
-        else {"entered": facts.rows, "quarantined": {}}
-    )
-    tiles = [
-        ("pairs published", f"{facts.rows:,}"),
-        ("candidates judged", f"{samples['entered']:,}"),
-        ("not judged, not published", f"{sum(samples['quarantined'].values()):,}"),
-        ("domains", f"{len(facts.domains):,}"),
-        ("version", str(manifest.version)),
     ]
-    warnings = (
-        [DEMO_WARNING.replace("> ", "").replace("**", "").strip()] if manifest.demo_model else []
+    warnings = []
+    if manifest.demo_model:
+        # The card has the same warning as Markdown.
+        warnings.append(DEMO_WARNING.replace("> ", "").replace("**", "").strip())
+    made_from = f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s)."
+    return render(
+        manifest.name,
+        made_from,
+        warnings,
+        _tiles(facts),
+        [section for section in sections if section is not None],
     )
-    made = f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s)."
-    return render(manifest.name, made, warnings, tiles, sections)
 
 
 def render(
@@ -89,111 +86,121 @@ def render(
     tiles: Sequence[tuple[str, str]],
     sections: Sequence[Section],
 ) -> str:
-    """The template with everything in it; whatever it is given is text."""
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        files("pipeline.dataset").joinpath("report.html.j2").read_text("utf-8")
-    )
-    return template.render(
+    """Fill the template; every value is escaped, since a dataset's texts come from strangers."""
+    source = files("pipeline.dataset").joinpath("report.html.j2").read_text("utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
         title=title, subtitle=subtitle, warnings=warnings, tiles=tiles, sections=sections
     )
 
 
-def bars(counted: Mapping[str, int], most: int = MOST_BARS, drop: bool = False) -> tuple[Bar, ...]:
-    """The largest first; those that are left together at the end."""
+def bars(
+    counted: Mapping[str, int], max_bars: int = MAX_BARS, drop: bool = False
+) -> tuple[Bar, ...]:
+    """The largest values first; the others together in one bar at the end."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    rest = sum(number for _, number in ordered[most:])
-    shown = [*ordered[:most], *([(f"{len(ordered) - most} others", rest)] if rest else [])]
+    shown = ordered[:max_bars]
+    others = sum(number for _, number in ordered[max_bars:])
+    if others:
+        shown.append((f"{len(ordered) - max_bars} others", others))
+    # Without any value, or with zeros alone, every bar has length 0.
     longest = max((number for _, number in shown), default=0) or 1
     return tuple(
-        Bar(name or NOT_SAID, f"{number:,}", round(100 * number / longest, 2), drop)
+        Bar(name or NO_VALUE, f"{number:,}", round(100 * number / longest, 2), drop)
         for name, number in shown
     )
 
 
-def _funnel(facts: Facts) -> Section | None:
-    counts = facts.manifest.counts
-    rows = [
-        (
-            stage,
-            unit,
-            f"{c['entered']:,}",
-            f"{c['kept']:,}",
-            f"{sum(c['dropped'].values()):,}",
-            f"{sum(c['quarantined'].values()):,}",
-        )
-        for stage, units in counts.items()
-        for unit, c in units.items()
+def _tiles(facts: Facts) -> list[tuple[str, str]]:
+    """The numbers on top of the page."""
+    judged, not_judged = facts.rows, 0
+    # An adopted dataset has no counts: its rows are all that is known.
+    if facts.manifest.counts:
+        samples = facts.manifest.unit_counts["publish"]["sample"]
+        judged, not_judged = samples.entered, sum(samples.quarantined.values())
+    return [
+        ("pairs published", f"{facts.rows:,}"),
+        ("candidates judged", f"{judged:,}"),
+        ("not judged, not published", f"{not_judged:,}"),
+        ("domains", f"{len(facts.domains):,}"),
+        ("version", str(facts.manifest.version)),
     ]
+
+
+def _funnel(facts: Facts) -> Section | None:
+    """What each stage kept, as a table."""
+    rows = []
+    for stage, units in facts.manifest.unit_counts.items():
+        for unit, counts in units.items():
+            numbers = (
+                counts.entered,
+                counts.kept,
+                sum(counts.dropped.values()),
+                sum(counts.quarantined.values()),
+            )
+            rows.append((stage, unit, *(f"{number:,}" for number in numbers)))
     if not rows:
         return None
-    head = ("stage", "unit", "in", "kept", "dropped", "quarantined")
     return Section(
         "From the crawl to the rows",
         note="in = kept + dropped + quarantined, at every stage",
-        head=head,
+        head=("stage", "unit", "in", "kept", "dropped", "quarantined"),
         rows=rows,
         numeric=(2, 3, 4, 5),
     )
 
 
 def _reasons(facts: Facts) -> Section:
+    """Why pairs were dropped, and which marks others got."""
     charts = []
-    for stage, units in facts.manifest.counts.items():
-        dropped: Counter[str] = Counter()
+    for stage, units in facts.manifest.unit_counts.items():
+        rejected: Counter[str] = Counter()
         for counts in units.values():
-            dropped.update({**counts["dropped"]})
-            dropped.update({**counts["quarantined"]})
-        if sum(dropped.values()):
-            charts.append(
-                Chart(
-                    f"{stage}: why not",
-                    bars=bars({k: n for k, n in dropped.items() if n}, drop=True),
-                )
-            )
-    tagged: Counter[str] = Counter()
+            rejected.update(counts.dropped)
+            rejected.update(counts.quarantined)
+        rejected = +rejected  # without reasons that nothing was rejected for
+        if rejected:
+            charts.append(Chart(f"{stage}: why not", bars=bars(rejected, drop=True)))
+    marked: Counter[str] = Counter()
     for (_, _, action, reason), number in facts.reasons.items():
         if action in ("tag", "redact", "move"):
-            tagged[f"{action}: {reason}"] += number
-    if tagged:
-        charts.append(Chart("published with a mark, or changed", bars=bars(tagged)))
+            marked[f"{action}: {reason}"] += number
+    if marked:
+        charts.append(Chart("published with a mark, or changed", bars=bars(marked)))
     return Section(
         "Reasons", charts, "each pair under the first rule that dropped it; marks under every rule"
     )
 
 
-def _distributions(facts: Facts) -> Iterator[Section]:
-    rules = {rule["name"]: rule["settings"] for rule in facts.manifest.rules}
+def _scores(facts: Facts) -> Section | None:
+    """Histograms of scores, with the thresholds of the rules that read them."""
+    settings = {rule["name"]: rule["settings"] for rule in facts.manifest.rules}
+    similarity = settings.get("similarity", {}).get("thresholds", {})
+    medical = _thresholds(settings.get("medical"), "picture_alone", "picture_with_other")
+    nudity = _thresholds(settings.get("nudity"), "drop_from", "tag_from")
     charts = []
-    limits = rules.get("similarity", {}).get("thresholds", {})
     for column, label, reason, thresholds in (
-        ("similarity", "cosine of picture and caption", "similarity_low", limits),
-        (
-            "medical_picture_score",
-            "share of medical prompts",
-            "medical_picture",
-            _some(rules.get("medical"), "picture_alone", "picture_with_other"),
-        ),
-        (
-            "punsafe",
-            "chance that the picture is unsafe",
-            "nudity",
-            _some(rules.get("nudity"), "drop_from", "tag_from"),
-        ),
+        ("similarity", "cosine of picture and caption", "similarity_low", similarity),
+        ("medical_picture_score", "share of medical prompts", "medical_picture", medical),
+        ("punsafe", "chance that the picture is unsafe", "nudity", nudity),
     ):
         histogram = facts.histogram(column, reason)
         if histogram is not None:
             charts.append(Chart(column, histogram_svg(histogram, label, thresholds)))
-    if charts:
-        yield Section(
-            "Scores and thresholds",
-            charts,
-            "what was dropped is counted from the ledger, by score alone",
-        )
-    yield from _sizes(facts)
+    if not charts:
+        return None
+    note = "what was dropped is counted from the ledger, by score alone"
+    return Section("Scores and thresholds", charts, note)
 
 
-def _sizes(facts: Facts) -> Iterator[Section]:
-    sizes = []
+def _thresholds(settings: Mapping[str, Any] | None, *names: str) -> dict[str, float]:
+    """The settings of these names that a rule has; none where the rule was not run."""
+    return {name: settings[name] for name in names if settings and name in settings}
+
+
+def _sizes(facts: Facts) -> Section | None:
+    """Histograms of the pictures' sizes on a logarithmic axis."""
+    charts = []
     for column, label in (
         ("WIDTH", "width, pixels"),
         ("HEIGHT", "height, pixels"),
@@ -201,16 +208,11 @@ def _sizes(facts: Facts) -> Iterator[Section]:
     ):
         values = facts.values(column)
         if len(values):
-            edges = np.geomspace(max(1.0, values.min()), max(values.max(), 2.0) + 1, BINS + 1)
-            histogram = facts.histogram(column, edges=edges)
+            low, high = max(1.0, values.min()), max(values.max(), 2.0) + 1
+            histogram = facts.histogram(column, edges=np.geomspace(low, high, BINS + 1))
             assert histogram is not None
-            sizes.append(Chart(column, histogram_svg(histogram, label, {}, log=True)))
-    if sizes:
-        yield Section("Pictures", sizes)
-
-
-def _some(settings: Mapping[str, Any] | None, *names: str) -> dict[str, float]:
-    return {name: settings[name] for name in names if settings and name in settings}
+            charts.append(Chart(column, histogram_svg(histogram, label, {}, log=True)))
+    return Section("Pictures", charts) if charts else None
 
 
 def _contents(facts: Facts) -> Section:
@@ -224,53 +226,43 @@ def _contents(facts: Facts) -> Section:
         "face_count": "faces in a picture",
         "NSFW": "NSFW tag",
     }
-    charts = [
-        Chart(title, bars=bars(facts.counted[name]))
-        for name, title in titles.items()
-        if set(facts.counted[name]) - {""}
-    ]
-    domains = Chart(
-        f"domains of images, the largest {MOST_DOMAINS}", bars=bars(facts.domains, MOST_DOMAINS)
-    )
-    return Section("What is in it", [domains, *charts])
+    title = f"domains of images, the largest {MAX_DOMAINS}"
+    charts = [Chart(title, bars=bars(facts.domains, MAX_DOMAINS))]
+    for name, title in titles.items():
+        # A column that has no value in any row says nothing.
+        if set(facts.counted[name]) - {""}:
+            charts.append(Chart(title, bars=bars(facts.counted[name])))
+    return Section("What is in it", charts)
 
 
 def _throughput(history: History) -> Section | None:
-    charts = [
-        Chart(f"{stage}: {samples[-1][0]:,.0f} s", rate_svg(samples, UNITS.get(stage, PARTS)))
-        for stage, samples in history.items()
-        if samples and samples[-1][0] > 0
-    ]
-    return (
-        Section(
-            "How fast it went",
-            charts,
-            "over the time that a stage worked, resumed runs one after another",
-        )
-        if charts
-        else None
-    )
+    charts = []
+    for stage, samples in history.items():
+        seconds = samples[-1][0] if samples else 0
+        if seconds > 0:
+            svg = rate_svg(samples, UNITS.get(stage, PARTS))
+            charts.append(Chart(f"{stage}: {seconds:,.0f} s", svg))
+    if not charts:
+        return None
+    note = "over the time that a stage worked, resumed runs one after another"
+    return Section("How fast it went", charts, note)
 
 
-def compare_page(one: Facts, other: Facts, names: tuple[str, str]) -> str:
-    """Two datasets side by side: decisions gained and lost per rule."""
-    reasons = sorted(
-        {*one.reasons, *other.reasons}, key=lambda r: (-abs(other.reasons[r] - one.reasons[r]), r)
-    )
-    rows = [
-        (
-            *reason,
-            f"{one.reasons[reason]:,}",
-            f"{other.reasons[reason]:,}",
-            f"{other.reasons[reason] - one.reasons[reason]:+,}",
-        )
-        for reason in reasons
-    ]
+def compare_page(first: Facts, second: Facts, names: tuple[str, str]) -> str:
+    """The page of two datasets side by side: decisions gained and lost for each rule."""
+    changes = {
+        reason: second.reasons[reason] - first.reasons[reason]
+        for reason in (*first.reasons, *second.reasons)
+    }
+    rows = []
+    for reason in sorted(changes, key=lambda reason: (-abs(changes[reason]), reason)):
+        before, after = first.reasons[reason], second.reasons[reason]
+        rows.append((*reason, f"{before:,}", f"{after:,}", f"{changes[reason]:+,}"))
     head = ("stage", "rule", "action", "reason", *names, "change")
     tiles = [
-        (f"pairs in {names[0]}", f"{one.rows:,}"),
-        (f"pairs in {names[1]}", f"{other.rows:,}"),
-        ("change", f"{other.rows - one.rows:+,}"),
+        (f"pairs in {names[0]}", f"{first.rows:,}"),
+        (f"pairs in {names[1]}", f"{second.rows:,}"),
+        ("change", f"{second.rows - first.rows:+,}"),
     ]
     section = Section("Decisions", head=head, rows=rows, numeric=(4, 5, 6))
     return render(

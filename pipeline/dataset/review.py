@@ -1,9 +1,8 @@
-"""The release check: looks for what an artist, a reporter or a privacy officer would look for,
-before they do.
+"""The release check: finds what an artist, a reporter or a privacy officer would look for.
 
-Every row is looked at, with every disease name and word of the shipped lists; nothing is sampled.
-What is found is a reason to look, not a verdict: rules have decided before, and some of what is
-found here was published on purpose, with a tag.
+It looks at every row, with every disease name and word of the shipped lists; it takes no sample. A
+finding is a reason to look and no verdict: rules have decided before, and some rows were published
+on purpose, with a tag.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from pairsieve.storage import files
 from pairsieve.web.shown import plain, safe_link
 from pairsieve.web.urls import canonical
 
-MOST_LISTED = 2_000
-WORDS_FROM, PICTURE_FROM = 0.9, 0.5  # as filters/medical/rule.py
+MAX_LISTED = 2_000
+# As the defaults of the rule `medical` (filters/medical/rule.py).
+MIN_WORD_SCORE, MIN_PICTURE_SCORE = 0.9, 0.5
 RISKS: Mapping[str, float] = {
     "tombstoned": 100.0,
     "example": 95.0,
@@ -42,33 +42,31 @@ RISKS: Mapping[str, float] = {
     "medical_words": 40.0,
     "no_provenance": 20.0,
 }
-"""Kind of finding -> how much it weighs in the order of the list."""
+"""Kind of finding -> its weight in the order of the list."""
 LIMITS: Mapping[str, float] = {"medical_words": 0.01}
-"""Share of the rows that may bear a finding where the config says nothing; 0 for every other kind.
-"""
-READ = (
+"""Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
+COLUMNS = (
     "URL", "TEXT", "final_url", "page_url", "warc_file", "crawl_time", "page_source", "sha256",
-    "md5", "pdq", "face_count",
-    "medical_picture_score", "key", "tags",
+    "md5", "pdq", "face_count", "medical_picture_score", "key", "tags",
 )  # fmt: skip
 Scores = Callable[[str], Iterable[float]]
-"""A shard's path -> how medical each of its pictures is by its vector, where vectors were
-published.
-"""
+"""A shard's path -> how medical each of its pictures is by its published vector, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason to look at a row."""
+    """One reason to look at a row: a kind of RISKS, and what was found."""
 
     kind: str
     what: str
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What is looked for besides words: tombstones, registries of refusals, hashes of example
-    pictures.
+class Reviewer:
+    """Looks for words, personal data and medical pictures, and for what is given here.
+
+    `stones`: rows that were taken out before. `opted_out`: registries of refusals.
+    `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
     """
 
     stones: Tombstones | None = None
@@ -85,73 +83,90 @@ class Looked:
         return load_words()
 
     def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
-        """Every reason to look at a row; `score`: how medical its picture is, where its row does
-        not say.
+        """Every reason to look at a row.
+
+        `score` says how medical its picture is by its vector; without it the row's own column does.
         """
-        urls = [url for url in (row.get("URL"), row.get("final_url"), row.get("page_url")) if url]
+        urls = [row[name] for name in ("URL", "final_url", "page_url") if row.get(name)]
         yield from self._erased(row, urls)
+        yield from self._examples(row)
         yield from self._opted_out(row, urls)
         yield from self._personal(row, urls)
         medical = list(self._medical(row, score))
         yield from medical
         if medical and row.get("face_count"):
             yield Finding("face_and_medical", f"{row['face_count']} face(s)")
-        if row.get("page_source", "warc") != "none" and not (
-            row.get("page_url") and row.get("crawl_time")
-        ):
+        if not _has_provenance(row):
             yield Finding("no_provenance", "no page or no time of its crawl")
+
+    def _erased(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
+        stones = self.stones
+        if stones is None:
+            return
+        addresses = (
+            (IMAGE_URL, row.get("URL")),
+            (IMAGE_URL, row.get("final_url")),
+            (PAGE_URL, row.get("page_url")),
+        )
+        by_url = any(stones.has(kind, canonical(url)) for kind, url in addresses if url)
+        by_place = any(map(stones.has_place, urls))
+        by_digest = stones.has(SHA256, row.get("sha256")) or stones.has(MD5, row.get("md5"))
+        if by_url or by_place or by_digest or stones.alike(row.get("pdq")) is not None:
+            yield Finding("tombstoned", "was taken out before")
+
+    def _examples(self, row: Mapping[str, Any]) -> Iterator[Finding]:
+        digest, pdq = row.get("sha256"), row.get("pdq")
+        same_file = bool(digest) and digest in self.example_digests
+        if same_file or (pdq and self._is_example(bytes.fromhex(pdq))):
+            yield Finding("example", "the picture of an example")
+
+    def _is_example(self, pdq: bytes) -> bool:
+        if not self.example_hashes:
+            return False
+        (differing_bits,) = nearest(as_hashes([pdq]), as_hashes(self.example_hashes))
+        return int(differing_bits) <= ALIKE
 
     def _opted_out(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
         if self.opted_out is None:
             return
-        kinds = {kind for url in urls if (kind := self.opted_out.match_url(url))}
-        yield from (Finding("opt_out", f"its {kind} is on a registry") for kind in sorted(kinds))
+        kinds = {self.opted_out.match_url(url) for url in urls}
+        for kind in sorted(kind for kind in kinds if kind):
+            yield Finding("opt_out", f"its {kind} is on a registry")
         if self.opted_out.match_picture(row.get("md5"), row.get("sha256")):
             yield Finding("opt_out", "its picture is on a registry")
 
-    def _erased(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        stones = self.stones
-        if stones:
-            asked = (
-                (IMAGE_URL, row.get("URL")),
-                (IMAGE_URL, row.get("final_url")),
-                (PAGE_URL, row.get("page_url")),
-            )
-            by_url = any(stones.has(kind, canonical(url)) for kind, url in asked if url) or any(
-                map(stones.has_place, urls)
-            )
-            by_hash = stones.has(SHA256, row.get("sha256")) or stones.has(MD5, row.get("md5"))
-            if by_url or by_hash or stones.alike(row.get("pdq")) is not None:
-                yield Finding("tombstoned", "was taken out before")
-        same = bool(row.get("sha256")) and row["sha256"] in self.example_digests
-        if same or (
-            row.get("pdq") and self.example_hashes and self._is_example(bytes.fromhex(row["pdq"]))
-        ):
-            yield Finding("example", "the picture of an example")
-
-    def _is_example(self, bits: bytes) -> bool:
-        return int(nearest(as_hashes([bits]), as_hashes(self.example_hashes))[0]) <= ALIKE
-
     def _personal(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        kinds = {span.kind for span in personal_spans(row.get("TEXT") or "")}
+        kinds: set[str] = {span.kind for span in personal_spans(row.get("TEXT") or "")}
         for url in urls:
             kinds |= {f"{kind} in a URL" for kind in kinds_in_url(url)}
-        yield from (Finding("personal_data", kind) for kind in sorted(kinds))
+        for kind in sorted(kinds):
+            yield Finding("personal_data", kind)
 
     def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        found = self._finder.find(row.get("TEXT") or "")
-        if found.terms:
-            yield Finding("medical_words", ", ".join(found.terms))
-        elif self._words.score(found.remaining_text) >= WORDS_FROM:
+        words = self._finder.find(row.get("TEXT") or "")
+        if words.terms:
+            yield Finding("medical_words", ", ".join(words.terms))
+        elif self._words.score(words.remaining_text) >= MIN_WORD_SCORE:
             yield Finding("medical_words", "by the weights of its words")
-        said = row.get("medical_picture_score") if score is None else score
-        if said is not None and said >= PICTURE_FROM:
-            yield Finding("medical_picture", f"{said:.2f} of the prompts")
+        if score is None:
+            score = row.get("medical_picture_score")
+        if score is not None and score >= MIN_PICTURE_SCORE:
+            yield Finding("medical_picture", f"{score:.2f} of the prompts")
+
+
+def _has_provenance(row: Mapping[str, Any]) -> bool:
+    # Pairs that were read without a page say so; they have nothing to lack.
+    if row.get("page_source", "warc") == "none":
+        return True
+    return bool(row.get("page_url") and row.get("crawl_time"))
 
 
 @dataclass
 class Review:
-    """What was found: how many rows bear each kind, and the riskiest rows."""
+    """How many rows have findings of each kind, and the riskiest rows.
+
+    An entry of `riskiest`, a heap, is (risk, minus the row's number, row, findings).
+    """
 
     rows: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -160,71 +175,77 @@ class Review:
     )
 
     def add(self, row: Mapping[str, Any], findings: Iterable[Finding]) -> None:
-        """One row."""
+        """Count one row, and list it where it is among the riskiest."""
         self.rows += 1
-        found = tuple(findings)
-        if found:
-            self.counts.update({finding.kind for finding in found})
-            risk = sum(RISKS[kind] for kind in {finding.kind for finding in found})
-            entry = (
-                risk,
-                -self.rows,
-                {name: row.get(name) for name in ("URL", "TEXT", "page_url", "key")},
-                found,
-            )
-            (heapq.heappush if len(self.riskiest) < MOST_LISTED else heapq.heappushpop)(
-                self.riskiest, entry
-            )
+        listed = tuple(findings)
+        if not listed:
+            return
+        kinds = {finding.kind for finding in listed}
+        self.counts.update(kinds)
+        risk = sum(RISKS[kind] for kind in kinds)
+        shown = {name: row.get(name) for name in ("URL", "TEXT", "page_url", "key")}
+        entry = (risk, -self.rows, shown, listed)
+        if len(self.riskiest) < MAX_LISTED:
+            heapq.heappush(self.riskiest, entry)
+        else:
+            # Of equal risk the earlier row stays: its number is the larger one.
+            heapq.heappushpop(self.riskiest, entry)
 
     def over(self, limits: Mapping[str, float]) -> list[str]:
-        """A line for each kind of which there is more than the share that is allowed."""
-        allowed = {**LIMITS, **limits}
-        return [
-            f"{kind}: {self.counts[kind]} of {self.rows} rows, "
-            f"{allowed.get(kind, 0.0) * self.rows:.0f} allowed"
-            for kind in RISKS
-            if self.counts[kind] > allowed.get(kind, 0.0) * self.rows
-        ]
+        """One line for each kind that more rows have than the limits (shares) allow."""
+        shares = {**LIMITS, **limits}
+        lines = []
+        for kind in RISKS:
+            allowed = shares.get(kind, 0.0) * self.rows
+            if self.counts[kind] > allowed:
+                number = self.counts[kind]
+                lines.append(f"{kind}: {number} of {self.rows} rows, {allowed:.0f} allowed")
+        return lines
 
 
 def review(
     folder: str,
     paths: Sequence[str],
-    looked: Looked,
-    names: Mapping[str, str],
+    reviewer: Reviewer,
+    own_names: Mapping[str, str],
     scores: Scores | None = None,
 ) -> Review:
-    """Look at every row of these shards; `names`: ours -> the dataset's own."""
-    found = Review()
+    """Look at every row of these shards.
+
+    `own_names` maps our names of columns to the dataset's. `scores` are given where vectors were
+    published.
+    """
+    result = Review()
     for path in paths:
-        rows = (
-            row
-            for batch in batches(files.join(folder, path), READ, names)
-            for row in batch.to_pylist()
-        )
-        by_vector = scores(path) if scores else repeat(None)
-        for row, score in zip(rows, by_vector, strict=False):
-            found.add(row, looked.findings(row, score))
-    return found
+        of_shard: Iterable[float | None] = scores(path) if scores else repeat(None)
+        # `repeat` never ends, so the two may differ in length.
+        for row, score in zip(_rows(folder, path, own_names), of_shard, strict=False):
+            result.add(row, reviewer.findings(row, score))
+    return result
 
 
-def review_page(name: str, found: Review, over: Sequence[str]) -> str:
-    """What somebody is to look at, the riskiest first: one page for those who decide, since it
-    holds captions and addresses.
+def _rows(folder: str, path: str, own_names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for batch in batches(files.join(folder, path), COLUMNS, own_names):
+        yield from batch.to_pylist()
+
+
+def review_page(name: str, result: Review, over: Sequence[str]) -> str:
+    """The review list as an HTML page, the riskiest rows first.
+
+    It holds captions and addresses: it is for those who decide, and not for publication.
     """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        resources("pipeline.dataset").joinpath("check.html.j2").read_text("utf-8")
-    )
-    ordered = sorted(found.riskiest, key=lambda entry: (-entry[0], -entry[1]))
+    source = resources("pipeline.dataset").joinpath("check.html.j2").read_text("utf-8")
+    ordered = sorted(result.riskiest, key=lambda entry: (-entry[0], -entry[1]))
     rows = [_shown(row, findings) for _, _, row, findings in ordered]
-    counts = [(kind, found.counts[kind]) for kind in RISKS]
-    return template.render(
-        name=name, rows=rows, counts=counts, number=found.rows, over=over, listed=len(rows)
+    counts = [(kind, result.counts[kind]) for kind in RISKS]
+    return environment.from_string(source).render(
+        name=name, rows=rows, counts=counts, number=result.rows, over=over, listed=len(rows)
     )
 
 
 def _shown(row: Mapping[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:
+    """What the page shows of a row, safe from texts that strangers wrote."""
     url, page = row["URL"] or "", row.get("page_url") or ""
     return {
         "caption": plain(row["TEXT"] or ""),

@@ -1,9 +1,9 @@
-"""Who may change a dataset: one command at a time, and none over an erasure that was cut off.
+"""Lets one command at a time change a dataset, and finishes an erasure that was cut off.
 
-An erasure writes the new version beside the old one, in `unfinished-erasure/`, and last the file
-COMMIT there. Before that point a crash leaves the old version; from that point on the next command
-finishes the new one. Meanwhile there is no manifest, so that a reader who waits for one never sees
-a mixture.
+An erasure writes the next version beside the present one, in `unfinished-erasure/`. The last file
+that it writes there is COMMIT. A crash before that leaves the present version. After it the next
+command that opens the dataset moves the files into place. While they are moved there is no
+manifest: a reader who waits for the manifest never sees a mixture of two versions.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pipeline.dataset.pages import write_pages
 
 LOGGER = logging.getLogger(__name__)
 STAGING, COMMIT = "unfinished-erasure", "COMMIT"
-READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+READ_ONLY_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
 def alone_in(folder: str) -> Iterator[Lock]:
-    """Be the only writer in any folder. Raises InUse, which names it."""
-    with ExitStack() as held:
+    """Be the only writer in a folder. Raises InUse, which names the folder."""
+    with ExitStack() as stack:
         try:
-            lock = held.enter_context(one_writer(folder))
+            lock = stack.enter_context(one_writer(folder))
         except InUse as error:
             raise InUse(f"{folder}: {error}") from None
         yield lock
@@ -40,7 +40,7 @@ def alone_in(folder: str) -> Iterator[Lock]:
 
 @contextmanager
 def only_writer(dataset: str) -> Iterator[Lock]:
-    """Be the only one who changes a dataset; an erasure that was cut off is finished first.
+    """Be the only one who changes a dataset; first finish an erasure that was cut off.
 
     Raises InUse, and NoSuchDataset where an erasure cannot be finished.
     """
@@ -53,44 +53,51 @@ def only_writer(dataset: str) -> Iterator[Lock]:
 def held_still(dataset: str) -> Iterator[None]:
     """Keep others from changing a dataset while it is read, where that is possible.
 
-    Where nothing can be written (a read-only disk, a web server) nobody is kept away. Raises as
+    Where nothing can be written (a read-only disk, a web server) there is no lock. Raises as
     `only_writer`.
     """
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(only_writer(dataset))
+            stack.enter_context(only_writer(dataset))
         except NotImplementedError:
+            # The file system of a web server has no way to write.
             pass
         except OSError as error:
-            if error.errno not in READ_ONLY:
+            if error.errno not in READ_ONLY_ERRORS:
                 raise
         yield
 
 
 def recover(dataset: str) -> None:
-    """Finish an erasure that has passed its point of no return; forget one that has not. Raises
-    NoSuchDataset.
+    """Finish an erasure that has written COMMIT, and remove what is left of one that has not.
+
+    Raises NoSuchDataset.
     """
     staging = files.join(dataset, STAGING)
     if not files.exists(files.join(staging, COMMIT)):
         remove_ours(staging)
         return
     LOGGER.info("finishing an erasure in %s", files.public_name(dataset))
-    moved, manifest = _moved(dataset, staging), _next_manifest(dataset, staging)
+    # Both are read before anything is moved: where they are damaged nothing has changed.
+    moved = _read_moved(dataset, staging)
+    manifest = _read_next_manifest(dataset, staging)
     files.remove_file(files.join(dataset, MANIFEST))
     for path in moved:
+        # An earlier attempt may have moved it already.
         if files.exists(files.join(staging, path)):
             files.move(files.join(staging, path), files.join(dataset, path))
-    write_pages(dataset, manifest)  # they name domains
+    # The pages name domains of images: they are written anew too.
+    write_pages(dataset, manifest)
     files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
     files.remove_file(files.join(staging, COMMIT))
     remove_ours(staging)
 
 
-def _next_manifest(dataset: str, staging: str) -> Manifest:
-    """The manifest of the new version.
+def _read_next_manifest(dataset: str, staging: str) -> Manifest:
+    """The manifest of the next version.
 
-    Raises NoSuchDataset, also where it names files outside of the dataset.
+    Its names must not lead out of the dataset: a stranger may have made the staging folder. Raises
+    NoSuchDataset.
     """
     manifest = read_manifest(staging)
     try:
@@ -102,8 +109,8 @@ def _next_manifest(dataset: str, staging: str) -> Manifest:
     return manifest
 
 
-def _moved(dataset: str, staging: str) -> list[str]:
-    """The files of the new version.
+def _read_moved(dataset: str, staging: str) -> list[str]:
+    """The paths of the files to move into place, from COMMIT.
 
     Raises NoSuchDataset where they are not plain names in both folders.
     """
@@ -114,7 +121,6 @@ def _moved(dataset: str, staging: str) -> list[str]:
     except (ValueError, TypeError, LeadsOut) as error:
         raise NoSuchDataset(
             f"{dataset}: an erasure was cut off and cannot be finished: {STAGING}/{COMMIT} is "
-            f"damaged ({error}). "
-            "Get the dataset back from a copy, and erase again"
+            f"damaged ({error}). Get the dataset back from a copy, and erase again"
         ) from None
     return moved

@@ -1,5 +1,6 @@
-"""The counters of a run as Prometheus text, for a node exporter's folder or a push gateway; the
-same numbers as in the manifest.
+"""Writes the counters of a run as Prometheus text.
+
+A node exporter's folder or a push gateway takes the file. The numbers are those of the manifest.
 """
 
 from __future__ import annotations
@@ -18,28 +19,15 @@ Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
 def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
-    """`pairsieve_outcomes{stage,unit,outcome,reason}`, and for each stage's folder
-    `pairsieve_stage_seconds{stage}`: how long it took in all runs that worked at it.
+    """The metrics of a run; `folders` are those of the stages' results.
+
+    - `pairsieve_outcomes{stage,unit,outcome,reason}`: units by their outcome.
+    - `pairsieve_stage_seconds{stage}`: how long all runs together worked at a stage.
+    - `pairsieve_counter{stage,name}`: Beam's counters of a stage's last job.
     """
     registry = CollectorRegistry()
-    outcomes = Gauge(
-        "pairsieve_outcomes",
-        "Units by what became of them",
-        ("stage", "unit", "outcome", "reason"),
-        registry=registry,
-    )
-    for stage, units in counts.items():
-        for unit, c in units.items():
-            outcomes.labels(stage, unit, "in", "").set(c.entered)
-            outcomes.labels(stage, unit, "kept", "").set(c.kept)
-            for outcome, reasons in (("dropped", c.dropped), ("quarantined", c.quarantined)):
-                for reason, number in reasons.items():
-                    outcomes.labels(stage, unit, outcome, reason).set(number)
+    _add_outcomes(registry, counts)
     seconds = Gauge("pairsieve_stage_seconds", "Seconds of work", ("stage",), registry=registry)
-    for stage, folder in folders.items():
-        history = read_history(folder)
-        if history:
-            seconds.labels(stage).set(history[-1][0])
     counters = Gauge(
         "pairsieve_counter",
         "Beam's counters of the stage's last job",
@@ -47,23 +35,45 @@ def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
         registry=registry,
     )
     for stage, folder in folders.items():
+        history = read_history(folder)
+        if history:
+            seconds.labels(stage).set(history[-1][0])
         for name, number in read_counters(folder).items():
             counters.labels(stage, name).set(number)
     return str(generate_latest(registry).decode())
 
 
+def _add_outcomes(registry: CollectorRegistry, counts: Counts) -> None:
+    outcomes = Gauge(
+        "pairsieve_outcomes",
+        "Units by what became of them",
+        ("stage", "unit", "outcome", "reason"),
+        registry=registry,
+    )
+    for stage, units in counts.items():
+        for unit, of_unit in units.items():
+            outcomes.labels(stage, unit, "in", "").set(of_unit.entered)
+            outcomes.labels(stage, unit, "kept", "").set(of_unit.kept)
+            for reason, number in of_unit.dropped.items():
+                outcomes.labels(stage, unit, "dropped", reason).set(number)
+            for reason, number in of_unit.quarantined.items():
+                outcomes.labels(stage, unit, "quarantined", reason).set(number)
+
+
 def write_counters(folder: str, counters: Mapping[str, int]) -> None:
-    """The counters of a stage's job, beside its result."""
+    """Write the counters of a stage's job beside its result."""
     files.write_text(files.join(folder, COUNTERS), json.dumps(counters, indent=1))
 
 
 def read_counters(folder: str) -> dict[str, int]:
-    """What `write_counters` wrote; nothing where a stage had no job to run."""
+    """The counters that `write_counters` wrote; none where a stage had no job to run."""
     path = files.join(folder, COUNTERS)
-    found: dict[str, int] = json.loads(files.read_text(path)) if files.exists(path) else {}
-    return found
+    if not files.exists(path):
+        return {}
+    counters: dict[str, int] = json.loads(files.read_text(path))
+    return counters
 
 
 def write_metrics(work: str, counts: Counts, folders: Mapping[str, str]) -> None:
-    """Write them into the work directory; published data holds no times."""
+    """Write the metrics into the work directory: they hold times, which are not published."""
     files.write_text(files.join(work, METRICS), metrics_text(counts, folders))

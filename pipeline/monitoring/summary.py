@@ -1,4 +1,4 @@
-"""What the command says at the end: a table of what was kept and why the rest was not."""
+"""Formats what a run prints at the end: what was kept, and why the rest was not."""
 
 from __future__ import annotations
 
@@ -7,53 +7,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from pairsieve.records.outcome import Unit, UnitCounts
 
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
+HEAD = ("stage", "unit", "in", "kept", "dropped", "quarantined")
 
 
 def table(counts: Counts) -> str:
-    """One line a stage and unit, then one for each reason."""
-    lines = [("stage", "unit", "in", "kept", "dropped", "quarantined"), *_lines(counts)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(_cell(cell, widths[i], i) for i, cell in enumerate(line)).rstrip()
-        for line in lines
-    )
+    """One line for each stage and unit, with a line for each reason below it."""
+    rows = [HEAD, *_rows(counts)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        # Two columns of names, then numbers.
+        cells = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
-def _cell(text: str, width: int, column: int) -> str:
-    return text.ljust(width) if column < 2 else text.rjust(width)
-
-
-def _lines(counts: Counts) -> Iterator[tuple[str, ...]]:
+def _rows(counts: Counts) -> Iterator[tuple[str, ...]]:
     for stage, units in counts.items():
-        for unit, c in units.items():
-            yield (
-                stage,
-                unit,
-                str(c.entered),
-                str(c.kept),
-                str(sum(c.dropped.values())),
-                str(sum(c.quarantined.values())),
-            )
-            yield from (
-                ("", f"  {reason}", "", "", str(number), "")
-                for reason, number in c.dropped.items()
-                if number
-            )
-            yield from (
-                ("", f"  {reason}", "", "", "", str(number))
-                for reason, number in c.quarantined.items()
-                if number
-            )
+        for unit, of_unit in units.items():
+            dropped = sum(of_unit.dropped.values())
+            quarantined = sum(of_unit.quarantined.values())
+            numbers = (of_unit.entered, of_unit.kept, dropped, quarantined)
+            yield (stage, unit, *map(str, numbers))
+            for reason, number in of_unit.dropped.items():
+                if number:
+                    yield ("", f"  {reason}", "", "", str(number), "")
+            for reason, number in of_unit.quarantined.items():
+                if number:
+                    yield ("", f"  {reason}", "", "", "", str(number))
 
 
 def last_line(place: str, stages: Sequence[str], counts: Counts) -> str:
-    """The one line that a script may read: where the dataset is and what it holds, or which stages
-    are done.
-    """
+    """One line for scripts: where the dataset is and what it holds, or which stages are done."""
     if "publish" not in stages:
         return f"{place}: {', '.join(stages)} done, nothing is published yet"
     samples = counts["publish"]["sample"]
-    dropped, quarantined = (
-        sum(reasons.values()) for reasons in (samples.dropped, samples.quarantined)
-    )
+    dropped = sum(samples.dropped.values())
+    quarantined = sum(samples.quarantined.values())
     return f"{place}: {samples.kept} kept, {dropped} dropped, {quarantined} quarantined"

@@ -1,4 +1,4 @@
-"""What `pipeline.run` does once its options are read: plan, execute, say how it went."""
+"""Runs `pairsieve run`: makes the plan, executes it, and prints a summary or an error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from filters.registry import nearest
 from pairsieve.storage import files
@@ -54,20 +55,22 @@ REFUSED = (
     NotOurs,
     ErasedMeanwhile,
 )
-"""Nothing was done, or nothing was published; the message says what to do."""
+"""Errors after which nothing was done or published; the message says what to do."""
 
 BROKEN = (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError)
-"""The run stopped in the middle."""
+"""Errors that stop a run in the middle."""
 
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
-WORTH_SAYING_H = 0.1  # core hours; nobody asks what a few minutes will take
+
+# Core hours from which a run begins with its estimate. A few minutes need none.
+WORTH_AN_ESTIMATE_H = 0.1
 
 
 def run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
-    """Run the flow; the exit status.
+    """Run the flow, and return the exit status.
 
-    Errors that the user can act on become one line. Any other exception is a bug, and keeps its
-    traceback.
+    An error that the user can act on is printed in one line. Any other exception is a bug, and
+    keeps its traceback.
     """
     try:
         return _run(options, beam_arguments)
@@ -100,28 +103,30 @@ def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 def _execute(
     plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace
 ) -> int:
-    """Have stages run, and say how it went."""
+    """Run stages, and print a summary."""
     rates = read_rates()
     work = work_left(plan, rates)
-    if work and core_hours(work, rates) > WORTH_SAYING_H:
+    if work and core_hours(work, rates) > WORTH_AN_ESTIMATE_H:
         LOGGER.info(estimate_line(work, rates, engine.workers))
     with alone_in(plan.config.work):
         counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
     if options.log == "json":
         LOGGER.info("done", extra={"counts": plain(counts)})
-    place = plan.config.output if "publish" in stages else plan.config.work
-    summary = f"{table(counts)}\n" if options.log == "text" else ""
-    sys.stdout.write(f"{summary}{last_line(place, stages, counts)}\n")
+    if options.log == "text":
+        sys.stdout.write(f"{table(counts)}\n")
+    folder = plan.config.output if "publish" in stages else plan.config.work
+    sys.stdout.write(f"{last_line(folder, stages, counts)}\n")
     return DONE
 
 
-def stages_in(given: str | None) -> tuple[StageName, ...]:
-    """Those that --stages names, in the order of the flow; all where it is not given. Raises
-    ConfigError.
+def stages_in(option: str | None) -> tuple[StageName, ...]:
+    """The stages that --stages names, in the order of the flow; all if the option is not given.
+
+    Raises ConfigError for a name that is no stage.
     """
-    if given is None:
+    if option is None:
         return STAGES
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    names = [name.strip() for name in option.split(",") if name.strip()]
     for name in names:
         if name not in STAGES:
             raise ConfigError(f"--stages: there is no stage {name!r}; {nearest(name, STAGES)}")
@@ -131,44 +136,48 @@ def stages_in(given: str | None) -> tuple[StageName, ...]:
 
 
 def _estimate(options: argparse.Namespace) -> int:
-    """Say what the run will take; no model is needed. Raises ConfigError."""
-    rates, config = read_rates(), _config(options)
+    """Print what the run will take. No model has to be there for that. Raises ConfigError."""
+    rates = read_rates()
+    config = _config(options)
     work = work_of(config, find_inputs(config.input), rates)
     if work is None:
         raise ConfigError(
-            "an estimate is made of archives by their size; these inputs are no archives, or "
-            "nobody says how large they are"
+            "an estimate needs archives whose size is known; these inputs are no archives, or "
+            "their store does not tell their size"
         )
-    sys.stdout.write(estimate_text(work, rates, read_prices(options.prices or PRICES)) + "\n")
+    prices = read_prices(options.prices or PRICES)
+    sys.stdout.write(f"{estimate_text(work, rates, prices)}\n")
     return DONE
 
 
 def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
-    """Have one job written down."""
+    """Write one job to a template, without running it."""
     if len(stages) != 1:
         raise ConfigError(
-            "a template holds one job: name its stage with --stages; those before it must be done"
+            "a template holds one job: name its stage with --stages; the stages before it must be "
+            "complete"
         )
     with alone_in(plan.config.work):
         Run(plan, engine).submit(stages[0])
     sys.stdout.write(
-        f"{stages[0]}: the job is written and nothing was run; once it has run, this command "
-        "without the template takes its result over\n"
+        f"{stages[0]}: the job is written, but was not run; once it has run, give this command "
+        "without the template, and it takes the result over\n"
     )
     return DONE
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
-    """Find whatever can be found wrong before work starts. Raises ConfigError."""
+    """Check everything that can be checked before work starts. Raises ConfigError."""
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]
     engine = make_engine(beam_arguments, own_options, options.patience * 60)
     config = _config(options)
     check_apart(config)
-    # The writer finishes an erasure that was cut off, so that its tombstones count.
+    # The writer first finishes an erasure that was interrupted, so that its tombstones apply.
     with only_writer(config.output):
         check_output(config.output)
         plan = make_plan(config, check=False)
         check_erasures(config.output, plan.rules)
+    # Loading detectors takes a second or more, which a run with nothing to do saves.
     if not is_done(plan):
         check_ready(config, plan)
     _check_secret(config)
@@ -177,7 +186,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
 
 
 def _check_secret(config: Config) -> None:
-    """Raise ConfigError where the ledger's secret is none, days before it is needed."""
+    """Raise ConfigError for an unusable secret of the ledger now, and not when publish needs it."""
     path = ledger_key_file(config)
     try:
         if files.exists(path):
@@ -187,13 +196,18 @@ def _check_secret(config: Config) -> None:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    given = {
-        name: value for name, value in (("output", options.output), ("work", options.work)) if value
-    }
-    inputs = {"input": {"files": options.input, "listings": []}} if options.input else {}
-    return config_of(options, {**given, **inputs})
+    settings: dict[str, Any] = {}
+    if options.output:
+        settings["output"] = options.output
+    if options.work:
+        settings["work"] = options.work
+    if options.input:
+        # Inputs of the command line replace those of the config, of both kinds.
+        settings["input"] = {"files": options.input, "listings": []}
+    return config_of(options, settings)
 
 
 def _fail(message: str, status: int) -> int:
+    """Print an error, and return the exit status."""
     sys.stderr.write(f"pairsieve: {message}\n")
     return status

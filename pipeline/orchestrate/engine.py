@@ -1,11 +1,11 @@
-"""Which Beam runner, and with which options.
+"""Runs jobs on a Beam runner, with the Beam options of the command line.
 
-`DirectRunner` is Beam's own switch: it picks an engine by the pipeline's content, and one of the
-three lost data in a trial. Here it always means FnApiRunner, in as many worker processes as there
-are cores.
+Beam's own `DirectRunner` picks one of three engines by the content of the pipeline, and one of them
+lost data in a trial. Here it always means FnApiRunner, in as many worker processes as there are
+cores.
 
 Beam takes two seconds to import. It is imported when a job runs, or when an option is given that is
-not among LOCAL_OPTIONS: a run with nothing to do does without it.
+not among LOCAL_OPTIONS. So a run with nothing to do never imports it.
 """
 
 from __future__ import annotations
@@ -33,28 +33,42 @@ LayOut = Callable[[Any], None]
 """Lays a job's steps out on a Beam pipeline."""
 
 NAMESPACE = "pairsieve"
-LONGEST_NAME, CONNECT_S, PATIENCE_S = 63, 10, 3600.0
-ONE_PROCESS = "no_use_multiple_sdk_containers"  # Dataflow's name for it
+
+# The longest name of a Dataflow job, and of a Google Cloud label.
+LONGEST_NAME = 63
+
+# How long to wait for an answer of a job server or a cluster, and for any sign of a running job.
+CONNECT_S, PATIENCE_S = 10, 3600.0
+
+# Dataflow's name for "one worker process a machine".
+ONE_PROCESS = "no_use_multiple_sdk_containers"
 PROCESSES = "--direct_num_workers"
-WORTH_A_PROCESS_S = 5.0  # measured: a second process that scores is there after 4 s
-IN_MEMORY = "in_memory"  # Beam's default: its runner then keeps the environment that it is given
+
+# Seconds of work of one core that are worth another process. Measured: a second process that scores
+# starts to work after 4 s.
+WORTH_A_PROCESS_S = 5.0
+
+# Beam's default running mode, the only one in which its runner uses an environment of ours.
+IN_MEMORY = "in_memory"
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 LOCAL_OPTIONS = ("--runner", PROCESSES)
 SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
 
 class JobFailed(RuntimeError):
-    """A Beam job that did not finish; the message holds the worker's own error."""
+    """A Beam job did not finish; the message holds the worker's own error."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody stopped waiting; the message says what goes on running, and how to end that."""
+    """The user stopped waiting; the message says what goes on running, and how to stop it."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs jobs; `arguments` are Beam's own options as given on the command line. A job from which
-    nothing is heard for `patience_s` has failed (0: never).
+    """Runs jobs.
+
+    `arguments` are Beam's own options, as given on the command line. A job without any progress for
+    `patience_s` has failed (0: never).
     """
 
     arguments: tuple[str, ...]
@@ -63,24 +77,26 @@ class Engine:
     def run(
         self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0
     ) -> dict[str, int]:
-        """Run one job, named `run/stage`, to its end; its counters. `quiet_s`: for how long nothing
-        was heard of it.
+        """Run one job to its end, and return its counters.
 
-        Raises JobFailed, Interrupted.
+        `name` is `run/stage`. `quiet_s` returns the seconds since the last progress. Raises
+        JobFailed and Interrupted.
         """
         import apache_beam as beam
 
         options = self._options(name)
-        result: Any = None
         with _failing_as(name):
             pipeline = beam.Pipeline(runner=self._runner(options), options=options)
+        # Outside of _failing_as: an error here is a bug in the command, and keeps its traceback.
         lay_out(pipeline)
+        result: Any = None
         with _failing_as(name):
             try:
                 with watched(quiet_s, self.patience_s):
                     result = pipeline.run()
                     if not self.only_submits:
                         result.wait_until_finish()
+                # A job that is only submitted has no counters yet.
                 return {} if self.only_submits else _counters(result)
             except WorkersLost:
                 _cancel(result)
@@ -90,29 +106,30 @@ class Engine:
 
     @property
     def on_accelerators(self) -> Engine:
-        """The same with one process a worker, since several would share its accelerator and hold a
-        model each (docs/operations.md).
+        """The same engine with one process a worker, where processes would share an accelerator.
+
+        Each process would hold a model of its own (docs/operations.md).
         """
-        one_process = (
-            (f"--experiments={ONE_PROCESS}",) if self.runner_name == "DataflowRunner" else ()
-        )
-        return replace(self, arguments=(*self.arguments, *one_process))
+        if self.runner_name != "DataflowRunner":
+            return self
+        return replace(self, arguments=(*self.arguments, f"--experiments={ONE_PROCESS}"))
 
     def for_work(self, core_s: float) -> Engine:
-        """The same with as many local processes as so many seconds of one core are worth.
+        """The same engine with as many local processes as `core_s` seconds of one core are worth.
 
-        A process has to import what it uses: torch alone takes some seconds. Where the command line
-        says how many there are, or another runner does the work, nothing changes.
+        A process has to import what it uses, and torch alone takes some seconds. Nothing changes
+        when the command line gives the number of processes, or when another runner does the work.
         """
-        is_told = any(argument.startswith(PROCESSES) for argument in self.arguments)
-        if is_told or self.runner_name != "DirectRunner":
+        is_given = any(argument.startswith(PROCESSES) for argument in self.arguments)
+        if is_given or self.runner_name != "DirectRunner":
             return self
-        processes = max(1, min(self.workers, int(core_s / WORTH_A_PROCESS_S)))
-        return replace(self, arguments=(*self.arguments, f"{PROCESSES}={processes}"))
+        # core_s may be infinite, for work that waits for the network.
+        processes = int(min(self.workers, core_s / WORTH_A_PROCESS_S))
+        return replace(self, arguments=(*self.arguments, f"{PROCESSES}={max(1, processes)}"))
 
     @property
     def only_submits(self) -> bool:
-        """Whether jobs are written down, not run: a Dataflow template, or a dry run."""
+        """Whether jobs are written to a Dataflow template, or only checked, but not run."""
         if not any(option_of(self.arguments, name) for name in SUBMITTING_OPTIONS):
             return False
         from apache_beam.options.pipeline_options import GoogleCloudOptions, TestOptions
@@ -123,11 +140,11 @@ class Engine:
 
     @property
     def runner_name(self) -> str:
-        """The runner, as it was named."""
+        """The name of the runner on the command line."""
         return option_of(self.arguments, "--runner") or "DirectRunner"
 
     def _options(self, name: str) -> PipelineOptions:
-        """Options for one job; its name begins with --job_name where that is given."""
+        """The options of one job. Its name begins with --job_name, if that is given."""
         from apache_beam.options.pipeline_options import GoogleCloudOptions
 
         run, _, stage = name.rpartition("/")
@@ -160,45 +177,40 @@ class Engine:
         )
 
     def _goes_on(self, result: Any, options: PipelineOptions) -> str:
-        """What goes on running of a job that nobody waits for any more."""
+        """Say what goes on running after the user stopped waiting. A local job is cancelled."""
         from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions
 
-        name, portable = (
-            options.view_as(GoogleCloudOptions).job_name,
-            options.view_as(PortableOptions),
-        )
-        if (
-            result is None
-            or self.runner_name in LOCAL_RUNNERS
-            or portable.environment_type == "LOOPBACK"
-        ):
+        portable = options.view_as(PortableOptions)
+        # LOOPBACK workers run inside this command, so they end with it.
+        is_local = self.runner_name in LOCAL_RUNNERS or portable.environment_type == "LOOPBACK"
+        if result is None or is_local:
             _cancel(result)
             return "nothing goes on running"
-        given = options.get_all_options()
-        if self.runner_name == "DataflowRunner":
-            stop = (
-                f"gcloud dataflow jobs cancel {result.job_id()} --project={given['project']} "
-                f"--region={given['region']}"
-            )
-        else:
-            where = (
-                given.get("flink_master")
-                if self.runner_name == "FlinkRunner"
-                else portable.job_endpoint
-            )
-            stop = (
-                f"cancel it where it runs ({where}; on Flink: `flink list`, then `flink cancel ID`)"
-            )
+        name = options.view_as(GoogleCloudOptions).job_name
         return (
-            f"the job {name} goes on running; to stop it: {stop}. Start the next run when it has "
-            "ended"
+            f"the job {name} goes on running; to stop it: {self._how_to_stop(result, options)}. "
+            "Start the next run when it has ended"
+        )
+
+    def _how_to_stop(self, result: Any, options: PipelineOptions) -> str:
+        """How to stop a job that runs elsewhere."""
+        all_options = options.get_all_options()
+        if self.runner_name == "DataflowRunner":
+            return (
+                f"gcloud dataflow jobs cancel {result.job_id()} "
+                f"--project={all_options['project']} --region={all_options['region']}"
+            )
+        address_option = "flink_master" if self.runner_name == "FlinkRunner" else "job_endpoint"
+        return (
+            f"cancel it where it runs ({all_options.get(address_option)}; on Flink: `flink list`, "
+            "then `flink cancel ID`)"
         )
 
     @property
     def workers(self) -> int:
-        """How many worker processes are expected.
+        """The expected number of worker processes.
 
-        What is divided among them beforehand is divided by this.
+        Work that is divided before the job starts is divided by this number.
         """
         if self.runner_name == "DirectRunner":
             processes = int(option_of(self.arguments, PROCESSES) or 0)
@@ -212,7 +224,7 @@ class Engine:
 
 
 def option_of(arguments: Sequence[str], name: str) -> str:
-    """The value of an option among Beam's, the last one where it is given again; else empty.
+    """The value of one of Beam's options; the last one if it is given twice, else empty.
 
     An option without a value counts as "true".
     """
@@ -234,7 +246,7 @@ def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
 
 
 def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
-    """What workers are told of the options; only Beam's own switch does so by itself."""
+    """The options as workers get them. Only Beam's own DirectRunner passes them on by itself."""
     from apache_beam.options.pipeline_options import WorkerOptions
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
@@ -252,16 +264,19 @@ def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
 
 
 def job_name(begins: str, stage: str) -> str:
-    """A name that every runner takes: small letters, digits and dashes, as Dataflow wants them,
-    from ours to the stage's.
+    """A job name that every runner accepts, from "pairsieve" to the stage.
+
+    Dataflow allows small letters, digits and dashes only.
     """
     words = re.sub(r"[^a-z0-9]+", "-", begins.lower()).strip("-")
-    words = words if words.startswith("pairsieve") else f"pairsieve-{words}".strip("-")
-    return f"{words[: LONGEST_NAME - 1 - len(stage)].strip('-')}-{stage}"
+    if not words.startswith("pairsieve"):
+        words = f"pairsieve-{words}".strip("-")
+    max_chars = LONGEST_NAME - 1 - len(stage)
+    return f"{words[:max_chars].strip('-')}-{stage}"
 
 
 def label(text: str) -> str:
-    """A value that a Google Cloud label takes."""
+    """The text as a value that a Google Cloud label accepts."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:LONGEST_NAME]
 
 
@@ -269,7 +284,7 @@ def label(text: str) -> str:
 def _failing_as(name: str) -> Iterator[None]:
     """Turn what runners raise into JobFailed.
 
-    Runners raise a RuntimeError for a worker's error, a ValueError for options that do not go
+    Runners raise a RuntimeError for a worker's error, and a ValueError for options that do not go
     together. A TypeError or a KeyError is a bug in the command, and keeps its traceback.
     """
     try:
@@ -280,14 +295,15 @@ def _failing_as(name: str) -> Iterator[None]:
 
 
 def _counters(result: Any) -> dict[str, int]:
-    """Our counters, summed over steps; a runner may say none that are final."""
+    """Our counters, summed over the steps of the job."""
     from apache_beam.metrics import MetricsFilter
 
     total: dict[str, int] = {}
-    for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
-        total[counter.key.metric.name] = total.get(counter.key.metric.name, 0) + (
-            counter.committed or 0
-        )
+    metrics = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+    for counter in metrics["counters"]:
+        name = counter.key.metric.name
+        number = counter.committed or 0  # None on a runner that has no final value
+        total[name] = total.get(name, 0) + number
     return dict(sorted(total.items()))
 
 
@@ -301,8 +317,8 @@ def make_engine(
 ) -> Engine:
     """An engine for Beam's own options.
 
-    Raises ConfigError for an option that Beam does not know, naming the nearest one, and for a job
-    server or a cluster that does not answer.
+    Raises ConfigError for an option that Beam does not know, naming the nearest one, and when a job
+    server or a cluster does not answer.
     """
     if not _are_local(arguments):
         _check_known(arguments, own_options)
@@ -311,7 +327,7 @@ def make_engine(
 
 
 def _are_local(arguments: Sequence[str]) -> bool:
-    """Whether the options only say in how many processes of this machine jobs run."""
+    """Whether the options only give the number of processes on this machine."""
     names = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
     processes = option_of(arguments, PROCESSES)
     is_direct = option_of(arguments, "--runner") in ("", "DirectRunner")
@@ -339,25 +355,30 @@ def _check_known(arguments: Sequence[str], own_options: Sequence[str]) -> None:
 
 
 def _check_answers(options: PipelineOptions) -> None:
-    """Raise ConfigError where nobody listens that jobs are sent to; Beam would wait for minutes."""
+    """Raise ConfigError when nothing listens where jobs are sent. Beam would wait for minutes."""
     from apache_beam.options.pipeline_options import PortableOptions
 
-    master = options.get_all_options().get("flink_master") or ""
-    for option, address in (
-        ("--job_endpoint", options.view_as(PortableOptions).job_endpoint or ""),
-        ("--flink_master", master),
-    ):
-        if address.startswith("["):  # [local], [auto]: one that the runner starts
-            continue
-        place = urlsplit(address if "//" in address else f"//{address}")
-        if ":" in place.netloc and place.hostname and place.port:
-            try:
-                socket.create_connection((place.hostname, place.port), timeout=CONNECT_S).close()
-            except OSError as error:
-                raise ConfigError(
-                    f"nothing answers at {address} ({type(error).__name__}); check {option}"
-                ) from None
+    _check_answer("--job_endpoint", options.view_as(PortableOptions).job_endpoint or "")
+    _check_answer("--flink_master", options.get_all_options().get("flink_master") or "")
+
+
+def _check_answer(option: str, address: str) -> None:
+    if address.startswith("["):  # [local] or [auto]: the runner starts one itself
+        return
+    url = urlsplit(address if "//" in address else f"//{address}")
+    if ":" not in url.netloc or not url.hostname or not url.port:
+        return
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise ConfigError(
+            f"nothing answers at {address} ({type(error).__name__}); check {option}"
+        ) from None
 
 
 def _subclasses(kind: Any) -> list[Any]:
-    return [found for child in kind.__subclasses__() for found in (child, *_subclasses(child))]
+    """All subclasses of a class, each before its own."""
+    classes = []
+    for child in kind.__subclasses__():
+        classes += [child, *_subclasses(child)]
+    return classes

@@ -1,5 +1,6 @@
-"""What a run will take, computed from measured rates: core hours, GPU hours, bytes through each
-shuffle, storage, requests, days, cost.
+"""Estimates what a run will take, from measured rates.
+
+That is core hours, GPU hours, bytes through each shuffle, storage, requests, days and cost.
 """
 
 from __future__ import annotations
@@ -20,16 +21,30 @@ from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
 
 RATES, PRICES = (Path(__file__).parent / name for name in ("rates.yaml", "prices.yaml"))
-PAIRS_PER_BUCKET, PART_ROWS, ROWS_PER_SHARD, SIZED_FILES = 200_000, 4_000, 1_000_000, 20
+
+# Suggested sizes, with which a worker holds little at a time.
+PAIRS_PER_BUCKET, PART_ROWS, ROWS_PER_SHARD = 200_000, 4_000, 1_000_000
+
+# Inputs whose size is asked for. The size of the others is their average.
+SIZED_FILES = 20
 HOUR_S, DAY_S = 3600, 86400
-# en, multi, nolang; what a worker holds of a large run before it packs it (transforms/shard.py)
-SUBSETS, HELD_ROWS = 3, 200_000
+
+# en, multi, nolang
+SUBSETS = 3
+
+# Rows that a worker of a large run holds before it packs them (transforms/shard.py).
+HELD_ROWS = 200_000
+
+# Seconds of one core for a pair. The demonstration model is some hundred times smaller than
+# ViT-B/32.
+DEMO_PAIR_S = 0.01
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a unit takes: seconds of one core by unit, bytes by what they are of; see
-    pipeline/orchestrate/rates.yaml.
+    """What one unit of work takes, as measured; pipeline/orchestrate/rates.yaml explains each rate.
+
+    `core_s` holds seconds of one core by unit, `bytes` the size of each kind of row or file.
     """
 
     measured: Mapping[str, Any]
@@ -44,7 +59,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Prices:
-    """What machines cost, and what is assumed; see pipeline/orchestrate/prices.yaml."""
+    """What machines cost, and assumptions; pipeline/orchestrate/prices.yaml explains each."""
 
     currency: str
     core_hour: float
@@ -61,8 +76,8 @@ class Prices:
 class Work:
     """How much there is to do.
 
-    `web`: pictures are asked for; `gpu`: an accelerator scores; `interval_s`: between requests to a
-    host.
+    `web`: pictures are requested from their hosts. `gpu`: an accelerator scores. `interval_s`: the
+    time between two requests to a host.
     """
 
     pages: float
@@ -74,8 +89,8 @@ class Work:
 
 
 @dataclass(frozen=True)
-class StageTakes:
-    """What one stage takes. `least_days`: what no number of workers makes shorter."""
+class StageEstimate:
+    """What one stage takes. No number of workers makes it shorter than `least_days`."""
 
     stage: str
     core_h: float
@@ -88,47 +103,49 @@ class StageTakes:
 
 def read_rates(path: str | Path = RATES) -> Rates:
     """Rates from a YAML file. Raises ConfigError."""
-    found: Rates = _read(path, Rates)
-    return found
+    rates: Rates = _read(path, Rates)
+    return rates
 
 
 def read_prices(path: str | Path = PRICES) -> Prices:
     """Prices from a YAML file. Raises ConfigError."""
-    found: Prices = _read(path, Prices)
-    return found
+    prices: Prices = _read(path, Prices)
+    return prices
 
 
-def _read(path: str | Path, kind: Any) -> Any:
+def _read(path: str | Path, record_type: Any) -> Any:
     try:
-        return TypeAdapter(kind).validate_python(yaml.safe_load(Path(path).read_text()))
+        return TypeAdapter(record_type).validate_python(yaml.safe_load(Path(path).read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__})") from None
     except ValidationError as error:
         first = error.errors()[0]
+        setting = ".".join(map(str, first["loc"]))
         raise ConfigError(
-            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; see {RATES.name} and "
-            f"{PRICES.name}"
+            f"{path}: {setting}: {first['msg']}; see {RATES.name} and {PRICES.name}"
         ) from None
 
 
 def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
-    """What lies before a run, by the size of its archives, if these are like those that were
-    measured; None where nobody says it.
+    """The work of a whole run, from the size of its archives; None if that is not known.
+
+    Assumes that the archives are like those that were measured.
     """
     if config.input.kind != "archives":
         return None
-    with_pictures = config.fetch.source == "archive"
-    found = _bytes_of(inputs, config.input.options)
-    if found is None:
+    size = _bytes_of(inputs, config.input.options)
+    if size is None:
         return None
-    pages = found / (
-        rates.warc_bytes_per_page if with_pictures else rates.warc_bytes_per_page_alone
-    )
+    # Archives with pictures have fewer pages in as many bytes.
+    if config.fetch.source == "archive":
+        pages = size / rates.warc_bytes_per_page
+    else:
+        pages = size / rates.warc_bytes_per_page_alone
     return _work(config, pages, pages * rates.pairs_per_page, rates)
 
 
 def work_left(plan: Plan, rates: Rates) -> Work | None:
-    """The same, by what was counted where the pairs are known already."""
+    """Like `work_of`, but with the counted pages and pairs once extract is complete."""
     extracted = Results(plan).extracted
     if not extracted.complete:
         return work_of(plan.config, plan.inputs, rates)
@@ -149,96 +166,131 @@ def _work(config: Config, pages: float, pairs: float, rates: Rates) -> Work:
 
 
 def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
-    """Of all archives, told by some of them: a store answers slowly, and those of a crawl are
-    alike. None where it does not say.
+    """The size of all archives; None when a store does not tell.
+
+    Only some are asked for: a store answers slowly, and the archives of a crawl are alike.
     """
-    sized = [files.size_of(path, options) for path in inputs[:: max(1, len(inputs) // SIZED_FILES)]]
-    return None if min(sized) < 0 else sum(sized) / len(sized) * len(inputs)
+    step = max(1, len(inputs) // SIZED_FILES)
+    sizes = [files.size_of(path, options) for path in inputs[::step]]
+    if min(sizes) < 0:
+        return None
+    return sum(sizes) / len(sizes) * len(inputs)
 
 
 def estimate(
     work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None
-) -> list[StageTakes]:
-    """The four stages, with settings that suit the work where none are given."""
+) -> list[StageEstimate]:
+    """The four stages, with settings that suit the work unless `settings` are given."""
     settings = settings or settings_for(work, rates)
-    parts, shards = parts_of(work, settings, hosts(work, prices)), settings["publish.shards"]
-    pairs, size, core_h = (
-        work.pairs,
-        rates.bytes,
-        {unit: seconds / HOUR_S for unit, seconds in rates.core_s.items()},
-    )
-    rows = pairs * rates.kept_share
-    # of each shard and of the ledger's, by each worker
-    batches = shards * (SUBSETS + 1) * max(prices.cores, (rows + pairs) / HELD_ROWS)
-    fetch_core_h = (
-        pairs * core_h["answer"] if work.web else work.archived_files * core_h["archived_picture"]
-    )
-    asked_of_one_s = (
-        max(pairs * prices.largest_host_share, pairs / hosts(work, prices)) * work.interval_s
-    )
+    parts = parts_of(work, settings, hosts(work, prices))
     return [
-        StageTakes(
-            "extract",
-            work.pages * core_h["page"],
-            0,
-            pairs * size["shuffled_pair"] + work.archived_files * size["shuffled_location"],
-            pairs * size["pair"] + parts * size["pair_file"],
-        ),
-        StageTakes(
-            "fetch",
-            fetch_core_h,
-            0,
-            0,
-            pairs * (size["image"] + (size["picture"] if work.web else 0))
-            + parts * size["image_file"],
-            pairs + hosts(work, prices) if work.web else 0,
-            asked_of_one_s / DAY_S if work.web else 0,
-        ),
-        StageTakes(
-            "score",
-            0 if work.gpu else pairs * core_h["pair"],
-            pairs / prices.gpu_pairs_per_s / HOUR_S if work.gpu else 0,
-            0,
-            pairs * size["score"] + parts * size["score_file"],
-        ),
-        StageTakes(
-            "publish",
-            pairs * core_h["sample"],
-            0,
-            rows * size["shuffled_row"] + batches * size["shuffled_batch"],
-            rows * size["row"]
-            + pairs * size["decision"]
-            + shards * (SUBSETS * size["row_file"] + size["decision_file"]),
-        ),
+        _extract(work, rates, parts),
+        _fetch(work, rates, prices, parts),
+        _score(work, rates, prices, parts),
+        _publish(work, rates, prices, settings["publish.shards"]),
     ]
 
 
+def _extract(work: Work, rates: Rates, parts: float) -> StageEstimate:
+    size = rates.bytes
+    return StageEstimate(
+        stage="extract",
+        core_h=work.pages * _core_h(rates, "page"),
+        gpu_h=0,
+        shuffled=work.pairs * size["shuffled_pair"]
+        + work.archived_files * size["shuffled_location"],
+        stored=work.pairs * size["pair"] + parts * size["pair_file"],
+    )
+
+
+def _fetch(work: Work, rates: Rates, prices: Prices, parts: float) -> StageEstimate:
+    size = rates.bytes
+    if not work.web:
+        return StageEstimate(
+            stage="fetch",
+            core_h=work.archived_files * _core_h(rates, "archived_picture"),
+            gpu_h=0,
+            shuffled=0,
+            stored=work.pairs * size["image"] + parts * size["image_file"],
+        )
+    # The host with the most pairs decides how long the fetch takes at least.
+    of_largest_host = work.pairs * prices.largest_host_share
+    of_average_host = work.pairs / hosts(work, prices)
+    least_s = max(of_largest_host, of_average_host) * work.interval_s
+    return StageEstimate(
+        stage="fetch",
+        core_h=work.pairs * _core_h(rates, "answer"),
+        gpu_h=0,
+        shuffled=0,
+        stored=work.pairs * (size["image"] + size["picture"]) + parts * size["image_file"],
+        requests=work.pairs + hosts(work, prices),  # each host is asked for its robots.txt
+        least_days=least_s / DAY_S,
+    )
+
+
+def _score(work: Work, rates: Rates, prices: Prices, parts: float) -> StageEstimate:
+    size = rates.bytes
+    core_h, gpu_h = work.pairs * _core_h(rates, "pair"), 0.0
+    if work.gpu:
+        core_h, gpu_h = 0.0, work.pairs / prices.gpu_pairs_per_s / HOUR_S
+    return StageEstimate(
+        stage="score",
+        core_h=core_h,
+        gpu_h=gpu_h,
+        shuffled=0,
+        stored=work.pairs * size["score"] + parts * size["score_file"],
+    )
+
+
+def _publish(work: Work, rates: Rates, prices: Prices, shards: int) -> StageEstimate:
+    size = rates.bytes
+    rows = work.pairs * rates.kept_share
+    # Each worker sends a batch for each shard of rows and of the ledger, whenever it packs.
+    packings = max(prices.cores, (rows + work.pairs) / HELD_ROWS)
+    batches = shards * (SUBSETS + 1) * packings
+    files_of_shard = SUBSETS * size["row_file"] + size["decision_file"]
+    return StageEstimate(
+        stage="publish",
+        core_h=work.pairs * _core_h(rates, "sample"),
+        gpu_h=0,
+        shuffled=rows * size["shuffled_row"] + batches * size["shuffled_batch"],
+        stored=rows * size["row"] + work.pairs * size["decision"] + shards * files_of_shard,
+    )
+
+
+def _core_h(rates: Rates, unit: str) -> float:
+    """Hours of one core for one unit of work."""
+    return rates.core_s[unit] / HOUR_S
+
+
 def parts_of(work: Work, settings: Mapping[str, int], hosts: float) -> float:
-    """How many parts: the last one of each bucket that has a host is half full, and none has fewer
-    than one.
+    """The expected number of parts.
+
+    Each bucket that has a host has at least one part, and its last part is half full on average.
     """
     buckets = settings["extract.buckets"]
-    used: float = buckets * (1 - (1 - 1 / buckets) ** hosts)
-    return max(used, work.pairs / settings["extract.part_rows"] + used / 2)
+    # The expected number of buckets that are hit, when each host goes to one at random.
+    used_buckets: float = buckets * (1 - (1 - 1 / buckets) ** hosts)
+    return max(used_buckets, work.pairs / settings["extract.part_rows"] + used_buckets / 2)
 
 
 def hosts(work: Work, prices: Prices) -> float:
-    """How many hosts are asked."""
+    """The assumed number of hosts."""
     return max(1.0, work.pairs / prices.pairs_per_host)
 
 
-def days(takes: StageTakes, prices: Prices) -> float:
-    """At the workers that `prices` has, and never shorter than politeness makes it."""
-    hours = takes.core_h / prices.cores + takes.gpu_h / prices.gpus
-    return max(hours / 24, takes.least_days)
+def days(stage: StageEstimate, prices: Prices) -> float:
+    """Days with the machines that `prices` assumes, and not less than politeness allows."""
+    hours = stage.core_h / prices.cores + stage.gpu_h / prices.gpus
+    return max(hours / 24, stage.least_days)
 
 
-# Seconds of one core. The demonstration model is some hundred times smaller than ViT-B/32.
-DEMO_PAIR_S = 0.01
+def _cost(stage: StageEstimate, prices: Prices) -> float:
+    return stage.core_h * prices.core_hour + stage.gpu_h * prices.gpu_hour
 
 
 def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:
-    """Seconds of one core that a stage takes, by what was measured.
+    """Seconds of one core that a stage takes, by the measured rates.
 
     Infinite for a fetch from the web, which waits for hosts and not for a core.
     """
@@ -246,19 +298,18 @@ def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:
         return inf
     by_unit = rates.core_s
     is_demo = all(model.demo for model in config.score.models.values())
+    pair_s = DEMO_PAIR_S if is_demo else by_unit["pair"]
     seconds = {
         "extract": work.pages * by_unit["page"],
         "fetch": work.archived_files * by_unit["archived_picture"],
-        "score": work.pairs * (DEMO_PAIR_S if is_demo else by_unit["pair"]),
+        "score": work.pairs * pair_s,
         "publish": work.pairs * by_unit["sample"],
     }
     return seconds[stage]
 
 
 def settings_for(work: Work, rates: Rates) -> dict[str, int]:
-    """Settings for so much work: what a worker holds of a bucket, a part or a shard at a time stays
-    small.
-    """
+    """Settings that suit the work, so that a worker holds little of it at a time."""
     rows = work.pairs * rates.kept_share
     return {
         "extract.buckets": max(1, ceil(work.pairs / PAIRS_PER_BUCKET)),
@@ -270,109 +321,107 @@ def settings_for(work: Work, rates: Rates) -> dict[str, int]:
 def estimate_text(work: Work, rates: Rates, prices: Prices) -> str:
     """The estimate for a terminal."""
     stages = estimate(work, rates, prices)
-    head = (
-        "stage",
-        "core hours",
-        "GPU hours",
-        "shuffled",
-        "stored",
-        "requests",
-        "days",
-        prices.currency,
+    columns = ("stage", "core hours", "GPU hours", "shuffled", "stored", "requests", "days")
+    rows: list[tuple[str, ...]] = [(*columns, prices.currency)]
+    rows += [_row(stage, prices) for stage in stages]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    table = ["  ".join(_padded(row, widths)) for row in rows]
+    about = _about(work, rates, prices)
+    totals = _totals(work, stages, rates, prices)
+    return "\n".join([about, "", *table, "", *totals])
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The cells of a row: the first one is a name, all others are numbers."""
+    name, *numbers = row
+    name_width, *number_widths = widths
+    cells = [name.ljust(name_width)]
+    for number, width in zip(numbers, number_widths, strict=True):
+        cells.append(number.rjust(width))
+    return cells
+
+
+def _row(stage: StageEstimate, prices: Prices) -> tuple[str, ...]:
+    return (
+        stage.stage,
+        short(stage.core_h),
+        short(stage.gpu_h),
+        scaled(stage.shuffled),
+        scaled(stage.stored),
+        f"{stage.requests:,.0f}",
+        short(days(stage, prices)),
+        short(_cost(stage, prices)),
     )
-    lines = [head, *(_line(takes, prices) for takes in stages)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
-    table = [
-        "  ".join(_cell(cell, widths[at], at) for at, cell in enumerate(line)) for line in lines
-    ]
-    return "\n".join(
-        [*_about(work, rates, prices), "", *table, "", *_totals(work, stages, rates, prices)]
+
+
+def _about(work: Work, rates: Rates, prices: Prices) -> str:
+    """The first line: how much there is to do, and with which machines."""
+    measured_on = ", ".join(str(value) for value in rates.measured.values())
+    line = (
+        f"{work.pages:,.0f} pages, {work.pairs:,.0f} pairs; rates of {measured_on}; "
+        f"{prices.cores} cores at work"
     )
-
-
-def _cell(text: str, width: int, column: int) -> str:
-    return text.rjust(width) if column else text.ljust(width)
-
-
-def _line(takes: StageTakes, prices: Prices) -> tuple[str, ...]:
-    cost = takes.core_h * prices.core_hour + takes.gpu_h * prices.gpu_hour
-    numbers = (
-        short(takes.core_h),
-        short(takes.gpu_h),
-        scaled(takes.shuffled),
-        scaled(takes.stored),
-        f"{takes.requests:,.0f}",
-    )
-    return takes.stage, *numbers, short(days(takes, prices)), short(cost)
-
-
-def _about(work: Work, rates: Rates, prices: Prices) -> list[str]:
-    machine = ", ".join(str(said) for said in rates.measured.values())
-    said = [
-        (
-            f"{work.pages:,.0f} pages, {work.pairs:,.0f} pairs; rates of {machine}; {prices.cores} "
-            "cores at work"
-        )
-    ]
     if work.gpu:
-        said[0] += (
+        line += (
             f" and {prices.gpus} GPUs, each taken to score {prices.gpu_pairs_per_s:,.0f} pairs a "
             "second (not measured)"
         )
-    return said
+    return line
 
 
-def _totals(work: Work, stages: Sequence[StageTakes], rates: Rates, prices: Prices) -> list[str]:
-    whole_days = sum(days(takes, prices) for takes in stages)
-    cost = sum(takes.core_h * prices.core_hour + takes.gpu_h * prices.gpu_hour for takes in stages)
-    kept = (
-        sum(takes.stored for takes in stages if takes.stage != "fetch")
-        + work.pairs * rates.bytes["image"]
+def _totals(work: Work, stages: Sequence[StageEstimate], rates: Rates, prices: Prices) -> list[str]:
+    total_days = sum(days(stage, prices) for stage in stages)
+    cost = sum(_cost(stage, prices) for stage in stages)
+    # Of the fetch only the rows stay: picture bytes are deleted after scoring.
+    kept_bytes = sum(stage.stored for stage in stages if stage.stage != "fetch")
+    kept_bytes += work.pairs * rates.bytes["image"]
+    monthly = kept_bytes / 1e9 * prices.gb_month
+    settings = [f"{name}: {value}" for name, value in settings_for(work, rates).items()]
+    total = (
+        f"in all {short(total_days)} days, {short(cost)} {prices.currency} of machines, "
+        f"{short(monthly)} a month for what stays"
     )
-    settings, monthly = (
-        ", ".join(f"{name}: {value}" for name, value in settings_for(work, rates).items()),
-        kept / 1e9 * prices.gb_month,
-    )
-    said = [
-        (
-            f"in all {short(whole_days)} days, {short(cost)} {prices.currency} of machines, "
-            f"{short(monthly)} a month for what stays"
-        ),
-        f"settings for so much: {settings}",
-    ]
+    lines = [total, f"suggested settings: {', '.join(settings)}"]
     fetch = stages[1]
     if fetch.requests:
-        per_s = fetch.requests / max(1.0, days(fetch, prices) * DAY_S)
-        allowed, number = hosts(work, prices) / max(work.interval_s, 0.001), hosts(work, prices)
-        said.append(
-            f"{per_s:,.0f} requests a second to some {number:,.0f} hosts, where politeness allows "
-            f"{allowed:,.0f}; "
-            f"the largest host alone takes {short(fetch.least_days)} days"
-        )
-    return said
+        lines.append(_about_requests(work, fetch, prices))
+    return lines
+
+
+def _about_requests(work: Work, fetch: StageEstimate, prices: Prices) -> str:
+    requests_per_s = fetch.requests / max(1.0, days(fetch, prices) * DAY_S)
+    number = hosts(work, prices)
+    allowed_per_s = number / max(work.interval_s, 0.001)
+    return (
+        f"{requests_per_s:,.0f} requests a second to some {number:,.0f} hosts, where politeness "
+        f"allows {allowed_per_s:,.0f}; the largest host alone takes {short(fetch.least_days)} days"
+    )
 
 
 def short(number: float) -> str:
-    """Two digits that matter."""
-    return f"{number:,.0f}" if number >= 10 or not number else f"{number:.2g}"
+    """A number with two significant digits, or without decimals from 10 on."""
+    if number >= 10 or not number:
+        return f"{number:,.0f}"
+    return f"{number:.2g}"
 
 
 def scaled(number: float) -> str:
-    """Bytes for people."""
+    """A number of bytes with its unit."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if number < 1000:
-            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
+            decimals = 0 if unit == "B" else 1
+            return f"{number:,.{decimals}f} {unit}"
         number /= 1000
     return f"{number:,.1f} PB"
 
 
 def core_hours(work: Work, rates: Rates) -> float:
-    """Of all stages."""
-    return sum(takes.core_h for takes in estimate(work, rates, read_prices()))
+    """Core hours of all stages."""
+    return sum(stage.core_h for stage in estimate(work, rates, read_prices()))
 
 
 def estimate_line(work: Work, rates: Rates, cores: int) -> str:
-    """The estimate in a line, for the machine that is at work."""
+    """The estimate in one line, for a machine with so many cores."""
     hours = short(core_hours(work, rates) / cores)
     return (
         f"about {work.pages:,.0f} pages and {work.pairs:,.0f} pairs, {hours} hours of {cores} "

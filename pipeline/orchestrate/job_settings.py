@@ -1,4 +1,4 @@
-"""What each of the four jobs is given: the settings of its transforms, made from a plan."""
+"""Makes the settings of the four jobs from a plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.orchestrate.stage_result import StageName
 from transforms.extractor import ExtractSettings
 from transforms.fetch.lanes import make_lanes
 from transforms.fetch.part_shelf import FetchFolders
-from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.robots_texts import SiteTextCache
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupSettings
 from transforms.known import KnownSettings
@@ -37,10 +37,10 @@ SITES, SPILLED = "sites", "spilled"
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a plan, and where their results lie.
+    """The jobs of a plan.
 
-    What is divided beforehand is divided among `workers`. With `one_machine` they share its disk
-    and memory.
+    Work that is divided before a job starts is divided among `workers`. `one_machine`: they share
+    its disk and memory.
     """
 
     results: Results
@@ -52,7 +52,7 @@ class Jobs:
         return self.results.plan
 
     def lay_out(self, stage: StageName, staging: str, secret: bytes) -> LayOut:
-        """The job of one stage; `staging` and `secret` are for `publish`."""
+        """The function that lays out a stage's job. `staging` and `secret` are for `publish`."""
         if stage == "extract":
             return partial(flow.extract, job=self.extract(self.results.extracted.folder))
         if stage == "fetch":
@@ -62,83 +62,88 @@ class Jobs:
         return partial(flow.publish, job=self.publish(staging, secret))
 
     def extract(self, folder: str, whole: bool = False) -> flow.ExtractJob:
-        """The job that extracts into a folder, with every file in one piece if `whole`."""
+        """The job that extracts into a folder. With `whole` no file is split."""
         plan, config = self.plan, self.plan.config
-        given, extract = config.input, config.extract
-        split_bytes = (
-            None if whole or len(plan.inputs) >= MANY_FILES else int(given.split_mb * 1_000_000)
-        )
+        inputs, extract = config.input, config.extract
+        split_bytes: int | None = int(inputs.split_mb * 1_000_000)
+        if whole or len(plan.inputs) >= MANY_FILES:
+            split_bytes = None
+        known = None
+        if plan.known:
+            known = KnownSettings(plan.known, extract.buckets, extract.dedup)
         return flow.ExtractJob(
             inputs=plan.inputs,
-            input=InputSettings(given.kind, split_bytes, given.base, given.columns),
+            input=InputSettings(inputs.kind, split_bytes, inputs.base, inputs.columns),
             read=ReadSettings(
                 extract.max_page_bytes,
-                config.fetch.source == "archive",
+                config.fetch.source == "archive",  # then pictures are located as well
                 extract.check_digests,
-                given.options,
+                inputs.options,
             ),
             settings=ExtractSettings(
                 extract.images, extract.caption, extract.url, extract.language
             ),
             detectors=needing(plan.detectors, Needs.PAGE),
             group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),
-            known=KnownSettings(plan.known, extract.buckets, extract.dedup) if plan.known else None,
+            known=known,
         )
 
     def fetch(self) -> flow.FetchJob:
-        """The parts that are not there yet, in lanes: from the web a host is asked by one
-        worker.
-        """
+        """The job that fetches the parts that are not there yet."""
         config, results = self.plan.config, self.results
-        web = config.fetch.source == "web"
         unfinished = self.unfinished(results.fetched.folder)
-        lanes = (self.workers, config.fetch.connections_per_host) if web else (len(unfinished), 1)
+        source: WebSource | ArchiveSettings
+        if config.fetch.source == "web":
+            # A host belongs to one lane, so that one worker keeps its limits.
+            lanes = make_lanes(unfinished, self.workers, config.fetch.connections_per_host)
+            source = WebSource(config.fetch.client(), self._sites)
+        else:
+            # An archive has no hosts to spare, so each part is a lane.
+            lanes = make_lanes(unfinished, len(unfinished), 1)
+            source = self._archive
         return flow.FetchJob(
-            lanes=make_lanes(unfinished, *lanes),
+            lanes=lanes,
             consent=self.plan.consent,
-            source=WebSource(config.fetch.client(), self._sites) if web else self._archive,
+            source=source,
             store=config.fetch.store(config.score.decode),
             transient=config.fetch.transient,
             folders=FetchFolders(
-                results.extracted.folder,
-                results.fetched.folder,
-                results.pictures,
-                config.extract.buckets,
-                results.earlier,
+                pairs=results.extracted.folder,
+                images=results.fetched.folder,
+                pictures=results.pictures,
+                buckets=config.extract.buckets,
+                earlier=results.earlier,
             ),
         )
 
     def score(self) -> flow.ScoreJob:
-        """The parts that are not there yet."""
-        plan, settings, results = self.plan, self.plan.config.score, self.results
-        scored = results.scored
+        """The job that scores the parts that are not there yet."""
+        plan, results = self.plan, self.results
+        score = plan.config.score
+        all_hints = {"accelerator": score.accelerator, "min_ram": score.min_ram}
         return flow.ScoreJob(
-            unfinished=self.unfinished(scored.folder),
+            unfinished=self.unfinished(results.scored.folder),
             settings=score_settings(plan.config, plan.models, self._archive, results.detect_from),
             detectors=plan.detectors,
-            hints={
-                name: hint
-                for name in ("accelerator", "min_ram")
-                if (hint := getattr(settings, name))
-            },
+            hints={name: hint for name, hint in all_hints.items() if hint},
             folders=ScoreFolders(
-                results.extracted.folder,
-                results.fetched.folder,
-                results.pictures,
-                scored.folder,
-                tuple(scored.earlier()),
+                pairs=results.extracted.folder,
+                images=results.fetched.folder,
+                pictures=results.pictures,
+                samples=results.scored.folder,
+                before=tuple(results.scored.earlier()),
             ),
         )
 
     def publish(self, staging: str, secret: bytes) -> flow.PublishJob:
-        """Every part; shards go below `staging`, and `secret` makes the ledger's keys."""
+        """The job that publishes every part.
+
+        Shards go below `staging`, and `secret` makes the keys of the ledger.
+        """
         plan, config, results = self.plan, self.plan.config, self.results
         embeddings = config.publish.embeddings
-        shards = shard_count(
-            results.scored.read_counts()["pair"].kept,
-            config.publish.shards,
-            config.publish.rows_per_shard,
-        )
+        max_rows = results.scored.read_counts()["pair"].kept
+        shards = shard_count(max_rows, config.publish.shards, config.publish.rows_per_shard)
         subsets = (*SUBSETS, *subsets_of(plan.rules))
         folders = [f"dataset/{subset}" for subset in subsets]
         if embeddings == "npy":
@@ -157,28 +162,26 @@ class Jobs:
         )
 
     def unfinished(self, folder: str) -> list[str]:
-        """The parts that are not in a stage's folder yet."""
+        """The parts that a stage has not written to its folder yet."""
         done = set(parts.part_names(folder))
-        return [
-            name for name in parts.part_names(self.results.extracted.folder) if name not in done
-        ]
+        names = parts.part_names(self.results.extracted.folder)
+        return [name for name in names if name not in done]
 
     @property
     def _spill(self) -> str:
-        return (
-            self.results.published.path(SPILLED)
-            if self.one_machine and files.is_local(self.plan.config.work)
-            else ""
-        )
+        """The folder for packed rows; empty for none, when workers share no local disk."""
+        if self.one_machine and files.is_local(self.plan.config.work):
+            return self.results.published.path(SPILLED)
+        return ""
 
     @property
     def _archive(self) -> ArchiveSettings:
         return ArchiveSettings(self.plan.config.fetch.max_bytes, self.plan.config.input.options)
 
     @property
-    def _sites(self) -> SitesShelf:
+    def _sites(self) -> SiteTextCache:
         config = self.plan.config
-        return SitesShelf(
+        return SiteTextCache(
             files.join(config.work, SITES),
             config.extract.buckets,
             config.fetch.robots_max_age_h * 3600,

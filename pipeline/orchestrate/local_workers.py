@@ -7,6 +7,7 @@ server imports them once for the whole run, and each worker is a copy of it.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 from collections.abc import Iterable, Mapping
@@ -92,7 +93,10 @@ class _LoggingServer:
     """Receives the log records of one worker, as Beam's own subprocess workers have it."""
 
     def __init__(self) -> None:
-        self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
+        # As Beam has it: a worker that is busy for minutes sends nothing but pings.
+        options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
+        pool = thread_pool_executor.shared_unbounded_instance()
+        self._server = grpc.server(pool, options=options)
         port = self._server.add_insecure_port("localhost:0")
         beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(
             BeamFnLoggingServicer(), self._server
@@ -114,4 +118,9 @@ def run_worker(environment: Mapping[str, str]) -> None:
     from apache_beam.runners.worker import sdk_worker_main
 
     os.environ.update(environment)
-    sdk_worker_main.main([])
+    try:
+        sdk_worker_main.main([])
+    finally:
+        # A process of multiprocessing skips these. Without them pools of decoding processes are not
+        # shut down, and their threads keep the worker alive for ever.
+        atexit._run_exitfuncs()

@@ -1,4 +1,7 @@
-"""A config with everything looked up: what can be found wrong is found before anything starts."""
+"""Turns a config into a plan: inputs found, plugins built, models identified.
+
+Errors in the config are found here, before anything starts.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ from transforms.score.settings import ScoreSettings
 
 @dataclass(frozen=True)
 class Plan:
-    """Files found, plugins built, models identified; nothing has been started."""
+    """A config with its input files, plugins and models.
+
+    `known` are the files of earlier datasets, whose pairs are not taken again.
+    """
 
     config: Config
     inputs: tuple[str, ...]
@@ -48,42 +54,44 @@ class Plan:
     @property
     def published_from(self) -> float:
         """The lowest similarity at which a pair may be published."""
-        return min(
-            (
-                least
-                for rule in self.rules
-                if isinstance(rule, Similarity)
-                for least in rule.thresholds.values()
-            ),
-            default=-1.0,
-        )
+        thresholds: list[float] = []
+        for rule in self.rules:
+            if isinstance(rule, Similarity):
+                thresholds += rule.thresholds.values()
+        # Without a threshold every similarity may be published; -1 is the lowest there is.
+        return min(thresholds, default=-1.0)
 
     @property
     def detect_from(self) -> float:
-        """The similarity from which picture detectors run; infinite where there are none."""
-        return (
-            self.published_from - self.config.score.detect_margin
-            if needing(self.detectors, Needs.IMAGE)
-            else inf
-        )
+        """The lowest similarity at which picture detectors run; infinite if there are none."""
+        if not needing(self.detectors, Needs.IMAGE):
+            return inf
+        return self.published_from - self.config.score.detect_margin
 
     @property
     def consent(self) -> Consent:
-        """The rules that can save a request, with the detectors that those read."""
+        """The rules that can save a request, with the detectors that run during the fetch."""
         rules = tuple(rule for rule in self.rules if rule.saves_request)
-        read = {column for rule in rules for column in rule.reads}
-        pair = tuple(d for d in needing(self.detectors, Needs.PAIR) if read & set(d.columns))
+        # Of the detectors of pairs only those that these rules read; all others run in publish.
+        columns_read: set[str] = set()
+        for rule in rules:
+            columns_read.update(rule.reads)
+        pair_detectors = [
+            detector
+            for detector in needing(self.detectors, Needs.PAIR)
+            if not columns_read.isdisjoint(detector.columns)
+        ]
         return Consent(
-            rules,
-            pair,
-            needing(self.detectors, Needs.RESPONSE),
-            needing(self.detectors, Needs.CONTENT),
+            rules=rules,
+            pair_detectors=tuple(pair_detectors),
+            response_detectors=needing(self.detectors, Needs.RESPONSE),
+            content_detectors=needing(self.detectors, Needs.CONTENT),
         )
 
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What a config names: plugins built, models identified."""
+    """The plugins and models that a config names."""
 
     detectors: tuple[Detector, ...]
     rules: tuple[Rule, ...]
@@ -91,9 +99,10 @@ class LookedUp:
 
 
 def look_up(config: Config, check: bool = True) -> LookedUp:
-    """Plugins and models of a config. Raises ConfigError naming what is missing and what to do.
+    """Build the plugins of a config and identify its models.
 
-    With `check` every detector is loaded once, which takes a second or more.
+    With `check` every detector is loaded once, which takes a second or more. Raises ConfigError
+    that names what is missing and what to do.
     """
     try:
         detectors = build_detectors(config.filters.detectors)
@@ -102,20 +111,20 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
         models = {name: identify(config.score.models[name]) for name in used}
     except (FilterConfigError, ModelError) as error:
         raise ConfigError(str(error)) from None
-    found = LookedUp(detectors, rules, models)
+    looked_up = LookedUp(detectors, rules, models)
     if check:
-        check_ready(config, found)
-    return found
+        check_ready(config, looked_up)
+    return looked_up
 
 
-def check_ready(config: Config, found: LookedUp | Plan) -> None:
+def check_ready(config: Config, plugins: LookedUp | Plan) -> None:
     """Check that everything can be loaded: models of detectors, files of rules, language detectors.
 
     Raises ConfigError.
     """
     try:
-        check_models(found.detectors, [str(model) for model in found.models.values()])
-        check_files(found.rules)
+        check_models(plugins.detectors, [str(model) for model in plugins.models.values()])
+        check_files(plugins.rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
@@ -127,7 +136,10 @@ def score_settings(
     archive: ArchiveSettings,
     detect_from: float,
 ) -> ScoreSettings:
-    """How pictures are scored; picture detectors run from the similarity `detect_from` on."""
+    """The settings of the score step.
+
+    `detect_from` is the lowest similarity at which picture detectors run.
+    """
     score = config.score
     return ScoreSettings(
         models={name: score.models[name] for name in models},
@@ -145,22 +157,29 @@ def score_settings(
 
 
 def make_plan(config: Config, check: bool = True) -> Plan:
-    """Look everything up. Raises ConfigError naming what is missing and what to do.
+    """Make the plan of a config. Raises ConfigError that names what is missing and what to do.
 
     Without `check` detectors are not loaded (`check_ready` does that).
     """
-    found = look_up(config, check)
+    looked_up = look_up(config, check)
     known: list[str] = []
     for pattern in config.extract.known:
         known += _matches(pattern, {})
     inputs = find_inputs(config.input)
     if config.input.kind == "pairs":
         _check_columns(inputs[0], config.input)
-    return Plan(config, inputs, found.detectors, found.rules, found.models, tuple(known))
+    return Plan(
+        config=config,
+        inputs=inputs,
+        detectors=looked_up.detectors,
+        rules=looked_up.rules,
+        models=looked_up.models,
+        known=tuple(known),
+    )
 
 
 def _check_columns(path: str, config: InputConfig) -> None:
-    """Whether the first table of links has the columns that it must have."""
+    """Raise ConfigError when the first table of links lacks a column that it must have."""
     try:
         find_columns(column_names(path, config.options), config.columns)
     except MissingColumns as error:
@@ -178,24 +197,24 @@ def find_inputs(config: InputConfig) -> tuple[str, ...]:
         raise ConfigError(
             "no input: give --input PATTERN or set input.files or input.listings in the config"
         )
-    listed = (
-        config.base + line
-        for listing in config.listings
-        for line in _lines(listing, config.options)
-    )
-    found = sorted(
-        {*listed, *(path for pattern in config.files for path in _matches(pattern, config.options))}
-    )
+    distinct: set[str] = set()
+    for listing in config.listings:
+        distinct.update(config.base + line for line in _lines(listing, config.options))
+    for pattern in config.files:
+        distinct.update(_matches(pattern, config.options))
+    paths = sorted(distinct)
     if config.sample is not None:
-        if config.sample > len(found):
+        if config.sample > len(paths):
             raise ConfigError(
-                f"input.sample is {config.sample}, but there are only {len(found)} files"
+                f"input.sample is {config.sample}, but there are only {len(paths)} files"
             )
-        found = sorted(Random(config.seed).sample(found, config.sample))  # noqa: S311 - seeded on purpose
-    return tuple(found[: config.limit])
+        # From sorted paths and a seed, so that every run draws the same files.
+        paths = sorted(Random(config.seed).sample(paths, config.sample))  # noqa: S311 - seeded
+    return tuple(paths[: config.limit])
 
 
 def _matches(pattern: str, options: files.Options) -> list[str]:
+    """The files that match a pattern. Raises ConfigError when there are none."""
     matched = files.expand(pattern, options)
     if not matched:
         raise ConfigError(
@@ -205,6 +224,7 @@ def _matches(pattern: str, options: files.Options) -> list[str]:
 
 
 def _lines(listing: str, options: files.Options) -> list[str]:
+    """The lines of a listing that are not empty. Raises ConfigError when it cannot be read."""
     try:
         lines = [line.strip() for line in files.read_text(listing, options).splitlines()]
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:

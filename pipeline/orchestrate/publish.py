@@ -21,7 +21,7 @@ from pairsieve.storage.marked import mark
 from pairsieve.storage.secret import secret_in
 from pipeline.config import Config
 from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
-from pipeline.dataset.review import Looked, review, review_page
+from pipeline.dataset.review import Reviewer, review, review_page
 from pipeline.monitoring.progress import read_history
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
@@ -135,7 +135,7 @@ class Publisher:
         erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
         tombstones = erasures[0].stones if erasures else None
         shards = [path for path in paths if path.startswith("dataset/")]
-        findings = review(self.release.staging, shards, Looked(tombstones), {})
+        findings = review(self.release.staging, shards, Reviewer(tombstones), {})
         too_many = findings.over(config.publish.release_limits)
         page = review_page(config.name, findings, too_many)
         files.write_private(files.join(config.work, REVIEW_LIST), page)

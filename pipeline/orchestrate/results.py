@@ -16,7 +16,7 @@ from filters.detector import Detector, Needs
 from filters.registry import identity, needing
 from filters.rule import Rule
 from pairsieve.storage import files
-from pairsieve.storage.settled import Earlier
+from pairsieve.storage.settled import EarlierResults
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.retry import generation_of
 from pipeline.orchestrate.reuse import DETECT_FROM
@@ -173,16 +173,16 @@ class Results:
         return self.fetched.path(PICTURES)
 
     @property
-    def earlier(self) -> Earlier:
+    def earlier(self) -> EarlierResults:
         """What earlier runs have asked the web for, and need not ask again.
 
         Empty for an archive: its pictures are read where they lie, without a request.
         """
         if self.plan.config.fetch.source != "web":
-            return Earlier()
+            return EarlierResults()
         folders = tuple(self.fetched.earlier())
         pictures = tuple(files.join(folder, PICTURES) for folder in folders)
-        return Earlier(folders, pictures, tuple(self.scored.earlier()), self.detect_from)
+        return EarlierResults(folders, pictures, tuple(self.scored.earlier()), self.detect_from)
 
 
 def _identities(plugins: Sequence[Detector | Rule]) -> list[Any]:

@@ -1,8 +1,7 @@
-"""What ends the wait for a job before its time: a worker process that dies, or silence for too
-long.
+"""Ends the wait for a job when a worker process dies, or after too long without progress.
 
-Beam's local runner waits for ever for a worker that was killed (out of memory, say), and a runner
-elsewhere may do so for one that hangs.
+Beam's local runner waits for ever for a worker that was killed, for example because memory ran out.
+Other runners may wait for ever for a worker that hangs.
 """
 
 from __future__ import annotations
@@ -15,8 +14,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
-LOCAL_WORKER = "run_worker"  # the thread in which Beam's local runner waits for a worker process
-WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"  # what such a process runs
+# Name of the thread in which Beam's local runner waits for a worker process.
+LOCAL_WORKER = "run_worker"
+
+# Module that such a process runs.
+WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"
 LOOK_EVERY_S = 0.5
 KILLED = (
     "a worker process died: it was killed, or the machine had no memory left (fewer "
@@ -25,45 +27,51 @@ KILLED = (
 
 
 class WorkersLost(RuntimeError):
-    """Workers from which nothing more will come."""
+    """No more results will come from the workers; the message says why."""
 
 
 @contextmanager
 def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
-    """Raise WorkersLost in the block when a local worker process dies, or `quiet_s` says that
-    nothing was heard for longer than `patience_s` (0: however long that is). Only a main thread can
-    be woken: elsewhere the block goes on as it is.
+    """Raise WorkersLost inside the block when a local worker dies, or after too long in silence.
+
+    `quiet_s` returns the seconds since the last progress, and `patience_s` is the limit (0: none).
+    Only the main thread can be interrupted: in any other thread the block runs unwatched.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    bell, left, before = _Bell(), threading.Event(), threading.excepthook
-    interrupt = signal.getsignal(signal.SIGINT)
-    threading.excepthook = partial(_on_dead_thread, bell, before)
-    signal.signal(signal.SIGINT, partial(_on_interrupt, bell, interrupt))
-    threading.Thread(target=_listen, args=(bell, left, quiet_s, patience_s), daemon=True).start()
+    alarm = _Alarm()
+    left = threading.Event()
+    old_excepthook = threading.excepthook
+    old_interrupt = signal.getsignal(signal.SIGINT)
+    threading.excepthook = partial(_on_dead_thread, alarm, old_excepthook)
+    signal.signal(signal.SIGINT, partial(_on_interrupt, alarm, old_interrupt))
+    listen = partial(_listen, alarm, left, quiet_s, patience_s)
+    threading.Thread(target=listen, daemon=True).start()
     try:
         try:
             yield
         finally:
-            bell.close()
+            alarm.close()
             left.set()
-            threading.excepthook = before
-            signal.signal(signal.SIGINT, interrupt)
+            threading.excepthook = old_excepthook
+            signal.signal(signal.SIGINT, old_interrupt)
     except KeyboardInterrupt:
-        if bell.reason:
-            raise WorkersLost(bell.reason) from None
+        if alarm.reason:
+            raise WorkersLost(alarm.reason) from None
         raise
     except RuntimeError:
-        if bell.interrupted and not bell.reason:  # workers that hear the same signal die of it
+        # A Ctrl-C reaches the workers as well. Their deaths then raise before it is reported.
+        if alarm.interrupted and not alarm.reason:
             raise KeyboardInterrupt from None
         raise
 
 
-class _Bell:
-    """Wakes the main thread, once, out of whatever it waits for.
+class _Alarm:
+    """Interrupts the main thread, once, whatever it waits for.
 
-    `interrupted`: it is awake, for this or for a Ctrl-C.
+    `reason` says why the alarm was raised. `interrupted`: the main thread was interrupted, by the
+    alarm or by a Ctrl-C.
     """
 
     def __init__(self) -> None:
@@ -73,64 +81,65 @@ class _Bell:
         self._lock = threading.Lock()
 
     def ring(self, reason: str) -> None:
+        """Interrupt the main thread, unless it has been interrupted or has left the block."""
         with self._lock:
             if self._open and not self.interrupted and not self.reason:
                 self.reason = reason
+                # A signal is the only way to wake the main thread from any wait.
                 os.kill(os.getpid(), signal.SIGINT)
 
     def close(self) -> None:
+        """Let no later alarm interrupt the main thread."""
         with self._lock:
             self._open = False
 
 
-def _on_interrupt(bell: _Bell, before: object, number: int, frame: FrameType | None) -> None:
-    """For the main thread: a Ctrl-C, or the bell. A Ctrl-C counts as it did before, so that it may
-    be ignored.
+def _on_interrupt(alarm: _Alarm, old_handler: object, number: int, frame: FrameType | None) -> None:
+    """Handle SIGINT in the main thread: the alarm, or a Ctrl-C.
+
+    A Ctrl-C that was ignored before is ignored still.
     """
-    if before is signal.SIG_IGN and not bell.reason:
+    if old_handler is signal.SIG_IGN and not alarm.reason:
         return
-    bell.interrupted = True
+    alarm.interrupted = True
     raise KeyboardInterrupt
 
 
 def _end_workers() -> None:
-    """Beam's local runner waits for its worker processes, however they are; nothing of theirs is of
-    use any more.
-    """
+    """Kill local worker processes: Beam's local runner would wait for them to finish."""
     import psutil
 
     for process in psutil.Process().children(recursive=True):
+        # A process may have ended in the meantime.
         with suppress(psutil.Error):
             if WORKER_MODULE in process.cmdline():
                 process.kill()
 
 
 def _on_dead_thread(
-    bell: _Bell,
-    before: Callable[[threading.ExceptHookArgs], object],
+    alarm: _Alarm,
+    old_excepthook: Callable[[threading.ExceptHookArgs], object],
     dead: threading.ExceptHookArgs,
 ) -> None:
-    if (
-        dead.thread is not None
-        and dead.thread.name == LOCAL_WORKER
-        and isinstance(dead.exc_value, RuntimeError)
-    ):
-        bell.ring(KILLED)
-    elif not (
-        dead.thread is not None and dead.thread.name.startswith("beam_")
-    ):  # what reads from the dead worker says the same
-        before(dead)
+    """Raise the alarm when the thread that waits for a worker process ends with an error."""
+    name = dead.thread.name if dead.thread is not None else ""
+    if name == LOCAL_WORKER and isinstance(dead.exc_value, RuntimeError):
+        alarm.ring(KILLED)
+    elif name.startswith("beam_"):
+        return  # the threads that read from the dead worker report the same error again
+    else:
+        old_excepthook(dead)
 
 
 def _listen(
-    bell: _Bell, left: threading.Event, quiet_s: Callable[[], float], patience_s: float
+    alarm: _Alarm, left: threading.Event, quiet_s: Callable[[], float], patience_s: float
 ) -> None:
+    """Look every LOOK_EVERY_S seconds whether the job is interrupted, or quiet for too long."""
     while not left.wait(LOOK_EVERY_S):
-        if bell.interrupted:
+        if alarm.interrupted:
             _end_workers()
         elif patience_s and quiet_s() > patience_s:
-            minutes = patience_s / 60
-            bell.ring(
-                f"nothing was finished or counted for {minutes:g} minutes (--patience); a worker "
-                "hangs, or none ever came"
+            alarm.ring(
+                f"nothing was finished or counted for {patience_s / 60:g} minutes (--patience); a "
+                "worker hangs, or none ever came"
             )

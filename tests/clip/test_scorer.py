@@ -16,7 +16,6 @@ from PIL import Image as PillowImage
 
 from filters.subjects import Embedding, Picture
 from pairsieve.clip.encoder import load_encoder
-from pairsieve.clip.kept import Kept
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
@@ -271,15 +270,6 @@ def test_a_detector_that_takes_too_long_fails_alone():
         assert score([row(0)], scorer)[0].errors == ("TimeoutError",)
     finally:
         released.set()
-
-
-def test_what_is_kept_is_bounded():
-    kept = Kept(2)
-    for number in (1, 2):
-        kept.put(number, str(number))
-    assert kept.get(1) == "1"
-    kept.put(3, "3")
-    assert [kept.get(number) for number in (1, 2, 3)] == ["1", None, "3"]
 
 
 def test_detectors_see_pictures_that_could_be_published_alone():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 from filters.heads.bundle import read_bundle
 from filters.heads.detectors import AestheticHead, NsfwHead
 from filters.heads.network import HeadError, read_network, sigmoid
+from filters.pictures.faces import Faces
 from filters.pictures.nudity import Nudity
 from filters.pictures.prompts import PromptGroups
 from filters.registry import FilterConfigError, check_models, identity
@@ -152,6 +154,13 @@ def test_a_head_refuses_another_model(tmp_path):
         check_models([head], [MODEL, "ViT-L-14@0"])
     with pytest.raises(FilterConfigError, match="missing"):
         check_models([NsfwHead({MODEL: str(tmp_path / "missing.npz")}, 0.45, 0.95)], [MODEL])
+
+
+def test_weights_of_a_detector_are_one_file_of_any_name(tmp_path):
+    (tmp_path / "yunet.onnx").write_bytes(b"weights")
+    detector = Faces(0.5, model="yunet", weights=str(tmp_path / "yunet.onnx"))
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert identity(detector)["settings"]["weights"] == f"sha256:{digest}"
 
 
 def test_another_file_is_another_detector(tmp_path):

@@ -14,11 +14,10 @@ from filters.medical.looks import Halves, Radiograph, colour, detail, halves_dis
 from filters.pictures.faces import (
     Face,
     Faces,
-    apart,
-    blurred,
     decode_centerface,
     load_centerface,
     load_yunet,
+    without_overlaps,
 )
 from filters.pictures.nsfw_picture import NsfwPicture
 from filters.subjects import Picture
@@ -88,15 +87,6 @@ def test_odd_sizes_have_no_faces(size, find):
     assert find(Picture(Image.new("RGB", size, "white")))["face_count"] == 0
 
 
-def test_a_blurred_face_is_none(find):
-    image = shown("astronaut")
-    faces = [Face(**face) for face in find(Picture(image))["faces"]]
-    hidden = blurred(image, faces)
-    assert find(Picture(hidden))["face_count"] == 0
-    assert np.array_equal(np.asarray(hidden)[400:], np.asarray(image)[400:])
-    assert blurred(image, []) is not None
-
-
 def test_decoding_of_centerface():
     heat, scale, offset = np.zeros((8, 8)), np.full((2, 8, 8), np.log(2.0)), np.zeros((2, 8, 8))
     heat[3, 4], heat[3, 5] = 0.9, 0.8
@@ -111,7 +101,7 @@ def test_boxes_that_overlap_are_one_face():
         Face(0.12, 0.1, 0.32, 0.3, 0.8),
         Face(0.6, 0.1, 0.8, 0.3, 0.7),
     )
-    assert apart([same, other, one]) == [one, other]
+    assert without_overlaps([same, other, one]) == [one, other]
 
 
 def test_models_that_are_missing(tmp_path, monkeypatch):

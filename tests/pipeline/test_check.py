@@ -12,7 +12,7 @@ import pytest
 from pairsieve.erasure.opt_outs import OptOuts
 from pipeline.commands.check import main as check
 from pipeline.commands.erase import main as erase
-from pipeline.dataset.review import Finding, Looked, Review, review_page
+from pipeline.dataset.review import Finding, Review, Reviewer, review_page
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import manifest_of, picture_of, rows_of
 
@@ -44,7 +44,7 @@ GOOD = {
 )
 def test_findings(changes, kinds):
     known = dict.fromkeys(("place", "address", "md5", "sha256"), frozenset())
-    looked = Looked(opted_out=OptOuts({**known, "domain": frozenset({"refused.example"})}))
+    looked = Reviewer(opted_out=OptOuts({**known, "domain": frozenset({"refused.example"})}))
     assert {finding.kind for finding in looked.findings({**GOOD, **changes})} == kinds
 
 

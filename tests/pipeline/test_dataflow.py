@@ -12,7 +12,6 @@ import sys
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from tests.support.cluster import build_wheel
 from tests.support.paths import REPOSITORY
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
@@ -25,7 +24,7 @@ STAGES = ("extract", "fetch", "score", "publish")
 
 
 @pytest.fixture
-def templates(on_gs, gcs, tmp_path_factory, key_file, tmp_path):
+def templates(on_gs, gcs, wheel, key_file, tmp_path):
     """The template and the pipeline of each stage; between them the stage runs here, so that the
     next has what it needs.
     """
@@ -37,7 +36,6 @@ def templates(on_gs, gcs, tmp_path_factory, key_file, tmp_path):
     # nothing is read from it with --no_auth, but without one the search for it takes 20 s
     credentials = tmp_path / "account.json"
     credentials.write_text("{}")
-    wheel = build_wheel(tmp_path / "wheel")
     environment = {
         **os.environ,
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
+from math import inf
 
 import apache_beam as beam
 import pytest
@@ -195,6 +197,15 @@ def test_what_works_in_this_process_ends_with_it():
 )
 def test_what_only_writes_jobs_down(arguments, only):
     assert Engine(tuple(arguments)).only_submits is only
+
+
+@pytest.mark.parametrize(
+    ("core_s", "processes"), [(0.0, 1), (12.0, min(2, os.cpu_count() or 1)), (inf, os.cpu_count())]
+)
+def test_local_processes_for_the_work(core_s, processes):
+    """Work that waits for the network is infinite: it gets a process for each core."""
+    assert Engine(()).for_work(core_s).workers == processes
+    assert Engine(("--direct_num_workers=7",)).for_work(core_s).workers == 7
 
 
 def test_silence_ends_the_wait():

@@ -271,9 +271,9 @@ def test_what_is_found_again_fails_loudly(dataset, tmp_path, monkeypatch, capsys
     row = some_row(dataset)
 
     def keeps_everything(dataset, path, rows, listed):
-        yield path, (tmp_path / "out" / path).read_bytes(), listed[path]["rows"]
+        yield path, (tmp_path / "out" / path).read_bytes(), listed[path].rows
 
-    monkeypatch.setattr(erasing, "_without", keeps_everything)
+    monkeypatch.setattr(erasing, "_files_without_rows", keeps_everything)
     assert (
         erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
     )

@@ -19,7 +19,11 @@ from tests.support.datasets import hashes, rows_of
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 
 
-@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+# test_dataflow.py runs every stage in Google's storage.
+GOOGLE_IN_SOAK = ["on_s3", pytest.param("on_gs", marks=pytest.mark.soak)]
+
+
+@pytest.mark.parametrize("kind", GOOGLE_IN_SOAK)
 def test_the_whole_flow(kind, request, demo_run, key_file, tmp_path, capsys):
     root, store = request.getfixturevalue(kind)
     arguments = [
@@ -65,7 +69,7 @@ def test_the_whole_flow(kind, request, demo_run, key_file, tmp_path, capsys):
     assert secrets == [], "credentials are the environment's alone"
 
 
-@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+@pytest.mark.parametrize("kind", GOOGLE_IN_SOAK)
 def test_input_in_a_store(kind, request, demo_run, key_file, tmp_path, capsys):
     root, store = request.getfixturevalue(kind)
     store.pipe("runs/in/crawl.warc.gz", (CONFIGS / "demo" / "crawl.warc.gz").read_bytes())

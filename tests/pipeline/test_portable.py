@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.orchestrate.stage_result import MANIFEST
-from tests.support.cluster import build_wheel, cluster
+from tests.support.cluster import cluster
 from tests.support.commands import interruptible_command
 from tests.support.datasets import hashes
 from tests.support.demo_runs import PLANTED
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory):
+def plugin(wheel, tmp_path_factory):
     """The slow plugin and pairsieve as wheels, and where the plugin is installed for the command
     itself.
     """
@@ -52,7 +52,7 @@ def plugin(tmp_path_factory):
     subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", slow], check=True)
     return [
         f"--extra_package={slow}",
-        f"--extra_package={build_wheel(folder / 'ours')}",
+        f"--extra_package={wheel}",
     ], folder / "site"
 
 
@@ -149,7 +149,7 @@ def test_the_same_bytes_as_on_the_local_runner(
     assert not [line for line in said if "://" in line or any(word in line for word in PLANTED)]
 
 
-@pytest.mark.parametrize("stage", ["fetch", "score"])
+@pytest.mark.parametrize("stage", ["fetch", pytest.param("score", marks=pytest.mark.soak)])
 def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, tmp_path):
     slow = tmp_path / f"slow-{stage}"
     slow.touch()
@@ -172,6 +172,7 @@ def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, 
     assert {k: v for k, v in hashes(tmp_path / "out").items() if k.startswith("dataset/")} == same
 
 
+@pytest.mark.soak  # the suite has it on the local runner: test_killed.py
 def test_a_killed_worker_has_nothing_asked_for_again(
     on_cluster,
     plugin,
@@ -226,6 +227,7 @@ def test_a_killed_worker_has_nothing_asked_for_again(
     assert {path: site.asked[path] for path in requested} == dict.fromkeys(requested, 1)
 
 
+@pytest.mark.soak  # the suite has the watchdog alone: test_engine.py
 def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
     (tmp_path / "slow-fetch").touch()
     with started(

@@ -93,7 +93,7 @@ def test_a_dataset_without_rows(demo_run, tmp_path):
 
 
 def test_bars():
-    found = bars({"a": 10, "b": 5, "": 1, "c": 1}, most=2)
+    found = bars({"a": 10, "b": 5, "": 1, "c": 1}, max_bars=2)
     assert [(bar.name, bar.number, bar.percent) for bar in found] == [
         ("a", "10", 100.0),
         ("b", "5", 50.0),

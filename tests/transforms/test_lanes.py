@@ -10,7 +10,7 @@ from pairsieve.storage.parts import bucket_of, part_name
 from pairsieve.web.sites import SiteTexts
 from pairsieve.web.urls import bucket_of_url
 from transforms.fetch.lanes import make_lanes
-from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.robots_texts import SiteTextCache
 
 
 def parts_of(*sizes: int) -> list[str]:
@@ -18,14 +18,14 @@ def parts_of(*sizes: int) -> list[str]:
 
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 9), st.integers(1, 5))
-def test_every_part_is_in_one_lane_and_every_allowance_is_kept(sizes, lanes, most_shares):
+def test_every_part_is_in_one_lane_and_every_allowance_is_kept(sizes, lanes, max_shares):
     names = parts_of(*sizes)
-    made = make_lanes(names, lanes, most_shares)
+    made = make_lanes(names, lanes, max_shares)
     assert sorted(name for lane in made for name in lane.names) == names
     assert len(made) <= lanes
     for bucket, size in enumerate(sizes):
         shares = [lane.shares[bucket] for lane in made if bucket in lane.shares]
-        assert len(shares) <= most_shares
+        assert len(shares) <= max_shares
         assert shares == ([len(shares)] * len(shares)), "each of k lanes has a k-th"
         assert bool(shares) == (size > 0)
     for lane in made:
@@ -33,7 +33,7 @@ def test_every_part_is_in_one_lane_and_every_allowance_is_kept(sizes, lanes, mos
 
 
 def test_half_of_everything_on_one_host_is_no_lane_of_its_own():
-    made = make_lanes(parts_of(64, *[2] * 32), lanes=8, most_shares=8)
+    made = make_lanes(parts_of(64, *[2] * 32), lanes=8, max_shares=8)
     assert [len(lane.names) for lane in made] == [16] * 8
     assert {lane.shares[0] for lane in made if 0 in lane.shares} == {4}
 
@@ -57,8 +57,8 @@ def test_hosts_of_other_lanes_are_asked_as_little_as_all_lanes_may():
 
 
 @pytest.fixture
-def shelf(tmp_path) -> SitesShelf:
-    return SitesShelf(str(tmp_path / "robots"), buckets=4, max_age_s=100)
+def shelf(tmp_path) -> SiteTextCache:
+    return SiteTextCache(str(tmp_path / "robots"), buckets=4, max_age_s=100)
 
 
 def test_robots_texts_are_kept_a_while(shelf):

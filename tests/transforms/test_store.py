@@ -14,7 +14,7 @@ from pairsieve.images.processes import Processes
 from pairsieve.images.reduce import reduce
 from pairsieve.records.sample import Image as Row
 from pairsieve.storage import parts
-from pairsieve.storage.room import Room, StoreFull
+from pairsieve.storage.disk_quota import DiskQuota, StoreFull
 from transforms.fetch.settings import StoreSettings
 from transforms.fetch.store import Stores, open_stores
 
@@ -102,17 +102,17 @@ def test_a_store_without_room(tmp_path):
 
 def test_what_is_stored_already_counts(tmp_path):
     (tmp_path / "part").write_bytes(b"x" * 900)
-    room = Room(str(tmp_path), 1000, 0, workers=2)
-    room.take(50)
+    room = DiskQuota(str(tmp_path), 1000, 0, workers=2)
+    room.reserve(50)
     with pytest.raises(StoreFull):
-        room.take(1)
+        room.reserve(1)
 
 
 def test_a_disk_that_is_almost_full(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=400_000_000))
-    room = Room(str(tmp_path / "not" / "yet"), None, 1e9, workers=1)
+    room = DiskQuota(str(tmp_path / "not" / "yet"), None, 1e9, workers=1)
     with pytest.raises(StoreFull, match=r"0\.4 GB left, less than fetch\.min_free_gb"):
-        room.take(10)
+        room.reserve(10)
 
 
 def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
@@ -120,6 +120,6 @@ def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
     Stores(
         "memory://pictures",
         StoreSettings(DECODE),
-        Room("memory://pictures", None, 1e9, 1),
+        DiskQuota("memory://pictures", None, 1e9, 1),
         Processes(1),
-    ).room.take(10)
+    ).room.reserve(10)

@@ -335,7 +335,7 @@ def check_split(path: Path, pieces: list[bytes], split_bytes: int) -> None:
 
 # A byte a split is thousands of splits a file: the suite has fewer and larger ones.
 @given(pieces=st.lists(PIECES, max_size=8), split_bytes=st.integers(40, 1500))
-@settings(max_examples=100)
+@settings(max_examples=200)
 def test_every_record_exactly_once_for_any_split(pieces, split_bytes, tmp_path_factory):
     check_split(tmp_path_factory.mktemp("split") / "x.warc.gz", pieces, split_bytes)
 

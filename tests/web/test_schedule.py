@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from pairsieve.web.answer import Answer, Order
+from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter, shared_limiter
 from pairsieve.web.refusals import Busy
 from pairsieve.web.schedule import Schedule
-from pairsieve.web.turns import HostTurns, Pace, turns_of
 
 
 class Web:
@@ -28,9 +28,9 @@ class Web:
         pace: float | None = None,
     ):
         self.settings = SimpleNamespace(connections=connections)
-        self.pace = Pace(pace)
+        self.bandwidth = Bandwidth(pace)
         self._seconds, self._per_host, self._interval_s = seconds, per_host, interval_s
-        self._turns: dict[str, HostTurns] = {}
+        self._limiters: dict[str, HostRateLimiter] = {}
         self.learned: Counter[str] = Counter()
         self.asked: list[tuple[str, float]] = []
         self.most: Counter[str] = Counter()
@@ -38,9 +38,9 @@ class Web:
         self.busy: Counter[str] = Counter()
         self.released = asyncio.Event()
 
-    def turns(self, url: str) -> HostTurns:
-        return self._turns.setdefault(
-            urlsplit(url).hostname, turns_of(self._per_host, self._interval_s, 1)
+    def limiter_of(self, url: str) -> HostRateLimiter:
+        return self._limiters.setdefault(
+            urlsplit(url).hostname, shared_limiter(self._per_host, self._interval_s, 1)
         )
 
     def knows_site(self, url: str) -> bool:
@@ -48,7 +48,7 @@ class Web:
 
     async def learn_site(self, url: str) -> None:
         host = urlsplit(url).hostname
-        async with self.turns(url).turn():
+        async with self.limiter_of(url).slot():
             await self._answer(host)
         self.learned[host] += 1
 
@@ -58,13 +58,13 @@ class Web:
         if self.busy[url] > 0:
             self.busy[url] -= 1
             raise Busy(url, 503, 0)
-        async with self.turns(url).turn():
+        async with self.limiter_of(url).slot():
             self.asked.append((url, time.monotonic()))
             self.now.update([host, ""])
             self.most |= self.now
             await self._answer(host)
             self.now.subtract([host, ""])
-        self.pace.spend(1000)
+        self.bandwidth.spend(1000)
         return Answer(url, "ok")
 
     async def _answer(self, host: str) -> None:
@@ -120,7 +120,7 @@ def test_hosts_that_do_not_answer_leave_connections_to_those_that_do():
     slow = {f"slow{n}.example": inf for n in range(40)}
     web = Web({"quick.example": 0.001, **slow})
     # between two requests its connection is free for others
-    web.turns("https://quick.example/").slow_down(0.01)
+    web.limiter_of("https://quick.example/").slow_down(0.01)
     quick = [f"https://quick.example/{n}" for n in range(50)]
     answers = run(
         web,
@@ -177,7 +177,7 @@ def test_an_error_of_our_own_ends_everything():
     ("share", "connections", "interval_s"), [(1, 4, 0.5), (2, 2, 1.0), (4, 1, 2.0), (8, 1, 4.0)]
 )
 def test_an_allowance_that_several_processes_share(share, connections, interval_s):
-    turns = turns_of(4, 0.5, share)
-    assert (turns.connections, turns.interval_s) == (connections, interval_s)
-    turns.slow_down(1)
-    assert turns.interval_s == max(interval_s, share)
+    limiter = shared_limiter(4, 0.5, share)
+    assert (limiter.connections, limiter.interval_s) == (connections, interval_s)
+    limiter.slow_down(1)
+    assert limiter.interval_s == max(interval_s, share)

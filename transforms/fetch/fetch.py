@@ -1,6 +1,4 @@
-"""Pairs to images: what may not be asked for is not asked for, the rest is asked for once, and
-every URL gets one status.
-"""
+"""Fetch images: every URL that the rules allow is requested once, and gets one status."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from pairsieve.storage.settled import EarlierImages
 from pairsieve.warc.source import ArchiveSettings, fetch_from_archive
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import Consent, Gate, load_gate
-from transforms.fetch.part_shelf import FetchFolders, Shelf
+from transforms.fetch.part_shelf import FetchFolders, ImageParts
 from transforms.fetch.settings import StoreSettings
 from transforms.fetch.store import open_stores
 from transforms.fetch.web_lane import WebSource, fetch_from_web
@@ -27,7 +25,7 @@ from transforms.plumbing.route import Work, routed
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Consent with its detectors loaded, where images come from, and where everything goes."""
+    """Fetches lanes of parts, from the web or from the archive that the pairs come from."""
 
     gate: Gate
     source: WebSource | ArchiveSettings
@@ -36,39 +34,38 @@ class Fetcher:
     transient: Sequence[str] = ()
 
     def __call__(self, lane: Lane) -> Iterator[Rejection | Counted]:
-        """Fetch every part of a lane that is not there yet. Raises StoreFull."""
+        """Fetch every part of a lane that is not written yet. Raises StoreFull."""
         done = set(parts.part_names(self.folders.images))
         names = [name for name in lane.names if name not in done]
+        earlier = EarlierImages(self.folders.earlier)
         with open_stores(self.folders.pictures, self.store, lane.lanes) as stores:
-            shelf = Shelf(
-                self.gate, self.folders, self.transient, stores, EarlierImages(self.folders.earlier)
-            )
+            image_parts = ImageParts(self.gate, self.folders, self.transient, stores, earlier)
             if isinstance(self.source, WebSource):
-                yield from fetch_from_web(lane, names, shelf, self.source)
+                yield from fetch_from_web(lane, names, image_parts, self.source)
             else:
-                yield from _fetch_from_archive(names, shelf, self.source)
+                yield from _fetch_from_archive(names, image_parts, self.source)
 
 
 def _fetch_from_archive(
-    names: Sequence[str], shelf: Shelf, source: ArchiveSettings
+    names: Sequence[str], image_parts: ImageParts, source: ArchiveSettings
 ) -> Iterator[Rejection | Counted]:
-    locations = LocationIndex(shelf.folders.pairs, shelf.folders.buckets)
+    """Fetch parts one after the other: nothing waits for a host, so none has to overlap."""
+    locations = LocationIndex(image_parts.folders.pairs, image_parts.folders.buckets)
     for name in sorted(names):
         with ExitStack() as stack:
-            part = shelf.open(name, stack)
+            part = image_parts.open(name, stack)
             fetch_from_archive(part.orders(), locations.find, source)
-            yield from shelf.finish(name, part, stack)
+            yield from image_parts.finish(name, part, stack)
 
 
 def _make_fetcher(images: FetchImages) -> Work:
-    return Fetcher(
-        load_gate(images.consent), images.source, images.folders, images.store, images.transient
-    )
+    gate = load_gate(images.consent)
+    return Fetcher(gate, images.source, images.folders, images.store, images.transient)
 
 
 @dataclass
 class FetchImages(beam.PTransform):  # type: ignore[misc]
-    """Lanes -> image parts (and picture bytes) in their folders; output "tally"."""
+    """Lanes -> image parts and picture bytes in their folders; side output "tally"."""
 
     consent: Consent
     source: WebSource | ArchiveSettings

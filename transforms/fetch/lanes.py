@@ -1,7 +1,9 @@
-"""Which worker asks which hosts: lanes of parts, about equally long, each host in one of them.
+"""Divides parts into lanes, one for each fetch worker.
 
-A bucket of hosts that is longer than a lane should be is divided among several, each with its share
-of the hosts' allowance, so that one very large host does not make one worker the tail of the run.
+Lanes are about equally long, and each host is in one of them, so that one worker keeps its limits
+without asking the others. A bucket of hosts that is longer than a lane should be is divided among
+several lanes. Each then has its share of the hosts' allowance. Otherwise one very large host would
+hold up the whole run.
 """
 
 from __future__ import annotations
@@ -18,10 +20,9 @@ from pairsieve.web.urls import bucket_of_url
 
 @dataclass(frozen=True)
 class Lane:
-    """Parts that one worker fetches at the same time, and among how many lanes each of their
-    buckets is divided.
+    """The parts of one worker, which it fetches at the same time.
 
-    Hosts of other buckets, to which a redirect leads, may be asked by all `lanes`.
+    `shares`: bucket -> among how many lanes it is divided. `lanes` is the number of all lanes.
     """
 
     names: tuple[str, ...]
@@ -29,41 +30,55 @@ class Lane:
     lanes: int
 
     def share_of(self, buckets: int) -> ShareOf:
-        """Host -> among how many lanes its allowance is divided."""
-        return lambda host: self.shares.get(bucket_of_url(f"http://{host}/", buckets), self.lanes)
+        """The function from a host to the number of lanes that share its allowance.
+
+        A redirect may lead to a host of another bucket. All lanes may request from such a host.
+        """
+
+        def share(host: str) -> int:
+            bucket = bucket_of_url(f"http://{host}/", buckets)
+            return self.shares.get(bucket, self.lanes)
+
+        return share
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Parts of one bucket for one lane."""
+    """Parts of one bucket for one lane. The bucket is divided into `share` pieces."""
 
     bucket: int
     share: int
     names: tuple[str, ...]
 
 
-def make_lanes(names: Sequence[str], lanes: int, most_shares: int) -> list[Lane]:
-    """At most `lanes` lanes of these parts. A bucket is divided into `most_shares` pieces at most.
+def make_lanes(names: Sequence[str], lanes: int, max_shares: int) -> list[Lane]:
+    """Divide parts into at most `lanes` lanes, and a bucket into at most `max_shares` pieces.
 
     Parts count as equally long. The longest pieces are given out first, each to the shortest lane
-    without its bucket.
+    that has none of its bucket.
     """
-    fair = ceil(len(names) / lanes) if names else 0
-    pieces = [
-        piece
-        for _, bucket in groupby(sorted(names), key=parts.bucket_of)
-        for piece in _pieces(list(bucket), fair, min(lanes, most_shares))
-    ]
-    given: list[dict[int, Piece]] = [{} for _ in range(lanes)]
-    for piece in sorted(pieces, key=lambda p: (-len(p.names), p.names)):
-        shortest = min((lane for lane in given if piece.bucket not in lane), key=_length)
+    if not names:
+        return []
+    max_length = ceil(len(names) / lanes)
+    max_pieces = min(lanes, max_shares)
+    pieces: list[Piece] = []
+    for _, bucket_names in groupby(sorted(names), key=parts.bucket_of):
+        pieces += _pieces(list(bucket_names), max_length, max_pieces)
+
+    pieces_of_lanes: list[dict[int, Piece]] = [{} for _ in range(lanes)]
+    for piece in sorted(pieces, key=lambda piece: (-len(piece.names), piece.names)):
+        without_bucket = [lane for lane in pieces_of_lanes if piece.bucket not in lane]
+        shortest = min(without_bucket, key=_length)
         shortest[piece.bucket] = piece
-    return [_lane(lane.values(), lanes) for lane in given if lane]
+    used = [lane for lane in pieces_of_lanes if lane]
+    return [_lane(lane.values(), lanes) for lane in used]
 
 
-def _pieces(names: Sequence[str], fair: int, most: int) -> list[Piece]:
-    share = min(ceil(len(names) / fair), most)
-    return [Piece(parts.bucket_of(names[0]), share, tuple(names[n::share])) for n in range(share)]
+def _pieces(names: Sequence[str], max_length: int, max_pieces: int) -> list[Piece]:
+    """Divide the parts of one bucket."""
+    bucket = parts.bucket_of(names[0])
+    share = min(ceil(len(names) / max_length), max_pieces)
+    return [Piece(bucket, share, tuple(names[start::share])) for start in range(share)]
 
 
 def _length(lane: Mapping[int, Piece]) -> int:
@@ -71,9 +86,7 @@ def _length(lane: Mapping[int, Piece]) -> int:
 
 
 def _lane(pieces: Collection[Piece], lanes: int) -> Lane:
-    """The buckets of a lane go forward side by side: first the first part of each."""
-    names = sorted(
-        (name for piece in pieces for name in piece.names),
-        key=lambda name: (parts.chunk_of(name), name),
-    )
+    """A lane that begins with the first part of each bucket, so that hosts are mixed."""
+    names = [name for piece in pieces for name in piece.names]
+    names.sort(key=lambda name: (parts.chunk_of(name), name))
     return Lane(tuple(names), {piece.bucket: piece.share for piece in pieces}, lanes)

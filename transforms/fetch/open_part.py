@@ -1,5 +1,7 @@
-"""A part of pairs whose images are being asked for: what may be asked for, and what has been
-learned.
+"""A part of pairs while its images are fetched.
+
+Rules decide which URLs may be requested. For those it collects the answers, and then gives the
+image of each pair.
 """
 
 from __future__ import annotations
@@ -25,16 +27,20 @@ from pairsieve.web.answer import Answer, Order, PageLicence
 from pairsieve.web.offline import offline
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
-NO_KEY = bytes(16)  # of an image before it is that of a pair
 
-Keep = Callable[[str, bytes], None]
-"""Gets (sha256, bytes) of every picture that does not stay in an archive."""
+# The key of an image that belongs to a URL, before it is copied for each pair of the URL.
+NO_KEY = bytes(16)
+
+StorePicture = Callable[[str, bytes], None]
+"""Stores (sha256, bytes) of a picture. Not called for pictures that stay in an archive."""
 
 
 @dataclass(frozen=True)
 class Consent:
-    """What stands between a pair and a request: the rules that can save one, and what they read;
-    and what looks at the bytes.
+    """The rules and detectors that run during the fetch.
+
+    `rules` can save a request, and `pair_detectors` find what they read. `response_detectors` look
+    at headers, `content_detectors` at the bytes of a picture.
     """
 
     rules: Sequence[Rule]
@@ -45,7 +51,7 @@ class Consent:
 
 @dataclass(frozen=True)
 class Gate:
-    """Consent with its detectors loaded."""
+    """Consent with its detectors loaded. `columns` are those of response and content evidence."""
 
     rules: Sequence[Rule]
     observe_pair: Observe
@@ -53,47 +59,45 @@ class Gate:
     observe_content: Observe
     columns: Columns
 
-    def evidence_of(self, pair: Pair) -> Evidence:
-        """What is known before anything is asked for."""
-        return {**pair_columns(pair), **self.observe_pair(pair)}
-
     def admit(self, pair: Pair) -> Evidence | None:
-        """What is known of a pair whose image may be asked for; None of one that is dropped
-        without.
-        """
-        known = self.evidence_of(pair)
-        return known if self.allows(known) else None
+        """The evidence of a pair whose image may be requested; None if it may not."""
+        evidence = {**pair_columns(pair), **self.observe_pair(pair)}
+        return evidence if self.allows(evidence) else None
 
-    def learn(self, answer: Answer) -> Evidence:
-        """What an answer and its body say."""
-        said = offline(
-            self.observe_response, Response(answer.final_url or answer.url, answer.headers)
-        )
-        return (
-            {**said, **self.observe_content(Content(answer.body))}
-            if answer.status == "ok"
-            else said
-        )
+    def answer_evidence(self, answer: Answer) -> Evidence:
+        """What detectors find in the headers of an answer, and in its body if there is one."""
+        response = Response(answer.final_url or answer.url, answer.headers)
+        evidence = offline(self.observe_response, response)
+        if answer.status != "ok":
+            return evidence
+        return {**evidence, **self.observe_content(Content(answer.body))}
 
     def allows(self, evidence: Evidence) -> bool:
+        """Whether no rule drops a pair with this evidence."""
         return judge(self.rules, evidence).drop is None
 
 
-# Metadata of a picture take a thousandth of this time.
+# What reading the metadata of one picture may take. An ordinary picture takes a thousandth of the
+# time.
 CONTENT_LIMITS = Limits(cpu_s=1.5, grown_bytes=500_000_000)
-# measured (benchmarks/hostile.py): no metadata in so many bytes take more than 0.1 s
+
+# Smaller pictures need no process of their own. Measured (benchmarks/hostile.py): no metadata in so
+# few bytes take more than 0.1 s.
 CHEAP_BYTES = 256 * 1024
-# in files whose metadata are read by a library in native code (filters/rights/c2pa.py)
+
+# Found in files whose metadata are read by a native library (filters/rights/c2pa.py). Native code
+# may crash, so it always runs in a process of its own.
 _NATIVE = b"c2pa"
 
 
 class PictureTooCostly(ValueError):
-    """A picture whose metadata took the process that read them more time or memory than it has."""
+    """Reading the metadata of a picture took too much time or memory."""
 
 
 class ContentLook:
-    """What detectors find in a picture's bytes: those of a long file, or that native code reads, in
-    a process that may be killed.
+    """Runs content detectors on a picture, in a process that may be killed where that is needed.
+
+    Large files, and files that native code reads, go to that process.
     """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
@@ -101,146 +105,179 @@ class ContentLook:
         self._elsewhere = Elsewhere(load_all, (tuple(detectors),), CONTENT_LIMITS)
 
     def __call__(self, content: Content) -> Evidence:
-        """Raises PictureTooCostly, and what a detector raises."""
+        """The evidence. Raises PictureTooCostly, and what a detector raises."""
         if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
             return offline(self._observe, content)
-        found = self._elsewhere(content)
-        if isinstance(found, Crashed):
+        evidence = self._elsewhere(content)
+        if isinstance(evidence, Crashed):
             raise PictureTooCostly
-        return found
+        return evidence
 
 
 def load_gate(consent: Consent) -> Gate:
     """Load the detectors that consent needs."""
+    observe_content: Observe = load_all(())
+    if consent.content_detectors:
+        observe_content = ContentLook(consent.content_detectors)
     return Gate(
         rules=consent.rules,
         observe_pair=load_all(consent.pair_detectors),
         observe_response=load_all(consent.response_detectors),
-        observe_content=ContentLook(consent.content_detectors)
-        if consent.content_detectors
-        else load_all(()),
+        observe_content=observe_content,
         columns=evidence_columns((*consent.response_detectors, *consent.content_detectors)),
     )
 
 
 @dataclass
 class OpenPart:
-    """A part whose URLs are being asked for: what is settled without that, what may be asked for
-    (with what is known of its pair), and what has been learned.
+    """A part whose URLs are being requested.
+
+    `rows` holds the (key, URL) of each pair. `settled` holds images that need no request, by key.
+    `admitted` holds the URLs that still wait for an answer, with the evidence of their pair.
+    `answered_images` holds the image of each answered URL, still without a key.
+    `status_counts` counts answers by status; a lane shares one counter among its parts.
+    `unsaved` are the answers that the journal does not have yet.
+    `licences` holds the licence files that the pages of a URL name; a dict keeps their order.
+    `describe` adds to an image what its store knows of the original.
     """
 
-    keys: list[tuple[bytes, str]]
+    rows: list[tuple[bytes, str]]
     gate: Gate
-    store: Keep
+    store: StorePicture
     settled: dict[bytes, Image] = field(default_factory=dict)
     admitted: dict[str, Evidence] = field(default_factory=dict)
-    learned: dict[str, Image] = field(default_factory=dict)
-    answered: Counter[str] = field(default_factory=Counter)
+    answered_images: dict[str, Image] = field(default_factory=dict)
+    status_counts: Counter[str] = field(default_factory=Counter)
     unsaved: list[tuple[str, Image]] = field(default_factory=list)
     licences: dict[str, dict[PageLicence, None]] = field(default_factory=dict)
     describe: Callable[[Image], Image] = lambda image: image
 
     def orders(self) -> list[Order]:
-        """One for each URL that may be asked for."""
-        return [
-            Order(url, self.refuse, self.take, tuple(self.licences.get(url, ())), self.prepare)
-            for url in self.admitted
-        ]
+        """One order for each URL that may be requested."""
+        orders = []
+        for url in self.admitted:
+            licences = tuple(self.licences.get(url, ()))
+            order = Order(url, self.check_headers, self.keep_answer, licences, self.examine)
+            orders.append(order)
+        return orders
 
-    def refuse(self, url: str, final_url: str, headers: Headers) -> str | None:
-        """The status with which an answer's headers end the download."""
-        said = attempt(
-            lambda known: self._allows(known, Response(final_url, headers)), self.admitted[url]
-        )
-        if isinstance(said, Failure):
+    def check_headers(self, url: str, final_url: str, headers: Headers) -> str | None:
+        """The status with which to end a download because of its headers; None to go on."""
+        response = Response(final_url, headers)
+        allowed = attempt(partial(self._allows, response=response), self.admitted[url])
+        if isinstance(allowed, Failure):
             return ERROR
-        return None if said else REFUSED_BY_RESPONSE
+        return None if allowed else REFUSED_BY_RESPONSE
 
-    def _allows(self, known: Evidence, response: Response) -> bool:
-        return self.gate.allows({**known, **self.gate.observe_response(response)})
+    def _allows(self, pair_evidence: Evidence, response: Response) -> bool:
+        return self.gate.allows({**pair_evidence, **self.gate.observe_response(response)})
 
-    def prepare(self, answer: Answer) -> Callable[[], None]:
-        """Look at an answer, on any thread; what is returned keeps what was seen."""
+    def examine(self, answer: Answer) -> Callable[[], None]:
+        """Run detectors on an answer. Returns a function that keeps the result.
+
+        This may run on any thread; the returned function must run on the thread of the part.
+        """
         return partial(self._keep, answer, _image(answer, self.gate))
 
-    def take(self, answer: Answer) -> None:
-        """Keep what an answer says; its picture is stored."""
-        self.prepare(answer)()
+    def keep_answer(self, answer: Answer) -> None:
+        """Examine an answer, keep it, and store its picture."""
+        self.examine(answer)()
 
     def _keep(self, answer: Answer, image: Image) -> None:
-        self.learned[answer.url] = image
+        self.answered_images[answer.url] = image
         self.unsaved.append((answer.url, image))
-        self.answered[answer.status] += 1
+        self.status_counts[answer.status] += 1
         del self.admitted[answer.url]
-        if image.sha256 and not answer.place:
+        if image.sha256 and not answer.place:  # with a place, the bytes stay in the archive
             self.store(image.sha256, answer.body)
 
-    def take_again(self, known: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
-        """What a run that was killed had learned; pictures whose bytes are gone are asked for
-        again.
+    def restore(self, journal: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
+        """Take over the answers of a run that was killed.
+
+        `journal` holds its images by URL, `contents` the bytes of its pictures by sha256. A picture
+        whose bytes are gone is requested again.
         """
-        for url in [url for url in self.admitted if url in known]:
-            image = known[url]
+        for url in list(self.admitted):
+            image = journal.get(url)
+            if image is None:
+                continue
             if image.sha256 and image.warc_file is None:
                 if image.sha256 not in contents:
                     continue
                 self.store(image.sha256, contents[image.sha256])
-            self.learned[url] = image
+            self.answered_images[url] = image
             del self.admitted[url]
 
     def images(self) -> list[Image]:
-        """The image of each pair, in the order of the pairs, once every URL has been answered."""
-        return [
-            self.settled.get(key) or self.describe(replace(self.learned[url], key=key))
-            for key, url in self.keys
-        ]
+        """The image of each pair, in the order of the pairs.
+
+        Raises KeyError when a URL has not been answered yet.
+        """
+        images = []
+        for key, url in self.rows:
+            image = self.settled.get(key)
+            if image is None:
+                image = self.describe(replace(self.answered_images[url], key=key))
+            images.append(image)
+        return images
 
 
 def open_part(
-    pairs: Sequence[Pair], gate: Gate, store: Keep, settled: Mapping[bytes, Image] | None = None
+    pairs: Sequence[Pair],
+    gate: Gate,
+    store: StorePicture,
+    settled: Mapping[bytes, Image] | None = None,
 ) -> OpenPart:
-    """Ask the rules which of the pairs that are not settled may be asked for."""
-    part = OpenPart([(pair.key, pair.url) for pair in pairs], gate, store, dict(settled or {}))
+    """Ask the rules which pairs may be requested; those with a `settled` image need no request."""
+    rows = [(pair.key, pair.url) for pair in pairs]
+    part = OpenPart(rows, gate, store, dict(settled or {}))
     for pair in pairs:
         if pair.key in part.settled:
             continue
-        known = attempt(gate.admit, pair)
-        if isinstance(known, Failure):
-            part.settled[pair.key] = Image(pair.key, ERROR, errors=(known.error,))
-        elif known is None:
+        evidence = attempt(gate.admit, pair)
+        if isinstance(evidence, Failure):
+            part.settled[pair.key] = Image(pair.key, ERROR, errors=(evidence.error,))
+        elif evidence is None:
             part.settled[pair.key] = Image(pair.key, NOT_REQUESTED)
         else:
-            part.admitted.setdefault(pair.url, known)
-            part.licences.setdefault(pair.url, {}).update(dict.fromkeys(_licences(pair)))
+            part.admitted.setdefault(pair.url, evidence)
+            licences = part.licences.setdefault(pair.url, {})
+            licences.update(dict.fromkeys(_licences(pair)))
     return part
 
 
 def _licences(pair: Pair) -> list[PageLicence]:
-    """The licence files that the pair's pages name."""
-    named = pair.evidence.get("page_licence_files")
-    return (
-        [PageLicence(address, pair.page_url) for address in named]
-        if isinstance(named, Sequence)
-        else []
-    )
+    """The licence files that the page of a pair names."""
+    addresses = pair.evidence.get("page_licence_files")
+    if not isinstance(addresses, Sequence):
+        return []
+    return [PageLicence(address, pair.page_url) for address in addresses]
 
 
 def _image(answer: Answer, gate: Gate) -> Image:
-    # Gate.learn keeps detectors offline itself
-    evidence = attempt(gate.learn, answer, reads_storage=True)
-    ok = answer.status == "ok"
-    return Image(
+    """The image of an answer, without a key."""
+    # answer_evidence keeps detectors offline by itself; its process may read storage.
+    evidence = attempt(gate.answer_evidence, answer, reads_storage=True)
+    image = Image(
         key=NO_KEY,
         status=answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
         fetched_at=answer.fetched_at,
         content_type=answer.content_type,
-        size_bytes=len(answer.body) if ok else None,
-        sha256=hashlib.sha256(answer.body).hexdigest() if ok else None,
-        md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest() if ok else None,
-        warc_file=answer.place[0] if answer.place else None,
-        record_offset=answer.place[1] if answer.place else None,
-        errors=(evidence.error,) if isinstance(evidence, Failure) else (),
-        evidence=None if isinstance(evidence, Failure) or not answer.headers else evidence,
     )
+    if answer.status == "ok":
+        image = replace(
+            image,
+            size_bytes=len(answer.body),
+            sha256=hashlib.sha256(answer.body).hexdigest(),
+            md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest(),
+        )
+    if answer.place:
+        warc_file, record_offset = answer.place
+        image = replace(image, warc_file=warc_file, record_offset=record_offset)
+    if isinstance(evidence, Failure):
+        return replace(image, errors=(evidence.error,))
+    if not answer.headers:
+        return image  # nothing answered, so there is no evidence of a response
+    return replace(image, evidence=evidence)

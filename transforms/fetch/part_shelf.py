@@ -1,5 +1,7 @@
-"""Parts opened and put in place: what earlier fetches settled, what a killed run had learned, what
-is stored.
+"""Opens parts for fetching, and writes their images.
+
+A part that is opened takes over what is known already: images of earlier fetches, and the answers
+of a run that was killed.
 """
 
 from __future__ import annotations
@@ -17,8 +19,14 @@ from pairsieve.records.sample import IMAGE_SCHEMA, Image
 from pairsieve.records.table import from_table, schema_with, to_table
 from pairsieve.storage import files, parts
 from pairsieve.storage.journal import Entry, Journal, salvaged
-from pairsieve.storage.settled import Earlier, EarlierImages, Found, forget_previous, settled_images
-from transforms.fetch.open_part import Gate, Keep, OpenPart, open_part
+from pairsieve.storage.settled import (
+    EarlierImages,
+    EarlierResults,
+    SettledImage,
+    forget_previous,
+    settled_images,
+)
+from transforms.fetch.open_part import Gate, OpenPart, StorePicture, open_part
 from transforms.fetch.store import Stores
 
 Outcomes = list[Rejection | Counted]
@@ -26,20 +34,22 @@ Outcomes = list[Rejection | Counted]
 
 @dataclass(frozen=True)
 class FetchFolders:
-    """Where the pairs are, in how many buckets, where images go, where picture bytes go while they
-    are needed, and what is there of earlier fetches.
+    """Folders of the fetch stage.
+
+    `pairs` are its input, in `buckets` buckets of hosts. `images` is its result. `pictures` holds
+    the bytes of pictures while they are needed. `earlier` are the results of earlier fetches.
     """
 
     pairs: str
     images: str
     pictures: str
     buckets: int
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: EarlierResults = field(default_factory=EarlierResults)
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Opens parts and puts their images in place."""
+class ImageParts:
+    """The image parts of one worker: opened, saved in a journal, and finished."""
 
     gate: Gate
     folders: FetchFolders
@@ -56,62 +66,73 @@ class Shelf:
         return schema_with(IMAGE_SCHEMA, self.gate.columns)
 
     def open(self, name: str, stack: ExitStack) -> OpenPart:
-        """Read a part's pairs; what its answers bring is stored until `stack` is closed."""
+        """Read a part's pairs. Its picture store stays open until `stack` is closed."""
         pairs = from_table(parts.read_part(self.folders.pairs, name), Pair, PAIR_SCHEMA)
+        # Images of this part, from before it was opened again.
         own = settled_images(
             self.folders.images, name, self.transient, self.folders.earlier, self.folders.pictures
         )
-        found = self.earlier.of(name)
-        known = {
-            pair.key: found[pair.key] for pair in pairs if pair.key not in own and pair.key in found
-        }
+        # Images of the same pairs, from earlier fetches.
+        earlier_images = self.earlier.of(name)
+        reused = {}
+        for pair in pairs:
+            if pair.key not in own and pair.key in earlier_images:
+                reused[pair.key] = earlier_images[pair.key]
+        settled = {key: earlier.image for key, earlier in reused.items()}
+        settled.update(own)
+
         store = stack.enter_context(self.stores.open(name, keep=bool(own)))
-        part = open_part(
-            pairs, self.gate, store.add, {**{key: one.image for key, one in known.items()}, **own}
-        )
+        part = open_part(pairs, self.gate, store.add, settled)
         part.describe = store.described
-        _take_over(known.values(), store.add)
-        answered = self.journal.of(name)
-        # of pictures made smaller it is not known what they were
-        if answered and self.stores.settings.side is None:
-            part.take_again(answered, salvaged(self.folders.pictures, name))
+        _copy_pictures(reused.values(), store.add)
+        journal = self.journal.of(name)
+        # Reduced pictures are not restored: the journal does not hold their original size.
+        if journal and self.stores.settings.side is None:
+            part.restore(journal, salvaged(self.folders.pictures, name))
         return part
 
     def save(self, opened: Mapping[str, OpenPart]) -> None:
-        """Put in place what was answered since the last time."""
+        """Write the answers since the last call to the journal."""
         entries: list[Entry] = []
         for name, part in opened.items():
-            unsaved, part.unsaved = part.unsaved, []
+            unsaved = part.unsaved
+            part.unsaved = []
             entries += [Entry(name, url, image) for url, image in unsaved]
         if entries:
             self.journal.write(entries)
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
-        """Put the pictures, then the images in place."""
+        """Write a part whose URLs are all answered: first its pictures, then its images."""
         stack.close()
         images = part.images()
         outcomes = [image_outcome(image) for image in images]
-        parts.write_part(
-            self.folders.images, name, to_table(images, self.schema), tally_of(outcomes)
-        )
+        table = to_table(images, self.schema)
+        parts.write_part(self.folders.images, name, table, tally_of(outcomes))
         forget_previous(self.folders.images, name)
+        # Unfinished stores of killed runs: what they held is in the store now.
         for path in files.leftovers(parts.pictures_path(self.folders.pictures, name)):
             files.remove_file(path)
         return outcomes
 
 
-def _take_over(known: Collection[Found], keep: Keep) -> None:
-    """Bytes of pictures that an earlier fetch has stored."""
-    for folder, name in sorted({found.bytes_at for found in known if found.bytes_at}):
+def _copy_pictures(reused: Collection[SettledImage], store: StorePicture) -> None:
+    """Copy the pictures that earlier fetches stored."""
+    hashes_by_store: dict[tuple[str, str], set[str]] = {}
+    for earlier in reused:
+        if earlier.bytes_at:
+            hashes = hashes_by_store.setdefault(earlier.bytes_at, set())
+            hashes.add(earlier.image.sha256 or "")
+    # In order, so that the store's bytes do not depend on the order of a set.
+    for folder, name in sorted(hashes_by_store):
         with parts.open_pictures(folder, name) as stored:
-            for sha256 in sorted(
-                {found.image.sha256 or "" for found in known if found.bytes_at == (folder, name)}
-            ):
-                keep(sha256, stored.read(sha256))
+            for sha256 in sorted(hashes_by_store[folder, name]):
+                store(sha256, stored.read(sha256))
 
 
 def image_outcome(image: Image) -> Rejection | Counted:
     """How an image is counted."""
     if image.errors:
         return Rejection("pair", f"error:{image.errors[0]}", "quarantined")
-    return Counted("pair", "kept") if image.status == "ok" else Rejection("pair", image.status)
+    if image.status != "ok":
+        return Rejection("pair", image.status)
+    return Counted("pair", "kept")

@@ -1,5 +1,6 @@
-"""What sites said of the use of their content in earlier runs, one file a bucket of hosts, so that
-no site is asked twice a day.
+"""Keeps the robots.txt and other rights files of sites between runs.
+
+There is one file for each bucket of hosts. A site is not asked again before its texts are too old.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pairsieve.web.urls import bucket_of_url
 
 
 @dataclass(frozen=True)
-class SitesShelf:
-    """Where their files lie, of how many buckets, and how old they may be (RFC 9309, 2.4: a
-    day).
+class SiteTextCache:
+    """The texts of sites in a folder.
+
+    `max_age_s`: older texts are not used (RFC 9309, 2.4 recommends a day at most).
     """
 
     folder: str
@@ -25,34 +27,35 @@ class SitesShelf:
     max_age_s: float
 
     def path(self, bucket: int) -> str:
+        """The file of a bucket of hosts."""
         return files.join(self.folder, f"sites-{bucket:05d}-of-{self.buckets:05d}.json")
 
     def read(self, buckets: Iterable[int]) -> dict[str, SiteTexts]:
-        """Those of some buckets by origin, without what is too old."""
+        """Origin -> texts, of some buckets, without those that are too old."""
         oldest = time.time() - self.max_age_s
-        found = (
-            json.loads(files.read_text(self.path(bucket)))
-            for bucket in buckets
-            if files.exists(self.path(bucket))
-        )
-        return {
-            origin: SiteTexts(texts, at)
-            for entries in found
-            for origin, (texts, at) in entries.items()
-            if at > oldest
-        }
+        sites: dict[str, SiteTexts] = {}
+        for bucket in buckets:
+            path = self.path(bucket)
+            if not files.exists(path):
+                continue
+            for origin, (texts, read_at) in json.loads(files.read_text(path)).items():
+                if read_at > oldest:
+                    sites[origin] = SiteTexts(texts, read_at)
+        return sites
 
     def write(self, buckets: Iterable[int], sites: Mapping[str, SiteTexts]) -> None:
-        """Put those of some buckets in place; of other hosts, to which redirects led, none is
-        kept.
+        """Write the texts of some buckets.
+
+        Sites of other buckets, to which redirects led, are left out: another worker writes those
+        files.
         """
-        shelved: dict[int, dict[str, tuple[Mapping[str, str], float]]] = {
-            bucket: {} for bucket in buckets
-        }
+        by_bucket: dict[int, dict[str, tuple[Mapping[str, str], float]]] = {}
+        for bucket in buckets:
+            by_bucket[bucket] = {}
         for origin, site in sites.items():
             bucket = bucket_of_url(origin, self.buckets)
-            if bucket in shelved:
-                shelved[bucket][origin] = (site.texts, site.read_at)
-        for bucket, entries in shelved.items():
+            if bucket in by_bucket:
+                by_bucket[bucket][origin] = (site.texts, site.read_at)
+        for bucket, entries in by_bucket.items():
             if entries:
                 files.write_text(self.path(bucket), json.dumps(entries, ensure_ascii=False))

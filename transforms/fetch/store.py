@@ -1,4 +1,4 @@
-"""The picture store of a part, with what is to be made smaller made smaller in other processes."""
+"""The picture store of a part. It can reduce pictures, in other processes."""
 
 from __future__ import annotations
 
@@ -13,84 +13,87 @@ from pairsieve.images.processes import Processes, Task
 from pairsieve.images.reduce import Reduced, reduce
 from pairsieve.records.sample import Image
 from pairsieve.storage import parts
-from pairsieve.storage.room import Room
+from pairsieve.storage.disk_quota import DiskQuota
 from transforms.fetch.settings import StoreSettings
 
-MOST_PENDING = 32  # pictures that wait to be made smaller, before the next one waits
+# Pictures that may wait to be reduced. The next one then waits for the first of them.
+MAX_PENDING = 32
 
 
 class Store:
-    """Takes (sha256, bytes as served) of each picture of one part."""
+    """Stores the pictures of one part. Each comes as (sha256, bytes as served)."""
 
     def __init__(
-        self, writer: parts.PictureWriter, room: Room, settings: StoreSettings, processes: Processes
+        self,
+        writer: parts.PictureWriter,
+        room: DiskQuota,
+        settings: StoreSettings,
+        processes: Processes,
     ) -> None:
-        self._writer, self._room, self._settings, self._processes = (
-            writer,
-            room,
-            settings,
-            processes,
-        )
+        self._writer = writer
+        self._room = room
+        self._settings = settings
+        self._processes = processes
         self._pending: deque[tuple[str, bytes, Task[Reduced | None]]] = deque()
         self._originals: dict[str, Reduced] = {}
 
     def add(self, sha256: str, content: bytes) -> None:
-        """Raises StoreFull where there is no room."""
+        """Store a picture, or start reducing it. Raises StoreFull when the store is full."""
         side = self._settings.side
         if side is None:
             self._write(sha256, content)
             return
-        self._pending.append(
-            (sha256, content, self._processes.submit(reduce, content, side, self._settings.decode))
-        )
-        if len(self._pending) > MOST_PENDING:
+        task = self._processes.submit(reduce, content, side, self._settings.decode)
+        self._pending.append((sha256, content, task))
+        if len(self._pending) > MAX_PENDING:
             self._write_reduced()
 
     def _write_reduced(self) -> None:
+        """Wait for the first pending picture, and store it."""
         sha256, content, task = self._pending.popleft()
-        # it was offline in its own process
-        found = attempt(self._processes.result, task, reads_storage=True)
-        reduced = found if isinstance(found, Reduced) else None  # scoring will say what it is
-        if reduced is not None:
+        # The reducing process has its own network guard, so none is needed here.
+        reduced = attempt(self._processes.result, task, reads_storage=True)
+        if isinstance(reduced, Reduced):
             self._originals[sha256] = replace(reduced, content=b"")
-        self._write(sha256, reduced.content if reduced else content)
+            self._write(sha256, reduced.content)
+        else:
+            # Small already, or not decodable. Scoring finds out which, from the bytes as served.
+            self._write(sha256, content)
 
     def _write(self, sha256: str, content: bytes) -> None:
-        self._room.take(len(content))
+        self._room.reserve(len(content))
         self._writer.add(sha256, content)
 
     def finish(self) -> None:
-        """Wait for what is pending."""
+        """Store all pending pictures."""
         while self._pending:
             self._write_reduced()
 
     def described(self, image: Image) -> Image:
-        """The image with what its picture was, where that was made smaller."""
-        was = self._originals.get(image.sha256 or "")
-        return (
-            replace(
-                image,
-                original_width=was.width,
-                original_height=was.height,
-                original_format=was.format,
-            )
-            if was
-            else image
+        """The image; if its picture was reduced, with the size and format as served."""
+        original = self._originals.get(image.sha256 or "")
+        if original is None:
+            return image
+        return replace(
+            image,
+            original_width=original.width,
+            original_height=original.height,
+            original_format=original.format,
         )
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Opens the stores of one worker, which share its room and its processes."""
+    """Opens the stores of one worker. They share its disk quota and its processes."""
 
     folder: str
     settings: StoreSettings
-    room: Room
+    room: DiskQuota
     processes: Processes
 
     @contextmanager
     def open(self, name: str, keep: bool) -> Iterator[Store]:
-        """The store of one part; with `keep`, what it has stays in it."""
+        """The store of one part. With `keep` the pictures that it already has stay in it."""
         with parts.write_pictures(self.folder, name, keep) as writer:
             store = Store(writer, self.room, self.settings, self.processes)
             yield store
@@ -99,11 +102,7 @@ class Stores:
 
 @contextmanager
 def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[Stores]:
-    """The stores of one of several workers."""
+    """The stores of one of several workers, among which the limits are divided."""
+    room = DiskQuota(folder, settings.max_bytes, settings.min_free_bytes, workers)
     with closing(Processes(os.cpu_count() or 1)) as processes:
-        yield Stores(
-            folder,
-            settings,
-            Room(folder, settings.max_bytes, settings.min_free_bytes, workers),
-            processes,
-        )
+        yield Stores(folder, settings, room, processes)

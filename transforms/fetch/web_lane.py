@@ -1,4 +1,4 @@
-"""One worker that asks the web for the parts of a lane."""
+"""One worker that fetches the parts of a lane from the web."""
 
 from __future__ import annotations
 
@@ -18,120 +18,135 @@ from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import OpenPart
-from transforms.fetch.part_shelf import Outcomes, Shelf
-from transforms.fetch.robots_texts import SitesShelf
+from transforms.fetch.part_shelf import ImageParts, Outcomes
+from transforms.fetch.robots_texts import SiteTextCache
 
-MOST_WAITING = 20_000  # URLs of one worker, before another part is opened
-MOST_OPEN = 48  # parts of one worker: each holds its pairs and an open file
-POLL_S, TELL_S, SAVE_S = 0.05, 2.0, 2.0
+# URLs that one worker holds; only below that another part is opened.
+MAX_WAITING = 20_000
 
-Done = TypeVar("Done")
+# Parts that one worker has open. Each holds its pairs and an open file.
+MAX_OPEN = 48
+
+# How often parts are checked, progress is written, and the journal is saved.
+POLL_S, PROGRESS_S, SAVE_S = 0.05, 2.0, 2.0
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class WebSource:
-    """The limits of the whole run, which its lanes share, and what is known already of sites."""
+    """The limits of the whole run, which its lanes share, and the cached texts of sites."""
 
     client: ClientSettings
-    sites: SitesShelf
+    sites: SiteTextCache
 
 
-def fetch_from_web(lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> Outcomes:
-    """Every part of a lane. Raises what went wrong first."""
+def fetch_from_web(
+    lane: Lane, names: Sequence[str], image_parts: ImageParts, source: WebSource
+) -> Outcomes:
+    """Fetch some parts of a lane. Raises the first error of the concurrent tasks."""
     try:
-        return asyncio.run(WebLane(lane, names, shelf, source).run())
-    except ExceptionGroup as errors:  # of concurrent tasks; the first is what went wrong
+        return asyncio.run(WebLane(lane, names, image_parts, source).run())
+    except ExceptionGroup as errors:
+        # A cause is easier to read, and callers expect StoreFull itself, not a group of it.
         raise _first_of(errors) from None
 
 
 def _first_of(error: Exception) -> Exception:
-    return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class WebLane:
-    """Asks the web for several parts at the same time: while one waits for its slowest host, others
-    go on.
-    """
+    """Fetches several parts at once: while one waits for its slowest host, others go on."""
 
-    def __init__(self, lane: Lane, names: Sequence[str], shelf: Shelf, source: WebSource) -> None:
-        self._lane, self._shelf, self._source = lane, shelf, source
+    def __init__(
+        self, lane: Lane, names: Sequence[str], image_parts: ImageParts, source: WebSource
+    ) -> None:
+        self._lane = lane
+        self._image_parts = image_parts
+        self._source = source
         self._names = iter(names)
         self._open: dict[str, tuple[OpenPart, ExitStack]] = {}
         self._all_answered = False
-        self._answered: Counter[str] = Counter()
+        self._status_counts: Counter[str] = Counter()
         self._outcomes: Outcomes = []
 
     async def run(self) -> Outcomes:
-        """Until every part is in place.
+        """Fetch until every part is written.
 
-        Parts that were open are dropped whole if anything raises.
+        If anything raises, open parts are dropped whole.
         """
-        lane, shelf = self._lane, self._source.sites
-        known = shelf.read(lane.shares)
+        lane, sites = self._lane, self._source.sites
+        texts = sites.read(lane.shares)
+        limits = _share(self._source.client, lane.lanes)
+        share_of = lane.share_of(sites.buckets)
         with ThreadPoolExecutor(1) as writer, ExitStack() as opened:
             self._writer, self._opened = writer, opened
-            limits = _share(self._source.client, lane.lanes)
             async with (
-                open_client(limits, lane.share_of(shelf.buckets), known) as client,
+                open_client(limits, share_of, texts) as client,
                 asyncio.TaskGroup() as group,
             ):
-                schedule = Schedule(client, self._refill, MOST_WAITING)
-                group.create_task(self._finish())
-                beside = [group.create_task(self._tell(schedule)), group.create_task(self._save())]
+                schedule = Schedule(client, self._refill, MAX_WAITING)
+                group.create_task(self._finish_parts())
+                repeated = [
+                    group.create_task(self._write_progress(schedule)),
+                    group.create_task(self._save_journal()),
+                ]
                 await schedule.run()
-                for task in beside:
+                for task in repeated:
                     task.cancel()
+                # _finish_parts ends by itself, once it has written the last parts.
                 self._all_answered = True
-        shelf.write(lane.shares, known)
+        sites.write(lane.shares, texts)
         return self._outcomes
 
     async def _refill(self) -> Sequence[Order] | None:
-        """The orders of one more part, when there are not too many open."""
-        while len(self._open) >= MOST_OPEN:
+        """Open one more part, when fewer than MAX_OPEN are open, and return its orders."""
+        while len(self._open) >= MAX_OPEN:
             await asyncio.sleep(POLL_S)
         name = next(self._names, None)
         if name is None:
             return None
         stack = self._opened.enter_context(ExitStack())
-        part = await self._in_thread(partial(self._shelf.open, name, stack))
-        part.answered = self._answered
+        part = await self._in_thread(partial(self._image_parts.open, name, stack))
+        part.status_counts = self._status_counts
         self._open[name] = part, stack
         return part.orders()
 
-    async def _tell(self, schedule: Schedule) -> None:
-        """Say every few seconds how far this lane is."""
+    async def _write_progress(self, schedule: Schedule) -> None:
+        """Write every few seconds how far this lane is."""
+        folder, worker = self._image_parts.folders.images, self._lane.names[0]
         while True:
-            await asyncio.sleep(TELL_S)
-            said = Progress(dict(self._answered), schedule.hosts_waiting)
-            await asyncio.to_thread(
-                write_progress, self._shelf.folders.images, self._lane.names[0], said
-            )
+            await asyncio.sleep(PROGRESS_S)
+            progress = Progress(dict(self._status_counts), schedule.hosts_waiting)
+            await asyncio.to_thread(write_progress, folder, worker, progress)
 
-    async def _save(self) -> None:
-        """Keep a journal of what was answered for parts that are open."""
+    async def _save_journal(self) -> None:
+        """Save the answers of open parts every few seconds."""
         while True:
             await asyncio.sleep(SAVE_S)
-            await self._in_thread(
-                partial(self._shelf.save, {name: part for name, (part, _) in self._open.items()})
-            )
+            opened = {name: part for name, (part, _) in self._open.items()}
+            await self._in_thread(partial(self._image_parts.save, opened))
 
-    async def _finish(self) -> None:
-        """Put parts in place as soon as all of their URLs have been answered, until that is so of
-        all.
-        """
+    async def _finish_parts(self) -> None:
+        """Write each part as soon as its URLs are all answered."""
         while self._open or not self._all_answered:
-            for name in [name for name, (part, _) in self._open.items() if not part.admitted]:
+            answered = [name for name, (part, _) in self._open.items() if not part.admitted]
+            for name in answered:
                 part, stack = self._open.pop(name)
-                self._outcomes += await self._in_thread(
-                    partial(self._shelf.finish, name, part, stack)
-                )
+                finish = partial(self._image_parts.finish, name, part, stack)
+                self._outcomes += await self._in_thread(finish)
             await asyncio.sleep(POLL_S)
 
-    async def _in_thread(self, work: Callable[[], Done]) -> Done:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run work on the one thread that reads and writes parts."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
 
 def _share(client: ClientSettings, lanes: int) -> ClientSettings:
-    """What one of several lanes may use of the limits of the whole run."""
+    """The limits of one of several lanes."""
     bytes_per_s = client.bytes_per_s / lanes if client.bytes_per_s else None
-    return replace(client, connections=max(1, client.connections // lanes), bytes_per_s=bytes_per_s)
+    connections = max(1, client.connections // lanes)
+    return replace(client, connections=connections, bytes_per_s=bytes_per_s)

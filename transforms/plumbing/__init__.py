@@ -1,1 +1,1 @@
-"""What every step needs: routes by kind, counts, packed rows, files at the end of a job."""
+"""What every step needs: routing and counting, packed rows, the files of a finished job."""

@@ -1,5 +1,6 @@
-"""Elements packed by key before a shuffle: the local runner holds what it shuffles several times
-over, so it is made small first.
+"""Packs elements by key before a shuffle, so that the shuffle is small.
+
+The local runner holds in memory what it shuffles, several times over.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 Key = TypeVar("Key", bound=Hashable)
-MOST_HELD = 20_000  # elements of a worker, before it packs them
+
+# Elements that a worker holds before it packs them.
+MAX_HELD = 20_000
 
 
 class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
-    """Elements -> (key, batch): `key_of` an element, and `pack` a key's elements into bytes. They
-    are counted under `name`; a worker holds up to `most_held`.
+    """Elements -> (key, batch).
+
+    `key_of` gives the key of an element, and `pack` turns the elements of a key into bytes. A
+    worker holds up to `max_held` elements. Rows, batches and bytes are counted under `name`.
     """
 
     def __init__(
@@ -26,9 +31,12 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
         name: str,
         key_of: Callable[[Any], Key],
         pack: Callable[[Key, Sequence[Any]], bytes],
-        most_held: int = MOST_HELD,
+        max_held: int = MAX_HELD,
     ) -> None:
-        self._name, self._key_of, self._pack, self._most_held = name, key_of, pack, most_held
+        self._name = name
+        self._key_of = key_of
+        self._pack = pack
+        self._max_held = max_held
 
     def start_bundle(self) -> None:
         self._held: dict[Key, list[Any]] = {}
@@ -37,20 +45,22 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
     def process(self, element: Any) -> Iterator[tuple[Key, bytes]]:
         self._held.setdefault(self._key_of(element), []).append(element)
         self._number += 1
-        if self._number >= self._most_held:
+        if self._number >= self._max_held:
             yield from self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        # At the end of a bundle Beam knows no element, so the window must be given.
         window = GlobalWindow()
-        return (WindowedValue(batch, window.max_timestamp(), [window]) for batch in self._flush())
+        for batch in self._flush():
+            yield WindowedValue(batch, window.max_timestamp(), [window])
 
     def _flush(self) -> list[tuple[Key, bytes]]:
         batches = [(key, self._pack(key, elements)) for key, elements in self._held.items()]
-        for what, number in (
-            ("rows", self._number),
-            ("batches", len(batches)),
-            ("bytes", sum(len(batch) for _, batch in batches)),
-        ):
-            Metrics.counter("pairsieve", f"shuffled_{self._name}_{what}").inc(number)
+        self._count("rows", self._number)
+        self._count("batches", len(batches))
+        self._count("bytes", sum(len(batch) for _, batch in batches))
         self.start_bundle()
         return batches
+
+    def _count(self, unit: str, number: int) -> None:
+        Metrics.counter("pairsieve", f"shuffled_{self._name}_{unit}").inc(number)

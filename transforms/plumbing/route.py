@@ -1,4 +1,7 @@
-"""Outcomes, routed: what goes on, what is counted, and where it went wrong."""
+"""Sorts what a step yields into its outputs, and counts it.
+
+Rejected elements are an output and never just a log line. So counts add up at every stage.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ Work = Callable[[Any], Iterable[Any]]
 class Route(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element and sorts what it yields.
 
-    `make` is called once a worker and gives the function. Rejection, Counted and Noted go to the
-    tally, and rejections with a place to the problems as well. Other results go to the output that
-    `outputs` names for their type, else to the main one.
+    `make` is called once a worker and returns the function. Rejection, Counted and Noted go to the
+    tally; rejections that name a place go to the problems as well. A result whose type is in
+    `outputs` goes to the output named there. Everything else goes to the main output.
 
     With a `unit`, an element on which the function raises is quarantined whole under that unit.
-    Without one the error stops the job. `progress_dir` is the folder in which workers say how far
+    Without one the error stops the job. `progress_dir` is the folder in which workers write how far
     they are.
     """
 
@@ -53,23 +56,26 @@ class Route(beam.DoFn):  # type: ignore[misc]
     def process(self, element: Any) -> Iterator[Any]:
         for result in self._results(element):
             if isinstance(result, (Rejection, Counted, Noted)):
-                self._tally += tally_of([result])
-                self._teller.tell(self._tally)
+                self._count(result)
                 if isinstance(result, Rejection) and result.where:
-                    yield beam.pvalue.TaggedOutput(
-                        PROBLEMS, (result.where, result.unit, result.reason)
-                    )
+                    problem = (result.where, result.unit, result.reason)
+                    yield beam.pvalue.TaggedOutput(PROBLEMS, problem)
             elif type(result) in self._outputs:
                 yield beam.pvalue.TaggedOutput(self._outputs[type(result)], result)
             else:
                 yield result
+
+    def _count(self, outcome: Rejection | Counted | Noted) -> None:
+        self._tally += tally_of([outcome])
+        self._teller.tell(self._tally)
 
     def _results(self, element: Any) -> Iterator[Any]:
         if self._unit is None:
             with WorkingOn(element):
                 yield from self._function(element)
             return
-        results = attempt(lambda e: list(self._function(e)), element)
+        # As a list, so that an element which fails in the middle yields nothing at all.
+        results = attempt(lambda element: list(self._function(element)), element)
         if isinstance(results, Failure):
             yield Rejection(self._unit, results.reason, "quarantined")
             return
@@ -77,15 +83,13 @@ class Route(beam.DoFn):  # type: ignore[misc]
 
     def finish_bundle(self) -> Iterator[Any]:
         self._teller.end(self._tally)
-        for (unit, outcome, reason), number in self._tally.items():
-            Metrics.counter("pairsieve", "_".join(filter(None, (unit, outcome, reason)))).inc(
-                number
-            )
+        for key, number in self._tally.items():
+            name = "_".join(word for word in key if word)  # a count without a reason has two words
+            Metrics.counter("pairsieve", name).inc(number)
         if self._tally:
             window = GlobalWindow()
-            yield beam.pvalue.TaggedOutput(
-                TALLY, WindowedValue(dict(self._tally), window.max_timestamp(), [window])
-            )
+            tally = WindowedValue(dict(self._tally), window.max_timestamp(), [window])
+            yield beam.pvalue.TaggedOutput(TALLY, tally)
 
 
 def routed(
@@ -96,6 +100,6 @@ def routed(
 ) -> beam.PTransform:
     """Route with its outputs: the main one, "tally", "problems", and those that `outputs` names."""
     each = beam.ParDo(Route(make, unit, outputs, progress_dir))
-    each.label = "Each"  # instead of ParDo(Route): pages of runners and errors show it
+    each.label = "Each"  # instead of ParDo(Route): the pages of runners and error messages show it
     names = (outputs or {}).values()
     return each.with_outputs(TALLY, PROBLEMS, *names, main="main")

@@ -1,7 +1,7 @@
-"""Batches that would go through a shuffle, put into files instead; their places go through it.
+"""Writes batches to files and shuffles only their places, to keep the shuffle out of memory.
 
-The local runner holds a shuffle in memory, several times over. A cluster's runner does not, and its
-workers share no disk.
+The local runner holds a shuffle in memory, several times over. The runner of a cluster does not,
+and the workers of a cluster share no disk, so this is for the local runner alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUFFIX = ".batches"
 
 @dataclass(frozen=True, slots=True)
 class Spilled:
-    """Where a batch lies."""
+    """The place of a batch in a file, in bytes."""
 
     path: str
     offset: int
@@ -31,19 +31,21 @@ class Spilled:
 
 
 class Spill(beam.DoFn):  # type: ignore[misc]
-    """(key, batch) -> (key, Spilled), when a bundle's file is whole."""
+    """(key, batch) -> (key, Spilled). A bundle writes one file."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def start_bundle(self) -> None:
-        self._stack, self._path, self._offset = ExitStack(), "", 0
+        self._stack = ExitStack()
+        self._path = ""
+        self._offset = 0
         self._stream: IO[bytes] | None = None
         self._places: list[tuple[Any, Spilled]] = []
 
     def process(self, keyed: tuple[Any, bytes]) -> None:
         key, batch = keyed
-        if self._stream is None:
+        if self._stream is None:  # a bundle without batches writes no file
             self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
             self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))
         self._stream.write(batch)
@@ -51,15 +53,15 @@ class Spill(beam.DoFn):  # type: ignore[misc]
         self._offset += len(batch)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        # Close the file first: a place that is handed on must be readable.
         self._stack.close()
         window = GlobalWindow()
-        return iter(
-            [WindowedValue(place, window.max_timestamp(), [window]) for place in self._places]
-        )
+        for place in self._places:
+            yield WindowedValue(place, window.max_timestamp(), [window])
 
 
 def read_batch(batch: bytes | Spilled) -> bytes:
-    """A batch, wherever it is. Raises ValueError where a file is not what was written."""
+    """The bytes of a batch. Raises ValueError when its file is too short."""
     if isinstance(batch, bytes):
         return batch
     with files.open_read(batch.path) as stream:

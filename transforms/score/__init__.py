@@ -1,1 +1,1 @@
-"""Score: pictures to similarity and evidence, on CPU or accelerator."""
+"""Score: pictures to similarity and evidence, on a CPU or an accelerator."""

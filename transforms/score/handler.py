@@ -1,5 +1,6 @@
-"""The model handler of Beam's RunInference: its element is a part, so that no shuffle follows the
-scoring.
+"""Beam's RunInference model handler that scores parts.
+
+Its element is a whole part, so that no shuffle is needed after scoring.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ from transforms.score.settings import ScoreFolders, ScoreSettings
 
 LOGGER = logging.getLogger(__name__)
 NAMESPACE = "pairsieve"
-# scored at once: what is lost where a worker ends, and what fills batches of CPU_BATCH and
-# DEVICE_BATCH
+
+# Parts that are scored together. More parts fill the last batches (CPU_BATCH or DEVICE_BATCH rows)
+# better, but a worker that dies loses them all.
 CPU_PARTS, DEVICE_PARTS = 2, 8
 
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """A part's scores, ready to be written."""
+    """The scores of a part as a table, ready to be written."""
 
     name: str
     table: pa.Table
@@ -49,20 +51,23 @@ class ScoredPart:
 
 
 @dataclass(frozen=True)
-class Unscored:
-    """A part's pairs, those that have still to be scored with their images, and the scores that it
-    has already.
+class UnscoredPart:
+    """A part to score.
+
+    `pairs` are all of its pairs. `to_score` are those that need a score, with their images.
+    `settled` holds the scores of the others, by key, from an earlier run.
     """
 
     name: str
     pairs: Sequence[Pair]
-    rows: Sequence[tuple[Pair, Image]]
+    to_score: Sequence[tuple[Pair, Image]]
     settled: Mapping[bytes, Score]
 
 
 class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
-    """Scores parts by name, a few at once, so that batches are full. The models are loaded once a
-    process; a row that cannot be scored fails alone.
+    """Scores parts by name, a few at a time.
+
+    Models are loaded once a process. A row that cannot be scored fails alone.
     """
 
     def __init__(
@@ -87,14 +92,19 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
     ) -> Iterator[ScoredPart]:
         started = time.perf_counter()
         with WorkingOn(batch[0]), ExitStack() as stack:
-            unscored = [self._unscored(name) for name in batch]
-            rows = [row for part in unscored for row in part.rows]
-            scores = score_rows(*_columns(rows), self._reader(unscored, stack), model)
-        by_key = {score.key: score for score in scores}
+            unscored_parts = [self._read(name) for name in batch]
+            # The rows of all parts go through the models together, so that batches are full.
+            rows = [row for part in unscored_parts for row in part.to_score]
+            pairs = [pair for pair, _ in rows]
+            images = [image for _, image in rows]
+            read_picture = self._picture_reader(unscored_parts, stack)
+            scores = score_rows(pairs, images, read_picture, model)
+        new_scores = {score.key: score for score in scores}
         _measure(model, time.perf_counter() - started)
-        yield from (self._scored(part, by_key) for part in unscored)
+        for part in unscored_parts:
+            yield self._scored(part, new_scores)
 
-    def _unscored(self, name: str) -> Unscored:
+    def _read(self, name: str) -> UnscoredPart:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
         images = from_table(parts.read_part(self._folders.images, name), Image, IMAGE_SCHEMA)
         settled = settled_scores(
@@ -103,40 +113,38 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
             {image.key: image for image in images},
             self._settings.detect_from,
         )
-        rows = [
-            (pair, image)
-            for pair, image in zip(pairs, images, strict=True)
-            if pair.key not in settled
-        ]
-        return Unscored(name, pairs, rows, settled)
+        rows = zip(pairs, images, strict=True)
+        to_score = [(pair, image) for pair, image in rows if pair.key not in settled]
+        return UnscoredPart(name, pairs, to_score, settled)
 
-    def _scored(self, part: Unscored, found: Mapping[bytes, Score]) -> ScoredPart:
-        scores = [part.settled.get(pair.key) or found[pair.key] for pair in part.pairs]
-        schema = schema_with(
-            SCORE_SCHEMA, evidence_columns(needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING))
-        )
-        return ScoredPart(
-            part.name, to_table(scores, schema), tally_of(score_outcome(score) for score in scores)
-        )
+    def _scored(self, part: UnscoredPart, new_scores: Mapping[bytes, Score]) -> ScoredPart:
+        scores = [part.settled.get(pair.key) or new_scores[pair.key] for pair in part.pairs]
+        detectors = needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)
+        schema = schema_with(SCORE_SCHEMA, evidence_columns(detectors))
+        tally = tally_of(score_outcome(score) for score in scores)
+        return ScoredPart(part.name, to_table(scores, schema), tally)
 
-    def _reader(self, unscored: Sequence[Unscored], stack: ExitStack) -> Callable[[Image], bytes]:
-        """The function that gives an image's bytes: from the archive where they stayed there, else
-        from its part's store.
+    def _picture_reader(
+        self, unscored_parts: Sequence[UnscoredPart], stack: ExitStack
+    ) -> Callable[[Image], bytes]:
+        """The function that returns the bytes of an image.
+
+        It reads them from the archive if they stayed there, else from the picture store of the
+        part. `stack` keeps the stores open.
         """
         stores: dict[bytes, parts.PictureReader] = {}
-        for part in unscored:
-            stored = [
-                image.key for _, image in part.rows if image.sha256 and image.warc_file is None
-            ]
-            if stored:
-                stores |= dict.fromkeys(
-                    stored,
-                    stack.enter_context(parts.open_pictures(self._folders.pictures, part.name)),
-                )
+        for part in unscored_parts:
+            stored = [image.key for _, image in part.to_score if _is_stored(image)]
+            if not stored:
+                continue  # a part without stored pictures has no store
+            store = stack.enter_context(parts.open_pictures(self._folders.pictures, part.name))
+            for key in stored:
+                stores[key] = store
 
         def read(image: Image) -> bytes:
             if image.warc_file is not None and image.record_offset is not None:
-                return read_at(image.warc_file, image.record_offset, self._settings.archive)[1]
+                _, content = read_at(image.warc_file, image.record_offset, self._settings.archive)
+                return content
             if image.sha256 is None:
                 raise KeyError("an image without bytes")
             return stores[image.key].read(image.sha256)
@@ -150,6 +158,11 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return NAMESPACE
 
 
+def _is_stored(image: Image) -> bool:
+    """Whether the bytes of an image are in the picture store of its part."""
+    return bool(image.sha256) and image.warc_file is None
+
+
 def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
     """Load models and detectors. Raises ModelError."""
     import torch
@@ -161,7 +174,8 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         name: load_encoder(settings.models[name], identity, settings.encoder)
         for name, identity in settings.identities.items()
     }
-    dear = needing(detectors, Needs.IMAGE)
+    picture_detectors = needing(detectors, Needs.IMAGE)
+    cores = os.cpu_count()
     return Scorer(
         encoders=encoders,
         routes=settings.routes,
@@ -169,16 +183,18 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         detect_from=settings.detect_from,
         detect_timeout_s=settings.detect_timeout_s,
         keep_embeddings=settings.keep_embeddings,
-        observe_picture=load_all(dear) if dear else None,
+        # None, so that no copy of a picture is made that nobody looks at.
+        observe_picture=load_all(picture_detectors) if picture_detectors else None,
         observe_embedding=load_all(needing(detectors, Needs.EMBEDDING)),
-        executor=ThreadPoolExecutor(max_workers=os.cpu_count()),
-        processes=Processes(settings.decode_processes or os.cpu_count() or 1),
+        executor=ThreadPoolExecutor(max_workers=cores),
+        processes=Processes(settings.decode_processes or cores or 1),
     )
 
 
 def _measure(scorer: Scorer, seconds: float) -> None:
-    """Seconds in all and in the models, and the rows of each batch, as Beam metrics: so a device
-    that idles shows.
+    """Count the seconds of scoring, those inside models, and the rows of each batch, in Beam.
+
+    The difference between the two shows an idle accelerator.
     """
     Metrics.counter(NAMESPACE, "score_ms").inc(round(1000 * seconds))
     for encoder in scorer.encoders.values():
@@ -189,12 +205,10 @@ def _measure(scorer: Scorer, seconds: float) -> None:
         encoder.meter.batches.clear()
 
 
-def _columns(rows: Sequence[tuple[Pair, Image]]) -> tuple[list[Pair], list[Image]]:
-    return [pair for pair, _ in rows], [image for _, image in rows]
-
-
 def score_outcome(score: Score) -> Rejection | Counted:
     """How a score is counted."""
     if score.errors:
         return Rejection("pair", f"error:{score.errors[0]}", "quarantined")
-    return Counted("pair", "kept") if score.status == "ok" else Rejection("pair", score.status)
+    if score.status != "ok":
+        return Rejection("pair", score.status)
+    return Counted("pair", "kept")

@@ -1,4 +1,4 @@
-"""Parts to scores: RunInference with a handler of our own, and each part written at once."""
+"""Score parts with RunInference, and write each scored part at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_scored(scored: ScoredPart, folder: str) -> Iterator[Counted]:
-    """Put a scored part in place."""
+    """Write a scored part."""
     parts.write_part(folder, scored.name, scored.table, scored.tally)
     yield Counted("pair", "in", scored.table.num_rows)
 
@@ -31,14 +31,14 @@ def _make_writer(folder: str) -> Work:
 
 @dataclass
 class ScoreParts(beam.PTransform):  # type: ignore[misc]
-    """Part names -> score parts in their folder; output "tally"."""
+    """Part names -> score parts in their folder; side output "tally"."""
 
     settings: ScoreSettings
     detectors: Sequence[Detector]
     folders: ScoreFolders
 
     def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
-        # RunInference imports torch: the other three jobs and their workers do without it.
+        # RunInference imports torch, which the other three jobs and their workers do not need.
         from apache_beam.ml.inference.base import RunInference
 
         from transforms.score.handler import PartHandler

@@ -1,15 +1,14 @@
-"""Score rows: each distinct picture is decoded and embedded once, each distinct caption embedded
-once.
+"""Computes the score rows of pairs: similarity, embedding, and what detectors find in the picture.
 
-What was learned of a picture is kept for the parts that come after: on a web page, and in a crawl,
-pictures return.
+Each distinct picture is decoded and embedded once, and each distinct caption is embedded once. The
+results of a picture are cached for later parts, because web pages and crawls repeat pictures.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,13 +16,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from filters.detector import Observe
 from filters.subjects import Embedding, Picture
 from pairsieve.attempt import Failure, attempt
-from pairsieve.clip.kept import Kept
 from pairsieve.images.decode import DecodeSettings, Undecodable
 from pairsieve.images.prepare import Pixels, Prepared, Square, prepare
 from pairsieve.images.processes import Crashed, Processes, Task
@@ -33,21 +32,30 @@ from pairsieve.records.sample import Image, Score
 if TYPE_CHECKING:
     from pairsieve.clip.encoder import Encoder
 
-AHEAD = 2  # batches that are decoded while one is in the model
-KEPT_PICTURES = 30_000  # whose vectors and evidence are kept between parts: 60 MB at 512 dimensions
-# pixels of the longer side that detectors see: faces are found from about 10 pixels on
+# Batches of pictures that are decoded while the model works on one batch.
+BATCHES_AHEAD = 2
+
+# Pictures whose vectors and evidence are cached between parts: 60 MB at 512 dimensions.
+CACHED_PICTURES = 30_000
+
+# Pixels of the longer side of the copy that detectors get. Faces are found from about 10 pixels on.
 PICTURE_SIDE = 640
 
 Vector = NDArray[np.float32]
+PairsByModel = Mapping[str, list[Pair]]
+"""Name of a model -> the pairs of one picture that it scores."""
+
 Item = TypeVar("Item")
-Pairs = Mapping[str, list[Pair]]
-"""Model -> the pairs of one picture that it scores."""
+Started = TypeVar("Started")
+Finished = TypeVar("Finished")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is kept of a picture: its file's size and format, its vector by each model, what picture
-    detectors found if they looked.
+class KnownPicture:
+    """What is known of a picture.
+
+    `width`, `height` and `format` are those of its file. `vectors` holds its unit vector by model.
+    `evidence` is what picture detectors found; None if they have not looked.
     """
 
     width: int
@@ -59,11 +67,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Loaded models and detectors. `routes` names the model of each subset; `detect_from` is the
-    similarity from which picture detectors run, since what is less similar cannot be published.
+    """Loaded models and detectors.
 
-    Pictures are decoded in `processes`, detectors run on the threads of `executor`, while the model
-    has the next batch.
+    `routes` names the model of each subset. `detect_from` is the lowest similarity at which picture
+    detectors run: a less similar pair cannot be published.
+
+    Pictures are decoded in `processes`. Picture detectors run on the threads of `executor` while
+    the model has the next batch.
     """
 
     encoders: Mapping[str, Encoder]
@@ -76,129 +86,139 @@ class Scorer:
     executor: Executor
     processes: Processes
     detect_timeout_s: float = 120.0
-    seen: Kept[str, Seen] = field(default_factory=lambda: Kept(KEPT_PICTURES))
+    known: MutableMapping[str, KnownPicture] = field(
+        default_factory=lambda: LRUCache(CACHED_PICTURES)
+    )
 
     @property
     def squares(self) -> tuple[Square, ...]:
-        """What the models need of a picture, each once."""
+        """The distinct squares that the models need of each picture."""
         return tuple(dict.fromkeys(encoder.square for encoder in self.encoders.values()))
 
     @property
     def depth(self) -> int:
-        """Pictures that are made ready ahead of the model."""
-        return AHEAD * max(encoder.batch_size for encoder in self.encoders.values())
+        """How many pictures are decoded ahead of the model."""
+        return BATCHES_AHEAD * max(encoder.batch_size for encoder in self.encoders.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A picture made ready, or the status of what cannot be, or what was raised over it."""
+class DecodedPicture:
+    """An image, and its prepared pixels or why there are none."""
 
     image: Image
-    found: Prepared | Undecodable | Failure
+    result: Prepared | Undecodable | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """A picture with its vector by one model, and what its detectors found or are finding."""
+class EmbeddedPicture:
+    """A picture with its vector by one model, compared with the captions of its pairs.
+
+    `embedding_evidence` is what embedding detectors found. `picture_evidence` is what picture
+    detectors find, on another thread; None if they do not look at this picture.
+    """
 
     image: Image
     model: str
-    seen: Seen
+    known: KnownPicture
     pairs: Sequence[Pair]
     similarities: Sequence[float]
-    of_vector: Evidence | Failure
-    of_pixels: Future[Evidence | Failure] | None
+    embedding_evidence: Evidence | Failure
+    picture_evidence: Future[Evidence | Failure] | None
 
 
 def score_rows(
     pairs: Sequence[Pair], images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer
 ) -> list[Score]:
-    """The score of each pair, in the order of the pairs. `read` gives the bytes of an image that
-    `fetch` found.
+    """The score of each pair, in the order of the pairs.
 
-    Distinct pictures are looked at in the order of their hashes, so that the same rows give the
-    same batches.
+    `read` returns the bytes of an image. Distinct pictures are taken in the order of their hashes,
+    so that the same rows give the same batches.
     """
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
-    shown, sources = _shown(pairs, images, scorer.routes)
-    seen = {
-        sha256: found
-        for sha256 in shown
-        if (found := _seen(sha256, shown[sha256], scorer)) is not None
-    }
-    new = _made_ready(
-        [sources[sha256] for sha256 in sorted(shown.keys() - seen.keys())], read, scorer
-    )
-    comparing = Comparing(shown, _caption_vectors(shown.values(), scorer), scorer)
-    known = [
-        comparing.compared(sources[sha256], name, found)
-        for sha256, found in seen.items()
-        for name in shown[sha256]
-    ]
-    again = {
-        sha256
-        for picture in known
-        if comparing.lacks_pixels(picture) and (sha256 := picture.image.sha256)
-    }
-    pictures = chain(new, _made_ready([sources[sha256] for sha256 in sorted(again)], read, scorer))
-    finished = (
-        _finished(picture, scorer) for picture in known if picture.image.sha256 not in again
-    )
-    for score in chain(chain.from_iterable(finished), _scores(pictures, comparing)):
+    pairs_by_picture, images_by_picture = _by_picture(pairs, images, scorer.routes)
+    known = _known_pictures(pairs_by_picture, scorer)
+
+    # Start decoding new pictures first, so that captions are embedded in the meantime.
+    new = sorted(pairs_by_picture.keys() - known.keys())
+    decoded = _decode_ahead([images_by_picture[sha256] for sha256 in new], read, scorer)
+    caption_vectors = _caption_vectors(pairs_by_picture.values(), scorer)
+    comparison = Comparison(pairs_by_picture, caption_vectors, scorer)
+
+    complete: list[EmbeddedPicture] = []
+    to_decode_again: set[str] = set()
+    for sha256, picture in known.items():
+        for model in pairs_by_picture[sha256]:
+            embedded = comparison.compare(images_by_picture[sha256], model, picture)
+            if comparison.needs_pixels(embedded):
+                to_decode_again.add(sha256)
+            else:
+                complete.append(embedded)
+    # If one model needs the pixels, the picture is scored again for all of its models.
+    complete = [embedded for embedded in complete if embedded.image.sha256 not in to_decode_again]
+    again = [images_by_picture[sha256] for sha256 in sorted(to_decode_again)]
+    decoded_again = _decode_ahead(again, read, scorer)
+
+    for embedded in complete:
+        for score in _finished_scores(embedded, scorer):
+            scores[score.key] = score
+    for score in _scores(chain(decoded, decoded_again), comparison):
         scores[score.key] = score
     return [scores[pair.key] for pair in pairs]
 
 
-def _shown(
+def _by_picture(
     pairs: Sequence[Pair], images: Sequence[Image], routes: Mapping[str, str]
 ) -> tuple[dict[str, dict[str, list[Pair]]], dict[str, Image]]:
-    """By sha256: the pairs that show a picture, by their model; and where it can be had. In the
-    order of the hashes.
-    """
-    shown: dict[str, dict[str, list[Pair]]] = {}
-    sources: dict[str, Image] = {}
+    """By sha256, in its order: the pairs that show a picture, by model; and one of its images."""
+    pairs_by_picture: dict[str, dict[str, list[Pair]]] = {}
+    images_by_picture: dict[str, Image] = {}
     for pair, image in zip(pairs, images, strict=True):
-        if image.status == "ok" and image.sha256:
-            sources.setdefault(image.sha256, image)
-            shown.setdefault(image.sha256, {}).setdefault(routes[pair.subset], []).append(pair)
-    return dict(sorted(shown.items())), sources
+        if image.status != "ok" or not image.sha256:
+            continue
+        images_by_picture.setdefault(image.sha256, image)
+        pairs_by_model = pairs_by_picture.setdefault(image.sha256, {})
+        pairs_by_model.setdefault(routes[pair.subset], []).append(pair)
+    return dict(sorted(pairs_by_picture.items())), images_by_picture
 
 
-def _seen(sha256: str, models: Iterable[str], scorer: Scorer) -> Seen | None:
-    """What is known of a picture, if all of these models have had it."""
-    found = scorer.seen.get(sha256)
-    return found if found is not None and found.vectors.keys() >= set(models) else None
+def _known_pictures(
+    pairs_by_picture: Mapping[str, PairsByModel], scorer: Scorer
+) -> dict[str, KnownPicture]:
+    """By sha256: the cached pictures that have a vector by each model that is needed."""
+    known = {}
+    for sha256, pairs_by_model in pairs_by_picture.items():
+        picture = scorer.known.get(sha256)
+        if picture is not None and picture.vectors.keys() >= pairs_by_model.keys():
+            known[sha256] = picture
+    return known
 
 
-def _made_ready(
+def _decode_ahead(
     images: Sequence[Image], read: Callable[[Image], bytes], scorer: Scorer
-) -> Iterator[Ready]:
-    """Pictures in order; the first ones are under way when this returns."""
+) -> Iterator[DecodedPicture]:
+    """Decode pictures, in order. The first ones are started before this function returns."""
+    # Detectors need a copy of the picture; without them it is not made.
     small_side = PICTURE_SIDE if scorer.observe_picture else None
     processes = scorer.processes
 
     def start(image: Image) -> tuple[Image, Task[Prepared | Undecodable] | None]:
         content = attempt(read, image, reads_storage=True)
-        failed = isinstance(content, Failure)
-        return image, None if failed else processes.submit(
-            prepare, content, scorer.decode, scorer.squares, small_side
-        )
+        if isinstance(content, Failure):
+            return image, None
+        task = processes.submit(prepare, content, scorer.decode, scorer.squares, small_side)
+        return image, task
 
-    def finish(started: tuple[Image, Task[Prepared | Undecodable] | None]) -> Ready:
+    def finish(started: tuple[Image, Task[Prepared | Undecodable] | None]) -> DecodedPicture:
         image, task = started
         if task is None:
-            return Ready(image, Undecodable("unreadable"))
-        # it was offline in its own process
-        decoded = attempt(processes.result, task, reads_storage=True)
-        return Ready(
-            image, Undecodable("decoder_crashed") if isinstance(decoded, Crashed) else decoded
-        )
+            return DecodedPicture(image, Undecodable("unreadable"))
+        # The decoding process has its own network guard, so none is needed here.
+        result = attempt(processes.result, task, reads_storage=True)
+        if isinstance(result, Crashed):
+            return DecodedPicture(image, Undecodable("decoder_crashed"))
+        return DecodedPicture(image, result)
 
     return ahead(images, start, finish, scorer.depth)
-
-
-Started = TypeVar("Started")
-Finished = TypeVar("Finished")
 
 
 def ahead(
@@ -207,156 +227,188 @@ def ahead(
     finish: Callable[[Started], Finished],
     depth: int,
 ) -> Iterator[Finished]:
-    """Results in order, with up to `depth` of them under way, from this call on."""
+    """Results in order, with up to `depth` items under way. The first are started by this call."""
     waiting = iter(items)
     running = deque(start(item) for item in islice(waiting, depth))
 
+    # An inner generator, because a generator function would start nothing before it is iterated.
     def results() -> Iterator[Finished]:
         while running:
-            found = finish(running.popleft())
-            running.extend(start(item) for item in islice(waiting, 1))
-            yield found
+            result = finish(running.popleft())
+            for item in islice(waiting, 1):
+                running.append(start(item))
+            yield result
 
     return results()
 
 
-def _caption_vectors(shown: Iterable[Pairs], scorer: Scorer) -> dict[tuple[str, str], Vector]:
-    """(model, caption) -> unit vector."""
-    texts: dict[str, set[str]] = {}
-    for pairs_of in shown:
-        for name, pairs in pairs_of.items():
-            texts.setdefault(name, set()).update(pair.caption for pair in pairs)
+def _caption_vectors(
+    pairs_of_pictures: Iterable[PairsByModel], scorer: Scorer
+) -> dict[tuple[str, str], Vector]:
+    """(model, caption) -> unit vector, for each distinct caption."""
+    captions_by_model: dict[str, set[str]] = {}
+    for pairs_by_model in pairs_of_pictures:
+        for model, pairs in pairs_by_model.items():
+            captions = captions_by_model.setdefault(model, set())
+            captions.update(pair.caption for pair in pairs)
     vectors: dict[tuple[str, str], Vector] = {}
-    for name, captions in texts.items():
-        ordered = sorted(captions)
-        vectors |= {
-            (name, caption): vector
-            for caption, vector in zip(ordered, scorer.encoders[name].texts(ordered), strict=True)
-        }
+    for model, captions in captions_by_model.items():
+        in_order = sorted(captions)
+        rows = scorer.encoders[model].texts(in_order)
+        for caption, vector in zip(in_order, rows, strict=True):
+            vectors[model, caption] = vector
     return vectors
 
 
 @dataclass(frozen=True)
-class Comparing:
-    """The pairs of each picture by model, and the vector of each (model, caption)."""
+class Comparison:
+    """Compares pictures with the captions of their pairs.
 
-    shown: Mapping[str, Pairs]
-    captions: Mapping[tuple[str, str], Vector]
+    `pairs_by_picture` holds the pairs of each picture (by sha256), by model. `caption_vectors`
+    holds the unit vector of each (model, caption).
+    """
+
+    pairs_by_picture: Mapping[str, PairsByModel]
+    caption_vectors: Mapping[tuple[str, str], Vector]
     scorer: Scorer
 
-    def pairs(self, image: Image) -> Pairs:
+    def pairs_of(self, image: Image) -> PairsByModel:
         """The pairs of a picture, by model."""
-        return self.shown[image.sha256 or ""]
+        return self.pairs_by_picture[image.sha256 or ""]
 
-    def compared(
-        self, image: Image, model: str, seen: Seen, small: Pixels | None = None
-    ) -> Embedded:
-        """A picture beside its captions.
+    def compare(
+        self, image: Image, model: str, known: KnownPicture, small: Pixels | None = None
+    ) -> EmbeddedPicture:
+        """Compute the similarities of a picture, and start its detectors.
 
-        Detectors that look at the pixels do so on another thread; no failure of theirs stops it.
+        `small` is the copy for picture detectors. They run on another thread. An error in a
+        detector becomes a Failure and stops nothing.
         """
-        pairs, vector, scorer = self.pairs(image)[model], seen.vectors[model], self.scorer
-        similarities = [float(vector @ self.captions[model, pair.caption]) for pair in pairs]
+        scorer = self.scorer
+        pairs = self.pairs_of(image)[model]
+        vector = known.vectors[model]
+        similarities = [float(vector @ self.caption_vectors[model, pair.caption]) for pair in pairs]
         encoder = scorer.encoders[model]
-        of_vector = attempt(
-            scorer.observe_embedding,
-            Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity)),
-        )
-        of_pixels = None
+        embedding = Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity))
+        embedding_evidence = attempt(scorer.observe_embedding, embedding)
+        picture_evidence = None
         if scorer.observe_picture and max(similarities) >= scorer.detect_from:
-            of_pixels = self._of_pixels(scorer.observe_picture, seen, small)
-        return Embedded(image, model, seen, pairs, similarities, of_vector, of_pixels)
-
-    def _of_pixels(
-        self, observe: Observe, seen: Seen, small: Pixels | None
-    ) -> Future[Evidence | Failure]:
-        if small is not None:
-            return self.scorer.executor.submit(
-                partial(attempt, observe), Picture(PillowImage.fromarray(small))
-            )
-        known: Future[Evidence | Failure] = Future()
-        if seen.evidence is not None:
-            known.set_result(seen.evidence)
-        return known
-
-    def lacks_pixels(self, picture: Embedded) -> bool:
-        """Whether detectors have still to look at a picture that is known."""
-        return picture.of_pixels is not None and picture.seen.evidence is None
-
-
-def _scores(pictures: Iterable[Ready], comparing: Comparing) -> Iterator[Score]:
-    """Scores of every batch, once its detectors are done: those work while the model has the next
-    batch.
-    """
-    embedded: list[Embedded] = []
-    for name, batch in _batches(pictures, comparing):
-        if name is None:
-            yield from _not_scored(batch, comparing)
-            continue
-        found = list(_embedded(name, batch, comparing))
-        for picture in embedded:
-            yield from _finished(picture, comparing.scorer)
-        embedded = found
-    for picture in embedded:
-        yield from _finished(picture, comparing.scorer)
-
-
-def _not_scored(batch: Sequence[Ready], comparing: Comparing) -> Iterator[Score]:
-    for picture in batch:
-        found = picture.found
-        assert isinstance(found, Undecodable | Failure)
-        status, errors = (
-            ("error", (found.error,)) if isinstance(found, Failure) else (found.reason, ())
+            picture_evidence = self._start_detectors(scorer.observe_picture, known, small)
+        return EmbeddedPicture(
+            image, model, known, pairs, similarities, embedding_evidence, picture_evidence
         )
-        for pairs in comparing.pairs(picture.image).values():
-            yield from (
-                Score(pair.key, status, errors=errors, scored_sha256=picture.image.sha256)
-                for pair in pairs
-            )
+
+    def _start_detectors(
+        self, observe: Observe, known: KnownPicture, small: Pixels | None
+    ) -> Future[Evidence | Failure]:
+        """Run picture detectors, or take their earlier evidence.
+
+        The future of a known picture that detectors have not seen never ends; see `needs_pixels`.
+        """
+        if small is not None:
+            picture = Picture(PillowImage.fromarray(small))
+            return self.scorer.executor.submit(partial(attempt, observe), picture)
+        earlier: Future[Evidence | Failure] = Future()
+        if known.evidence is not None:
+            earlier.set_result(known.evidence)
+        return earlier
+
+    def needs_pixels(self, picture: EmbeddedPicture) -> bool:
+        """Whether picture detectors must look at a known picture that they have not seen yet."""
+        return picture.picture_evidence is not None and picture.known.evidence is None
+
+
+def _scores(pictures: Iterable[DecodedPicture], comparison: Comparison) -> Iterator[Score]:
+    """The scores of all pictures, batch by batch.
+
+    The scores of a batch come after the next batch has gone through the model, so that its
+    detectors have time to finish.
+    """
+    previous: list[EmbeddedPicture] = []
+    for model, batch in _batches(pictures, comparison):
+        if model is None:
+            yield from _failed_scores(batch, comparison)
+            continue
+        embedded = list(_embed(model, batch, comparison))
+        for picture in previous:
+            yield from _finished_scores(picture, comparison.scorer)
+        previous = embedded
+    for picture in previous:
+        yield from _finished_scores(picture, comparison.scorer)
+
+
+def _failed_scores(batch: Sequence[DecodedPicture], comparison: Comparison) -> Iterator[Score]:
+    """The scores of pictures that could not be decoded."""
+    for picture in batch:
+        result = picture.result
+        errors: tuple[str, ...] = ()
+        if isinstance(result, Failure):
+            status = "error"
+            errors = (result.error,)
+        else:
+            assert isinstance(result, Undecodable)
+            status = result.reason
+        sha256 = picture.image.sha256
+        for pairs in comparison.pairs_of(picture.image).values():
+            for pair in pairs:
+                yield Score(pair.key, status, errors=errors, scored_sha256=sha256)
 
 
 def _batches(
-    pictures: Iterable[Ready], comparing: Comparing
-) -> Iterator[tuple[str | None, list[Ready]]]:
-    """(model, full batch of its pictures); the last ones shorter; (None, [picture]) for what cannot
-    be judged.
+    pictures: Iterable[DecodedPicture], comparison: Comparison
+) -> Iterator[tuple[str | None, list[DecodedPicture]]]:
+    """Yield (model, a full batch of its pictures). The last batch of a model may be shorter.
+
+    A picture that could not be decoded comes alone, as (None, [picture]).
     """
-    gathered: dict[str, list[Ready]] = {}
+    encoders = comparison.scorer.encoders
+    waiting: dict[str, list[DecodedPicture]] = {}
     for picture in pictures:
-        if isinstance(picture.found, Undecodable | Failure):
+        if isinstance(picture.result, Undecodable | Failure):
             yield None, [picture]
             continue
-        for name in comparing.pairs(picture.image):
-            gathered.setdefault(name, []).append(picture)
-            if len(gathered[name]) == comparing.scorer.encoders[name].batch_size:
-                yield name, gathered.pop(name)
-    yield from gathered.items()
+        for model in comparison.pairs_of(picture.image):
+            batch = waiting.setdefault(model, [])
+            batch.append(picture)
+            if len(batch) == encoders[model].batch_size:
+                yield model, waiting.pop(model)
+    yield from waiting.items()
 
 
-def _embedded(name: str, batch: Sequence[Ready], comparing: Comparing) -> Iterator[Embedded]:
-    scorer = comparing.scorer
-    encoder = scorer.encoders[name]
-    place = scorer.squares.index(encoder.square)
-    prepared = [picture.found for picture in batch if isinstance(picture.found, Prepared)]
-    vectors = encoder.pictures([found.squares[place] for found in prepared])
-    for picture, found, vector in zip(batch, prepared, vectors, strict=True):
-        seen = Seen(found.width, found.height, found.format, {name: vector})
-        yield comparing.compared(picture.image, name, seen, found.small)
+def _embed(
+    model: str, batch: Sequence[DecodedPicture], comparison: Comparison
+) -> Iterator[EmbeddedPicture]:
+    """Run a batch through a model, and compare each picture with its captions."""
+    scorer = comparison.scorer
+    encoder = scorer.encoders[model]
+    square_index = scorer.squares.index(encoder.square)
+    prepared = [picture.result for picture in batch if isinstance(picture.result, Prepared)]
+    vectors = encoder.pictures([pixels.squares[square_index] for pixels in prepared])
+    for picture, pixels, vector in zip(batch, prepared, vectors, strict=True):
+        known = KnownPicture(pixels.width, pixels.height, pixels.format, {model: vector})
+        yield comparison.compare(picture.image, model, known, pixels.small)
 
 
-def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
-    """The scores of a picture's pairs, once its detectors are done; what was learned is kept."""
-    image, seen, encoder = picture.image, picture.seen, scorer.encoders[picture.model]
-    of_pixels = _within(picture.of_pixels, scorer.detect_timeout_s) if picture.of_pixels else None
-    _keep(picture, of_pixels, scorer)
-    observed = [part for part in (picture.of_vector, of_pixels) if part is not None]
-    evidence = {
-        name: value
-        for part in observed
-        if not isinstance(part, Failure)
-        for name, value in part.items()
-    }
-    errors = tuple(part.error for part in observed if isinstance(part, Failure))
+def _finished_scores(picture: EmbeddedPicture, scorer: Scorer) -> Iterator[Score]:
+    """Wait for the detectors of a picture, cache what is known, and yield the scores."""
+    picture_evidence = None
+    if picture.picture_evidence is not None:
+        picture_evidence = _wait(picture.picture_evidence, scorer.detect_timeout_s)
+    _remember(picture, picture_evidence, scorer)
+
+    evidence: dict[str, object] = {}
+    errors: list[str] = []
+    for observed in (picture.embedding_evidence, picture_evidence):
+        if isinstance(observed, Failure):
+            errors.append(observed.error)
+        elif observed is not None:
+            evidence |= observed
+
+    image, known = picture.image, picture.known
+    encoder = scorer.encoders[picture.model]
+    embedding = None
+    if scorer.keep_embeddings:
+        embedding = tuple(known.vectors[picture.model].tolist())
     for pair, similarity in zip(picture.pairs, picture.similarities, strict=True):
         if not math.isfinite(similarity):
             yield Score(pair.key, "similarity_not_finite", scored_sha256=image.sha256)
@@ -365,39 +417,44 @@ def _finished(picture: Embedded, scorer: Scorer) -> Iterator[Score]:
             key=pair.key,
             status="ok",
             scored_sha256=image.sha256,
-            width=image.original_width or seen.width,
-            height=image.original_height or seen.height,
-            format=image.original_format or seen.format,
+            # A stored picture may have been reduced; then the image holds the size as served.
+            width=image.original_width or known.width,
+            height=image.original_height or known.height,
+            format=image.original_format or known.format,
             similarity=similarity,
             model=str(encoder.identity),
             precision=encoder.precision,
-            embedding=tuple(seen.vectors[picture.model].tolist())
-            if scorer.keep_embeddings
-            else None,
-            errors=errors,
+            embedding=embedding,
+            errors=tuple(errors),
             evidence=evidence,
-            looked_at=of_pixels is not None,
+            looked_at=picture_evidence is not None,
         )
 
 
-def _within(found: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
-    """What detectors found; a failure where they take longer. Their thread is left to itself: none
-    can be ended from outside.
+def _wait(observing: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
+    """What detectors found, or a Failure when they take too long.
+
+    Their thread goes on: a thread cannot be stopped from outside.
     """
     try:
-        return found.result(seconds)
+        return observing.result(seconds)
     except TimeoutError:
         return Failure("TimeoutError")
 
 
-def _keep(picture: Embedded, of_pixels: Evidence | Failure | None, scorer: Scorer) -> None:
-    """Add what is new to what is known of a picture; a detector that failed is asked again when the
-    picture returns.
+def _remember(
+    picture: EmbeddedPicture, picture_evidence: Evidence | Failure | None, scorer: Scorer
+) -> None:
+    """Add a picture's vector and evidence to the cache.
+
+    The evidence of a detector that failed is not cached: it looks again when the picture returns.
     """
-    known = scorer.seen.get(picture.image.sha256 or "")
-    found = None if isinstance(of_pixels, Failure) else of_pixels
-    vectors = {**(known.vectors if known else {}), **picture.seen.vectors}
-    evidence = found if found is not None else known.evidence if known else None
-    scorer.seen.put(
-        picture.image.sha256 or "", replace(picture.seen, vectors=vectors, evidence=evidence)
-    )
+    sha256 = picture.image.sha256 or ""
+    vectors = dict(picture.known.vectors)
+    evidence = None if isinstance(picture_evidence, Failure) else picture_evidence
+    earlier = scorer.known.get(sha256)
+    if earlier is not None:
+        vectors = {**earlier.vectors, **vectors}
+        if evidence is None:
+            evidence = earlier.evidence
+    scorer.known[sha256] = replace(picture.known, vectors=vectors, evidence=evidence)

@@ -12,11 +12,13 @@ from pairsieve.warc.source import ArchiveSettings
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """Models by name with the identity that the run was started with, the model of each subset, and
-    how they are run.
+    """Which models score, and how they are run.
 
-    `threads` bounds the threads of one worker process inside the model: with more than one the last
-    digits may change.
+    `models` and `identities` are by name; an identity is the one that the run was started with.
+    `routes` names the model of each subset. `threads` limits the threads of one worker process
+    inside the model: with more than one, the last digits of a result may change. `detect_from` is
+    the lowest similarity at which picture detectors run. `archive` says how pictures are read that
+    stayed in their WARC files.
     """
 
     models: Mapping[str, ModelSettings]
@@ -34,8 +36,9 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class ScoreFolders:
-    """Where pairs, images and picture bytes are, where samples go, and where those are that need
-    not be scored again.
+    """Folders of the score stage: its inputs, and `samples` for its result.
+
+    `before` are the folders of earlier results, whose scores are reused.
     """
 
     pairs: str

@@ -1,5 +1,6 @@
-"""Captions of stock photographs: a detector counts their tell-tale words, a rule drops pairs that
-have too many.
+"""Leave out stock photographs, by their captions.
+
+A detector counts the telltale words of a caption, and a rule drops pairs with too many.
 """
 
 from __future__ import annotations
@@ -10,14 +11,22 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from filters.detector import Columns, Needs, Observe
-from filters.rule import Action, Decision, Readable
-from pairsieve.records.privacy import Public
+from pairsieve.api import (
+    Action,
+    Columns,
+    Decision,
+    Evidence,
+    Needs,
+    Observe,
+    Pair,
+    Public,
+    Readable,
+)
 
 
 @dataclass(frozen=True)
 class WatermarkWords:
-    """`watermark_words`: how many of `words` a caption holds."""
+    """`watermark_words`: how many of `words` a caption contains."""
 
     name: ClassVar[str] = "watermark_words"
     version: ClassVar[int] = 1
@@ -27,14 +36,16 @@ class WatermarkWords:
     words: Public[tuple[str, ...]] = ("stock photo", "royalty free", "editorial image")
 
     def load(self) -> Observe:
-        return lambda pair: {
-            "watermark_words": sum(word in pair.caption.lower() for word in self.words)
-        }
+        def observe(pair: Pair) -> Evidence:
+            caption = pair.caption.lower()
+            return {"watermark_words": sum(word in caption for word in self.words)}
+
+        return observe
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """Drop pairs whose caption holds more than `most` of those words."""
+    """Drop pairs whose caption contains more than `most` of these words."""
 
     name: ClassVar[str] = "watermark"
     version: ClassVar[int] = 1
@@ -45,5 +56,6 @@ class Watermark:
     most: Public[int]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        if evidence["watermark_words"] > self.most:
-            yield Decision(Action.DROP, "watermark_words", score=evidence["watermark_words"])
+        count: int = evidence["watermark_words"]
+        if count > self.most:
+            yield Decision(Action.DROP, "watermark_words", score=count)

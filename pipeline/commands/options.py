@@ -1,0 +1,44 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def make_verb_parser(verb: str, doc: str | None) -> argparse.ArgumentParser:
+    """The parser of a verb; `doc`, its module's docstring, is what `--help` shows.
+
+    Abbreviated options are refused: a later version may have two that begin alike.
+    """
+    return argparse.ArgumentParser(
+        prog=f"pairsieve {verb}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_dataset(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """`--dataset`, which must be given."""
+    parser.add_argument("--dataset", required=True, metavar="DIR", help=help_text)
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """`--set`, which changes settings of the config that is read."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=value",
+        help="change one setting of the config; may be given again",
+    )
+
+
+def add_no_plugins(parser: argparse.ArgumentParser) -> None:
+    """`--no-plugins`, for configs that somebody else wrote."""
+    parser.add_argument(
+        "--no-plugins",
+        action="store_true",
+        help="refuse detectors, rules and language detectors that are not pairsieve's own: "
+        "a config that names them runs their code",
+    )
