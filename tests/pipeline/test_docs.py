@@ -121,6 +121,12 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) < 180
 
 
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    names = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+    return [*(REPOSITORY / name for name in names), *(REPOSITORY / "docs").glob("*.md")]
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
@@ -128,16 +134,20 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_link_in_the_documentation_leads_somewhere():
-    for page in (
-        *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-        *(REPOSITORY / "docs").glob("*.md"),
-    ):
+    for page in pages():
         for link in re.findall(r"\]\((?!https?:)([^)\s]+)", page.read_text()):
             path, _, anchor = link.partition("#")
             target = page.parent / path if path else page
             assert target.exists(), f"{page.name}: {link}"
             if anchor:
                 assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_file_of_ours_that_is_named_is_there(page):
+    folders = "benchmarks|configs|filters|pairsieve|pipeline|tests|transforms"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text())
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
 
 
 def texts_in_code() -> str:
