@@ -178,11 +178,18 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
         plan = make_plan(config, check=False)
         check_erasures(config.output, plan.rules)
     # Loading detectors takes a second or more, which a run with nothing to do saves.
-    if not is_done(plan):
-        check_ready(config, plan)
+    if not _has_nothing_to_do(plan):
+        check_ready(plan)
     _check_secret(config)
     files.make_private_folder(config.work)
     return plan, engine
+
+
+def _has_nothing_to_do(plan: Plan) -> bool:
+    try:
+        return is_done(plan)
+    except OSError:
+        return False  # a detector's file is missing, or cannot be read: loading it says which
 
 
 def _check_secret(config: Config) -> None:

@@ -109,24 +109,24 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-    except (FilterConfigError, ModelError) as error:
+        check_files(rules)
+        find_detector(config.extract.language.detector)
+    except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
     looked_up = LookedUp(detectors, rules, models)
     if check:
-        check_ready(config, looked_up)
+        check_ready(looked_up)
     return looked_up
 
 
-def check_ready(config: Config, plugins: LookedUp | Plan) -> None:
-    """Check that everything can be loaded: models of detectors, files of rules, language detectors.
+def check_ready(plugins: LookedUp | Plan) -> None:
+    """Load every detector once, so that a missing model stops the run before it starts.
 
     Raises ConfigError.
     """
     try:
         check_models(plugins.detectors, [str(model) for model in plugins.models.values()])
-        check_files(plugins.rules)
-        find_detector(config.extract.language.detector)
-    except (FilterConfigError, LanguageConfigError) as error:
+    except FilterConfigError as error:
         raise ConfigError(str(error)) from None
 
 
