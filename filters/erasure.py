@@ -66,7 +66,10 @@ class Erasure:
         except NoTombstones as error:
             raise MissingModel(str(error)) from None
         key_ids = [key.id for key in stones.keys]
-        tokens = sorted(str(item) for item in stones.tokens.items())
+        # Sorted one by one: the order of a set differs from process to process.
+        tokens = sorted(
+            f"{key_id} {token}" for key_id, held in stones.tokens.items() for token in held
+        )
         return _digest([*key_ids, *tokens, *stones.pdq])
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:

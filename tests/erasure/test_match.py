@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from random import Random
 
 import pyarrow as pa
@@ -19,6 +22,7 @@ from pairsieve.erasure.tombstones import (
     write_tombstones,
 )
 from pairsieve.images.pdq import ALIKE, distance, nearest, orientations, orientations_of, pdq
+from tests.support.paths import REPOSITORY
 
 PICTURE = picture(Scene("house", "red", "green"), Random(1), 256)
 HASH = pdq(PICTURE)[0].hex()
@@ -178,3 +182,22 @@ def test_unreadable_tombstones_stop(folder, tmp_path):
     (tmp_path / "erased" / "tombstones.json").write_text('{"tokens": {"other": ["00"]}, "pdq": []}')
     with pytest.raises(NoTombstones, match="under the key other"):
         read_tombstones(folder)
+
+
+def test_the_digest_of_tombstones_is_the_same_in_every_process(tmp_path):
+    """It is in the manifest, and in the fingerprint of publish."""
+    folder = str(tmp_path / "stones")
+    make_keys(folder)
+    keys = read_tombstones(folder).keys
+    tokens = {keys[0].id: frozenset(f"{number:032x}" for number in range(50))}
+    write_tombstones(folder, Tombstones(keys, tokens))
+    code = "import sys; from filters.erasure import Erasure; print(Erasure(sys.argv[1]).prepare())"
+    digests = set()
+    for seed in ("1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code, folder]
+        ran = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+        )
+        digests.add(ran.stdout)
+    assert len(digests) == 1
