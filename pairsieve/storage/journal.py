@@ -79,9 +79,14 @@ def _entries_of(table: pa.Table) -> Iterator[Entry]:
 
 
 def salvaged(folder: str, part: str) -> dict[str, bytes]:
-    """sha256 -> bytes, for the pictures in the unfinished stores of a part."""
+    """sha256 -> bytes, for the pictures that killed runs have stored of a part.
+
+    They are in unfinished stores, or in a finished one whose part was not written any more.
+    """
     pictures: dict[str, bytes] = {}
-    for path in files.leftovers(parts.pictures_path(folder, part)):
+    store = parts.pictures_path(folder, part)
+    finished = [store] if files.exists(store) else []
+    for path in [*files.leftovers(store), *finished]:
         with files.open_read(path) as stream:
             stream.seek(MAGIC_BYTES)
             pictures.update(_whole_pictures(stream.read()))

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -117,8 +118,9 @@ class PictureWriter:
     Each picture is a record batch of its own, so that it can be read without the others.
     """
 
-    def __init__(self, writer: ipc.RecordBatchFileWriter) -> None:
+    def __init__(self, writer: ipc.RecordBatchFileWriter, stream: IO[bytes]) -> None:
         self._writer = writer
+        self._stream = stream
         self._written: set[str] = set()
 
     def add(self, sha256: str, content: bytes) -> None:
@@ -130,13 +132,17 @@ class PictureWriter:
         columns = [[sha256], contents, [digest_of(content)]]
         self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
 
+    def flush(self) -> None:
+        """Hand what was added to the operating system: it outlives a killed process then."""
+        self._stream.flush()
+
 
 @contextmanager
 def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[PictureWriter]:
     """Write the picture store of a part. With `keep` the pictures that it has stay in it."""
     path = pictures_path(folder, name)
     with files.open_whole(path) as stream, ipc.new_file(stream, PICTURES_SCHEMA) as writer:
-        pictures = PictureWriter(writer)
+        pictures = PictureWriter(writer, stream)
         # The new file replaces the old one only at its end, so the old one can still be read.
         if keep and files.exists(path):
             with open_pictures(folder, name) as before:

@@ -138,7 +138,8 @@ class OpenPart:
     `status_counts` counts answers by status; a lane shares one counter among its parts.
     `unsaved` are the answers that the journal does not have yet.
     `licences` holds the licence files that the pages of a URL name; a dict keeps their order.
-    `describe` adds to an image what its store knows of the original.
+    `describe` adds to an image what its store knows of the original. `flush` has the store hand its
+    pictures to the operating system.
     """
 
     rows: list[tuple[bytes, str]]
@@ -151,6 +152,7 @@ class OpenPart:
     unsaved: list[tuple[str, Image]] = field(default_factory=list)
     licences: dict[str, dict[PageLicence, None]] = field(default_factory=dict)
     describe: Callable[[Image], Image] = lambda image: image
+    flush: Callable[[], None] = lambda: None
 
     def orders(self) -> list[Order]:
         """One order for each URL that may be requested."""

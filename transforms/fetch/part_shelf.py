@@ -84,6 +84,7 @@ class ImageParts:
         store = stack.enter_context(self.stores.open(name, keep=bool(own)))
         part = open_part(pairs, self.gate, store.add, settled)
         part.describe = store.described
+        part.flush = store.flush
         _copy_pictures(reused.values(), store.add)
         journal = self.journal.of(name)
         # Reduced pictures are not restored: the journal does not hold their original size.
@@ -97,6 +98,8 @@ class ImageParts:
         for name, part in opened.items():
             unsaved = part.unsaved
             part.unsaved = []
+            if unsaved:
+                part.flush()  # the journal names no picture that a killed run would lose
             entries += [Entry(name, url, image) for url, image in unsaved]
         if entries:
             self.journal.write(entries)

@@ -64,6 +64,10 @@ class Store:
         self._room.reserve(len(content))
         self._writer.add(sha256, content)
 
+    def flush(self) -> None:
+        """Hand what is stored so far to the operating system."""
+        self._writer.flush()
+
     def finish(self) -> None:
         """Store all pending pictures."""
         while self._pending:
