@@ -82,9 +82,7 @@ class RuleBook:
     observe_pair: Observe
     observe_evidence: Observe
 
-    def apply(
-        self, sample: Sample
-    ) -> Iterator[KeptSample | LedgerRow | Rejection | Counted | Noted]:
+    def apply(self, sample: Sample) -> Iterator[Outcome]:
         """The kept sample, or a rejection; and a ledger entry for each decision."""
         yield Counted("sample", "in")
         if sample.score.precision:

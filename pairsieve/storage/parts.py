@@ -118,7 +118,7 @@ class PictureWriter:
     Each picture is a record batch of its own, so that it can be read without the others.
     """
 
-    def __init__(self, writer: ipc.RecordBatchFileWriter, stream: IO[bytes]) -> None:
+    def __init__(self, writer: ipc.RecordBatchFileWriter, stream: IO[bytes] | None = None) -> None:
         self._writer = writer
         self._stream = stream
         self._written: set[str] = set()
@@ -133,8 +133,12 @@ class PictureWriter:
         self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
 
     def flush(self) -> None:
-        """Hand what was added to the operating system: it outlives a killed process then."""
-        self._stream.flush()
+        """Hand what was added to the operating system: it outlives a killed process then.
+
+        Does nothing in an object store, where an upload that is not finished is lost in any case.
+        """
+        if self._stream is not None:
+            self._stream.flush()
 
 
 @contextmanager
@@ -142,7 +146,7 @@ def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[Pictu
     """Write the picture store of a part. With `keep` the pictures that it has stay in it."""
     path = pictures_path(folder, name)
     with files.open_whole(path) as stream, ipc.new_file(stream, PICTURES_SCHEMA) as writer:
-        pictures = PictureWriter(writer, stream)
+        pictures = PictureWriter(writer, stream if files.is_local(path) else None)
         # The new file replaces the old one only at its end, so the old one can still be read.
         if keep and files.exists(path):
             with open_pictures(folder, name) as before:

@@ -104,12 +104,13 @@ def _execute(
     plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace
 ) -> int:
     """Run stages, and print a summary."""
+    run = Run(plan, engine, shows_bars(options.log))
     rates = read_rates()
-    work = work_left(plan, rates)
+    work = work_left(run.results, rates)
     if work and core_hours(work, rates) > WORTH_AN_ESTIMATE_H:
         LOGGER.info(estimate_line(work, rates, engine.workers))
     with alone_in(plan.config.work):
-        counts = Run(plan, engine, shows_bars(options.log)).execute(stages, options.retry_failed)
+        counts = run.execute(stages, options.retry_failed)
     if options.log == "json":
         LOGGER.info("done", extra={"counts": plain(counts)})
     if options.log == "text":

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 from pairsieve.storage import files
 from pipeline.config import Config
 from pipeline.orchestrate.config_file import ConfigError
-from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
 
 RATES, PRICES = (Path(__file__).parent / name for name in ("rates.yaml", "prices.yaml"))
@@ -144,9 +143,9 @@ def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
     return _work(config, pages, pages * rates.pairs_per_page, rates)
 
 
-def work_left(plan: Plan, rates: Rates) -> Work | None:
+def work_left(results: Results, rates: Rates) -> Work | None:
     """Like `work_of`, but with the counted pages and pairs once extract is complete."""
-    extracted = Results(plan).extracted
+    plan, extracted = results.plan, results.extracted
     if not extracted.complete:
         return work_of(plan.config, plan.inputs, rates)
     counts = extracted.read_counts()

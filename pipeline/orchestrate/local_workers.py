@@ -22,10 +22,9 @@ from apache_beam.transforms.environments import Environment, python_sdk_capabili
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
-FORKED = "pairsieve:environment:forked_process:v1"
-THREAD_NAME = "run_worker"
-"""The thread in which the runner waits for a worker process; Beam's own name for it."""
+from pipeline.orchestrate.watchdog import FORKED_WORKER, LOCAL_WORKER
 
+FORKED = "pairsieve:environment:forked_process:v1"
 PRELOADED = ("apache_beam.runners.worker.sdk_worker_main", "pipeline.flow")
 """What every worker imports. Nothing here starts a thread: a fork copies the calling one alone."""
 
@@ -74,9 +73,11 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
         }
         fork_server = multiprocessing.get_context("forkserver")
         fork_server.set_forkserver_preload(list(PRELOADED))
-        self._process = fork_server.Process(target=run_worker, args=(environment,))
+        self._process = fork_server.Process(
+            target=run_worker, args=(environment,), name=FORKED_WORKER
+        )
         self._process.start()
-        self._thread = Thread(target=self._wait, name=THREAD_NAME)
+        self._thread = Thread(target=self._wait, name=LOCAL_WORKER)
         self._thread.start()
 
     def _wait(self) -> None:

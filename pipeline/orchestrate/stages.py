@@ -181,7 +181,7 @@ class Run:
                 reopen_parts(result, [])
             forget_end(result.folder)
             files.remove_file(result.path(MANIFEST))
-        self._look_up_results_again()
+            self._look_up_results_again()
 
     def _check_parts_before(self, stage: str) -> None:
         """Check that a stage reads what the stages before it have written. Raises Damaged."""
@@ -243,9 +243,9 @@ class Run:
         return counts
 
     def _run_extract(self, result: StageResult, whole: bool) -> Tally:
-        files.remove_tree(result.folder)
         from pipeline import flow
 
+        files.remove_tree(result.folder)
         job = self.jobs.extract(result.folder, whole)
         done = ("split kept", "split quarantined")
         watch = Watch("extract", result.folder, _pieces(job), "pieces", done)
@@ -306,7 +306,7 @@ class Run:
         if stage == "score" and self.plan.config.score.accelerator:
             return self.engine.on_accelerators
         rates = read_rates()
-        work = work_left(self.plan, rates)
+        work = work_left(self.results, rates)
         if work is None:
             return self.engine  # nobody says how much there is to do
         return self.engine.for_work(core_s_of(stage, self.plan.config, work, rates))

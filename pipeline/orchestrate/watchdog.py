@@ -6,6 +6,7 @@ Other runners may wait for ever for a worker that hangs.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -16,6 +17,9 @@ from types import FrameType
 
 # Name of the thread in which Beam's local runner waits for a worker process.
 LOCAL_WORKER = "run_worker"
+
+# Name of a worker process that was forked (pipeline/orchestrate/local_workers.py).
+FORKED_WORKER = "pairsieve-worker"
 
 # Module that such a process runs.
 WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"
@@ -109,6 +113,10 @@ def _end_workers() -> None:
     """Kill local worker processes: Beam's local runner would wait for them to finish."""
     import psutil
 
+    # Forked workers are known by name: their command line is that of the fork server.
+    for child in multiprocessing.active_children():
+        if child.name == FORKED_WORKER:
+            child.kill()
     for process in psutil.Process().children(recursive=True):
         # A process may have ended in the meantime.
         with suppress(psutil.Error):

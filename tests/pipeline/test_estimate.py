@@ -24,6 +24,7 @@ from pipeline.orchestrate.estimate import (
     work_of,
 )
 from pipeline.orchestrate.plan import make_plan
+from pipeline.orchestrate.results import Results
 from tests.support.paths import DEMO
 
 RATES, PRICES = read_rates(), read_prices()
@@ -121,12 +122,15 @@ def test_what_is_counted_is_taken_rather_than_guessed(demo_run, tmp_path):
     there = make_plan(
         load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)})
     )
-    assert (work_left(there, RATES).pages, work_left(there, RATES).pairs) == (106, 193)
+    assert (work_left(Results(there), RATES).pages, work_left(Results(there), RATES).pairs) == (
+        106,
+        193,
+    )
     new = make_plan(
         load_config(DEMO, given={"output": str(tmp_path / "out"), "work": str(tmp_path / "work")})
     )
-    assert work_left(new, RATES) == work_of(new.config, new.inputs, RATES)
-    assert "cores like those measured" in estimate_line(work_left(new, RATES), RATES, 2)
+    assert work_left(Results(new), RATES) == work_of(new.config, new.inputs, RATES)
+    assert "cores like those measured" in estimate_line(work_left(Results(new), RATES), RATES, 2)
 
 
 def test_the_command_estimates_and_starts_nothing(run_demo, tmp_path):
