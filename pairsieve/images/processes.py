@@ -15,9 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
+from weakref import ref
 
 import cloudpickle
 from loky import ProcessPoolExecutor
@@ -137,9 +139,21 @@ class Processes:
         self._pool = self._alone = None
 
     def _open(self, number: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits)
         )
+        # A forked worker waits for its children when it ends. They would stay until IDLE_S has
+        # passed, because loky's own exit function comes later. Finalizers come earlier; those of
+        # queues, which a pool needs to its end, have priority 10.
+        Finalize(pool, _end_pool, args=(ref(pool),), exitpriority=20)
+        return pool
+
+
+def _end_pool(pool: ref[ProcessPoolExecutor]) -> None:
+    """End a pool's processes, unless it is gone already."""
+    living = pool()
+    if living is not None:
+        living.shutdown(wait=True, kill_workers=True)
 
 
 class Elsewhere(Generic[Subject, Result]):

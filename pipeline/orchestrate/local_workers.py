@@ -7,7 +7,6 @@ server imports them once for the whole run, and each worker is a copy of it.
 
 from __future__ import annotations
 
-import atexit
 import multiprocessing
 import os
 from collections.abc import Iterable, Mapping
@@ -119,9 +118,4 @@ def run_worker(environment: Mapping[str, str]) -> None:
     from apache_beam.runners.worker import sdk_worker_main
 
     os.environ.update(environment)
-    try:
-        sdk_worker_main.main([])
-    finally:
-        # A process of multiprocessing skips these. Without them pools of decoding processes are not
-        # shut down, and their threads keep the worker alive for ever.
-        atexit._run_exitfuncs()
+    sdk_worker_main.main([])
