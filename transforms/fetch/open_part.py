@@ -19,7 +19,7 @@ from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
 from pairsieve.attempt import Failure, attempt
-from pairsieve.images.processes import Crashed, Elsewhere, Limits
+from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.page import Headers
 from pairsieve.records.pair import Evidence, Pair
 from pairsieve.records.sample import Image, pair_columns
@@ -102,13 +102,13 @@ class ContentLook:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._observe = load_all(detectors)
-        self._elsewhere = Elsewhere(load_all, (tuple(detectors),), CONTENT_LIMITS)
+        self._guarded = GuardedFunction(load_all, (tuple(detectors),), CONTENT_LIMITS)
 
     def __call__(self, content: Content) -> Evidence:
         """The evidence. Raises PictureTooCostly, and what a detector raises."""
         if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
             return offline(self._observe, content)
-        evidence = self._elsewhere(content)
+        evidence = self._guarded(content)
         if isinstance(evidence, Crashed):
             raise PictureTooCostly
         return evidence
