@@ -42,7 +42,7 @@ from pairsieve.records.outcome import Tally
 from pairsieve.records.pair import PAIR_SCHEMA, Pair, key_of
 from pairsieve.records.table import schema_with, to_table
 from pairsieve.storage import parts
-from pairsieve.web.answer import Order
+from pairsieve.web.answer import FetchRequest
 from pairsieve.web.client import open_client
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
@@ -470,11 +470,11 @@ async def _ask_beside(quick: Sequence[str], slow: Sequence[str], settings: Clien
     """
     answered: list[str] = []
     batches = [
-        [Order(url, _never, _ignore) for url in slow],
-        [Order(url, _never, lambda answer: answered.append(answer.status)) for url in quick],
+        [FetchRequest(url, _never, _ignore) for url in slow],
+        [FetchRequest(url, _never, lambda answer: answered.append(answer.status)) for url in quick],
     ]
 
-    async def refill() -> Sequence[Order] | None:
+    async def refill() -> Sequence[FetchRequest] | None:
         await asyncio.sleep(2 if len(batches) == 1 and slow else 0)
         return batches.pop(0) if batches else None
 

@@ -95,7 +95,7 @@ def fetch(
     images = []
     for pairs in parts:
         part = open_part(pairs, gate, pictures.__setitem__)
-        fetch_from_archive(part.orders(), locations.get, settings)
+        fetch_from_archive(part.requests(), locations.get, settings)
         images.append(part.images())
     return images
 
