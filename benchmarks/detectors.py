@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.score import cpu
+from benchmarks.machine import cpu
 from filters.detector import Detector, Needs
 from filters.medical.caption import MedicalCaption
 from filters.medical.looks import Halves, Radiograph

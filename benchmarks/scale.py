@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import yaml
 
-from benchmarks.score import cpu
+from benchmarks.machine import cpu
 from pairsieve.storage import parts
 from pipeline.commands.run import make_parser
 from pipeline.monitoring.metrics import read_counters

@@ -30,8 +30,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.score import cpu
-from benchmarks.shards import Memory
+from benchmarks.machine import Memory, cpu
 from pairsieve.images.pdq import orientations
 from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.search.example import Example
