@@ -52,7 +52,6 @@ from pipeline.orchestrate.stages import Counts, Run
 BLOCK_BYTES = 1 << 20
 MAX_ERROR_PERCENT = 15
 TIMES = (1, 3, 10)
-STAGES = ("extract", "fetch", "score", "publish")
 COMMON_CRAWL_PAGES = 3e9
 # Host of a crawl -> host of a copy with the same length. The first is that of a crawl on loopback,
 # the second that of the demonstration.
@@ -132,7 +131,7 @@ def run(inputs: Sequence[Path], folder: Path) -> Measured:
     plan, engine = prepare(options, beam_arguments)
     job = Run(plan, engine)
     seconds = {}
-    for stage in STAGES:
+    for stage in ("extract", "fetch", "score", "publish"):
         started = time.perf_counter()
         counts = job.execute([stage])
         seconds[stage] = time.perf_counter() - started
