@@ -29,7 +29,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.consent_cases import Case, cases
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from pairsieve.web.reservations import RESERVATIONS
 from pipeline.commands.run import main as run
 

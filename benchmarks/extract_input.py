@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -66,7 +67,7 @@ def _readable(records: Iterator[Any]) -> Iterator[Any]:
     """Yield records up to the first broken one; the demonstration crawl ends in one."""
     try:
         yield from records
-    except (EOFError, OSError, ValueError):
+    except (ArchiveLoadFailed, EOFError, OSError, ValueError):
         return
 
 

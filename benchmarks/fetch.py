@@ -36,7 +36,8 @@ from benchmarks.fetch_sides import (
     processes,
 )
 from benchmarks.machine import Goals, print_goals, short_cpu
-from demo.pictures import all_scenes, picture
+from demo.pictures import picture
+from demo.scenes import all_scenes
 from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.client import open_client
 from pairsieve.web.client_settings import ClientSettings

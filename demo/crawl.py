@@ -20,7 +20,8 @@ from PIL import Image
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from demo.pictures import COLOURS, SENTENCES, SPECIAL, THINGS, Scene, caption, picture
+from demo.pictures import picture
+from demo.scenes import COLOURS, SENTENCES, SPECIAL, THINGS, Scene, caption
 
 SEED = 20261123
 SIDE = 160

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
+from demo.pictures import picture
+from demo.scenes import SENTENCES, Scene, all_scenes, caption
 
 SEED = 20260214
 STEPS = 900
