@@ -69,7 +69,7 @@ class InputConfig:
     kind: InputKind = "archives"
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    split_mb: float = 16
+    split_mb: float = 4
 
 
 MANY_FILES = 100
