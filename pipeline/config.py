@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -24,6 +24,7 @@ from pairsieve.records.privacy import Public
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.html import ImageRule
 from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
+from pairsieve.web.places import NotAPlace, read_host
 from pairsieve.web.text import CaptionSettings
 from pairsieve.web.urls import UrlSettings
 from pipeline.orchestrate.config_file import ConfigError, merged, read_config_file
@@ -69,7 +70,7 @@ class InputConfig:
     kind: InputKind = "archives"
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    split_mb: float = 16
+    split_mb: float = 4
 
 
 MANY_FILES = 100
@@ -285,7 +286,27 @@ def load_config(
     _check_sense(config)
     if not plugins:
         _refuse_plugins(config)
-    return config
+    return replace(config, extract=replace(config.extract, url=_with_read_hosts(config)))
+
+
+def _with_read_hosts(config: Config) -> UrlSettings:
+    """The hosts to drop as URLs have them. Raises ConfigError for one that cannot be read."""
+    url = config.extract.url
+    return replace(
+        url,
+        drop_hosts=_read_hosts("extract.url.drop_hosts", url.drop_hosts),
+        drop_domains=_read_hosts("extract.url.drop_domains", url.drop_domains),
+    )
+
+
+def _read_hosts(setting: str, texts: Sequence[str]) -> tuple[str, ...]:
+    hosts = []
+    for text in texts:
+        try:
+            hosts.append(read_host(text))
+        except NotAPlace as error:
+            raise ConfigError(f"{setting} holds {text!r}: {error}") from None
+    return tuple(hosts)
 
 
 def config_of(options: argparse.Namespace, given: Mapping[str, Any] | None = None) -> Config:
