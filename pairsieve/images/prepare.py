@@ -51,6 +51,7 @@ def prepare(
 
     With `small_side` there is also a copy whose longer side has at most that many pixels.
     """
+    # Decoding costs most, so it is done once for all copies.
     decoded = decode(content, settings)
     if isinstance(decoded, Undecodable):
         return decoded
@@ -101,6 +102,7 @@ def _centre(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
 
 def fit_within(image: Image.Image, side: int) -> Image.Image:
     """Return a copy whose longer side has at most `side` pixels; nothing is enlarged."""
+    # `thumbnail` works in place.
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BOX)
     return small

@@ -11,6 +11,7 @@ RIGHTS_SOURCES = ("page", "response", "picture", "c2pa")
 
 
 def _key(sources: Sources) -> str:
+    # The public key: a keyed hash where the caption was redacted.
     key: bytes = sources["public_key"]
     return key.hex()
 
@@ -24,6 +25,7 @@ def _licence(sources: Sources) -> tuple[str | None, str | None]:
 
     The licence that the page names comes first, then the one in the picture's own metadata.
     """
+    # A page names the licence of what it shows; the picture's file may come from elsewhere.
     if sources.get("licence"):
         return sources["licence"], sources.get("licence_scope")
     if sources.get("picture_licence"):

@@ -23,6 +23,7 @@ MODEL = Column(
     value=copied("model"),
 )
 
+# Readers of LAION's files find their columns first. New columns may be added anywhere behind.
 COLUMNS: tuple[Column, ...] = (*LAION, *DECISIONS, *PAGE, *IMAGE, MODEL)
 
 LAION_COLUMNS = len(LAION)
@@ -30,6 +31,7 @@ LAION_COLUMNS = len(LAION)
 
 
 def _vector(sources: Sources) -> Any:
+    # Not `copied`: a row without a vector would be a bug.
     return sources["vector"]
 
 

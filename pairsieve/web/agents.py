@@ -46,6 +46,7 @@ class AgentList:
 @lru_cache(1)
 def read_agents() -> AgentList:
     """Read the list that is shipped with this package."""
+    # YAML, because people compare and edit the list.
     contents = yaml.safe_load(AGENTS_FILE.read_text("utf-8"))
     agents = tuple(AiAgent(**entry) for entry in contents["agents"])
     return AgentList(contents["checked"], tuple(contents["sources"]), agents)

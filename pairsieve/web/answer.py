@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from pairsieve.records.page import Headers
 
+# RFC 9110, 15.4: the statuses whose Location is followed; 300 and 304 are not.
 REDIRECTS = (301, 302, 303, 307, 308)
 
 CheckHeaders = Callable[[str, str, Headers], str | None]

@@ -74,6 +74,7 @@ class Client:
             )
             await self._check_linked_licences(answer)
         except Refused as refused:
+            # Whatever ended the request, nobody gets the body.
             return Answer(request.url, refused.status, refused.http_status, fetched_at=now_utc())
         return answer
 
@@ -91,12 +92,14 @@ class Client:
         """Return the function that reads the answer of the last hop of a request."""
 
         async def read(at: str, response: aiohttp.ClientResponse) -> Answer:
+            # Busy is no status of the URL yet: the schedule asks again later.
             if response.status in BUSY:
                 raise self.requester.busy_answer(at, response)
             # Errors of the server count against its host, those of the request (4xx) do not.
             self.requester.record_answer(at, failed=response.status >= 500)
             if response.status != 200:
                 raise Refused("http_error", response.status)
+            # Headers become evidence, so they must be valid text.
             headers: Headers = tuple(
                 (storable(name), storable(value)) for name, value in response.headers.items()
             )
@@ -165,7 +168,9 @@ async def open_client(
         connector=connector,
         timeout=timeout,
         headers=headers,
+        # Answers must not depend on earlier requests.
         cookie_jar=aiohttp.DummyCookieJar(),
+        # A proxy of the environment would hide which address is contacted.
         trust_env=False,
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,

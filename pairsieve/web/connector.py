@@ -48,6 +48,7 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return all addresses of a name. Raises PrivateAddress if any of them is not allowed."""
+        # One private address among public ones may be an attack, so all of them count.
         entries = await self._resolver.resolve(host, port, family)
         if not all(is_allowed_address(entry["host"], self._allow_networks) for entry in entries):
             raise PrivateAddress("the name resolves to an address that is not public")

@@ -44,6 +44,7 @@ def status_of(error: BaseException) -> str:
     """Return the status of a URL whose request raised one of NO_CONNECTION."""
     if isinstance(error, TimeoutError | aiohttp.ServerTimeoutError):
         return "timeout"
+    # Before the others: errors of TLS are errors of the connection too.
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "tls_error"
     if is_private(error):

@@ -77,12 +77,14 @@ class Requester:
         left_s = self.settings.total_timeout_s
         took_s: dict[str, float] = {}
         for _ in range(self.settings.max_redirects + 1):
+            # A redirect may lead to a private address, or to a site that reserves the picture.
             self._check_origin(at)
             await check(at)
             async with self.limiter_of(at).slot():
                 started = clock()
                 try:
                     async with asyncio.timeout(left_s), self._get(at, accept) as response:
+                        # The body is read within the host's turn and the deadline.
                         if response.status not in REDIRECTS:
                             return await read(at, response)
                         target = redirect_target(at, response.headers.get("Location", ""))
@@ -91,6 +93,7 @@ class Requester:
                     raise self._failure(error, at, took_s) from error
                 took_s[at] = clock() - started
                 left_s -= took_s[at]
+            # The host has answered, wherever it sends us.
             self.record_answer(at, failed=False)
             if not target:
                 raise Refused("bad_redirect", response.status)
@@ -113,6 +116,7 @@ class Requester:
         blamed = at
         if status == "timeout":
             blamed = max(took_s, key=took_s.__getitem__)
+        # A wrong certificate or a private address says nothing of the host's load.
         self.record_answer(blamed, failed=status in ("timeout", "connection_error"))
         return Refused(status)
 
@@ -136,6 +140,7 @@ class Requester:
             # A random share, so that URLs of one host do not all come back at the same moment.
             share = random.uniform(0.5, 1)  # noqa: S311
             pause_s = BACK_OFF_S * 2 ** (tries - 1) * share
+        # A host that is busy again and again is left alone in the end.
         self.record_answer(busy.at, failed=True)
         if pause_s > self.settings.max_pause_s:
             limiter.left_alone = True

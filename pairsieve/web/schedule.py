@@ -113,6 +113,7 @@ class Schedule:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_filled())
             while not (self._exhausted and not self.waiting and not self._workers):
+                # Cleared first, so that what happens meanwhile is not missed.
                 self._wake.clear()
                 self._start_workers(group)
                 await self._wait()
@@ -140,12 +141,14 @@ class Schedule:
 
     def _seconds_to_next_turn(self) -> float | None:
         """Return the seconds until a request can start, or None where something else must end."""
+        # All connections are in use: a worker that ends wakes us.
         if self._workers >= self._connections:
             return None
         heaps = [self._quick_heap]
         if self._may_start_slow():
             heaps.append(self._slow_heap)
         turns = [heap[0][0] for heap in heaps if heap]
+        # Nothing waits for its turn: a new request or the end of one wakes us.
         if not turns:
             return None
         now = clock()
@@ -173,6 +176,7 @@ class Schedule:
         is_quick = host.limiter.is_quick
         if is_quick:
             self._quick.add(host)
+        # While a file of its site is read, its other requests could only wait for the file.
         if host.listed or host.reading_site or host.active >= host.limiter.connections:
             return
         host.listed = True
@@ -203,6 +207,7 @@ class Schedule:
     def _next_job(self) -> Job | None:
         """Return a job whose turn has come, of a quick host if there is one, or None."""
         now = clock()
+        # A large answer used up the bytes of the next seconds.
         if self._client.bandwidth.free_at > now:
             return None
         job = self._pop(self._quick_heap, now)
@@ -211,6 +216,7 @@ class Schedule:
         return job
 
     def _may_start_slow(self) -> bool:
+        """Tell whether a host that is not known to be quick may have a connection now."""
         return self._slow_active < self._slow_connections or not self._quick
 
     def _pop(self, heap: Heap, now: float) -> Job | None:
@@ -226,7 +232,9 @@ class Schedule:
         return None
 
     def _begin_job(self, host: Host, *, is_quick: bool) -> Job:
+        """Take the next request of a host out of its queue."""
         queued = host.queue.popleft()
+        # Only quick hosts that wait hold back the slow ones.
         if not host.queue or not host.limiter.is_quick:
             self._quick.discard(host)
         reads_site = not self._client.site_is_read(queued.request.url)
@@ -236,10 +244,12 @@ class Schedule:
         if not is_quick:
             self._slow_active += 1
         host.ready_at = clock() + host.limiter.interval_s
+        # The host may have a free connection for its next request.
         self._list(host)
         return Job(host, queued, reads_site, is_quick)
 
     async def _do(self, job: Job) -> None:
+        """Read a file of the site, or send the request."""
         host = job.host
         try:
             if job.reads_site:

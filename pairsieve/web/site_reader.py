@@ -150,6 +150,7 @@ class SiteReader:
     def _keep_crawl_delay(self, reading: SiteReading, robots: Robots) -> None:
         """Slow down to the interval that robots.txt asks for; refuse one that is too long."""
         delay_s = robots.crawl_delay_s
+        # Such a host would delay the whole run.
         if delay_s > self._requester.settings.max_pause_s:
             reading.failed[ROBOTS_TXT] = Refused("crawl_delay_too_long")
             reading.site = None
@@ -165,6 +166,7 @@ class SiteReader:
             missing = next(site.missing(), None)
             if missing is None:
                 reading.site = site
+                # Kept for later runs, with the time, since it is used for a day.
                 self._known[reading.origin] = SiteTexts(site.texts, time.time())
                 return
             try:
@@ -196,6 +198,7 @@ class SiteReader:
         try:
             return await self._follow(url, _allow_any, _read_robots)
         except Refused as refused:
+            # The picture's own request would end with the same status.
             if refused.status in OF_THE_ORIGIN:
                 raise
             raise Refused("robots_unreachable", refused.http_status) from None
@@ -205,6 +208,7 @@ class SiteReader:
         try:
             return await self._follow(url, self.check_robots, read)
         except Refused as refused:
+            # A site cannot expect us to read what it forbids us to request.
             if refused.status in NO_FILE_FOR_US:
                 return ""
             raise Refused("reservation_unreachable", refused.http_status) from None

@@ -47,6 +47,7 @@ class Usage:
 
     def _allows(self, category: str) -> bool | None:
         """Return the answer for a category, or for the narrowest broader one that has an answer."""
+        # From narrow to broad: the most specific answer decides.
         at: str | None = category
         while at is not None:
             if at in self.allowed:
@@ -65,6 +66,7 @@ def read_usage(*values: str) -> Usage:
     unreadable = False
     for value in values:
         for label, answer in preference_items(value):
+            # Authors write train_ai as well.
             name = label.replace("_", "-")
             category = SAME_AS.get(name, name)
             if category in CATEGORIES and answer in (*YES, *NO):
