@@ -17,7 +17,7 @@ from filters.detector import Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
 from pairsieve.attempt import Failure, attempt
-from pairsieve.images.processes import Crashed, Elsewhere, Limits
+from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.link import Link
 from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.records.page import Page
@@ -234,12 +234,12 @@ class GuardedExtractor:
 
     def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
         self._extract = make_extractor(settings, detectors)
-        self._elsewhere = Elsewhere(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
+        self._guarded = GuardedFunction(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
 
     def __call__(self, item: Page | Link) -> list[Any]:
         if isinstance(item, Page) and is_costly(item.payload):
             # The other process has its own network guard, so none is needed here.
-            results = attempt(self._elsewhere, item, reads_storage=True)
+            results = attempt(self._guarded, item, reads_storage=True)
         else:
             results = attempt(self._extract_here, item)
         if isinstance(results, Crashed):
@@ -254,7 +254,7 @@ class GuardedExtractor:
 
     def close(self) -> None:
         """End the process of costly pages, if it was started."""
-        self._elsewhere.close()
+        self._guarded.close()
 
 
 def _quarantined(item: Page | Link, reason: str) -> list[Counted | Rejection]:

@@ -13,7 +13,7 @@ from pairsieve.records.page import Location
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
-from pairsieve.web.answer import Answer, Order
+from pairsieve.web.answer import Answer, FetchRequest
 from tests.support.warcs import DATE, response
 from transforms.locations import prefer
 
@@ -59,7 +59,7 @@ def ask(
             if isinstance(item, Location):
                 found[item.url] = prefer(found.get(item.url), item)
     answers: list[Answer] = []
-    fetch_from_archive([Order(f"{HOST}{path}", refuse, answers.append)], found.get, settings)
+    fetch_from_archive([FetchRequest(f"{HOST}{path}", refuse, answers.append)], found.get, settings)
     (answer,) = answers
     assert answer.url == f"{HOST}{path}"
     return answer
@@ -164,7 +164,7 @@ def test_an_archive_that_has_been_cut_off_since(tmp_path):
         (tmp_path / "x.warc.gz").write_bytes(content)
         answers: list[Answer] = []
         fetch_from_archive(
-            [Order(location.url, lambda *_: None, answers.append)],
+            [FetchRequest(location.url, lambda *_: None, answers.append)],
             {location.url: location}.get,
             SETTINGS,
         )
