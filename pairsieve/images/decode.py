@@ -168,19 +168,25 @@ def _decode(
         width, height = stored_size
         if _turn_upright(image):
             width, height = height, width
-        return Decoded(_on_white(_halved(image)), image.format or "", width, height)
+        return Decoded(_on_white(_halved(image)), _format_of(image), width, height)
+
+
+def _format_of(image: Image.Image) -> str:
+    """Return Pillow's name of the format of an opened file."""
+    return image.format or ""
 
 
 def _refusal(image: Image.Image, content: bytes, settings: DecodeSettings) -> str | None:
     """Return the reason why a picture must not be decoded, by its header, or None."""
-    if image.format not in settings.formats:
+    kind = _format_of(image)
+    if kind not in settings.formats:
         return "format_not_taken"
     pixels = image.width * image.height
     if pixels > settings.max_pixels:
         return "too_many_pixels"
     if max(image.size) > settings.max_aspect_ratio * min(image.size):
         return "aspect_ratio"
-    scans = content.count(SCAN) if image.format == "JPEG" else 1
+    scans = content.count(SCAN) if kind == "JPEG" else 1
     if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
         return "too_many_scans"
     return None
