@@ -28,8 +28,8 @@ from filters.detector import Needs
 from filters.registry import needing
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Pair
-from pairsieve.warc.fastwarc_reader import record_of
-from pairsieve.warc.gzip_members import next_start, read_members
+from pairsieve.warc.member_records import first_record
+from pairsieve.warc.members import next_start, read_members
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.splits import split_file
 from pairsieve.web.html import ParsedPage, parse_page
@@ -114,7 +114,8 @@ def _offsets(path: str) -> Counter[object]:
             end = next_start(stream, split.end) if split.end else None
             members = read_members(stream, start, end, 1 << 30) if start is not None else ()
             found.update(
-                (record.offset, record.warc_type, record.url) for record in map(record_of, members)
+                (record.offset, record.warc_type, record.url)
+                for record in map(first_record, members)
             )
     return found
 

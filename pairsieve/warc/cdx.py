@@ -19,11 +19,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
-from pairsieve.warc.fastwarc_reader import record_or_bad
-from pairsieve.warc.gzip_members import DamagedMember, Member, read_members
+from pairsieve.warc.member_records import records_of
+from pairsieve.warc.members import DamagedMember, Member, read_members
 from pairsieve.warc.record import BadRecord, Record
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
@@ -177,7 +176,4 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
     # The offsets of the member are those in the bytes of the place. Give it those in the file.
     end = place.offset + place.length
     member_in_file = Member(place.offset, end, member.length, member.head)
-    record = attempt(record_or_bad, member_in_file)
-    if isinstance(record, Failure):
-        return BadRecord(record.reason, place.offset)
-    return record
+    return next(records_of(member_in_file))

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
 from pairsieve.storage import files
 from pairsieve.storage.sealed import read_sealed
+from pairsieve.warc.codings import decoded
 from pairsieve.warc.reader import CODING_BYTES, READ_ERRORS
-from pairsieve.warc.record import Record, decoded, digest_matches
-from pairsieve.warc.warcio_reader import read_record
+from pairsieve.warc.record import Record, digest_matches
+from pairsieve.warc.record_at import read_record_at
 from pairsieve.web.answer import Answer, Order, PageLicence
 from pairsieve.web.body import text_of
 from pairsieve.web.rsl import linked_licences
@@ -170,7 +171,7 @@ def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tu
 
 def _read(warc_file: str, record_offset: int, settings: ArchiveSettings) -> Record:
     with files.open_read(warc_file, settings.options) as stream:
-        return read_record(stream, record_offset, settings.max_bytes + CODING_BYTES)
+        return read_record_at(stream, record_offset, settings.max_bytes + CODING_BYTES)
 
 
 def _body(record: Record, settings: ArchiveSettings) -> bytes:
