@@ -81,13 +81,23 @@ def read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
 
 
 def _quarantine_errors(items: Iterator[ReadItem], path: str, start: int) -> Iterator[ReadItem]:
-    """Pass items on. An unexpected exception ends the split, and is counted by its class."""
-    for item in each(items):
-        if isinstance(item, Failure):
-            where = f"{files.public_name(path)}@{start}"
-            yield Rejection("split", item.reason, "quarantined", where)
+    """Pass items on. An unexpected exception ends the split, and is counted by its class.
+
+    It is noted if a split was quarantined before its first record: such an input was not read.
+    """
+    has_record = False
+    where = f"{files.public_name(path)}@{start}"
+    for result in each(items):
+        item: ReadItem
+        if isinstance(result, Failure):
+            item = Rejection("split", result.reason, "quarantined", where)
         else:
-            yield item
+            item = result
+        yield item
+        if isinstance(item, Counted):
+            has_record = has_record or item.unit == "record"
+        elif isinstance(item, Rejection) and item.unit == "split" and not has_record:
+            yield Noted("split", NOTHING_READ)
 
 
 def _read_ahead(items: Iterator[ReadItem]) -> Iterator[ReadItem]:
@@ -124,6 +134,7 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
 
 
 INSIDE_RECORD = "starts_inside_record"
+NOTHING_READ = "nothing_read"
 
 
 class SplitInsideRecord(ValueError):
