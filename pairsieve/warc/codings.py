@@ -42,7 +42,7 @@ LOOKED_AT_BYTES = 1445
 # Starts of pictures, and of text in UTF-16, which hold such bytes without any coding.
 _PLAIN_SIGNS = (
     b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0",
-    b"%PDF", b"\xff\xfe", b"\xfe\xff", b"\xff\x0a", b"\0\0\0\x0cJXL ",
+    b"%PDF", b"\xff\xfe", b"\xfe\xff", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ",
 )  # fmt: skip
 
 
@@ -168,6 +168,7 @@ def _is_first_chunk(raw: bytes, size_line: re.Match[bytes]) -> bool:
 def _gunzipped(raw: bytes, max_bytes: int) -> Body | None:
     """Members one after the other (RFC 1952, 2.2). What follows the last one is left out."""
     if not raw.startswith(GZIP_SIGN):
+        _check_is_plain(raw, "gzip")
         return None
     content, whole, rest = b"", True, raw
     while rest.startswith(GZIP_SIGN) and whole and len(content) < max_bytes:
@@ -254,6 +255,7 @@ def _unbrotlied(raw: bytes, max_bytes: int) -> Body | None:
 def _unzstd(raw: bytes, max_bytes: int) -> Body | None:
     """Frames one after the other; skippable frames (RFC 8878, 3.1.2) are passed over."""
     if not (raw.startswith(ZSTD_SIGN) or _ZSTD_SKIPPABLE.match(raw)):
+        _check_is_plain(raw, "zstd")
         return None
     zstd = zstd_library()
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
