@@ -116,12 +116,19 @@ class ResumedStream:
         """The open stream; opens it if need be."""
         if self._stream is not None:
             return self._stream
-        self._stream = files.open_stream(self._path, self._options)
-        size = self._stream.seek(0, SEEK_END)
-        if self._size is not None and size != self._size:
-            raise FileChanged(f"an input had {self._size} bytes and has {size} now")
+        stream = files.open_stream(self._path, self._options)
+        try:
+            size = stream.seek(0, SEEK_END)
+            if self._size is not None and size != self._size:
+                raise FileChanged(f"an input had {self._size} bytes and has {size} now")
+        except BaseException:
+            # The next attempt opens the file anew, and asks for its size again.
+            with suppress(*TRANSIENT_ERRORS):
+                stream.close()
+            raise
+        self._stream = stream
         self._size = size
-        return self._stream
+        return stream
 
     def _close(self) -> None:
         stream = self._stream

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from pairsieve.storage import files
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
 from pairsieve.warc.member_records import records_of
 from pairsieve.warc.members import DamagedMember, Member, read_members
-from pairsieve.warc.record import BadRecord, Record
+from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
@@ -72,20 +71,28 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     rows = _parquet_rows(path, options) if is_parquet else _cdxj_rows(path, options)
     for number, row in enumerate(rows, 1):
         where = f"row {number} of the index {files.public_name(path)}"
-        try:
-            name, offset, length = row
-            if not _is_below(name, base):
-                raise BadIndex(
-                    f"{where} names an address of its own: only the config may say which servers "
-                    "a run asks. Set input.base to the beginning of such addresses"
-                )
-            full_path = name if base and name.startswith(base) else base + name
-            place = Place(full_path, int(offset), int(length))
-        except BadIndex:
-            raise
-        except (ValueError, TypeError):
-            raise BadIndex(f"{where} names no file, offset and length") from None
-        yield place
+        named = _named_in(row)
+        if named is None:
+            raise BadIndex(f"{where} names no file, offset and length")
+        name, offset, length = named
+        if not _is_below(name, base):
+            raise BadIndex(
+                f"{where} names an address of its own: only the config may say which servers "
+                "a run asks. Set input.base to the beginning of such addresses"
+            )
+        full_path = name if base and name.startswith(base) else base + name
+        yield Place(full_path, offset, length)
+
+
+def _named_in(row: tuple[Any, ...]) -> tuple[str, int, int] | None:
+    """(file name, offset, length) that a row names; None if it does not."""
+    try:
+        name, offset, length = row
+        offset, length = int(offset), int(length)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    is_place = 0 <= offset <= MAX_OFFSET and 0 <= length <= MAX_OFFSET - offset
+    return (name, offset, length) if is_place and isinstance(name, str) and name else None
 
 
 def _is_below(name: str, base: str) -> bool:
@@ -169,7 +176,7 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
         return BadRecord(f"unreadable_{type(content).__name__}", place.offset)
     try:
         member = next(read_members(BytesIO(content), 0, None, keep_bytes), None)
-    except (DamagedMember, zlib.error):
+    except DamagedMember:
         return BadRecord("damaged", place.offset)
     if member is None:
         return BadRecord("damaged", place.offset)

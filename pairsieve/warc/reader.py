@@ -32,7 +32,7 @@ from pairsieve.warc.splits import Split
 from pairsieve.warc.stream_records import read_records
 from pairsieve.warc.wat import is_wat, page_of_wat
 from pairsieve.web.answer import REDIRECTS
-from pairsieve.web.urls import redirect_target
+from pairsieve.web.urls import address_key, redirect_target
 
 PAGE_TYPES = ("response", "resource")
 LOCATED_TYPES = (*PAGE_TYPES, "revisit")
@@ -310,22 +310,24 @@ def _page(record: Record, body: bytes | Rejection, path: str) -> Page | Rejectio
 
 
 def _location(record: Record, path: str) -> Iterator[Location]:
-    """The location of a file, or of the answer in its place.
+    """The location of a file, or of the answer in its place, under its canonical URL.
 
-    None for a revisit of the same URL, which adds nothing: the record that it repeats is found by
-    the same URL.
+    None for a revisit of the same URL, or a redirect to another spelling of it. They add nothing:
+    the record with the bytes is found by the same URL.
     """
     if record.warc_type not in LOCATED_TYPES or not is_web(record.url):
         return
+    url = address_key(record.url)
     target = ""
     if record.warc_type == "revisit":
-        target = record.refers_to
-        if target in ("", record.url):
-            return
+        target = address_key(record.refers_to) if record.refers_to else url
     elif record.http_status in REDIRECTS:
-        target = redirect_target(record.url, header(record.headers, "location")) or ""
+        location = redirect_target(record.url, header(record.headers, "location"))
+        target = address_key(location) if location else ""
+    if target == url:
+        return
     yield Location(
-        record.url,
+        url,
         record.http_status,
         record.content_type,
         path,

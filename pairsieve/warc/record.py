@@ -15,6 +15,8 @@ from pairsieve.warc.heads import decoded_text, read_head
 from pairsieve.warc.http_message import Message, read_message
 from pairsieve.warc.media_type import media_type
 
+# The largest number in a column of 64-bit integers.
+MAX_OFFSET = 2**63 - 1
 DIGESTS = ("sha1", "sha256", "md5")
 WARC_SIGN = b"WARC/"
 WEB_SCHEMES = ("http:", "https:")

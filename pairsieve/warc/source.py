@@ -19,13 +19,13 @@ from pairsieve.web.answer import Answer, Order, PageLicence
 from pairsieve.web.body import text_of
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.sites import licence_refusal
-from pairsieve.web.urls import origin_of
+from pairsieve.web.urls import address_key, origin_of
 
 # Redirects and revisits on the way to one picture.
 MAX_HOPS = 5
 
 Find = Callable[[str], Location | None]
-"""URL -> its location in the archive."""
+"""Canonical URL (`address_key`) -> its location in the archive."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,10 @@ def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSet
 def follow(url: str, find: Find) -> Location | str:
     """The location of a URL's bytes, or the status that says why there are none.
 
-    Redirects and revisits inside the archive are followed.
+    It is looked up under its canonical URL, as it was written down. Redirects and revisits inside
+    the archive are followed.
     """
-    next_url = url
+    next_url = address_key(url)
     for _ in range(MAX_HOPS + 1):
         location = find(next_url)
         if location is None:

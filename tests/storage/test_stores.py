@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
+from os import SEEK_END
 
 import pytest
 from aiohttp import web
@@ -232,6 +233,17 @@ def test_reading_goes_on_where_it_was(monkeypatch):
     with ResumedStream("x", {}) as stream:
         assert b"".join(iter(lambda: stream.read(7), b"")) == content
         assert stream.resumed == 2
+
+
+def test_a_file_whose_size_could_not_be_asked_is_opened_again(monkeypatch):
+    class Unsized(Failing):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            raise ConnectionResetError
+
+    opened(monkeypatch, Unsized(bytes(90), 0, []), Failing(bytes(range(90)), 0, [90]))
+    with ResumedStream("x", {}) as stream:
+        assert stream.seek(0, SEEK_END) == 90
+        assert stream.resumed == 1
 
 
 def test_a_file_that_changed_is_not_read_on(monkeypatch):
