@@ -2,7 +2,7 @@
 
 Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its
 columnar index (parquet with warc_filename, warc_record_offset, warc_record_length), or any part of
-these that a query returned.
+these that a query returned; and a WACZ, by the CDXJ in it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pairsieve.storage import files
+from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
 from pairsieve.warc.member_records import records_of
 from pairsieve.warc.members import DamagedMember, Member, read_members
 from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
+from pairsieve.warc.wacz import ARCHIVE_FOLDER, entries_of, index_lines, is_wacz
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
@@ -67,8 +69,11 @@ def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt]:
 
 def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     with ResumedStream(path, options) as stream:
-        is_parquet = stream.read(len(PARQUET_SIGN)) == PARQUET_SIGN
-    rows = _parquet_rows(path, options) if is_parquet else _cdxj_rows(path, options)
+        sign = stream.read(len(PARQUET_SIGN))
+        if is_wacz(sign):
+            yield from _places_in_wacz(path, stream)
+            return
+    rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _cdxj_rows(path, options)
     for number, row in enumerate(rows, 1):
         where = f"row {number} of the index {files.public_name(path)}"
         named = _named_in(row)
@@ -82,6 +87,24 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
             )
         full_path = name if base and name.startswith(base) else base + name
         yield Place(full_path, offset, length)
+
+
+def _places_in_wacz(path: str, stream: Stream) -> Iterator[Place]:
+    """The places that the indexes in a WACZ name, as places in the WACZ file."""
+    entries = {entry.name: entry for entry in entries_of(stream)}
+    lines = [line for line in index_lines(stream) if line.strip()]
+    for number, line in enumerate(lines, 1):
+        named = _named_in(_cdxj_row(line))
+        entry = entries.get(f"{ARCHIVE_FOLDER}{named[0]}") if named else None
+        if named is None or entry is None or not entry.is_stored:
+            raise BadIndex(
+                f"row {number} of the index in {files.public_name(path)} names no record of an "
+                "archive that is stored in it; read it whole, with input.kind archives"
+            )
+        _, offset, length = named
+        yield Place(
+            path, entry.start + offset, min(length, max(0, entry.end - entry.start - offset))
+        )
 
 
 def _named_in(row: tuple[Any, ...]) -> tuple[str, int, int] | None:

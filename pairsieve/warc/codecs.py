@@ -28,6 +28,7 @@ CodecName = Literal["gzip", "zstd", "lz4"]
 GZIP_SIGN = b"\x1f\x8b"
 ZSTD_SIGN = b"\x28\xb5\x2f\xfd"
 LZ4_SIGN = b"\x04\x22\x4d\x18"
+ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 # A skippable frame of this number holds the dictionary of all other frames.
 DICTIONARY_SIGN = b"\x5d\x2a\x4d\x18"
 SIGN_BYTES = 4
@@ -80,7 +81,7 @@ def codec_name(start: bytes) -> CodecName | None:
     """The codec of a file, by its first bytes; None if it is not compressed."""
     if start.startswith(GZIP_SIGN):
         return "gzip"
-    if start.startswith((ZSTD_SIGN, DICTIONARY_SIGN)):
+    if start.startswith(ZSTD_SIGN) or ZSTD_SKIPPABLE.match(start):
         return "zstd"
     return "lz4" if start.startswith(LZ4_SIGN) else None
 

@@ -21,6 +21,7 @@ from pairsieve.warc.codecs import (
     GZIP_WINDOW,
     INFLATE_ERRORS,
     ZSTD_SIGN,
+    ZSTD_SKIPPABLE,
     inflater,
     zstd_library,
 )
@@ -32,7 +33,6 @@ STEP_BYTES = 64
 # The largest window that RFC 9659 allows, as a power of two: 8 MB.
 ZSTD_WINDOW_LOG = 23
 
-_ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n]{0,4096})?(\r*\n)")
 _LINE_END = re.compile(rb"\r*\n")
 
@@ -254,13 +254,13 @@ def _unbrotlied(raw: bytes, max_bytes: int) -> Body | None:
 
 def _unzstd(raw: bytes, max_bytes: int) -> Body | None:
     """Frames one after the other; skippable frames (RFC 8878, 3.1.2) are passed over."""
-    if not (raw.startswith(ZSTD_SIGN) or _ZSTD_SKIPPABLE.match(raw)):
+    if not (raw.startswith(ZSTD_SIGN) or ZSTD_SKIPPABLE.match(raw)):
         _check_is_plain(raw, "zstd")
         return None
     zstd = zstd_library()
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
     content, rest, whole = bytearray(), raw, True
-    while (rest.startswith(ZSTD_SIGN) or _ZSTD_SKIPPABLE.match(rest)) and len(content) < max_bytes:
+    while (rest.startswith(ZSTD_SIGN) or ZSTD_SKIPPABLE.match(rest)) and len(content) < max_bytes:
         decompressor = zstd.ZstdDecompressor(options=options)
         try:
             while not decompressor.eof and len(content) < max_bytes:

@@ -29,7 +29,8 @@ from pairsieve.warc.members import (
 )
 from pairsieve.warc.record import BadRecord, Record, digest_matches, is_web
 from pairsieve.warc.splits import Split
-from pairsieve.warc.stream_records import read_records
+from pairsieve.warc.stream_records import ForwardOnly, Source, read_records
+from pairsieve.warc.wacz import EntryStream
 from pairsieve.warc.wat import is_wat, page_of_wat
 from pairsieve.web.answer import REDIRECTS
 from pairsieve.web.urls import address_key, redirect_target
@@ -121,7 +122,7 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
     read = _read_members if split.form == "members" else _read_stream
     try:
         with ResumedStream(split.path, settings.options) as stream:
-            yield from read(stream, split, settings)
+            yield from read(split.part_of(stream), split, settings)
             if stream.resumed:
                 yield Noted("file", "read_resumed", stream.resumed)
     except SplitInsideRecord as error:
@@ -154,23 +155,21 @@ def _read_members(stream: Stream, split: Split, settings: ReadSettings) -> Itera
     codec = codec_of(stream, split.archive_start)
     if codec is None:
         raise ValueError("the file is not compressed any more")
-    archive_end = split.archive_end
     at: int | None = split.archive_start
     if split.start > split.archive_start:
-        at = next_start(stream, split.start, codec, archive_end)
-    end = None if split.end is None else next_start(stream, split.end, codec, archive_end)
-    stop = archive_end if end is None else end
-    while at is not None and (stop is None or at < stop):
+        at = next_start(stream, split.start, codec)
+    end = None if split.end is None else next_start(stream, split.end, codec)
+    while at is not None and (end is None or at < end):
         try:
-            for member in read_members(stream, at, stop, settings.keep_bytes, codec):
+            for member in read_members(stream, at, end, settings.keep_bytes, codec):
                 for record in records_of(member):
                     yield from _items_of(record, split.path, settings)
                 at = member.end
             break
         except DamagedMember as damaged:
             # Go on with the next member that can be read.
-            at = next_start(stream, damaged.offset + 1, codec, archive_end)
-            damage_end = at or archive_end or size_of_stream(stream)
+            at = next_start(stream, damaged.offset + 1, codec)
+            damage_end = at or size_of_stream(stream)
             yield from _count_damage(damaged.offset, damage_end, split.path)
     if at is not None and end is not None and at > end:
         raise SplitInsideRecord(end)
@@ -184,14 +183,19 @@ def _count_damage(start: int, end: int, path: str) -> Iterator[ReadItem]:
 
 def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
     """Read an archive from its front to its end."""
-    content: Stream | Decompressed = stream
+    if split.entry:
+        stream = EntryStream(stream, split.entry)
     codec = codec_of(stream, split.archive_start)
     stream.seek(split.archive_start)
-    if split.form != "plain" and codec is not None:
+    content: Source = stream
+    if codec is not None:
         content = Decompressed(stream, codec, split.archive_start)
+    elif split.entry:
+        content = ForwardOnly(stream.read)
+    if split.form != "plain":
         # An offset inside a compressed stream cannot be read by itself, so it is no location.
         settings = replace(settings, locate=False)
-    for record in read_records(content, settings.keep_bytes):
+    for record in read_records(content, settings.keep_bytes, split.archive_start):
         yield from _items_of(record, split.path, settings)
 
 

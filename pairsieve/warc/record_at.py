@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pairsieve.storage.files import Stream
-from pairsieve.warc.codecs import SIGN_BYTES, Codec, codec_name, codec_of
+from pairsieve.warc.codecs import Codec, codec_of
 from pairsieve.warc.member_records import first_record
 from pairsieve.warc.members import read_members
 from pairsieve.warc.record import Record
@@ -27,7 +27,10 @@ def read_record_at(stream: Stream, offset: int, keep_bytes: int) -> Record:
 
 def _codec_at(stream: Stream, offset: int) -> Codec | None:
     """The codec of the member at an offset."""
-    stream.seek(offset)
-    name = codec_name(stream.read(SIGN_BYTES))
+    codec = codec_of(stream, offset)
+    if codec is None or codec.name != "zstd":
+        return codec
     # Frames of zstd may need the dictionary at the start of their file.
-    return codec_of(stream, 0 if name == "zstd" else offset)
+    codec_of_file = codec_of(stream)
+    is_same = codec_of_file is not None and codec_of_file.name == "zstd"
+    return codec_of_file if is_same else codec

@@ -6,14 +6,14 @@ Each record belongs to exactly one split.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from pairsieve.storage import files
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import ResumedStream
-from pairsieve.warc.codecs import Codec, codec_of
+from pairsieve.warc.codecs import SIGN_BYTES, Codec, codec_of
 from pairsieve.warc.heads import MAX_HEAD_BYTES
 from pairsieve.warc.members import (
     LINE_BYTES,
@@ -25,12 +25,14 @@ from pairsieve.warc.members import (
 )
 from pairsieve.warc.record import read_record_head
 from pairsieve.warc.stream_records import USUAL_HEAD_BYTES
+from pairsieve.warc.wacz import Part, entries_of, is_wacz
 
-Form = Literal["members", "gzip stream", "zstd stream", "lz4 stream", "plain"]
+Form = Literal["members", "gzip stream", "zstd stream", "lz4 stream", "zip stream", "plain"]
 """How the records of a file are packed.
 
 members: each record is a member of its own (with gzip), or a frame (with zstd and LZ4). stream: a
-member holds all records, or a part of one. plain: not compressed.
+member holds all records, or a part of one; or the archive is compressed in a WACZ. plain: not
+compressed.
 """
 
 STREAM_FORMS: dict[str, Form] = {"gzip": "gzip stream", "zstd": "zstd stream", "lz4": "lz4 stream"}
@@ -50,6 +52,7 @@ class Split:
 
     If `end` is None, the split goes to the end of the archive. The archive is the whole file, or
     the part of a file between `archive_start` and `archive_end`. All offsets are those in the file.
+    `entry` is the name of an archive that is compressed in a WACZ.
     """
 
     path: str
@@ -58,24 +61,50 @@ class Split:
     end: int | None = None
     archive_start: int = 0
     archive_end: int | None = None
+    entry: str = ""
+
+    def part_of(self, stream: Stream) -> Stream:
+        """The archive in its file."""
+        return stream if self.archive_end is None else Part(stream, self.archive_end)
 
 
 def split_file(path: str, split_bytes: int | None, options: files.Options) -> Iterator[Split]:
     """Yield the splits of a file.
 
-    A file that is compressed record by record is split every `split_bytes`; any other file is one
-    split. Raises NotAnArchive, EOFError for an empty file, OSError if it cannot be opened.
+    An archive that is compressed record by record is split every `split_bytes`; any other is one
+    split. A WACZ holds several archives. Raises NotAnArchive, NotAWacz, EOFError for an empty file,
+    OSError if it cannot be opened.
     """
     with ResumedStream(path, options) as stream:
+        if is_wacz(stream.read(SIGN_BYTES)):
+            yield from _splits_of_wacz(path, stream, split_bytes)
+            return
+        whole = Split(path, form_of(stream))
         size = size_of_stream(stream)
-        form = form_of(stream)
+    yield from _divided(whole, 0, size, split_bytes)
+
+
+def _splits_of_wacz(path: str, stream: Stream, split_bytes: int | None) -> Iterator[Split]:
+    for entry in entries_of(stream):
+        if not entry.is_stored:
+            yield Split(path, "zip stream", entry=entry.name)
+            continue
+        form = form_of(Part(stream, entry.end), entry.start)
+        whole = Split(path, form, entry.start, None, entry.start, entry.end)
+        yield from _divided(whole, entry.start, entry.end, split_bytes)
+
+
+def _divided(
+    whole: Split, archive_start: int, archive_end: int, split_bytes: int | None
+) -> Iterator[Split]:
+    """The splits of one archive."""
     # Only members can be found from the middle of a file.
-    if form != "members" or split_bytes is None:
-        yield Split(path, form)
+    if whole.form != "members" or split_bytes is None:
+        yield whole
         return
-    for start in range(0, size, split_bytes):
+    for start in range(archive_start, archive_end, split_bytes):
         end = start + split_bytes
-        yield Split(path, form, start, end if end < size else None)
+        yield replace(whole, start=start, end=end if end < archive_end else None)
 
 
 def form_of(stream: Stream, archive_start: int = 0) -> Form:

@@ -6,7 +6,8 @@ Both WARC and ARC are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from pairsieve.storage.resume import TRANSIENT_ERRORS
@@ -40,7 +41,15 @@ MAX_RETURNS = 100
 class Source(Protocol):
     """What is read from the front."""
 
-    def read(self, size: int = ..., /) -> bytes: ...
+    @property
+    def read(self) -> Callable[[int], bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardOnly:
+    """A source for which going back would be slow."""
+
+    read: Callable[[int], bytes]
 
 
 class _Window:
