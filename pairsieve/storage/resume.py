@@ -85,10 +85,16 @@ class ResumedStream:
         return self._offset
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Set the offset of the next byte. Nothing is read."""
+        """Set the offset of the next byte. Nothing is read.
+
+        Raises ValueError for an offset before the file.
+        """
         bases = {SEEK_SET: 0, SEEK_CUR: self._offset, SEEK_END: self._size or 0}
-        self._offset = bases[whence] + offset
-        return self._offset
+        target = bases[whence] + offset
+        if target < 0:
+            raise ValueError("an offset before the start of the file")
+        self._offset = target
+        return target
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes; none at the end of the file."""
@@ -103,6 +109,9 @@ class ResumedStream:
 
     def _read(self, size: int) -> bytes:
         stream = self._open()
+        if self._size is not None and self._offset >= self._size:
+            # Stores and systems raise errors for such offsets, and would be asked again.
+            return b""
         try:
             if stream.tell() != self._offset:
                 stream.seek(self._offset)
