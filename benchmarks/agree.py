@@ -28,8 +28,8 @@ from filters.detector import Needs
 from filters.registry import needing
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Pair
-from pairsieve.warc.fastwarc_reader import record_of
-from pairsieve.warc.gzip_members import next_start, read_members
+from pairsieve.warc.member_records import first_record
+from pairsieve.warc.members import next_start, read_members
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.splits import split_file
 from pairsieve.web.html import ParsedPage, parse_page
@@ -127,7 +127,7 @@ def _our_offsets(path: str) -> Rows:
             if start is None:
                 continue
             for member in read_members(stream, start, end, MAX_MEMBER_BYTES):
-                record = record_of(member)
+                record = first_record(member)
                 offsets[record.offset, record.warc_type, record.url] += 1
     return offsets
 

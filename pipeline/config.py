@@ -58,7 +58,9 @@ class InputConfig:
     Of all files together `sample` are drawn without replacement, with `seed`, and then the first
     `limit` are read. `options` go to fsspec, like {anon: true} for a public bucket; secrets belong
     in the environment. Archives larger than `split_mb` are read in pieces of that size by several
-    workers, unless there are MANY_FILES or more.
+    workers, unless there are MANY_FILES or more. `max_unreadable`: nothing is published when a
+    larger share of the files, of their pieces, or of the records that an index names cannot be
+    read. A run that could read nothing at all always fails.
     """
 
     files: tuple[str, ...] = ()
@@ -71,6 +73,7 @@ class InputConfig:
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     split_mb: float = 4
+    max_unreadable: float = 0.1
 
 
 MANY_FILES = 100
@@ -385,6 +388,10 @@ def _check_sense(config: Config) -> None:
     _check_publish(config)
     if config.input.split_mb <= 0:
         raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
+    if not 0 <= config.input.max_unreadable <= 1:
+        raise ConfigError(
+            f"input.max_unreadable is {config.input.max_unreadable:g}; it is a share, from 0 to 1"
+        )
     if config.input.kind == "pairs" and config.fetch.source == "archive":
         raise ConfigError(
             "input.kind is pairs: links have no archive to take pictures from; set fetch.source "

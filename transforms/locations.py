@@ -75,7 +75,7 @@ class LocationIndex:
         )
 
     def find(self, url: str) -> Location | None:
-        """Where the archive holds the URL; None where it does not."""
+        """Where the archive holds a canonical URL; None where it does not."""
         location: Location | None = self._bucket(bucket_of_url(url, self._buckets)).get(url)
         return location
 

@@ -44,8 +44,9 @@ class Page:
 class Location:
     """The position in the archive of a file that may be a picture, or of the answer in its place.
 
-    `target` is the URL whose location has the bytes instead: the target of a redirect, or the URL
-    that a revisit record repeats. It is empty if the bytes are here.
+    `url` and `target` are canonical (`address_key` in pairsieve/web/urls.py), however the archive
+    or a page spells them. `target` is the URL whose location has the bytes instead: the target of a
+    redirect, or the URL that a revisit record repeats. It is empty if the bytes are here.
     """
 
     url: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from types import TracebackType
 from typing import IO, TypeVar
@@ -85,10 +85,16 @@ class ResumedStream:
         return self._offset
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Set the offset of the next byte. Nothing is read."""
+        """Set the offset of the next byte. Nothing is read.
+
+        Raises ValueError for an offset before the file.
+        """
         bases = {SEEK_SET: 0, SEEK_CUR: self._offset, SEEK_END: self._size or 0}
-        self._offset = bases[whence] + offset
-        return self._offset
+        target = bases[whence] + offset
+        if target < 0:
+            raise ValueError("an offset before the start of the file")
+        self._offset = target
+        return target
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes; none at the end of the file."""
@@ -103,6 +109,9 @@ class ResumedStream:
 
     def _read(self, size: int) -> bytes:
         stream = self._open()
+        if self._size is not None and self._offset >= self._size:
+            # Stores and systems raise errors for such offsets, and would be asked again.
+            return b""
         try:
             if stream.tell() != self._offset:
                 stream.seek(self._offset)
@@ -116,12 +125,17 @@ class ResumedStream:
         """The open stream; opens it if need be."""
         if self._stream is not None:
             return self._stream
-        self._stream = files.open_stream(self._path, self._options)
-        size = self._stream.seek(0, SEEK_END)
-        if self._size is not None and size != self._size:
-            raise FileChanged(f"an input had {self._size} bytes and has {size} now")
+        stream = files.open_stream(self._path, self._options)
+        with ExitStack() as cleanup:
+            # If this fails, the next attempt opens the file anew, and asks for its size again.
+            cleanup.callback(_close_quietly, stream)
+            size = stream.seek(0, SEEK_END)
+            if self._size is not None and size != self._size:
+                raise FileChanged(f"an input had {self._size} bytes and has {size} now")
+            cleanup.pop_all()
+        self._stream = stream
         self._size = size
-        return self._stream
+        return stream
 
     def _close(self) -> None:
         stream = self._stream
@@ -129,3 +143,9 @@ class ResumedStream:
         if stream is not None:
             with suppress(*TRANSIENT_ERRORS):
                 stream.close()
+
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    """Close a stream that may be broken already."""
+    with suppress(*TRANSIENT_ERRORS):
+        stream.close()

@@ -2,14 +2,13 @@
 
 Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its
 columnar index (parquet with warc_filename, warc_record_offset, warc_record_length), or any part of
-these that a query returned.
+these that a query returned; and a WACZ, by the CDXJ in it.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +18,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
+from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
-from pairsieve.warc.fastwarc_reader import record_or_bad
-from pairsieve.warc.gzip_members import DamagedMember, Member, read_members
-from pairsieve.warc.record import BadRecord, Record
+from pairsieve.warc.member_records import records_of
+from pairsieve.warc.members import DamagedMember, Member, read_members
+from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
+from pairsieve.warc.wacz import ARCHIVE_FOLDER, entries_of, index_lines, is_wacz
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
@@ -69,24 +69,53 @@ def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt]:
 
 def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     with ResumedStream(path, options) as stream:
-        is_parquet = stream.read(len(PARQUET_SIGN)) == PARQUET_SIGN
-    rows = _parquet_rows(path, options) if is_parquet else _cdxj_rows(path, options)
+        sign = stream.read(len(PARQUET_SIGN))
+        if is_wacz(sign):
+            yield from _places_in_wacz(path, stream)
+            return
+    rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _cdxj_rows(path, options)
     for number, row in enumerate(rows, 1):
         where = f"row {number} of the index {files.public_name(path)}"
-        try:
-            name, offset, length = row
-            if not _is_below(name, base):
-                raise BadIndex(
-                    f"{where} names an address of its own: only the config may say which servers "
-                    "a run asks. Set input.base to the beginning of such addresses"
-                )
-            full_path = name if base and name.startswith(base) else base + name
-            place = Place(full_path, int(offset), int(length))
-        except BadIndex:
-            raise
-        except (ValueError, TypeError):
-            raise BadIndex(f"{where} names no file, offset and length") from None
-        yield place
+        named = _named_in(row)
+        if named is None:
+            raise BadIndex(f"{where} names no file, offset and length")
+        name, offset, length = named
+        if not _is_below(name, base):
+            raise BadIndex(
+                f"{where} names an address of its own: only the config may say which servers "
+                "a run asks. Set input.base to the beginning of such addresses"
+            )
+        full_path = name if base and name.startswith(base) else base + name
+        yield Place(full_path, offset, length)
+
+
+def _places_in_wacz(path: str, stream: Stream) -> Iterator[Place]:
+    """The places that the indexes in a WACZ name, as places in the WACZ file."""
+    entries = {entry.name: entry for entry in entries_of(stream)}
+    lines = [line for line in index_lines(stream) if line.strip()]
+    for number, line in enumerate(lines, 1):
+        named = _named_in(_cdxj_row(line))
+        entry = entries.get(f"{ARCHIVE_FOLDER}{named[0]}") if named else None
+        if named is None or entry is None or not entry.is_stored:
+            raise BadIndex(
+                f"row {number} of the index in {files.public_name(path)} names no record of an "
+                "archive that is stored in it; read it whole, with input.kind archives"
+            )
+        _, offset, length = named
+        yield Place(
+            path, entry.start + offset, min(length, max(0, entry.end - entry.start - offset))
+        )
+
+
+def _named_in(row: tuple[Any, ...]) -> tuple[str, int, int] | None:
+    """(file name, offset, length) that a row names; None if it does not."""
+    try:
+        name, offset, length = row
+        offset, length = int(offset), int(length)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    is_place = 0 <= offset <= MAX_OFFSET and 0 <= length <= MAX_OFFSET - offset
+    return (name, offset, length) if is_place and isinstance(name, str) and name else None
 
 
 def _is_below(name: str, base: str) -> bool:
@@ -170,14 +199,11 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
         return BadRecord(f"unreadable_{type(content).__name__}", place.offset)
     try:
         member = next(read_members(BytesIO(content), 0, None, keep_bytes), None)
-    except (DamagedMember, zlib.error):
+    except DamagedMember:
         return BadRecord("damaged", place.offset)
     if member is None:
         return BadRecord("damaged", place.offset)
     # The offsets of the member are those in the bytes of the place. Give it those in the file.
     end = place.offset + place.length
     member_in_file = Member(place.offset, end, member.length, member.head)
-    record = attempt(record_or_bad, member_in_file)
-    if isinstance(record, Failure):
-        return BadRecord(record.reason, place.offset)
-    return record
+    return next(records_of(member_in_file))

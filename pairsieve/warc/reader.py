@@ -6,11 +6,8 @@ Common Crawl's WAT.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-
-from warcio.exceptions import ArchiveLoadFailed
 
 from pairsieve.attempt import Failure, attempt, each
 from pairsieve.records.outcome import Counted, Noted, Rejection
@@ -19,24 +16,32 @@ from pairsieve.storage import files
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream
 from pairsieve.warc.cdx import Excerpt, read_excerpt
-from pairsieve.warc.fastwarc_reader import record_or_bad
-from pairsieve.warc.gzip_members import (
+from pairsieve.warc.codecs import codec_of
+from pairsieve.warc.codings import Undecodable, decode_body
+from pairsieve.warc.media_type import HTML_TYPES, forbids_sniffing, sniffs_as_html
+from pairsieve.warc.member_records import records_of
+from pairsieve.warc.members import (
     DamagedMember,
-    Member,
+    Decompressed,
     next_start,
     read_members,
     size_of_stream,
 )
-from pairsieve.warc.record import BadRecord, Record, decoded, digest_matches
+from pairsieve.warc.record import BadRecord, Record, digest_matches, is_web
 from pairsieve.warc.splits import Split
-from pairsieve.warc.warcio_reader import STREAM_ERRORS, Gunzipped, read_records
+from pairsieve.warc.stream_records import ForwardOnly, Source, read_records
+from pairsieve.warc.wacz import EntryStream
 from pairsieve.warc.wat import is_wat, page_of_wat
 from pairsieve.web.answer import REDIRECTS
+from pairsieve.web.places import address_key
 from pairsieve.web.urls import redirect_target
 
-LOCATED_TYPES = ("response", "resource", "revisit")
-HTML_TYPES = ("text/html", "application/xhtml+xml")
-READ_ERRORS = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
+PAGE_TYPES = ("response", "resource")
+LOCATED_TYPES = (*PAGE_TYPES, "revisit")
+# The other types of WARC 1.1 (ISO 28500, 5.5). Only these are named in counts.
+OTHER_TYPES = ("warcinfo", "request", "metadata", "conversion", "continuation")
+STREAM_ERRORS = (EOFError, ValueError)
+READ_ERRORS = (EOFError, OSError, ValueError)
 
 # How many bytes of pages, or items, are read before they are parsed. Measured: reading and parsing
 # take turns, and with this much at a time each finds the caches of the processor warm.
@@ -78,13 +83,23 @@ def read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
 
 
 def _quarantine_errors(items: Iterator[ReadItem], path: str, start: int) -> Iterator[ReadItem]:
-    """Pass items on. An unexpected exception ends the split, and is counted by its class."""
-    for item in each(items):
-        if isinstance(item, Failure):
-            where = f"{files.public_name(path)}@{start}"
-            yield Rejection("split", item.reason, "quarantined", where)
+    """Pass items on. An unexpected exception ends the split, and is counted by its class.
+
+    It is noted if a split was quarantined before its first record: such an input was not read.
+    """
+    has_record = False
+    where = f"{files.public_name(path)}@{start}"
+    for result in each(items):
+        item: ReadItem
+        if isinstance(result, Failure):
+            item = Rejection("split", result.reason, "quarantined", where)
         else:
-            yield item
+            item = result
+        yield item
+        if isinstance(item, Counted):
+            has_record = has_record or item.unit == "record"
+        elif isinstance(item, Rejection) and item.unit == "split" and not has_record:
+            yield Noted("split", NOTHING_READ)
 
 
 def _read_ahead(items: Iterator[ReadItem]) -> Iterator[ReadItem]:
@@ -108,7 +123,7 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
     read = _read_members if split.form == "members" else _read_stream
     try:
         with ResumedStream(split.path, settings.options) as stream:
-            yield from read(stream, split, settings)
+            yield from read(split.part_of(stream), split, settings)
             if stream.resumed:
                 yield Noted("file", "read_resumed", stream.resumed)
     except SplitInsideRecord as error:
@@ -121,6 +136,7 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
 
 
 INSIDE_RECORD = "starts_inside_record"
+NOTHING_READ = "nothing_read"
 
 
 class SplitInsideRecord(ValueError):
@@ -134,20 +150,26 @@ def _read_members(stream: Stream, split: Split, settings: ReadSettings) -> Itera
     """Read from the first member start in a split to the first one after the split.
 
     The members must lead exactly to where the next split begins. The first split starts at the
-    start of the file; so, by induction, every start is a true one. Raises SplitInsideRecord if the
-    members lead past the start of the next split.
+    start of the archive; so, by induction, every start is a true one. Raises SplitInsideRecord if
+    the members lead past the start of the next split.
     """
-    at = next_start(stream, split.start) if split.start else 0
-    end = None if split.end is None else next_start(stream, split.end)
+    codec = codec_of(stream, split.archive_start)
+    if codec is None:
+        raise ValueError("the file is not compressed any more")
+    at: int | None = split.archive_start
+    if split.start > split.archive_start:
+        at = next_start(stream, split.start, codec)
+    end = None if split.end is None else next_start(stream, split.end, codec)
     while at is not None and (end is None or at < end):
         try:
-            for member in read_members(stream, at, end, settings.keep_bytes):
-                yield from _items_of(_record_of(member), split.path, settings)
+            for member in read_members(stream, at, end, settings.keep_bytes, codec):
+                for record in records_of(member):
+                    yield from _items_of(record, split.path, settings)
                 at = member.end
             break
         except DamagedMember as damaged:
             # Go on with the next member that can be read.
-            at = next_start(stream, damaged.offset + 1)
+            at = next_start(stream, damaged.offset + 1, codec)
             damage_end = at or size_of_stream(stream)
             yield from _count_damage(damaged.offset, damage_end, split.path)
     if at is not None and end is not None and at > end:
@@ -161,13 +183,20 @@ def _count_damage(start: int, end: int, path: str) -> Iterator[ReadItem]:
 
 
 def _read_stream(stream: Stream, split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
-    """Read a file from its front to its end, or to the first place that cannot be read."""
-    content: Stream | Gunzipped = stream
-    if split.form == "gzip stream":
-        content = Gunzipped(stream)
-        # An offset inside a gzip stream cannot be read by itself, so it is no location.
+    """Read an archive from its front to its end."""
+    if split.entry:
+        stream = EntryStream(stream, split.entry)
+    codec = codec_of(stream, split.archive_start)
+    stream.seek(split.archive_start)
+    content: Source = stream
+    if codec is not None:
+        content = Decompressed(stream, codec, split.archive_start)
+    elif split.entry:
+        content = ForwardOnly(stream.read)
+    if split.form != "plain":
+        # An offset inside a compressed stream cannot be read by itself, so it is no location.
         settings = replace(settings, locate=False)
-    for record in read_records(content, settings.keep_bytes):
+    for record in read_records(content, settings.keep_bytes, split.archive_start):
         yield from _items_of(record, split.path, settings)
 
 
@@ -179,13 +208,6 @@ def read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[ReadItem]:
 def _read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[ReadItem]:
     for place, record in read_excerpt(excerpt, settings.keep_bytes, settings.options):
         yield from _items_of(record, place.path, settings)
-
-
-def _record_of(member: Member) -> Record | BadRecord:
-    record = attempt(record_or_bad, member)
-    if isinstance(record, Failure):
-        return BadRecord(record.reason, member.offset)
-    return record
 
 
 def _items_of(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[ReadItem]:
@@ -204,54 +226,113 @@ def _unsafe_items_of(
 ) -> Iterator[ReadItem]:
     """The items of a record. Raises whatever its content makes a library raise."""
     yield Counted("record", "in")
-    reason = _reason_against(record, settings)
-    if reason is not None:
-        where = f"{files.public_name(path)}@{record.offset}"
-        yield Rejection("record", reason, "quarantined", where)
-    elif isinstance(record, Record):
-        yield Counted("record", "kept")
+    if isinstance(record, BadRecord):
+        yield _quarantined_record(record.reason, record, path)
+    elif settings.check_digests and _has_wrong_digest(record):
+        yield _quarantined_record("digest_mismatch", record, path)
+    elif record.warc_type == "metadata" and is_wat(record):
+        yield from _read_wat(record, path)
+    else:
         yield from _read_record(record, path, settings)
 
 
-def _reason_against(record: Record | BadRecord, settings: ReadSettings) -> str | None:
-    """Why a record is quarantined, or None."""
-    if isinstance(record, BadRecord):
-        return record.reason
-    if settings.check_digests and digest_matches(record.payload, record.payload_digest) is False:
-        return "digest_mismatch"
-    return None
+def _quarantined_record(reason: str, record: Record | BadRecord, path: str) -> Rejection:
+    return Rejection("record", reason, "quarantined", _where(record, path))
+
+
+def _where(record: Record | BadRecord, path: str) -> str:
+    return f"{files.public_name(path)}@{record.offset}"
+
+
+def _has_wrong_digest(record: Record) -> bool:
+    return digest_matches(record.payload, record.payload_digest) is False
 
 
 def _read_record(record: Record, path: str, settings: ReadSettings) -> Iterator[ReadItem]:
-    if record.warc_type == "metadata" and is_wat(record):
-        yield from _read_wat(record, path)
-    is_web = record.url.startswith(("http:", "https:"))
-    if record.warc_type not in LOCATED_TYPES or not is_web:
-        return
-    # A revisit repeats a payload and has none of its own.
-    is_page = record.warc_type != "revisit" and _is_html(record.content_type)
-    is_good_page = is_page and record.http_status == 200
-    if settings.locate and not is_good_page:
+    """A page, or the reason why a record holds none; and the location of whatever else it holds.
+
+    A record without a type is decoded before anything is known about it, by what is in it.
+    """
+    reason = _reason_for_no_page(record)
+    body: bytes | Rejection = b""
+    if reason is None:
+        body = _body(record, path, settings)
+        reason = None if _is_html(record, body) else "not_html"
+    is_good_page = reason is None and record.http_status == 200
+    if settings.locate and not is_good_page and record.is_first:
         yield from _location(record, path)
-    if is_page:
-        yield Counted("page", "in")
-        yield _page(record, path, settings)
+    if reason is not None:
+        yield Rejection("record", reason)
+        return
+    yield Counted("record", "kept")
+    yield Counted("page", "in")
+    yield _page(record, body, path)
+
+
+def _reason_for_no_page(record: Record) -> str | None:
+    """Why a record can hold no page, as far as its headers say."""
+    if record.warc_type == "revisit":
+        # It repeats a payload and has none of its own.
+        return "type_revisit"
+    if record.warc_type not in PAGE_TYPES:
+        return f"type_{record.warc_type}" if record.warc_type in OTHER_TYPES else "type_unknown"
+    if not is_web(record.url):
+        return "url_not_web" if record.url else "url_missing"
+    if record.http_status == 0 and not record.headers:
+        return "http_unreadable"
+    if record.media_type and record.media_type not in HTML_TYPES:
+        return "not_html"
+    return None
+
+
+def _body(record: Record, path: str, settings: ReadSettings) -> bytes | Rejection:
+    """The decoded payload of a record that is or may be a page, or why it is not taken."""
+    if record.http_status != 200:
+        return Rejection("page", f"http_{record.http_status}")
+    try:
+        # One byte more than allowed shows that a page is too large.
+        body = decode_body(record.payload, record.headers, settings.max_page_bytes + 1)
+    except Undecodable as undecodable:
+        return Rejection("page", undecodable.reason, "quarantined", _where(record, path))
+    if len(body.content) > settings.max_page_bytes:
+        return Rejection("page", "page_too_large")
+    return body.content or Rejection("page", "page_empty")
+
+
+def _is_html(record: Record, body: bytes | Rejection) -> bool:
+    if record.media_type:
+        return record.media_type in HTML_TYPES
+    if isinstance(body, Rejection) or forbids_sniffing(record.headers):
+        return False
+    return sniffs_as_html(body)
+
+
+def _page(record: Record, body: bytes | Rejection, path: str) -> Page | Rejection:
+    if isinstance(body, Rejection):
+        return body
+    origin = Origin(path, record.offset, record.payload_digest, record.date, record.record_id)
+    return Page(record.url, record.headers, body, origin)
 
 
 def _location(record: Record, path: str) -> Iterator[Location]:
-    """The location of a record; none for a revisit of the same URL.
+    """The location of a file, or of the answer in its place, under its canonical URL.
 
-    Such a revisit adds nothing: the record that it repeats is found by the same URL.
+    None for a revisit of the same URL, or a redirect to another spelling of it. They add nothing:
+    the record with the bytes is found by the same URL.
     """
+    if record.warc_type not in LOCATED_TYPES or not is_web(record.url):
+        return
+    url = address_key(record.url)
     target = ""
     if record.warc_type == "revisit":
-        target = record.refers_to
-        if target in ("", record.url):
-            return
+        target = address_key(record.refers_to) if record.refers_to else url
     elif record.http_status in REDIRECTS:
-        target = redirect_target(record.url, header(record.headers, "location")) or ""
+        location = redirect_target(record.url, header(record.headers, "location"))
+        target = address_key(location) if location else ""
+    if target == url:
+        return
     yield Location(
-        record.url,
+        url,
         record.http_status,
         record.content_type,
         path,
@@ -265,26 +346,10 @@ def _read_wat(record: Record, path: str) -> Iterator[ReadItem]:
     try:
         page = page_of_wat(record)
     except BadRecord as bad:
-        where = f"{files.public_name(path)}@{bad.offset}"
-        page = Rejection("page", bad.reason, "quarantined", where)
-    if page is not None:
-        yield Counted("page", "in")
-        yield page
-
-
-def _page(record: Record, path: str, settings: ReadSettings) -> Page | Rejection:
-    if record.http_status != 200:
-        return Rejection("page", f"http_{record.http_status}")
-    # One byte more than allowed shows that a page is too large.
-    payload = decoded(record.payload, record.headers, settings.max_page_bytes + 1)
-    if len(payload) > settings.max_page_bytes:
-        return Rejection("page", "page_too_large")
-    if not payload:
-        return Rejection("page", "page_empty")
-    origin = Origin(path, record.offset, record.payload_digest, record.date, record.record_id)
-    return Page(record.url, record.headers, payload, origin)
-
-
-def _is_html(content_type: str) -> bool:
-    media_type = content_type.partition(";")[0].strip().lower()
-    return media_type in HTML_TYPES
+        page = Rejection("page", bad.reason, "quarantined", _where(bad, path))
+    if page is None:
+        yield Rejection("record", "not_html")
+        return
+    yield Counted("record", "kept")
+    yield Counted("page", "in")
+    yield page

@@ -1,19 +1,36 @@
-"""A record of an archive, the same for each library that reads it."""
+"""A record of an archive: made from its head and its block, the same for every form of archive."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b16decode, b32decode
 from binascii import Error as NotBase32
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
-
-from warcio.bufferedreaders import BufferedReader, ChunkedDataReader
+from typing import NamedTuple
 
 from pairsieve.records.page import Headers, header
+from pairsieve.warc.heads import decoded_text, read_head
+from pairsieve.warc.http_message import Message, read_message
+from pairsieve.warc.media_type import media_type
 
+# The largest number in a column of 64-bit integers.
+MAX_OFFSET = 2**63 - 1
 DIGESTS = ("sha1", "sha256", "md5")
-CODINGS = ("gzip", "deflate", "br")
+WARC_SIGN = b"WARC/"
+WEB_SCHEMES = ("http:", "https:")
+# Types whose blocks may be HTTP responses.
+MESSAGE_TYPES = ("response", "revisit")
+
+# A line of an ARC file: URL, address, date, type, (in version 2: five more,) length.
+ARC_LINE = re.compile(
+    rb"[a-z][a-z0-9+.-]{0,30}:[^\r\n]{0,8000} [^ \r\n]+ [^ \r\n]+ [^ \r\n]+ [^ \r\n]+[ \t]*\r*\n",
+    re.IGNORECASE,
+)
+_ARC_DATE = re.compile(r"\d{8,20}")
+_ARC_FILE = "filedesc:"
+_ARC_WORDS = 5
 
 
 class BadRecord(ValueError):
@@ -33,10 +50,13 @@ class BadRecord(ValueError):
 class Record:
     """A record of an archive.
 
-    `offset` is where it starts in its file. `warc_type` is WARC-Type, `date` is ISO 8601 UTC.
-    `http_status` is 200 for a resource record, which holds the thing itself, and 0 if it cannot be
+    `offset` is where it starts in its file. `warc_type` is WARC-Type in lower case, `date` is ISO
+    8601 UTC. `http_status` is 200 for a record that holds the thing itself, and 0 if it cannot be
     read. `payload` is as stored (with its codings), cut at the number of bytes that the reader
-    keeps. `refers_to` is the URL whose payload a revisit record repeats.
+    keeps. `content_type` is the header as it stands, `media_type` what it says, or what the crawler
+    has identified where it says nothing; empty if neither does. `refers_to` is the URL whose
+    payload a revisit record repeats. `is_first` is False for a record that shares a member with the
+    one before it, so that it cannot be read by its offset.
     """
 
     offset: int
@@ -50,22 +70,112 @@ class Record:
     headers: Headers
     payload: bytes
     refers_to: str = ""
+    media_type: str = ""
+    is_first: bool = True
 
 
-def decoded(raw: bytes, headers: Headers, max_bytes: int) -> bytes:
-    """Undo the transfer coding and the content coding of a payload. Returns at most `max_bytes`.
+class RecordHead(NamedTuple):
+    """The head of a record: its fields, by names in lower case, and where its block begins.
 
-    Many crawlers store payloads decoded but keep the headers that announce a coding. A payload that
-    is not coded is returned as it is.
+    `length` is that of the block; None if the head does not say it.
     """
-    is_chunked = header(headers, "transfer-encoding").lower() == "chunked"
-    coding = header(headers, "content-encoding").lower()
-    known_coding = coding if coding in CODINGS else None
-    if not is_chunked and known_coding is None:
-        return raw[:max_bytes]
-    reader_class = ChunkedDataReader if is_chunked else BufferedReader
-    stream = reader_class(BytesIO(raw), decomp_type=known_coding)
-    return bytes(stream.read(max_bytes))
+
+    fields: Mapping[str, str]
+    block_start: int
+    length: int | None
+
+
+def read_record_head(content: bytes, start: int = 0) -> RecordHead | None:
+    """The head of the WARC or ARC record that begins at `start`; None if none does."""
+    if not content.startswith(WARC_SIGN, start):
+        return _arc_head(content, start)
+    head = read_head(content, start)
+    if head is None:
+        return None
+    fields = head.first_values()
+    return RecordHead(fields, head.end, _length_of(fields.get("content-length", "")))
+
+
+def _arc_head(content: bytes, start: int) -> RecordHead | None:
+    """The head of an ARC record, with the names that WARC has for its fields.
+
+    Format: https://archive.org/web/researcher/ArcFileFormat.php, versions 1 and 2.
+    """
+    line = ARC_LINE.match(content, start)
+    if line is None:
+        return None
+    words = decoded_text(line[0]).strip().split(" ")
+    is_about_file = words[0].lower().startswith(_ARC_FILE)
+    # A URL may have blanks in it, and each version has other fields behind the date.
+    date_at = next((n for n, word in enumerate(words) if n > 1 and _ARC_DATE.fullmatch(word)), 0)
+    if not is_about_file and not 0 < date_at < len(words) - 2:
+        return None
+    fields = {
+        "warc-type": "warcinfo" if is_about_file else "response",
+        "warc-target-uri": "" if is_about_file else " ".join(words[: date_at - 1]),
+        "warc-date": _iso_date(words[date_at]) if date_at else "",
+        "content-type": words[date_at + 1] if date_at else "",
+    }
+    return RecordHead(fields, line.end(), _length_of(words[-1]))
+
+
+def _iso_date(digits: str) -> str:
+    """20260102030405 as 2026-01-02T03:04:05Z; a shorter one is the first moment that it means."""
+    full = digits[:14] + "00000101000000"[len(digits[:14]) :]
+    date = f"{full[:4]}-{full[4:6]}-{full[6:8]}"
+    return f"{date}T{full[8:10]}:{full[10:12]}:{full[12:14]}Z"
+
+
+def _length_of(digits: str) -> int | None:
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= 15
+    return int(digits) if is_number else None
+
+
+def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> Record:
+    """The record with a head, whose block ends at `block_end` of `content`."""
+    fields = head.fields
+    warc_type = fields.get("warc-type", "").lower()
+    url = fields.get("warc-target-uri", "").strip("<> ")
+    warc_content_type = fields.get("content-type", "")
+    message = None
+    if warc_type in MESSAGE_TYPES and is_web(url):
+        message = read_message(content, head.block_start, block_end)
+    if message is None:
+        is_thing = not _is_broken_message(warc_type, url, warc_content_type)
+        block = content[head.block_start : block_end]
+        message = Message(200 if is_thing else 0, (), block)
+        content_type = warc_content_type if is_thing else ""
+        types = [content_type]
+    else:
+        content_type = header(message.headers, "content-type")
+        types = [value for name, value in message.headers if name.lower() == "content-type"]
+    return Record(
+        offset=offset,
+        warc_type=warc_type,
+        url=url,
+        date=fields.get("warc-date", ""),
+        record_id=fields.get("warc-record-id", ""),
+        payload_digest=fields.get("warc-payload-digest", ""),
+        http_status=message.status,
+        content_type=content_type,
+        media_type=media_type(types)
+        or media_type([fields.get("warc-identified-payload-type", "")]),
+        headers=message.headers,
+        payload=message.body,
+        refers_to=fields.get("warc-refers-to-target-uri", "").strip("<> "),
+    )
+
+
+def is_web(url: str) -> bool:
+    """Whether a URL is one of HTTP."""
+    return url[:6].lower().startswith(WEB_SCHEMES)
+
+
+def _is_broken_message(warc_type: str, url: str, content_type: str) -> bool:
+    """Whether a block that is no HTTP response should be one, by what its record says."""
+    if warc_type != "response" or not is_web(url):
+        return False
+    return media_type([content_type]) in ("application/http", "")
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:
@@ -87,6 +197,7 @@ def _possible_digests(value: str) -> list[bytes]:
     for decode in (b32decode, b16decode):
         try:
             digests.append(decode(value.upper()))
-        except NotBase32:
+        except (NotBase32, ValueError):
+            # ValueError: letters that are not ASCII.
             continue
     return digests

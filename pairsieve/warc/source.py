@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
 from pairsieve.storage import files
 from pairsieve.storage.sealed import read_sealed
+from pairsieve.warc.codings import decoded
 from pairsieve.warc.reader import CODING_BYTES, READ_ERRORS
-from pairsieve.warc.record import Record, decoded, digest_matches
-from pairsieve.warc.warcio_reader import read_record
+from pairsieve.warc.record import Record, digest_matches
+from pairsieve.warc.record_at import read_record_at
 from pairsieve.web.answer import Answer, FetchRequest, PageLicence
 from pairsieve.web.body import text_of
+from pairsieve.web.places import address_key
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.sites import licence_refusal
 from pairsieve.web.urls import origin_of
@@ -24,7 +26,7 @@ from pairsieve.web.urls import origin_of
 MAX_HOPS = 5
 
 Find = Callable[[str], Location | None]
-"""URL -> its location in the archive."""
+"""Canonical URL (`address_key`) -> its location in the archive."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ def fetch_from_archive(
 def follow(url: str, find: Find) -> Location | str:
     """The location of a URL's bytes, or the status that says why there are none.
 
-    Redirects and revisits inside the archive are followed.
+    It is looked up under its canonical URL, as it was written down. Redirects and revisits inside
+    the archive are followed.
     """
-    next_url = url
+    next_url = address_key(url)
     for _ in range(MAX_HOPS + 1):
         location = find(next_url)
         if location is None:
@@ -174,7 +177,7 @@ def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tu
 
 def _read(warc_file: str, record_offset: int, settings: ArchiveSettings) -> Record:
     with files.open_read(warc_file, settings.options) as stream:
-        return read_record(stream, record_offset, settings.max_bytes + CODING_BYTES)
+        return read_record_at(stream, record_offset, settings.max_bytes + CODING_BYTES)
 
 
 def _body(record: Record, settings: ArchiveSettings) -> bytes:

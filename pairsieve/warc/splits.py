@@ -5,28 +5,41 @@ Each record belongs to exactly one split.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, NamedTuple
 
 from pairsieve.storage import files
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import ResumedStream
-from pairsieve.warc.gzip_members import BLOCK_BYTES, WARC_SIGN, first_member_bytes, size_of_stream
+from pairsieve.warc.codecs import SIGN_BYTES, Codec, codec_of
+from pairsieve.warc.heads import MAX_HEAD_BYTES
+from pairsieve.warc.members import (
+    LINE_BYTES,
+    DamagedStream,
+    Decompressed,
+    is_start_of_record,
+    next_start,
+    size_of_stream,
+)
+from pairsieve.warc.record import read_record_head
+from pairsieve.warc.stream_records import USUAL_HEAD_BYTES
+from pairsieve.warc.wacz import Part, entries_of, is_wacz
 
-Form = Literal["members", "gzip stream", "plain", "ARC"]
+Form = Literal["members", "gzip stream", "zstd stream", "lz4 stream", "zip stream", "plain"]
 """How the records of a file are packed.
 
-members: each record is a gzip member of its own. gzip stream: all records are in one gzip member.
-plain: not compressed. ARC: the older format, compressed or not.
+members: each record is a member of its own (with gzip), or a frame (with zstd and LZ4). stream: a
+member holds all records, or a part of one; or the archive is compressed in a WACZ. plain: not
+compressed.
 """
 
-ARC_SIGN = b"filedesc:"
-# Between headers and block of a record, and between two records.
-SEPARATOR = b"\r\n\r\n"
-GZIP_SIGN = b"\x1f\x8b"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
+STREAM_FORMS: dict[str, Form] = {"gzip": "gzip stream", "zstd": "zstd stream", "lz4": "lz4 stream"}
+
+NO_RECORD = "the file does not start with a WARC or ARC record"
+# How far a record is looked for where the first member holds none.
+SEARCHED_BYTES = 4 << 20
 
 
 class NotAnArchive(ValueError):
@@ -35,59 +48,138 @@ class NotAnArchive(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The records of a file that start at `start` or later, and before `end`.
+    """The records of an archive that start at `start` or later, and before `end`.
 
-    If `end` is None, the split goes to the end of the file.
+    If `end` is None, the split goes to the end of the archive. The archive is the whole file, or
+    the part of a file between `archive_start` and `archive_end`. All offsets are those in the file.
+    `entry` is the name of an archive that is compressed in a WACZ.
     """
 
     path: str
     form: Form = "members"
     start: int = 0
     end: int | None = None
+    archive_start: int = 0
+    archive_end: int | None = None
+    entry: str = ""
+
+    def part_of(self, stream: Stream) -> Stream:
+        """The archive in its file."""
+        return stream if self.archive_end is None else Part(stream, self.archive_end)
 
 
 def split_file(path: str, split_bytes: int | None, options: files.Options) -> Iterator[Split]:
     """Yield the splits of a file.
 
-    A file that is compressed record by record is split every `split_bytes`; any other file is one
-    split. Raises NotAnArchive, EOFError for an empty file, OSError if it cannot be opened.
+    An archive that is compressed record by record is split every `split_bytes`; any other is one
+    split. A WACZ holds several archives. Raises NotAnArchive, NotAWacz, EOFError for an empty file,
+    OSError if it cannot be opened.
     """
     with ResumedStream(path, options) as stream:
-        form = form_of(stream)
+        if is_wacz(stream.read(SIGN_BYTES)):
+            yield from _splits_of_wacz(path, stream, split_bytes)
+            return
+        whole = Split(path, form_of(stream))
         size = size_of_stream(stream)
+    yield from _divided(whole, 0, size, split_bytes)
+
+
+def _splits_of_wacz(path: str, stream: Stream, split_bytes: int | None) -> Iterator[Split]:
+    for entry in entries_of(stream):
+        if not entry.is_stored:
+            yield Split(path, "zip stream", entry=entry.name)
+            continue
+        form = form_of(Part(stream, entry.end), entry.start)
+        whole = Split(path, form, entry.start, None, entry.start, entry.end)
+        yield from _divided(whole, entry.start, entry.end, split_bytes)
+
+
+def _divided(
+    whole: Split, archive_start: int, archive_end: int, split_bytes: int | None
+) -> Iterator[Split]:
+    """The splits of one archive."""
     # Only members can be found from the middle of a file.
-    if form != "members" or split_bytes is None:
-        yield Split(path, form)
+    if whole.form != "members" or split_bytes is None:
+        yield whole
         return
-    for start in range(0, size, split_bytes):
+    for start in range(archive_start, archive_end, split_bytes):
         end = start + split_bytes
-        yield Split(path, form, start, end if end < size else None)
+        yield replace(whole, start=start, end=end if end < archive_end else None)
 
 
-def form_of(stream: Stream) -> Form:
-    """How the records of a file are packed, by its first bytes. Raises NotAnArchive, EOFError."""
-    stream.seek(0)
-    raw = stream.read(len(ARC_SIGN))
-    if not raw:
+def form_of(stream: Stream, archive_start: int = 0) -> Form:
+    """How the records of an archive are packed, by its first bytes.
+
+    Raises NotAnArchive, EOFError.
+    """
+    stream.seek(archive_start)
+    start = stream.read(USUAL_HEAD_BYTES)
+    if not start:
         raise EOFError("an empty file")
-    is_gzip = raw.startswith(GZIP_SIGN)
-    start = first_member_bytes(stream, 0, BLOCK_BYTES) if is_gzip else raw
-    if start.startswith(ARC_SIGN):
-        return "ARC"
-    if not start.startswith(WARC_SIGN):
-        raise NotAnArchive("the file does not start with a WARC or ARC record")
-    if not is_gzip:
+    codec = codec_of(stream, archive_start)
+    if codec is None:
+        if not is_start_of_record(start):
+            raise NotAnArchive(NO_RECORD)
         return "plain"
-    return "gzip stream" if _has_second_record(stream, start) else "members"
+    pieces = list(islice(_pieces(stream, codec, archive_start), 1))
+    if not pieces or not is_start_of_record(pieces[0].content):
+        # The first member is damaged, or something else. There may be others.
+        if next_start(stream, archive_start, codec, archive_start + SEARCHED_BYTES) is None:
+            raise NotAnArchive(NO_RECORD)
+        return "members"
+    if _is_stream(_pieces(stream, codec, archive_start)):
+        return STREAM_FORMS[codec.name]
+    return "members"
 
 
-def _has_second_record(stream: Stream, start: bytes) -> bool:
-    """Whether a second record follows the first one in the same gzip member."""
-    headers, separator, _ = start.partition(SEPARATOR)
-    content_length = _LENGTH.search(headers + b"\r\n")
-    # Without an end of the first record no second one can be found.
-    if not separator or not content_length:
-        return False
-    record_end = len(headers) + len(SEPARATOR) + int(content_length[1])
-    following = first_member_bytes(stream, record_end, len(SEPARATOR) + len(WARC_SIGN))
-    return following.lstrip(b"\r\n").startswith(WARC_SIGN)
+class _Piece(NamedTuple):
+    """Decompressed bytes of one member; `member` is its number."""
+
+    member: int
+    content: bytes
+
+
+def _pieces(stream: Stream, codec: Codec, archive_start: int) -> Iterator[_Piece]:
+    """What an archive decompresses to, up to its end or the first damage."""
+    decompressed = Decompressed(stream, codec, archive_start)
+    try:
+        while content := decompressed.read():
+            yield _Piece(decompressed.members, content)
+    except (EOFError, DamagedStream):
+        return
+
+
+def _is_stream(pieces: Iterable[_Piece]) -> bool:
+    """Whether the first member holds a second record, or less than its first record.
+
+    No more is decompressed than is needed to know.
+    """
+    first_member = None
+    length = 0
+    start, following = b"", b""
+    record_end: int | None = None
+    for piece in pieces:
+        if first_member is None:
+            first_member = piece.member
+        if piece.member != first_member:
+            # A member that is shorter than its record may also have a record with a wrong length.
+            # Then the next one begins with another record.
+            is_short = record_end is not None and length < record_end
+            return is_short and not is_start_of_record(piece.content)
+        length += len(piece.content)
+        if record_end is None:
+            start += piece.content
+            record_end = _end_of_record(start)
+        if record_end is not None and length > record_end:
+            following += piece.content[-(length - record_end) :]
+        if len(following) > LINE_BYTES or len(start) > MAX_HEAD_BYTES:
+            break
+    return is_start_of_record(following)
+
+
+def _end_of_record(start: bytes) -> int | None:
+    """Where the record that begins with these bytes ends; None if they do not say it yet."""
+    head = read_record_head(start, len(start) - len(start.lstrip(b"\r\n")))
+    if head is None or head.length is None:
+        return None
+    return head.block_start + head.length

@@ -15,11 +15,8 @@ from typing import Any
 
 from pairsieve.records.outcome import Rejection
 from pairsieve.records.page import Origin, Page
-from pairsieve.warc.record import BadRecord, Record
+from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
 from pairsieve.web.text import json_value
-
-# The largest number in a column of 64-bit integers.
-MAX_OFFSET = 2**63 - 1
 
 # Values of "path", which says from which element and attribute a WAT has a link.
 IMAGE, LINK = "IMG@/src", "A@/href"

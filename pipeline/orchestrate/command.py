@@ -21,6 +21,7 @@ from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.logs import shows_bars
 from pipeline.monitoring.summary import last_line, table
+from pipeline.orchestrate.check_inputs import TooMuchUnreadable
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
 from pipeline.orchestrate.estimate import (
@@ -57,7 +58,7 @@ REFUSED = (
 )
 """Errors after which nothing was done or published; the message says what to do."""
 
-BROKEN = (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, Damaged, OSError)
+BROKEN = (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, TooMuchUnreadable, Damaged, OSError)
 """Errors that stop a run in the middle."""
 
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130

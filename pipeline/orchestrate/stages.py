@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, notes
 from pairsieve.storage import files, parts
-from pairsieve.storage.job_end import forget_end, has_ended, read_tally
+from pairsieve.storage.job_end import PROBLEMS_FILE, forget_end, has_ended, read_tally
 from pairsieve.storage.journal import FOLDER as JOURNAL
 from pairsieve.storage.marked import mark
 from pairsieve.warc.reader import INSIDE_RECORD
@@ -19,6 +19,7 @@ from pipeline.dataset.release import Release
 from pipeline.dataset.writer import only_writer
 from pipeline.monitoring.metrics import write_counters, write_metrics
 from pipeline.monitoring.progress import Watch, reporting
+from pipeline.orchestrate.check_inputs import TooMuchUnreadable, check_inputs
 from pipeline.orchestrate.engine import Engine, LayOut
 from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
 from pipeline.orchestrate.plan import Plan
@@ -240,6 +241,7 @@ class Run:
         names = parts.part_names(result.folder)
         tally["image", "kept", ""], _ = sum_parts(result.folder, names)
         counts = balances(tally, ("file", "split", "record", "page", "image"), "extract")
+        check_inputs(tally, self.plan.config.input, result.path(PROBLEMS_FILE))
         check_quarantine(counts["page"], self.plan.config.publish.max_quarantine, "extract, pages")
         return counts
 
@@ -338,7 +340,7 @@ def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
     """
     try:
         yield
-    except (CountsDoNotAddUp, TooMuchQuarantined):
+    except (CountsDoNotAddUp, TooMuchQuarantined, TooMuchUnreadable):
         forget_end(result.folder)
         raise
 

@@ -30,6 +30,7 @@ from tests.support.commands import interruptible_command, record_jobs, run_in_su
 from tests.support.datasets import hashes, manifest_of, rows_of
 from tests.support.demo_runs import PLANTED, copy_of
 from tests.support.paths import REPOSITORY
+from tests.support.warcs import page
 from transforms.shard import ShardSettings, pack, write_shard
 
 
@@ -294,9 +295,21 @@ def test_exit_status_2_with_the_remedy(arguments, message, run_demo):
     assert "Traceback" not in ran.printed
 
 
-def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
+def test_nothing_read_is_no_success(run_demo, tmp_path):
     (tmp_path / "not-a.warc.gz").write_text("hello")
     ran = run_demo("--input", str(tmp_path / "not-a.warc.gz"), folder=tmp_path)
+    assert ran.status == 1
+    assert "nothing could be read (files: unreadable_NotAnArchive 1)" in ran.printed
+    assert "Traceback" not in ran.printed
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_wrong_file_is_one_counted_problem(run_demo, tmp_path):
+    (tmp_path / "not-a.warc.gz").write_text("hello")
+    (tmp_path / "page.warc.gz").write_bytes(page())
+    ran = run_demo(
+        "--input", str(tmp_path / "*.warc.gz"), "--set", "input.max_unreadable=0.5", folder=tmp_path
+    )
     assert ran.status == 0
     manifest = manifest_of(tmp_path / "out")
     assert manifest["counts"]["extract"]["file"]["quarantined"] == {"unreadable_NotAnArchive": 1}

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 import urllib.request
+from os import SEEK_END
 
 import pytest
 from aiohttp import web
@@ -264,6 +265,32 @@ def test_reading_goes_on_where_it_was(monkeypatch):
     with ResumedStream("x", {}) as stream:
         assert b"".join(iter(lambda: stream.read(7), b"")) == content
         assert stream.resumed == 2
+
+
+def test_what_lies_outside_a_file_is_not_asked_for(monkeypatch):
+    class Refusing(Failing):
+        def read(self, size: int = -1) -> bytes:
+            raise ConnectionResetError
+
+    opened(monkeypatch, Refusing(bytes(90), 0, [90]))
+    with ResumedStream("x", {}) as stream:
+        for offset in (90, 91, 1 << 70):
+            stream.seek(offset)
+            assert stream.read(10) == b""
+        with pytest.raises(ValueError, match="before the start"):
+            stream.seek(-1)
+        assert stream.resumed == 0
+
+
+def test_a_file_whose_size_could_not_be_asked_is_opened_again(monkeypatch):
+    class Unsized(Failing):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            raise ConnectionResetError
+
+    opened(monkeypatch, Unsized(bytes(90), 0, []), Failing(bytes(range(90)), 0, [90]))
+    with ResumedStream("x", {}) as stream:
+        assert stream.seek(0, SEEK_END) == 90
+        assert stream.resumed == 1
 
 
 def test_a_file_that_changed_is_not_read_on(monkeypatch):

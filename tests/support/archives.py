@@ -34,7 +34,12 @@ def pages(found: Iterable[object]) -> list[str]:
 
 
 def problems(found: Iterable[object]) -> list[tuple[str, str]]:
-    return [(item.unit, item.reason) for item in found if isinstance(item, Rejection)]
+    """What could not be read or was no good page, but not the records that are something else."""
+    return [
+        (item.unit, item.reason)
+        for item in found
+        if isinstance(item, Rejection) and (item.unit, item.outcome) != ("record", "dropped")
+    ]
 
 
 A, B, C = (page(f"https://{name}.example/") for name in "abc")

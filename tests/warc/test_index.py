@@ -85,12 +85,19 @@ def test_places_that_hold_no_record(crawl):
         (b"no json at all\n", "row 1 of the index i names no file"),
         (b'{"filename": "x", "offset": "a", "length": 1}', "row 1"),
         (b"[]\n", "row 1"),
+        (b'{"filename": 7, "offset": 1, "length": 1}', "row 1"),
+        (b'{"filename": null, "offset": 1, "length": 1}', "row 1"),
+        (b'{"filename": "x", "offset": Infinity, "length": 1}', "row 1"),
+        (b'{"filename": "x", "offset": NaN, "length": 1}', "row 1"),
+        (b'{"filename": "x", "offset": -1, "length": 1}', "row 1"),
+        (b'{"filename": "x", "offset": 1, "length": 9223372036854775807}', "row 1"),
     ],
 )
 def test_rows_that_name_no_record(crawl, content, message):
     (crawl / "i").write_bytes(content)
-    with pytest.raises(BadIndex, match=message):
-        list(excerpts(str(crawl / "i"), "", {}))
+    for base in ("", "https://a.example/"):
+        with pytest.raises(BadIndex, match=message):
+            list(excerpts(str(crawl / "i"), base, {}))
     found = list(split_input(str(crawl / "i"), InputSettings(kind="index"), {}))
     assert problems(found) == [("file", "unreadable_BadIndex")]
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import io
+from dataclasses import astuple
 
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from pairsieve.records.packed import pack_rows
 from pairsieve.records.page import Location
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
 from pairsieve.web.answer import Answer, FetchRequest
+from pairsieve.web.urls import bucket_of_url
 from tests.support.warcs import DATE, response
-from transforms.locations import prefer
+from transforms.group import GroupSettings
+from transforms.locations import LocationIndex, prefer, write_locations
 
 PICTURE = b"the bytes of a picture"
 SETTINGS = ArchiveSettings(max_bytes=1000)
@@ -43,6 +47,18 @@ def revisit(path: str, of: str) -> bytes:
     return buffer.getvalue()
 
 
+def archived(tmp_path, *members: bytes) -> dict[str, Location]:
+    """The locations in an archive of these records."""
+    file = tmp_path / "x.warc.gz"
+    file.write_bytes(b"".join(members))
+    found: dict[str, Location] = {}
+    for split in split_file(str(file), None, {}):
+        for item in read_split(split, ReadSettings(10_000, locate=True)):
+            if isinstance(item, Location):
+                found[item.url] = prefer(found.get(item.url), item)
+    return found
+
+
 def ask(
     tmp_path,
     path: str,
@@ -51,13 +67,7 @@ def ask(
     refuse=lambda *_: None,
 ) -> Answer:
     """What becomes of a URL in an archive of these records."""
-    file = tmp_path / "x.warc.gz"
-    file.write_bytes(b"".join(members))
-    found: dict[str, Location] = {}
-    for split in split_file(str(file), None, {}):
-        for item in read_split(split, ReadSettings(10_000, locate=True)):
-            if isinstance(item, Location):
-                found[item.url] = prefer(found.get(item.url), item)
+    found = archived(tmp_path, *members)
     answers: list[Answer] = []
     fetch_from_archive([FetchRequest(f"{HOST}{path}", refuse, answers.append)], found.get, settings)
     (answer,) = answers
@@ -172,6 +182,58 @@ def test_an_archive_that_has_been_cut_off_since(tmp_path):
 
 
 def test_hops_are_counted():
-    chain = {f"{n}": Location(f"{n}", 302, "", "f", n, "", f"{n + 1}") for n in range(20)}
-    assert follow("0", chain.get) == "too_many_redirects"
-    assert follow("16", chain.get) == "not_in_archive"
+    urls = [f"{HOST}/{n}" for n in range(21)]
+    chain = {urls[n]: Location(urls[n], 302, "", "f", n, "", urls[n + 1]) for n in range(20)}
+    assert follow(urls[0], chain.get) == "too_many_redirects"
+    assert follow(urls[16], chain.get) == "not_in_archive"
+
+
+# (how the archive spells a picture's URL, how a page does)
+SPELLINGS = [
+    ("http://a.example:80/p.png", "http://a.example/p.png"),
+    ("https://a.example:443/p.png", "https://a.example/p.png"),
+    ("HTTPS://A.Example/p.png", "https://a.example/p.png"),
+    ("https://bücher.example/p.png", "https://xn--bcher-kva.example/p.png"),
+    ("https://BÜCHER.example/p.png", "https://bücher.example/p.png"),
+    ("https://a.example/%7Eme/p.png", "https://a.example/~me/p.png"),
+    ("https://a.example/%41.png", "https://a.example/A.png"),
+    ("https://a.example/a b.png", "https://a.example/a%20b.png"),
+    ("https://a.example/caf\u00e9.png", "https://a.example/caf%C3%A9.png"),
+    ("https://a.example/caf%c3%a9.png", "https://a.example/caf\u00e9.png"),
+    ("https://a.example/p.png?", "https://a.example/p.png"),
+    ("https://a.example/p.png#top", "https://a.example/p.png"),
+    ("https://a.example/p.png?q=a b#x", "https://a.example/p.png?q=a%20b"),
+    ("https://a.example/x/../p.png", "https://a.example/p.png"),
+    ("https://a.example?q", "https://a.example/?q"),
+    ("https://0x7f.1/p.png", "https://127.0.0.1/p.png"),
+    ("<https://a.example/p.png>", "https://a.example/p.png"),  # wget's brackets, in archives only
+]
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"), [*SPELLINGS, *map(tuple, map(reversed, SPELLINGS[:-1]))]
+)
+def test_a_picture_is_found_however_its_url_is_spelled(stored, asked, tmp_path):
+    found = archived(tmp_path, response(stored, PICTURE, kind="image/png"))
+    answers: list[Answer] = []
+    fetch_from_archive([FetchRequest(asked, lambda *_: None, answers.append)], found.get, SETTINGS)
+    assert [(answer.url, answer.status, answer.body) for answer in answers] == [
+        (asked, "ok", PICTURE)
+    ]
+
+
+@pytest.mark.parametrize(("stored", "asked"), SPELLINGS)
+def test_its_index_finds_it_too(stored, asked, tmp_path):
+    locations = archived(tmp_path, response(stored, PICTURE, kind="image/png")).values()
+    settings = GroupSettings(buckets=7, part_rows=10, folder=str(tmp_path / "parts"))
+    for location in locations:
+        bucket = bucket_of_url(location.url, settings.buckets)
+        write_locations((bucket, [pack_rows([astuple(location)])]), settings)
+    index = LocationIndex(settings.folder, settings.buckets)
+    assert not isinstance(follow(asked, index.find), str)
+
+
+def test_a_redirect_to_another_spelling_is_no_loop(tmp_path):
+    redirect = moved("/%7Ep.png", "/~p.png")
+    assert ask(tmp_path, "/~p.png", redirect, picture("/~p.png")).status == "ok"
+    assert ask(tmp_path, "/%7Ep.png", redirect).status == "not_in_archive"

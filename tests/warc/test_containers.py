@@ -1,0 +1,217 @@
+"""Archives in every container: the same pages, in any splits, and pictures at their offsets."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+
+import lz4.frame
+import pytest
+
+from pairsieve.records.outcome import Counted, Noted, Rejection, balance, notes, tally_of
+from pairsieve.records.page import Location, Page
+from pairsieve.warc.cdx import BadIndex, excerpts
+from pairsieve.warc.codecs import zstd_library
+from pairsieve.warc.reader import ReadSettings, read_places
+from pairsieve.warc.source import ArchiveSettings, read_at
+from tests.support.archives import ALL, A, B, C, pages, problems, read, read_file
+from tests.support.warcs import cdxj, page, plain, response
+
+zstd = zstd_library()
+PICTURE = response("https://a.example/p.jpg", b"pixels", kind="image/jpeg")
+RECORDS = [plain(member) for member in (A, B, PICTURE, C)]
+OUTCOMES = (Rejection, Counted, Noted)
+SAMPLES = [plain(page(f"https://{n}.example/", f"<p>page {n}")) for n in range(200)]
+DICTIONARY = zstd.train_dict(SAMPLES, 4000)
+
+Pack = Callable[[Sequence[bytes]], bytes]
+"""Records that are not compressed -> an archive."""
+
+
+def skippable(content: bytes) -> bytes:
+    return b"\x5d\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
+
+
+def with_dictionary(records: Sequence[bytes], dictionary: bytes) -> bytes:
+    frames = [zstd.compress(record, zstd_dict=DICTIONARY) for record in records]
+    return skippable(dictionary) + b"".join(frames)
+
+
+def wacz(archives: dict[str, bytes], method: int = zipfile.ZIP_STORED, index: bytes = b"") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as made:
+        made.writestr("datapackage.json", "{}", zipfile.ZIP_DEFLATED)
+        for name, content in archives.items():
+            made.writestr(f"archive/{name}", content)
+        made.writestr("indexes/index.cdx.gz", gzip.compress(index), zipfile.ZIP_STORED)
+        made.writestr("indexes/index.idx", "!meta 0 {}")
+        made.writestr("pages/pages.jsonl", "{}")
+    return buffer.getvalue()
+
+
+def gzipped(records: Sequence[bytes]) -> bytes:
+    return b"".join(map(gzip.compress, records))
+
+
+def zstds(records: Sequence[bytes]) -> bytes:
+    return b"".join(map(zstd.compress, records))
+
+
+def lz4s(records: Sequence[bytes]) -> bytes:
+    return b"".join(map(lz4.frame.compress, records))
+
+
+def in_two(records: Sequence[bytes]) -> bytes:
+    return wacz({"1.warc.gz": gzipped(records[:2]), "2.warc.zst": zstds(records[2:])})
+
+
+MEMBERS: dict[str, Pack] = {
+    "gzip": gzipped,
+    "zstd": zstds,
+    "zstd with a dictionary": lambda records: with_dictionary(records, DICTIONARY.dict_content),
+    "zstd with a compressed dictionary": lambda records: with_dictionary(
+        records, zstd.compress(DICTIONARY.dict_content)
+    ),
+    "zstd with other frames": lambda records: b"".join(
+        b"\x50\x2a\x4d\x18\3\0\0\0abc" + zstd.compress(record) for record in records
+    ),
+    "lz4": lz4s,
+    "WACZ": lambda records: wacz({"x.warc.gz": gzipped(records)}),
+    "WACZ of two": in_two,
+    "WACZ with LZ4": lambda records: wacz({"x.warc.lz4": lz4s(records)}),
+}
+STREAMS: dict[str, Pack] = {
+    "gzip stream": lambda records: gzip.compress(b"".join(records)),
+    "zstd stream": lambda records: zstd.compress(b"".join(records)),
+    "lz4 stream": lambda records: lz4.frame.compress(b"".join(records)),
+    "gzip stream in a WACZ": lambda records: wacz({"x.warc.gz": gzip.compress(b"".join(records))}),
+    "compressed WACZ": lambda records: wacz({"x.warc.gz": gzipped(records)}, zipfile.ZIP_DEFLATED),
+    "compressed WACZ, plain": lambda records: wacz(
+        {"x.warc": b"".join(records)}, zipfile.ZIP_DEFLATED
+    ),
+}
+PLAIN: dict[str, Pack] = {
+    "plain": b"".join,
+    "plain in a WACZ": lambda records: wacz({"x.warc": b"".join(records)}),
+}
+EVERY = MEMBERS | STREAMS | PLAIN
+
+
+def adds_up(found: list[object]) -> bool:
+    tally = tally_of(item for item in found if isinstance(item, OUTCOMES))
+    return all(balance(tally, unit).adds_up for unit in ("file", "split", "record"))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_container_has_the_same_pages(name, tmp_path):
+    found = read(tmp_path, EVERY[name](RECORDS))
+    assert pages(found) == ALL
+    assert problems(found) == []
+    assert adds_up(found)
+    by_members = read(tmp_path, gzipped(RECORDS))
+    for ours, theirs in zip(
+        (item for item in found if isinstance(item, Page)),
+        (item for item in by_members if isinstance(item, Page)),
+        strict=True,
+    ):
+        assert (ours.url, ours.headers, ours.payload) == (
+            theirs.url,
+            theirs.headers,
+            theirs.payload,
+        )
+
+
+@pytest.mark.parametrize("name", MEMBERS | PLAIN)
+def test_pictures_are_read_at_their_offsets(name, tmp_path):
+    found = read(tmp_path, EVERY[name](RECORDS))
+    (location,) = (item for item in found if isinstance(item, Location))
+    _, body = read_at(location.warc_file, location.record_offset, ArchiveSettings(100))
+    assert body == b"pixels"
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_have_no_offsets(name, tmp_path):
+    found = read(tmp_path, EVERY[name](RECORDS))
+    assert not any(isinstance(item, Location) for item in found)
+    noted = notes(tally_of(item for item in found if isinstance(item, OUTCOMES)))
+    assert [what.startswith("file: read_whole_") for what in noted] == [True]
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("split_bytes", [40, 300, 1000])
+def test_any_split_has_each_record_once(name, split_bytes, tmp_path):
+    path = tmp_path / "x.warc.gz"
+    path.write_bytes(MEMBERS[name](RECORDS))
+    found = list(read_file(path, split_bytes=split_bytes))
+    assert pages(found) == ALL
+    assert problems(found) == []
+    assert adds_up(found)
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd", "lz4", "WACZ", "zstd with a dictionary"])
+@pytest.mark.parametrize("split_bytes", [None, 200])
+def test_a_damaged_member_costs_itself_alone(name, split_bytes, tmp_path):
+    whole = MEMBERS[name](RECORDS)
+    path = tmp_path / "x.warc.gz"
+    # Where the second record lies: what follows the first one.
+    first = whole.index(MEMBERS[name.replace("WACZ", "gzip")](RECORDS[:1])[-60:]) + 60
+    path.write_bytes(
+        whole[: first + 20]
+        + bytes(255 - b for b in whole[first + 20 : first + 60])
+        + whole[first + 60 :]
+    )
+    found = list(read_file(path, split_bytes=split_bytes))
+    assert pages(found) == [ALL[0], ALL[2]]
+    assert problems(found) == [("record", "damaged")]
+    assert adds_up(found)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_cut_file_is_read_up_to_there(name, tmp_path):
+    whole = EVERY[name](RECORDS)
+    found = read(tmp_path, whole[: len(whole) // 2])
+    assert adds_up(found)
+    assert set(pages(found)) < set(ALL)
+    assert not [reason for _, reason in problems(found) if reason.startswith("error:")]
+    assert problems(found)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\3\4 and nothing",
+        wacz({}),
+        wacz({"x.warc.gz": b"no archive"}),
+        skippable(b"no dictionary") + zstd.compress(RECORDS[0]),
+        skippable(zstd.compress(b"no dictionary")[:-3]) + zstd.compress(RECORDS[0]),
+        b"\x5d\x2a\x4d\x18\xff\xff\xff\xff",
+        zstd.compress(b"no archive"),
+        lz4.frame.compress(b"no archive"),
+        b"\x28\xb5\x2f\xfd",
+        b"\x04\x22\x4d\x18",
+    ],
+)
+def test_what_is_no_archive_is_one_problem(content, tmp_path):
+    found = read(tmp_path, content)
+    assert pages(found) == []
+    ((unit, reason),) = problems(found)
+    assert unit == "file"
+    assert reason.startswith("unreadable_")
+
+
+def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
+    archive = gzipped(RECORDS)
+    path = tmp_path / "x.wacz"
+    sizes = [len(gzip.compress(record)) for record in RECORDS]
+    places = [("x.warc.gz", 0, sizes[0]), ("x.warc.gz", sum(sizes[:3]), sizes[3])]
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj(places)))
+    settings = ReadSettings(10_000, locate=True)
+    found = [
+        item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
+    ]
+    assert pages(found) == [ALL[0], ALL[2]]
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj([("y.warc.gz", 0, 10)])))
+    with pytest.raises(BadIndex, match=r"row 1 of the index in .* names no record"):
+        list(excerpts(str(path), "", {}))
