@@ -313,6 +313,15 @@ COLUMNS: tuple[Column, ...] = (
         _copy("image_attribute"),
     ),
     Column(
+        "caption_source",
+        pa.string(),
+        "",
+        "extract",
+        "neutral",
+        "where the caption stood: alt, title, aria-label or figcaption; empty without a page",
+        _copy("caption_source"),
+    ),
+    Column(
         "warc_file",
         pa.string(),
         "",
