@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from filters.registry import DETECTORS, RULES, nearest
 from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
-from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.decode import DecodeSettings, problem_of_formats
 from pairsieve.records.choices import Embeddings, Identity, InputKind
 from pairsieve.records.privacy import Public
 from pairsieve.web.client_settings import ClientSettings
@@ -367,6 +367,9 @@ def _check_sense(config: Config) -> None:
         raise ConfigError(
             f"extract.captions is {list(captions)}; name at least one source, and none twice"
         )
+    problem = problem_of_formats(config.score.decode.formats)
+    if problem:
+        raise ConfigError(f"score.decode.formats: {problem}")
     _check_counts(config)
     _check_publish(config)
     if config.input.split_mb <= 0:

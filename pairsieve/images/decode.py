@@ -6,9 +6,11 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from math import ceil
 
 import numpy as np
@@ -47,6 +49,11 @@ MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger ones are halved before anything else is done to them
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF 2.32, 4.6.4
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
+"""Pillow's names of the formats that can be taken. Of each the header gives the size, before any
+pixel is decoded (docs/pictures.md).
+"""
+HEIF_PACKAGE = "pi_heif"  # the extra `heic`; libheif without the encoder, which is under the GPL
 SIGN_BYTES = 16  # as many as Pillow shows to a plugin before it opens a file
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
 
@@ -139,9 +146,29 @@ def _reduced(png: bytes, kinds: Collection[bytes]) -> bytes:
     )
 
 
+def problem_of_formats(formats: Sequence[str]) -> str | None:
+    """Why these formats cannot be decoded on this machine; None if they can."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        return f"{unknown[0]!r} is not among {', '.join(FORMATS)}"
+    if "HEIF" in formats and find_spec(HEIF_PACKAGE) is None:
+        return "HEIF needs a decoder; run: pip install 'pairsieve[heic]'"
+    return None
+
+
+@lru_cache(8)
+def load_decoders(formats: tuple[str, ...]) -> None:
+    """Make Pillow know the formats that it has no decoder for."""
+    if "HEIF" in formats:
+        import pi_heif
+
+        pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+
+
 def _decode(
     content: bytes, settings: DecodeSettings, at_least: int | None
 ) -> Decoded | Undecodable:
+    load_decoders(settings.formats)
     try:
         opened = Image.open(io.BytesIO(content), formats=settings.formats)
     except UnidentifiedImageError:
@@ -149,7 +176,8 @@ def _decode(
             return Undecodable("format_not_taken")
         raise
     with opened as image:
-        kind = image.format or ""
+        # MPO: a JPEG of a camera with further pictures behind it (CIPA DC-007), which nobody sees
+        kind = "JPEG" if image.format == "MPO" else image.format or ""
         if kind not in settings.formats:
             return Undecodable("format_not_taken")
         if image.width * image.height > settings.max_pixels:
