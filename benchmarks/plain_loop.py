@@ -57,7 +57,9 @@ def extract(plan: Plan) -> Extracted:
     """Read every input file, page by page."""
     config = plan.config.extract
     extract_page = make_extractor(
-        ExtractSettings(config.images, config.caption, config.url, config.language),
+        ExtractSettings(
+            config.images, config.caption, config.url, config.language, config.captions
+        ),
         needing(plan.detectors, Needs.PAGE),
     )
     pages = 0

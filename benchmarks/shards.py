@@ -60,6 +60,7 @@ def _cells(number: int, key: bytes) -> dict[str, object]:
         "page_source": "warc",
         "page_url": f"{host}/pages/{number // 5}.html",
         "image_attribute": "src",
+        "caption_source": "alt",
         "warc_file": f"CC-MAIN-{number // 40_000:05d}.warc.gz",
         "record_offset": number * 977 % 1_000_000_000,
         "record_id": f"<urn:uuid:{key.hex()}>",

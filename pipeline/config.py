@@ -18,11 +18,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from filters.registry import DETECTORS, RULES, nearest
 from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
-from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.decode import DecodeSettings, problem_of_formats
 from pairsieve.records.choices import Embeddings, Identity, InputKind
 from pairsieve.records.privacy import Public
 from pairsieve.web.client_settings import ClientSettings
-from pairsieve.web.html import ImageRule
+from pairsieve.web.html import ALT_ALONE, CaptionSource, ImageRule
 from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
 from pairsieve.web.places import NotAPlace, read_host
 from pairsieve.web.text import CaptionSettings
@@ -85,7 +85,8 @@ class ExtractConfig:
     """What makes an `<img>` a pair, and how pairs are grouped.
 
     `images`: `plain` takes src, like LAION; `best` takes the largest candidate of picture and
-    srcset, and lazy attributes too. `buckets` is the number of buckets of hosts, and `part_rows`
+    srcset, and what lazy loaders name. `captions` says where the words of an image may stand, in
+    the order in which they are tried. `buckets` is the number of buckets of hosts, and `part_rows`
     the number of pairs from which a part is full. `dedup` keeps one pair for each URL and caption
     (`pair`) or for each URL (`url`). `known` are parquet files of earlier datasets, whose pairs are
     not taken again. `check_digests`: a page whose payload does not match its digest is not taken.
@@ -101,6 +102,7 @@ class ExtractConfig:
     dedup: Public[Identity] = "pair"
     known: tuple[str, ...] = ()
     check_digests: Public[bool] = False
+    captions: Public[tuple[CaptionSource, ...]] = ALT_ALONE
 
 
 @dataclass(frozen=True)
@@ -384,6 +386,14 @@ def _check_sense(config: Config) -> None:
                 f"score.routes.{subset} is {model!r}; name one of score.models: "
                 f"{', '.join(config.score.models)}"
             )
+    captions = config.extract.captions
+    if not captions or len(set(captions)) < len(captions):
+        raise ConfigError(
+            f"extract.captions is {list(captions)}; name at least one source, and none twice"
+        )
+    problem = problem_of_formats(config.score.decode.formats)
+    if problem:
+        raise ConfigError(f"score.decode.formats: {problem}")
     _check_counts(config)
     _check_publish(config)
     if config.input.split_mb <= 0:

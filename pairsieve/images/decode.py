@@ -6,9 +6,11 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from math import ceil
 
 import numpy as np
@@ -48,6 +50,12 @@ MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger pictures are halved before anything else is done to them
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
 SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
+"""Pillow's names of the formats that can be decoded.
+
+The header of each gives the size, before any pixel is decoded (docs/pictures.md).
+"""
+HEIF_PACKAGE = "pi_heif"  # the extra `heic`: libheif without the encoder, which is under the GPL
 SIGN_BYTES = 16  # Pillow shows as many to a plugin before it opens a file
 
 
@@ -145,10 +153,30 @@ def _with_chunks(png: bytes, kinds: Collection[bytes]) -> bytes:
     return PNG_SIGN + b"".join(kept)
 
 
+def problem_of_formats(formats: Sequence[str]) -> str | None:
+    """Return why these formats cannot be decoded on this machine; None if they can."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        return f"{unknown[0]!r} is not among {', '.join(FORMATS)}"
+    if "HEIF" in formats and find_spec(HEIF_PACKAGE) is None:
+        return "HEIF needs a decoder; run: pip install 'pairsieve[heic]'"
+    return None
+
+
+@lru_cache(8)
+def load_decoders(formats: tuple[str, ...]) -> None:
+    """Register the decoders of formats that Pillow itself does not know."""
+    if "HEIF" in formats:
+        import pi_heif
+
+        pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+
+
 def _decode(
     content: bytes, settings: DecodeSettings, at_least: int | None
 ) -> Decoded | Undecodable:
     """Decode a picture. Raises some of DECODE_ERRORS where it is broken."""
+    load_decoders(settings.formats)
     try:
         # Opening reads the header only.
         opened = Image.open(io.BytesIO(content), formats=settings.formats)
@@ -172,8 +200,11 @@ def _decode(
 
 
 def _format_of(image: Image.Image) -> str:
-    """Return Pillow's name of the format of an opened file."""
-    return image.format or ""
+    """Return Pillow's name of the format of an opened file.
+
+    MPO is a camera's JPEG with further pictures behind it (CIPA DC-007). Viewers show the first.
+    """
+    return "JPEG" if image.format == "MPO" else image.format or ""
 
 
 def _refusal(image: Image.Image, content: bytes, settings: DecodeSettings) -> str | None:

@@ -32,6 +32,16 @@ PAGE: tuple[Column, ...] = (
         value=copied("image_attribute"),
     ),
     Column(
+        name="caption_source",
+        type=pa.string(),
+        source="extract",
+        privacy="neutral",
+        meaning=(
+            "where the caption stood: alt, title, aria-label or figcaption; empty without a page"
+        ),
+        value=copied("caption_source"),
+    ),
+    Column(
         name="warc_file",
         type=pa.string(),
         source="extract",

@@ -15,6 +15,7 @@ import ada_url
 from publicsuffixlist import PublicSuffixList
 
 from pairsieve.records.privacy import Public
+from pairsieve.web.picture_urls import is_template
 
 # RFC 9110, 4.1: as much as everybody should take; it comes again in every URL of a page
 MAX_BASE_CHARS = 8_000
@@ -220,6 +221,8 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_too_long"
         if has_credentials(url):
             return "url_credentials"
+        if is_template(url):
+            return "url_template"
         parts = _PARTS.match(url)
         if parts is None:
             return "url_host"

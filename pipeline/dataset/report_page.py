@@ -231,6 +231,7 @@ def _contents(facts: Facts) -> Section:
         "licence_kind": "licences",
         "format": "formats",
         "image_attribute": "what named the image",
+        "caption_source": "where captions stood",
         "page_source": "what was seen of the page",
         "rights_signals": "signals of rights",
         "face_count": "faces in a picture",
