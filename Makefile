@@ -12,8 +12,9 @@ BIN := .venv/bin
 demo: .venv/installed  ## run the whole flow on the demonstration crawl
 	$(BIN)/python -m pipeline.run --runner=DirectRunner
 
-test: .venv/installed  ## the whole test suite
-	$(BIN)/python -m pytest
+test: .venv/installed  ## the whole test suite, on up to eight cores (each takes 2 GB of memory)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not soak and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak"
 
 soak: .venv/installed  ## hours: 10,000 mutations at each border, a kill at every change of the disk; the suite has a part of each
 	$(BIN)/python -m pytest -m soak

@@ -70,8 +70,15 @@ def to_utf8(payload: bytes, content_type: str) -> bytes:
     if encoding is None:
         if _is_utf8(payload):
             return payload
-        encoding = webencodings.lookup(chardetng_py.detect(payload[:DETECT_BYTES]) or WINDOWS_1252)
+        encoding = _detected(payload[:DETECT_BYTES])
     return _in_utf8(payload, encoding)
+
+
+def _detected(payload: bytes) -> webencodings.Encoding:
+    """What Firefox's detector takes bytes for, which gives Python's name of Thai's windows-874."""
+    name = chardetng_py.detect(payload)
+    name = "windows-874" if name == "cp874" else name
+    return webencodings.lookup(name) or webencodings.lookup(WINDOWS_1252)
 
 
 def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:

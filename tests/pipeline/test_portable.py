@@ -24,7 +24,8 @@ from tests.support.datasets import hashes
 from tests.support.demo_runs import PLANTED
 from tests.support.paths import REPOSITORY
 
-pytestmark = pytest.mark.timeout(900)
+# The job server waits a minute for a worker, which installs its packages first.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,8 @@ def test_the_same_bytes_as_on_the_local_runner(
     assert not [line for line in said if "://" in line or any(word in line for word in PLANTED)]
 
 
-@pytest.mark.parametrize("stage", ["fetch", pytest.param("score", marks=pytest.mark.soak)])
+@pytest.mark.soak  # the suite has it on the local runner: test_killed.py
+@pytest.mark.parametrize("stage", ["fetch", "score"])
 def test_a_worker_that_is_killed(stage, on_cluster, plugin, demo_run, key_file, tmp_path):
     slow = tmp_path / f"slow-{stage}"
     slow.touch()
@@ -249,6 +251,7 @@ def test_a_worker_that_hangs(on_cluster, plugin, key_file, tmp_path):
     )
 
 
+@pytest.mark.soak  # the suite has it on the local runner: test_command.py
 def test_who_stops_waiting_is_told_what_goes_on(on_cluster, plugin, key_file, tmp_path):
     (tmp_path / "slow-fetch").touch()
     with started(

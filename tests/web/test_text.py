@@ -59,6 +59,7 @@ from pairsieve.web.text import (
         (b'<?xml version="1.0" encoding="koi8-r"?>' + "привет".encode("koi8-r"), "", "привет"),
         ("\ufeffgröße".encode("utf-16-be"), "text/html; charset=koi8-r", "größe"),
         ("größe".encode() + b"\xff", "text/html; charset=utf-8", "größe\ufffd"),
+        ("<p>ภูเขายามเช้า ภาพถ่ายจากเชียงใหม่".encode("cp874"), "text/html", "เชียงใหม่"),
     ],
 )
 def test_to_utf8(payload, content_type, expected):
