@@ -93,9 +93,9 @@ class ParsedPage:
                 first.attribute,
                 first.node,
                 first.times,
-                texts,
+                tuple(texts),
             )
-            for (reference, texts), first in self._images.first_of.items()
+            for (reference, *texts), first in self._images.first_of.items()
         )
 
     @property
@@ -207,12 +207,12 @@ class FirstImage:
 class PageImages:
     """What one walk over a page finds.
 
-    - `first_of`: (reference, texts) -> the first image that has them, in document order.
+    - `first_of`: (reference, *texts) -> the first image that has them, in document order.
     - `number`: how many images have words, and `wordless` how many have none.
     - `base`: the first `<base href>`.
     """
 
-    first_of: dict[tuple[str, tuple[str, ...]], FirstImage] = field(default_factory=dict)
+    first_of: dict[tuple[str, ...], FirstImage] = field(default_factory=dict)
     number: int = 0
     wordless: int = 0
     base: str | None = None
@@ -225,7 +225,7 @@ class PageImages:
     def add(
         self, reference: str, texts: tuple[str, ...], attribute: Attribute, node: LexborNode
     ) -> None:
-        key = (reference, texts)
+        key = (reference, *texts)
         first = self.first_of.get(key)
         if first is None:
             self.first_of[key] = FirstImage(self.number, attribute, node)
@@ -240,6 +240,8 @@ ReadTexts = Callable[[LexborNode, Attributes], tuple[str, ...] | None]
 
 
 def _reader_of_texts(captions: Sequence[CaptionSource]) -> ReadTexts:
+    if tuple(captions) == ALT_ALONE:
+        return lambda node, attributes: (attributes["alt"] or "",) if "alt" in attributes else None
     figcaptions = FigureCaptions() if "figcaption" in captions else None
 
     def read(node: LexborNode, attributes: Attributes) -> tuple[str, ...] | None:
@@ -295,27 +297,28 @@ def _plain_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> 
     """
     found = PageImages()
     first_of, texts_of = found.first_of, _reader_of_texts(captions)
-    alt_alone = tuple(captions) == ALT_ALONE
+    alt_alone, number = tuple(captions) == ALT_ALONE, 0
     for node in _found(tree, _PLAIN):
         attributes = node.attributes
         if "href" in attributes and node.tag == "base":
             found.add_base(attributes["href"])
             continue
-        texts: tuple[str, ...] | None
-        if alt_alone:
-            texts = (attributes["alt"] or "",) if "alt" in attributes else None
+        key: tuple[str, ...]
+        if alt_alone and "alt" in attributes:  # without a call: this is most images of most runs
+            key = (attributes["src"] or "", attributes["alt"] or "")
         else:
             texts = texts_of(node, attributes)
-        if texts is None:
-            found.wordless += 1
-            continue
-        reference = attributes["src"] or ""
-        first = first_of.get((reference, texts))
-        if first is not None:
-            first.times += 1
-            found.number += 1
+            if texts is None:
+                found.wordless += 1
+                continue
+            key = (attributes["src"] or "", *texts)
+        first = first_of.get(key)
+        if first is None:
+            first_of[key] = FirstImage(number, "src", node)
         else:
-            found.add(reference, texts, "src", node)
+            first.times += 1
+        number += 1
+    found.number = number
     return found
 
 
@@ -340,13 +343,16 @@ def _best_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> P
     texts_of = _reader_of_texts(captions)
     images = list[BestImage]()
     for node in nodes["img"]:
-        attributes, in_noscript = node.attributes, node.mem_id in hidden
+        attributes, in_noscript = node.attributes, bool(hidden) and node.mem_id in hidden
         texts = texts_of(node, attributes)
-        if texts is not None:
-            reference = best_reference(node, attributes, pictures)
+        if texts is None:
+            found.wordless += not in_noscript
+            continue
+        reference = best_reference(node, attributes, pictures)
+        if hidden:
             images.append(BestImage(node, texts, reference, in_noscript))
-        elif not in_noscript:
-            found.wordless += 1
+        elif reference is not None:
+            found.add(reference.url, texts, reference.attribute, node)
     for before, image, after in zip([None, *images], images, [*images[1:], None], strict=False):
         if image.reference is not None and not _is_copy(image, before, after, found):
             found.add(image.reference.url, image.texts, image.reference.attribute, image.node)
@@ -363,7 +369,7 @@ def _is_copy(
     """
     assert image.reference is not None
     if image.in_noscript:
-        has_same = (image.reference.url, image.texts) in found.first_of
+        has_same = (image.reference.url, *image.texts) in found.first_of
         return has_same or (_are_twins(before, image) and _is_lazy(before))
     if _are_twins(before, image):
         return _is_lazy(image) or not is_usable(image.reference)

@@ -96,20 +96,27 @@ def best_reference(
     `attributes` are those of the node, `pictures` the `picture_references` of the page.
     """
     src = (attributes.get("src") or "").strip()
-    lazy = [
-        (name, value.strip())
-        for name, value in attributes.items()
-        if value and name not in _STANDARD and ("." in value or "/" in value) and _kind_of(name)
-    ]
-    found = [pictures[node.mem_id]] if node.mem_id in pictures else []
     srcset = attributes.get("srcset")
+    around = pictures.get(node.mem_id) if pictures else None
+    has_lazy = not _STANDARD.issuperset(attributes)
+    if not (srcset or around or has_lazy):  # as most images are
+        return Reference(src, "src") if src else None
+    found = [around] if around else []
     if srcset:
         found += _of_set(srcset, "srcset", src)
+    lazy = _lazy_attributes(attributes) if has_lazy else []
     for name, value in lazy:
         if name.endswith("set") or _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
             found += _of_set(value, "lazy")
     if found:
         return max(found, key=_by_size)
+    return _single_reference(src, lazy, attributes)
+
+
+def _single_reference(
+    src: str, lazy: list[tuple[str, str]], attributes: Mapping[str, str | None]
+) -> Reference | None:
+    """`src`, or what a lazy loader names in its place."""
     widths = _widths(attributes)
     if widths and _WIDTH_FIELD.search(src):
         src = _WIDTH_FIELD.sub(widths, src)
@@ -117,6 +124,15 @@ def best_reference(
     if loaded and _is_better(loaded, src, attributes):
         return Reference(loaded, "lazy")
     return Reference(src, "src") if src else None
+
+
+def _lazy_attributes(attributes: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """(name, value) of the attributes whose value may be a URL of the picture, or several."""
+    return [
+        (name, value.strip())
+        for name, value in attributes.items()
+        if value and name not in _STANDARD and ("." in value or "/" in value) and _kind_of(name)
+    ]
 
 
 def is_usable(reference: Reference | None) -> bool:

@@ -70,15 +70,16 @@ def to_utf8(payload: bytes, content_type: str) -> bytes:
     if encoding is None:
         if _is_utf8(payload):
             return payload
-        encoding = _detected(payload[:DETECT_BYTES])
+        encoding = _detected(payload)
     return _in_utf8(payload, encoding)
 
 
 def _detected(payload: bytes) -> webencodings.Encoding:
-    """What Firefox's detector takes bytes for, which gives Python's name of Thai's windows-874."""
-    name = chardetng_py.detect(payload)
-    name = "windows-874" if name == "cp874" else name
-    return webencodings.lookup(name) or webencodings.lookup(WINDOWS_1252)
+    """What Firefox's detector makes of bytes that declare nothing."""
+    label = chardetng_py.detect(payload[:DETECT_BYTES])
+    # The binding gives this name of Python's in place of the standard's.
+    label = "windows-874" if label == "cp874" else label
+    return webencodings.lookup(label) or webencodings.lookup(WINDOWS_1252)
 
 
 def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:

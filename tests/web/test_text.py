@@ -40,6 +40,7 @@ from pairsieve.web.text import (
         ("<p>Привет, мир. Фотография горы на рассвете".encode("cp1251"), "text/html", "рассвете"),
         ("<p>写真の山の夜明け、東京タワー".encode("shift_jis"), "text/html", "東京タワー"),
         ("<p>산의 사진 새벽 서울".encode("euc-kr"), "text/html", "서울"),
+        ("<p>ภาพถ่ายของภูเขา กรุงเทพ".encode("cp874"), "text/html", "กรุงเทพ"),
         ("<p>Zdjęcie góry o świcie, łódź i żółw".encode("iso-8859-2"), "text/html", "żółw"),
         (
             "株式会社㈱山田の製品写真".encode("cp932"),
