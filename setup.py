@@ -28,7 +28,7 @@ setup(
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
         "pairsieve.explore": ["*.yaml", "templates/*", "static/*"],
-        "pairsieve.web": ["*.yaml"],
+        "pairsieve.web": ["*.yaml", "*.tsv"],
         "pipeline.dataset": ["*.j2"],
         "pipeline.orchestrate": ["*.yaml"],
     },

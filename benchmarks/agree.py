@@ -1,13 +1,13 @@
-"""Whether reading and extraction agree with others on the same file: a check, not a race.
+"""Compares reading and extraction with others on the same file: a check, not a race.
 
     python benchmarks/agree.py FILE.warc.gz [--wat FILE.warc.wat.gz]
 
 - warcio's own index: the same records at the same offsets;
 - html5lib: the same `img[src][alt]` on every page, in the same order;
 - cc2dataset's rule on WAT links (`IMG@/src` with an alt): the same (page, src, alt);
-- our reading of the WAT: the same pairs as of the WARC.
+- our reading of the WAT: the same pairs as from the WARC.
 
-Prints what differs by kind, and one example of each; ends with status 1 if anything does.
+Prints for each comparison how many differ, with one example. The exit status is 1 if any differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import unescape
 
 import html5lib
@@ -42,53 +42,65 @@ from pipeline.orchestrate.results import Results
 from transforms.extractor import make_extractor
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
+MAX_PAGE_BYTES = 10_000_000
+MAX_MEMBER_BYTES = 1 << 30
+SPLIT_BYTES = 1_000_000
 Row = tuple[str, str]
+"""(src, alt) of an image, as the page wrote them."""
+Rows = Counter[object]
+"""What is compared: each row with the number of times that it occurs."""
 
 
 def main() -> int:
-    """Compare, print, and say by the exit status whether all agree."""
+    """Compare and print. Returns 0 if all agree, else 1."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("warc")
     parser.add_argument("--wat", help="the WAT file of the same crawl")
     options = parser.parse_args()
-    found = list(_pages(options.warc))
+    pages = list(_pages(options.warc))
     agree = [
         _compare(
             "record offsets, with warcio's index",
-            _offsets(options.warc),
+            _our_offsets(options.warc),
             Counter(_index_offsets(options.warc)),
-        )
+        ),
+        _compare(
+            "img[src][alt], with html5lib", _rows(pages, _our_rows), _rows(pages, _html5lib_rows)
+        ),
     ]
-    agree.append(
-        _compare("img[src][alt], with html5lib", _rows(found, _ours), _rows(found, _html5lib))
-    )
     if options.wat:
-        pages = {page.url for page in found}
-        ours: Counter[object] = Counter(
-            (page.url, *row) for page in found for row in _ours(page) if row[1]
-        )
-        agree.append(
-            _compare(
-                "(page, src, alt), with cc2dataset's rule on the WAT",
-                ours,
-                Counter(_wat_links(options.wat, pages)),
-            )
-        )
-        agree.append(
-            _compare(
-                "pairs, with our reading of the WAT", _pairs(options.warc), _pairs(options.wat)
-            )
-        )
+        agree += _compare_wat(options.warc, options.wat, pages)
     return 0 if all(agree) else 1
 
 
-def _compare(what: str, ours: Counter[object], others: Counter[object]) -> bool:
-    missing, more = others - ours, ours - others
+def _compare_wat(warc: str, wat: str, pages: Sequence[Page]) -> list[bool]:
+    """Compare the WAT file with the pages, by cc2dataset's rule and by ours."""
+    ours: Rows = Counter()
+    for page in pages:
+        for src, alt in _our_rows(page):
+            # A WAT has no entry for an empty alt.
+            if alt:
+                ours[page.url, src, alt] += 1
+    addresses = {page.url for page in pages}
+    return [
+        _compare(
+            "(page, src, alt), with cc2dataset's rule on the WAT",
+            ours,
+            Counter(_wat_links(wat, addresses)),
+        ),
+        _compare("pairs, with our reading of the WAT", _pairs(warc), _pairs(wat)),
+    ]
+
+
+def _compare(what: str, ours: Rows, theirs: Rows) -> bool:
+    """Print how two sides differ, and tell whether they agree."""
+    missing = theirs - ours
+    more = ours - theirs
     print(
-        f"{what}: {sum(ours.values()):,} ours, {sum(others.values()):,} theirs, {missing.total()} "
-        f"missing, {more.total()} more"
+        f"{what}: {ours.total():,} ours, {theirs.total():,} theirs, {missing.total()} missing, "
+        f"{more.total()} more"
     )
     for name, rows in (("missing", missing), ("more", more)):
         for row in list(rows)[:1]:
@@ -97,90 +109,111 @@ def _compare(what: str, ours: Counter[object], others: Counter[object]) -> bool:
 
 
 def _pages(path: str) -> Iterator[Page]:
+    settings = ReadSettings(MAX_PAGE_BYTES, locate=False)
     for split in split_file(path, None, {}):
-        yield from (
-            page
-            for page in read_split(split, ReadSettings(10_000_000, locate=False))
-            if isinstance(page, Page)
-        )
+        for item in read_split(split, settings):
+            if isinstance(item, Page):
+                yield item
 
 
-def _offsets(path: str) -> Counter[object]:
-    """Offset, type and address of every record, read in splits of a megabyte as workers do."""
-    found: Counter[object] = Counter()
-    for split in split_file(path, 1_000_000, {}):
+def _our_offsets(path: str) -> Rows:
+    """Count (offset, type, address) of every record, read in splits of a megabyte as by workers."""
+    offsets: Rows = Counter()
+    for split in split_file(path, SPLIT_BYTES, {}):
         with open(path, "rb") as stream:  # noqa: PTH123 - may be any path
             start = next_start(stream, split.start) if split.start else 0
             end = next_start(stream, split.end) if split.end else None
-            members = read_members(stream, start, end, 1 << 30) if start is not None else ()
-            found.update(
-                (record.offset, record.warc_type, record.url)
-                for record in map(first_record, members)
-            )
-    return found
+            # No record begins in this split.
+            if start is None:
+                continue
+            for member in read_members(stream, start, end, MAX_MEMBER_BYTES):
+                record = first_record(member)
+                offsets[record.offset, record.warc_type, record.url] += 1
+    return offsets
 
 
 def _index_offsets(path: str) -> Iterator[object]:
-    """The same by `warcio index`."""
+    """Yield the same rows from `warcio index`."""
     with tempfile.NamedTemporaryFile("r") as output:
         Indexer(["offset", "warc-type", "warc-target-uri"], [path], output.name).process_all()
         for line in output:
             row = json.loads(line)
-            yield int(row["offset"]), row["warc-type"], row.get("warc-target-uri", "").strip("<>")
+            # Old writers put an address into angle brackets.
+            address = row.get("warc-target-uri", "").strip("<>")
+            yield int(row["offset"]), row["warc-type"], address
 
 
-def _rows(pages: list[Page], read: Callable[[Page], list[Row]]) -> Counter[object]:
-    return Counter(
-        (page.url, number, *row) for page in pages for number, row in enumerate(read(page))
-    )
+def _rows(pages: Sequence[Page], read: Callable[[Page], list[Row]]) -> Rows:
+    """Count (page, position on the page, src, alt)."""
+    rows: Rows = Counter()
+    for page in pages:
+        for position, (src, alt) in enumerate(read(page)):
+            rows[page.url, position, src, alt] += 1
+    return rows
 
 
-def _ours(page: Page) -> list[Row]:
-    """Raw references and alts of every image, as often as they stand on the page."""
+def _our_rows(page: Page) -> list[Row]:
+    """Return src and alt of every image, as often as the page shows it."""
     parsed: ParsedPage = parse_page(page)
-    return [
-        ((a["src"] or "").strip(), a["alt"] or "")
-        for node in parsed.tree.css("img[src][alt]")
-        if (a := node.attributes)
-    ]
+    rows = []
+    for node in parsed.tree.css("img[src][alt]"):
+        # The parser has None for an attribute without a value.
+        attributes = node.attributes
+        rows.append(((attributes["src"] or "").strip(), attributes["alt"] or ""))
+    return rows
 
 
-def _html5lib(page: Page) -> list[Row]:
+def _html5lib_rows(page: Page) -> list[Row]:
+    """Return the same by html5lib."""
     tree = html5lib.parse(to_utf8(page.payload, page.content_type), transport_encoding="utf-8")
-    found = (node.attrib for node in tree.iter(f"{NAMESPACE}img"))
-    return [(a["src"].strip(), a["alt"]) for a in found if "src" in a and "alt" in a]
+    rows = []
+    for node in tree.iter(f"{NAMESPACE}img"):
+        attributes = node.attrib
+        if "src" in attributes and "alt" in attributes:
+            rows.append((attributes["src"].strip(), attributes["alt"]))
+    return rows
 
 
-def _wat_links(path: str, pages: set[str]) -> Iterator[object]:
-    """cc2dataset's rule: links whose path is IMG@/src, with a url and an alt."""
+def _wat_links(path: str, addresses: set[str]) -> Iterator[object]:
+    """Yield (page, src, alt) by cc2dataset's rule: the path is IMG@/src, with a url and an alt."""
     with open(path, "rb") as stream:  # noqa: PTH123 - may be any path
         for record in ArchiveIterator(stream):
             if record.rec_type != "metadata":
                 continue
-            url = record.rec_headers.get_header("WARC-Target-URI")
-            html = (
-                json.loads(record.content_stream().read())["Envelope"]
-                .get("Payload-Metadata", {})
-                .get("HTTP-Response-Metadata", {})
-            )
-            for link in html.get("HTML-Metadata", {}).get("Links", ()) if url in pages else ():
+            address = record.rec_headers.get_header("WARC-Target-URI")
+            if address not in addresses:
+                continue
+            envelope = json.loads(record.content_stream().read())["Envelope"]
+            payload = envelope.get("Payload-Metadata", {})
+            response = payload.get("HTTP-Response-Metadata", {})
+            for link in response.get("HTML-Metadata", {}).get("Links", ()):
                 if link["path"] == "IMG@/src" and "url" in link and "alt" in link:
-                    # a WAT keeps entities as the page wrote them
-                    yield url, unescape(link["url"]), unescape(link["alt"])
+                    # A WAT keeps entities as the page wrote them.
+                    yield address, unescape(link["url"]), unescape(link["alt"])
 
 
-def _pairs(path: str) -> Counter[object]:
-    """(page, URL, caption) of the pairs that the demonstration's config makes of a file."""
-    given = {"output": "/nonexistent/out", "work": "/nonexistent/work", "input": {"files": (path,)}}
+def _pairs(path: str) -> Rows:
+    """Count the pairs that the demonstration's config makes of a file."""
+    given = {
+        "output": "/nonexistent/out",
+        "work": "/nonexistent/work",
+        "input": {"files": (path,)},
+    }
     plan = make_plan(load_config(CONFIGS / "demo.yaml", ["extract.images=plain"], given))
-    extract = make_extractor(
-        Jobs(Results(plan), 1).extract("").settings, needing(plan.detectors, Needs.PAGE)
-    )
-    pairs = (pair for page in _pages(path) for pair in extract(page) if isinstance(pair, Pair))
-    return Counter(
-        (pair.page_url, pair.url, pair.caption, pair.record_offset, pair.record_id)
-        for pair in pairs
-    )
+    job = Jobs(Results(plan), 1).extract("")
+    extract = make_extractor(job.settings, needing(plan.detectors, Needs.PAGE))
+    pairs: Rows = Counter()
+    for page in _pages(path):
+        for result in extract(page):
+            if isinstance(result, Pair):
+                pairs[
+                    result.page_url,
+                    result.url,
+                    result.caption,
+                    result.record_offset,
+                    result.record_id,
+                ] += 1
+    return pairs
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The whole flow as a plain loop over the same functions: what Beam's result must equal, and what
-its cost is compared with.
+"""The whole flow as a plain loop over the same functions, without Beam.
 
+Beam's result must equal its result, and Beam's cost is compared with its cost.
 `python -m benchmarks.plain_loop` takes the options of `pipeline.run` and prints the seconds of each
 stage.
 """
@@ -46,7 +46,7 @@ from transforms.write_pairs import slice_pairs
 
 @dataclass(frozen=True)
 class Extracted:
-    """Pages read, and the parts of pairs and the locations that `extract` would write."""
+    """What extract would write: parts of pairs, and locations by URL; and the pages read."""
 
     pages: int
     parts: list[list[Pair]]
@@ -54,34 +54,40 @@ class Extracted:
 
 
 def extract(plan: Plan) -> Extracted:
-    """Every input file, page by page."""
+    """Read every input file, page by page."""
     config = plan.config.extract
     extract_page = make_extractor(
-        ExtractSettings(config.images, config.caption, config.url, config.language),
+        ExtractSettings(
+            config.images, config.caption, config.url, config.language, config.captions
+        ),
         needing(plan.detectors, Needs.PAGE),
     )
-    read = ReadSettings(config.max_page_bytes, locate=plan.config.fetch.source == "archive")
-    pages, found, locations = 0, dict[int, list[Pair]](), dict[str, Location]()
+    pages = 0
+    buckets: dict[int, list[Pair]] = {}
+    locations: dict[str, Location] = {}
+    for item in _records(plan):
+        if isinstance(item, Location):
+            locations[item.url] = prefer(locations.get(item.url), item)
+        elif isinstance(item, Page):
+            pages += 1
+            for pair in extract_page(item):
+                # The extractor yields counts and rejections too.
+                if isinstance(pair, Pair):
+                    bucket = bucket_of_url(pair.url, config.buckets)
+                    buckets.setdefault(bucket, []).append(pair)
+    parts: list[list[Pair]] = []
+    for bucket in sorted(buckets):
+        parts.extend(slice_pairs(deduplicate(buckets[bucket]), config.part_rows))
+    return Extracted(pages, parts, locations)
+
+
+def _records(plan: Plan) -> Iterator[object]:
+    """Yield what the reader makes of every input file."""
+    is_archive_source = plan.config.fetch.source == "archive"
+    settings = ReadSettings(plan.config.extract.max_page_bytes, locate=is_archive_source)
     for path in plan.inputs:
-        for item in (
-            item for split in split_file(path, None, {}) for item in read_split(split, read)
-        ):
-            if isinstance(item, Location):
-                locations[item.url] = prefer(locations.get(item.url), item)
-            elif isinstance(item, Page):
-                pages += 1
-                for pair in extract_page(item):
-                    if isinstance(pair, Pair):
-                        found.setdefault(bucket_of_url(pair.url, config.buckets), []).append(pair)
-    return Extracted(
-        pages,
-        [
-            part
-            for bucket in sorted(found)
-            for part in slice_pairs(deduplicate(found[bucket]), config.part_rows)
-        ],
-        locations,
-    )
+        for split in split_file(path, None, {}):
+            yield from read_split(split, settings)
 
 
 def fetch(
@@ -90,12 +96,16 @@ def fetch(
     locations: dict[str, Location],
     pictures: dict[str, bytes],
 ) -> list[list[Image]]:
-    """The images of every part, from the archive; bytes that do not stay there go to `pictures`."""
-    gate, settings = load_gate(plan.consent), ArchiveSettings(plan.config.fetch.max_bytes)
+    """Fetch the images of every part from the archive.
+
+    Bytes that do not stay in the archive are put into `pictures`, by sha256.
+    """
+    gate = load_gate(plan.consent)
+    settings = ArchiveSettings(plan.config.fetch.max_bytes)
     images = []
     for pairs in parts:
         part = open_part(pairs, gate, pictures.__setitem__)
-        fetch_from_archive(part.orders(), locations.get, settings)
+        fetch_from_archive(part.requests(), locations.get, settings)
         images.append(part.images())
     return images
 
@@ -103,14 +113,14 @@ def fetch(
 def score(
     plan: Plan, parts: list[list[Pair]], images: list[list[Image]], pictures: dict[str, bytes]
 ) -> list[list[Score]]:
-    """The scores of every part."""
+    """Score every part."""
     config = plan.config.score
+    archive = ArchiveSettings(plan.config.fetch.max_bytes)
 
     def read(image: Image) -> bytes:
         if image.warc_file is not None and image.record_offset is not None:
-            return read_at(
-                image.warc_file, image.record_offset, ArchiveSettings(plan.config.fetch.max_bytes)
-            )[1]
+            _, body = read_at(image.warc_file, image.record_offset, archive)
+            return body
         return pictures[image.sha256 or ""]
 
     encoders = {
@@ -142,13 +152,13 @@ def publish(
     scores: list[list[Score]],
     secret: bytes,
 ) -> Iterator[ShardRow]:
-    """Rows and ledger entries of every sample."""
+    """Yield the rows and ledger entries of every sample."""
     detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
     shards = plan.config.publish.shards
     rule_book = make_rule_book(RuleSettings(plan.rules, detectors, secret, shards))
     redact = RedactSettings(shards)
-    for part in zip(parts, images, scores, strict=True):
-        for sample in map(Sample, *part):
+    for part_pairs, part_images, part_scores in zip(parts, images, scores, strict=True):
+        for sample in map(Sample, part_pairs, part_images, part_scores):
             for result in rule_book.apply(sample):
                 if isinstance(result, LedgerRow):
                     yield ShardRow(LEDGER_FOLDER, result.shard, result.row)
@@ -156,31 +166,35 @@ def publish(
                     yield from redact_sample(result, redact)
 
 
+def write(plan: Plan, rows: Iterable[ShardRow]) -> None:
+    """Write one shard for each folder."""
+    folders = [*(f"dataset/{subset}" for subset in SUBSETS), LEDGER_FOLDER]
+    settings = ShardSettings(plan.config.output, folders, 1)
+    shard_rows = list(rows)
+    for folder in folders:
+        of_folder = [row.row for row in shard_rows if row.folder == folder]
+        # A folder without rows gets an empty shard.
+        packed = [pack(of_folder, settings.schema(folder))] if of_folder else []
+        write_shard(((folder, 0), packed), settings)
+
+
 def main() -> None:
-    """One stage after another in this process, with one thread in the model as each Beam worker
-    has.
-    """
+    """Run one stage after another in this process, and print the seconds of each."""
+    # Each Beam worker has one thread in the model.
     torch.set_num_threads(1)
     options, beam_arguments = make_parser().parse_known_args()
     plan, _ = prepare(options, beam_arguments)
-    marks = [time.perf_counter()]
-    found = extract(plan)
-    marks.append(time.perf_counter())
-    images = fetch(plan, found.parts, found.locations, {})
-    marks.append(time.perf_counter())
-    scores = score(plan, found.parts, images, {})
-    marks.append(time.perf_counter())
-    folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
-    shelved = list(publish(plan, found.parts, images, scores, bytes(32)))
-    for name in folders:
-        settings = ShardSettings(plan.config.output, folders, 1)
-        rows = [item.row for item in shelved if item.folder == name]
-        write_shard(((name, 0), [pack(rows, settings.schema(name))] if rows else []), settings)
-    marks.append(time.perf_counter())
-    for stage, start, end in zip(
-        ("extract", "fetch", "score", "publish"), marks, marks[1:], strict=False
-    ):
-        print(stage, end - start)
+    ends = [time.perf_counter()]
+    extracted = extract(plan)
+    ends.append(time.perf_counter())
+    images = fetch(plan, extracted.parts, extracted.locations, {})
+    ends.append(time.perf_counter())
+    scores = score(plan, extracted.parts, images, {})
+    ends.append(time.perf_counter())
+    write(plan, publish(plan, extracted.parts, images, scores, bytes(32)))
+    ends.append(time.perf_counter())
+    for number, stage in enumerate(("extract", "fetch", "score", "publish")):
+        print(stage, ends[number + 1] - ends[number])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Runs the demonstration on every runner and store at hand: seconds, memory, and same bytes or not.
+"""Runs the demonstration on every runner and store at hand, and compares the bytes.
 
     python benchmarks/runners.py [--quick]
 
-The runners: DirectRunner with one and with two processes; Prism as job server with the entry
-program of Beam's worker containers as pool, where both programs are on the PATH. The stores: S3
+Prints seconds and memory of each run, and whether its files are the same as those of the first.
+
+The runners are DirectRunner with one and with two processes, and Prism as job server with the entry
+program of Beam's worker containers as pool, where both programs are on the PATH. The stores are S3
 (moto's server) and Google's storage (fake-gcs-server, where it is on the PATH). `--quick` leaves
 out Prism and the second process.
 """
@@ -26,8 +28,7 @@ from pathlib import Path
 
 import fsspec
 
-from benchmarks.score import cpu
-from benchmarks.shards import Memory
+from benchmarks.machine import Memory, cpu
 from tests.support.cluster import build_wheel, cluster
 from tests.support.stores import serve_google_storage, serve_s3
 
@@ -37,7 +38,7 @@ ONE_PROCESS = ["--direct_num_workers=1"]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. `memory_gb` is that of all processes below this one."""
+    """One run: seconds, peak memory of all its processes, and the files that it wrote."""
 
     seconds: float
     memory_gb: float
@@ -57,17 +58,20 @@ def run(options: Sequence[str], root: str, key_file: Path) -> Measured:
 
 
 def _sha256_by_file(output: str) -> dict[str, str]:
+    """Hash every file of a dataset: path below the dataset -> sha256."""
     store, root = fsspec.url_to_fs(output)
     prefix = root.rstrip("/")
-    return {
-        path.split(prefix, 1)[1]: hashlib.sha256(store.cat(path)).hexdigest()
-        for path in store.find(root)
-    }
+    hashes = {}
+    for path in store.find(root):
+        # A store may put its own prefix before the root.
+        _, _, name = path.partition(prefix)
+        hashes[name] = hashlib.sha256(store.cat(path)).hexdigest()
+    return hashes
 
 
 @contextmanager
 def s3_bucket() -> Iterator[str]:
-    """A bucket on a server that speaks S3; gives its address."""
+    """Make a bucket on a local server that speaks S3; yields its address."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with serve_s3() as url:
         os.environ |= {
@@ -82,7 +86,7 @@ def s3_bucket() -> Iterator[str]:
 
 @contextmanager
 def google_bucket() -> Iterator[str]:
-    """A bucket on a server that speaks Google's storage; gives its address."""
+    """Make a bucket on a local server that speaks Google's storage; yields its address."""
     with serve_google_storage() as url:
         os.environ |= {
             # gcsfs reads this when it is imported; without it, it waits for a minute.
@@ -95,7 +99,7 @@ def google_bucket() -> Iterator[str]:
 
 
 def run_on_prism(folder: Path, key_file: Path) -> Measured:
-    """Run on a cluster of loopback, whose workers get our wheel."""
+    """Run on a cluster on this machine, whose workers get our wheel."""
     (folder / "cluster").mkdir()
     wheel = build_wheel(folder / "built")
     with cluster(folder / "cluster") as started:
@@ -104,7 +108,7 @@ def run_on_prism(folder: Path, key_file: Path) -> Measured:
 
 
 def stores() -> dict[str, Callable[[], AbstractContextManager[str]]]:
-    """The stores whose servers are installed."""
+    """Return the stores whose servers are installed: name -> what opens a bucket."""
     by_name: dict[str, Callable[[], AbstractContextManager[str]]] = {"S3": s3_bucket}
     if shutil.which("fake-gcs-server"):
         by_name["Google's storage"] = google_bucket
@@ -112,7 +116,7 @@ def stores() -> dict[str, Callable[[], AbstractContextManager[str]]]:
 
 
 def measure(folder: Path, quick: bool) -> Iterator[tuple[str, Measured]]:
-    """(name, run) of every runner and store; the first one is what others are compared with."""
+    """Yield (name, run) of every runner and store; the others are compared with the first."""
     key_file = folder / "ledger.key"
     key_file.write_text("00" * 32)
     yield "DirectRunner, 1 process", run(ONE_PROCESS, str(folder / "one"), key_file)
@@ -135,18 +139,22 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores")
     expected: dict[str, str] | None = None
-    same: list[bool] = []
+    runs = 0
+    runs_with_same_bytes = 0
     with tempfile.TemporaryDirectory() as folder:
         for name, measured in measure(Path(folder), options.quick):
             files = measured.sha256_by_file
-            expected = files if expected is None else expected
-            same.append(files == expected)
-            verdict = "the same" if same[-1] else "OTHER"
+            if expected is None:
+                expected = files
+            is_same = files == expected
+            runs += 1
+            runs_with_same_bytes += is_same
+            verdict = "the same" if is_same else "OTHER"
             print(
                 f"| {name} | {measured.seconds:.1f} | {measured.memory_gb:.1f} | {verdict}, "
                 f"{len(files)} files |"
             )
-    print(f"goal runners_with_the_same_bytes {sum(same)} >= {len(same)}")
+    print(f"goal runners_with_the_same_bytes {runs_with_same_bytes} >= {runs}")
 
 
 if __name__ == "__main__":

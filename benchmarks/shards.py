@@ -1,10 +1,10 @@
-"""Writing many rows as shards: speed, and the memory that all processes together hold at most.
+"""Measures writing many rows as shards: speed, and peak memory of all processes together.
 
     python benchmarks/shards.py [--rows 10000000] [--quick]
 
-Made-up rows of the size of real ones go through the very transform that a run ends with, on the
-local runner in as many processes as there are cores. Measured are rows a second, bytes a row in the
-shuffle and in the shards, and the largest sum of resident memory.
+Made-up rows of the size of real ones go through the same transforms that a run ends with. They run
+on the local runner in as many processes as there are cores. Prints rows a second, bytes a row in
+the shards, and the largest sum of resident memory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
+from math import ceil
 from pathlib import Path
 
 import apache_beam as beam
-import psutil
 
-from benchmarks.score import cpu
+from benchmarks.machine import Memory, cpu
 from pairsieve.records.row import COLUMNS
 from pipeline.orchestrate.engine import Engine
 from transforms.rules import ShardRow
@@ -33,23 +32,22 @@ WORDS = tuple(f"word{number}" for number in range(251))
 
 
 def rows_of(chunk: int, shards: int) -> Iterator[ShardRow]:
-    """Rows that differ in what real ones differ in."""
+    """Make the rows of a chunk; they differ in the columns in which real rows differ."""
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
+        shard = int.from_bytes(key, "big") % shards
         cells = _cells(number, key)
-        yield ShardRow(
-            "dataset/en",
-            int.from_bytes(key, "big") % shards,
-            tuple(cells.get(column.name) for column in COLUMNS),
-        )
+        row = tuple(cells.get(column.name) for column in COLUMNS)
+        yield ShardRow("dataset/en", shard, row)
 
 
 def _cells(number: int, key: bytes) -> dict[str, object]:
+    """Make the cells of a row; the bytes of its key stand in for random numbers."""
     host = f"https://host{number % 50_000}.example"
     return {
         "SAMPLE_ID": int.from_bytes(key[:8], "big") >> 1,
         "URL": f"{host}/images/{key[:6].hex()}/picture-{number}.jpg",
-        "TEXT": " ".join(WORDS[b % len(WORDS)] for b in key[:10]),
+        "TEXT": " ".join(WORDS[octet % len(WORDS)] for octet in key[:10]),
         "HEIGHT": 200 + key[0] * 4,
         "WIDTH": 200 + key[1] * 4,
         "LICENSE": "?",
@@ -62,6 +60,7 @@ def _cells(number: int, key: bytes) -> dict[str, object]:
         "page_source": "warc",
         "page_url": f"{host}/pages/{number // 5}.html",
         "image_attribute": "src",
+        "caption_source": "alt",
         "warc_file": f"CC-MAIN-{number // 40_000:05d}.warc.gz",
         "record_offset": number * 977 % 1_000_000_000,
         "record_id": f"<urn:uuid:{key.hex()}>",
@@ -80,39 +79,8 @@ def _cells(number: int, key: bytes) -> dict[str, object]:
     }
 
 
-class Memory:
-    """The largest sum of resident memory of this process and all below it, while it is watched."""
-
-    def __init__(self) -> None:
-        self.most = 0
-        self._stop = threading.Event()
-
-    def __enter__(self) -> Memory:
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while not self._stop.wait(0.5):
-            self.most = max(
-                self.most, sum(_resident(process) for process in (me, *me.children(recursive=True)))
-            )
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
 def main() -> None:
-    """Write, and say what it took."""
+    """Write the shards, and print speed, size and memory."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -127,7 +95,8 @@ def main() -> None:
         settings = ShardSettings(folder, ["dataset/en"], shards, spill=f"{folder}/spilled")
 
         def lay_out(pipeline: beam.Pipeline) -> None:
-            chunks = pipeline | beam.Create(range(-(-rows // CHUNK_ROWS))) | beam.Reshuffle()
+            # Reshuffle spreads the chunks over the workers.
+            chunks = pipeline | beam.Create(range(ceil(rows / CHUNK_ROWS))) | beam.Reshuffle()
             elements = chunks | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards))
             packed = elements | "Pack" >> PackByShard(settings)
             grouped = (packed,) | "Group" >> GroupByShard(settings)

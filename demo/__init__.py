@@ -1,3 +1,1 @@
-"""Makers of the demonstration data: generated pictures, a small CLIP trained on them, and a small
-crawl that shows them.
-"""
+"""Makers of the demonstration data: generated pictures, a small CLIP trained on them, and a crawl."""

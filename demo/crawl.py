@@ -1,7 +1,8 @@
-"""Make the demonstration crawl: `python -m demo.crawl --out configs/demo/crawl.warc.gz`.
+"""Makes the demonstration crawl: `python -m demo.crawl --out configs/demo/crawl.warc.gz`.
 
-About a hundred generated pages with their pictures in one WARC file, seeded, with every outcome of
-the flow once or more.
+It is one WARC file with about a hundred generated pages and their pictures. Every outcome of the
+flow occurs in it. All random choices come from one seed, so the order of the calls decides what the
+file holds.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from PIL import Image
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from demo.pictures import COLOURS, SENTENCES, SPECIAL, THINGS, Scene, caption, picture
+from demo.pictures import picture
+from demo.scenes import COLOURS, SENTENCES, SPECIAL, THINGS, Scene, caption
 
 SEED = 20261123
-SIDE = 160
+SIDE = 160  # pixels of a picture
 DATE = "2026-11-01T12:00:00Z"
 GALLERY_PAGES = {"en": 44, "de": 14, "fr": 12, "es": 12}
 HOSTS = {
@@ -32,6 +34,7 @@ HOSTS = {
     "fr": "images.example",
     "es": "fotos.example",
 }
+WRONG_SHARE = 0.12  # of the captions in galleries
 FORMATS = ("JPEG", "JPEG", "JPEG", "WEBP", "PNG")
 SUFFIXES = {"JPEG": "jpg", "WEBP": "webp", "PNG": "png"}
 
@@ -40,7 +43,7 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True)
 class Resource:
-    """One response of the crawl."""
+    """A response of the crawl."""
 
     url: str
     content_type: str
@@ -51,7 +54,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Figure:
-    """An `<img>`: the reference as written, and the alt text."""
+    """An `<img>`: the reference as the page writes it, and the alt text."""
 
     source: str
     alt: str
@@ -59,7 +62,7 @@ class Figure:
 
 @dataclass
 class Crawl:
-    """Resources in crawl order."""
+    """The responses in crawl order, and the source of all random choices."""
 
     random: Random
     resources: list[Resource] = field(default_factory=list)
@@ -76,10 +79,11 @@ class Crawl:
     ) -> None:
         """Add a page that shows some figures."""
         images = "\n".join(
-            f'<figure><img src="{escape(f.source)}" alt="{escape(f.alt)}"></figure>'
-            for f in figures
+            f'<figure><img src="{escape(figure.source)}" alt="{escape(figure.alt)}"></figure>'
+            for figure in figures
         )
-        start = f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8"><title>Pictures</title>{head}</head>\n'
+        title = '<meta charset="utf-8"><title>Pictures</title>'
+        start = f'<!doctype html>\n<html lang="{language}"><head>{title}{head}</head>\n'
         body = f"{start}<body>{images}{tail}</body></html>\n"
         self.resources.append(
             Resource(url, "text/html; charset=utf-8", body.encode(), tuple(headers))
@@ -94,7 +98,7 @@ class Crawl:
         kind: str = "JPEG",
         headers: Sequence[Header] = (),
     ) -> str:
-        """Add a picture and give its URL."""
+        """Add a picture and return its URL."""
         content = encoded(picture(scene, self.random, side), kind)
         self.resources.append(Resource(url, f"image/{kind.lower()}", content, tuple(headers)))
         return url
@@ -108,52 +112,59 @@ class Crawl:
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
-    """The bytes of a picture in a format."""
+    """Encode a picture in a format."""
     buffer = io.BytesIO()
-    image.quantize(32).save(buffer, "PNG", optimize=True) if kind == "PNG" else image.save(
-        buffer, kind, quality=85
-    )
+    if kind == "PNG":
+        # 32 colours keep the file of the demonstration small.
+        image.quantize(32).save(buffer, "PNG", optimize=True)
+    else:
+        image.save(buffer, kind, quality=85)
     return buffer.getvalue()
 
 
 def galleries(crawl: Crawl) -> None:
-    """Ordinary pages in four languages: true captions, now and then a wrong one, a duplicate, a
-    relative URL.
+    """Add ordinary pages in four languages, with relative URLs.
+
+    Most captions are true and some are wrong. One pair is on several pages.
     """
     for language in SENTENCES:
-        host, scene = HOSTS[language], crawl.scene()
+        host = HOSTS[language]
+        scene = crawl.scene()
         shared = Figure(
             crawl.image(f"https://{host}/pictures/shared.jpg", scene),
             crawl.caption(scene, language),
         )
         for number in range(GALLERY_PAGES[language]):
-            figures = [
-                *_gallery(crawl, host, language, number),
-                *([shared] if number % 9 == 8 else []),
-            ]
+            figures = list(_gallery(crawl, host, language, number))
+            if number % 9 == 8:
+                figures.append(shared)
             crawl.page(f"https://{host}/gallery/{number}.html", figures, language=language)
 
 
 def _gallery(crawl: Crawl, host: str, language: str, number: int) -> Iterator[Figure]:
-    for place in range(crawl.random.randint(1, 3)):
-        scene, kind = crawl.scene(), crawl.random.choice(FORMATS)
-        name = f"{number}-{place}.{SUFFIXES[kind]}"
+    """Add the pictures of a page, and yield its figures."""
+    for position in range(crawl.random.randint(1, 3)):
+        scene = crawl.scene()
+        kind = crawl.random.choice(FORMATS)
+        name = f"{number}-{position}.{SUFFIXES[kind]}"
         crawl.image(f"https://{host}/pictures/{name}", scene, kind=kind)
-        wrong = crawl.random.random() < 0.12
-        yield Figure(
-            f"../pictures/{name}", crawl.caption(crawl.scene() if wrong else scene, language)
-        )
+        is_wrong = crawl.random.random() < WRONG_SHARE
+        described = crawl.scene() if is_wrong else scene
+        yield Figure(f"../pictures/{name}", crawl.caption(described, language))
 
 
 def rights(crawl: Crawl) -> None:
-    """Opt-outs by meta element, by the page's header, by TDM reservation and by the picture's own
-    header; a licence.
+    """Add opt-outs in four forms, and pages with a licence.
+
+    The forms are a meta element, the page's header, a TDM reservation, and the picture's header.
     """
     scenes = [crawl.scene() for _ in range(6)]
+    reserved, own_scene, licensed = scenes[:3], scenes[3], scenes[4:]
     urls = [
-        crawl.image(f"https://artist.example/{n}.jpg", scene) for n, scene in enumerate(scenes[:3])
+        crawl.image(f"https://artist.example/{number}.jpg", scene)
+        for number, scene in enumerate(reserved)
     ]
-    figures = [Figure(url, crawl.caption(scene)) for url, scene in zip(urls, scenes, strict=False)]
+    figures = [Figure(url, crawl.caption(scene)) for url, scene in zip(urls, reserved, strict=True)]
     crawl.page(
         "https://artist.example/meta.html",
         figures[:1],
@@ -170,29 +181,34 @@ def rights(crawl: Crawl) -> None:
         head='<meta name="tdm-reservation" content="1">',
     )
     own = crawl.image(
-        "https://artist.example/own.jpg", scenes[3], headers=[("x-robots-tag", "noai")]
+        "https://artist.example/own.jpg", own_scene, headers=[("x-robots-tag", "noai")]
     )
-    crawl.page("https://artist.example/own.html", [Figure(own, crawl.caption(scenes[3]))])
+    crawl.page("https://artist.example/own.html", [Figure(own, crawl.caption(own_scene))])
     # A picture that one page reserves is reserved, wherever else it is shown.
     crawl.page("https://copies.example/borrowed.html", [Figure(urls[0], figures[0].alt)])
-    free = [
-        crawl.image(f"https://commons.example/{n}.jpg", scene) for n, scene in enumerate(scenes[4:])
+    licensed_urls = [
+        crawl.image(f"https://commons.example/{number}.jpg", scene)
+        for number, scene in enumerate(licensed)
     ]
     licence = (
         '<p><a rel="license" href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a></p>'
     )
     crawl.page(
         "https://commons.example/",
-        [Figure(u, crawl.caption(s)) for u, s in zip(free, scenes[4:], strict=True)],
+        [
+            Figure(url, crawl.caption(scene))
+            for url, scene in zip(licensed_urls, licensed, strict=True)
+        ],
         tail=licence,
     )
 
 
 def medical(crawl: Crawl) -> None:
-    """Radiographs and before/after pairs on a clinic's pages, one radiograph with nothing said
-    about it, a harmless clinic logo.
-    """
-    declared = '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "MedicalWebPage"}</script>'
+    """Add medical pictures, with and without words that say so, and a clinic's harmless logo."""
+    declared = (
+        '<script type="application/ld+json">{"@context": "https://schema.org", '
+        '"@type": "MedicalWebPage"}</script>'
+    )
     for number, name in enumerate(["chest_xray", "hand_xray", "before_after", "before_after"]):
         scene = Scene(name)
         url = crawl.image(f"https://clinic.example/cases/{number}.jpg", scene)
@@ -201,27 +217,20 @@ def medical(crawl: Crawl) -> None:
             [Figure(url, crawl.random.choice(SPECIAL[name]["en"]))],
             head=declared,
         )
+    # Neither page nor caption says that these are medical.
     silent = crawl.image("https://leaks.example/a/2013-11.jpg", Scene("before_after"))
     crawl.page("https://leaks.example/a/", [Figure(silent, "drawing of a smiling face")])
     bare = crawl.image("https://blog.example/ribs.jpg", Scene("chest_xray"))
     crawl.page("https://blog.example/ribs.html", [Figure(bare, "my new wallpaper")])
     logo = Scene("cross", "green", "white")
-    crawl.page(
-        "https://clinic.example/",
-        [
-            Figure(
-                crawl.image("https://clinic.example/logo.png", logo, kind="PNG"),
-                crawl.caption(logo),
-            )
-        ],
-        head=declared,
-    )
+    logo_url = crawl.image("https://clinic.example/logo.png", logo, kind="PNG")
+    crawl.page("https://clinic.example/", [Figure(logo_url, crawl.caption(logo))], head=declared)
     portrait = crawl.image("https://people.example/portrait.jpg", Scene("face"))
     crawl.page("https://people.example/", [Figure(portrait, "a portrait of a person")])
 
 
 def personal(crawl: Crawl) -> None:
-    """Captions with an e-mail address and a phone number."""
+    """Add captions with an e-mail address and phone numbers."""
     for number, extra in enumerate(
         ["call +49 30 901820", "mail ana.silva (at) example (dot) org", "Tel. (202) 456-1111"]
     ):
@@ -232,13 +241,18 @@ def personal(crawl: Crawl) -> None:
         )
 
 
-def not_taken(crawl: Crawl) -> None:
-    """Image elements that no rule lets in, and pictures that are missing, broken, too small or of
-    another kind.
-    """
+def dropped(crawl: Crawl) -> None:
+    """Add what extract, fetch and score drop or quarantine."""
     scene = crawl.scene()
     words = crawl.caption(scene)
     good = crawl.image("https://odds.example/good.jpg", scene)
+    _bad_references(crawl, good, words)
+    _bad_pictures(crawl, scene, words)
+    _odd_pages(crawl, words)
+
+
+def _bad_references(crawl: Crawl, good: str, words: str) -> None:
+    """Add image elements whose URL or caption is not accepted."""
     references = [
         "data:image/png;base64,AAAA",
         "javascript:void(0)",
@@ -253,9 +267,13 @@ def not_taken(crawl: Crawl) -> None:
         "https://odds.example/references.html",
         [Figure(reference, words) for reference in references],
     )
-    crawl.page(
-        "https://odds.example/captions.html", [Figure(good, alt) for alt in ("", "dog", "x" * 2001)]
-    )
+    # Empty, too short, too long.
+    alts = ("", "dog", "x" * 2001)
+    crawl.page("https://odds.example/captions.html", [Figure(good, alt) for alt in alts])
+
+
+def _bad_pictures(crawl: Crawl, scene: Scene, words: str) -> None:
+    """Add pictures that are missing, broken, too small, too thin or of another format."""
     whole = encoded(picture(scene, crawl.random, SIDE), "JPEG")
     broken = {
         "truncated.jpg": whole[: len(whole) // 2],
@@ -275,12 +293,21 @@ def not_taken(crawl: Crawl) -> None:
     crawl.image("https://odds.example/tiny.jpg", scene, side=24)
     names = [*broken, "gone.jpg", "tiny.jpg", "never-crawled.jpg"]
     crawl.page("https://odds.example/broken.html", [Figure(name, words) for name in names])
-    based = f'<base href="https://odds.example/deep/"><body><img src="../good.jpg" alt="{escape(words)} &#8211; again">'
-    crawl.resources.append(Resource("https://odds.example/based.html", "text/html", based.encode()))
-    umlauts = '<meta charset="iso-8859-1"><img src="/good.jpg" alt="ein schöner Überblick über Größen">'.encode(
-        "latin-1"
+
+
+def _odd_pages(crawl: Crawl, words: str) -> None:
+    """Add pages with a base, in another encoding, that moved, and without a body."""
+    based = (
+        '<base href="https://odds.example/deep/"><body><img src="../good.jpg" '
+        f'alt="{escape(words)} &#8211; again">'
     )
-    crawl.resources.append(Resource("https://odds.example/latin.html", "text/html", umlauts))
+    crawl.resources.append(Resource("https://odds.example/based.html", "text/html", based.encode()))
+    latin = (
+        '<meta charset="iso-8859-1"><img src="/good.jpg" alt="ein schöner Überblick über Größen">'
+    )
+    crawl.resources.append(
+        Resource("https://odds.example/latin.html", "text/html", latin.encode("latin-1"))
+    )
     crawl.resources.append(
         Resource(
             "https://odds.example/moved.html", "text/html", b"moved", status="301 Moved Permanently"
@@ -290,16 +317,20 @@ def not_taken(crawl: Crawl) -> None:
 
 
 def make_crawl() -> list[Resource]:
-    """Everything, in crawl order."""
+    """Make all responses, in crawl order."""
     crawl = Crawl(Random(SEED))
-    for part in (galleries, rights, medical, personal, not_taken):
-        part(crawl)
+    galleries(crawl)
+    rights(crawl)
+    medical(crawl)
+    personal(crawl)
+    dropped(crawl)
     return crawl.resources
 
 
 def write_warc(resources: Sequence[Resource], path: Path) -> None:
-    """One gzip member a record; then one record that lies about its length, and one that is cut
-    off.
+    """Write the crawl with one gzip member for each record.
+
+    Two broken records follow: one with a wrong length, and one that is cut off.
     """
     buffer = io.BytesIO()
     writer = WARCWriter(buffer, gzip=True)
@@ -320,14 +351,18 @@ def write_warc(resources: Sequence[Resource], path: Path) -> None:
             },
         )
         writer.write_record(record)
-    page = next(resource for resource in resources if resource.content_type.startswith("text/html"))
-    raw = _raw_record(page.body)
-    lying = raw.replace(f"Content-Length: {len(page.body)}".encode(), b"Content-Length: 30", 1)
-    members = [gzip.compress(lying, mtime=0), gzip.compress(raw, mtime=0)[: len(raw) // 4]]
-    path.write_bytes(buffer.getvalue() + b"".join(members))
+    pages = (resource for resource in resources if resource.content_type.startswith("text/html"))
+    body = next(pages).body
+    record_bytes = _raw_record(body)
+    true_length = f"Content-Length: {len(body)}".encode()
+    wrong_length = record_bytes.replace(true_length, b"Content-Length: 30", 1)
+    # A fixed time in the gzip header keeps the bytes the same.
+    cut_off = gzip.compress(record_bytes, mtime=0)[: len(record_bytes) // 4]
+    path.write_bytes(buffer.getvalue() + gzip.compress(wrong_length, mtime=0) + cut_off)
 
 
 def _raw_record(body: bytes) -> bytes:
+    """Write a record without WARCWriter, which would correct the length."""
     named = (
         f"WARC-Target-URI: https://broken.example/\r\nWARC-Date: {DATE}\r\nWARC-Record-ID: "
         f"<urn:uuid:{UUID(int=0)}>\r\n"

@@ -25,7 +25,7 @@ from pairsieve.erasure.tombstones import (
     read_tombstones,
 )
 from pairsieve.records.pair import Evidence
-from pairsieve.web.urls import canonical
+from pairsieve.web.places import address_key
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Erasure:
         stones = self.stones
         # before the fetch there is no final URL, no hash and no PDQ
         url, page_url, final_url = evidence["url"], evidence["page_url"], evidence.get("final_url")
-        image_urls = [canonical(image_url) for image_url in (url, final_url) if image_url]
+        image_urls = [address_key(image_url) for image_url in (url, final_url) if image_url]
         if any(stones.has(IMAGE_URL, image_url) for image_url in image_urls):
             yield Decision(Action.DROP, "erased_url")
-        if page_url and stones.has(PAGE_URL, canonical(page_url)):
+        if page_url and stones.has(PAGE_URL, address_key(page_url)):
             yield Decision(Action.DROP, "erased_page")
         if any(stones.has_place(any_url) for any_url in (url, page_url, final_url)):
             yield Decision(Action.DROP, "erased_place")

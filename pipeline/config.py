@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -18,12 +18,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from filters.registry import DETECTORS, RULES, nearest
 from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
-from pairsieve.images.decode import DecodeSettings
+from pairsieve.images.decode import DecodeSettings, problem_of_formats
 from pairsieve.records.choices import Embeddings, Identity, InputKind
 from pairsieve.records.privacy import Public
 from pairsieve.web.client_settings import ClientSettings
-from pairsieve.web.html import ImageRule
+from pairsieve.web.html import ALT_ALONE, CaptionSource, ImageRule
 from pairsieve.web.language import BUILT_IN_LANGUAGES, SUBSETS, LanguageSettings
+from pairsieve.web.places import NotAPlace, read_host
 from pairsieve.web.text import CaptionSettings
 from pairsieve.web.urls import UrlSettings
 from pipeline.orchestrate.config_file import ConfigError, merged, read_config_file
@@ -72,7 +73,7 @@ class InputConfig:
     kind: InputKind = "archives"
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    split_mb: float = 16
+    split_mb: float = 4
     max_unreadable: float = 0.1
 
 
@@ -85,7 +86,8 @@ class ExtractConfig:
     """What makes an `<img>` a pair, and how pairs are grouped.
 
     `images`: `plain` takes src, like LAION; `best` takes the largest candidate of picture and
-    srcset, and lazy attributes too. `buckets` is the number of buckets of hosts, and `part_rows`
+    srcset, and what lazy loaders name. `captions` says where the words of an image may stand, in
+    the order in which they are tried. `buckets` is the number of buckets of hosts, and `part_rows`
     the number of pairs from which a part is full. `dedup` keeps one pair for each URL and caption
     (`pair`) or for each URL (`url`). `known` are parquet files of earlier datasets, whose pairs are
     not taken again. `check_digests`: a page whose payload does not match its digest is not taken.
@@ -101,6 +103,7 @@ class ExtractConfig:
     dedup: Public[Identity] = "pair"
     known: tuple[str, ...] = ()
     check_digests: Public[bool] = False
+    captions: Public[tuple[CaptionSource, ...]] = ALT_ALONE
 
 
 @dataclass(frozen=True)
@@ -289,7 +292,27 @@ def load_config(
     _check_sense(config)
     if not plugins:
         _refuse_plugins(config)
-    return config
+    return replace(config, extract=replace(config.extract, url=_with_read_hosts(config)))
+
+
+def _with_read_hosts(config: Config) -> UrlSettings:
+    """The hosts to drop as URLs have them. Raises ConfigError for one that cannot be read."""
+    url = config.extract.url
+    return replace(
+        url,
+        drop_hosts=_read_hosts("extract.url.drop_hosts", url.drop_hosts),
+        drop_domains=_read_hosts("extract.url.drop_domains", url.drop_domains),
+    )
+
+
+def _read_hosts(setting: str, texts: Sequence[str]) -> tuple[str, ...]:
+    hosts = []
+    for text in texts:
+        try:
+            hosts.append(read_host(text))
+        except NotAPlace as error:
+            raise ConfigError(f"{setting} holds {text!r}: {error}") from None
+    return tuple(hosts)
 
 
 def config_of(options: argparse.Namespace, given: Mapping[str, Any] | None = None) -> Config:
@@ -364,6 +387,14 @@ def _check_sense(config: Config) -> None:
                 f"score.routes.{subset} is {model!r}; name one of score.models: "
                 f"{', '.join(config.score.models)}"
             )
+    captions = config.extract.captions
+    if not captions or len(set(captions)) < len(captions):
+        raise ConfigError(
+            f"extract.captions is {list(captions)}; name at least one source, and none twice"
+        )
+    problem = problem_of_formats(config.score.decode.formats)
+    if problem:
+        raise ConfigError(f"score.decode.formats: {problem}")
     _check_counts(config)
     _check_publish(config)
     if config.input.split_mb <= 0:

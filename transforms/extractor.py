@@ -17,14 +17,22 @@ from filters.detector import Detector, Observe
 from filters.observe import load_all
 from filters.registry import evidence_columns
 from pairsieve.attempt import Failure, attempt
-from pairsieve.images.processes import Crashed, Elsewhere, Limits
+from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.link import Link
-from pairsieve.records.outcome import Counted, Rejection
+from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Evidence, Pair, evidence_of_image, key_of
 from pairsieve.storage.files import public_name
 from pairsieve.web.cost import is_costly
-from pairsieve.web.html import TOO_LONG, ImageElement, ImageRule, PageTooCostly, parse_page
+from pairsieve.web.html import (
+    ALT_ALONE,
+    TOO_LONG,
+    CaptionSource,
+    ImageElement,
+    ImageRule,
+    PageTooCostly,
+    parse_page,
+)
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
 from pairsieve.web.text import CaptionSettings, caption_problem, clean_caption, is_hopeless
 from pairsieve.web.urls import (
@@ -43,17 +51,18 @@ CACHED_CAPTIONS, CACHED_CAPTION_CHARS = 1 << 14, 1000
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """What makes an image element a pair."""
+    """What makes an image element a pair. `captions` are tried in their order."""
 
     images: ImageRule
     caption: CaptionSettings
     url: UrlSettings
     language: LanguageSettings
+    captions: tuple[CaptionSource, ...] = ALT_ALONE
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A cleaned alt text with its language. `problem` says why it is rejected, or is None."""
+    """A cleaned text of an image with its language. `problem` says why it is rejected, if it is."""
 
     text: str
     problem: str | None
@@ -73,12 +82,13 @@ class Extractor:
     """
 
     images: ImageRule
+    captions: tuple[CaptionSource, ...]
     url_problem: UrlProblem
     caption_of: ReadCaption
     observe: Observe
     no_evidence: Evidence
 
-    def __call__(self, item: Page | Link) -> Iterator[Pair | Rejection | Counted]:
+    def __call__(self, item: Page | Link) -> Iterator[Pair | Rejection | Counted | Noted]:
         if isinstance(item, Page):
             return extract_page(item, self)
         return extract_link(item, self)
@@ -108,8 +118,10 @@ def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption
     return read_caption
 
 
-def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection | Counted]:
+def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection | Counted | Noted]:
     """Yield the pairs of a page, the counts of its images, and last the count of the page.
+
+    Images without words are no pairs and no images that enter; their number is noted.
 
     Of images with the same URL and caption the first is kept: galleries repeat theirs.
     """
@@ -121,33 +133,60 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
         yield Rejection("page", "url_too_long")
         return
     try:
-        parsed = parse_page(page, extractor.images)
+        parsed = parse_page(page, extractor.images, extractor.captions)
         evidence = extractor.observe(parsed)
-        images = parsed.images
+        images, wordless = parsed.images, parsed.wordless
     except (PageTooCostly, MemoryError):
         yield Rejection("page", TOO_COSTLY, "quarantined", _where(page))
         return
     rejected: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
+    known: set[tuple[str, str]] = set()
+    kept_from: Counter[CaptionSource] = Counter()
     for image in images:
-        caption = extractor.caption_of(image.alt)
+        source, caption = _best_caption(image, extractor)
         problem = _url_problem(image.url, extractor) or caption.problem
         if image.url is None or problem:
             rejected[problem or ""] += image.times
             continue
         identity = (canonical(image.url), caption.text)
-        if identity in seen:
+        if identity in known:
             rejected["duplicate"] += image.times
             continue
-        seen.add(identity)
+        known.add(identity)
+        kept_from[source] += 1
         rejected["duplicate"] += image.times - 1  # the parser counts identical elements
         image_evidence = evidence_of_image(evidence, image.position)
-        yield _page_pair(image.url, image, caption, page, image_evidence)
+        yield _page_pair(image.url, image, (source, caption), page, image_evidence)
     for reason, number in rejected.items():
         if number:
             yield Rejection("image", reason, number=number)
+    yield from _notes_on_captions(kept_from, wordless, extractor)
     yield Counted("image", "in", sum(image.times for image in images))
     yield Counted("page", "kept")
+
+
+def _notes_on_captions(
+    kept_from: Counter[CaptionSource], wordless: int, extractor: Extractor
+) -> Iterator[Noted]:
+    """Where the captions of kept pairs stood, and how many images had none."""
+    if extractor.captions != ALT_ALONE:
+        for source, number in kept_from.items():
+            yield Noted("image", f"caption_from_{source.replace('-', '_')}", number)
+    if wordless:
+        yield Noted("image", "without_words", wordless)
+
+
+def _best_caption(image: ImageElement, extractor: Extractor) -> tuple[CaptionSource, Caption]:
+    """The first caption that is taken, and where it stands; else the first that is not empty."""
+    if len(image.texts) == 1:
+        return extractor.captions[0], extractor.caption_of(image.texts[0])
+    captions = [extractor.caption_of(text) for text in image.texts]
+    tried = list(zip(extractor.captions, captions, strict=True))
+    for is_good in (lambda caption: caption.problem is None, lambda caption: caption.text):
+        for source, caption in tried:
+            if is_good(caption):
+                return source, caption
+    return tried[0]
 
 
 def _where(page: Page) -> str:
@@ -165,9 +204,13 @@ def _url_problem(url: str | None, extractor: Extractor) -> str | None:
 
 
 def _page_pair(
-    url: str, element: ImageElement, caption: Caption, page: Page, evidence: Evidence
+    url: str,
+    element: ImageElement,
+    worded: tuple[CaptionSource, Caption],
+    page: Page,
+    evidence: Evidence,
 ) -> Pair:
-    origin = page.origin
+    origin, (source, caption) = page.origin, worded
     return Pair(
         key=key_of(url, caption.text),
         url=url,
@@ -182,6 +225,7 @@ def _page_pair(
         position=element.position,
         evidence=evidence,
         image_attribute=element.attribute,
+        caption_source=source,
         record_id=origin.record_id,
         page_source=page.source,
     )
@@ -213,6 +257,7 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
         position=0,
         evidence=extractor.no_evidence,
         image_attribute="",
+        caption_source="",
         record_id=link.row_id,
         page_source="none",
     )
@@ -234,12 +279,12 @@ class GuardedExtractor:
 
     def __init__(self, settings: ExtractSettings, detectors: Sequence[Detector]) -> None:
         self._extract = make_extractor(settings, detectors)
-        self._elsewhere = Elsewhere(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
+        self._guarded = GuardedFunction(_extract_all, (settings, tuple(detectors)), PAGE_LIMITS)
 
     def __call__(self, item: Page | Link) -> list[Any]:
         if isinstance(item, Page) and is_costly(item.payload):
             # The other process has its own network guard, so none is needed here.
-            results = attempt(self._elsewhere, item, reads_storage=True)
+            results = attempt(self._guarded, item, reads_storage=True)
         else:
             results = attempt(self._extract_here, item)
         if isinstance(results, Crashed):
@@ -254,7 +299,7 @@ class GuardedExtractor:
 
     def close(self) -> None:
         """End the process of costly pages, if it was started."""
-        self._elsewhere.close()
+        self._guarded.close()
 
 
 def _quarantined(item: Page | Link, reason: str) -> list[Counted | Rejection]:
@@ -278,6 +323,7 @@ def make_extractor(settings: ExtractSettings, detectors: Sequence[Detector]) -> 
     find = find_detector(settings.language.detector)(settings.language)
     return Extractor(
         images=settings.images,
+        captions=settings.captions,
         url_problem=url_checker(settings.url),
         caption_of=caption_reader(settings.caption, find),
         observe=load_all(detectors),

@@ -17,7 +17,7 @@ from PIL import Image
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Picture
 from pairsieve.images.pdq import GOOD_QUALITY, distance, pdq
-from pairsieve.images.prepare import within
+from pairsieve.images.prepare import fit_within
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
 
@@ -117,7 +117,7 @@ class Halves:
 
 def halves_distance(image: Image.Image) -> int | None:
     """PDQ bits between the two halves that are most alike; None when PDQ cannot tell."""
-    image = within(image, SIDE)  # PDQ itself sees 64 pixels of a side
+    image = fit_within(image, SIDE)  # PDQ itself sees 64 pixels of a side
     width, height = image.size
     if min(width, height) < 2:
         return None

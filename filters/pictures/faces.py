@@ -22,7 +22,7 @@ from PIL import Image
 
 from filters.detector import Columns, MissingModel, Needs, Observe, required
 from filters.subjects import Picture
-from pairsieve.images.prepare import within
+from pairsieve.images.prepare import fit_within
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
 from pairsieve.storage import files
@@ -87,7 +87,7 @@ class Faces:
             find_faces = load_centerface(self.min_score)
 
         def observe(picture: Picture) -> Evidence:
-            faces = find_faces(within(picture.image, self.side))
+            faces = find_faces(fit_within(picture.image, self.side))
             return {
                 "faces": [face._asdict() for face in faces],
                 "face_count": len(faces),

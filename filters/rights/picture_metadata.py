@@ -21,7 +21,7 @@ from PIL import Image
 
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Content
-from pairsieve.images.decode import DECODE_ERRORS, png_chunks, without_pixels
+from pairsieve.images.decode import DECODE_ERRORS, load_decoders, png_chunks, without_pixels
 from pairsieve.images.xmp import xmp_packets
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
@@ -81,6 +81,7 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is common
         try:
+            load_decoders(formats)
             header = io.BytesIO(without_pixels(body))
             with Image.open(header, formats=formats) as image:
                 # the subclass's getexif would decode a PNG to read what follows its pixels

@@ -16,10 +16,10 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
 from filters.subjects import Response
+from pairsieve.records.decision_columns import RIGHTS_SOURCES
 from pairsieve.records.licence import is_among, licence_kind
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
-from pairsieve.records.row import RIGHTS_SOURCES
 from pairsieve.web.html import ParsedPage, meta_values
 from pairsieve.web.reservations import header_signals, meta_signals, names_of
 from pairsieve.web.rsl import (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pairsieve.erasure.requests import Request, domains_of, places_of
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
 from pairsieve.records.foreign import as_ours
-from pairsieve.web.urls import address_key, canonical
+from pairsieve.web.places import address_key, spellings
 
 LOGGER = logging.getLogger(__name__)
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
@@ -73,13 +73,14 @@ class Matcher:
 
     @cached_property
     def _urls(self) -> Mapping[str, RequestsByValue]:
-        """Requests by canonical `image_url` and `page_url`, and by `place` (domain or prefix)."""
+        """Requests by the keys of `image_url` and `page_url`, and by `place` (domain or prefix)."""
         index: dict[str, dict[str, set[int]]] = {
             name: defaultdict(set) for name in ("image_url", "page_url", "place")
         }
         for number, request in enumerate(self.requests):
             if request.kind in ("image_url", "page_url"):
-                index[request.kind][canonical(request.values[0])].add(number)
+                for address in spellings(request.values[0]):
+                    index[request.kind][address].add(number)
             elif request.kind in ("domain", "prefix"):
                 index["place"][request.values[0]].add(number)
         return index

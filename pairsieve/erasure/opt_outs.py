@@ -7,7 +7,8 @@
 | `https://a.example/p?id=3` | that address alone, with http and https |
 | 32 or 64 hex digits | a picture by its MD5 or SHA-256 |
 
-Addresses are compared without their scheme and with escapes undone (pairsieve/web/paths.py).
+Addresses are read by pairsieve/web/places.py: scheme, port and case of the host do not count, and
+escapes are undone.
 Accounts are compared without case, since platforms do not distinguish it.
 """
 
@@ -21,9 +22,8 @@ from typing import Literal
 
 from pairsieve.erasure.list_file import ListRow, UnreadableList, join_problems, read_entries
 from pairsieve.erasure.requests import hosts_of
-from pairsieve.web.addresses import is_address
 from pairsieve.web.paths import comparable_target
-from pairsieve.web.urls import absolute, host_of
+from pairsieve.web.places import read_place
 
 Kind = Literal["domain", "place", "address", "md5", "sha256"]
 KINDS: tuple[Kind, ...] = ("domain", "place", "address", "md5", "sha256")
@@ -37,7 +37,6 @@ COLUMNS: Mapping[str, OptOutKind] = {
 }
 HASH_LENGTHS: Mapping[int, Kind] = {32: "md5", 64: "sha256"}
 _HEX = re.compile(r"[0-9a-fA-F]+")
-_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
 MAX_FOLDERS = 32
 
 
@@ -134,22 +133,12 @@ def _hash(value: str) -> tuple[Kind, str]:
 
 def _address(value: str) -> tuple[Kind, str]:
     """Parse a domain, URL or account. Raises ValueError for anything else."""
-    text = value.removeprefix("*.")
-    if "://" not in text:
-        text = f"http://{text.removeprefix('//')}"
-    url = absolute(text, "")
-    is_web = url is not None and url.startswith(("http://", "https://"))
-    full_host = host_of(url) if url and is_web else ""
-    host = full_host.rstrip(".")
-    has_spaces = any(map(str.isspace, value))
-    is_host = bool(_HOST.fullmatch(host)) or is_address(full_host)
-    if not url or has_spaces or not is_host:
+    if any(map(str.isspace, value)):
         raise ValueError("this is not a domain, URL, account (host/path) or hash")
-    target = comparable_target(url).removesuffix("?")
-    if "?" in target:
-        return "address", f"{host}{target}"
-    # `a.example/*` means the same as `a.example/`.
-    path = target.removesuffix("%2A").rstrip("/").lower()
+    place = read_place(value)
+    if place.query:
+        return "address", f"{place.host}{place.path}{place.query}"
+    path = place.path.rstrip("/").lower()
     if path:
-        return "place", f"{host}{path}"
-    return "domain", host
+        return "place", f"{place.host}{path}"
+    return "domain", place.host

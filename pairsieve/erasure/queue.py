@@ -53,17 +53,21 @@ class QueueFull(RuntimeError):
     """The quota allows no more requests."""
 
 
+QueuedFields = Mapping[str, str | bool]
+"""{kind: value}, and `copies` if that was asked for."""
+
+
 @dataclass(frozen=True)
 class QueuedRequest:
     """The requests of one receipt.
 
-    `requests`: [{kind: value}, ...]. `received`: ISO 8601 UTC. `version`: that of the dataset in
-    which they were applied.
+    `requests`: one for each thing that was asked for. `received`: ISO 8601 UTC. `version`: that of
+    the dataset in which they were applied.
     """
 
     receipt: str
     received: str
-    requests: Sequence[Mapping[str, str]]
+    requests: Sequence[QueuedFields]
     state: State = "received"
     version: int = 0
     reason: str = ""
@@ -85,7 +89,7 @@ class Quota:
     max_bytes: int = 50_000_000
 
 
-def ask(queue: str, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
+def ask(queue: str, requests: Sequence[QueuedFields], contact: str = "") -> str:
     """Add requests to the queue; return their receipt.
 
     Raises ValueError when one is malformed, or when there are none or too many.
@@ -266,7 +270,7 @@ class BoundedQueue:
     """Receipt -> (mark of its file, whether the request is open)."""
     _lock: Lock = field(default_factory=Lock)
 
-    def ask(self, requests: Sequence[Mapping[str, str]], contact: str = "") -> str:
+    def ask(self, requests: Sequence[QueuedFields], contact: str = "") -> str:
         """Add requests as `ask` does. Raises QueueFull besides."""
         size_bytes = len(json.dumps([dict(request) for request in requests])) + len(contact)
         # Checked and added under one lock, else two threads could both take the last place.

@@ -11,7 +11,11 @@
                                                     the folder of the file
     {"key": "..."}                                  one row
 
-Any other key in a line is an error: no name, mail address or reason may be stored.
+A request by page, domain or prefix may also say `"copies": true`: then the pictures that it finds
+stay out wherever they appear later, as with a request for one picture.
+
+Any other key in a line is an error: no name, mail address or reason may be stored. Hosts and URLs
+are read by pairsieve/web/places.py.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +35,24 @@ from pairsieve.erasure.lists import read_lists
 from pairsieve.images.decode import Decoded, DecodeSettings, decode
 from pairsieve.images.pdq import orientations, orientations_of
 from pairsieve.storage import files
+from pairsieve.web.paths import comparable_target
+from pairsieve.web.places import read_host, read_place, read_url
 from pairsieve.web.urls import absolute, host_of, parts_of
 
 KINDS = ("image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "image", "key")
-RECEIPT = "receipt"
+PLACE_KINDS = ("page_url", "domain", "prefix")
+"""Kinds that name a place, and not one picture."""
+RECEIPT, COPIES = "receipt", "copies"
 HEX_DIGITS = {"sha256": 64, "md5": 32, "pdq": 64, "key": 32}
 EXAMPLES = DecodeSettings(("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"), 89_478_484, 200)
 MAX_EXAMPLE_BYTES = 20_000_000
 # Of a URL, as extract accepts them (configs: extract.urls.max_chars), and of a path.
 MAX_VALUE_CHARS = 2_000
-MAX_HOST_CHARS = 253  # RFC 1035, 2.3.4
 # JSON may take 12 characters for one of a value; the rest is for what stands beside the value.
 MAX_LINE_CHARS = 30_000
 MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
-_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
+# An escaped letter takes up to 9 characters, so that no request has a longer path.
+MAX_COMPARED_CHARS = 10 * MAX_VALUE_CHARS
 _HEX = re.compile(r"[0-9a-f]+")
 # JSON can name half of a surrogate pair, which no file in UTF-8 can hold.
 _HALF_LETTER = re.compile(r"[\ud800-\udfff]")
@@ -64,7 +72,7 @@ class Request:
 
     `values` are what rows are compared with: a URL, a host, a hash. For a picture they are its PDQ
     hashes, one for each orientation. `bytes_hashes` (SHA-256 and MD5) and `example` (its path)
-    belong to an example picture.
+    belong to an example picture. `copies`: the pictures of a place are to stay out elsewhere too.
     """
 
     kind: str
@@ -72,11 +80,12 @@ class Request:
     receipt: str = ""
     bytes_hashes: tuple[str, ...] = ()
     example: str = ""
+    copies: bool = False
 
     @property
-    def is_about_picture(self) -> bool:
-        """Whether it is about one picture wherever that appears, and not about a place."""
-        return self.kind not in ("page_url", "domain", "prefix")
+    def covers_copies(self) -> bool:
+        """Whether the pictures that it finds are to stay out wherever they appear."""
+        return self.copies or self.kind not in PLACE_KINDS
 
 
 def read_requests(path: str) -> list[Request]:
@@ -140,9 +149,11 @@ def parse_request(line: str, folder: str | None = None) -> Request:
         raise ValueError(f"give one of {', '.join(KINDS)}")
     kind = kinds[0]
     # A name or a reason in the line would be stored with it.
-    if set(fields) - {kind, RECEIPT}:
-        raise ValueError(f"only {kind} and {RECEIPT} may be given: nothing else may be stored")
-    value, receipt = fields[kind], fields.get(RECEIPT, "")
+    if set(fields) - {kind, RECEIPT, COPIES}:
+        raise ValueError(
+            f"only {kind}, {RECEIPT} and {COPIES} may be given: nothing else may be stored"
+        )
+    value, receipt, copies = fields[kind], fields.get(RECEIPT, ""), fields.get(COPIES, False)
     if not isinstance(value, str) or not _is_receipt(receipt):
         raise ValueError(
             f"{kind} and {RECEIPT} must be text; a receipt is 8 to 64 letters, digits, - or _"
@@ -154,7 +165,9 @@ def parse_request(line: str, folder: str | None = None) -> Request:
             f"{kind} has at most {MAX_VALUE_CHARS:,} letters; ask for something longer by sha256, "
             "key or prefix"
         )
-    return _request(kind, value.strip(), receipt, folder)
+    if not isinstance(copies, bool):
+        raise ValueError(f"{COPIES} must be true or false")
+    return replace(_request(kind, value.strip(), receipt, folder), copies=copies)
 
 
 def _parse_json(line: str) -> dict[str, Any]:
@@ -185,10 +198,7 @@ def _request(kind: str, value: str, receipt: str, folder: str | None = None) -> 
     if kind in HEX_DIGITS:
         return _hash_request(kind, value.lower(), receipt)
     if kind in ("image_url", "page_url"):
-        url = absolute(value, "")
-        if url is None or not url.startswith(("http://", "https://")):
-            raise ValueError(f"{kind} must be a whole http or https URL")
-        return Request(kind, (url,), receipt)
+        return Request(kind, (read_url(value),), receipt)
     return _place_request(kind, value, receipt)
 
 
@@ -204,15 +214,12 @@ def _hash_request(kind: str, digits: str, receipt: str) -> Request:
 
 def _place_request(kind: str, value: str, receipt: str) -> Request:
     """Make a request about a domain or a prefix (a host and a path)."""
-    # Only hosts are compared without case: paths distinguish it.
-    host, slash, path = value.rstrip(".").partition("/")
-    host = host.lower()
-    is_host = len(host) <= MAX_HOST_CHARS and bool(_HOST.fullmatch(host))
-    if kind == "domain" and (slash or not is_host):
-        raise ValueError("domain must be a host, such as a.example")
-    if kind == "prefix" and (not path or not is_host):
+    if kind == "domain":
+        return Request(kind, (read_host(value),), receipt)
+    place = read_place(value)
+    if place.path == "/" or place.query:
         raise ValueError("prefix must be a host and a path, such as a.example/~anna/")
-    return Request(kind, (f"{host}{slash}{path}",), receipt)
+    return Request(kind, (f"{place.host}{place.path}",), receipt)
 
 
 def _read_example(name: str, folder: str | None) -> tuple[str, bytes]:
@@ -285,10 +292,12 @@ def places_of(url: str) -> Iterator[str]:
     """
     for form in _forms(url):
         hosts = list(_hosts(form))
-        path = parts_of(form).path or "/"
         yield from hosts
-        for end in _prefix_ends(path):
-            yield f"{hosts[0]}{path[:end]}"
+        # Requests hold the comparable form; those of earlier versions held what was typed.
+        comparable = comparable_target(form[:MAX_COMPARED_CHARS]).partition("?")[0]
+        for path in dict.fromkeys((comparable, parts_of(form).path or "/")):
+            for end in _prefix_ends(path):
+                yield f"{hosts[0]}{path[:end]}"
 
 
 def hosts_of(url: str) -> Iterator[str]:

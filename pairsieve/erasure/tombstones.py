@@ -26,7 +26,7 @@ from pairsieve.erasure.requests import Request, places_of
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, new_secret, parse_secret, secret_in
-from pairsieve.web.urls import canonical
+from pairsieve.web.places import spellings
 
 KEYS, TOMBSTONES, RECIPIENTS = "keys.json", "tombstones.json", "recipients.key"
 TOKEN_BYTES = 16
@@ -109,7 +109,7 @@ class Tombstones:
 def _values_of_request(request: Request) -> list[tuple[str, str]]:
     """Return the (kind, value) pairs of a request that get a token."""
     if request.kind in (IMAGE_URL, PAGE_URL):
-        return [(request.kind, canonical(request.values[0]))]
+        return [(request.kind, address) for address in spellings(request.values[0])]
     if request.kind in ("domain", "prefix"):
         return [(PLACE, request.values[0])]
     if request.kind == "image":
@@ -121,7 +121,10 @@ def _values_of_request(request: Request) -> list[tuple[str, str]]:
 
 def _values_of_row(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the (kind, value) pairs that identify the picture of a row."""
-    urls = [(IMAGE_URL, canonical(row[name])) for name in ("URL", "final_url") if row.get(name)]
+    urls = []
+    for name in ("URL", "final_url"):
+        if row.get(name):
+            urls += [(IMAGE_URL, address) for address in spellings(row[name])]
     hashes = [(name, row[name]) for name in (SHA256, MD5) if row.get(name)]
     return [*urls, *hashes]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field, TypeAdapter
 
 from pairsieve.erasure.queue import MAX_CONTACT_CHARS, MAX_REQUESTS
-from pairsieve.erasure.requests import MAX_VALUE_CHARS
+from pairsieve.erasure.requests import COPIES, MAX_VALUE_CHARS, PLACE_KINDS
 from pairsieve.explore.guard import Form
 from pairsieve.explore.rendering import PICTURE_KINDS
 from pairsieve.search.find import EXACT_FILTERS, Query, Sort
@@ -22,7 +22,7 @@ _TEXT_BY_KIND = TypeAdapter(dict[str, str])
 class SubmittedRequests(BaseModel):
     """Requests as `pairsieve erase` reads them, and an address for the answer, if wanted."""
 
-    requests: list[dict[str, str]] = Field(min_length=1, max_length=MAX_REQUESTS)
+    requests: list[dict[str, str | bool]] = Field(min_length=1, max_length=MAX_REQUESTS)
     contact: str = Field("", max_length=MAX_CONTACT_CHARS)
 
 
@@ -54,14 +54,24 @@ def _page_number(text: str) -> int:
     return max(1, int(text)) if is_number else 1
 
 
-def requests_of(form: Form) -> list[dict[str, str]]:
+def with_copies(request: Mapping[str, str | bool]) -> dict[str, str | bool]:
+    """A visitor's request, which covers copies of a place's pictures unless it says otherwise.
+
+    Who asks for a page to be taken out means the pictures on it, and does not know where else they
+    are.
+    """
+    names_place = any(kind in request for kind in PLACE_KINDS)
+    return {COPIES: True, **request} if names_place else dict(request)
+
+
+def requests_of(form: Form) -> list[dict[str, str | bool]]:
     """Return the erasure requests of a form. Raises ValueError when they cannot be read."""
     what = form.first("what")
     if what == "page":
         return [{"page_url": form.first("page")}]
     if what == "domain":
         return [{"domain": form.first("domain")}]
-    requests = []
+    requests: list[dict[str, str | bool]] = []
     for text in form.fields.get("picture", ()):
         picture = _TEXT_BY_KIND.validate_json(text)
         requests += [{kind: picture[kind]} for kind in picture if kind in PICTURE_KINDS]

@@ -21,6 +21,7 @@ from jinja2 import Environment
 from pairsieve.erasure.queue import (
     BoundedQueue,
     NoSuchRequest,
+    QueuedFields,
     QueuedRequest,
     QueueFull,
     UnreadableRequest,
@@ -35,6 +36,7 @@ from pairsieve.explore.forms import (
     SubmittedRequests,
     query_of,
     requests_of,
+    with_copies,
 )
 from pairsieve.explore.gate import address_of, route_of
 from pairsieve.explore.guard import Signer, check_site, read_form
@@ -48,6 +50,7 @@ from pairsieve.explore.work_queue import WorkQueue
 from pairsieve.images.prepare import Pixels
 from pairsieve.images.processes import Processes
 from pairsieve.search.find import MAX_PAGES, Query, Results, Sort, VectorsOf
+from pairsieve.web.places import NotAPlace
 from pairsieve.web.shown import plain
 
 LOGGER = logging.getLogger(__name__)
@@ -221,7 +224,10 @@ class SearchPage:
         return self._render_message(request, self._texts(request)("wrong"), 500)
 
     async def _run_search(self, request: Request, work: Callable[[], Result]) -> Result:
-        return await self.queues.searches.run(work, self.settings.limit_s, _network(request))
+        try:
+            return await self.queues.searches.run(work, self.settings.limit_s, _network(request))
+        except NotAPlace:
+            raise Refused(400, "no_place") from None
 
     def _answer(self, request: Request, query: Query, by_meaning: bool) -> Response:
         """Search, and render the results."""
@@ -266,12 +272,14 @@ class SearchPage:
         return lambda space: self.encoders[space].pictures([pixels_of[space]])[0]
 
     async def _add_requests(
-        self, request: Request, requests: Sequence[Mapping[str, str]], contact: str
+        self, request: Request, requests: Sequence[QueuedFields], contact: str
     ) -> str:
         """Add requests to the queue; return their receipt. Raises Refused."""
-        work = partial(self.request_queue.ask, requests, contact)
+        work = partial(self.request_queue.ask, list(map(with_copies, requests)), contact)
         try:
             return await self.queues.files.run(work, QUEUE_S, _network(request))
+        except NotAPlace:
+            raise Refused(400, "no_place") from None
         except ValueError:
             raise Refused(400, "malformed") from None
         except QueueFull:

@@ -1,4 +1,4 @@
-"""Decode a picture that nobody vouches for: limits come from its header, before any pixel."""
+"""Decodes untrusted pictures; limits are checked on the header, before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# What Pillow raises over files that somebody made: over 170,000 mutated ones it was also
-# AssertionError and TypeError.
+# What Pillow raises when it opens broken files. AssertionError and TypeError are here because they
+# were seen over 170,000 mutated files.
 DECODE_ERRORS = (
     UnidentifiedImageError,
     ArithmeticError,
@@ -34,30 +36,35 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 
-
 PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
 METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
+CHUNK_FRAME_BYTES = 12  # length, type and checksum
 OPAQUE = 255
-SCAN = b"\xff\xda"  # a marker of JPEG, which nothing between the scans can be (ITU-T T.81, B.1.1.5)
+SCAN = b"\xff\xda"  # begins a scan of a JPEG; cannot be within one (ITU-T T.81, B.1.1.5)
 # Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's
 # fuzzers stop at 500.
 MAX_SCANS = 100
-# pixels times scans: 2 s. The largest picture that is taken may have 13
+# Pixels times scans: 2 s of decoding. The largest picture that is accepted may have 13 scans.
 MAX_SCANNED_PIXELS = 1_200_000_000
-LARGE_PIXELS = 24_000_000  # larger ones are halved before anything else is done to them
-ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF 2.32, 4.6.4
-SIGN_BYTES = 16  # as many as Pillow shows to a plugin before it opens a file
-CHUNK_FRAME_BYTES = 12  # length, type and checksum
+LARGE_PIXELS = 24_000_000  # larger pictures are halved before anything else is done to them
+ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
+SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
+"""Pillow's names of the formats that can be decoded.
+
+The header of each gives the size, before any pixel is decoded (docs/pictures.md).
+"""
+HEIF_PACKAGE = "pi_heif"  # the extra `heic`: libheif without the encoder, which is under the GPL
+SIGN_BYTES = 16  # Pillow shows as many to a plugin before it opens a file
 
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """Pillow's format names that are taken (LAION-5B: JPEG, PNG, WEBP) and the most pixels a
-    picture may have.
+    """Which pictures are decoded.
 
-    `max_aspect_ratio` keeps out hairlines: resized to a model's shortest side they would fill the
-    memory.
+    `formats` are Pillow's names of formats (LAION-5B: JPEG, PNG, WEBP). `max_aspect_ratio` refuses
+    very long and thin pictures: resized to a model's shorter side they would fill the memory.
     """
 
     formats: tuple[str, ...]
@@ -67,8 +74,10 @@ class DecodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Upright RGB pixels, alpha laid on white, the first frame of an animation; `width` and
-    `height` are the file's own.
+    """A picture: upright RGB pixels, on white where it is transparent.
+
+    Of an animation it is the first frame. `width` and `height` are those of the file in pixels,
+    upright; `image` may be smaller.
     """
 
     image: Image.Image
@@ -87,15 +96,16 @@ class Undecodable:
 def decode(
     content: bytes, settings: DecodeSettings, at_least: int | None = None
 ) -> Decoded | Undecodable:
-    """The picture in `content`, whatever its name or type said. Never raises on any bytes.
+    """Decode a picture by its content; its name and its declared type do not matter.
 
-    With `at_least` a JPEG may be decoded at a half, a quarter or an eighth, to no fewer pixels than
-    that on its shorter side.
+    With `at_least` a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as
+    its shorter side keeps that many pixels. Never raises, whatever the bytes are.
     """
     if not content:
         return Undecodable("empty")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata is no reason to lose a picture
+        # Pillow warns of odd metadata, which are no reason to lose a picture.
+        warnings.simplefilter("ignore")
         for readable in (content, *_without_metadata(content)):
             try:
                 return _decode(readable, settings, at_least)
@@ -105,124 +115,186 @@ def decode(
 
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of each chunk of a PNG, frame included, as far as the file goes; of a file
-    that is none, nothing.
+    """Yield (kind, start, end) of each chunk of a PNG, frame included, as far as the file goes.
+
+    A file that is not a PNG has no chunks. The last chunk of a file that is cut off ends behind it.
     """
-    at = len(PNG_SIGN) if content.startswith(PNG_SIGN) else len(content)
+    if not content.startswith(PNG_SIGN):
+        return
+    at = len(PNG_SIGN)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
-        start, at = at, at + length + CHUNK_FRAME_BYTES
+        start = at
+        at += length + CHUNK_FRAME_BYTES
         yield kind, start, at
 
 
 def without_pixels(content: bytes) -> bytes:
-    """A PNG reduced to what it says of itself, wherever that stands; any other file as it is."""
-    return _reduced(content, METADATA_CHUNKS) or content
+    """Reduce a PNG to its metadata, which may stand behind the pixels; return others unchanged."""
+    return _with_chunks(content, METADATA_CHUNKS) or content
 
 
 def _without_metadata(content: bytes) -> Iterator[bytes]:
-    """A PNG reduced to what its pixels need: Pillow gives up on a broken colour profile, which
-    browsers pass over.
+    """Yield a PNG reduced to what its pixels need; nothing for another format.
+
+    Pillow refuses a file with a broken colour profile, which browsers ignore.
     """
-    reduced = _reduced(content, PIXEL_CHUNKS)
+    reduced = _with_chunks(content, PIXEL_CHUNKS)
     if reduced:
         yield reduced
 
 
-def _reduced(png: bytes, kinds: Collection[bytes]) -> bytes:
-    """A PNG with chunks of these kinds alone; nothing of another file."""
+def _with_chunks(png: bytes, kinds: Collection[bytes]) -> bytes:
+    """Return a PNG with only the chunks of these kinds; empty for another format."""
     chunks = list(png_chunks(png))
-    return (
-        b"".join([PNG_SIGN, *(png[start:end] for kind, start, end in chunks if kind in kinds)])
-        if chunks
-        else b""
-    )
+    if not chunks:
+        return b""
+    kept = (png[start:end] for kind, start, end in chunks if kind in kinds)
+    return PNG_SIGN + b"".join(kept)
+
+
+def problem_of_formats(formats: Sequence[str]) -> str | None:
+    """Return why these formats cannot be decoded on this machine; None if they can."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        return f"{unknown[0]!r} is not among {', '.join(FORMATS)}"
+    if "HEIF" in formats and find_spec(HEIF_PACKAGE) is None:
+        return "HEIF needs a decoder; run: pip install 'pairsieve[heic]'"
+    return None
+
+
+@lru_cache(8)
+def load_decoders(formats: tuple[str, ...]) -> None:
+    """Register the decoders of formats that Pillow itself does not know."""
+    if "HEIF" in formats:
+        import pi_heif
+
+        pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 
 
 def _decode(
     content: bytes, settings: DecodeSettings, at_least: int | None
 ) -> Decoded | Undecodable:
+    """Decode a picture. Raises some of DECODE_ERRORS where it is broken."""
+    load_decoders(settings.formats)
     try:
+        # Opening reads the header only.
         opened = Image.open(io.BytesIO(content), formats=settings.formats)
     except UnidentifiedImageError:
         if _is_of_another_format(content, settings.formats):
             return Undecodable("format_not_taken")
         raise
     with opened as image:
-        kind = image.format or ""
-        if kind not in settings.formats:
-            return Undecodable("format_not_taken")
-        if image.width * image.height > settings.max_pixels:
-            return Undecodable("too_many_pixels")
-        if max(image.size) > settings.max_aspect_ratio * min(image.size):
-            return Undecodable("aspect_ratio")
-        scans = content.count(SCAN) if kind == "JPEG" else 1
-        if scans > MAX_SCANS or scans * image.width * image.height > MAX_SCANNED_PIXELS:
-            return Undecodable("too_many_scans")
-        stored = image.size
+        reason = _refusal(image, content, settings)
+        if reason:
+            return Undecodable(reason)
+        stored_size = image.size
         if at_least is not None:
-            image.draft(None, _no_smaller(stored, at_least))
+            # Does nothing for other formats than JPEG.
+            image.draft(None, _size_with_shorter_side(stored_size, at_least))
         image.load()
-        width, height = stored[::-1] if _turn_upright(image) else stored
-        return Decoded(_on_white(_halved(image)), kind, width, height)
+        width, height = stored_size
+        if _turn_upright(image):
+            width, height = height, width
+        return Decoded(_on_white(_halved(image)), _format_of(image), width, height)
 
 
-def _is_of_another_format(content: bytes, taken: Collection[str]) -> bool:
-    """Whether the first bytes are those of a format that is not taken; its plugin sees no more of
-    the file.
+def _format_of(image: Image.Image) -> str:
+    """Return Pillow's name of the format of an opened file.
+
+    MPO is a camera's JPEG with further pictures behind it (CIPA DC-007). Viewers show the first.
+    """
+    return "JPEG" if image.format == "MPO" else image.format or ""
+
+
+def _refusal(image: Image.Image, content: bytes, settings: DecodeSettings) -> str | None:
+    """Return the reason why a picture must not be decoded, by its header, or None."""
+    kind = _format_of(image)
+    if kind not in settings.formats:
+        return "format_not_taken"
+    pixels = image.width * image.height
+    if pixels > settings.max_pixels:
+        return "too_many_pixels"
+    if max(image.size) > settings.max_aspect_ratio * min(image.size):
+        return "aspect_ratio"
+    scans = content.count(SCAN) if kind == "JPEG" else 1
+    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
+        return "too_many_scans"
+    return None
+
+
+def _is_of_another_format(content: bytes, accepted: Collection[str]) -> bool:
+    """Tell whether the first bytes are those of a format that is not accepted.
+
+    The plugin of that format sees no more of the file.
     """
     Image.init()
     sign = content[:SIGN_BYTES]
-    known = {
-        name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(sign)
-    }
-    return bool(known) and known.isdisjoint(taken)
+    matching = set()
+    for name, (_, accepts) in Image.OPEN.items():
+        if accepts is not None and accepts(sign):
+            matching.add(name)
+    return bool(matching) and matching.isdisjoint(accepted)
 
 
 def _halved(image: Image.Image) -> Image.Image:
-    """A very large picture at half its size, so that copies of it cost a quarter; nobody needs more
-    of its pixels.
+    """Halve the sides of a very large picture, so that copies of it cost a quarter.
+
+    No later step needs more of its pixels.
     """
     if image.width * image.height <= LARGE_PIXELS:
         return image
+    # Pillow cannot reduce 16-bit grey.
     if image.mode in ("I;16", "I;16L"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.reduce(2) if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image
+    # Nor can it reduce the other modes, such as palettes. They stay as large as they are.
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return image
+    return image.reduce(2)
 
 
-def _no_smaller(size: tuple[int, int], side: int) -> tuple[int, int]:
-    return ceil(size[0] * side / min(size)), ceil(size[1] * side / min(size))
+def _size_with_shorter_side(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return a size of the same shape whose shorter side is `side`; the other is rounded up."""
+    width, height = size
+    shorter = min(size)
+    return ceil(width * side / shorter), ceil(height * side / shorter)
 
 
 def _turn_upright(image: Image.Image) -> bool:
-    """As EXIF says it was held; as it is stored where the EXIF block is broken. Whether it lay on
-    its side.
+    """Turn a picture as its EXIF block says, and tell whether width and height were exchanged.
 
-    In place, since copies cost a quarter of a decode.
+    A picture with a broken EXIF block stays as it is. Turning is done in place, because a copy
+    costs a quarter of a decode.
     """
     with suppress(*DECODE_ERRORS):
-        sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
+        is_sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
         ImageOps.exif_transpose(image, in_place=True)
-        return sideways
+        return is_sideways
     return False
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    """Return the picture in RGB, laid on white where it is transparent."""
     if not image.has_transparency_data:
-        return image if image.mode == "RGB" else _eight_bits(image).convert("RGB")
-    clear = image if image.mode == "RGBA" else image.convert("RGBA")
-    alpha = clear.getchannel("A")
-    if alpha.getextrema()[0] == OPAQUE:
-        return clear.convert("RGB")
-    white = Image.new("RGB", clear.size, "white")
-    white.paste(clear, mask=alpha)
+        if image.mode == "RGB":
+            return image
+        return _eight_bits(image).convert("RGB")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    # Most pictures with an alpha channel are opaque everywhere.
+    lowest_alpha, _ = alpha.getextrema()
+    if lowest_alpha == OPAQUE:
+        return rgba.convert("RGB")
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=alpha)
     return white
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey as Pillow opens it (I;16, I) would be clipped by a plain conversion."""
-    return (
-        image.point(lambda value: value / 256).convert("L")
-        if image.mode in ("I", "I;16", "I;16B", "I;16L")
-        else image
-    )
+    """Scale 16-bit grey to 8 bits, because a plain conversion would clip it.
+
+    Pillow opens such files in the modes I;16 and I.
+    """
+    if image.mode not in ("I", "I;16", "I;16B", "I;16L"):
+        return image
+    return image.point(lambda value: value / 256).convert("L")

@@ -1,10 +1,13 @@
-"""The perceptual hash by which a picture is known again: PDQ (Meta, 2019), by its reference
-library. 256 bits, 32 bytes.
+"""Computes and compares PDQ, the perceptual hash by which copies of a picture are recognised.
+
+PDQ (Meta, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019) gives
+256 bits, 32 bytes. Meta's reference library computes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -12,74 +15,90 @@ import pdqhash
 from numpy.typing import NDArray
 from PIL import Image
 
-GOOD_QUALITY = 50  # below, a hash tells nothing (PDQ's paper)
-ALIKE = 31  # bits: up to here two hashes are of one picture (PDQ's paper)
-BYTES, SIDE = 32, 16  # of a hash; a hash is a square of 16 x 16 bits, a frequency each
-# PDQ looks at 64 x 64 of them in the end, and takes 0.1 us for each. Detectors see 640
-# (transforms/score/scorer.py)
+GOOD_QUALITY = 50  # of 100; the paper advises to discard hashes below it
+ALIKE = 31  # bits; up to this distance two hashes are of the same picture (the paper)
+BYTES = 32  # in a hash
+SIDE = 16  # a hash is a square of 16 x 16 bits, one bit for each frequency
+# PDQ reduces every picture to 64 x 64 pixels. It needs 0.1 us for each pixel that it reads, so
+# larger pictures are reduced first. Detectors see 640 pixels a side (transforms/score/scorer.py).
 MAX_PIXELS = 1 << 20
 TURNS = (None, *Image.Transpose)
 
 Hashes = NDArray[np.uint8]
-"""(n, 32)."""
+"""Hashes as rows, (n, 32)."""
 
 
 def pdq(image: Image.Image) -> tuple[bytes, int]:
-    """256 bits, most significant first, and the quality from 0 to 100 (see GOOD_QUALITY)."""
-    bits, quality = pdqhash.compute(np.asarray(_small(image)))
+    """Return the hash, most significant bit first, and its quality from 0 to 100.
+
+    GOOD_QUALITY says which quality is enough.
+    """
+    bits, quality = pdqhash.compute(np.asarray(_reduced(image)))
     return np.packbits(bits.astype(np.uint8)).tobytes(), int(quality)
 
 
-def _small(image: Image.Image) -> Image.Image:
-    """Reduced by a whole number, which moves fewer bits than any other size: each pixel is the mean
-    of a square.
+def _reduced(image: Image.Image) -> Image.Image:
+    """Reduce a picture to MAX_PIXELS or fewer.
+
+    The factor is a whole number, so each pixel is the mean of a square. This changes fewer bits of
+    the hash than any other size does.
     """
     factor = ceil((image.width * image.height / MAX_PIXELS) ** 0.5)
-    return image.reduce(factor) if factor > 1 else image
+    if factor <= 1:
+        return image
+    return image.reduce(factor)
 
 
 def orientations_of(image: Image.Image) -> tuple[bytes, ...]:
-    """The hashes of a picture in its 8 orientations; none of a picture that shows too little to
-    tell.
+    """Return the hashes of a picture in its 8 orientations.
+
+    Hashes of low quality are left out, so a picture that shows too little has none.
     """
-    rgb = _small(image).convert("RGB")
-    found = [pdq(rgb if turn is None else rgb.transpose(turn)) for turn in TURNS]
-    return tuple(bits for bits, quality in found if quality >= GOOD_QUALITY)
+    rgb = _reduced(image).convert("RGB")
+    hashes = []
+    for turn in TURNS:
+        turned = rgb if turn is None else rgb.transpose(turn)
+        bits, quality = pdq(turned)
+        if quality >= GOOD_QUALITY:
+            hashes.append(bits)
+    return tuple(hashes)
 
 
 def orientations(bits: bytes) -> tuple[bytes, ...]:
-    """The 8 hashes that a picture has when it is turned and mirrored, from its hash alone: of
-    photographs within some 18 bits of the true ones, of drawings within some 50, so that a mirrored
-    drawing may be missed where no example picture is given.
+    """Compute, from a hash alone, the 8 hashes of the turned and mirrored picture.
 
-    Mirroring changes the sign of every second frequency, turning by a quarter exchanges the two
-    directions.
+    Those of photographs lie within about 18 bits of the true ones, those of drawings within about
+    50. So a mirrored drawing may be missed where no example picture is given.
     """
     square = np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(SIDE, SIDE)
-    second = (np.arange(SIDE) % 2).astype(np.uint8)
-    flips = [
-        down[:, None] ^ across[None, :]
-        for down in (0 * second, second)
-        for across in (0 * second, second)
-    ]
-    return tuple(np.packbits(one ^ flip).tobytes() for one in (square, square.T) for flip in flips)
+    keeps_all = np.zeros(SIDE, np.uint8)
+    # Mirroring changes the sign of every second frequency.
+    changes_second = (np.arange(SIDE) % 2).astype(np.uint8)
+    patterns = (keeps_all, changes_second)
+    flips = [down[:, None] ^ across[None, :] for down, across in product(patterns, patterns)]
+    # Turning by a quarter exchanges the two directions.
+    turns = (square, square.T)
+    return tuple(np.packbits(turned ^ flip).tobytes() for turned, flip in product(turns, flips))
 
 
-def distance(one: bytes, other: bytes) -> int:
-    """In how many bits two hashes differ."""
-    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
+def distance(left: bytes, right: bytes) -> int:
+    """Count the bits in which two hashes differ."""
+    differing = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
+    return differing.bit_count()
 
 
-def as_hashes(found: Iterable[bytes]) -> Hashes:
-    """Hashes as rows."""
-    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BYTES)
+def as_hashes(hashes: Iterable[bytes]) -> Hashes:
+    """Return hashes as rows of an array."""
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, BYTES)
 
 
 def nearest(rows: Hashes, wanted: Hashes) -> NDArray[np.int64]:
-    """For each of n rows, in how many bits the nearest of the wanted hashes differs; 256 where none
-    is wanted.
+    """Return, for each of n rows, the distance in bits to the nearest of the wanted hashes.
+
+    It is 256 where no hash is wanted.
     """
-    best = np.full(len(rows), BYTES * 8, np.int64)
-    for one in wanted:
-        np.minimum(best, np.bitwise_count(rows ^ one).sum(axis=1, dtype=np.int64), out=best)
-    return best
+    nearest_bits = np.full(len(rows), BYTES * 8, np.int64)
+    for wanted_hash in wanted:
+        distances = np.bitwise_count(rows ^ wanted_hash).sum(axis=1, dtype=np.int64)
+        np.minimum(nearest_bits, distances, out=nearest_bits)
+    return nearest_bits

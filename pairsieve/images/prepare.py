@@ -1,6 +1,4 @@
-"""A picture decoded once, and made what those that look at it need: a model's square, and a small
-copy for detectors.
-"""
+"""Decodes a picture once and makes all copies of it that models and detectors need."""
 
 from __future__ import annotations
 
@@ -20,8 +18,10 @@ FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BIL
 
 @dataclass(frozen=True)
 class Square:
-    """How a model wants its pictures: a centre crop of the picture resized by its shorter side, or
-    all of it squashed.
+    """The input of a model: a square of `side` pixels.
+
+    The picture is resized by its shorter side and cut to its centre. With `squash` all of it is
+    resized to the square instead.
     """
 
     side: int
@@ -31,8 +31,10 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """RGB: `squares` (side, side, 3) in the order asked for, `small` (h, w, 3) or None; size and
-    format are the file's own.
+    """The copies of one picture, in RGB.
+
+    `squares` are (side, side, 3), in the order of the request. `small` is (height, width, 3) or
+    None. `format`, `width` and `height` (pixels) are those of the file.
     """
 
     squares: tuple[Pixels, ...]
@@ -45,47 +47,62 @@ class Prepared:
 def prepare(
     content: bytes, settings: DecodeSettings, squares: Sequence[Square], small_side: int | None
 ) -> Prepared | Undecodable:
-    """Decode, then resize for each of `squares`; with `small_side` also a copy whose longer side
-    has at most that many pixels.
+    """Decode a picture and resize it for each of `squares`.
+
+    With `small_side` there is also a copy whose longer side has at most that many pixels.
     """
-    found = decode(content, settings)
-    if isinstance(found, Undecodable):
-        return found
-    pixels = tuple(np.asarray(squared(found.image, square)) for square in squares)
-    small = None if small_side is None else np.asarray(within(found.image, small_side))
-    return Prepared(pixels, small, found.format, found.width, found.height)
+    # Decoding costs most, so it is done once for all copies.
+    decoded = decode(content, settings)
+    if isinstance(decoded, Undecodable):
+        return decoded
+    pixels = tuple(np.asarray(squared(decoded.image, square)) for square in squares)
+    small = None
+    if small_side is not None:
+        small = np.asarray(fit_within(decoded.image, small_side))
+    return Prepared(pixels, small, decoded.format, decoded.width, decoded.height)
 
 
 def squared(image: Image.Image, square: Square) -> Image.Image:
-    """What open_clip's transform (Resize, CenterCrop) gives, without resizing what is then cut
-    off.
+    """Return the same pixels as open_clip's transform (Resize, then CenterCrop).
+
+    Parts that the crop would remove are not resized, which is faster.
     """
-    side, (width, height) = square.side, image.size
-    size, resample = (side, side), FILTERS[square.interpolation]
+    side = square.side
+    resample = FILTERS[square.interpolation]
     if square.squash:
-        return image.resize(size, resample)
-    resized = (
-        (side, int(side * height / width))
-        if width <= height
-        else (int(side * width / height), side)
-    )
-    # nothing is saved, and what is made larger shows each digit of the box
+        return image.resize((side, side), resample)
+    resized = _resized_to_shorter_side(image.size, side)
+    crop = _centre(resized, side)
+    # A small picture is enlarged. There the rounding of `box` below would change pixels, and
+    # little time is to be saved.
     if min(image.size) <= side:
-        return image.resize(resized, resample).crop(_centre(resized, side))
-    left, top, right, bottom = _centre(resized, side)
-    across, down = width / resized[0], height / resized[1]
-    return image.resize(
-        size, resample, box=(left * across, top * down, right * across, bottom * down)
-    )
+        return image.resize(resized, resample).crop(crop)
+    # The crop in coordinates of the original picture.
+    across = image.width / resized[0]
+    down = image.height / resized[1]
+    left, top, right, bottom = crop
+    box = (left * across, top * down, right * across, bottom * down)
+    return image.resize((side, side), resample, box=box)
+
+
+def _resized_to_shorter_side(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return (width, height) with `side` as the shorter side; open_clip rounds the other down."""
+    width, height = size
+    if width <= height:
+        return side, int(side * height / width)
+    return int(side * width / height), side
 
 
 def _centre(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
-    left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
+    """Return the (left, top, right, bottom) of the square in the centre."""
+    left = round((size[0] - side) / 2)
+    top = round((size[1] - side) / 2)
     return left, top, left + side, top + side
 
 
-def within(image: Image.Image, side: int) -> Image.Image:
-    """The picture, made smaller where its longer side has more pixels than that."""
+def fit_within(image: Image.Image, side: int) -> Image.Image:
+    """Return a copy whose longer side has at most `side` pixels; nothing is enlarged."""
+    # `thumbnail` works in place.
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BOX)
     return small

@@ -1,8 +1,8 @@
-"""What others made is worked on in processes that may be killed: a picture or a page that kills one
-takes nothing with it.
+"""Runs functions on untrusted input in child processes that may be killed.
 
-A worker process of Beam that dies takes the run with it, and neither decoders of pictures nor
-parsers of pages are free of errors in their native code, or of input on which they take for ever.
+A worker process of Beam that dies ends the run. Native decoders of pictures and parsers of pages
+have bugs, and some input keeps them busy for ever. So they run in a child process. When an item
+kills the child, the item is lost and nothing else.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ from pairsieve.web.offline import forbid_in_this_process, offline
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
 
-# address space: a picture of 89 million pixels takes about 1.2 GB with its copies
+# Address space: a picture of 89 million pixels and its copies need about 1.2 GB.
 MAX_MEMORY_BYTES = 4_000_000_000
-MAX_TASK_S = 60.0  # the slowest picture within the limits of pixels takes about 5 s
-IDLE_S = 60.0  # a process without work ends
-LOOK_EVERY_S = 1.0  # whether the parent is there
+MAX_TASK_S = 60.0  # the slowest picture within the limit of pixels needs about 5 s
+IDLE_S = 60.0  # a process without work ends after this time
+CHECK_PARENT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one task may take. `cpu_s` counts the processor's time, so that it does not matter how
-    busy the machine is; `wall_s` ends what waits for ever. `memory_bytes` is address space; with
-    `grown_bytes` only what is taken beyond that of the idle process counts, where the system tells
-    it (Linux).
+    """What one task may use.
+
+    `wall_s` ends a task that waits for ever. `cpu_s` counts the processor's time, so that a busy
+    machine makes no difference. `memory_bytes` limits the address space of the process. Where
+    `grown_bytes` is set, and the system tells the size of an idle process (Linux does), only
+    memory beyond that size counts.
     """
 
     wall_s: float = MAX_TASK_S
@@ -55,7 +57,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The process ended over this task: a native crash, the memory or the time limit."""
+    """The process died over this task: a crash in native code, or the limit of time or memory."""
 
 
 CRASHED = Crashed()
@@ -63,7 +65,7 @@ CRASHED = Crashed()
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[Result]):
-    """Work under way, and all that is needed to do it again."""
+    """A call that has been submitted, with all that is needed to repeat it."""
 
     function: Callable[..., Result]
     arguments: tuple[Any, ...]
@@ -72,12 +74,12 @@ class Task(Generic[Result]):
 
 
 class Processes:
-    """Runs module-level functions in up to `number` processes, which are started when they are
-    needed.
+    """Runs module-level functions in up to `number` child processes.
 
-    When a process dies, everything that was under way is done again, one by one, in another: so the
-    task is found that kills. Threads may share an object of this class. `start` is called in each
-    new process, before the limits hold.
+    Processes start when they are first needed. `start` is called in each new process before the
+    limits apply. When a process dies, all tasks of the pool fail with it. Each of them is then
+    repeated by itself in another process, which shows the task that kills. Threads may share an
+    object of this class.
     """
 
     def __init__(
@@ -86,61 +88,73 @@ class Processes:
         limits: Limits = DEFAULT_LIMITS,
         start: Callable[[], object] | None = None,
     ) -> None:
-        self._number, self._limits, self._start = number, limits, start
+        self._number = number
+        self._limits = limits
+        self._start = start
         self._pool: ProcessPoolExecutor | None = None
-        self._alone: ProcessPoolExecutor | None = None
+        # A second pool of one process, for tasks that run by themselves.
+        self._single: ProcessPoolExecutor | None = None
         self._lock = Lock()
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Task[Result]:
-        """Start `function(*arguments)`; both travel by pickle."""
+        """Start `function(*arguments)` and return at once; both are pickled."""
         with self._lock:
             if self._pool is None:
                 self._pool = self._open(self._number)
             try:
-                future = self._pool.submit(_within, self._limits, function, *arguments)
+                future = self._pool.submit(_run_limited, self._limits, function, *arguments)
             except BrokenExecutor:
+                # An earlier task killed the pool, and nobody has asked for its result yet.
                 self._pool = self._open(self._number)
-                future = self._pool.submit(_within, self._limits, function, *arguments)
+                future = self._pool.submit(_run_limited, self._limits, function, *arguments)
             return Task(function, arguments, self._pool, future)
 
     def result(self, task: Task[Result]) -> Result | Crashed:
-        """Wait for a task. Raises what the function raised."""
+        """Wait for the result of a task. Raises what the function raised."""
         try:
             return task.future.result()
         except BrokenExecutor:
-            return self._again(task)
+            return self._repeat(task)
 
-    def alone(self, function: Callable[..., Result], *arguments: Any) -> Result | Crashed:
-        """`function(*arguments)` in a process that does nothing else meanwhile: one that dies is
-        not asked again. Raises what the function raised.
+    def run_alone(self, function: Callable[..., Result], *arguments: Any) -> Result | Crashed:
+        """Run `function(*arguments)` in a process that does nothing else at the same time.
+
+        Therefore a process that dies was killed by this call, and the call is not repeated. Raises
+        what the function raised.
         """
         with self._lock:
-            self._alone = self._alone or self._open(1)
+            if self._single is None:
+                self._single = self._open(1)
             try:
-                found: Result = self._alone.submit(
-                    _within, self._limits, function, *arguments
-                ).result()
+                future = self._single.submit(_run_limited, self._limits, function, *arguments)
+                result: Result = future.result()
             except BrokenExecutor:
-                self._alone = None
+                self._single = None
                 return CRASHED
-            return found
+            return result
 
-    def _again(self, task: Task[Result]) -> Result | Crashed:
+    def _repeat(self, task: Task[Result]) -> Result | Crashed:
+        """Run a task of a broken pool again, by itself."""
         with self._lock:
+            # Another thread may have replaced the broken pool already.
             if self._pool is task.pool:
                 self._pool = None
-        return self.alone(task.function, *task.arguments)
+        return self.run_alone(task.function, *task.arguments)
 
     def close(self) -> None:
-        """End the processes; what is under way is not waited for."""
-        for pool in (self._pool, self._alone):
+        """End the processes without waiting for running tasks."""
+        for pool in (self._pool, self._single):
             if pool is not None:
                 pool.shutdown(wait=True, kill_workers=True)
-        self._pool = self._alone = None
+        self._pool = None
+        self._single = None
 
     def _open(self, number: int) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(
-            number, timeout=IDLE_S, initializer=_begin, initargs=(self._start, self._limits)
+            number,
+            timeout=IDLE_S,
+            initializer=_begin_process,
+            initargs=(self._start, self._limits),
         )
         # A forked worker waits for its children when it ends. They would stay until IDLE_S has
         # passed, because loky's own exit function comes later. Finalizers come earlier; those of
@@ -149,18 +163,18 @@ class Processes:
         return pool
 
 
-def _end_pool(pool: ref[ProcessPoolExecutor]) -> None:
-    """End a pool's processes, unless it is gone already."""
-    living = pool()
-    if living is not None:
-        living.shutdown(wait=True, kill_workers=True)
+def _end_pool(pool_ref: ref[ProcessPoolExecutor]) -> None:
+    """End a pool's processes, unless the pool has been collected already."""
+    pool = pool_ref()
+    if pool is not None:
+        pool.shutdown(wait=True, kill_workers=True)
 
 
-class Elsewhere(Generic[Subject, Result]):
-    """Does one kind of work in a process that may be killed.
+class GuardedFunction(Generic[Subject, Result]):
+    """A function of one argument that runs in a child process under limits.
 
-    `make(*arguments)` gives the function that does it. It is called once in each process, before
-    the limits hold, since detectors read word lists and models then.
+    `make(*arguments)` returns the function. It is called once in each process, before the limits
+    apply, because detectors read word lists and models at that time.
     """
 
     def __init__(
@@ -169,13 +183,13 @@ class Elsewhere(Generic[Subject, Result]):
         arguments: tuple[Any, ...],
         limits: Limits,
     ) -> None:
-        self._packed = cloudpickle.dumps((make, arguments))
-        self._processes = Processes(1, limits, partial(_made, self._packed))
+        self._pickled = cloudpickle.dumps((make, arguments))
+        self._processes = Processes(1, limits, partial(_made_function, self._pickled))
 
     def __call__(self, subject: Subject) -> Result | Crashed:
-        """What the function gives. Raises what it raises."""
-        found: Result | Crashed = self._processes.alone(_do, self._packed, subject)
-        return found
+        """Return what the function returns. Raises what it raises."""
+        result: Result | Crashed = self._processes.run_alone(_call, self._pickled, subject)
+        return result
 
     def close(self) -> None:
         """End the process, if one was started."""
@@ -183,47 +197,50 @@ class Elsewhere(Generic[Subject, Result]):
 
 
 @lru_cache(1)
-def _made(packed: bytes) -> Callable[[Any], Any]:
-    make, arguments = cloudpickle.loads(packed)
+def _made_function(pickled: bytes) -> Callable[[Any], Any]:
+    """Make the function of a GuardedFunction, once in each process."""
+    make, arguments = cloudpickle.loads(pickled)
     function: Callable[[Any], Any] = make(*arguments)
     return function
 
 
-def _do(packed: bytes, subject: Any) -> Any:
-    return _made(packed)(subject)
+def _call(pickled: bytes, subject: Any) -> Any:
+    function = _made_function(pickled)
+    return function(subject)
 
 
-def _begin(start: Callable[[], object] | None, limits: Limits) -> None:
-    """Limits of memory, no connections and no processes of its own, and no life after whoever
-    started it.
-    """
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+def _begin_process(start: Callable[[], object] | None, limits: Limits) -> None:
+    """Prepare a new child process: limit its memory, and forbid connections and new processes."""
+    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     if start is not None:
         start()
+    # No core dumps: they would hold data of others, and fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_memory_bytes(limits), most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_max_memory_bytes(limits), hard_limit))
     forbid_in_this_process()
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended: one that was killed could not end it."""
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent is gone; a parent that was killed could not end it."""
     while os.getppid() == parent:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(CHECK_PARENT_EVERY_S)
     os._exit(1)
 
 
-def _memory_bytes(limits: Limits) -> int:
-    held = Path("/proc/self/statm")  # Linux: pages of address space first
-    if limits.grown_bytes is None or not held.exists():
+def _max_memory_bytes(limits: Limits) -> int:
+    """Return the limit of address space for this process."""
+    sizes = Path("/proc/self/statm")  # proc(5): the first number is the address space in pages
+    if limits.grown_bytes is None or not sizes.exists():
         return limits.memory_bytes
-    return int(held.read_text().split()[0]) * resource.getpagesize() + limits.grown_bytes
+    pages = int(sizes.read_text().split()[0])
+    return pages * resource.getpagesize() + limits.grown_bytes
 
 
-def _within(limits: Limits, function: Callable[..., Result], *arguments: Any) -> Result:
-    """Alarms that nobody handles end the process."""
+def _run_limited(limits: Limits, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function with timers: a signal of a timer that nobody handles ends the process."""
     signal.setitimer(signal.ITIMER_REAL, limits.wall_s)
-    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s or 0)
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s or 0)  # 0 starts no timer
     try:
         return offline(function, *arguments)
     finally:

@@ -1,4 +1,4 @@
-"""A picture made small before it is stored, where the bytes as served would take too much room."""
+"""Makes a picture smaller before it is stored, where the bytes as served would be too many."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from PIL import Image
 from pairsieve.images.decode import Decoded, DecodeSettings, decode
 
 QUALITY = 95  # img2dataset's default for the JPEG files that it stores
-REDUCING_GAP = 3.0  # Pillow: from there on the result can hardly be told from one without it
+# Pillow's documentation of resize: from 3.0 on the result is close to that without a gap.
+REDUCING_GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """The bytes to store, and what the picture was: size in pixels (upright) and format."""
+    """The JPEG to store, with the size in pixels (upright) and the format of the original."""
 
     content: bytes
     width: int
@@ -24,17 +25,24 @@ class Reduced:
 
 
 def reduce(content: bytes, side: int, settings: DecodeSettings) -> Reduced | None:
-    """A JPEG whose shorter side has `side` pixels; None where the picture is no larger, or cannot
-    be decoded.
+    """Return a JPEG whose shorter side has `side` pixels.
 
-    JPEG files are decoded at a fraction of their size, as their format allows.
+    Returns None where the picture is not larger than that, or cannot be decoded. A JPEG file is
+    decoded at a fraction of its size, as its format allows.
     """
-    found = decode(content, settings, at_least=side)
-    if not isinstance(found, Decoded) or min(found.width, found.height) <= side:
+    decoded = decode(content, settings, at_least=side)
+    if not isinstance(decoded, Decoded):
         return None
-    share = side / min(found.width, found.height)
-    size = max(side, round(found.width * share)), max(side, round(found.height * share))
+    shorter_side = min(decoded.width, decoded.height)
+    if shorter_side <= side:
+        return None
+    share = side / shorter_side
+    # Rounding must not make a side shorter than `side`.
+    width = max(side, round(decoded.width * share))
+    height = max(side, round(decoded.height * share))
+    smaller = decoded.image.resize(
+        (width, height), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP
+    )
     buffer = io.BytesIO()
-    small = found.image.resize(size, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
-    small.save(buffer, "JPEG", quality=QUALITY)
-    return Reduced(buffer.getvalue(), found.width, found.height, found.format)
+    smaller.save(buffer, "JPEG", quality=QUALITY)
+    return Reduced(buffer.getvalue(), decoded.width, decoded.height, decoded.format)

@@ -42,10 +42,14 @@ def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
 class Pair:
     """The pair of one `<img>`.
 
-    `position` is the number of the image on its page, from 0. `evidence` holds the columns of page
-    detectors. `image_attribute` is what named the image: src, srcset, picture or lazy; it is empty
-    if no page was read. `page_source` says how much of the page was read: all of it (warc), what a
-    WAT record holds (wat), or nothing (none).
+    - `position`: the number of the image on its page, from 0.
+    - `evidence`: the columns of page detectors.
+    - `image_attribute`: what named the image: src, srcset, picture or lazy; empty if no page was
+      read.
+    - `caption_source`: where the caption stood: alt, title, aria-label or figcaption; empty if no
+      page was read.
+    - `page_source`: how much of the page was read: all of it (warc), what a WAT record holds (wat),
+      or nothing (none).
     """
 
     key: bytes
@@ -63,6 +67,7 @@ class Pair:
     image_attribute: str = "src"
     record_id: str = ""
     page_source: PageSource = "warc"
+    caption_source: str = "alt"
 
 
 PAIR_SCHEMA = pa.schema(
@@ -81,6 +86,7 @@ PAIR_SCHEMA = pa.schema(
         ("image_attribute", pa.string()),
         ("record_id", pa.string()),
         ("page_source", pa.string()),
+        ("caption_source", pa.string()),
     ]
 )
 

@@ -23,7 +23,7 @@ from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
 from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id
-from pairsieve.web.urls import address_key
+from pairsieve.web.places import read_host, read_url, spellings
 
 Sort = Literal["best", "similarity"]
 EXACT_FILTERS = ("host", *FACETS)
@@ -64,12 +64,17 @@ class Query:
 
     @property
     def word_query(self) -> WordQuery:
-        """The criteria that the index of words decides."""
-        exact = {name: values for name, values in self.exact.items() if name in EXACT}
+        """The criteria that the index of words decides.
+
+        Raises NotAPlace for an address or a host that cannot be read.
+        """
+        exact = {name: list(values) for name, values in self.exact.items() if name in EXACT}
+        if "host" in exact:
+            exact["host"] = [read_host(host) for host in exact["host"] if host]
         if self.image_url:
-            exact["image"] = [address_key(self.image_url)]
+            exact["image"] = list(spellings(read_url(self.image_url)))
         if self.page_url:
-            exact["page"] = [address_key(self.page_url)]
+            exact["page"] = list(spellings(read_url(self.page_url)))
         return WordQuery(self.words, exact)
 
     @property

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pairsieve.erasure.requests import hosts_of
 from pairsieve.records.foreign import as_ours
 from pairsieve.storage import files
-from pairsieve.web.urls import address_key, registered_domain
+from pairsieve.web.places import address_key
+from pairsieve.web.urls import registered_domain
 
 SHOWN = (
     "URL", "TEXT", "WIDTH", "HEIGHT", "similarity", "LANGUAGE", "LICENSE", "licence_url",

@@ -239,8 +239,10 @@ def remove_leftovers(folder: str) -> None:
 
 def read_text(path: str, options: Options = NO_OPTIONS) -> str:
     """Read a whole UTF-8 file. It is gunzipped if its name ends in .gz."""
-    with open_read(path, options) as stream:
-        content = stream.read()
+    fs, name = filesystem(path, options)
+    # One request. An opened object is asked for its size first, and reading it fails (in s3fs) if
+    # another process replaces it in between, as the holder of a lock does.
+    content = bytes(fs.cat_file(name))
     if path.endswith(".gz"):
         content = gzip.decompress(content)
     return content.decode()

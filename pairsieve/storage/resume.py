@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from types import TracebackType
 from typing import IO, TypeVar
@@ -126,15 +126,13 @@ class ResumedStream:
         if self._stream is not None:
             return self._stream
         stream = files.open_stream(self._path, self._options)
-        try:
+        with ExitStack() as cleanup:
+            # If this fails, the next attempt opens the file anew, and asks for its size again.
+            cleanup.callback(_close_quietly, stream)
             size = stream.seek(0, SEEK_END)
             if self._size is not None and size != self._size:
                 raise FileChanged(f"an input had {self._size} bytes and has {size} now")
-        except BaseException:
-            # The next attempt opens the file anew, and asks for its size again.
-            with suppress(*TRANSIENT_ERRORS):
-                stream.close()
-            raise
+            cleanup.pop_all()
         self._stream = stream
         self._size = size
         return stream
@@ -145,3 +143,9 @@ class ResumedStream:
         if stream is not None:
             with suppress(*TRANSIENT_ERRORS):
                 stream.close()
+
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    """Close a stream that may be broken already."""
+    with suppress(*TRANSIENT_ERRORS):
+        stream.close()

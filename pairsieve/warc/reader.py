@@ -33,7 +33,8 @@ from pairsieve.warc.stream_records import ForwardOnly, Source, read_records
 from pairsieve.warc.wacz import EntryStream
 from pairsieve.warc.wat import is_wat, page_of_wat
 from pairsieve.web.answer import REDIRECTS
-from pairsieve.web.urls import address_key, redirect_target
+from pairsieve.web.places import address_key
+from pairsieve.web.urls import redirect_target
 
 PAGE_TYPES = ("response", "resource")
 LOCATED_TYPES = (*PAGE_TYPES, "revisit")

@@ -15,11 +15,12 @@ from pairsieve.warc.codings import decoded
 from pairsieve.warc.reader import CODING_BYTES, READ_ERRORS
 from pairsieve.warc.record import Record, digest_matches
 from pairsieve.warc.record_at import read_record_at
-from pairsieve.web.answer import Answer, Order, PageLicence
+from pairsieve.web.answer import Answer, FetchRequest, PageLicence
 from pairsieve.web.body import text_of
+from pairsieve.web.places import address_key
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.sites import licence_refusal
-from pairsieve.web.urls import address_key, origin_of
+from pairsieve.web.urls import origin_of
 
 # Redirects and revisits on the way to one picture.
 MAX_HOPS = 5
@@ -48,18 +49,20 @@ def read_locations(path: str) -> dict[str, Location]:
     return {row["url"]: Location(**row) for row in rows}
 
 
-def fetch_from_archive(orders: Iterable[Order], find: Find, settings: ArchiveSettings) -> None:
-    """Answer each order. Records are read in the order in which they lie in the archive."""
-    located: list[tuple[Location, Order]] = []
-    for order in orders:
-        location = follow(order.url, find)
+def fetch_from_archive(
+    requests: Iterable[FetchRequest], find: Find, settings: ArchiveSettings
+) -> None:
+    """Answer each request. Records are read in the order in which they lie in the archive."""
+    located: list[tuple[Location, FetchRequest]] = []
+    for request in requests:
+        location = follow(request.url, find)
         if isinstance(location, str):
-            order.take(Answer(order.url, status=location))
+            request.deliver(Answer(request.url, status=location))
         else:
-            located.append((location, order))
+            located.append((location, request))
     located.sort(key=lambda pair: (pair[0].warc_file, pair[0].record_offset))
-    for location, order in located:
-        order.take(_answer(location, order, find, settings))
+    for location, request in located:
+        request.deliver(_answer(location, request, find, settings))
 
 
 def follow(url: str, find: Find) -> Location | str:
@@ -79,9 +82,11 @@ def follow(url: str, find: Find) -> Location | str:
     return "too_many_redirects"
 
 
-def _answer(location: Location, order: Order, find: Find, settings: ArchiveSettings) -> Answer:
+def _answer(
+    location: Location, request: FetchRequest, find: Find, settings: ArchiveSettings
+) -> Answer:
     answer = Answer(
-        url=order.url,
+        url=request.url,
         status="ok",
         http_status=location.http_status,
         final_url=location.url,
@@ -95,8 +100,8 @@ def _answer(location: Location, order: Order, find: Find, settings: ArchiveSetti
     except READ_ERRORS:
         return replace(answer, status="archive_unreadable")
     status = (
-        order.refuse(order.url, location.url, record.headers)
-        or _licence_refusal(order, record, find, settings)
+        request.check_headers(request.url, location.url, record.headers)
+        or _licence_refusal(request, record, find, settings)
         or _body_status(record, body, settings)
     )
     return replace(
@@ -105,12 +110,12 @@ def _answer(location: Location, order: Order, find: Find, settings: ArchiveSetti
         content_type=location.content_type,
         headers=record.headers,
         body=body if status == "ok" else b"",
-        place=(location.warc_file, location.record_offset),
+        archive_location=(location.warc_file, location.record_offset),
     )
 
 
 def _licence_refusal(
-    order: Order, record: Record, find: Find, settings: ArchiveSettings
+    request: FetchRequest, record: Record, find: Find, settings: ArchiveSettings
 ) -> str | None:
     """The status with which a licence file (RSL) refuses the picture, or None.
 
@@ -119,13 +124,13 @@ def _licence_refusal(
     be read are a no.
     """
     link_headers = [value for name, value in record.headers if name.lower() == "link"]
-    addresses = linked_licences(link_headers, order.url)
-    licences_of_answer = [PageLicence(address, order.url) for address in addresses]
-    for licence in (*order.licences, *licences_of_answer):
+    addresses = linked_licences(link_headers, request.url)
+    licences_of_answer = [PageLicence(address, request.url) for address in addresses]
+    for licence in (*request.licences, *licences_of_answer):
         text = _licence_text(licence.address, find, settings)
         origin = origin_of(licence.page_url)
         # A licence may be about the picture, or about the page.
-        for url in (order.url, licence.page_url):
+        for url in (request.url, licence.page_url):
             refusal = licence_refusal(text, licence.address, url, origin)
             if refusal:
                 return refusal

@@ -1,4 +1,4 @@
-"""What becomes of one URL."""
+"""A request for one URL, and the answer to it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from datetime import UTC, datetime
 
 from pairsieve.records.page import Headers
 
+# RFC 9110, 15.4: the statuses whose Location is followed; 300 and 304 are not.
 REDIRECTS = (301, 302, 303, 307, 308)
-Refuse = Callable[[str, str, Headers], str | None]
-"""(URL asked for, final URL, headers) -> the status with which to end the download before its body,
-or None.
+
+CheckHeaders = Callable[[str, str, Headers], str | None]
+"""(requested URL, final URL, headers) -> the status with which to end the download before the body,
+or None to go on.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one URL: status "ok" with a body, or the one reason why there is none.
+    """The outcome of one URL: status "ok" and a body, or the one reason why there is no body.
 
-    `place` is (WARC file, record offset) where the body stays in an archive.
+    `fetched_at` is ISO 8601 in UTC. `archive_location` is (WARC file, record offset in bytes) where
+    the body stays in an archive.
     """
 
     url: str
@@ -30,36 +33,42 @@ class Answer:
     content_type: str | None = None
     headers: Headers = ()
     body: bytes = b""
-    place: tuple[str, int] | None = None
+    archive_location: tuple[str, int] | None = None
 
 
-Take = Callable[[Answer], None]
-Prepare = Callable[[Answer], Callable[[], None]]
-"""Looks at an answer, on any thread; what it returns takes the answer, on the event loop's."""
+Deliver = Callable[[Answer], None]
+"""Receives an answer, on the thread of the event loop."""
+
+Examine = Callable[[Answer], Callable[[], None]]
+"""Examines an answer on any thread. Returns a function that delivers the result, which is called on
+the thread of the event loop.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PageLicence:
-    """A licence file (RSL) that a page names for what stands on it."""
+    """A licence file (RSL) that a page names for its contents."""
 
     address: str
     page_url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One URL to ask for, what may end its download, who gets the answer, the licence files that
-    its pages name, and what looks at an answer with a body before it is taken: bytes that others
-    made are not looked at on an event loop.
+class FetchRequest:
+    """One URL to fetch.
+
+    `check_headers` may end the download before the body. `deliver` receives the answer. `licences`
+    are the licence files that the URL's pages name. With `examine`, answers that have a body go
+    there instead of to `deliver`: untrusted bytes must not keep the event loop busy.
     """
 
     url: str
-    refuse: Refuse
-    take: Take
+    check_headers: CheckHeaders
+    deliver: Deliver
     licences: tuple[PageLicence, ...] = ()
-    prepare: Prepare | None = None
+    examine: Examine | None = None
 
 
 def now_utc() -> str:
-    """The time as rows carry it."""
+    """Return the time in the form that rows have, ISO 8601 in UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,4 @@
-"""Bodies of answers, read to their end: however they are cut into segments, within a limit, whole
-or not at all.
-"""
+"""Reads the body of an answer to its end, within a limit; a partial body is never returned."""
 
 from __future__ import annotations
 
@@ -13,20 +11,24 @@ CHUNK_BYTES = 64 * 1024
 
 
 async def whole_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body after any content encoding. Raises Refused as soon as it grows over the limit,
-    aiohttp.ClientError where it ends before its length or its last chunk.
+    """Return the body after any content encoding has been undone.
+
+    Raises Refused as soon as the body grows over the limit, and aiohttp.ClientError where it ends
+    before its length or its last chunk.
     """
+    # A server may announce a length, but it need not be true.
     if (response.content_length or 0) > max_bytes:
         raise Refused("too_large", response.status)
-    pieces, size = [], 0
-    async for piece in response.content.iter_chunked(CHUNK_BYTES):
-        size += len(piece)
+    chunks = []
+    size = 0
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        size += len(chunk)
         if size > max_bytes:
             raise Refused("too_large", response.status)
-        pieces.append(piece)
-    return b"".join(pieces)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def text_of(body: bytes) -> str:
-    """The text of a small file; what cannot be decoded is replaced."""
+    """Decode a small file; bytes that cannot be decoded are replaced."""
     return body.decode(encoding_of(body), "replace")

@@ -1,6 +1,4 @@
-"""Polite, bounded requests for images: what their sites say first, public addresses only, byte caps
-and deadlines.
-"""
+"""Requests images politely: sites are asked first, and addresses, sizes and times are limited."""
 
 from __future__ import annotations
 
@@ -11,13 +9,13 @@ from dataclasses import dataclass
 import aiohttp
 
 from pairsieve.records.page import Headers, header
-from pairsieve.web.answer import Answer, Order, now_utc
+from pairsieve.web.answer import Answer, FetchRequest, now_utc
 from pairsieve.web.body import whole_body
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.connector import guarded_connector
 from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter
 from pairsieve.web.refusals import Busy, Refused
-from pairsieve.web.requester import BUSY, Read, Requester, ShareOf, whole_share
+from pairsieve.web.requester import BUSY, ReadAnswer, Requester, ShareOf, whole_share
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.site_reader import SiteReader
 from pairsieve.web.sites import SiteTexts
@@ -25,15 +23,16 @@ from pairsieve.web.text import storable
 from pairsieve.web.urls import origin_of
 
 ACCEPT_IMAGES = "image/*"
-# of one header field: 64 KB of value, as some servers send policies, and its name
+# Of one header field: a value of 64 KB, which some servers send as a policy, and its name.
 MAX_HEADER_BYTES = 65 * 1024
 MAX_HEADERS = 1000
 
 
 @dataclass(frozen=True)
 class Client:
-    """Requests under one set of limits; what sites say and the pauses of hosts are remembered while
-    it is open.
+    """Sends requests under one set of limits.
+
+    While it is open it remembers the files of sites and the pauses of hosts.
     """
 
     requester: Requester
@@ -48,85 +47,103 @@ class Client:
         return self.requester.bandwidth
 
     def limiter_of(self, url: str) -> HostRateLimiter:
-        """The allowance of a URL's host."""
+        """Return the limiter of a URL's host."""
         return self.requester.limiter_of(url)
 
-    def knows_site(self, url: str) -> bool:
-        """Whether everything that a URL's site says of it has come, or failed to."""
-        return self.sites.knows(url)
+    def site_is_read(self, url: str) -> bool:
+        """Tell whether all files of a URL's site have been read, or one could not be read."""
+        return self.sites.is_read(url)
 
-    async def learn_site(self, url: str) -> None:
-        """Read one more of the files by which a URL's site says something; `ask` then says what
-        became of it.
+    async def read_site_file(self, url: str) -> None:
+        """Read one more file of a URL's site.
+
+        A file that cannot be read raises nothing here; `ask` then returns the status.
         """
-        await self.sites.learn(url)
+        await self.sites.read_next_file(url)
 
-    async def ask(self, order: Order) -> Answer:
-        """One URL to its one status. Raises nothing that a server could cause but Busy."""
+    async def ask(self, request: FetchRequest) -> Answer:
+        """Fetch one URL and return its answer.
+
+        Raises Busy where the host asks us to come again later, and nothing else that a server
+        could cause.
+        """
         try:
-            await self._ask_page_licences(order)
+            await self._check_page_licences(request)
             answer = await self.requester.follow(
-                order.url, self.sites.allow_by_site, self._reader(order), ACCEPT_IMAGES
+                request.url, self.sites.check_site, self._answer_reader(request), ACCEPT_IMAGES
             )
-            await self._ask_linked_licences(answer)
+            await self._check_linked_licences(answer)
         except Refused as refused:
-            return Answer(order.url, refused.status, refused.http_status, fetched_at=now_utc())
+            # Whatever ended the request, nobody gets the body.
+            return Answer(request.url, refused.status, refused.http_status, fetched_at=now_utc())
         return answer
 
-    def comes_again(self, busy: Busy, tried: int) -> bool:
-        """Leave a busy host in peace for a while; whether to ask again afterwards, `tried` times
-        having been in vain.
-        """
-        self.requester.leave_in_peace(busy, tried)
-        return tried <= self.settings.retries and not self.limiter_of(busy.at).left_alone
+    def pause_host(self, busy: Busy, tries: int) -> None:
+        """Pause a busy host, after `tries` requests for the same URL."""
+        self.requester.pause_host(busy, tries)
 
-    def _reader(self, order: Order) -> Read[Answer]:
-        """The function that makes an answer of what the last hop sends."""
+    def may_retry(self, busy: Busy, tries: int) -> bool:
+        """Tell whether to request a URL again whose host was busy `tries` times."""
+        if tries > self.settings.retries:
+            return False
+        return not self.limiter_of(busy.at).left_alone
+
+    def _answer_reader(self, request: FetchRequest) -> ReadAnswer[Answer]:
+        """Return the function that reads the answer of the last hop of a request."""
 
         async def read(at: str, response: aiohttp.ClientResponse) -> Answer:
+            # Busy is no status of the URL yet: the schedule asks again later.
             if response.status in BUSY:
-                raise self.requester.busy(at, response)
+                raise self.requester.busy_answer(at, response)
+            # Errors of the server count against its host, those of the request (4xx) do not.
             self.requester.record_answer(at, failed=response.status >= 500)
             if response.status != 200:
                 raise Refused("http_error", response.status)
+            # Headers become evidence, so they must be valid text.
             headers: Headers = tuple(
                 (storable(name), storable(value)) for name, value in response.headers.items()
             )
-            refusal = order.refuse(order.url, at, headers)
-            body = b"" if refusal else await whole_body(response, self.settings.max_bytes)
+            status = request.check_headers(request.url, at, headers)
+            body = b""
+            # A refusal by the headers ends the download before the body.
+            if status is None:
+                body = await whole_body(response, self.settings.max_bytes)
+                status = "ok" if body else "empty"
             self.bandwidth.spend(len(body))
-            status = refusal or ("ok" if body else "empty")
             return Answer(
-                order.url,
-                status,
-                response.status,
-                at,
-                now_utc(),
-                header(headers, "content-type"),
-                headers,
-                body,
+                url=request.url,
+                status=status,
+                http_status=response.status,
+                final_url=at,
+                fetched_at=now_utc(),
+                content_type=header(headers, "content-type"),
+                headers=headers,
+                body=body,
             )
 
         return read
 
-    async def _ask_page_licences(self, order: Order) -> None:
-        """Raise Refused where a licence file that a page names refuses the picture, or what stands
-        on the page.
-        """
-        for licence in order.licences if self.settings.rsl else ():
-            for url in (order.url, licence.page_url):
-                await self.sites.allow_by_licence(licence.address, url, origin_of(licence.page_url))
+    async def _check_page_licences(self, request: FetchRequest) -> None:
+        """Raise Refused where a licence file that a page names refuses the picture or the page."""
+        if not self.settings.rsl:
+            return
+        for licence in request.licences:
+            site = origin_of(licence.page_url)
+            # A licence may be about the picture, or about everything on the page.
+            for url in (request.url, licence.page_url):
+                await self.sites.check_licence(licence.address, url, site)
 
-    async def _ask_linked_licences(self, answer: Answer) -> None:
-        """Raise Refused where a licence file that the answer names refuses it: read when the host's
-        turn is over, which it may need.
+    async def _check_linked_licences(self, answer: Answer) -> None:
+        """Raise Refused where a licence file that the answer's headers name refuses it.
+
+        This comes after the request, because reading the licence may need the host's connection.
         """
+        if not self.settings.rsl or answer.status != "ok":
+            return
         at = answer.final_url or answer.url
         links = [value for name, value in answer.headers if name.lower() == "link"]
-        for address in (
-            linked_licences(links, at) if self.settings.rsl and answer.status == "ok" else ()
-        ):
-            await self.sites.allow_by_licence(address, at, origin_of(at))
+        for address in linked_licences(links, at):
+            await self.sites.check_licence(address, at, origin_of(at))
 
 
 @asynccontextmanager
@@ -135,19 +152,25 @@ async def open_client(
     share_of: ShareOf = whole_share,
     known: MutableMapping[str, SiteTexts] | None = None,
 ) -> AsyncIterator[Client]:
-    """A client with no cookies, no credentials and no Referer, that trusts no environment
-    variables.
+    """Open a client without cookies, credentials and Referer.
 
-    `known` are sites whose files were read before, by origin; what is read is added to them.
+    It ignores environment variables, which could name a proxy or credentials. `known` holds sites
+    whose files were read before, by origin. What is read is added to it.
     """
     connector = guarded_connector(settings.allow_networks, settings.connections)
+    # The total time is limited by the requester, which does not count waiting for a host's turn.
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s
+    )
+    # "identity", because the size limit and the digests are about the bytes as served.
+    headers = {"User-Agent": settings.user_agent, "Accept-Encoding": "identity"}
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s
-        ),
-        headers={"User-Agent": settings.user_agent, "Accept-Encoding": "identity"},
+        timeout=timeout,
+        headers=headers,
+        # Answers must not depend on earlier requests.
         cookie_jar=aiohttp.DummyCookieJar(),
+        # A proxy of the environment would hide which address is contacted.
         trust_env=False,
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,

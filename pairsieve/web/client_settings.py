@@ -1,23 +1,26 @@
-"""Limits of the web client; a config has them, and importing them costs nothing."""
+"""Limits of the web client; this module imports nothing heavy, because configs import it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ROBOTS_AGENT = "pairsieve"
-"""Our name in the user agent and for robots.txt."""
+"""Our name in the user agent and in robots.txt."""
 
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """Limits of all requests of one process. `contact` is a URL or address that a publisher can
-    turn to.
+    """Limits of all requests of one process.
 
-    A URL whose host is busy (429, 503) is asked for up to `retries` times more, after Retry-After
-    or a growing pause of the whole host. A host that asks for a longer pause than `max_pause_s`, or
-    that fails `host_failures` times in a row, is left alone. `robots_ai_agents`: whether a
-    robots.txt that refuses a known AI crawler refuses us. `tdmrep`, `ai_txt`, `trust_txt`, `rsl`:
-    which other files by which sites reserve rights are asked for, each one more request a host.
+    `contact` is a URL or address to which a publisher can turn.
+
+    A host is busy when it answers 429 or 503. Its URL is requested up to `retries` more times,
+    after the pause of Retry-After or a growing pause of the whole host. A host is left alone when
+    it asks for a longer pause than `max_pause_s`, or when it fails `host_failures` times in a row.
+
+    With `robots_ai_agents` a robots.txt that refuses a known AI crawler refuses us. `tdmrep`,
+    `ai_txt`, `trust_txt` and `rsl` say which other files are read in which sites reserve rights.
+    Each of them costs one more request per host.
     """
 
     contact: str

@@ -1,6 +1,4 @@
-"""Values of header fields, taken apart: lists, preferences and links. One tokeniser for all of
-them.
-"""
+"""Splits the values of header fields into lists, preferences and links, with one tokeniser."""
 
 from __future__ import annotations
 
@@ -9,35 +7,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_FIELD_CHARS = 64 * 1024
-# Quoted strings and <...> stand whole (RFC 9110, 5.6.4; RFC 8288, 3); the rest is cut at
-# separators.
-_PART = r'"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^"<{separators}]+'
-# begins where blanks begin: a run of them is looked at once
+# Quoted strings and <...> are one piece, even with separators in them (RFC 9110, 5.6.4; RFC 8288,
+# 3). Either may lack its end. Everything else ends at a separator.
+_PIECE = r'"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^"<{separators}]+'
+# A match begins only where the blanks begin, so that a long run of them is looked at once.
 _EQUALS = re.compile(r"(?<!\s)\s*+=\s*+")
 
 
 def list_items(value: str, separators: str = ",") -> list[str]:
-    """The items of a list, without the blanks around them and without empty ones."""
-    parts = re.compile(f"(?:{_PART.format(separators=re.escape(separators))})+")
-    return [item for found in parts.finditer(value[:MAX_FIELD_CHARS]) if (item := found[0].strip())]
+    """Return the items of a list, stripped and without empty ones."""
+    piece = _PIECE.format(separators=re.escape(separators))
+    item = re.compile(f"(?:{piece})+")
+    stripped = (match[0].strip() for match in item.finditer(value[:MAX_FIELD_CHARS]))
+    return [text for text in stripped if text]
 
 
 def preference_items(value: str) -> Iterator[tuple[str, str | None]]:
-    """(label, answer) of each preference in lower case; the answer is None where there is no "=".
+    """Yield (label, answer) of each preference in lower case; the answer is None without a "=".
 
-    Commas, semicolons and blanks separate: a preference behind a semicolon is a parameter of the
-    one before it by RFC 9651, and yet what its author meant.
+    Commas, semicolons and blanks separate. By RFC 9651 what follows a semicolon is a parameter of
+    the preference before it, but authors mean a preference of its own.
     """
-    for item in list_items(_EQUALS.sub("=", value[:MAX_FIELD_CHARS].lower()), ",; \t\r\n"):
+    # Without blanks around "=", so that blanks can separate.
+    joined = _EQUALS.sub("=", value[:MAX_FIELD_CHARS].lower())
+    for item in list_items(joined, ",; \t\r\n"):
         label, equals, answer = item.partition("=")
-        yield label, answer.strip('"') if equals else None
+        if equals:
+            yield label, answer.strip('"')
+        else:
+            yield label, None
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderLink:
-    """One link of a Link header (RFC 8288): its target, its relations and its media type, both in
-    lower case.
-    """
+    """One link of a Link header (RFC 8288); relations and media type are in lower case."""
 
     target: str
     relations: tuple[str, ...]
@@ -45,20 +48,23 @@ class HeaderLink:
 
 
 def header_links(value: str) -> Iterator[HeaderLink]:
-    """The links of a Link header."""
+    """Yield the links of a Link header."""
     for item in list_items(value):
         target, *parameters = list_items(item, ";")
-        if target.startswith("<"):
-            named = {
-                name.strip().lower(): answer.strip().strip('"')
-                for name, _, answer in (p.partition("=") for p in parameters)
-            }
-            relations = tuple(named.get("rel", "").lower().split())
-            yield HeaderLink(
-                target.strip("<>").strip(), relations, media_type(named.get("type", ""))
-            )
+        # Anything else is no link.
+        if not target.startswith("<"):
+            continue
+        values: dict[str, str] = {}
+        for parameter in parameters:
+            name, _, parameter_value = parameter.partition("=")
+            values[name.strip().lower()] = parameter_value.strip().strip('"')
+        yield HeaderLink(
+            target=target.strip("<>").strip(),
+            relations=tuple(values.get("rel", "").lower().split()),
+            media_type=media_type(values.get("type", "")),
+        )
 
 
 def media_type(value: str) -> str:
-    """The type of a Content-Type or type attribute, in lower case, without its parameters."""
+    """Return the type of a Content-Type or type attribute, in lower case, without parameters."""
     return value.partition(";")[0].strip().lower()

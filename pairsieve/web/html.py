@@ -1,10 +1,8 @@
-"""One parse of a page and one walk over it: its images, and the parts that page detectors look
-at.
-"""
+"""One parse of a page: its images, and the elements that page detectors look at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -12,24 +10,36 @@ from typing import Any, Literal, NamedTuple
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
-from pairsieve.web.srcset import Attribute, best_reference, picture_references
+from pairsieve.web.references import (
+    Attribute,
+    Reference,
+    best_reference,
+    is_usable,
+    picture_references,
+)
 from pairsieve.web.text import json_value, to_utf8
 from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, resolver
+from pairsieve.web.xhtml import as_html, is_xhtml
 
 TAGS = ("html", "title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
 _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
-_PLAIN = "img[src][alt], base[href]"
-_BEST = "img[alt], base[href], picture, noscript"
+_PLAIN = "img[src], base[href]"
+_BEST = "img, base[href], picture, noscript"
 
 MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
+MAX_FIGURE_DEPTH = 8  # elements between an image and its figure: links, divs, picture
+MAX_FIGCAPTION_CHARS = 1_000_000  # of a page; captions of nested figures hold each other
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
-"""plain: `img[src][alt]`, as LAION read it. best: the largest candidate of picture and srcset, lazy
-attributes too.
+"""plain: `img[src]`, as LAION read it. best: the largest candidate of picture and srcset, and what
+lazy loaders name.
 """
+CaptionSource = Literal["alt", "title", "aria-label", "figcaption"]
+"""Where the words of an image may stand: attributes of it, or the caption of its figure."""
+ALT_ALONE: tuple[CaptionSource, ...] = ("alt",)
 
 
 class PageTooCostly(ValueError):
@@ -42,13 +52,15 @@ class ParsedPage:
 
     `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in
     `tree`. A query costs a walk over the whole tree, a tenth of the time that parsing takes: hence
-    one for all of them, when the first is asked for.
+    one for all of them, when the first is asked for. `rule` says which picture of an image is
+    taken, and `captions` where its words may stand.
     """
 
     url: str
     headers: Headers
     tree: LexborHTMLParser
     rule: ImageRule
+    captions: tuple[CaptionSource, ...] = ALT_ALONE
 
     @cached_property
     def elements(self) -> Elements:
@@ -68,25 +80,34 @@ class ParsedPage:
 
     @cached_property
     def images(self) -> tuple[ImageElement, ...]:
-        """The images of the page that could be pairs, in document order; those that say the same
-        are one.
+        """The images of the page that could be pairs, in document order; those with the same
+        reference and words are one.
         """
         resolve = resolver(self.base)
+        alt_at = self.captions.index("alt") if "alt" in self.captions else None
         return tuple(
             ImageElement(
-                seen.position,
+                first.position,
                 _resolved(reference, resolve),
-                alt,
-                seen.attribute,
-                seen.node,
-                seen.times,
+                "" if alt_at is None else texts[alt_at],
+                first.attribute,
+                first.node,
+                first.times,
+                texts,
             )
-            for (reference, alt), seen in self._seen.images.items()
+            for (reference, texts), first in self._images.first_of.items()
         )
 
+    @property
+    def wordless(self) -> int:
+        """The number of images that none of the `captions` describes; `images` has none of them."""
+        return self._images.wordless
+
     @cached_property
-    def _seen(self) -> Seen:
-        return _see_plain(self.tree) if self.rule == "plain" else _see_best(self.tree)
+    def _images(self) -> PageImages:
+        if self.rule == "plain":
+            return _plain_images(self.tree, self.captions)
+        return _best_images(self.tree, self.captions)
 
     @cached_property
     def json_ld(self) -> tuple[Any, ...]:
@@ -103,10 +124,12 @@ class ParsedPage:
         """What references on the page are relative to: its URL, or what its first `<base href>`
         makes of it.
         """
-        href = self._seen.base
+        href = self._images.base
         if href is None or len(href) > MAX_BASE_CHARS:
             return self.url
-        return absolute(self.url, href) or self.url
+        # HTML standard, 4.2.3, "set the frozen base URL"
+        base = absolute(self.url, href)
+        return self.url if base is None or base.startswith(("data:", "javascript:")) else base
 
 
 TOO_LONG = "too-long:"
@@ -120,9 +143,14 @@ def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | Non
 
 
 class ImageElement(NamedTuple):
-    """An `<img>` with an alt: its place among them, what its reference means on this page (None:
-    nothing), the raw alt, the attribute that named the picture, the node, and how many images of
-    the page say the same.
+    """An image of a page.
+
+    - `position`: its number among the images, from 0.
+    - `url`: what its reference means on this page; None if it means nothing.
+    - `alt`: the raw alt; empty where it has none.
+    - `attribute`: what named the picture.
+    - `times`: how many images of the page have the same reference and texts.
+    - `texts`: the raw text of each of the page's `captions`; empty where the image has none.
     """
 
     position: int
@@ -131,15 +159,19 @@ class ImageElement(NamedTuple):
     attribute: Attribute
     node: LexborNode
     times: int
+    texts: tuple[str, ...]
 
 
-def parse_page(page: Page, rule: ImageRule = "plain") -> ParsedPage:
-    """Parse a page as browsers do (Lexbor); `rule` says which images it has. Never raises on any
-    bytes.
+def parse_page(
+    page: Page, rule: ImageRule = "plain", captions: tuple[CaptionSource, ...] = ALT_ALONE
+) -> ParsedPage:
+    """Parse a page as browsers do (Lexbor). `rule` says which images it has, and `captions` where
+    their words may stand. Never raises on any bytes.
     """
-    return ParsedPage(
-        page.url, page.headers, LexborHTMLParser(to_utf8(page.payload, page.content_type)), rule
-    )
+    content = to_utf8(page.payload, page.content_type)
+    if is_xhtml(page.content_type):
+        content = as_html(content)
+    return ParsedPage(page.url, page.headers, LexborHTMLParser(content), rule, captions)
 
 
 def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
@@ -162,8 +194,8 @@ def _attribute(node: LexborNode, name: str) -> str:
 
 
 @dataclass(slots=True)
-class SeenImage:
-    """The first image of a page with some reference and alt, and how many there are."""
+class FirstImage:
+    """The first image of a page with some reference and texts, and how many there are."""
 
     position: int
     attribute: Attribute
@@ -172,13 +204,17 @@ class SeenImage:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What one walk finds: images by (reference, alt) in document order, how many, and the first
-    `<base href>`.
+class PageImages:
+    """What one walk over a page finds.
+
+    - `first_of`: (reference, texts) -> the first image that has them, in document order.
+    - `number`: how many images have words, and `wordless` how many have none.
+    - `base`: the first `<base href>`.
     """
 
-    images: dict[tuple[str, str], SeenImage] = field(default_factory=dict)
+    first_of: dict[tuple[str, tuple[str, ...]], FirstImage] = field(default_factory=dict)
     number: int = 0
+    wordless: int = 0
     base: str | None = None
 
     def add_base(self, href: str | None) -> None:
@@ -186,58 +222,165 @@ class Seen:
         if self.base is None:
             self.base = href or ""
 
-    def add(self, reference: str, alt: str, attribute: Attribute, node: LexborNode) -> None:
-        said = (reference, alt)
-        if said in self.images:
-            self.images[said].times += 1
+    def add(
+        self, reference: str, texts: tuple[str, ...], attribute: Attribute, node: LexborNode
+    ) -> None:
+        key = (reference, texts)
+        first = self.first_of.get(key)
+        if first is None:
+            self.first_of[key] = FirstImage(self.number, attribute, node)
         else:
-            self.images[said] = SeenImage(self.number, attribute, node)
+            first.times += 1
         self.number += 1
 
 
-def _see_plain(tree: LexborHTMLParser) -> Seen:
+Attributes = Mapping[str, str | None]
+ReadTexts = Callable[[LexborNode, Attributes], tuple[str, ...] | None]
+"""(image, its attributes) -> the text of each source; None if it has no source at all."""
+
+
+def _reader_of_texts(captions: Sequence[CaptionSource]) -> ReadTexts:
+    figcaptions = FigureCaptions() if "figcaption" in captions else None
+
+    def read(node: LexborNode, attributes: Attributes) -> tuple[str, ...] | None:
+        texts, has_source = list[str](), False
+        for source in captions:
+            if source == "figcaption":
+                assert figcaptions is not None
+                text = figcaptions.of(node)
+            else:
+                has_source = has_source or source in attributes
+                text = attributes.get(source)
+            has_source = has_source or text is not None
+            texts.append(text or "")
+        return tuple(texts) if has_source else None
+
+    return read
+
+
+class FigureCaptions:
+    """The captions of the figures of one page, each read once."""
+
+    def __init__(self) -> None:
+        self._text_of: dict[int, str | None] = {}
+        self._chars = 0
+
+    def of(self, node: LexborNode) -> str | None:
+        """The caption of the nearest figure around an image. Raises PageTooCostly."""
+        parent = node.parent
+        for _ in range(MAX_FIGURE_DEPTH):
+            if parent is None:
+                return None
+            if parent.tag == "figure":
+                return self._caption(parent)
+            parent = parent.parent
+        return None
+
+    def _caption(self, figure: LexborNode) -> str | None:
+        if figure.mem_id not in self._text_of:
+            captions = (child for child in figure.iter() if child.tag == "figcaption")
+            caption = next(captions, None)
+            text = None if caption is None else caption.text(separator=" ")
+            self._chars += len(text or "")
+            if self._chars > MAX_FIGCAPTION_CHARS:
+                raise PageTooCostly("more text in captions of figures than is read")
+            self._text_of[figure.mem_id] = text
+        return self._text_of[figure.mem_id]
+
+
+def _plain_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> PageImages:
     """LAION's rule.
 
     Galleries hold a thousand images on a page, so this loop asks for no more than it needs.
     """
-    seen = Seen()
-    images = seen.images
+    found = PageImages()
+    first_of, texts_of = found.first_of, _reader_of_texts(captions)
+    alt_alone = tuple(captions) == ALT_ALONE
     for node in _found(tree, _PLAIN):
         attributes = node.attributes
         if "href" in attributes and node.tag == "base":
-            seen.add_base(attributes["href"])
+            found.add_base(attributes["href"])
             continue
-        said = (attributes["src"] or "", attributes["alt"] or "")
-        if said in images:
-            images[said].times += 1
-            seen.number += 1
+        texts: tuple[str, ...] | None
+        if alt_alone:
+            texts = (attributes["alt"] or "",) if "alt" in attributes else None
         else:
-            seen.add(*said, "src", node)
-    return seen
+            texts = texts_of(node, attributes)
+        if texts is None:
+            found.wordless += 1
+            continue
+        reference = attributes["src"] or ""
+        first = first_of.get((reference, texts))
+        if first is not None:
+            first.times += 1
+            found.number += 1
+        else:
+            found.add(reference, texts, "src", node)
+    return found
 
 
-def _see_best(tree: LexborHTMLParser) -> Seen:
-    """The best reference of each image.
+class BestImage(NamedTuple):
+    """An image with words, the reference to take, and whether it is in a `<noscript>`."""
 
-    One inside `<noscript>` that says what an earlier one outside of it says is its twin.
-    """
+    node: LexborNode
+    texts: tuple[str, ...]
+    reference: Reference | None
+    in_noscript: bool
+
+
+def _best_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> PageImages:
+    """The best reference of each image. An image and its copy in a `<noscript>` are one."""
     nodes: dict[str, list[LexborNode]] = {tag: [] for tag in ("img", "base", "picture", "noscript")}
     for node in _found(tree, _BEST):
         nodes[node.tag or ""].append(node)
-    pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
-    seen = Seen()
+    found = PageImages()
     for base in nodes["base"]:
-        seen.add_base(base.attributes["href"])
+        found.add_base(base.attributes["href"])
+    pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
+    texts_of = _reader_of_texts(captions)
+    images = list[BestImage]()
     for node in nodes["img"]:
-        attributes = node.attributes
-        alt = attributes["alt"] or ""
-        reference = best_reference(node, attributes, pictures)
-        twin = (
-            reference is not None and node.mem_id in hidden and (reference.url, alt) in seen.images
-        )
-        if reference is not None and not twin:
-            seen.add(reference.url, alt, reference.attribute, node)
-    return seen
+        attributes, in_noscript = node.attributes, node.mem_id in hidden
+        texts = texts_of(node, attributes)
+        if texts is not None:
+            reference = best_reference(node, attributes, pictures)
+            images.append(BestImage(node, texts, reference, in_noscript))
+        elif not in_noscript:
+            found.wordless += 1
+    for before, image, after in zip([None, *images], images, [*images[1:], None], strict=False):
+        if image.reference is not None and not _is_copy(image, before, after, found):
+            found.add(image.reference.url, image.texts, image.reference.attribute, image.node)
+    return found
+
+
+def _is_copy(
+    image: BestImage, before: BestImage | None, after: BestImage | None, found: PageImages
+) -> bool:
+    """Whether an image is the same as a neighbour that is taken.
+
+    Scripts for lazy loading put a copy for browsers without scripts beside each image, before it or
+    behind it. Of the two the first is taken, unless it only stands in for the picture.
+    """
+    assert image.reference is not None
+    if image.in_noscript:
+        has_same = (image.reference.url, image.texts) in found.first_of
+        return has_same or (_are_twins(before, image) and _is_lazy(before))
+    if _are_twins(before, image):
+        return _is_lazy(image) or not is_usable(image.reference)
+    return _are_twins(after, image) and not is_usable(image.reference)
+
+
+def _are_twins(image: BestImage | None, other: BestImage) -> bool:
+    return (
+        image is not None
+        and image.in_noscript != other.in_noscript
+        and image.texts == other.texts
+        and image.reference is not None
+    )
+
+
+def _is_lazy(image: BestImage | None) -> bool:
+    return image is not None and image.reference is not None and image.reference.attribute == "lazy"
 
 
 def _inside(noscripts: Iterable[LexborNode]) -> set[int]:

@@ -1,11 +1,10 @@
-"""No network but the fetch: code that looks at what others wrote may open no connection and start
-no process.
+"""Keeps code that examines untrusted data from opening connections and starting processes.
 
 Many libraries follow an address when they meet one: a schema, a stylesheet, a remote manifest.
-Python tells an audit hook before it connects or starts something (PEP 578). While data of others
-are looked at, the hook refuses, and remembers that it was asked: a library that swallows the
-refusal is found out when it returns. Native code that opens sockets by itself is not seen; it has
-to be told not to, as filters/rights/c2pa.py does.
+Python calls an audit hook before it connects or starts a process (PEP 578). While untrusted data
+are examined, the hook refuses, and remembers that it was called. So a library that swallows the
+error is still noticed when it returns. Native code that opens sockets by itself calls no hook. It
+must be configured not to, as filters/rights/c2pa.py does.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-# Audit events (Python's "Audit events table") of connections, of names that are looked up, and of
-# processes.
+# Events of connections, of looking up names, and of processes (Python's "Audit events table").
 REFUSED_EVENTS = frozenset(
     (
         "socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind",
@@ -28,54 +26,56 @@ REFUSED_EVENTS = frozenset(
         "pty.spawn",
     )
 )  # fmt: skip
-# what was tried, where it is refused
+# The events that were refused inside `offline`, or None outside of it.
 _REFUSED: ContextVar[list[str] | None] = ContextVar("refused", default=None)
 
 
 class NetworkForbidden(Exception):
-    """Code that looks at data of others tried to open a connection or to start a process; the
-    message names the audit event.
+    """Code that examines untrusted data tried to open a connection or to start a process.
+
+    The message names the audit event.
     """
 
 
 def offline(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function that may open no connection and start no process, on this thread and in what
-    it hands to an event loop.
+    """Call a function that must open no connection and start no process.
 
-    Raises NetworkForbidden where it tried, whatever it made of the refusal; else what the function
-    raises.
+    This holds on this thread, and in what the function hands to an event loop. Raises
+    NetworkForbidden where the function tried, even if it swallowed the error. Raises what the
+    function raises otherwise.
     """
     _install_hook()
-    tried: list[str] = []
-    token = _REFUSED.set(tried)
+    refused: list[str] = []
+    token = _REFUSED.set(refused)
     try:
         return function(*arguments)
     finally:
         _REFUSED.reset(token)
-        if tried:  # whether the function returned something, or raised something else
-            raise NetworkForbidden(tried[0]) from None
+        # Replaces the function's result, or whatever it raised instead.
+        if refused:
+            raise NetworkForbidden(refused[0]) from None
 
 
 @lru_cache(1)
 def forbid_in_this_process() -> None:
-    """Refuse connections and new processes on every thread from now on, for the life of the
-    process.
-    """
+    """Refuse connections and new processes on every thread, until this process ends."""
     sys.addaudithook(_refuse)
 
 
 @lru_cache(1)
 def _install_hook() -> None:
-    """Once a process: a hook cannot be taken back."""
+    """Install the hook once in a process, because a hook cannot be removed."""
     sys.addaudithook(_refuse_where_offline)
 
 
 def _refuse_where_offline(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event in REFUSED_EVENTS:
-        tried = _REFUSED.get()
-        if tried is not None:
-            tried.append(event)
-            raise NetworkForbidden(event)
+    # Python calls this for very many events. Most of them end here.
+    if event not in REFUSED_EVENTS:
+        return
+    refused = _REFUSED.get()
+    if refused is not None:
+        refused.append(event)
+        raise NetworkForbidden(event)
 
 
 def _refuse(event: str, _arguments: tuple[Any, ...]) -> None:

@@ -1,5 +1,6 @@
-"""Paths in rules of robots.txt, tdmrep.json and their kin: one comparison for all of them (RFC
-9309, 2.2.2 and 2.2.3).
+"""Compares URLs with the paths in rules of robots.txt, tdmrep.json and similar files.
+
+All of them use the comparison of robots.txt (RFC 9309, 2.2.2 and 2.2.3).
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._~-]*")
-_ESCAPE_OR_LETTER = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
+_ESCAPE_OR_CHARACTER = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 _ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-# Escapes of these stay escapes: undone, they would end a path, a query or an escape, or be a
-# wildcard.
-_KEPT_IN_PATH, _KEPT_IN_QUERY = "/?#%*$", "#%*$"
+# Escapes of these characters stay escapes. Without the escape they would end a path, a query or an
+# escape, or be a wildcard.
+_KEPT_IN_PATH = "/?#%*$"
+_KEPT_IN_QUERY = "#%*$"
 
-Said = TypeVar("Said")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """A pattern: `*` is any characters, `$` at the end is the end, else a prefix.
+    """A pattern: `*` stands for any characters, `$` at the end for the end of the URL.
 
-    `pieces` stand between its wildcards, in the comparable form; `length` is what the longest match
-    is measured by.
+    Without `$` it matches prefixes. `pieces` are the parts between the wildcards, in the comparable
+    form. `ends` says that the pattern has a `$`. `length` decides which match is the longest.
     """
 
     pieces: tuple[str, ...]
@@ -32,13 +34,16 @@ class PathPattern:
     length: int
 
     def matches(self, target: str) -> bool:
-        """Whether a comparable path with its query fits.
+        """Tell whether the pattern matches a comparable path and query.
 
-        Linear: each piece is taken where it stands first.
+        Takes linear time: each piece is matched at its first position, which is never worse than a
+        later one.
         """
-        if not target.startswith(self.pieces[0]):
+        first = self.pieces[0]
+        if not target.startswith(first):
             return False
-        at = len(self.pieces[0])
+        at = len(first)
+        # Without a wildcard, `pieces` has one element.
         if len(self.pieces) == 1:
             return not self.ends or at == len(target)
         for piece in self.pieces[1:-1]:
@@ -48,14 +53,15 @@ class PathPattern:
             at += len(piece)
         last = self.pieces[-1]
         if self.ends:
+            # The last piece must stand at the end, and not overlap the pieces before it.
             return len(target) - len(last) >= at and target.endswith(last)
         return target.find(last, at) >= 0
 
 
 def path_pattern(text: str) -> PathPattern:
-    """The pattern that a rule names.
+    """Read the pattern of a rule.
 
-    A missing first slash is put there; of a whole URL the path counts.
+    A missing slash at the start is added. Of a whole URL only the path and the query count.
     """
     text = _ORIGIN.sub("", text, count=1)
     if not text.startswith(("/", "*")):
@@ -66,53 +72,75 @@ def path_pattern(text: str) -> PathPattern:
 
 
 def comparable_target(url: str) -> str:
-    """The path and query of a URL in the one form in which two spellings of them are equal.
+    """Return the path and query of a URL in a form in which two spellings of them are equal.
 
-    Characters outside of ASCII are escaped, escapes of printable ones are undone; `/` and `%2F`
-    differ in a path.
+    Characters outside of ASCII are escaped, and escapes of printable characters are undone. In a
+    path `/` and `%2F` stay different.
     """
     target = _ORIGIN.sub("", url, count=1).partition("#")[0]
-    return _comparable(target if target.startswith("/") else "/" + target, wildcards=False)
+    if not target.startswith("/"):
+        target = "/" + target
+    return _comparable(target, wildcards=False)
 
 
-def most_specific(rules: Iterable[tuple[PathPattern, Said]], target: str) -> list[Said]:
-    """What the longest of the patterns that fit say; several where they are equally long, none
-    where none fits.
+def most_specific(rules: Iterable[tuple[PathPattern, Value]], target: str) -> list[Value]:
+    """Return the values of the longest patterns that match.
+
+    There are several where patterns are equally long, and none where none matches.
     """
-    return [said for _, said in longest_fitting(rules, target)]
+    return [value for _, value in longest_fitting(rules, target)]
 
 
 def longest_fitting(
-    rules: Iterable[tuple[PathPattern, Said]], target: str
-) -> list[tuple[PathPattern, Said]]:
-    """The rules whose patterns fit and are longest; of those that say the same one."""
-    fitting = [(pattern, said) for pattern, said in rules if pattern.matches(target)]
+    rules: Iterable[tuple[PathPattern, Value]], target: str
+) -> list[tuple[PathPattern, Value]]:
+    """Return the rules with the longest patterns that match, one rule for each value."""
+    fitting = [(pattern, value) for pattern, value in rules if pattern.matches(target)]
     longest = max((pattern.length for pattern, _ in fitting), default=0)
-    return list(
-        {said: (pattern, said) for pattern, said in fitting if pattern.length == longest}.values()
-    )
+    by_value = {}
+    for pattern, value in fitting:
+        if pattern.length == longest:
+            by_value[value] = (pattern, value)
+    return list(by_value.values())
 
 
 def _comparable(target: str, wildcards: bool) -> str:
+    """Return the comparable form; with `wildcards`, a `*` stays what it is."""
+    # Most targets need no change.
     if _PLAIN.fullmatch(target):
         return target
     path, mark, query = target.partition("?")
-    return (
-        _normal(path, _KEPT_IN_PATH, wildcards) + mark + _normal(query, _KEPT_IN_QUERY, wildcards)
-    )
+    comparable_path = _normalised(path, _KEPT_IN_PATH, wildcards)
+    comparable_query = _normalised(query, _KEPT_IN_QUERY, wildcards)
+    return comparable_path + mark + comparable_query
 
 
-def _normal(text: str, kept: str, wildcards: bool) -> str:
-    def normal(found: re.Match[str]) -> str:
-        said = found[0]
-        if len(said) == 1:
-            is_literal = "!" <= said <= "~" and (said not in "*$" or (wildcards and said == "*"))
-            return (
-                said
-                if is_literal
-                else "".join(f"%{byte:02X}" for byte in said.encode("utf-8", "surrogatepass"))
-            )
-        character = chr(int(said[1:], 16))
-        return character if "!" <= character <= "~" and character not in kept else said.upper()
+def _normalised(text: str, kept: str, wildcards: bool) -> str:
+    """Escape what must be escaped, and undo all escapes but those of the `kept` characters."""
 
-    return _ESCAPE_OR_LETTER.sub(normal, text)
+    def normalise(match: re.Match[str]) -> str:
+        matched = match[0]
+        if len(matched) == 1:
+            is_wildcard_character = matched in "*$"
+            if _is_printable(matched) and not is_wildcard_character:
+                return matched
+            if wildcards and matched == "*":
+                return matched
+            return _escaped(matched)
+        character = chr(int(matched[1:], 16))
+        if _is_printable(character) and character not in kept:
+            return character
+        return matched.upper()
+
+    return _ESCAPE_OR_CHARACTER.sub(normalise, text)
+
+
+def _is_printable(character: str) -> bool:
+    """Tell whether a character is printable ASCII, without the blank."""
+    return "!" <= character <= "~"
+
+
+def _escaped(character: str) -> str:
+    # Half a surrogate pair is no character, but it may stand in the text of a page.
+    octets = character.encode("utf-8", "surrogatepass")
+    return "".join(f"%{octet:02X}" for octet in octets)

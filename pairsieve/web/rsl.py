@@ -1,10 +1,11 @@
-"""Licences in RSL (Really Simple Licensing 1.0, rslstandard.org/rsl, December 2025, and its drafts
-since July 2025).
+"""Reads licences in RSL, Really Simple Licensing.
 
-A file says of paths or URLs what may be done with them, for whom and for what payment. Here one
-question is asked: may a dataset for training be made of a URL and handed to anybody, for nothing?
-Terms that such a dataset cannot keep to (only some users or countries, payment, reports, a token of
-a licence server, encryption) are a no.
+Source: RSL 1.0 (rslstandard.org/rsl, December 2025) and its drafts since July 2025.
+
+A file says what may be done with paths or URLs, by whom and for which payment. Here only one
+question is asked: may anybody get a training dataset with a URL in it, for nothing? Terms that such
+a dataset cannot meet are a no: only some users or countries, payment, reports, a token of a licence
+server, encryption.
 """
 
 from __future__ import annotations
@@ -26,22 +27,25 @@ from pairsieve.web.urls import host_of, joined
 RSL_TYPE = "application/rsl+xml"
 NAMESPACE = "https://rslstandard.org/rsl"
 RSL_MAX_BYTES = 256 * 1024
-# a licence has five levels, a feed or XMP around it some more; each level is walked through again
+# A licence has five levels, a feed or XMP around it a few more. Each level is walked through again.
 MAX_DEPTH = 32
 RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
-# of 1.0 (3.4.1.1) and of the drafts of July 2025
-OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))
-FREE = ("free", "attribution")  # rows name page and picture; other payments are owed to somebody
+OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))  # 1.0, 3.4.1.1; July 2025
+# Payments that a dataset can make: its rows name page and picture.
+FREE = ("free", "attribution")
 _BETWEEN = re.compile(r"[\s,]+")  # blanks in 1.0, commas in the drafts
 
 
 class UnreadableLicence(ValueError):
-    """A file that was said to be a licence and is none; what it allows is not known."""
+    """What should be a licence file cannot be read as one, so it is not known what it allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Whether training is allowed, for URLs of a host (empty: of the site) whose path fits."""
+    """Whether training is allowed with the URLs of a host whose path matches.
+
+    An empty `host` stands for the site that names the file.
+    """
 
     host: str
     path: PathPattern
@@ -50,40 +54,41 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class RslLicence:
-    """What a licence file on a host says of its contents."""
+    """The terms of a licence file that lies on `host`."""
 
     host: str
     terms: tuple[Terms, ...]
 
     def refuses(self, url: str, site: str) -> bool:
-        """Whether training with a URL is refused; what no content covers is not.
+        """Tell whether training with a URL is refused; a URL that no term covers is not.
 
-        A path without a host is one of the site that names the file, whose origin is `site`, and of
-        the file's own host: a picture may stand on pages of several sites. Scheme and port make no
-        difference.
+        `site` is the origin that names the file. A path without a host applies to that site and to
+        the file's own host, because a picture may stand on pages of several sites. Scheme and port
+        do not matter.
         """
         host = host_of(url)
-        is_of_site = host in (host_of(site), self.host)
-        fitting = [
-            (terms.path, terms.allowed)
-            for terms in self.terms
-            if (host == terms.host if terms.host else is_of_site)
-        ]
+        own_hosts = (host_of(site), self.host)
+        fitting = []
+        for terms in self.terms:
+            covers_host = host == terms.host if terms.host else host in own_hosts
+            if covers_host:
+                fitting.append((terms.path, terms.allowed))
         return not all(most_specific(fitting, comparable_target(url)))
 
     @property
     def refuses_anything(self) -> bool:
-        """Whether training with any of its contents is refused: of a licence that lies in a picture
-        or page.
+        """Whether training with any of the contents is refused.
+
+        This is the question for a licence inside a picture or a page.
         """
         return not all(terms.allowed for terms in self.terms)
 
 
 @lru_cache(64)
 def read_licence(text: str | bytes, address: str) -> RslLicence:
-    """A licence file, or the `<rsl>` inside another XML document (a feed, XMP).
+    """Read a licence file, or the `<rsl>` inside another XML document (a feed, XMP).
 
-    Raises UnreadableLicence.
+    `address` is the file's URL. Raises UnreadableLicence.
     """
     try:
         root = fromstring(text.strip(), forbid_dtd=True)
@@ -105,61 +110,73 @@ def _is_nested_deeper(root: Element, depth: int) -> bool:
 
 
 def _named(root: Element, name: str) -> Iterator[Element]:
-    """Elements of RSL, or of no namespace at all, whatever the case of their names."""
+    """Yield the elements of this name, in RSL's namespace or in none; case does not matter."""
     for element in root.iter():
-        namespace, _, local = str(element.tag).rpartition("}")
-        if local.lower() == name and namespace.strip("{").rstrip("/") in (NAMESPACE, ""):
+        # ElementTree writes a name as {namespace}name.
+        namespace, _, local_name = str(element.tag).rpartition("}")
+        namespace = namespace.strip("{").rstrip("/")
+        if local_name.lower() == name and namespace in (NAMESPACE, ""):
             yield element
 
 
 def _terms(content: Element, address: str) -> Terms:
+    """Read a `<content>`. Raises UnreadableLicence where its url names no host."""
     pattern = content.get("url", "").strip()
-    names_host = "//" in pattern.partition("?")[0]
-    host = host_of(joined(address, pattern)) if names_host else ""
-    if names_host and not host:
-        raise UnreadableLicence("a url that is none")
+    host = ""
+    # A "//" in the query does not come before a host.
+    if "//" in pattern.partition("?")[0]:
+        host = host_of(joined(address, pattern))
+        if not host:
+            raise UnreadableLicence("a url that is none")
     return Terms(host, path_pattern(pattern), _allows(content))
 
 
 def _allows(content: Element) -> bool:
-    if content.get("server") or content.get("encrypted", "false").strip().lower() != "false":
+    """Tell whether a `<content>` may be in a training dataset."""
+    needs_token = bool(content.get("server"))
+    is_encrypted = content.get("encrypted", "false").strip().lower() != "false"
+    if needs_token or is_encrypted:
         return False
     licences = list(_named(content, "license"))
-    prohibited = any(_uses(licence, "prohibits", "usage") & OUR_USES for licence in licences)
-    return not prohibited and any(_grants(licence) for licence in licences)
+    for licence in licences:
+        if _tokens(licence, "prohibits", "usage") & OUR_USES:
+            return False
+    # One licence that can be met is enough.
+    return any(_grants(licence) for licence in licences)
 
 
 def _grants(licence: Element) -> bool:
-    """One of several licences is enough; within one everything has to be kept to."""
-    permitted = _uses(licence, "permits", "usage")
+    """Tell whether a dataset can meet all terms of one licence."""
+    permitted = _tokens(licence, "permits", "usage")
+    # A licence that lists no uses permits all of them.
     if permitted and not permitted & OUR_USES:
         return False
-    if any(
-        _uses(licence, verb, kind) for verb in ("permits", "prohibits") for kind in ("user", "geo")
-    ):
-        return False
-    payments = [
-        payment.get("type", "free").strip().lower() for payment in _named(licence, "payment")
-    ]
-    return all(payment in FREE for payment in payments) and not any(
-        True for _ in _named(licence, "reporting")
-    )
+    # Nobody can say who will use a published dataset, or where.
+    for verb in ("permits", "prohibits"):
+        if _tokens(licence, verb, "user") or _tokens(licence, verb, "geo"):
+            return False
+    for payment in _named(licence, "payment"):
+        if payment.get("type", "free").strip().lower() not in FREE:
+            return False
+    requires_reports = any(True for _ in _named(licence, "reporting"))
+    return not requires_reports
 
 
-def _uses(licence: Element, verb: str, kind: str) -> frozenset[str]:
-    """The tokens of `<permits type="usage">` and the like; a list without tokens permits
-    nothing.
+def _tokens(licence: Element, verb: str, kind: str) -> frozenset[str]:
+    """Return the tokens of elements such as `<permits type="usage">`.
+
+    An element without text has one empty token, so a list without tokens permits nothing.
     """
-    listed = [
-        element.text or ""
-        for element in _named(licence, verb)
-        if element.get("type", "usage").strip().lower() == kind
-    ]
-    return frozenset(word for text in listed for word in _BETWEEN.split(text.strip().lower()))
+    tokens: set[str] = set()
+    for element in _named(licence, verb):
+        if element.get("type", "usage").strip().lower() == kind:
+            text = element.text or ""
+            tokens.update(_BETWEEN.split(text.strip().lower()))
+    return frozenset(tokens)
 
 
 def linked_licences(link_headers: Iterable[str], base: str) -> Iterator[str]:
-    """The addresses of RSL files that Link headers name."""
+    """Yield the addresses of RSL files that Link headers name."""
     for value in link_headers:
         for link in header_links(value):
             if "license" in link.relations and link.media_type == RSL_TYPE:
@@ -167,5 +184,5 @@ def linked_licences(link_headers: Iterable[str], base: str) -> Iterator[str]:
 
 
 def is_rsl_type(value: Any) -> bool:
-    """Whether a type attribute is RSL's."""
+    """Tell whether a type attribute is that of RSL."""
     return isinstance(value, str) and media_type(value) == RSL_TYPE

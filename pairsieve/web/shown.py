@@ -1,4 +1,4 @@
-"""What others wrote, made fit to be shown: on a page, in a list, on a terminal."""
+"""Makes untrusted text safe to show: on a page, in a list, on a terminal."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import unicodedata
 
 from pairsieve.web.urls import parts_of
 
-SHOWN_LETTERS = 600
-JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
-# Unicode's categories of what is no letter, mark, digit, sign or blank in a line
-UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+SHOWN_CHARS = 600
+JOINERS = "\u200c\u200d"  # Persian and emoji need them
+# Unicode's categories of invisible characters: controls, formats (some turn the direction of text),
+# surrogates, private use, unassigned, and separators of lines and paragraphs.
+INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+REPLACEMENT = "\ufffd"
 
 
 def safe_link(url: str) -> str:
-    """The URL where it is one of the web's, else nothing."""
+    """Return a URL of the web unchanged, and an empty string for anything else."""
     parts = parts_of(url)
-    return url if parts.scheme in ("http", "https") and parts.host else ""
+    if parts.scheme in ("http", "https") and parts.host:
+        return url
+    return ""
 
 
-def plain(text: str, most: int = SHOWN_LETTERS) -> str:
-    """Without letters that are not seen and change how others are seen: controls, and marks that
-    turn text around.
+def plain(text: str, max_chars: int = SHOWN_CHARS) -> str:
+    """Replace invisible characters, which could change how other characters are shown.
+
+    Text beyond `max_chars` characters is cut off.
     """
-    if text.isprintable():  # as nearly everything; of the categories below no letter is printable
-        return text if len(text) <= most else text[:most] + "…"
-    kept = "".join(
-        c if unicodedata.category(c) not in UNSEEN or c in JOINERS else "\ufffd" for c in text
-    )
-    return kept if len(kept) <= most else kept[:most] + "…"
+    # Nearly all text is printable, and printable characters are in none of the categories.
+    if not text.isprintable():
+        text = "".join(_visible(character) for character in text)
+    if len(text) <= max_chars:
+        return text
+    return text[:max_chars] + "…"
+
+
+def _visible(character: str) -> str:
+    if character in JOINERS:
+        return character
+    if unicodedata.category(character) in INVISIBLE:
+        return REPLACEMENT
+    return character

@@ -1,4 +1,4 @@
-"""Small files at fixed places by which a site says what may be done with it, beside robots.txt.
+"""Reads small files at fixed places in which a site reserves rights, beside robots.txt.
 
     /.well-known/tdmrep.json   an array of objects with `location` (a path, `*`, `$`) and
                                `tdm-reservation` (1: reserved); TDM Reservation Protocol, W3C
@@ -8,8 +8,8 @@
     /trust.txt                 `datatrainingallowed=no` (JournalList, April 2024); also under
                                /.well-known/
 
-Many sites answer a request for any file with a page, or with the status 200 and an error: what is a
-page says nothing.
+Many sites answer a request for any file with an HTML page, or with an error under the status 200.
+An HTML page is treated as if there were no file.
 """
 
 from __future__ import annotations
@@ -24,35 +24,37 @@ from pairsieve.web.fields import media_type
 from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
 from pairsieve.web.robots import Robots, robots_lines
 
-TDMREP, AI_TXT, TRUST_TXT, TRUST_TXT_WELL_KNOWN = (
-    ".well-known/tdmrep.json",
-    "ai.txt",
-    "trust.txt",
-    ".well-known/trust.txt",
-)
+TDMREP = ".well-known/tdmrep.json"
+AI_TXT = "ai.txt"
+TRUST_TXT = "trust.txt"
+TRUST_TXT_WELL_KNOWN = ".well-known/trust.txt"
 SITE_FILE_MAX_BYTES = 512 * 1024
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
+_TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "True"), ("0", "False")
 
 
-def said_by_file(name: str, text: str, content_type: str) -> str:
-    """What a file that was served says: its text, or nothing where it is a page or no file of its
-    kind.
-    """
-    kind, begins = media_type(content_type), text.lstrip()[:1]
+def usable_text(name: str, text: str, content_type: str) -> str:
+    """Return the text of a file as served; empty where it is an HTML page or not of its kind."""
+    kind = media_type(content_type)
+    first_character = text.lstrip()[:1]
     if name == TDMREP:
-        is_meant_as_json = kind in _JSON_TYPES or kind.endswith("+json") or begins in ("[", "{")
-        return text if is_meant_as_json else ""
-    return "" if kind in _PAGE_TYPES or begins == "<" else text
+        # What looks like JSON is read even if its type is wrong, and so is broken JSON: a file
+        # that was meant as a reservation counts.
+        has_json_type = kind in _JSON_TYPES or kind.endswith("+json")
+        is_json = has_json_type or first_character in ("[", "{")
+        return text if is_json else ""
+    is_page = kind in _PAGE_TYPES or first_character == "<"
+    return "" if is_page else text
 
 
 @dataclass(frozen=True)
 class TdmRep:
     """A tdmrep.json.
 
-    Where it cannot be read, and for an entry without a location, everything is reserved.
+    Everything is reserved where the file cannot be read, and by an entry without a location.
     """
 
     text: str
@@ -62,66 +64,83 @@ class TdmRep:
         return tuple(_tdm_entries(self.text)) if self.text else ()
 
     def reserves(self, url: str) -> bool:
-        """Whether a URL is reserved.
+        """Tell whether a URL is reserved.
 
-        The report takes the first entry that fits and calls it the most specific; robots.txt, to
-        whose matching it refers, takes the longest. Where the two differ the one that reserves
-        counts.
+        The specification takes the first entry that matches and calls it the most specific. It
+        refers to the matching of robots.txt, which takes the longest. Where the two differ, the one
+        that reserves counts.
         """
-        if not self._entries:  # as of most sites
+        # Most sites have no such file.
+        if not self._entries:
             return False
         target = comparable_target(url)
         fitting = [
             (pattern, reserved) for pattern, reserved in self._entries if pattern.matches(target)
         ]
-        return any(reserved for _, reserved in fitting[:1]) or any(most_specific(fitting, target))
+        if not fitting:
+            return False
+        _, first_reserves = fitting[0]
+        return first_reserves or any(most_specific(fitting, target))
 
 
 def _tdm_entries(text: str) -> Iterator[tuple[PathPattern, bool]]:
-    everything = path_pattern("/")
+    """Yield (path, reserved) of each entry."""
     try:
-        listed: Any = json.loads(text)
+        entries: Any = json.loads(text)
     except (ValueError, RecursionError):
-        listed = None
-    for listed_entry in listed if isinstance(listed, list) else [None]:
-        entry: dict[str, Any] = listed_entry if isinstance(listed_entry, dict) else {}
-        location, answer = entry.get("location"), str(entry.get("tdm-reservation"))
+        entries = None
+    # Anything but an array counts as one entry without a location.
+    if not isinstance(entries, list):
+        entries = [None]
+    for entry in entries:
+        fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+        location = fields.get("location")
+        reservation = str(fields.get("tdm-reservation"))
         if not isinstance(location, str) or not location.strip():
-            yield everything, True
-        elif answer in ("0", "1", "True", "False"):  # other values count as unset
-            yield path_pattern(location.strip()), answer in ("1", "True")
+            yield path_pattern("/"), True
+        elif reservation in _TDM_RESERVED:
+            yield path_pattern(location.strip()), True
+        elif reservation in _TDM_NOT_RESERVED:
+            yield path_pattern(location.strip()), False
+        # Other values count as if the entry were not there.
 
 
 @dataclass(frozen=True)
 class AiTxt:
-    """An ai.txt, in either of its two grammars."""
+    """An ai.txt in either of its two grammars; `ai_agents` as in Robots."""
 
     text: str
     ai_agents: bool
 
     @cached_property
     def _denies_everything(self) -> bool:
-        answers = [
-            value.lower() for name, value in robots_lines(self.text) if name in _TRAINING_FIELDS
-        ]
-        return any(answer not in _ALLOWED for answer in answers)
+        """Whether a line such as `Training: deny` refuses training with the whole site."""
+        for name, value in robots_lines(self.text):
+            if name in _TRAINING_FIELDS and value.lower() not in _ALLOWED:
+                return True
+        return False
 
     @cached_property
     def _rules(self) -> Robots:
         names_agents = any(name == "user-agent" for name, _ in robots_lines(self.text))
-        return Robots(self.text if names_agents else f"User-agent: *\n{self.text}", self.ai_agents)
+        # Without agents the rules apply to everybody; robots.txt would ignore them.
+        text = self.text if names_agents else f"User-agent: *\n{self.text}"
+        return Robots(text, self.ai_agents)
 
     def refuses(self, url: str) -> bool:
-        """Whether training with a URL is refused."""
+        """Tell whether training with a URL is refused."""
         return self._denies_everything or self._rules.refusal(url) is not None
 
 
 def trust_refuses(text: str) -> bool:
-    """Whether a trust.txt refuses training, for the whole site; an answer that is neither yes nor
-    no is a no.
+    """Tell whether a trust.txt refuses training, which it does for the whole site.
+
+    An answer that is neither yes nor no is a no.
     """
-    pairs = (line.partition("#")[0].partition("=") for line in text.splitlines())
-    return any(
-        name.strip().lower() == "datatrainingallowed" and value.strip().lower() not in ("yes", "y")
-        for name, _, value in pairs
-    )
+    for line in text.splitlines():
+        # A "#" begins a comment.
+        name, _, value = line.partition("#")[0].partition("=")
+        is_about_training = name.strip().lower() == "datatrainingallowed"
+        if is_about_training and value.strip().lower() not in ("yes", "y"):
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""Reads what sites say of the use of their content, before anything else of them is asked for."""
+"""Reads the files in which sites reserve rights, before anything else of a site is requested."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cachetools import LRUCache
 
 from pairsieve.web.body import text_of, whole_body
 from pairsieve.web.refusals import Refused
-from pairsieve.web.requester import BUSY, Requester
+from pairsieve.web.requester import BUSY, CheckUrl, Requester
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import RSL_MAX_BYTES
-from pairsieve.web.site_files import SITE_FILE_MAX_BYTES, said_by_file
+from pairsieve.web.site_files import SITE_FILE_MAX_BYTES, usable_text
 from pairsieve.web.sites import (
     ROBOTS_TXT,
     RSL_PREFIX,
@@ -26,27 +26,28 @@ from pairsieve.web.sites import (
 )
 from pairsieve.web.urls import origin_of
 
-# RFC 9309, 2.5, asks for at least 500 KiB; nothing is judged by half a file
+# RFC 9309, 2.5, asks for at least 500 KiB. A longer file is refused: half of it decides nothing.
 ROBOTS_MAX_BYTES = 2 * 1024 * 1024
 ACCEPT_ANY = "*/*"
-KNOWN_LICENCES = 256  # licence files that pages and answers name, each of at most RSL_MAX_BYTES
-OF_THE_ORIGIN = (
-    "private_address",
-    "port_not_allowed",
-    "scheme_not_allowed",
-    "url_credentials",
-    "host_left_alone",
-)
-# What keeps us from a file that a site need not have; for us it has none then.
-NO_FILE_FOR_US = ("bad_redirect", "too_many_redirects", "robots_disallowed", *OF_THE_ORIGIN[:4])
+KNOWN_LICENCES = 256  # licence files of pages and answers in memory, each RSL_MAX_BYTES at most
+
+# Our own limits forbid any request to the address.
+_NOT_ALLOWED = ("private_address", "port_not_allowed", "scheme_not_allowed", "url_credentials")
+# These say something of the origin, not of its robots.txt, so the status is kept.
+OF_THE_ORIGIN = (*_NOT_ALLOWED, "host_left_alone")
+# We may not, or cannot, request the file. A site need not have it, so for us there is none.
+NO_FILE_FOR_US = ("bad_redirect", "too_many_redirects", "robots_disallowed", *_NOT_ALLOWED)
 
 ReadText = Callable[[str, aiohttp.ClientResponse], Awaitable[str]]
+"""(URL of the last hop, its answer) -> text of the file."""
 
 
 @dataclass
-class Reading:
-    """An origin whose files are being read: what has come, which file could not be had, and who
-    reads at the moment.
+class SiteReading:
+    """An origin whose files are being read.
+
+    `texts` holds the files that have been read, `failed` those that could not be read. One task at
+    a time reads, with the `lock`. `site` is set when all files have been read.
     """
 
     origin: str
@@ -57,33 +58,40 @@ class Reading:
 
 
 class SiteReader:
-    """Sites by origin.
+    """Reads and remembers the files of sites, by origin.
 
-    `known` are those that were read before; what is read whole is added to them.
+    `known` holds sites that were read before. Every site that is read whole is added to it.
     """
 
     def __init__(self, requester: Requester, known: MutableMapping[str, SiteTexts]) -> None:
+        self._requester = requester
+        self._known = known
         limits = requester.settings
-        self._requester, self._known = requester, known
         self._settings = SiteFileSettings(
-            limits.robots_ai_agents, limits.tdmrep, limits.ai_txt, limits.trust_txt, limits.rsl
+            ai_agents=limits.robots_ai_agents,
+            tdmrep=limits.tdmrep,
+            ai_txt=limits.ai_txt,
+            trust_txt=limits.trust_txt,
+            rsl=limits.rsl,
         )
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, SiteReading] = {}
         self._licences: MutableMapping[str, asyncio.Task[str]] = LRUCache(KNOWN_LICENCES)
 
-    def knows(self, url: str) -> bool:
-        """Whether all files of a URL's site have come, or one failed to."""
+    def is_read(self, url: str) -> bool:
+        """Tell whether all files of a URL's site have been read, or one could not be read."""
         reading = self._readings.get(origin_of(url))
-        return reading is not None and (reading.site is not None or bool(reading.failed))
+        if reading is None:
+            return False
+        return reading.site is not None or bool(reading.failed)
 
-    async def learn(self, url: str) -> None:
-        """Read one more file of a URL's site: between two of them others may be asked."""
+    async def read_next_file(self, url: str) -> None:
+        """Read one more file of a URL's site; other hosts may be asked between two of them."""
         await self._read_next(self._reading(url))
 
     async def site(self, url: str) -> Site:
-        """What the files of a URL's site say.
+        """Return the site of a URL, after reading all its files.
 
-        Raises Refused where one of them cannot be had: a no until it is asked for again.
+        Raises Refused where one of them cannot be read: then nothing of the site is requested.
         """
         reading = self._reading(url)
         while reading.site is None:
@@ -92,72 +100,88 @@ class SiteReader:
             await self._read_next(reading)
         return reading.site
 
-    async def allow_by_site(self, url: str) -> None:
+    async def check_site(self, url: str) -> None:
         """Raise Refused where a URL's site reserves it."""
-        refusal = (await self.site(url)).refusal(url)
+        site = await self.site(url)
+        refusal = site.refusal(url)
         if refusal:
             raise Refused(refusal)
 
-    async def allow_by_robots(self, url: str) -> None:
-        """Raise Refused where robots.txt keeps us from a URL, whatever other files say."""
+    async def check_robots(self, url: str) -> None:
+        """Raise Refused where robots.txt forbids us a URL, whatever other files say."""
         reading = self._reading(url)
         while ROBOTS_TXT not in reading.texts and ROBOTS_TXT not in reading.failed:
             await self._read_next(reading)
         if ROBOTS_TXT in reading.failed:
             raise reading.failed[ROBOTS_TXT]
-        if not Robots(reading.texts[ROBOTS_TXT], ai_agents=False).may_crawl(url):
+        # The URL is that of a file with rules. What others say of AI is about contents.
+        robots = Robots(reading.texts[ROBOTS_TXT], ai_agents=False)
+        if not robots.may_crawl(url):
             raise Refused("robots_disallowed")
 
-    async def allow_by_licence(self, address: str, url: str, site: str) -> None:
-        """Raise Refused where the licence file at an address refuses training with a URL; `site` is
-        the origin that names the file.
+    async def check_licence(self, address: str, url: str, site: str) -> None:
+        """Raise Refused where the licence file at `address` refuses training with a URL.
+
+        `site` is the origin that names the file.
         """
-        refusal = licence_refusal(await self._licence(address), address, url, site)
+        text = await self._licence(address)
+        refusal = licence_refusal(text, address, url, site)
         if refusal:
             raise Refused(refusal)
 
-    def _reading(self, url: str) -> Reading:
+    def _reading(self, url: str) -> SiteReading:
+        """Return the state of a URL's site; a site that is known already needs no reading."""
         origin = origin_of(url)
         reading = self._readings.get(origin)
-        if reading is None:
-            reading = self._readings[origin] = Reading(origin)
-            known = self._known.get(origin)
-            site = Site(origin, known.texts, self._settings) if known else None
-            if site and next(site.missing(), None) is None:
-                reading.texts |= site.texts
+        if reading is not None:
+            return reading
+        reading = SiteReading(origin)
+        self._readings[origin] = reading
+        known = self._known.get(origin)
+        if known is not None:
+            site = Site(origin, known.texts, self._settings)
+            # Other settings may need files that were not read then.
+            if next(site.missing(), None) is None:
+                reading.texts.update(site.texts)
                 reading.site = site
                 self._keep_crawl_delay(reading, site.robots)
         return reading
 
-    def _keep_crawl_delay(self, reading: Reading, robots: Robots) -> None:
-        if robots.crawl_delay_s > self._requester.settings.max_pause_s:
-            reading.failed[ROBOTS_TXT], reading.site = Refused("crawl_delay_too_long"), None
-        self._requester.limiter_of(reading.origin).slow_down(robots.crawl_delay_s)
+    def _keep_crawl_delay(self, reading: SiteReading, robots: Robots) -> None:
+        """Slow down to the interval that robots.txt asks for; refuse one that is too long."""
+        delay_s = robots.crawl_delay_s
+        # Such a host would delay the whole run.
+        if delay_s > self._requester.settings.max_pause_s:
+            reading.failed[ROBOTS_TXT] = Refused("crawl_delay_too_long")
+            reading.site = None
+        self._requester.limiter_of(reading.origin).slow_down(delay_s)
 
-    async def _read_next(self, reading: Reading) -> None:
-        """Read the next file that is missing; without one the site is known."""
+    async def _read_next(self, reading: SiteReading) -> None:
+        """Read the next file that is missing; if none is, the site is complete."""
         async with reading.lock:
+            # Another task may have finished while this one waited for the lock.
             if reading.site or reading.failed:
                 return
             site = Site(reading.origin, dict(reading.texts), self._settings)
             missing = next(site.missing(), None)
             if missing is None:
                 reading.site = site
+                # Kept for later runs, with the time, since it is used for a day.
                 self._known[reading.origin] = SiteTexts(site.texts, time.time())
                 return
             try:
-                reading.texts[missing] = await self._text(reading.origin, missing)
+                text = await self._text(reading.origin, missing)
             except Refused as refused:
                 reading.failed[missing] = refused
                 return
+            reading.texts[missing] = text
             if missing == ROBOTS_TXT:
-                self._keep_crawl_delay(
-                    reading, Robots(reading.texts[ROBOTS_TXT], self._settings.ai_agents)
-                )
+                self._keep_crawl_delay(reading, Robots(text, self._settings.ai_agents))
 
     async def _text(self, origin: str, name: str) -> str:
-        """What one file says; nothing where there is none. Raises Refused where that cannot be
-        known.
+        """Read one file; empty where there is none.
+
+        Raises Refused where it is not known whether there is one, or what it says.
         """
         if name.startswith(RSL_PREFIX):
             return await self._licence(name.removeprefix(RSL_PREFIX))
@@ -166,54 +190,65 @@ class SiteReader:
         return await self._file_text(f"{origin}/{name}", _site_file_reader(name))
 
     async def _robots_text(self, url: str) -> str:
-        """RFC 9309, 2.3.1: a 4xx allows everything; what does not come whole refuses everything."""
+        """Read a robots.txt.
+
+        A 4xx allows everything (RFC 9309, 2.3.1). Anything else but a whole file refuses
+        everything.
+        """
         try:
             return await self._follow(url, _allow_any, _read_robots)
         except Refused as refused:
+            # The picture's own request would end with the same status.
             if refused.status in OF_THE_ORIGIN:
                 raise
             raise Refused("robots_unreachable", refused.http_status) from None
 
     async def _file_text(self, url: str, read: ReadText) -> str:
+        """Read another file, if robots.txt allows that."""
         try:
-            return await self._follow(url, self.allow_by_robots, read)
+            return await self._follow(url, self.check_robots, read)
         except Refused as refused:
+            # A site cannot expect us to read what it forbids us to request.
             if refused.status in NO_FILE_FOR_US:
                 return ""
             raise Refused("reservation_unreachable", refused.http_status) from None
 
-    async def _follow(
-        self, url: str, allow: Callable[[str], Awaitable[None]], read: ReadText
-    ) -> str:
+    async def _follow(self, url: str, check: CheckUrl, read: ReadText) -> str:
+        """Request a file and its redirects; return an empty text where there is none (4xx)."""
+
         async def read_if_there(at: str, response: aiohttp.ClientResponse) -> str:
             if response.status == 200:
                 return await read(at, response)
+            # 429 is a 4xx too, but does not mean that there is no file.
             if response.status in BUSY:
-                self._requester.leave_in_peace(self._requester.busy(at, response), tried=1)
+                self._requester.pause_host(self._requester.busy_answer(at, response), tries=1)
             elif 400 <= response.status < 500:
                 return ""
             raise Refused("unreachable", response.status)
 
-        return await self._requester.follow(url, allow, read_if_there, ACCEPT_ANY)
+        return await self._requester.follow(url, check, read_if_there, ACCEPT_ANY)
 
     async def _licence(self, address: str) -> str:
-        """A licence file, asked for once. Raises Refused where it cannot be known what it says."""
+        """Read a licence file once, for all that need it.
+
+        Raises Refused where it is not known what it says.
+        """
         task = self._licences.get(address)
         if task is None:
-            task = self._licences[address] = asyncio.create_task(
-                self._file_text(address, _read_licence_file)
-            )
+            task = asyncio.create_task(self._file_text(address, _read_licence_file))
             task.add_done_callback(_look_at_exception)
+            self._licences[address] = task
+        # A caller that is cancelled must not cancel the task of the others.
         return await asyncio.shield(task)
 
     def stop(self) -> None:
-        """Cancel what nobody waits for any more."""
+        """Cancel the reading of licence files for which nobody waits any more."""
         for task in self._licences.values():
             task.cancel()
 
 
 async def _allow_any(_url: str) -> None:
-    """A robots.txt may always be asked for (RFC 9309, 2.2.2)."""
+    """A robots.txt may always be requested (RFC 9309, 2.2.2)."""
 
 
 async def _read_robots(_at: str, response: aiohttp.ClientResponse) -> str:
@@ -225,14 +260,16 @@ async def _read_licence_file(_at: str, response: aiohttp.ClientResponse) -> str:
 
 
 def _site_file_reader(name: str) -> ReadText:
+    """Return the function that reads the answer to a request for a site's file."""
+
     async def read(_at: str, response: aiohttp.ClientResponse) -> str:
         text = text_of(await whole_body(response, SITE_FILE_MAX_BYTES))
-        return said_by_file(name, text, response.headers.get("Content-Type", ""))
+        return usable_text(name, text, response.headers.get("Content-Type", ""))
 
     return read
 
 
 def _look_at_exception(task: asyncio.Task[str]) -> None:
-    """Keep asyncio from logging an exception that everybody who waited for it has timed out on."""
+    """Keep asyncio from logging an error of a task for which nobody waits any more."""
     if not task.cancelled():
         task.exception()

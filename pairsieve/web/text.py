@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import combining
@@ -13,12 +13,15 @@ import chardetng_py
 import ftfy
 import webencodings
 
-META_SCAN_BYTES = 1024  # the HTML standard's prescan
+from pairsieve.web.charsets import REPLACEMENT, decode
+from pairsieve.web.prescan import declared_encoding
+
 DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
-_OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_META_CHARSET = re.compile(
-    rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE
+_BYTE_ORDER_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16le"), (BOM_UTF16_BE, "utf-16be"))
+# A parameter of a MIME type (MIME Sniffing Standard, 4.4), also of the first of several types.
+_HEADER_CHARSET = re.compile(
+    r"""[;,][\t\n\r ]*charset=(?:"((?:[^"\\]|\\.)*)"|([^;,]*))""", re.IGNORECASE
 )
 # A caption is not cleaned where it is longer than RAW_CHARS times what is taken: blanks, entities
 # (`&eacute;`, eight characters) and mojibake (up to four) make it longer than what becomes of it.
@@ -27,28 +30,54 @@ RAW_CHARS = 8
 # time
 MAX_MARKS = 30
 SHORT_CHARS = 500  # so many marks are sorted in 0.2 ms
+# In ASCII ftfy mends entities, and takes control characters out.
+_MENDED_IN_ASCII = re.compile(r"[&\x00-\x08\x0e-\x1f\x7f]")
+# What nobody sees, and what turns the order of the text around it. Listed by code point: Unicode
+# categories, and so `str.isprintable`, take out what is newer than this Python, and what writing
+# systems need (joiners, number signs, variation selectors, the tags of flags).
+_INVISIBLE = re.compile(
+    # kept: a flag of a region (UTS #51, ED-14a); tags elsewhere hide text
+    "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)"
+    "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # controls (Cc)
+    "\xad\u200b\u2060-\u2064\ufeff"  # soft hyphen, zero-width spaces, invisible operators
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # Bidi_Control (UAX #9)
+    "\u206a-\u206f\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # other formats (Cf)
+    "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # surrogates and private use
+    "\ufdd0-\ufdef\ufffe\uffff\U0001fffe\U0001ffff"  # noncharacters
+    "\U000e0000-\U000e00ff\U000e01f0-\U000effff]"  # tags, and what is ignorable by default
+)
+# Join_Control: Persian, Indic scripts and emoji need one between letters; more of them, and those
+# between blanks, hide something.
+_JOINERS = re.compile("(?<!\\S)[\u200c\u200d]+(?!\\S)|([\u200c\u200d])[\u200c\u200d]+")
 MAX_ESCAPES = 4  # ftfy undoes one `amp;` of `&amp;amp;amp;` in each of its passes over the text
 _ESCAPES = re.compile(rf"&(?:(?:amp|#0*+38|#x0*+26);){{{MAX_ESCAPES},}}", re.IGNORECASE)
-_HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
 def to_utf8(payload: bytes, content_type: str) -> bytes:
-    """A page in UTF-8, read by byte order mark, HTTP header, then `<meta>`, as browsers do.
+    """A page in UTF-8, read as browsers do (HTML standard, 13.2.3.2, "determining the character
+    encoding").
 
-    Where none of them names a known encoding: UTF-8 if the payload is valid UTF-8, else what
-    Firefox's detector (chardetng) makes of it. What is declared as UTF-8 is given as it is: where
-    it is invalid, whoever decodes parts of it with "replace", as selectolax does, gets the same
-    text, and checking costs as much as reading the archive.
+    The byte order mark counts first, then the HTTP header, then what the page declares. Where none
+    of them names a known encoding it is UTF-8 if the payload is valid UTF-8, else what Firefox's
+    detector (chardetng) makes of it. UTF-8 is given as it is: where it is invalid, whoever decodes
+    parts of it with "replace", as selectolax does, gets the same text, and checking costs as much
+    as reading the archive.
     """
-    declared = _HEADER_CHARSET.search(content_type)
-    encoding = _lookup(declared[1] if declared else "") or _from_meta(payload)
-    if not payload.startswith(_OTHER_MARKS) and (
-        encoding is webencodings.UTF8 or (encoding is None and _is_utf8(payload))
-    ):
-        return payload.removeprefix(BOM_UTF8)
-    encoding = encoding or _lookup(chardetng_py.detect(payload[:DETECT_BYTES]))
-    text: str = webencodings.decode(payload, encoding or WINDOWS_1252)[0]
-    return text.encode("utf-8", "replace")
+    for mark, name in _BYTE_ORDER_MARKS:
+        if payload.startswith(mark):
+            return _in_utf8(payload[len(mark) :], webencodings.lookup(name))
+    encoding = _from_header(content_type) or declared_encoding(payload)
+    if encoding is None:
+        if _is_utf8(payload):
+            return payload
+        encoding = webencodings.lookup(chardetng_py.detect(payload[:DETECT_BYTES]) or WINDOWS_1252)
+    return _in_utf8(payload, encoding)
+
+
+def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:
+    if encoding is webencodings.UTF8:
+        return payload
+    return decode(payload, encoding).encode("utf-8", "replace")
 
 
 def _is_utf8(payload: bytes) -> bool:
@@ -59,21 +88,10 @@ def _is_utf8(payload: bytes) -> bool:
     return True
 
 
-def _from_meta(payload: bytes) -> webencodings.Encoding | None:
-    """What a `<meta>` among the first bytes declares; UTF-16 is taken as UTF-8, since it was read
-    as ASCII just now.
-    """
-    found = _META_CHARSET.search(payload, 0, META_SCAN_BYTES)
-    encoding = _lookup(found[1].decode("ascii") if found else "")
-    return (
-        webencodings.UTF8
-        if encoding is not None and encoding.name.startswith("utf-16")
-        else encoding
-    )
-
-
-def _lookup(label: str) -> webencodings.Encoding | None:
-    return webencodings.lookup(label) if label else None
+def _from_header(content_type: str) -> webencodings.Encoding | None:
+    """The encoding that a Content-Type names, if it is a known one."""
+    found = _HEADER_CHARSET.search(content_type)
+    return webencodings.lookup(found[1] or found[2] or "") if found else None
 
 
 def storable(text: str) -> str:
@@ -114,10 +132,10 @@ class CaptionSettings:
 
 
 def clean_caption(alt: str) -> str:
-    """The alt text with mojibake mended (ftfy, as LAION did), unprintable characters out and white
+    """The alt text with mojibake mended (ftfy, as LAION did), invisible characters out and white
     space folded.
     """
-    if alt.isascii() and alt.isprintable() and "&" not in alt:
+    if alt.isascii() and not _MENDED_IN_ASCII.search(alt):
         # in such a text ftfy finds nothing to mend, and takes 30 us for it
         return " ".join(alt.split())
     return mended_caption(alt)
@@ -126,8 +144,8 @@ def clean_caption(alt: str) -> str:
 def mended_caption(alt: str) -> str:
     """What `clean_caption` gives for any text."""
     alt = _fewer_marks(_ESCAPES.sub("&amp;", alt))
-    mended = " ".join(ftfy.fix_text(alt).split())
-    return " ".join("".join(c for c in mended if c.isprintable()).split())
+    visible = _JOINERS.sub(r"\1", _INVISIBLE.sub(r"\1", " ".join(ftfy.fix_text(alt).split())))
+    return " ".join(visible.split())
 
 
 def _fewer_marks(text: str) -> str:
@@ -151,4 +169,6 @@ def caption_problem(caption: str, settings: CaptionSettings) -> str | None:
     """The reason why a cleaned caption is not taken, if there is one."""
     if len(caption) < settings.min_chars:
         return "caption_too_short"
-    return "caption_too_long" if len(caption) > settings.max_chars else None
+    if len(caption) > settings.max_chars:
+        return "caption_too_long"
+    return "caption_undecodable" if REPLACEMENT in caption else None

@@ -15,6 +15,7 @@ import ada_url
 from publicsuffixlist import PublicSuffixList
 
 from pairsieve.records.privacy import Public
+from pairsieve.web.picture_urls import is_template
 
 # RFC 9110, 4.1: as much as everybody should take; it comes again in every URL of a page
 MAX_BASE_CHARS = 8_000
@@ -113,11 +114,6 @@ def canonical(url: str) -> str:
     return url.removesuffix("?")
 
 
-def address_key(url: str) -> str:
-    """One form for all that name the same address, whole or not."""
-    return canonical(absolute(url, "") or url)
-
-
 def _canonical_escape(found: re.Match[str]) -> str:
     character = chr(int(found[1], 16))
     return character if character in _UNRESERVED else found[0].upper()
@@ -209,6 +205,8 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
     def host_problem(host: str) -> str | None:
         if not host or len(host) > settings.max_host_chars:
             return "url_host"
+        # A dot at the end makes no other host of it (RFC 1034, 3.1).
+        host = host.rstrip(".")
         if is_below(host, settings.drop_hosts):
             return "url_dropped_host"
         return (
@@ -223,6 +221,8 @@ def url_checker(settings: UrlSettings) -> UrlProblem:
             return "url_too_long"
         if has_credentials(url):
             return "url_credentials"
+        if is_template(url):
+            return "url_template"
         parts = _PARTS.match(url)
         if parts is None:
             return "url_host"

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage import files
     from pipeline.dataset.facts import gather
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.report_page import REPORT, compare_page, report_page
+    from pipeline.dataset.report_page import REPORT, Report, compare_page
 
     try:
         if options.compare:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             page = compare_page(gather(first), gather(second), (first, second))
             path = options.out or "compare.html"
         else:
-            page = report_page(gather(options.dataset))
+            page = Report(gather(options.dataset)).page()
             path = options.out or files.join(options.dataset, REPORT)
     except NoSuchDataset as error:
         sys.stderr.write(f"pairsieve: {error}\n")

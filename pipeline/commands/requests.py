@@ -174,7 +174,7 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
         )
         for entry in request.requests:
             for kind, value in entry.items():
-                yield f"    {_shown(kind)}: {_shown(value)}\n"
+                yield f"    {_shown(kind)}: {_shown(value if isinstance(value, str) else 'yes')}\n"
         if request.reason:
             yield f"    reason: {_shown(request.reason)}\n"
         if options.rows:

@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
+    from pairsieve.web.places import NotAPlace
     from pipeline.commands.index import index_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.orchestrate.config_file import ConfigError
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         search = open_search(options.index or index_of(options.dataset))
         check_version(search.contents, read_manifest(options.dataset))
         results = _search(search, options)
-    except (BadIndex, NoSuchDataset, ConfigError) as error:
+    except (BadIndex, NoSuchDataset, ConfigError, NotAPlace) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     sys.stdout.writelines(_json_lines(results) if options.json else _table(results))

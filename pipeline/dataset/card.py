@@ -10,8 +10,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from filters.measured import measured, threshold_source
+from pairsieve.records.column import PRIVACY
 from pairsieve.records.manifest import Manifest
-from pairsieve.records.row import PRIVACY, published_columns
+from pairsieve.records.row import published_columns
 from pipeline.dataset.facts import Facts
 
 CARD = "README.md"

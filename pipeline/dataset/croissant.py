@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pairsieve.records.column import Column
 from pairsieve.records.manifest import Manifest
-from pairsieve.records.row import Column, published_columns
+from pairsieve.records.row import published_columns
 from pipeline.dataset.card import about, summary_of
 
 CROISSANT = "metadata.json"

@@ -112,7 +112,7 @@ def _add_matches(
     matched_values = table.take(pa.array(rows)).to_pylist()
     for row, values in zip(rows, matched_values, strict=True):
         findings.ids.append({name: values[name] for name in IDS if name in values})
-        if any(requests[number].is_about_picture for number in matches[row]):
+        if any(requests[number].covers_copies for number in matches[row]):
             findings.pictures.append({name: values.get(name) for name in PICTURE_COLUMNS})
 
 

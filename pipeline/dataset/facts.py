@@ -27,6 +27,7 @@ COUNTED = (
     "licence_kind",
     "page_source",
     "image_attribute",
+    "caption_source",
     "format",
     "NSFW",
     "rights_signals",

@@ -11,35 +11,36 @@ from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pipeline.dataset.card import CARD, data_card
 from pipeline.dataset.croissant import CROISSANT, croissant
-from pipeline.dataset.facts import Facts, gather
-from pipeline.dataset.report_page import REPORT, report_page
+from pipeline.dataset.facts import gather
+from pipeline.dataset.report_page import REPORT, Report
 from pipeline.monitoring.progress import History
 
 PAGES = (CARD, CROISSANT, REPORT)
 
 
-def write_pages(dataset: str, manifest: Manifest) -> Facts | None:
+def write_pages(dataset: str, manifest: Manifest) -> Report | None:
     """Write the pages of a dataset whose shards are in place under this manifest.
 
     An adopted dataset has pages of its own: only a report that `pairsieve report` wrote there is
-    written anew, and there are no facts to return.
+    written anew, and None is returned.
     """
     report_path = files.join(dataset, REPORT)
     if manifest.adopted:
         if files.exists(report_path):
-            files.write_text(report_path, report_page(gather(dataset, manifest)))
+            files.write_text(report_path, Report(gather(dataset, manifest)).page())
         return None
     facts = gather(dataset, manifest)
     files.write_text(files.join(dataset, CARD), data_card(facts))
     metadata = json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False)
     files.write_text(files.join(dataset, CROISSANT), metadata + "\n")
-    files.write_text(report_path, report_page(facts))
-    return facts
+    report = Report(facts)
+    files.write_text(report_path, report.page())
+    return report
 
 
-def write_private_report(work: str, facts: Facts, history: History) -> None:
+def write_private_report(work: str, report: Report, history: History) -> None:
     """Write the report with the time of each stage into the work directory.
 
     Published files hold no times: equal datasets have equal files.
     """
-    files.write_text(files.join(work, REPORT), report_page(facts, history))
+    files.write_text(files.join(work, REPORT), report.page(history))

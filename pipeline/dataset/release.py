@@ -227,7 +227,7 @@ class Release:
             mark(place)
         self._remove_manifest(place)
         self._replace_trees(place)
-        facts = write_pages(place, manifest)
+        report = write_pages(place, manifest)
         # The manifest comes last: from here on readers take the dataset for complete.
         files.write_text(files.join(place, MANIFEST), text)
         installed = {"manifest_sha256": _digest(text), "place": below}
@@ -237,8 +237,8 @@ class Release:
         if not below:
             # This dataset has passed the release check; an earlier one there is out of date.
             remove_ours(files.join(self.output, UNRELEASED))
-        if facts:
-            write_private_report(plan.config.work, facts, made.history)
+        if report:
+            write_private_report(plan.config.work, report, made.history)
 
     def _remove_manifest(self, place: str) -> None:
         """Remove the earlier manifest; a copy keeps its erasures in case of a crash."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -54,29 +55,38 @@ class Section:
     numeric: Sequence[int] = field(default=())
 
 
-def report_page(facts: Facts, history: History | None = None) -> str:
-    """The page of one dataset; `history` adds how fast it was made."""
-    manifest = facts.manifest
-    sections = [
-        _funnel(facts),
-        _reasons(facts),
-        _scores(facts),
-        _sizes(facts),
-        _contents(facts),
-        _throughput(history or {}),
-    ]
-    warnings = []
-    if manifest.demo_model:
-        # The card has the same warning as Markdown.
-        warnings.append(DEMO_WARNING.replace("> ", "").replace("**", "").strip())
-    made_from = f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s)."
-    return render(
-        manifest.name,
-        made_from,
-        warnings,
-        _tiles(facts),
-        [section for section in sections if section is not None],
-    )
+@dataclass(frozen=True)
+class Report:
+    """The report of one dataset. Its charts are drawn once, for all pages."""
+
+    facts: Facts
+
+    @cached_property
+    def _sections(self) -> list[Section]:
+        sections = [
+            _funnel(self.facts),
+            _reasons(self.facts),
+            _scores(self.facts),
+            _sizes(self.facts),
+            _contents(self.facts),
+        ]
+        return [section for section in sections if section is not None]
+
+    def page(self, history: History | None = None) -> str:
+        """The report as HTML; `history` adds how fast the dataset was made."""
+        manifest = self.facts.manifest
+        throughput = _throughput(history or {})
+        warnings = []
+        if manifest.demo_model:
+            # The card has the same warning as Markdown.
+            warnings.append(DEMO_WARNING.replace("> ", "").replace("**", "").strip())
+        return render(
+            manifest.name,
+            f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s).",
+            warnings,
+            _tiles(self.facts),
+            [*self._sections, throughput] if throughput else self._sections,
+        )
 
 
 def render(
@@ -221,6 +231,7 @@ def _contents(facts: Facts) -> Section:
         "licence_kind": "licences",
         "format": "formats",
         "image_attribute": "what named the image",
+        "caption_source": "where captions stood",
         "page_source": "what was seen of the page",
         "rights_signals": "signals of rights",
         "face_count": "faces in a picture",

@@ -26,8 +26,8 @@ from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombs
 from pairsieve.images.pdq import ALIKE, as_hashes, nearest
 from pairsieve.search.rows import batches
 from pairsieve.storage import files
+from pairsieve.web.places import address_key
 from pairsieve.web.shown import plain, safe_link
-from pairsieve.web.urls import canonical
 
 MAX_LISTED = 2_000
 # As the defaults of the rule `medical` (filters/medical/rule.py).
@@ -108,7 +108,7 @@ class Reviewer:
             (IMAGE_URL, row.get("final_url")),
             (PAGE_URL, row.get("page_url")),
         )
-        by_url = any(stones.has(kind, canonical(url)) for kind, url in addresses if url)
+        by_url = any(stones.has(kind, address_key(url)) for kind, url in addresses if url)
         by_place = any(map(stones.has_place, urls))
         by_digest = stones.has(SHA256, row.get("sha256")) or stones.has(MD5, row.get("md5"))
         if by_url or by_place or by_digest or stones.alike(row.get("pdq")) is not None:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from filters.registry import nearest
 from pipeline.orchestrate.config_file import ConfigError
+from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import worker_error
 
@@ -104,6 +105,17 @@ class Engine:
             except KeyboardInterrupt:
                 raise Interrupted(self._goes_on(result, options)) from None
 
+    def prepare(self) -> None:
+        """Start what takes long, so that it runs while the caller imports Beam."""
+        if self._forks_workers:
+            start_fork_server()
+
+    @property
+    def _forks_workers(self) -> bool:
+        """Whether jobs run in processes on this machine that are forked (local_workers.py)."""
+        mode = option_of(self.arguments, "--direct_running_mode") or IN_MEMORY
+        return self.runner_name == "DirectRunner" and self.workers > 1 and mode == IN_MEMORY
+
     @property
     def on_accelerators(self) -> Engine:
         """The same engine with one process a worker, where processes would share an accelerator.
@@ -168,7 +180,7 @@ class Engine:
         direct = options.view_as(DirectOptions)
         direct.direct_num_workers = self.workers
         provision = _provision(options)
-        if self.workers == 1 or direct.direct_running_mode != IN_MEMORY:
+        if not self._forks_workers:
             return FnApiRunner(provision_info=provision)
         from pipeline.orchestrate.local_workers import ForkedEnvironment
 

@@ -81,7 +81,11 @@ class Jobs:
                 inputs.options,
             ),
             settings=ExtractSettings(
-                extract.images, extract.caption, extract.url, extract.language
+                extract.images,
+                extract.caption,
+                extract.url,
+                extract.language,
+                extract.captions,
             ),
             detectors=needing(plan.detectors, Needs.PAGE),
             group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),

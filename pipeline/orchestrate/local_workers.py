@@ -1,13 +1,12 @@
 """Worker processes of the local runner that start at once, because they are forked.
 
 Beam starts each worker of each job as a new interpreter. It then imports Beam and our code, which
-takes some seconds: four jobs on two workers pay eight times. Here one process of Python's own fork
-server imports them once for the whole run, and each worker is a copy of it.
+takes some seconds: four jobs on two workers pay eight times. Here the fork server imports them once
+for the whole run, and each worker is a copy of it.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Mapping
 from threading import Thread
@@ -21,11 +20,10 @@ from apache_beam.transforms.environments import Environment, python_sdk_capabili
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
+from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import FORKED_WORKER, LOCAL_WORKER
 
 FORKED = "pairsieve:environment:forked_process:v1"
-PRELOADED = ("apache_beam.runners.worker.sdk_worker_main", "pipeline.flow")
-"""What every worker imports. Nothing here starts a thread: a fork copies the calling one alone."""
 
 
 @Environment.register_urn(FORKED, bytes)
@@ -70,9 +68,7 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
             "PIPELINE_OPTIONS": options,
             "WORKER_ID": self.worker_id,
         }
-        fork_server = multiprocessing.get_context("forkserver")
-        fork_server.set_forkserver_preload(list(PRELOADED))
-        self._process = fork_server.Process(
+        self._process = start_fork_server().Process(
             target=run_worker, args=(environment,), name=FORKED_WORKER
         )
         self._process.start()

@@ -152,6 +152,7 @@ class Run:
             LOGGER.info("%s: reused", stage)
             return
         LOGGER.info("%s: running", stage)
+        self._engine(stage).prepare()
         self._check_parts_before(stage)
         with _forgotten_if_refused(result):
             result.finish(run(result))

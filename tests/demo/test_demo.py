@@ -10,7 +10,8 @@ import pytest
 
 from demo import train
 from demo.crawl import make_crawl, write_warc
-from demo.pictures import SENTENCES, Scene, all_scenes, caption, picture
+from demo.pictures import picture
+from demo.scenes import SENTENCES, Scene, all_scenes, caption
 from pairsieve.clip.encoder import load_encoder
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings, ModelSettings

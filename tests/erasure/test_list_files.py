@@ -53,7 +53,7 @@ FORMS = {
     "semicolons, as Excel in Germany": csv(sep=";", encoding="utf-8-sig"),
     "all quoted": csv(quoting=1),
     "old line ends": csv(lineterminator="\r", quoting=1),
-    "gzipped": gzip.compress(csv()),
+    "gzipped": gzip.compress(csv(), mtime=0),
     "parquet": parquet(),
     "upper case": csv().replace(b"md5", b"MD5").upper().replace(b"NOTE", b"Note"),
 }
@@ -103,7 +103,7 @@ def test_requests_in_every_form(encoding, end, tmp_path):
         b"md5,note\n" + b"x" * 200_000 + b",1",
         b'"' * 1001,
         b"\x1f\x8b" + b"\0" * 100,
-        gzip.compress(b"x y\n" * 1000)[:-20],
+        gzip.compress(b"x y\n" * 1000, mtime=0)[:-20],
         parquet()[:200],
         parquet()[:-8] + b"\xff\xff\xff\x7fPAR1",
         json.dumps([[]] * 100).encode(),

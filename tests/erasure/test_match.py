@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from pairsieve.erasure.match import Matcher
 from pairsieve.erasure.requests import parse_request
 from pairsieve.erasure.tombstones import (

@@ -32,6 +32,9 @@ SHA = "ab" * 32
         ({"page_url": "http://a.example"}, "page_url", ("http://a.example/",)),
         ({"domain": "Pictures.A.example"}, "domain", ("pictures.a.example",)),
         ({"domain": "a.example."}, "domain", ("a.example",)),
+        ({"domain": "https://*.MÜLLER.example:443/"}, "domain", ("xn--mller-kva.example",)),
+        ({"image_url": "a.example/me.jpg"}, "image_url", ("https://a.example/me.jpg",)),
+        ({"prefix": "http://a.example/%7Eanna/*"}, "prefix", ("a.example/~anna/",)),
         ({"prefix": "A.example/~Anna/"}, "prefix", ("a.example/~Anna/",)),
         ({"sha256": SHA.upper()}, "sha256", (SHA,)),
         ({"md5": "cd" * 16, "receipt": "5f0c2b1a"}, "md5", ("cd" * 16,)),
@@ -56,7 +59,7 @@ def test_an_example_becomes_hashes(tmp_path):
     request = parse_request('{"image": "me.png"}', str(tmp_path))
     assert len(request.values) == 8
     assert [len(h) for h in request.bytes_hashes] == [64, 32]
-    assert request.is_about_picture
+    assert request.covers_copies
 
 
 MALFORMED = [
@@ -66,13 +69,17 @@ MALFORMED = [
     ('{"image_url": "https://a.example/", "domain": "a.example"}', "give one of"),
     ('{"image_url": "https://a.example/", "name": "Anna"}', "nothing else may be stored"),
     ('{"image_url": "https://a.example/", "reason": "x"}', "nothing else may be stored"),
-    ('{"image_url": "a.example/me.jpg"}', "whole http or https URL"),
-    ('{"image_url": "javascript:alert(1)"}', "whole http or https URL"),
+    ('{"image_url": "me"}', "not a URL, such as"),
+    ('{"image_url": "javascript:alert(1)"}', "begins with http or https"),
+    ('{"page_url": "anna@a.example"}', "e-mail address"),
+    ('{"domain": "a.example", "copies": "yes"}', "copies must be true or false"),
     ('{"image_url": 3}', "must be text"),
     ('{"image_url": "https://a.example/", "receipt": "Anna Berger"}', "a receipt is"),
-    ('{"domain": "a.example/x"}', "must be a host"),
-    ('{"domain": "example"}', "must be a host"),
-    ('{"domain": "*.example.org"}', "must be a host"),
+    ('{"domain": "a.example/x"}', "name a whole host"),
+    ('{"domain": "example"}', "not a host"),
+    ('{"domain": "co.uk"}', "public suffix"),
+    ('{"prefix": "github.io/anna"}', "public suffix"),
+    ('{"prefix": "a.example/p?id=3"}', "must be a host and a path"),
     ('{"prefix": "a.example"}', "must be a host and a path"),
     ('{"prefix": "a.example/"}', "must be a host and a path"),
     ('{"sha256": "abc"}', "64 hex digits"),

@@ -132,9 +132,9 @@ def ask_for(client, queue, **fields):
         ({"what": "picture"}, [{"image_url": "https://a.example/cat.jpg"}, {"sha256": "a" * 64}]),
         (
             {"what": "page", "page": "https://a.example/page"},
-            [{"page_url": "https://a.example/page"}],
+            [{"page_url": "https://a.example/page", "copies": True}],
         ),
-        ({"what": "domain", "domain": "a.example"}, [{"domain": "a.example"}]),
+        ({"what": "domain", "domain": "a.example"}, [{"domain": "a.example", "copies": True}]),
     ],
 )
 def test_asking_to_be_taken_out(client, queue, fields, requests):

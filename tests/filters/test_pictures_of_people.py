@@ -21,7 +21,7 @@ from filters.pictures.faces import (
 )
 from filters.pictures.nsfw_picture import NsfwPicture
 from filters.subjects import Picture
-from pairsieve.images.prepare import within
+from pairsieve.images.prepare import fit_within
 
 
 def shown(name):
@@ -63,7 +63,7 @@ def find():
     ],
 )
 def test_faces(name, faces, find):
-    found = find(Picture(within(shown(name), 640)))
+    found = find(Picture(fit_within(shown(name), 640)))
     assert found["face_count"] == len(found["faces"]) == faces
     assert bool(found["face_largest_share"] > 0.01) == bool(faces)
 

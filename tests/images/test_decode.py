@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pairsieve.images.decode import MAX_SCANS, Decoded, DecodeSettings, Undecodable, decode
+from pairsieve.images.decode import (
+    FORMATS,
+    MAX_SCANS,
+    Decoded,
+    DecodeSettings,
+    Undecodable,
+    decode,
+    problem_of_formats,
+)
 
 SETTINGS = DecodeSettings(formats=("JPEG", "PNG", "WEBP"), max_pixels=10_000, max_aspect_ratio=20)
 
@@ -198,3 +208,48 @@ def test_a_very_large_picture_is_halved_and_says_how_large_it_was():
         (3000, 2500),
         (100, 100, 100),
     )
+
+
+def test_a_jpeg_with_further_pictures_is_its_first():
+    content = encoded(
+        RED.resize((40, 20)),
+        "MPO",
+        save_all=True,
+        append_images=[Image.new("RGB", (40, 20), "blue")],
+    )
+    with Image.open(io.BytesIO(content)) as opened:
+        assert opened.format == "MPO"
+    for at_least in (None, 5):
+        decoded = decode(content, SETTINGS, at_least)
+        assert isinstance(decoded, Decoded)
+        assert (decoded.format, decoded.width, decoded.height) == ("JPEG", 40, 20)
+        red, _, blue = decoded.image.getpixel((3, 3))
+        assert red > 200 > 50 > blue
+    # one whose index of pictures is broken is a JPEG all the same
+    at = content.index(b"MPF\0") + 8
+    assert isinstance(decode(content[:at] + b"\xff" * 8 + content[at + 8 :], SETTINGS), Decoded)
+
+
+HEIC = (Path(__file__).parent / "data" / "red_and_blue.heic").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("AVIF", encoded(RED.resize((64, 48)), "AVIF")), ("HEIF", HEIC)],
+)
+def test_formats_that_a_config_may_take(kind, content):
+    if kind == "HEIF":
+        pytest.importorskip("pi_heif")
+    assert isinstance(decode(content, SETTINGS), Undecodable)
+    taken = replace(SETTINGS, formats=("JPEG", kind))
+    decoded = decode(content, taken)
+    assert isinstance(decoded, Decoded)
+    assert (decoded.format, decoded.width, decoded.height) == (kind, 64, 48)
+    assert decoded.image.getpixel((5, 5))[0] > 200
+    assert decode(content, replace(taken, max_pixels=3000)) == Undecodable("too_many_pixels")
+    assert isinstance(decode(content[: len(content) - 60], taken), Undecodable)
+
+
+def test_formats_that_cannot_be_decoded_are_named():
+    assert problem_of_formats(FORMATS[:7]) is None
+    assert "'JXL' is not among JPEG, " in problem_of_formats(["JPEG", "JXL"])

@@ -73,8 +73,8 @@ def work(_):
 def test_time_of_the_processor_is_bounded():
     opened = Processes(1, Limits(cpu_s=0.5))
     try:
-        assert opened.alone(work, 0) is CRASHED
-        assert opened.alone(len, b"abc") == 3, "and another process is started"
+        assert opened.run_alone(work, 0) is CRASHED
+        assert opened.run_alone(len, b"abc") == 3, "and another process is started"
     finally:
         opened.close()
 
@@ -86,9 +86,9 @@ def take(number_of_bytes):
 def test_memory_beyond_that_of_the_idle_process_is_bounded():
     opened = Processes(1, Limits(grown_bytes=300_000_000))
     try:
-        assert opened.alone(take, 100_000_000) == 100_000_000
+        assert opened.run_alone(take, 100_000_000) == 100_000_000
         with pytest.raises(MemoryError):
-            opened.alone(take, 400_000_000)
+            opened.run_alone(take, 400_000_000)
     finally:
         opened.close()
 
@@ -107,7 +107,7 @@ def started_in(_):
 def test_what_a_process_starts_with():
     opened = Processes(1, start=begin)
     try:
-        assert opened.alone(started_in, 0)
+        assert opened.run_alone(started_in, 0)
     finally:
         opened.close()
     assert STARTED == [], "not in this one"

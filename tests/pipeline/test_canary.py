@@ -20,7 +20,8 @@ from PIL.PngImagePlugin import PngInfo
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from pipeline.commands.erase import main as erase
 from tests.support.warcs import DATE
 

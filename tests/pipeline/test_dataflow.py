@@ -125,6 +125,6 @@ def test_templates(templates):
         for one in pipeline.components.transforms.values()
         if one.environment_id
     }
-    assert {where for name, where in steps.items() if name.startswith("Score/")} == {gpu}, (
+    assert {where for name, where in steps.items() if name.startswith("Score parts/")} == {gpu}, (
         "no step that holds pictures or scores is elsewhere"
     )

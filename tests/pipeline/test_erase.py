@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from demo.crawl import make_crawl
+from filters.erasure import Erasure
 from pairsieve.storage.lock import one_writer
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
@@ -136,6 +137,30 @@ def test_every_kind_of_request(how, dataset, tmp_path):
     assert erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {how: value})]) == 0
     assert row["key"] not in {r["key"] for r in rows_of(dataset)}
     assert rows_of(dataset) or how in ("domain",)
+
+
+@pytest.mark.parametrize("copies", [True, False])
+@pytest.mark.parametrize("how", ["page_url", "domain", "prefix"])
+def test_copies_of_a_places_pictures_stay_out_elsewhere(how, copies, dataset, tmp_path):
+    row = some_row(dataset)
+    host, _, path = row["page_url"].partition("://")[2].partition("/")
+    place = {
+        "page_url": row["page_url"],
+        "domain": host.upper(),
+        "prefix": f"https://{host}/{path}",
+    }
+    path = asked(tmp_path, {how: place[how], "copies": copies})
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 0
+    evidence = {
+        "url": "https://elsewhere.example/1.jpg",
+        "page_url": "https://elsewhere.example/",
+        "sha256": row["sha256"],
+        "md5": row["md5"],
+        "pdq": row["pdq"],
+    }
+    decisions = list(Erasure(f"{dataset}.erased").judge(evidence))
+    reasons = {decision.reason for decision in decisions}
+    assert reasons == ({"erased_picture", "erased_picture_alike"} if copies else set())
 
 
 def bytes_of(row):

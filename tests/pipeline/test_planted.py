@@ -10,7 +10,8 @@ from random import Random
 import pyarrow.parquet as pq
 import pytest
 
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from tests.support.datasets import manifest_of
 from tests.support.warcs import page, response
 

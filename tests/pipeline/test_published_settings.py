@@ -36,7 +36,7 @@ from pipeline.dataset.published_settings import (
     shown,
 )
 from pipeline.dataset.release import Made, make_manifest
-from pipeline.dataset.report_page import report_page
+from pipeline.dataset.report_page import Report
 from tests.support.paths import REPOSITORY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (yes|no|digest) \|$", re.MULTILINE)
@@ -193,7 +193,7 @@ def test_no_private_setting_is_published(demo_plan, demo_run, planted):
         manifest.text(),
         data_card(facts),
         json.dumps(croissant(manifest, facts.columns)),
-        report_page(facts),
+        Report(facts).page(),
     ]
     assert [canary for canary in planted.known if any(canary in text for text in published)] == []
     assert [plugin["name"] for plugin in manifest.rules] == [rule.name for rule in plan.rules]

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pairsieve.records.row import COLUMNS, LAION_COLUMNS, PRIVACY, ROW_SCHEMA
+from pairsieve.records.column import PRIVACY
+from pairsieve.records.row import COLUMNS, LAION_COLUMNS, ROW_SCHEMA
 from pipeline.cli import main as pairsieve
 from tests.support.datasets import manifest_of, rows_of
 from tests.support.peers import run_peer

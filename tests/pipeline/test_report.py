@@ -9,7 +9,7 @@ import pytest
 from pipeline.commands.report import main as report
 from pipeline.dataset.facts import Facts, gather
 from pipeline.dataset.manifest import read_manifest
-from pipeline.dataset.report_page import bars, render, report_page
+from pipeline.dataset.report_page import Report, bars, render
 from tests.support.charts import draw_every_chart
 from tests.support.datasets import manifest_of, rows_of
 
@@ -79,7 +79,7 @@ def test_no_dataset(tmp_path, capsys):
 def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
     facts = gather(str(demo_run.output))
     facts.domains[hostile] = 9999
-    page = report_page(facts)
+    page = Report(facts).page()
     assert "<script>" not in page
     assert "<img" not in page
     assert "&lt;" in page or "\u202e" in hostile
@@ -88,7 +88,7 @@ def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
 def test_a_dataset_without_rows(demo_run, tmp_path):
     shutil.copytree(demo_run.output, tmp_path / "out")
     facts = Facts(replace(read_manifest(str(tmp_path / "out")), files=()))
-    assert "<b>0</b>" in report_page(facts)
+    assert "<b>0</b>" in Report(facts).page()
     assert "<h1>t</h1>" in render("t", "s", [], [], [])
 
 

@@ -206,7 +206,7 @@ def test_pictures(number, processes):
         body = mutated(seeds, n)
         try:
             assert isinstance(
-                processes.alone(prepare, body, DECODE, (Square(32),), 64),
+                processes.run_alone(prepare, body, DECODE, (Square(32),), 64),
                 (Prepared, Undecodable, type(CRASHED)),
             )
             storable_evidence(observe(Content(body)), PictureMetadata.columns)

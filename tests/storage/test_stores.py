@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import urllib.request
 from os import SEEK_END
@@ -50,6 +51,37 @@ def test_s3_without_an_account(s3, monkeypatch):
     assert pages(
         read_all("s3://commoncrawl/i.cdxj", options, kind="index", base="s3://commoncrawl/")
     ) == [ALL[1]]
+
+
+def test_an_object_that_is_replaced_all_the_time_is_read(s3, monkeypatch):
+    """Who waits for a lock reads its object while the holder renews it."""
+    s3fs = pytest.importorskip("s3fs")
+    for name, value in (
+        ("AWS_ENDPOINT_URL", s3),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+    ):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    holder = s3fs.S3FileSystem()
+    holder.mkdir("locks")
+    holder.pipe("locks/1.json", b"beat 0")
+    stop = threading.Event()
+
+    def renew():
+        beats = 0
+        while not stop.is_set():
+            beats += 1
+            holder.pipe("locks/1.json", f"beat {beats}".encode())
+
+    renewer = threading.Thread(target=renew)
+    renewer.start()
+    try:
+        contents = {files.read_text("s3://locks/1.json") for _ in range(50)}
+    finally:
+        stop.set()
+        renewer.join()
+    assert all(content.startswith("beat ") for content in contents)
 
 
 def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 from filters.rights.rights import ResponseRights, Rights
 from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image
-from pairsieve.web.answer import Order
+from pairsieve.web.answer import FetchRequest
 from pairsieve.web.client import open_client
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
@@ -38,14 +38,14 @@ def client_settings(site: Site, **changes: Any) -> ClientSettings:
     return replace(settings, **changes)
 
 
-async def ask_all(settings: ClientSettings, orders: list[Order]) -> None:
-    given = [orders]
+async def ask_all(settings: ClientSettings, requests: list[FetchRequest]) -> None:
+    given = [requests]
 
-    async def refill() -> list[Order] | None:
+    async def refill() -> list[FetchRequest] | None:
         return given.pop() if given else None
 
     async with open_client(settings) as opened:
-        await Schedule(opened, refill, most_waiting=1000).run()
+        await Schedule(opened, refill, max_waiting=1000).run()
 
 
 def pair(url: str, caption: str = "a red star", signals: tuple[str, ...] = ()) -> Pair:
@@ -74,7 +74,7 @@ def fetch(
     """Fetch one part; (what became of each pair, sha256 -> stored bytes)."""
     stored: dict[str, bytes] = {}
     part = open_part(pairs, gate, stored.__setitem__)
-    asyncio.run(ask_all(client_settings(site, **changes), part.orders()))
+    asyncio.run(ask_all(client_settings(site, **changes), part.requests()))
     images = part.images()
     assert [image.key for image in images] == [p.key for p in pairs]
     return images, stored

@@ -7,7 +7,8 @@ from random import Random
 
 from PIL import Image as PillowImage
 
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image
 

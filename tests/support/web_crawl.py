@@ -6,7 +6,8 @@ import io
 from pathlib import Path
 from random import Random
 
-from demo.pictures import Scene, picture
+from demo.pictures import picture
+from demo.scenes import Scene
 from tests.support.site import Site
 from tests.support.warcs import page
 

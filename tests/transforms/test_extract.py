@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from filters.detector import Needs
 from filters.rights.rights import PageRights
 from pairsieve.records.link import Link
-from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
+from pairsieve.records.outcome import Counted, Noted, Rejection, balance, tally_of
 from pairsieve.records.page import Origin, Page
 from pairsieve.records.pair import Pair, key_of
 from pairsieve.web import urls
@@ -253,3 +253,37 @@ def test_a_lone_surrogate_in_json_ld_can_be_stored():
     html = r'<script type="application/ld+json">{"@type": "A\ud800", "b": "\ud83d\ude00"}</script>'
     (value,) = parse_page(page(html)).json_ld
     assert value == {"@type": "A\ufffd", "b": "\U0001f600"}
+
+
+def test_captions_stand_where_the_config_says():
+    chosen = replace(SETTINGS, captions=("alt", "title", "figcaption"))
+    extract = make_extractor(chosen, ())
+    found = list(
+        extract(
+            page(
+                "<img src=a alt='a red star' title='a title'><img src=b alt=img title='a blue star'>"
+                "<figure><img src=c><figcaption>a green star</figcaption></figure>"
+                "<img src=d alt=no title=no><img src=e>"
+            )
+        )
+    )
+    pairs = [(x.url[-1], x.caption, x.caption_source) for x in found if isinstance(x, Pair)]
+    assert pairs == [
+        ("a", "a red star", "alt"),
+        ("b", "a blue star", "title"),
+        ("c", "a green star", "figcaption"),
+    ]
+    notes = {x.what: x.number for x in found if isinstance(x, Noted)}
+    assert notes == {
+        "caption_from_alt": 1,
+        "caption_from_title": 1,
+        "caption_from_figcaption": 1,
+        "without_words": 1,
+    }
+    assert Rejection("image", "caption_too_short") in found
+
+
+def test_images_without_words_are_noted():
+    found = list(EXTRACT(page("<img src=a><img src=b alt='a red star'><img src=c title=words>")))
+    assert Noted("image", "without_words", 2) in found
+    assert Counted("image", "in", 1) in found

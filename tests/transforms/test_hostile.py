@@ -23,7 +23,7 @@ import aiohttp
 import pytest
 import trustme
 
-from pairsieve.web.answer import Answer, Order
+from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.client_settings import ClientSettings
 from tests.support.fetching import ask_all, client_settings
 
@@ -221,7 +221,9 @@ def patient(settings: ClientSettings, seconds: float) -> ClientSettings:
 
 def fetch(settings: ClientSettings, *urls: str) -> list[Answer]:
     answers: list[Answer] = []
-    asyncio.run(ask_all(settings, [Order(url, lambda *_: None, answers.append) for url in urls]))
+    asyncio.run(
+        ask_all(settings, [FetchRequest(url, lambda *_: None, answers.append) for url in urls])
+    )
     return answers
 
 

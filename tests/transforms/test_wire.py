@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pairsieve.web.answer import Answer, Order
+from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.urls import absolute
 from tests.support.fetching import ask_all, client_settings
 from tests.support.oracles import ORACLES, oracle
@@ -34,7 +34,9 @@ SHAPES = [
 
 def send(settings, urls):
     answers: list[Answer] = []
-    asyncio.run(ask_all(settings, [Order(url, lambda *_: None, answers.append) for url in urls]))
+    asyncio.run(
+        ask_all(settings, [FetchRequest(url, lambda *_: None, answers.append) for url in urls])
+    )
     return {answer.url: answer.status for answer in answers}
 
 

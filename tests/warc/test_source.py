@@ -15,7 +15,7 @@ from pairsieve.records.page import Location
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
-from pairsieve.web.answer import Answer, Order
+from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.urls import bucket_of_url
 from tests.support.warcs import DATE, response
 from transforms.group import GroupSettings
@@ -69,7 +69,7 @@ def ask(
     """What becomes of a URL in an archive of these records."""
     found = archived(tmp_path, *members)
     answers: list[Answer] = []
-    fetch_from_archive([Order(f"{HOST}{path}", refuse, answers.append)], found.get, settings)
+    fetch_from_archive([FetchRequest(f"{HOST}{path}", refuse, answers.append)], found.get, settings)
     (answer,) = answers
     assert answer.url == f"{HOST}{path}"
     return answer
@@ -174,7 +174,7 @@ def test_an_archive_that_has_been_cut_off_since(tmp_path):
         (tmp_path / "x.warc.gz").write_bytes(content)
         answers: list[Answer] = []
         fetch_from_archive(
-            [Order(location.url, lambda *_: None, answers.append)],
+            [FetchRequest(location.url, lambda *_: None, answers.append)],
             {location.url: location}.get,
             SETTINGS,
         )
@@ -216,7 +216,7 @@ SPELLINGS = [
 def test_a_picture_is_found_however_its_url_is_spelled(stored, asked, tmp_path):
     found = archived(tmp_path, response(stored, PICTURE, kind="image/png"))
     answers: list[Answer] = []
-    fetch_from_archive([Order(asked, lambda *_: None, answers.append)], found.get, SETTINGS)
+    fetch_from_archive([FetchRequest(asked, lambda *_: None, answers.append)], found.get, SETTINGS)
     assert [(answer.url, answer.status, answer.body) for answer in answers] == [
         (asked, "ok", PICTURE)
     ]

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsieve.records.page import Origin, Page
-from pairsieve.web.html import meta_values, parse_page
-from pairsieve.web.srcset import candidates
+from pairsieve.web.html import PageTooCostly, meta_values, parse_page
+from pairsieve.web.xhtml import as_html
 
 ORIGIN = Origin("x.warc.gz", 0, "", "")
 
@@ -33,6 +33,22 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
         (
             '<base href="http://[broken"><img src=b.jpg alt=words>',
             [("https://a.example/d/b.jpg", "words")],
+        ),
+        (
+            '<base href="javascript:void(0)"><img src=b.jpg alt=words>',
+            [("https://a.example/d/b.jpg", "words")],
+        ),
+        (
+            '<base href="DATA:text/html,x"><base href="/e/"><img src=b.jpg alt=words>',
+            [("https://a.example/d/b.jpg", "words")],
+        ),
+        (
+            '<base target=_top><base href="/e/"><img src=b.jpg alt=words>',
+            [("https://a.example/e/b.jpg", "words")],
+        ),
+        (
+            '<base href=""><base href="/e/"><img src=b.jpg alt=w>',
+            [("https://a.example/d/b.jpg", "w")],
         ),
         ("<img src=b.jpg>", []),
         ("<img alt=words>", []),
@@ -147,6 +163,16 @@ BEST = [
         [("w.webp", "picture")],
     ),
     (
+        '<picture><source srcset="w.webp" type="image/webp; x=y"><img src=b.jpg alt=words><source srcset="late.webp 900w"></picture>',
+        [("w.webp", "picture")],
+    ),
+    (
+        '<picture><source srcset="w.webp"></picture><img src=b.jpg alt=words>',
+        [("b.jpg", "src")],
+    ),
+    ('<img src="b.jpg" srcset="s.jpg 0.5x" alt=words>', [("b.jpg", "src")]),
+    ('<img src="b.jpg" srcset="l.jpg 900w, s.jpg 900" alt=words>', [("l.jpg", "srcset")]),
+    (
         '<picture><source data-srcset="w.webp"><img src=b.jpg alt=words></picture>',
         [("w.webp", "picture")],
     ),
@@ -180,22 +206,76 @@ def test_the_plain_rule_takes_src_alone(body, expected):
     assert all(e.attribute == "src" for e in parse_page(page(body), "plain").images)
 
 
+SOURCES = ("alt", "title", "aria-label", "figcaption")
+
+
 @pytest.mark.parametrize(
-    ("srcset", "expected"),
+    ("body", "captions", "expected"),
     [
-        ("a.jpg", [("a.jpg", 1)]),
-        (" a.jpg 2x , b.jpg 100w,", [("a.jpg", 2), ("b.jpg", 100)]),
-        ("a.jpg, b.jpg 1.5x", [("a.jpg", 1), ("b.jpg", 1.5)]),
+        ("<img src=b alt=A title=T>", ("alt",), [("A",)]),
+        ("<img src=b title=T>", ("alt",), []),
+        ("<img src=b title=T>", SOURCES, [("", "T", "", "")]),
+        ("<img src=b aria-label=L alt>", SOURCES, [("", "", "L", "")]),
         (
-            "data:image/png;base64,AA== 1x, b.jpg 2x",
-            [("data:image/png;base64,AA==", 1), ("b.jpg", 2)],
+            "<figure><a><img src=b></a><figcaption>A <b>red</b> star</figcaption></figure>",
+            SOURCES,
+            [("", "", "", "A red star")],
         ),
-        ("a.jpg nonsense, b.jpg 5h 10w", [("a.jpg", 1), ("b.jpg", 10)]),
-        (",,,", []),
+        (
+            "<figure><figcaption>outer</figcaption><figure><img src=b><figcaption>inner</figcaption></figure></figure>",
+            ("figcaption",),
+            [("inner",)],
+        ),
+        ("<figure><img src=b></figure><figcaption>none</figcaption>", SOURCES, []),
+        (
+            "<img src=b alt=A title=T><img src=b alt=A title=U>",
+            ("alt", "title"),
+            [("A", "T"), ("A", "U")],
+        ),
     ],
 )
-def test_srcset(srcset, expected):
-    assert list(candidates(srcset)) == expected
+@pytest.mark.parametrize("rule", ["plain", "best"])
+def test_texts_of_images(body, captions, expected, rule):
+    parsed = parse_page(page(f"<body>{body}"), rule, captions)
+    found = [tuple(" ".join(text.split()) for text in image.texts) for image in parsed.images]
+    assert found == expected
+    assert parsed.wordless == body.count("<img") - sum(image.times for image in parsed.images)
+
+
+def test_images_without_words_are_counted_once_for_each_noscript_copy():
+    body = "<body><img src=a><img data-src=b><noscript><img src=b></noscript><img src=c alt=words>"
+    assert parse_page(page(body), "best").wordless == 2
+    assert parse_page(page("<img src=a><img alt=words src=b><img>"), "plain").wordless == 1
+
+
+XHTML = """<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><script src="x.js"/>
+<title/><!-- <script/> --><script type="text/javascript">//<![CDATA[
+var a = "<div/>"; //]]></script><style/></head><body><p/><a name="top"/><textarea rows='/>'/>
+<img src="b.jpg" alt="words"/><br/></body></html>"""
+
+
+def test_elements_of_xhtml_that_close_themselves():
+    served = Page(
+        "https://a.example/", (("Content-Type", "application/xhtml+xml"),), XHTML.encode(), ORIGIN
+    )
+    parsed = parse_page(served)
+    assert [image.alt for image in parsed.images] == ["words"]
+    assert parsed.tree.css_first("a").text() == ""
+    assert '"<div/>"' in parsed.tree.css("script")[1].text()
+    # the same bytes served as HTML: the script ends where an HTML parser finds its end tag
+    assert parse_page(page(XHTML)).images == ()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<a", "<!--", "-->", "<![CDATA[", "]]>", '"', "'", "/", ">", "/>", " x=", "<br/>"]
+        )
+    ).map("".join)
+)
+def test_what_does_not_close_itself_stays(text):
+    rewritten = as_html(text.encode())
+    assert rewritten == text.encode() or b"></" in rewritten
 
 
 HOSTILE = {
@@ -206,6 +286,9 @@ HOSTILE = {
     + "<source srcset='a 1x'>" * 20_000
     + "<img src=b alt=words>" * 20_000,
     "images in deep noscripts": "<noscript>" * 300 + "<img src=b.jpg alt=words>" * 20_000,
+    "long lists of attributes": "<img alt=words src=b.jpg "
+    + " ".join(f"data-{n}='/{n}-800x600.jpg'" for n in range(20_000))
+    + ">",
     "deep and many": "<div>" * 20_000 + "<img src=b.jpg alt=words>" * 20_000,
 }
 
@@ -214,3 +297,15 @@ HOSTILE = {
 @pytest.mark.timeout(60)
 def test_work_grows_with_the_page_and_not_with_its_square(name):
     assert any(element.alt == "words" for element in parse_page(page(HOSTILE[name]), "best").images)
+
+
+def test_captions_of_nested_figures_are_bounded():
+    nested = "<figure><img src=b><figcaption>" * 3_000 + "x" * 1_000
+    with pytest.raises(PageTooCostly):
+        parse_page(page(nested), "plain", ("figcaption",)).images  # noqa: B018
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ["<!--", "<![CDATA[", "<a '", '<a "', "<a/", "<a x=/>"])
+def test_hostile_xhtml(text):
+    as_html(text.encode() * 100_000)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pairsieve.web.answer import Answer, Order
+from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter, shared_limiter
 from pairsieve.web.refusals import Busy
 from pairsieve.web.schedule import Schedule
@@ -31,7 +31,7 @@ class Web:
         self.bandwidth = Bandwidth(pace)
         self._seconds, self._per_host, self._interval_s = seconds, per_host, interval_s
         self._limiters: dict[str, HostRateLimiter] = {}
-        self.learned: Counter[str] = Counter()
+        self.files_read: Counter[str] = Counter()
         self.asked: list[tuple[str, float]] = []
         self.most: Counter[str] = Counter()
         self.now: Counter[str] = Counter()
@@ -43,17 +43,17 @@ class Web:
             urlsplit(url).hostname, shared_limiter(self._per_host, self._interval_s, 1)
         )
 
-    def knows_site(self, url: str) -> bool:
-        return self.learned[urlsplit(url).hostname] > 0
+    def site_is_read(self, url: str) -> bool:
+        return self.files_read[urlsplit(url).hostname] > 0
 
-    async def learn_site(self, url: str) -> None:
+    async def read_site_file(self, url: str) -> None:
         host = urlsplit(url).hostname
         async with self.limiter_of(url).slot():
             await self._answer(host)
-        self.learned[host] += 1
+        self.files_read[host] += 1
 
-    async def ask(self, order: Order) -> Answer:
-        url = order.url
+    async def ask(self, request: FetchRequest) -> Answer:
+        url = request.url
         host = urlsplit(url).hostname
         if self.busy[url] > 0:
             self.busy[url] -= 1
@@ -75,8 +75,11 @@ class Web:
         else:
             await asyncio.sleep(self._seconds[host])
 
-    def comes_again(self, busy: Busy, tried: int) -> bool:
-        return tried <= 2
+    def pause_host(self, busy: Busy, tries: int) -> None:
+        """The test's hosts need no pause."""
+
+    def may_retry(self, busy: Busy, tries: int) -> bool:
+        return tries <= 2
 
 
 def run(
@@ -93,13 +96,14 @@ def run(
         heard(answers)
 
     given = [
-        [Order(url, lambda *_: None, deliver) for url in urls[n::batches]] for n in range(batches)
+        [FetchRequest(url, lambda *_: None, deliver) for url in urls[n::batches]]
+        for n in range(batches)
     ]
 
     async def refill():
         return given.pop() if given else None
 
-    asyncio.run(asyncio.wait_for(Schedule(web, refill, most_waiting=10).run(), timeout=120))
+    asyncio.run(asyncio.wait_for(Schedule(web, refill, max_waiting=10).run(), timeout=120))
     return answers
 
 
@@ -107,7 +111,7 @@ def test_every_url_is_asked_for_once_and_robots_txt_once_a_host():
     urls = [f"https://h{n % 7}.example/{n}" for n in range(300)]
     web = Web({f"h{n}.example": 0.001 for n in range(7)})
     assert sorted(answer.url for answer in run(web, urls, batches=5)) == sorted(urls)
-    assert set(web.learned.values()) == {1}
+    assert set(web.files_read.values()) == {1}
     assert web.most[""] <= 8
     assert max(web.most[f"h{n}.example"] for n in range(7)) <= 4
 
@@ -163,8 +167,8 @@ def test_bytes_a_second():
 
 def test_an_error_of_our_own_ends_everything():
     web = Web({"a.example": 0})
-    order = Order("https://a.example/1", lambda *_: None, lambda answer: 1 / 0)
-    given = [[order]]
+    request = FetchRequest("https://a.example/1", lambda *_: None, lambda answer: 1 / 0)
+    given = [[request]]
 
     async def refill():
         return given.pop() if given else None

@@ -9,12 +9,12 @@ import unicodedata
 
 import pytest
 
-from pairsieve.web.shown import JOINERS, UNSEEN, plain
+from pairsieve.web.shown import INVISIBLE, JOINERS, plain
 
 
 def test_of_every_letter_its_category_decides():
     for letter in map(chr, range(sys.maxunicode + 1)):
-        is_shown = unicodedata.category(letter) not in UNSEEN or letter in JOINERS
+        is_shown = unicodedata.category(letter) not in INVISIBLE or letter in JOINERS
         assert plain(letter) == (letter if is_shown else "\ufffd"), hex(ord(letter))
 
 
@@ -35,5 +35,5 @@ def test_what_is_shown(text, shown):
 
 
 def test_long_texts_are_cut_off():
-    assert plain("x" * 10, most=4) == "xxxx…"
-    assert plain("\n" * 10, most=4) == "\ufffd" * 4 + "…"
+    assert plain("x" * 10, max_chars=4) == "xxxx…"
+    assert plain("\n" * 10, max_chars=4) == "\ufffd" * 4 + "…"

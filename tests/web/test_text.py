@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unicodedata import bidirectional, category
+
 import ftfy
 import pytest
 from hypothesis import given
@@ -39,6 +41,23 @@ from pairsieve.web.text import (
         ("<p>写真の山の夜明け、東京タワー".encode("shift_jis"), "text/html", "東京タワー"),
         ("<p>산의 사진 새벽 서울".encode("euc-kr"), "text/html", "서울"),
         ("<p>Zdjęcie góry o świcie, łódź i żółw".encode("iso-8859-2"), "text/html", "żółw"),
+        (
+            "株式会社㈱山田の製品写真".encode("cp932"),
+            "text/html; charset=Shift_JIS",
+            "㈱山田の製品写真",
+        ),
+        (
+            "株式会社".encode("euc_jp") + b"\xad\xea" + "山田の製品写真".encode("euc_jp"),
+            "text/html; charset=EUC-JP",
+            "株式会社㈱山田の製品写真",
+        ),
+        (
+            b"<!-- <meta charset=big5> --><p>" + "привет".encode("cp1251"),
+            "text/html;charset = x; charset='no'; charset=windows-1251",
+            "привет",
+        ),
+        (b'<?xml version="1.0" encoding="koi8-r"?>' + "привет".encode("koi8-r"), "", "привет"),
+        ("\ufeffgröße".encode("utf-16-be"), "text/html; charset=koi8-r", "größe"),
         ("größe".encode() + b"\xff", "text/html; charset=utf-8", "größe\ufffd"),
     ],
 )
@@ -55,6 +74,21 @@ def test_to_utf8(payload, content_type, expected):
         ("a\u200bred", "ared"),
         ("猫の写真", "猫の写真"),
         ("", ""),
+        ("می\u200cخواهم", "می\u200cخواهم"),  # Persian
+        ("क्\u200dष", "क्\u200dष"),  # Devanagari
+        ("a 👩\u200d👩\u200d👧 walk", "a 👩\u200d👩\u200d👧 walk"),
+        ("❤\ufe0f葛\U000e0100", "❤\ufe0f葛\U000e0100"),  # variation selectors
+        (
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        ),
+        ("\u06dd١٢", "\u06dd١٢"),  # a number sign: a format character that is seen
+        ("new \U0001fadf here", "new \U0001fadf here"),  # Unicode 16
+        ("evil \u202egnp.exe\u202c \u2066x\u2069 \u200ea\u061c", "evil gnp.exe x a"),
+        ("hid\U000e0068\U000e0069den", "hidden"),
+        ("a\u200c\u200d\u200cb \u200c\u200d \u200c c", "a\u200cb c"),
+        ("\ue000icon\uf8ff soft\xadhyphen\ufeff", "icon softhyphen"),
+        ("line\u2028next\x1f", "line next"),
     ],
 )
 def test_clean_caption(alt, expected):
@@ -68,6 +102,7 @@ def test_clean_caption(alt, expected):
         ("abcde", None),
         ("x" * 10, None),
         ("x" * 11, "caption_too_long"),
+        ("gr\ufffd\ufffde", "caption_undecodable"),
     ],
 )
 def test_caption_limits(caption, problem):
@@ -75,9 +110,12 @@ def test_caption_limits(caption, problem):
 
 
 @given(st.text())
-def test_clean_captions_are_printable(alt):
+def test_clean_captions_hold_no_controls(alt):
     cleaned = clean_caption(alt)
-    assert all(c.isprintable() for c in cleaned)
+    assert not {"Cc", "Cs", "Co", "Zl", "Zp"} & {category(c) for c in cleaned}
+    assert not {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"} & {
+        bidirectional(c) for c in cleaned
+    }
     assert cleaned == " ".join(cleaned.split())
 
 

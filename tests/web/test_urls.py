@@ -73,6 +73,8 @@ def test_absolute(base, reference, expected):
         ("https://127.0.0.1/p.jpg", None),
         ("https://x.ads.example:8080/p.jpg", "url_dropped_host"),
         ("https://u:p@x.ads.example/p.jpg", "url_credentials"),
+        ("https://a.example/%7B%7B%20image.url%20%7D%7D", "url_template"),
+        ("https://a.example/undefined", "url_template"),
         ("https://ads.example@a.example/p.jpg", "url_credentials"),
         ("https://[::1]:80/p.gif#x", "url_suffix"),
         ("https://a.example?p.gif", None),

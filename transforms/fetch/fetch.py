@@ -54,7 +54,7 @@ def _fetch_from_archive(
     for name in sorted(names):
         with ExitStack() as stack:
             part = image_parts.open(name, stack)
-            fetch_from_archive(part.orders(), locations.find, source)
+            fetch_from_archive(part.requests(), locations.find, source)
             yield from image_parts.finish(name, part, stack)
 
 

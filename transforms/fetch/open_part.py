@@ -19,11 +19,11 @@ from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
 from pairsieve.attempt import Failure, attempt
-from pairsieve.images.processes import Crashed, Elsewhere, Limits
+from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.page import Headers
 from pairsieve.records.pair import Evidence, Pair
 from pairsieve.records.sample import Image, pair_columns
-from pairsieve.web.answer import Answer, Order, PageLicence
+from pairsieve.web.answer import Answer, FetchRequest, PageLicence
 from pairsieve.web.offline import offline
 
 NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_response", "error"
@@ -102,13 +102,13 @@ class ContentLook:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._observe = load_all(detectors)
-        self._elsewhere = Elsewhere(load_all, (tuple(detectors),), CONTENT_LIMITS)
+        self._guarded = GuardedFunction(load_all, (tuple(detectors),), CONTENT_LIMITS)
 
     def __call__(self, content: Content) -> Evidence:
         """The evidence. Raises PictureTooCostly, and what a detector raises."""
         if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
             return offline(self._observe, content)
-        evidence = self._elsewhere(content)
+        evidence = self._guarded(content)
         if isinstance(evidence, Crashed):
             raise PictureTooCostly
         return evidence
@@ -154,14 +154,16 @@ class OpenPart:
     describe: Callable[[Image], Image] = lambda image: image
     flush: Callable[[], None] = lambda: None
 
-    def orders(self) -> list[Order]:
-        """One order for each URL that may be requested."""
-        orders = []
+    def requests(self) -> list[FetchRequest]:
+        """One request for each URL that may be requested."""
+        requests = []
         for url in self.admitted:
             licences = tuple(self.licences.get(url, ()))
-            order = Order(url, self.check_headers, self.keep_answer, licences, self.examine)
-            orders.append(order)
-        return orders
+            request = FetchRequest(
+                url, self.check_headers, self.keep_answer, licences, self.examine
+            )
+            requests.append(request)
+        return requests
 
     def check_headers(self, url: str, final_url: str, headers: Headers) -> str | None:
         """The status with which to end a download because of its headers; None to go on."""
@@ -190,7 +192,8 @@ class OpenPart:
         self.unsaved.append((answer.url, image))
         self.status_counts[answer.status] += 1
         del self.admitted[answer.url]
-        if image.sha256 and not answer.place:  # with a place, the bytes stay in the archive
+        # Bytes that lie in the archive stay there.
+        if image.sha256 and not answer.archive_location:
             self.store(image.sha256, answer.body)
 
     def restore(self, journal: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
@@ -275,8 +278,8 @@ def _image(answer: Answer, gate: Gate) -> Image:
             sha256=hashlib.sha256(answer.body).hexdigest(),
             md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest(),
         )
-    if answer.place:
-        warc_file, record_offset = answer.place
+    if answer.archive_location:
+        warc_file, record_offset = answer.archive_location
         image = replace(image, warc_file=warc_file, record_offset=record_offset)
     if isinstance(evidence, Failure):
         return replace(image, errors=(evidence.error,))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from pairsieve.storage.progress import Progress, write_progress
-from pairsieve.web.answer import Order
+from pairsieve.web.answer import FetchRequest
 from pairsieve.web.client import open_client
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.schedule import Schedule
@@ -102,8 +102,8 @@ class WebLane:
         sites.write(lane.shares, texts)
         return self._outcomes
 
-    async def _refill(self) -> Sequence[Order] | None:
-        """Open one more part, when fewer than MAX_OPEN are open, and return its orders."""
+    async def _refill(self) -> Sequence[FetchRequest] | None:
+        """Open one more part, when fewer than MAX_OPEN are open, and return its requests."""
         while len(self._open) >= MAX_OPEN:
             await asyncio.sleep(POLL_S)
         name = next(self._names, None)
@@ -113,7 +113,7 @@ class WebLane:
         part = await self._in_thread(partial(self._image_parts.open, name, stack))
         part.status_counts = self._status_counts
         self._open[name] = part, stack
-        return part.orders()
+        return part.requests()
 
     async def _write_progress(self, schedule: Schedule) -> None:
         """Write every few seconds how far this lane is."""

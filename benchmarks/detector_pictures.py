@@ -1,0 +1,132 @@
+"""Measures the detectors of pictures, for benchmarks/detectors.py."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from PIL import Image
+
+from filters.detector import Detector
+from filters.medical.looks import Halves, Radiograph
+from filters.observe import load_all
+from filters.pictures.faces import Faces
+from filters.pictures.nsfw_picture import NsfwPicture
+from filters.pictures.picture_hash import PictureHash
+from filters.subjects import Picture
+
+SIDES = (224, 320, 480, 640)  # pixels of the longer side
+WITH_FACE = ("astronaut", "camera")
+WITHOUT_FACE = (
+    "cat",
+    "coffee",
+    "rocket",
+    "retina",
+    "logo",
+    "brick",
+    "grass",
+    "gravel",
+    "moon",
+    "page",
+    "text",
+    "coins",
+)
+SCANS = ("CT_small.dcm", "MR_small.dcm")
+NO_SCANS = ("astronaut", *WITHOUT_FACE)
+
+
+def shown(name: str) -> Image.Image:
+    """Return a picture of scikit-image, or a scan of pydicom.
+
+    The darkest and the brightest hundredth of a scan are cut off.
+    """
+    if not name.endswith(".dcm"):
+        from skimage import data
+
+        return Image.fromarray(getattr(data, name)()).convert("RGB")
+    import pydicom
+    from pydicom.data import get_testdata_file
+
+    scan = pydicom.dcmread(str(get_testdata_file(name, download=False)))
+    pixels = scan.pixel_array.astype(float)
+    low, high = np.percentile(pixels, [1, 99])
+    scaled = np.clip((pixels - low) / (high - low), 0, 1) * 255
+    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+
+
+@dataclass(frozen=True)
+class PictureTest:
+    """A detector of pictures, those that it should find, and others."""
+
+    name: str
+    finds: Callable[[Picture], bool]
+    positive: Sequence[str]
+    negative: Sequence[str]
+
+
+def _picture_tests() -> Sequence[PictureTest]:
+    faces = Faces(min_score=0.5).load()
+    radiograph = Radiograph().load()
+    nsfw = NsfwPicture(0.2, 0.8).load()
+    return (
+        PictureTest(
+            "faces", lambda picture: bool(faces(picture)["face_count"]), WITH_FACE, WITHOUT_FACE
+        ),
+        PictureTest(
+            "radiograph",
+            lambda picture: bool(radiograph(picture)["radiograph_like"]),
+            SCANS,
+            NO_SCANS,
+        ),
+        # No picture that it should find can be shipped.
+        PictureTest(
+            "nsfw_picture", lambda picture: nsfw(picture)["nsfw"] != "UNLIKELY", (), WITHOUT_FACE
+        ),
+    )
+
+
+def pictures(rounds: int) -> Iterator[str]:
+    """Measure picture detectors on pictures that they should find, and on others."""
+    yield "| pictures | found | of | false | of | ms a picture |\n|---|---|---|---|---|---|"
+    for test in _picture_tests():
+        missed = [name for name in test.positive if not test.finds(Picture(shown(name)))]
+        false = [name for name in test.negative if test.finds(Picture(shown(name)))]
+        started = time.perf_counter()
+        for _ in range(rounds):
+            test.finds(Picture(shown("coffee")))
+        ms = (time.perf_counter() - started) / rounds * 1000
+        found = len(test.positive) - len(missed)
+        yield (
+            f"| {test.name} | {found} | {len(test.positive)} | {len(false)} | "
+            f"{len(test.negative)} | {ms:.1f} |"
+        )
+        if missed or false:
+            yield f"missed: {missed}; false: {false}"
+
+
+def picture_stage(number: int) -> Iterator[str]:
+    """Measure all picture detectors of the LAION configs together, on as many threads as cores."""
+    detectors: tuple[Detector, ...] = (Faces(min_score=0.5), PictureHash(), Radiograph(), Halves())
+    observe = load_all(detectors)
+    names_and_sides = product((*WITH_FACE, "cat", "coffee", "rocket"), SIDES)
+    distinct = [Picture(_resized(shown(name), side)) for name, side in names_and_sides]
+    work = [distinct[i % len(distinct)] for i in range(number)]
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        # The first pictures load what detectors load late.
+        list(executor.map(observe, distinct[:4]))
+        started = time.perf_counter()
+        list(executor.map(observe, work))
+        rate = number / (time.perf_counter() - started)
+    names = ", ".join(detector.name for detector in detectors)
+    yield f"{names} on {number} pictures of {SIDES} pixels: {rate:.1f} images/s"
+    yield f"goal images_per_s {rate:.1f} >= 40"
+
+
+def _resized(image: Image.Image, longer_side: int) -> Image.Image:
+    scale = longer_side / max(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)))

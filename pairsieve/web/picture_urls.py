@@ -1,0 +1,182 @@
+"""What a reference on a page looks like: a picture, a stand-in for one, or a template that nobody
+filled in.
+
+A stand-in is what a page shows until a script loads the picture: it is judged by the whole name of
+the file, so that a photograph of a loading dock is none.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# References whose judgement a worker remembers, and how long they may be: a site repeats its own.
+KNOWN, KNOWN_CHARS = 1 << 12, 500
+
+# Schemes and words that name no file.
+_NO_FILE = re.compile(r"(?:data|about|javascript|blob|cid|chrome-extension):|#|$", re.IGNORECASE)
+_NO_VALUE = frozenset({"undefined", "null", "none", "nan", "false", "true", "auto", "lazy"})
+_SERVICES = (
+    "//via.placeholder.com/",
+    "//placehold.it/",
+    "//placehold.co/",
+    "//dummyimage.com/",
+    "/pagespeed_static/",  # mod_pagespeed's own blank picture
+)
+# Words that name a stand-in, with any number beside them.
+_STAND_INS = frozenset(
+    {
+        "placeholder", "placeholders", "placehold", "spacer", "preloader", "lazyload", "lazyloader",
+        "lazyloading", "cleardot", "spaceball", "onepixel", "1x1", "1px", "noimage", "nophoto",
+        "dummyimage", "imageplaceholder", "imgplaceholder",
+    }
+)  # fmt: skip
+# Words that name one alone or beside sizes: with a number they are things (blank-1600).
+_ALONE = frozenset(
+    {
+        "blank", "transparent", "trans", "dummy", "loading", "lazy", "preload",
+    }
+)  # fmt: skip
+# The same where the file is a drawing: photographs show loaders, white things and Pixel phones.
+_ALONE_IN_DRAWINGS = frozenset(
+    {
+        "loader", "spinner", "empty", "load", "pixel", "px", "clear", "dot", "null", "none", "grey",
+        "gray", "white", "holder", "ph", "shim", "s", "b", "t", "p", "x",
+    }
+)  # fmt: skip
+_PHOTOGRAPHS = frozenset({"jpg", "jpeg", "jpe", "webp", "avif", "heic", "jxl"})
+# Words that change nothing about the others.
+_NEUTRAL = frozenset(
+    {
+        "image", "images", "img", "pic", "picture", "photo", "thumb", "thumbnail", "icon", "bg",
+        "background", "ajax", "default", "generic", "product", "post", "article", "avatar", "user",
+        "profile", "video", "small", "medium", "large", "square", "wide", "tile", "gif", "svg",
+        "png", "jpg", "min", "new", "anim", "animated", "circle", "dots", "bx", "for", "js", "css",
+        "of", "the",
+    }
+)  # fmt: skip
+_SIZE = re.compile(r"\d+x\d*|x\d+|\d+(?:px|w|h)|\d+by\d+")
+_WORDS = re.compile(r"[-_. +~@()]+|%20")
+_NOT_PATH = re.compile(r"[?#]")
+# A file that holds pixels; some CDNs put a size behind the suffix (a.jpg!small, a.jpg@300w).
+_PICTURE_SUFFIX = re.compile(
+    r"\.(?:jpe?g|jpe|jfif|pjpe?g|png|webp|gif|avif|heic|jxl|bmp|tiff?)(?:$|[?#!@&;,/:|]|%3f|%26)",
+    re.IGNORECASE,
+)
+_OTHER_SUFFIX = re.compile(
+    r"\.(?:html?|xhtml|js|css|json|xml|pdf|mp4|webm|mov|mp3|zip|woff2?|ttf)(?:$|[?#])",
+    re.IGNORECASE,
+)
+_LOOKS_LIKE_URL = re.compile(r"(?:https?:)?//[^/]|/[^/]|\.{1,2}/", re.IGNORECASE)
+_NOT_IN_URL = re.compile(r"[<>\"{}\\^`\x00-\x1f\[\]]|\s\S*\s\S*\s\S*\s")
+
+# Templates of Mustache, Jinja, Vue, Angular, Smarty, JavaScript, JSP, ERB and PHP, as they are
+# written and as the WHATWG rules escape them.
+_TEMPLATE = re.compile(
+    r"(?:\{|%7b){2}|(?:[$#@]|%24)(?:\{|%7b)|(?:\{|%7b)(?:\$|%24|%25|%(?![0-9a-f]{2}))"
+    r"|(?:<|%3c)(?:\?|%3f|%25|%(?![0-9a-f]{2}))"
+    r"|(?:\{|%7b)(?:width|height|w|h|size|quality|url|src|image)(?:\}|%7d)"
+    r"|(?:\[|%5b)object(?: |%20)object|(?:\[|%5b){2}",
+    re.IGNORECASE,
+)
+# What a script writes where it has no value: a whole segment of the path, or an argument that
+# should be a URL.
+_NO_VALUE_IN_URL = re.compile(
+    r"(?:^|/)(?:undefined|null)(?:\.(?:jpe?g|png|webp|gif))?(?:[/?#]|$)"
+    r"|[?&](?:url|src|img|image|file|path)=(?:undefined|null)(?:[&#]|$)"
+    r"|(?:^|/|=)(?-i:NaN)(?:[/?#&]|$)",
+    re.IGNORECASE,
+)
+
+# The width that a URL tells: photo-1200x800.jpg, photo_1200x.jpg, ?w=1200, /w_1200,h_800/,
+# /1200px-photo.jpg, =s1200 or =w1200 at the end (Google), /s1200/ (Blogger).
+_WIDTH = re.compile(
+    r"(?:^|[-_/,.])(\d{2,5})x\d{0,5}(?=[-_/.,@!]|$)"
+    r"|[?&;](?:w|width|wid|imwidth|im_w|mw|maxw|max-w|sw|resize|fit)=(\d{1,5})"
+    r"|[/,](?:c_[a-z]+,)?w[_=-](\d{1,5})(?=[,/])"
+    r"|/(\d{2,5})px-|=[sw](\d{2,5})(?:-|$)|/[sw](\d{2,5})(?:-[a-z-]+)?/"
+)
+_TRAILING_NUMBER = re.compile(r"[-_@](\d{1,5})(?:w|px|x)?(?=\.[A-Za-z]+(?:[?#]|$))")
+
+
+def is_stand_in(url: str) -> bool:
+    """Whether a reference stands in for a picture that a script loads later, or names no file."""
+    if _NO_FILE.match(url):
+        return True
+    return _known_stand_in(url) if len(url) <= KNOWN_CHARS else _is_stand_in(url)
+
+
+def _is_stand_in(url: str) -> bool:
+    if url.lower() in _NO_VALUE or any(service in url for service in _SERVICES):
+        return True
+    name = _NOT_PATH.split(url, maxsplit=1)[0].rpartition("/")[2].lower()
+    stem, dot, suffix = name.rpartition(".")
+    words = [word for word in _WORDS.split(stem if dot else suffix) if word]
+    return _name_stand_in(words, is_photograph=suffix in _PHOTOGRAPHS)
+
+
+_known_stand_in = lru_cache(KNOWN)(_is_stand_in)
+
+
+def _name_stand_in(words: list[str], *, is_photograph: bool) -> bool:
+    """Whether the words of a file name, all of them, are those of a stand-in."""
+    named = _STAND_INS.intersection(words)
+    alone = _ALONE if is_photograph else _ALONE | _ALONE_IN_DRAWINGS
+    if not named and alone.isdisjoint(words):
+        return False
+    return all(
+        word in _STAND_INS
+        or word in alone
+        or word in _NEUTRAL
+        or _SIZE.fullmatch(word)
+        or (named and word.isdigit())
+        for word in words
+    )
+
+
+def is_template(url: str) -> bool:
+    """Whether a reference, absolute or not, still holds what a template or a script should have
+    replaced.
+    """
+    # `in` is ten times faster than the expressions, and nearly no URL has any of these
+    if ("{" in url or "%" in url or "[" in url or "<" in url) and _TEMPLATE.search(url):
+        return True
+    lowered = url.lower()
+    return any(word in lowered for word in ("undefined", "null", "nan")) and bool(
+        _NO_VALUE_IN_URL.search(url)
+    )
+
+
+def names_picture(value: str) -> bool:
+    """Whether an attribute's value is the URL of a picture by its suffix."""
+    return bool(_PICTURE_SUFFIX.search(value)) and looks_like_url(value)
+
+
+def looks_like_url(value: str) -> bool:
+    """Whether an attribute's value may be the URL of a picture, by its form."""
+    return (
+        (_LOOKS_LIKE_URL.match(value) or _PICTURE_SUFFIX.search(value)) is not None
+        and _NOT_IN_URL.search(value) is None
+        and _OTHER_SUFFIX.search(value) is None
+        and not is_stand_in(value)
+        and not is_template(value)
+    )
+
+
+def width_in(url: str) -> int | None:
+    """The width in pixels that a URL tells, if it tells one."""
+    found = _WIDTH.search(url)
+    return int(next(group for group in found.groups() if group)) if found else None
+
+
+def is_smaller(url: str, other: str) -> bool | None:
+    """Whether a URL tells a smaller width than another; None where one of them tells none."""
+    width, other_width = width_in(url), width_in(other)
+    if width is None or other_width is None:
+        # A number at the end of the name is a width if all else in both is the same.
+        ends = _TRAILING_NUMBER.search(url), _TRAILING_NUMBER.search(other)
+        if ends[0] and ends[1] and _TRAILING_NUMBER.sub("", url) == _TRAILING_NUMBER.sub("", other):
+            width, other_width = int(ends[0][1]), int(ends[1][1])
+    if width is None or other_width is None:
+        return None
+    return width < other_width

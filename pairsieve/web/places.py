@@ -1,0 +1,152 @@
+"""Places on the web as people type them: a host, a host with a path, or a whole URL.
+
+Requests for erasure, opt-out lists, configs and searches are read here, so that the same text means
+the same place everywhere. The URL Standard decides what a host is (https://url.spec.whatwg.org/,
+host parsing): `MÜLLER.example`, `xn--mller-kva.example.` and `https://müller.example:443/` are one
+host, and `0x7f.1` is 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from publicsuffixlist import PublicSuffixList
+
+from pairsieve.web.addresses import is_address
+from pairsieve.web.paths import comparable_target
+from pairsieve.web.urls import absolute, canonical, host_of
+
+MAX_HOST_CHARS = 253  # RFC 1035, 2.3.4
+# A colon before digits alone stands before a port.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))/*")
+_WEB = ("http", "https")
+# After the URL Standard has read it: labels of letters, digits, hyphens and underscores (RFC 1035,
+# 2.3.1, and the underscore, which real hosts have).
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{2,63}")
+_ORIGIN = re.compile(r"(https?://[^/?#:]*)([^/?#]*)")
+# `*.a.example` and `.a.example` are other ways to write "a.example and all below it".
+_ALL_BELOW = re.compile(r"^(?:\*?\.)+")
+
+
+class NotAPlace(ValueError):
+    """A text that names no place on the web. The message does not repeat the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that somebody typed.
+
+    `host`: a name in lower case and punycode without a dot at its end, or an IP address. `path`:
+    with escapes undone where that is safe (pairsieve/web/paths.py); "/" is the whole host. `query`:
+    with its question mark; empty if there is none.
+    """
+
+    host: str
+    path: str
+    query: str
+
+    @property
+    def is_whole_host(self) -> bool:
+        return self.path == "/" and not self.query
+
+
+def read_place(text: str) -> Place:
+    """Read a host, a host with a path, or a URL. Scheme, port and credentials do not count.
+
+    Raises NotAPlace, also for a public suffix such as co.uk or github.io: the sites below it belong
+    to people who have nothing to do with each other.
+    """
+    place = _parse(text)
+    if _is_public_suffix(place.host):
+        raise NotAPlace(
+            "this is a public suffix (https://publicsuffix.org), under which unrelated sites lie; "
+            "name one site, such as a.example"
+        )
+    return place
+
+
+def read_host(text: str) -> str:
+    """Read a host, typed with or without a scheme, a port and `*.`. Raises NotAPlace."""
+    place = read_place(text)
+    if not place.is_whole_host:
+        raise NotAPlace("this is a part of a host; name a whole host, such as a.example")
+    return place.host
+
+
+def read_url(text: str) -> str:
+    """Read the URL of one picture or page; https stands in for a missing scheme.
+
+    Raises NotAPlace.
+    """
+    stripped = text.strip()
+    url = absolute(_with_scheme(stripped, "https"), "")
+    if url is None or not _is_host(host_of(url)):
+        raise NotAPlace("this is not a URL, such as https://a.example/me.jpg")
+    return url
+
+
+def address_key(url: str) -> str:
+    """The one form of all spellings of an address; of a text that is no URL, the text."""
+    key = canonical(absolute(url, "") or url)
+    origin = _ORIGIN.match(key)
+    if origin is None:
+        return key
+    # A dot at the end of a host makes no other host of it (RFC 1034, 3.1).
+    return f"{origin[1].rstrip('.')}{origin[2]}{key[origin.end() :]}"
+
+
+def spellings(url: str) -> tuple[str, ...]:
+    """The keys of an address under https and http, which show the same in nearly all cases.
+
+    Who asks for a picture to be taken out means both.
+    """
+    key = address_key(url)
+    scheme, mark, rest = key.partition("://")
+    if scheme not in _WEB:
+        return (key,)
+    return tuple(f"{other}{mark}{rest}" for other in _WEB)
+
+
+def _parse(text: str) -> Place:
+    url = absolute(_with_scheme(text.strip(), "http"), "")
+    host = host_of(url) if url else ""
+    if not url or not _is_host(host):
+        raise NotAPlace("this is not a host, such as a.example, nor a URL")
+    target = comparable_target(url)
+    path, mark, query = target.partition("?")
+    # `a.example/~anna/*` means the same as `a.example/~anna/`, and an empty query says nothing.
+    return Place(host.rstrip("."), path.removesuffix("%2A"), f"{mark}{query}" if query else "")
+
+
+def _with_scheme(text: str, default: str) -> str:
+    """A typed text as a URL. Raises NotAPlace for the scheme of something else than a page."""
+    if is_address(text) and ":" in text:
+        return f"{default}://[{text}]/"
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        rest = _ALL_BELOW.sub("", text.lstrip("/"))
+        # Whoever types an e-mail address does not mean all pictures of the mail's provider.
+        if "@" in rest.partition("/")[0]:
+            raise NotAPlace("this is an e-mail address; name a host, such as a.example, or a URL")
+        return f"{default}://{rest}"
+    name = scheme[1].lower()
+    if name not in _WEB:
+        raise NotAPlace("an address of the web begins with http or https")
+    return f"{name}://{_ALL_BELOW.sub('', text[scheme.end() :])}"
+
+
+def _is_host(host: str) -> bool:
+    name = host.rstrip(".")
+    is_name = len(name) <= MAX_HOST_CHARS and _HOST.fullmatch(name) is not None
+    return is_name or is_address(host)
+
+
+def _is_public_suffix(host: str) -> bool:
+    return not is_address(host) and _suffixes().privatesuffix(host) is None
+
+
+@lru_cache(1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()

@@ -1,0 +1,239 @@
+"""Which of the references of an `<img>` to take: the largest picture, not what stands in for it.
+
+`sizes` and `media` are not looked at: they say what a browser window needs, and the largest
+candidate is the picture at its best. Attributes of lazy loaders are known by their values, which
+are URLs of pictures; names of attributes only say what a value is not (the picture of a hover, a
+link). What is unlike a picture (`data-src` on a page's template, JSON) is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from selectolax.lexbor import LexborNode
+
+from pairsieve.web.picture_urls import (
+    is_smaller,
+    is_stand_in,
+    is_template,
+    looks_like_url,
+    names_picture,
+    width_in,
+)
+from pairsieve.web.srcset import Candidate, candidates
+
+Attribute = Literal["src", "srcset", "picture", "lazy"]
+
+PICTURE_TYPES = ("", "image/jpeg", "image/jpg", "image/png", "image/webp")
+MAX_VALUE_CHARS = 10_000  # of an attribute that may name a picture
+KNOWN_NAMES = 1 << 12
+SMALL_WIDTH = 100  # pixels: what lazy loaders show meanwhile is 10 to 64 wide
+DEFAULT_WIDTH = 1080  # pixels: among the widths that lazysizes and Shopify's themes ask for
+
+# Attributes that HTML, ARIA and RDFa define for `<img>`: none is a lazy loader's.
+_STANDARD = frozenset(
+    {
+        "src", "srcset", "sizes", "alt", "title", "class", "id", "style", "width", "height",
+        "loading", "decoding", "fetchpriority", "crossorigin", "referrerpolicy", "ismap", "usemap",
+        "border", "hspace", "vspace", "align", "name", "longdesc", "lowsrc", "itemprop", "role",
+        "tabindex", "lang", "dir", "hidden", "draggable", "onerror", "onload", "onclick",
+        "itemscope", "itemtype", "itemid", "property", "typeof", "about", "resource", "content",
+        "rel", "href", "importance", "elementtiming", "slot", "part",
+    }
+)  # fmt: skip
+_NAME_WORDS = re.compile(r"[-_:.@\[\]]+")
+# What is not the picture of the element: another that replaces it, a smaller one, a page.
+_OTHER_PICTURES = frozenset(
+    {
+        "hover", "rollover", "mouseover", "over", "alt", "fallback", "error", "onerror",
+        "placeholder", "blur", "lqip", "thumb", "thumbnail", "thumbs", "small", "tiny", "low",
+        "lowres", "lores", "lowsrc", "preview", "poster", "icon", "avatar", "logo", "flag", "href",
+        "link", "permalink", "back", "flip", "next", "prev", "before", "swap", "secondary",
+        "second", "background", "bg", "noimage", "default", "loading", "loader", "spinner",
+        "author", "page", "post", "sizes", "description", "caption", "title", "pin", "mobile",
+    }
+)  # fmt: skip
+_SOURCES = frozenset(
+    {
+        "src", "lazy", "lazyload", "lazysrc", "original", "orig", "echo", "breeze", "aload",
+        "unveil", "url", "image", "img", "file", "load", "cfsrc", "runner", "deferred", "defer",
+        "delayed", "normal", "layzr", "hires", "retina",
+    }
+)  # fmt: skip
+_LAZY_CLASS = re.compile(
+    r"(?:^|\s)(?:js-)?(?:lazy(?:load(?:ed|ing)?|-?loading|-?image|-?img|-hidden)?|b-lazy|lozad|"
+    r"unveil|rocket-lazyload|ewww_webp_lazy_load|swiper-lazy|owl-lazy|nitro-lazy|bj-lazy|blur-up)"
+    r"(?:\s|$)",
+    re.IGNORECASE,
+)
+_SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
+_WIDTH_FIELD = re.compile(r"(?:\{|%7b)(?:width|w)(?:\}|%7d)", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A URL as the page wrote it, the attribute that named it, and how large it says to be (`w` or
+    `x`, else 1).
+    """
+
+    url: str
+    attribute: Attribute
+    size: float = 1.0
+
+
+def best_reference(
+    node: LexborNode, attributes: Mapping[str, str | None], pictures: Mapping[int, Reference]
+) -> Reference | None:
+    """The largest candidate of `<picture>` or srcset, else src, or the lazy attribute that src
+    stands in for.
+
+    `attributes` are those of the node, `pictures` the `picture_references` of the page.
+    """
+    src = (attributes.get("src") or "").strip()
+    lazy = [
+        (name, value.strip())
+        for name, value in attributes.items()
+        if value and name not in _STANDARD and ("." in value or "/" in value) and _kind_of(name)
+    ]
+    found = [pictures[node.mem_id]] if node.mem_id in pictures else []
+    srcset = attributes.get("srcset")
+    if srcset:
+        found += _of_set(srcset, "srcset", src)
+    for name, value in lazy:
+        if name.endswith("set") or _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
+            found += _of_set(value, "lazy")
+    if found:
+        return max(found, key=_by_size)
+    widths = _widths(attributes)
+    if widths and _WIDTH_FIELD.search(src):
+        src = _WIDTH_FIELD.sub(widths, src)
+    loaded = _lazy_url(lazy, widths) if lazy else None
+    if loaded and _is_better(loaded, src, attributes):
+        return Reference(loaded, "lazy")
+    return Reference(src, "src") if src else None
+
+
+def is_usable(reference: Reference | None) -> bool:
+    """Whether a reference names a picture, and not what stands in for it."""
+    return reference is not None and not (is_stand_in(reference.url) or is_template(reference.url))
+
+
+def picture_references(pictures: Iterable[LexborNode]) -> dict[int, Reference]:
+    """The largest candidate of the `<source>` elements before each `<img>` of a `<picture>`, by
+    `mem_id` of the `<img>`.
+    """
+    found = dict[int, Reference]()
+    for picture in pictures:
+        largest: Reference | None = None
+        for child in picture.iter():
+            if child.tag == "source":
+                own = _of_source(child.attributes)
+                largest = max(filter(None, (largest, *own)), key=_by_size, default=None)
+            elif child.tag == "img" and largest is not None:
+                found[child.mem_id] = largest
+    return found
+
+
+def _of_source(attributes: Mapping[str, str | None]) -> Iterator[Reference]:
+    """The candidates of a `<source>` that names a type which is taken."""
+    kind = (attributes.get("type") or "").partition(";")[0].strip().lower()
+    if kind not in PICTURE_TYPES:
+        return
+    for name, value in attributes.items():
+        if value and name.endswith("srcset"):
+            yield from _of_set(value, "picture")
+
+
+def _of_set(srcset: str, attribute: Attribute, src: str = "") -> list[Reference]:
+    """The candidates of a srcset that name a picture, with `src` as the one of density 1 (HTML
+    standard, 4.8.4.3.8, "update the source set").
+    """
+    found = [candidate for candidate in candidates(srcset) if _names_file(candidate.url)]
+    if src and not any(candidate.has_width or candidate.size == 1 for candidate in found):
+        found += [Candidate(src, 1.0, has_width=False)] if _names_file(src) else []
+        return [Reference(url, "src" if url is src else attribute, size) for url, size, _ in found]
+    return [Reference(url, attribute, size) for url, size, _ in found]
+
+
+def _names_file(url: str) -> bool:
+    return not is_stand_in(url) and not is_template(url)
+
+
+@lru_cache(KNOWN_NAMES)
+def _kind_of(name: str) -> Literal["source", "other"] | None:
+    """What the value of an attribute may be: by a name that says "source" a URL of any form, by
+    another a URL that ends like a picture's, or None.
+    """
+    words = _NAME_WORDS.split(name)
+    if name in _STANDARD or name.startswith("aria-") or _OTHER_PICTURES.intersection(words):
+        return None
+    is_source = bool(_SOURCES.intersection(words)) or name.endswith(("src", "srcset"))
+    return "source" if is_source else "other"
+
+
+def _lazy_url(lazy: list[tuple[str, str]], widths: str) -> str | None:
+    """The largest picture that the attributes of a lazy loader name.
+
+    Where they do not say how large, one that is named as a source comes first.
+    """
+    found = list[str]()
+    for name, value in sorted(lazy, key=lambda attribute: _kind_of(attribute[0]) != "source"):
+        found += _urls_in(value[:MAX_VALUE_CHARS], _kind_of(name) == "source", widths)
+    if not found:
+        return None
+    best = found[0]
+    for url in found[1:]:
+        if is_smaller(best, url):
+            best = url
+    return best
+
+
+def _urls_in(value: str, is_source: bool, widths: str) -> list[str]:
+    """The URLs of a picture in the value of an attribute."""
+    if value.startswith("{"):  # {"https://...": [width, height], ...}
+        return _urls_by_size(value)
+    # bLazy writes "a.jpg|a@2x.jpg"; lazysizes and Shopify fill {width} in
+    url = _WIDTH_FIELD.sub(widths or str(DEFAULT_WIDTH), value.rpartition("|")[2].strip())
+    is_picture = looks_like_url(url) if is_source else names_picture(url)
+    return [url] if is_picture else []
+
+
+def _urls_by_size(value: str) -> list[str]:
+    """The largest URL of a JSON object of URLs and their sides in pixels."""
+    try:
+        sides_of = json.loads(value)
+        largest = max(sides_of, key=lambda url: int(sides_of[url][0]), default="")
+    except (AttributeError, KeyError, LookupError, TypeError, ValueError, RecursionError):
+        return []
+    return [largest] if names_picture(largest) else []
+
+
+def _widths(attributes: Mapping[str, str | None]) -> str:
+    """The largest of the widths that a page offers for `{width}`; empty where it offers none."""
+    offered = attributes.get("data-widths") or attributes.get("data-rias-widths") or ""
+    return max(_NUMBER.findall(offered), key=int, default="")
+
+
+def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> bool:
+    """Whether what a lazy loader names is the picture, and src what is shown until it is there."""
+    if not src or not _names_file(src):
+        return True
+    is_larger = is_smaller(src, lazy)
+    if is_larger is not None:
+        return is_larger
+    width = width_in(src)
+    if width is not None and width <= SMALL_WIDTH:
+        return True
+    # Of a real picture in src an element says that it is replaced by its class.
+    same_file = lazy.partition("?")[0] == src.partition("?")[0]
+    return not same_file and _LAZY_CLASS.search(attributes.get("class") or "") is not None
+
+
+def _by_size(reference: Reference) -> float:
+    return reference.size

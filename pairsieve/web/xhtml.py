@@ -1,0 +1,41 @@
+"""XHTML made readable by an HTML parser.
+
+A browser that is served `application/xhtml+xml` reads XML: `<script src="x.js"/>` is a whole
+element. An HTML parser takes it for a start tag, and the rest of the page for the script.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TYPES = ("application/xhtml+xml", "application/xml", "text/xml")
+# HTML standard, 13.1.2: elements that have no end tag
+_VOID = frozenset(
+    {
+        b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta",
+        b"param", b"source", b"track", b"wbr", b"frame", b"keygen", b"basefont",
+    }
+)  # fmt: skip
+# Comments and CDATA sections, in which nothing is a tag, and start tags. What is not closed goes to
+# the end of the page, so that nothing is read twice.
+_MARKUP = re.compile(
+    rb"""<!--(?:(?!-->)[\s\S])*+|<!\[CDATA\[(?:(?!\]\]>)[\s\S])*+"""
+    rb"""|<([A-Za-z][^\s/>]*+)((?:"[^"]*+"?|'[^']*+'?|[^>"'/]|/(?!>))*+)(/?)>?"""
+)
+
+
+def is_xhtml(content_type: str) -> bool:
+    """Whether a page was served as XML."""
+    return content_type.partition(";")[0].strip().lower() in _TYPES
+
+
+def as_html(content: bytes) -> bytes:
+    """XHTML in which elements that close themselves have an end tag, as HTML wants it."""
+    return _MARKUP.sub(_closed, content) if b"/>" in content else content
+
+
+def _closed(found: re.Match[bytes]) -> bytes:
+    name, attributes, slash = found.groups()
+    if not slash or name.lower() in _VOID:
+        return found[0]
+    return b"<%b%b></%b>" % (name, attributes, name)
