@@ -48,9 +48,10 @@ class InputConfig:
     one path a line, plain or gzipped, like Common Crawl's warc.paths.gz; `base` is put before each
     line. `kind` says what the inputs are:
 
-    - `archives`: WARC, WAT or ARC files, gzipped or not;
+    - `archives`: WARC, WAT or ARC files (plain, gzip, zstd, LZ4), or WACZ files;
     - `index`: index listings (CDXJ lines or parquet), whose rows name records by file, offset and
-      length. Only these records are read, by range; `base` is put before each file name;
+      length. Only these records are read, by range; `base` is put before each file name. A WACZ
+      file is read by the index in it;
     - `pairs`: parquet files of links that others collected, with URL and caption. `columns` names
       their columns where they are not those of a known dataset, as {url: link, caption: words, id:
       number}.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -18,12 +18,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
-from pairsieve.warc.member_records import records_of
-from pairsieve.warc.members import DamagedMember, Member, read_members
+from pairsieve.warc.members import DamagedMember
 from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
+from pairsieve.warc.record_at import read_record_at
 from pairsieve.warc.wacz import ARCHIVE_FOLDER, entries_of, index_lines, is_wacz
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
@@ -197,13 +198,20 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
     """The record in the bytes of a place."""
     if isinstance(content, Exception):
         return BadRecord(f"unreadable_{type(content).__name__}", place.offset)
+    record = attempt(partial(_first_record, keep_bytes=keep_bytes), content)
+    if isinstance(record, Failure):
+        return BadRecord(record.reason, place.offset)
+    # Its offset is that in the bytes of the place.
+    if isinstance(record, BadRecord):
+        return BadRecord(record.reason, place.offset)
+    return replace(record, offset=place.offset)
+
+
+def _first_record(content: bytes, keep_bytes: int) -> Record | BadRecord:
     try:
-        member = next(read_members(BytesIO(content), 0, None, keep_bytes), None)
-    except DamagedMember:
-        return BadRecord("damaged", place.offset)
-    if member is None:
-        return BadRecord("damaged", place.offset)
-    # The offsets of the member are those in the bytes of the place. Give it those in the file.
-    end = place.offset + place.length
-    member_in_file = Member(place.offset, end, member.length, member.head)
-    return next(records_of(member_in_file))
+        return read_record_at(BytesIO(content), 0, keep_bytes)
+    except BadRecord as bad:
+        # Bytes that are no record at all are not those that the index means.
+        return BadRecord("damaged", 0) if bad.reason == "not_a_record" else bad
+    except (DamagedMember, EOFError):
+        return BadRecord("damaged", 0)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pairsieve.attempt import Failure, attempt
 from pairsieve.storage.resume import TRANSIENT_ERRORS
 from pairsieve.warc.heads import MAX_HEAD_BYTES
 from pairsieve.warc.members import BLOCK_BYTES
@@ -166,14 +167,28 @@ def _records_in(window: _Window, keep_bytes: int) -> Iterator[Record | BadRecord
         if head is not None and reason is None:
             content = window.peek(head.block_start + min(_length(head), keep_bytes))
             if _pass_over(window, head):
-                yield record_of(head, content, len(content), start)
+                yield _record_of(head, content, start)
                 continue
             reason = "length_mismatch" if window.peek(1) else "damaged"
+            if is_arc and window.peek(1) and not _ARC_START.search(content):
+                # Nothing but a line end closes an ARC record, so what follows may be the rest of
+                # this one: files that were copied as text have longer lines than they say. What the
+                # length covers is read, as warcio does.
+                yield _record_of(head, content, start)
+                if not window.skip_to_record(is_arc):
+                    return
+                continue
             if returns < MAX_RETURNS and window.go_to(start + head.block_start):
                 returns += 1
         yield BadRecord(reason or "", start)
         if not window.skip_to_record(is_arc):
             return
+
+
+def _record_of(head: RecordHead, content: bytes, start: int) -> Record | BadRecord:
+    """The record with a head. Whatever its content makes the parser raise is its reason."""
+    record = attempt(lambda content: record_of(head, content, len(content), start), content)
+    return BadRecord(record.reason, start) if isinstance(record, Failure) else record
 
 
 def _reason_against(head: RecordHead | None, window: _Window) -> str | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gzip
 
+import lz4.frame
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pairsieve.records.page import Page
 from pairsieve.warc.cdx import BadIndex, excerpts
+from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import read_places
 from tests.support.archives import ALL, SETTINGS, A, B, C, pages, problems
 from tests.support.warcs import cdxj, plain
 from transforms.read import InputSettings, split_input
 
+zstd = zstd_library()
 PLACES = [("x.warc.gz", 0, len(A)), ("x.warc.gz", len(A) + len(B), len(C))]
 
 
@@ -56,6 +59,18 @@ def test_only_the_named_records_are_read(crawl, name):
         0,
         len(A) + len(B),
     ]
+
+
+@pytest.mark.parametrize("pack", [zstd.compress, lz4.frame.compress, bytes])
+def test_records_of_every_form_are_read_by_their_place(pack, crawl):
+    records = [pack(plain(member)) for member in (A, B, C)]
+    (crawl / "y").write_bytes(b"".join(records))
+    places = [("y", 0, len(records[0])), ("y", sum(map(len, records[:2])), len(records[2]))]
+    (crawl / "i").write_bytes(cdxj(places))
+    found = list(read_index(crawl, "i"))
+    assert pages(found) == [ALL[0], ALL[2]]
+    offsets = [item.origin.record_offset for item in found if isinstance(item, Page)]
+    assert offsets == [offset for _, offset, _ in places]
 
 
 def test_places_that_hold_no_record(crawl):

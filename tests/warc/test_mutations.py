@@ -23,11 +23,11 @@ from pairsieve.records.table import to_table
 from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import ReadSettings
 from tests.support.archives import read_file
+from tests.support.containers import EVERY, RECORDS
+from tests.support.http_shapes import SHAPES
 from tests.support.mutations import mutated
 from tests.support.oracles import ORACLES
 from tests.support.warcs import page, plain, response
-from tests.warc.test_containers import EVERY, RECORDS
-from tests.warc.test_http_messages import SHAPES
 
 zstd = zstd_library()
 READ = ReadSettings(max_page_bytes=1_000_000, locate=True, check_digests=True)
