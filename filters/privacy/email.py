@@ -49,8 +49,13 @@ def email_spans(text: str) -> Iterator[Span]:
         for match in pattern.finditer(text):
             host = _DOT_WRITTEN.sub(".", match["host"]).lower()
             # an unknown suffix is a file's: logo@2x.png is not an address
-            if not _DENSITY.match(host) and _suffixes().privatesuffix(host, accept_unknown=False):
+            if not _DENSITY.match(host) and is_public_host(host):
                 yield Span("EMAIL", match.start(), match.end())
+
+
+def is_public_host(host: str) -> bool:
+    """Whether a host lies under a known public suffix."""
+    return bool(_suffixes().privatesuffix(host.lower(), accept_unknown=False))
 
 
 @lru_cache(1)

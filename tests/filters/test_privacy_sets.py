@@ -1,0 +1,59 @@
+"""The frozen sets of personal data; benchmarks/personal_data.py reports on them in full."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from filters.privacy.national_numbers import MOST_CHANCE, behind_word, without_word
+from filters.privacy.spans import kinds_in_url, personal_spans
+from tests.support.marked_captions import found_and_missed
+from tests.support.privacy_sets import (
+    announced_cards,
+    announced_phones,
+    lookalikes,
+    marked_texts,
+    urls,
+)
+
+SETS = {
+    # Of each large set some texts, with a step that meets every line.
+    "phones behind a word": lambda: islice(announced_phones(True), 0, None, 401),
+    "cards behind a word": lambda: islice(announced_cards(), 0, None, 7),
+    "phones without a word": lambda: marked_texts("phone_plain.tsv"),
+    "whole phones": lambda: marked_texts("phone_spans.tsv"),
+    "ibans": lambda: marked_texts("ibans.tsv"),
+    "national ids": lambda: marked_texts("national_ids.tsv"),
+    "others": lambda: marked_texts("others.tsv"),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_recall_and_precision(name):
+    found, missed, false = 0, 0, 0
+    for text in SETS[name]():
+        hits, misses, more = found_and_missed(personal_spans(text.text), list(text.marks))
+        found, missed, false = found + len(hits), missed + len(misses), false + len(more)
+    assert found >= 0.95 * (found + missed)
+    assert found >= 0.98 * (found + false)
+    assert found >= 18
+
+
+def test_what_looks_alike_is_left():
+    texts = [text.text for text in lookalikes()]
+    marked = [text for text in texts if personal_spans(text)]
+    assert len(marked) <= 0.03 * len(texts), marked
+
+
+@pytest.mark.parametrize(("half", "kind", "url"), urls())
+def test_urls(half, kind, url):
+    assert kinds_in_url(url) == ({kind} if kind else set())
+
+
+def test_numbers_that_chance_writes_need_a_word():
+    assert all(number.chance <= MOST_CHANCE for number in without_word())
+    assert not any(number.words for number in without_word())
+    assert all(number.words for number in behind_word())
+    countries = {(number.checked_by or "gb").partition(".")[0] for number in behind_word()}
+    assert len(countries) >= 40
