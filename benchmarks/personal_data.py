@@ -32,7 +32,10 @@ from tests.support.privacy_sets import (
     urls,
 )
 
-EVERY, QUICK_EVERY = 7, 37  # of the many texts of the phone sets, every 7th; every 37th with --quick
+EVERY, QUICK_EVERY = (
+    7,
+    37,
+)  # of the many texts of the phone sets, every 7th; every 37th with --quick
 
 
 @dataclass
@@ -151,7 +154,9 @@ def _phones_by_group(regions: Figures) -> Iterator[str]:
     yield f"phones behind a cue: {len(by_region)} regions; below 0.98: {_named(low)}"
     yield f"phones behind a cue, by language: {_named(by_language)}"
     languages = sum(share >= 0.98 for share in by_language.values())
-    yield f"goal phone_worst_region {min(by_region.values()):.4f} >= 0.98"
+    # with --quick a region has too few texts for a share
+    if min(regions.marked.values()) >= 3:
+        yield f"goal phone_worst_region {min(by_region.values()):.4f} >= 0.98"
     yield f"goal phone_languages {languages} >= 15"
 
 

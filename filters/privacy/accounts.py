@@ -52,7 +52,7 @@ _CARD = re.compile(
 _CARD_CUE = re.compile(
     r"card\b|\b(?:visa|master ?card|amex|american express|maestro|credit|debit|cvv|cvc|cc|cb|pan"
     r"|jcb|diners|discover|union ?pay|mir|elo|rupay|troy|girocard|bancontact|dankort|pas)\b"
-    r"|kart|carte\b|tarjeta|\bcart(?:a|ão|ao|ões)\b|kaart|\bkort|luottokort|kártya|карт|мир\b"
+    r"|kart|carte\b|tarjeta|\bcart(?:a|ão|ao|ões)\b|kaart|\bkort|kort\b|luottokort|kártya|карт|мир\b"
     r"|κάρτα|κάρτας|بطاقة|کارت|כרטיס|信用卡|卡号|卡號|银行卡|銀行卡|カード|카드|कार्ड|บัตร|\bthẻ\b|कार्ड",
     re.IGNORECASE,
 )

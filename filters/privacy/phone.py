@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from filters.privacy.phone_words import Announced, announced
+from filters.privacy.phone_words import WINDOW, Announced, announced
 from filters.rule import Span
 
 _GAP = r"[\s().\-/\u2010-\u2013\u00b7]"
@@ -57,7 +57,8 @@ _UNIT = re.compile(
 _MEASURE = re.compile(r"[$€£¥₽×]\s?$|\d\s?[x×]\s?$", re.IGNORECASE)
 _MOST_MEASURED = 9  # digits of a quantity: longer ones are numbers whatever follows
 _COLON = re.compile(r"[:：=.]\s?$")
-_CLAUSE_END = re.compile(r"\s?(?:$|[^\w\s]|\n)")
+_CLAUSE_END = re.compile(r"\s?(?:$|[^\w\s/–-]|[/–-](?!\d)|\n)")
+_FIRST_OF_CLAUSE = re.compile(r"(?:^|[^\w\s])\s*[^\W\d_]+\s*$")
 
 # Forms that only telephone numbers have, and the region whose numbers they must be.
 _FORMS = (
@@ -90,6 +91,7 @@ _NOTHING_ATTACHED = re.compile(r"$|\s|[.,;:!?](?:\s|$)|[)\]/|]|[^\W\da-zA-Z_]")
 
 # Regions whose national numbers count some words behind an announcing word.
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "MX", "NL", "PL")
+_LEAST_OF_LONG = 9  # digits that are enough where their form is that of a number
 LEAST_DIGITS, MOST_DIGITS = 7, 15  # of a number in full (ITU-T E.164: at most 15)
 
 
@@ -132,10 +134,32 @@ def _announced_span(text: str, start: int, end: int) -> Span | None:
     how = announced(text, start, end)
     if how == Announced.NOT:
         return None
-    # an ambiguous word and a blank ("phone 3310 blue") need a clause that ends with the number
-    if how == Announced.CLEARLY or (how == Announced.WEAKLY and _CLAUSE_END.match(text, end)):
+    if how == Announced.CLEARLY or (how == Announced.WEAKLY and _is_enough(text, start, end)):
         return _with_extension(text, start, _end_within_most_digits(text, start, end))
+    if how == Announced.FAR and not _is_written_as_number(text[start:end]):
+        return None
     return _national_near(text, start, end)
+
+
+def _is_enough(text: str, start: int, end: int) -> bool:
+    """Whether digits are a number behind an ambiguous word and a blank.
+
+    "Nokia phone 3310" and "phone 3310 blue" name goods: short digits must be all that stands in
+    their clause besides the word, others end their clause or are written as numbers are.
+    """
+    number = _count_digits(text[start:end])
+    ends_clause = _CLAUSE_END.match(text, end) is not None
+    if number < LEAST_DIGITS:
+        return (
+            ends_clause
+            and _FIRST_OF_CLAUSE.search(text[max(0, start - WINDOW) : start]) is not None
+        )
+    is_long = number >= _LEAST_OF_LONG and _is_written_as_number(text[start:end])
+    return ends_clause or is_long
+
+
+def _is_written_as_number(written: str) -> bool:
+    return written[0] in "0(+＋" or "-" in written
 
 
 def _without_loose_brackets(text: str, start: int, end: int) -> tuple[int, int]:

@@ -26,9 +26,10 @@ class Announced(IntEnum):
     """How clearly words announce a number; a higher value says more."""
 
     NOT = 0
-    NEAR = 1  # such a word stands some words before the number
-    WEAKLY = 2  # an ambiguous word and a blank: "Nokia phone 3310", "phone 030 901820"
-    CLEARLY = 3  # "Tel. 030", "phone: 030", "call us on 030"
+    FAR = 1  # an ambiguous word some words before: "ring size 52"
+    NEAR = 2  # another such word some words before: "Tel. (office) 030 901820"
+    WEAKLY = 3  # an ambiguous word and a blank: "Nokia phone 3310", "phone 030 901820"
+    CLEARLY = 4  # "Tel. 030", "phone: 030", "call us on 030"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,16 @@ def _by_words(lists: PhoneWords, window: str, found: list[re.Match[str]]) -> Ann
     is_linked = True  # nothing but links stands between the word and the number
     links: set[str] = set()
     end = len(window)
-    for word in reversed(found):
+    for place, word in reversed(list(enumerate(found))):
         name = word[0].lower()
         gap = window[word.end() : end]
         is_linked = is_linked and not any(character.isdigit() for character in gap)
         if name in lists.words and not _is_of_redaction(window, word):
+            is_ambiguous = name in lists.ambiguous
             if not is_linked:
-                return Announced.NEAR
-            is_bare = not links and not gap.strip()
-            return Announced.WEAKLY if is_bare and name in lists.ambiguous else Announced.CLEARLY
+                return Announced.FAR if is_ambiguous else Announced.NEAR
+            is_bare = not links and not gap.strip() and not _is_of_number(lists, found[:place])
+            return Announced.WEAKLY if is_bare and is_ambiguous else Announced.CLEARLY
         if is_linked and name in lists.owners and links & lists.numbers:
             return Announced.CLEARLY
         is_linked = is_linked and name in lists.links
@@ -122,6 +124,17 @@ def _by_words(lists: PhoneWords, window: str, found: list[re.Match[str]]) -> Ann
             links.add(name)
         end = word.start()
     return Announced.NOT
+
+
+def _is_of_number(lists: PhoneWords, before: list[re.Match[str]]) -> bool:
+    """Whether these words end as in "número de (telefone)"."""
+    for word in reversed(before):
+        name = word[0].lower()
+        if name in lists.numbers:
+            return True
+        if name not in lists.links:
+            return False
+    return False
 
 
 def _is_of_redaction(window: str, word: re.Match[str]) -> bool:

@@ -45,7 +45,7 @@ _COUNTED = (
     r"|Times|Things|Ways|Reasons|Tips|Ideas|Places|Wonders|Seater|Person|People|Player|Colou?rs?"
     r"|Cylinder|Cab|Convertible|Sedan|Coupe|Most|Great|Amazing|Beautiful|Famous|Ring|Level|Tier"
     r"|Layer|Lane|Row|Line|Button|Sided|Stage|Step|Part|Season|Episode|Track|Piston|Stroke|Foot"
-    r"|Feet|Meters?|Metres?|Km|Mm|Cm|Kg|Oz|Lb|Mah|Hz|Ghz|Mhz|Rpm|Hp|Ct|Pin|Port|Core|Bit|Light"
+    r"|Feet|Meters?|Metres?|Km|Mm|Cm|Kg|Oz|Lb|Mah|Hz|Ghz|Mhz|Rpm|Hp|Ct|Pin|Port|Core|Bit|Light|Art|Deco|Vintage|Retro|Style"
 )
 _COUNTING = re.compile(rf"\d+\w? (?:Way\b|.*\b(?:{_COUNTED})\b)", re.IGNORECASE)
 _UNIT_IN_HOUSE = r"(?:Apt|Apartment|Suite|Ste|Unit|Flat)\.? ?#?\w{1,6}"
@@ -81,9 +81,11 @@ _BEFORE_POSTCODE = (
     r"\d{1,3}[a-z]?(?=,? (?:D-)?\d{5}\b)"
 )
 _ADDRESS = re.compile(
-    rf"(?<![\w./])(?:{_ENGLISH}|{_FRENCH}|{_WAY_FIRST}|{_WAY_LAST}|{_BEFORE_POSTCODE}){_FLAT}(?!\w)"
-    # "Rundweg 12 km" is a length
-    r"(?! ?(?:km|m|mm|cm|meter|metres?|metri|metros?|min|uhr|h|€|%)(?!\w))"
+    rf"(?<![\w./])(?:{_ENGLISH}|{_FRENCH}|{_WAY_FIRST}|{_WAY_LAST}|{_BEFORE_POSTCODE}){_FLAT}"
+    r"(?!\w|\.[A-Z]\b)"
+    # "Rundweg 12 km" is a length, "Via Appia 312 a.C." a year
+    r"(?! ?(?:km|m|mm|cm|meter|metres?|metri|metros?|min|uhr|h|€|%"
+    r"|[ad]\.c|bc|ad|[vn]\. ?chr)(?!\w))"
 )
 
 
