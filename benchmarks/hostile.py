@@ -424,6 +424,7 @@ def _texts() -> dict[str, Shape]:
         "nhs 943 476 5919 ", "fracture ", "x-ray of ",
         "ＡＢ",
         "born on", "née ", "Calle ", "d'", "A-", "(at) ", "[dot] ",
+        "dni 12345678 ", "電話03 ", "0044 ", "de89 3704 ", "AB12 ", "1 Aa Apt ", "phone 123 4567 ",
     )  # fmt: skip
     shapes: dict[str, Shape] = {repr(token): partial(_times, token) for token in tokens}
     return {

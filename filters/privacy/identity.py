@@ -45,7 +45,7 @@ def identity_spans(text: str) -> Iterator[Span]:
     if _any_form().search(text):
         for identifier in without_word():
             for match in _whole_number(identifier.form).finditer(text):
-                if _is_valid(identifier, match[0]):
+                if is_valid(identifier, match[0]):
                     yield Span("NATIONAL_ID", match.start(), match.end())
     for identifier, start in _announced(text):
         yield from _behind(text, identifier, start)
@@ -68,12 +68,13 @@ def _behind(text: str, identifier: Identifier, start: int) -> Iterator[Span]:
     """The first number of this kind that begins in the window behind a word."""
     last = start + _WINDOW
     for match in _whole_number(identifier.form).finditer(text, start, last + _LONGEST):
-        if match.start() <= last and _is_valid(identifier, match[0]):
+        if match.start() <= last and is_valid(identifier, match[0]):
             yield Span("NATIONAL_ID", match.start(), match.end())
             return
 
 
-def _is_valid(identifier: Identifier, number: str) -> bool:
+def is_valid(identifier: Identifier, number: str) -> bool:
+    """Whether python-stdnum takes a number for one of this kind."""
     if not identifier.checked_by:
         return True
     try:
