@@ -23,7 +23,7 @@ from tests.support.random_text import marks, random_text, scrambled
 
 SETS = {
     # Of each large set some texts, with a step that meets every line.
-    "phones behind a word": lambda: islice(announced_phones(True), 0, None, 1009),
+    "phones behind a word": lambda: announced_phones(True, 1009),
     "cards behind a word": lambda: islice(announced_cards(), 0, None, 7),
     "phones without a word": lambda: marked_texts("phone_plain.tsv"),
     "whole phones": lambda: marked_texts("phone_spans.tsv"),

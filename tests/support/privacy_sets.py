@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, product
 from pathlib import Path
 
 from filters.rule import Span
@@ -53,20 +54,23 @@ def marked_texts(name: str) -> list[Text]:
     return texts
 
 
-def announced_phones(every_number: bool = False) -> Iterator[Text]:
+def announced_phones(every_number: bool = False, step: int = 1) -> Iterator[Text]:
     """Each example number behind each cue, in national and in international form.
 
     A half has its own cues and its own numbers. With `every_number` it has its own cues only, so
-    that every region is in both halves. The group is `region language`.
+    that every region is in both halves. Of all these texts every `step`-th is made. The group is
+    `region language`.
     """
-    numbers = lines_of("phone_numbers.tsv")
-    for half, cue in lines_of("phone_cues.tsv"):
-        language, _, template = cue.partition("\t")
-        for half_of_number, line in numbers:
-            if every_number or half == half_of_number:
-                region, _, *forms = line.split("\t")
-                for number in forms:
-                    yield _filled(f"{region} {language}", template, "PHONE", number, half)
+    numbers = [
+        (half, line.split("\t")[0], number)
+        for half, line in lines_of("phone_numbers.tsv")
+        for number in line.split("\t")[2:]
+    ]
+    pairs = product(lines_of("phone_cues.tsv"), numbers)
+    for (half, cue), (half_of_number, region, number) in islice(pairs, 0, None, step):
+        if every_number or half == half_of_number:
+            language, _, template = cue.partition("\t")
+            yield _filled(f"{region} {language}", template, "PHONE", number, half)
 
 
 def announced_cards() -> Iterator[Text]:
