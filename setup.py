@@ -27,6 +27,7 @@ setup(
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
+        "filters.privacy": ["*.yaml"],
         "pairsieve.explore": ["*.yaml", "templates/*", "static/*"],
         "pairsieve.web": ["*.yaml", "*.tsv"],
         "pipeline.dataset": ["*.j2"],

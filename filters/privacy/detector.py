@@ -21,7 +21,7 @@ class PersonalDataInPair:
     """
 
     name: ClassVar[str] = "personal_data"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "personal_spans": pa.list_(

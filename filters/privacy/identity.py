@@ -3,69 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 
+from filters.privacy.national_numbers import Identifier, behind_word, without_word
 from filters.rule import Span
 
-_CUE_WINDOW = 40  # characters before a number in which its cue word may stand
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """One kind of national number.
-
-    - `form`: regular expression of how it is written.
-    - `checked_by`: module of python-stdnum that checks its check digits; empty where it has none.
-    - `cue`: regular expression of words of which one must stand before it. Empty where the form
-      together with the check digits is rare enough without such a word.
-    """
-
-    form: str
-    checked_by: str
-    cue: str = ""
-
-
-IDENTIFIERS = (
-    Identifier(r"\d{3}-\d{2}-\d{4}", "stdnum.us.ssn", r"ssn|social security"),
-    Identifier(
-        r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", "", r"national insurance|\bni\b|nino"
-    ),
-    Identifier(r"\d{3}[ -]?\d{3}[ -]?\d{4}", "stdnum.gb.nhs", r"\bnhs\b"),
-    Identifier(r"\d{8}-?[A-Z]", "stdnum.es.dni"),
-    Identifier(r"[XYZ]-?\d{7}-?[A-Z]", "stdnum.es.nie"),
-    Identifier(
-        r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}",
-        "stdnum.fr.nir",
-    ),
-    Identifier(r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", "stdnum.it.codicefiscale"),
-    Identifier(
-        r"\d{2} ?\d{3} ?\d{3} ?\d{3}",
-        "stdnum.de.idnr",
-        r"steuer|\bidnr|identifikationsnummer|tax id",
-    ),
-    Identifier(r"\d{11}", "stdnum.pl.pesel", r"pesel"),
-    Identifier(r"\d{3}\.\d{3}\.\d{3}-\d{2}", "stdnum.br.cpf"),
-    Identifier(r"\d{11}", "stdnum.br.cpf", r"\bcpf\b"),
-    Identifier(
-        r"\d{4}\.?\d{2}\.?\d{3}", "stdnum.nl.bsn", r"\bbsn\b|burgerservicenummer|sofinummer"
-    ),
-    Identifier(r"\d{3} ?\d{3} ?\d{3}", "stdnum.pt.nif", r"\bnif\b|contribuinte"),
-    Identifier(r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", "stdnum.be.nn"),
-    Identifier(r"\d{11}", "stdnum.be.nn", r"rijksregister|registre national"),
-    Identifier(
-        r"(?:\d{2})?\d{6}[-+]?\d{4}",
-        "stdnum.se.personnummer",
-        r"person(?:al )?n(?:umme)?r|personal identity",
-    ),
-    Identifier(r"\d{6}[-+A-F]\d{3}[0-9A-Y]", "stdnum.fi.hetu"),
-    Identifier(r"756\.\d{4}\.\d{4}\.\d{2}", "stdnum.ch.ssn"),
-    Identifier(r"\d{13}", "stdnum.ch.ssn", r"\b(?:ahv|avs)\b"),
-    Identifier(r"\d{17}[\dX]", "stdnum.cn.ric"),
-    Identifier(r"\d{4} ?\d{4} ?\d{4}", "stdnum.in_.aadhaar", r"aadha+r"),
-)
+_WINDOW = 40  # characters behind a word in which its number may begin
+_DEVANAGARI = "\u0900"  # the scripts of India and of East Asia begin here
+_LONGEST = 40  # characters, more than any number with its separators has
+_WORD = re.compile(r"[^\W\d_]+")
 
 _MONTH = (
     r"(?:jan|ene|gen|sty|feb|fév|fev|lut|mar|mär|maa|mrt|abr|apr|avr|kwi|mai|may|maj|mei|mag|jun|juin|juni|giu|cze|jul|juil|lug|lip"
@@ -88,55 +37,86 @@ _BIRTH_DATE = re.compile(rf"{_BORN}[^\d]{{0,20}}?(?<!\d)(?P<date>{_DATE})(?!\d)"
 
 
 def identity_spans(text: str) -> Iterator[Span]:
-    """National numbers with correct check digits.
+    """National numbers that python-stdnum takes for valid.
 
-    A number whose form is common counts only after a word that announces it.
+    Most of them count only behind a word that announces them, because their check digits are weak
+    or their form is common (`filters/privacy/national_numbers.py`).
     """
-    # one search for all forms, because most texts hold none of them
-    if not _any_form().search(text):
-        return
-    for matcher in _matchers():
-        for match in matcher.form.finditer(text):
-            if matcher.is_announced(text, match.start()) and matcher.is_valid(match[0]):
-                yield Span("NATIONAL_ID", match.start(), match.end())
+    if _any_form().search(text):
+        for identifier in without_word():
+            for match in _whole_number(identifier.form).finditer(text):
+                if is_valid(identifier, match[0]):
+                    yield Span("NATIONAL_ID", match.start(), match.end())
+    for identifier, start in _announced(text):
+        yield from _behind(text, identifier, start)
 
 
-@dataclass(frozen=True, slots=True)
-class _Matcher:
-    """An Identifier with compiled patterns and its check function."""
+def _announced(text: str) -> Iterator[tuple[Identifier, int]]:
+    """Each kind of number that a word announces, and where that word ends."""
+    words = _identifiers_by_word()
+    for word in _WORD.finditer(text):
+        # a word of the table in capitals is one in capitals only
+        identifiers = words.get(word[0]) or words.get(word[0].lower(), ())
+        for identifier in identifiers:
+            yield identifier, word.end()
+    for match in _joined_words().finditer(text):
+        for identifier in words[match[0]]:
+            yield identifier, match.end()
 
-    form: re.Pattern[str]
-    is_valid: Callable[[str], bool]
-    cue: re.Pattern[str] | None
 
-    def is_announced(self, text: str, start: int) -> bool:
-        """Whether a cue word stands before `start`; always True where no cue is needed."""
-        if self.cue is None:
-            return True
-        return self.cue.search(text, max(0, start - _CUE_WINDOW), start) is not None
+def _behind(text: str, identifier: Identifier, start: int) -> Iterator[Span]:
+    """The first number of this kind that begins in the window behind a word."""
+    last = start + _WINDOW
+    for match in _whole_number(identifier.form).finditer(text, start, last + _LONGEST):
+        if match.start() <= last and is_valid(identifier, match[0]):
+            yield Span("NATIONAL_ID", match.start(), match.end())
+            return
+
+
+def is_valid(identifier: Identifier, number: str) -> bool:
+    """Whether python-stdnum takes a number for one of this kind."""
+    if not identifier.checked_by:
+        return True
+    try:
+        return _check(identifier.checked_by)(number)
+    except LookupError:
+        # stdnum.cn.ric 2.2 does so where a region of its table has no counties
+        return False
+
+
+@lru_cache(None)
+def _check(module: str) -> Callable[[str], bool]:
+    check: Callable[[str], bool] = import_module(f"stdnum.{module}").is_valid
+    return check
+
+
+@lru_cache(1)
+def _identifiers_by_word() -> Mapping[str, Sequence[Identifier]]:
+    by_word = defaultdict(list)
+    for identifier in behind_word():
+        for word in identifier.words:
+            by_word[word].append(identifier)
+    return dict(by_word)
+
+
+@lru_cache(1)
+def _joined_words() -> re.Pattern[str]:
+    """Words of scripts that put no blanks between words, or marks inside them."""
+    joined = [
+        word for word in _identifiers_by_word() if not _WORD.fullmatch(word) or word > "\u0900"
+    ]
+    return re.compile("|".join(map(re.escape, joined)))
 
 
 @lru_cache(1)
 def _any_form() -> re.Pattern[str]:
-    return _whole_number("|".join(identifier.form for identifier in IDENTIFIERS))
+    return _whole_number("|".join(identifier.form for identifier in without_word()))
 
 
-@lru_cache(1)
-def _matchers() -> tuple[_Matcher, ...]:
-    return tuple(_matcher(identifier) for identifier in IDENTIFIERS)
-
-
-def _matcher(identifier: Identifier) -> _Matcher:
-    is_valid: Callable[[str], bool] = bool  # without check digits, every match is valid
-    if identifier.checked_by:
-        is_valid = import_module(identifier.checked_by).is_valid
-    cue = re.compile(identifier.cue, re.IGNORECASE) if identifier.cue else None
-    return _Matcher(_whole_number(identifier.form), is_valid, cue)
-
-
+@lru_cache(None)
 def _whole_number(form: str) -> re.Pattern[str]:
     """The form where it is not part of a longer word or number."""
-    return re.compile(rf"(?<![\w.-])(?:{form})(?![\w-])", re.ASCII)
+    return re.compile(rf"(?<![A-Za-z0-9_.-])(?:{form})(?![A-Za-z0-9_-])", re.ASCII)
 
 
 def birth_spans(text: str) -> Iterator[Span]:

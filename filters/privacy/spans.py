@@ -14,8 +14,9 @@ from typing import Literal
 from urllib.parse import unquote
 
 from filters.privacy.accounts import card_spans, iban_spans
-from filters.privacy.contact import email_spans, phone_spans
+from filters.privacy.email import email_spans
 from filters.privacy.identity import birth_spans, identity_spans
+from filters.privacy.phone import phone_spans
 from filters.privacy.places import address_spans, ip_spans
 from filters.rule import Span
 
@@ -36,23 +37,30 @@ FINDERS: Mapping[Kind, Find] = {
 }
 _RANKS: Mapping[str, int] = {kind: rank for rank, kind in enumerate(FINDERS)}
 # matches in every text with personal data other than a house number, a date or an e-mail address
-_LONG_NUMBER = re.compile(r"\d(?:[ ./()+-]{0,3}[\dA-Z]){6}|::|(?:\d\.\d{0,2}){3}")
+_LONG_NUMBER = re.compile(
+    r"\d(?:[ ./()+-]{0,3}[\dA-Za-z]){6}|::|(?:\d\.\d{0,2}){3}|[A-Z]{5}\d{4}[A-Z]"
+)
 _NUMBER_FINDERS: tuple[Find, ...] = (
     iban_spans,
     card_spans,
     identity_spans,
     birth_spans,
     ip_spans,
-    phone_spans,
 )
 _DIGIT = re.compile(r"\d")
 # a file's suffix behind an address, as in anna@example.org.jpg
 _FILE_SUFFIX = re.compile(
     r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)(?=[/?#&]|$)", re.IGNORECASE
 )
+# A number that a URL names as one: in a parameter (tel=030...), as a scheme, or as an account of
+# WhatsApp. In a path, "/phone/12345678.jpg" is the name of a picture.
 _NAMED_NUMBER = re.compile(
-    r"(?:tel|phone|mobile|whatsapp|wa\.me)[=:/]+[+ ]?(\d[\d ()-]{6,16})", re.IGNORECASE
+    r"(?:(?<![a-z])(?:tel|phone|mobile?|telephone|telefon[oe]?|handy|whatsapp|msisdn|fax)="
+    r"|^tel:|(?<![a-z])(?:whatsapp|phone|tel|mobile)[/:](?=[+ ])|(?<![a-z])wa\.me/)"
+    r"(?P<number>[+ ]{0,2}\d[\d ().-]{6,18})",
+    re.IGNORECASE,
 )
+_DATE_DIGITS = re.compile(r"\s*(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\s*")
 
 
 def personal_spans(text: str) -> list[Span]:
@@ -81,6 +89,7 @@ def _all_spans(text: str) -> Iterator[Span]:
     if not _DIGIT.search(text):
         return
     yield from address_spans(text)
+    yield from phone_spans(text)
     finders = _NUMBER_FINDERS if _LONG_NUMBER.search(text) else (birth_spans,)
     for find in finders:
         yield from find(text)
@@ -157,7 +166,7 @@ def kinds_in_url(url: str) -> set[Kind]:
     """The kinds of personal data in a URL: e-mail addresses, IBANs, and named phone numbers.
 
     A number counts only where the URL names it as one (`tel=`, `wa.me/`): digits alone are usually
-    the name of a picture.
+    the name of a picture, and so are those in a folder `phone/`.
     """
     text = _FILE_SUFFIX.sub("", unquote(url).replace("+", " "))
     kinds: set[Kind] = set()
@@ -165,6 +174,7 @@ def kinds_in_url(url: str) -> set[Kind]:
         kinds.add("EMAIL")
     if any(iban_spans(text)):
         kinds.add("IBAN")
-    if _NAMED_NUMBER.search(text):
+    named = _NAMED_NUMBER.search(text)
+    if named and not _DATE_DIGITS.fullmatch(named["number"]):
         kinds.add("PHONE")
     return kinds

@@ -20,6 +20,7 @@ from jinja2 import Environment
 
 from filters.medical.terms import Finder, make_finder, shipped_phrases, shipped_terms
 from filters.medical.words import WordWeights, load_words
+from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
 from pairsieve.erasure.opt_outs import OptOuts
 from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
@@ -40,10 +41,11 @@ RISKS: Mapping[str, float] = {
     "face_and_medical": 70.0,
     "medical_picture": 60.0,
     "medical_words": 40.0,
+    "second_detector": 30.0,
     "no_provenance": 20.0,
 }
 """Kind of finding -> its weight in the order of the list."""
-LIMITS: Mapping[str, float] = {"medical_words": 0.01}
+LIMITS: Mapping[str, float] = {"medical_words": 0.01, "second_detector": 0.01}
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
 COLUMNS = (
     "URL", "TEXT", "final_url", "page_url", "warc_file", "crawl_time", "page_source", "sha256",
@@ -66,6 +68,7 @@ class Reviewer:
     """Looks for words, personal data and medical pictures, and for what is given here.
 
     `stones`: rows that were taken out before. `opted_out`: registries of refusals.
+    `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
     `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
     """
 
@@ -73,6 +76,7 @@ class Reviewer:
     opted_out: OptOuts | None = None
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
+    second: FindKinds | None = None
 
     @cached_property
     def _finder(self) -> Finder:
@@ -141,6 +145,9 @@ class Reviewer:
             kinds |= {f"{kind} in a URL" for kind in kinds_in_url(url)}
         for kind in sorted(kinds):
             yield Finding("personal_data", kind)
+        if self.second is not None:
+            for kind in sorted(self.second(row.get("TEXT") or "")):
+                yield Finding("second_detector", f"{kind} by Presidio")
 
     def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
         words = self._finder.find(row.get("TEXT") or "")

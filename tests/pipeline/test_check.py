@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +49,14 @@ def test_findings(changes, kinds):
     assert {finding.kind for finding in looked.findings({**GOOD, **changes})} == kinds
 
 
+def test_a_second_detector_is_asked():
+    looked = Reviewer(second=lambda text: {"PHONE_NUMBER"} if "7" in text else set())
+    assert list(looked.findings(GOOD)) == []
+    assert list(looked.findings({**GOOD, "TEXT": "lot 7"})) == [
+        Finding("second_detector", "PHONE_NUMBER by Presidio")
+    ]
+
+
 def test_the_riskiest_come_first_and_limits_are_shares():
     found = Review()
     for number in range(100):
@@ -84,7 +93,11 @@ def dataset(demo_run, tmp_path):
 
 def test_a_good_dataset_passes(dataset, capsys):
     assert check(["--dataset", str(dataset)]) == 0
-    assert capsys.readouterr().out.endswith("153 rows looked at\n")
+    printed = capsys.readouterr().out
+    assert printed.endswith("153 rows looked at\n")
+    note = "second detector of personal data: "
+    note += "the patterns of Presidio" if find_spec("presidio_analyzer") else "none."
+    assert note in printed
     page = dataset.with_name("out.check.html")
     assert "Within all limits" in page.read_text()
     assert page.stat().st_mode & 0o077 == 0

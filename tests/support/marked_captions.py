@@ -14,10 +14,11 @@ _MARK = re.compile(r"\{([A-Z_]+)\|((?:[^{}]|\{[^{}]*\})*)\}")
 def marked_captions(name: str) -> list[tuple[str, list[Span]]]:
     """[(caption, [Span])]"""
     lines = (SETS / name).read_text("utf-8").splitlines()
-    return [_unmarked(line) for line in lines if line and not line.startswith("#")]
+    return [unmarked(line) for line in lines if line and not line.startswith("#")]
 
 
-def _unmarked(line: str) -> tuple[str, list[Span]]:
+def unmarked(line: str) -> tuple[str, list[Span]]:
+    """A caption without its marks, and what they mark."""
     caption, spans, end = "", list[Span](), 0
     for mark in _MARK.finditer(line):
         caption += line[end : mark.start()]
