@@ -368,7 +368,7 @@ def row_stage(number: int) -> Iterator[str]:
 def _sample(caption: str) -> Sample:
     found = pair(caption)
     said = {
-        "page_types": (), "page_medical_terms": (), "page_medical_words": 0.0, "page_medical_host": False, "response_rights_signals": (),
+        "page_types": (), "page_medical_terms": (), "page_medical_headlines": (), "page_medical_host": False, "response_rights_signals": (),
         "picture_rights_signals": (), "dicom": False, "medical_picture_score": 0.1, "radiograph_like": False, "halves_distance": 130,
     }  # fmt: skip
     image = FetchedImage(found.key, "ok", evidence=said, size_bytes=20_000)

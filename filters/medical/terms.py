@@ -4,6 +4,9 @@ The terms are the editable lists of terms.yaml and of a config, and the phrases 
 
 Some terms are medical only near each other: a part of the body is not medical, and neither is
 "before and after", but both together are.
+
+A term counts in its own language: "sarna" is scabies in Spanish and a deer in Polish. Where the
+language of a text is not known, a term needs support, or is unsure.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ import ahocorasick_rs
 import yaml
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
-PHRASES = "phrases.txt"
+PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
 # Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
 DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
 TREATMENT, CHANGE = "treatment", "change"
-NEAR_ANATOMY = ("harm", TREATMENT, CHANGE)  # kinds that are medical near a part of the body
+# kinds that are medical near a part of the body
+NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
+LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
+EVERY_LANGUAGE = ""  # the language of terms that count in every language
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
 _QUOTES = str.maketrans("’‘`", "'''")
 
@@ -33,7 +39,8 @@ class Term(NamedTuple):
 
     - `text`: the term as `folded` writes it.
     - `open_before`, `open_behind`: whether letters may stand directly before or behind it.
-    - `kind`, `language`: the list that it is from.
+    - `kind`, `language`: the list that it is from. EVERY_LANGUAGE stands for a list that counts
+      in texts of every language.
     """
 
     text: str
@@ -56,10 +63,13 @@ class TermMatches(NamedTuple):
 
     - `terms`: words that are medical alone, and pairs of terms near each other, written as
       "knee + swollen".
+    - `unsure`: the same for a text of an unknown language, where nothing else supports them.
+      Language -> terms.
     - `remaining_text`: the folded text, with blanks in place of defused terms.
     """
 
     terms: tuple[str, ...]
+    unsure: Mapping[str, tuple[str, ...]]
     remaining_text: str
 
 
@@ -88,11 +98,22 @@ def shipped_terms() -> tuple[Term, ...]:
     # language -> kind -> entries separated by commas; also `defused` -> entries
     lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(text)
     terms: list[Term] = []
-    for language, kinds in lists.items():
+    for name, kinds in lists.items():
+        language = name if name in LANGUAGES else EVERY_LANGUAGE
         entries_by_kind = kinds if isinstance(kinds, Mapping) else {DEFUSED: kinds}
         for kind, entries in entries_by_kind.items():
             terms.extend(parse_term(entry, kind, language) for entry in entries.split(","))
     return tuple(terms)
+
+
+@lru_cache(1)
+def shipped_ambiguous() -> frozenset[tuple[str, str]]:
+    """(language, word) of every word that is a term of the language and means something else in
+    another one; make_words.py lists them.
+    """
+    text = files("filters.medical").joinpath(AMBIGUOUS).read_text("utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return frozenset((language, word) for language, word in rows)
 
 
 @lru_cache(1)
@@ -108,25 +129,32 @@ def shipped_phrases() -> tuple[Term, ...]:
 class Finder:
     """Finds terms in texts; made by `make_finder`.
 
-    `terms` holds, for each pattern of the automaton, the terms that are written so.
+    - `terms`: for each pattern of the automaton, the terms that are written so.
+    - `ambiguous`: (language, word) of the terms that need support where the language is unknown.
     """
 
     automaton: ahocorasick_rs.AhoCorasick
     terms: tuple[tuple[Term, ...], ...]
+    ambiguous: frozenset[tuple[str, str]] = frozenset()
 
-    def find(self, text: str) -> TermMatches:
-        """The medical terms in a text, and the text without its defused terms."""
+    def find(self, text: str, language: str = "en") -> TermMatches:
+        """The medical terms in a text, and the text without its defused terms.
+
+        Every `language` that is none of LANGUAGES stands for an unknown one.
+        """
         text = folded(text)
-        hits = list(self._hits(text))
+        hits = list(self.hits(text, language if language in LANGUAGES else None))
         if not hits:
-            return TermMatches((), text)
+            return TermMatches((), {}, text)
         defused = [hit for hit in hits if hit.term.kind == DEFUSED]
         hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
-        terms = {text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS}
-        terms.update(_terms_together(hits, text))
-        return TermMatches(tuple(sorted(terms)), _blanked(text, defused))
+        remaining_text = _blanked(text, defused)
+        if language in LANGUAGES:
+            return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text)
+        return self._of_unknown_language(hits, text, remaining_text)
 
-    def _hits(self, text: str) -> Iterator[Hit]:
+    def hits(self, text: str, language: str | None = None) -> Iterator[Hit]:
+        """The terms in a folded text that count in a language; None: those of all languages."""
         for pattern, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
             letter_before = start > 0 and text[start - 1].isalnum()
             letter_behind = end < len(text) and text[end].isalnum()
@@ -135,13 +163,56 @@ class Finder:
                     continue
                 if letter_behind and not term.open_behind:
                     continue
+                if language and term.language not in (language, EVERY_LANGUAGE):
+                    continue
                 yield Hit(start, end, term)
 
+    def _of_unknown_language(
+        self, hits: Sequence[Hit], text: str, remaining_text: str
+    ) -> TermMatches:
+        """The terms of each language for itself: two support each other, one must be unambiguous.
 
-def make_finder(terms: Iterable[Term]) -> Finder:
+        Two terms of one language that overlap are the same word and no support.
+        """
+        sure: set[str] = set()
+        unsure: dict[str, tuple[str, ...]] = {}
+        for language in (*LANGUAGES, EVERY_LANGUAGE):
+            # terms of every language support those of one
+            of_language = [hit for hit in hits if hit.term.language in (language, EVERY_LANGUAGE)]
+            terms = set(_medical(of_language, text))
+            places = [hit for hit in of_language if hit.term.kind == WORDS]
+            is_supported = (
+                any(" + " in term for term in terms)
+                or any(not _overlap(places[0], other) for other in places[1:])
+                or any(self._is_unambiguous(hit, text) for hit in places)
+            )
+            if is_supported:
+                sure |= terms
+            elif terms:
+                unsure[language] = _sorted(terms)
+        return TermMatches(_sorted(sure), unsure, remaining_text)
+
+    def _is_unambiguous(self, hit: Hit, text: str) -> bool:
+        """Whether no language uses this word or phrase for something else."""
+        word = word_around(text, hit.start, hit.end)
+        return (hit.term.language, word) not in self.ambiguous
+
+
+def word_around(text: str, start: int, end: int) -> str:
+    """The characters [start, end) of a text, with the rest of the words that they are part of."""
+    while start > 0 and text[start - 1].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    return text[start:end]
+
+
+@lru_cache(4)  # a process needs one finder for each of its settings, and making one takes a second
+def make_finder(terms: tuple[Term, ...], with_ambiguous: bool = False) -> Finder:
     """Make the finder of some terms; empty ones are left out.
 
-    The same text may be a term in several languages.
+    The same text may be a term in several languages. `with_ambiguous` reads the shipped list of
+    ambiguous terms.
     """
     by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
     for term in terms:
@@ -150,7 +221,19 @@ def make_finder(terms: Iterable[Term]) -> Finder:
     automaton = ahocorasick_rs.AhoCorasick(
         list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
     )
-    return Finder(automaton, tuple(tuple(same_text) for same_text in by_text.values()))
+    same_texts = tuple(tuple(same_text) for same_text in by_text.values())
+    ambiguous = shipped_ambiguous() if with_ambiguous else frozenset[tuple[str, str]]()
+    return Finder(automaton, same_texts, ambiguous)
+
+
+def _sorted(terms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(terms)))
+
+
+def _medical(hits: Sequence[Hit], text: str) -> Iterator[str]:
+    """The terms among hits that are medical: words alone, and others that are near each other."""
+    yield from (text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS)
+    yield from _terms_together(hits, text)
 
 
 def _blanked(text: str, hits: Iterable[Hit]) -> str:
@@ -175,8 +258,13 @@ def _terms_together(hits: Sequence[Hit], text: str) -> Iterator[str]:
         # a change ("before and after") is medical near a treatment too
         partners = [*anatomy, *treatments] if hit.term.kind == CHANGE else anatomy
         for partner in partners:
-            if partner.term.language == hit.term.language and _near(hit, partner):
+            if _same_language(partner, hit) and _near(hit, partner):
                 yield f"{text[partner.start : partner.end]} + {text[hit.start : hit.end]}"
+
+
+def _same_language(hit: Hit, other: Hit) -> bool:
+    languages = {hit.term.language, other.term.language}
+    return len(languages) == 1 or EVERY_LANGUAGE in languages
 
 
 def _near(hit: Hit, other: Hit) -> bool:
