@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -30,6 +30,7 @@ TREATMENT, CHANGE = "treatment", "change"
 NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
+UNKNOWN = "unknown"  # the language of a text
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
 _QUOTES = str.maketrans("’‘`", "'''")
 
@@ -126,16 +127,48 @@ def shipped_phrases() -> tuple[Term, ...]:
 
 
 @dataclass(frozen=True)
+class Automaton:
+    """Finds the terms of some languages.
+
+    - `terms`: for each pattern, the terms that are written so.
+    - `open_before`, `open_behind`: whether letters may stand beside any of these terms.
+    """
+
+    patterns: ahocorasick_rs.AhoCorasick
+    terms: tuple[tuple[Term, ...], ...]
+    open_before: tuple[bool, ...]
+    open_behind: tuple[bool, ...]
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """The terms in a folded text, where letters do not stand beside closed ones."""
+        for pattern, start, end in self.patterns.find_matches_as_indexes(text, overlapping=True):
+            # most matches are parts of words, and end here
+            letter_before = start > 0 and text[start - 1].isalnum()
+            if letter_before and not self.open_before[pattern]:
+                continue
+            letter_behind = end < len(text) and text[end].isalnum()
+            if letter_behind and not self.open_behind[pattern]:
+                continue
+            for term in self.terms[pattern]:
+                if letter_before and not term.open_before:
+                    continue
+                if letter_behind and not term.open_behind:
+                    continue
+                yield Hit(start, end, term)
+
+
+@dataclass(frozen=True)
 class Finder:
     """Finds terms in texts; made by `make_finder`.
 
-    - `terms`: for each pattern of the automaton, the terms that are written so.
+    - `terms`: every term. The automaton of a language is made when a text needs it: a text of a
+      known language meets the terms of this language and those of every language alone.
     - `ambiguous`: (language, word) of the terms that need support where the language is unknown.
     """
 
-    automaton: ahocorasick_rs.AhoCorasick
-    terms: tuple[tuple[Term, ...], ...]
+    terms: tuple[Term, ...]
     ambiguous: frozenset[tuple[str, str]] = frozenset()
+    _automatons: dict[str, Automaton] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, text: str, language: str = "en") -> TermMatches:
         """The medical terms in a text, and the text without its defused terms.
@@ -143,7 +176,7 @@ class Finder:
         Every `language` that is none of LANGUAGES stands for an unknown one.
         """
         text = folded(text)
-        hits = list(self.hits(text, language if language in LANGUAGES else None))
+        hits = self.hits(text, language if language in LANGUAGES else UNKNOWN)
         if not hits:
             return TermMatches((), {}, text)
         defused = [hit for hit in hits if hit.term.kind == DEFUSED]
@@ -153,19 +186,16 @@ class Finder:
             return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text)
         return self._of_unknown_language(hits, text, remaining_text)
 
-    def hits(self, text: str, language: str | None = None) -> Iterator[Hit]:
-        """The terms in a folded text that count in a language; None: those of all languages."""
-        for pattern, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
-            letter_before = start > 0 and text[start - 1].isalnum()
-            letter_behind = end < len(text) and text[end].isalnum()
-            for term in self.terms[pattern]:
-                if letter_before and not term.open_before:
-                    continue
-                if letter_behind and not term.open_behind:
-                    continue
-                if language and term.language not in (language, EVERY_LANGUAGE):
-                    continue
-                yield Hit(start, end, term)
+    def hits(self, text: str, language: str = UNKNOWN) -> list[Hit]:
+        """The terms in a folded text that count in a language; UNKNOWN: those of all languages."""
+        automaton = self._automatons.get(language)
+        if automaton is None:
+            counting = (language, EVERY_LANGUAGE)
+            terms = self.terms
+            if language != UNKNOWN:
+                terms = tuple(term for term in terms if term.language in counting)
+            automaton = self._automatons[language] = make_automaton(terms)
+        return list(automaton.hits(text))
 
     def _of_unknown_language(
         self, hits: Sequence[Hit], text: str, remaining_text: str
@@ -176,7 +206,8 @@ class Finder:
         """
         sure: set[str] = set()
         unsure: dict[str, tuple[str, ...]] = {}
-        for language in (*LANGUAGES, EVERY_LANGUAGE):
+        languages = {hit.term.language for hit in hits}
+        for language in sorted(languages):
             # terms of every language support those of one
             of_language = [hit for hit in hits if hit.term.language in (language, EVERY_LANGUAGE)]
             terms = set(_medical(of_language, text))
@@ -207,23 +238,28 @@ def word_around(text: str, start: int, end: int) -> str:
     return text[start:end]
 
 
-@lru_cache(4)  # a process needs one finder for each of its settings, and making one takes a second
-def make_finder(terms: tuple[Term, ...], with_ambiguous: bool = False) -> Finder:
-    """Make the finder of some terms; empty ones are left out.
-
-    The same text may be a term in several languages. `with_ambiguous` reads the shipped list of
-    ambiguous terms.
-    """
+def make_automaton(terms: Iterable[Term]) -> Automaton:
+    """The automaton of some terms, without empty ones; the same text may be a term twice."""
     by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
     for term in terms:
         if term.text:
             by_text.setdefault(term.text, {})[term] = None
-    automaton = ahocorasick_rs.AhoCorasick(
+    patterns = ahocorasick_rs.AhoCorasick(
         list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
     )
     same_texts = tuple(tuple(same_text) for same_text in by_text.values())
-    ambiguous = shipped_ambiguous() if with_ambiguous else frozenset[tuple[str, str]]()
-    return Finder(automaton, same_texts, ambiguous)
+    return Automaton(
+        patterns,
+        same_texts,
+        tuple(any(term.open_before for term in same_text) for same_text in same_texts),
+        tuple(any(term.open_behind for term in same_text) for same_text in same_texts),
+    )
+
+
+@lru_cache(4)  # a process needs one finder for each of its settings
+def make_finder(terms: tuple[Term, ...], with_ambiguous: bool = False) -> Finder:
+    """Make the finder of some terms. `with_ambiguous` reads the shipped ambiguous terms."""
+    return Finder(terms, shipped_ambiguous() if with_ambiguous else frozenset())
 
 
 def _sorted(terms: Iterable[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from filters.medical.terms import (
 )
 from filters.medical.words import load_words, words_of
 
+MIN_SUPPORTING = 2  # medical words that support each other, where the language is unknown
+
 
 @dataclass(frozen=True, slots=True)
 class MedicalText:
@@ -44,7 +46,7 @@ class TextJudge:
         words = words_of(matches.remaining_text)
         if language in LANGUAGES:
             return MedicalText(matches.terms, (), load_words(language).score_words(words))
-        score = max(_score_of_unknown(words, known) for known in LANGUAGES)
+        score = max(_score_of_unknown(words, known) for known in LANGUAGES) if words else 0.0
         terms, unsure = set(matches.terms), set[str]()
         for term_language, found in matches.unsure.items():
             # a term is one of its medical words itself, so that another one is support
@@ -58,7 +60,7 @@ class TextJudge:
 def _score_of_unknown(words: frozenset[str], language: str) -> float:
     """The score in a language, if two words at least are medical in it."""
     weights = load_words(language)
-    if language != "en" and weights.medical_words(words) < 2:
+    if language != "en" and weights.medical_words(words) < MIN_SUPPORTING:
         return 0.0
     return weights.score_words(words)
 

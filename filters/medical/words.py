@@ -37,16 +37,17 @@ class WordWeights:
 
         It is 0 for a text without a strong word and with less than two words of positive weight.
         """
-        weights = [self.weights[word] for word in words if word in self.weights]
-        positive = [weight for weight in weights if weight > 0]
+        found = [weight for weight in map(self.weights.get, words) if weight is not None]
+        positive = [weight for weight in found if weight > 0]
         if len(positive) < 2 and max(positive, default=0.0) < STRONG:
             return 0.0
         # fsum: the order of a set differs between processes, and so would the last digit of sum
-        return fsum(weights) / sqrt(max(len(words), MIN_WORDS))
+        return fsum(found) / sqrt(max(len(words), MIN_WORDS))
 
     def medical_words(self, words: Collection[str]) -> int:
         """How many of these words are more medical than everyday by a factor of ten."""
-        return sum(self.weights.get(word, 0.0) >= TELLING for word in words)
+        found = map(self.weights.get, words)
+        return len([weight for weight in found if weight is not None and weight >= TELLING])
 
 
 def words_of(text: str) -> frozenset[str]:
