@@ -23,7 +23,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from filters.medical.rule import Medical
+from filters.medical.terms import make_finder, shipped_phrases, shipped_terms
 from filters.medical.text import MedicalText, make_judge
+from filters.medical.words import load_words
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
 
 SETS = Path(__file__).resolve().parent.parent / "tests/filters/sets"
@@ -146,7 +148,8 @@ def cost_lines() -> Iterator[str]:
     """Time of a caption, and the memory of all lists and tables."""
     texts = [c.text for name in LANGUAGES for c in read_set(SETS / f"medical_languages/{name}.txt")]
     codes = [language_of(text, _find_language()).code for text in texts]
-    make_judge.cache_clear()
+    for cached in (make_judge, make_finder, load_words, shipped_terms, shipped_phrases):
+        cached.cache_clear()
     tracemalloc.start()
     judge = make_judge().judge
     for text, code in zip(texts, codes, strict=True):
@@ -182,6 +185,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="without effect; all of it is quick")
     parser.add_argument("--english", nargs=2, type=Path, metavar=("MEDICAL", "EVERYDAY"))
     for line in lines(parser.parse_args(list(arguments) if arguments is not None else None)):
         print(line, flush=True)

@@ -1,8 +1,9 @@
 """Make words_*.tsv, phrases.txt and ambiguous.tsv: python -m filters.medical.make_words DICTD
 
 It needs the extra `vocabularies` and WikDict's dictionaries, in a folder DICTD (Debian:
-dict-freedict-deu-fra, -deu-pol, -deu-spa, -fra-ita, -fra-por, -nld-ita, -nld-pol, -nld-spa, in
-/usr/share/dictd). The vocabularies are files of packages; nothing is fetched.
+dict-freedict-deu-fra, -deu-pol, -deu-spa, -fra-ita, -fra-pol, -fra-por, -fra-spa, -nld-ita,
+-nld-pol, -nld-spa, in /usr/share/dictd). The vocabularies are files of packages; nothing is
+fetched.
 
 The weight of a word is
 

@@ -188,14 +188,21 @@ class Finder:
 
     def hits(self, text: str, language: str = UNKNOWN) -> list[Hit]:
         """The terms in a folded text that count in a language; UNKNOWN: those of all languages."""
+        if language == UNKNOWN:
+            # English has most of the terms, and its automaton need not be made twice
+            return [*self.hits(text, "en"), *self._automaton(UNKNOWN).hits(text)]
+        return list(self._automaton(language).hits(text))
+
+    def _automaton(self, language: str) -> Automaton:
+        """That of a language and every language; UNKNOWN: that of all languages but English."""
         automaton = self._automatons.get(language)
         if automaton is None:
-            counting = (language, EVERY_LANGUAGE)
-            terms = self.terms
-            if language != UNKNOWN:
-                terms = tuple(term for term in terms if term.language in counting)
+            counting = {language, EVERY_LANGUAGE}
+            if language == UNKNOWN:
+                counting = set(LANGUAGES) - {"en"}
+            terms = (term for term in self.terms if term.language in counting)
             automaton = self._automatons[language] = make_automaton(terms)
-        return list(automaton.hits(text))
+        return automaton
 
     def _of_unknown_language(
         self, hits: Sequence[Hit], text: str, remaining_text: str

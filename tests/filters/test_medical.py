@@ -290,7 +290,7 @@ def test_shipped_phrases_are_what_the_script_would_take():
         (
             "https://a.example/",
             "<title>Facelift before and after</title>",
-            (("facelift before",), False),
+            (("facelift + before and after", "facelift before"), False),
         ),
         ("https://images.radiopaedia.org/1", "", ((), True)),
         ("https://notradiopaedia.org/1", "", ((), False)),
