@@ -222,7 +222,7 @@ def _sample(caption: str) -> Sample:
     evidence = {
         "page_types": (),
         "page_medical_terms": (),
-        "page_medical_words": 0.0,
+        "page_medical_headlines": (),
         "page_medical_host": False,
         "response_rights_signals": (),
         "picture_rights_signals": (),

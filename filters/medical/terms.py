@@ -4,13 +4,16 @@ The terms are the editable lists of terms.yaml and of a config, and the phrases 
 
 Some terms are medical only near each other: a part of the body is not medical, and neither is
 "before and after", but both together are.
+
+A term counts in its own language: "sarna" is scabies in Spanish and a deer in Polish. Where the
+language of a text is not known, a term needs support, or is unsure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -19,11 +22,15 @@ import ahocorasick_rs
 import yaml
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
-PHRASES = "phrases.txt"
+PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
 # Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
 DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
 TREATMENT, CHANGE = "treatment", "change"
-NEAR_ANATOMY = ("harm", TREATMENT, CHANGE)  # kinds that are medical near a part of the body
+# kinds that are medical near a part of the body
+NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
+LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
+EVERY_LANGUAGE = ""  # the language of terms that count in every language
+UNKNOWN = "unknown"  # the language of a text
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
 _QUOTES = str.maketrans("’‘`", "'''")
 
@@ -33,7 +40,8 @@ class Term(NamedTuple):
 
     - `text`: the term as `folded` writes it.
     - `open_before`, `open_behind`: whether letters may stand directly before or behind it.
-    - `kind`, `language`: the list that it is from.
+    - `kind`, `language`: the list that it is from. EVERY_LANGUAGE stands for a list that counts
+      in texts of every language.
     """
 
     text: str
@@ -56,10 +64,13 @@ class TermMatches(NamedTuple):
 
     - `terms`: words that are medical alone, and pairs of terms near each other, written as
       "knee + swollen".
+    - `unsure`: the same for a text of an unknown language, where nothing else supports them.
+      Language -> terms.
     - `remaining_text`: the folded text, with blanks in place of defused terms.
     """
 
     terms: tuple[str, ...]
+    unsure: Mapping[str, tuple[str, ...]]
     remaining_text: str
 
 
@@ -88,11 +99,22 @@ def shipped_terms() -> tuple[Term, ...]:
     # language -> kind -> entries separated by commas; also `defused` -> entries
     lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(text)
     terms: list[Term] = []
-    for language, kinds in lists.items():
+    for name, kinds in lists.items():
+        language = name if name in LANGUAGES else EVERY_LANGUAGE
         entries_by_kind = kinds if isinstance(kinds, Mapping) else {DEFUSED: kinds}
         for kind, entries in entries_by_kind.items():
             terms.extend(parse_term(entry, kind, language) for entry in entries.split(","))
     return tuple(terms)
+
+
+@lru_cache(1)
+def shipped_ambiguous() -> frozenset[tuple[str, str]]:
+    """(language, word) of every word that is a term of the language and means something else in
+    another one; make_words.py lists them.
+    """
+    text = files("filters.medical").joinpath(AMBIGUOUS).read_text("utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return frozenset((language, word) for language, word in rows)
 
 
 @lru_cache(1)
@@ -105,31 +127,28 @@ def shipped_phrases() -> tuple[Term, ...]:
 
 
 @dataclass(frozen=True)
-class Finder:
-    """Finds terms in texts; made by `make_finder`.
+class Automaton:
+    """Finds the terms of some languages.
 
-    `terms` holds, for each pattern of the automaton, the terms that are written so.
+    - `terms`: for each pattern, the terms that are written so.
+    - `open_before`, `open_behind`: whether letters may stand beside any of these terms.
     """
 
-    automaton: ahocorasick_rs.AhoCorasick
+    patterns: ahocorasick_rs.AhoCorasick
     terms: tuple[tuple[Term, ...], ...]
+    open_before: tuple[bool, ...]
+    open_behind: tuple[bool, ...]
 
-    def find(self, text: str) -> TermMatches:
-        """The medical terms in a text, and the text without its defused terms."""
-        text = folded(text)
-        hits = list(self._hits(text))
-        if not hits:
-            return TermMatches((), text)
-        defused = [hit for hit in hits if hit.term.kind == DEFUSED]
-        hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
-        terms = {text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS}
-        terms.update(_terms_together(hits, text))
-        return TermMatches(tuple(sorted(terms)), _blanked(text, defused))
-
-    def _hits(self, text: str) -> Iterator[Hit]:
-        for pattern, start, end in self.automaton.find_matches_as_indexes(text, overlapping=True):
+    def hits(self, text: str) -> Iterator[Hit]:
+        """The terms in a folded text, where letters do not stand beside closed ones."""
+        for pattern, start, end in self.patterns.find_matches_as_indexes(text, overlapping=True):
+            # most matches are parts of words, and end here
             letter_before = start > 0 and text[start - 1].isalnum()
+            if letter_before and not self.open_before[pattern]:
+                continue
             letter_behind = end < len(text) and text[end].isalnum()
+            if letter_behind and not self.open_behind[pattern]:
+                continue
             for term in self.terms[pattern]:
                 if letter_before and not term.open_before:
                     continue
@@ -138,19 +157,126 @@ class Finder:
                 yield Hit(start, end, term)
 
 
-def make_finder(terms: Iterable[Term]) -> Finder:
-    """Make the finder of some terms; empty ones are left out.
+@dataclass(frozen=True)
+class Finder:
+    """Finds terms in texts; made by `make_finder`.
 
-    The same text may be a term in several languages.
+    - `terms`: every term. The automaton of a language is made when a text needs it: a text of a
+      known language meets the terms of this language and those of every language alone.
+    - `ambiguous`: (language, word) of the terms that need support where the language is unknown.
     """
+
+    terms: tuple[Term, ...]
+    ambiguous: frozenset[tuple[str, str]] = frozenset()
+    _automatons: dict[str, Automaton] = field(default_factory=dict, compare=False, repr=False)
+
+    def find(self, text: str, language: str = "en") -> TermMatches:
+        """The medical terms in a text, and the text without its defused terms.
+
+        Every `language` that is none of LANGUAGES stands for an unknown one.
+        """
+        text = folded(text)
+        hits = self.hits(text, language if language in LANGUAGES else UNKNOWN)
+        if not hits:
+            return TermMatches((), {}, text)
+        defused = [hit for hit in hits if hit.term.kind == DEFUSED]
+        hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
+        remaining_text = _blanked(text, defused)
+        if language in LANGUAGES:
+            return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text)
+        return self._of_unknown_language(hits, text, remaining_text)
+
+    def hits(self, text: str, language: str = UNKNOWN) -> list[Hit]:
+        """The terms in a folded text that count in a language; UNKNOWN: those of all languages."""
+        if language == UNKNOWN:
+            # English has most of the terms, and its automaton need not be made twice
+            return [*self.hits(text, "en"), *self._automaton(UNKNOWN).hits(text)]
+        return list(self._automaton(language).hits(text))
+
+    def _automaton(self, language: str) -> Automaton:
+        """That of a language and every language; UNKNOWN: that of all languages but English."""
+        automaton = self._automatons.get(language)
+        if automaton is None:
+            counting = {language, EVERY_LANGUAGE}
+            if language == UNKNOWN:
+                counting = set(LANGUAGES) - {"en"}
+            terms = (term for term in self.terms if term.language in counting)
+            automaton = self._automatons[language] = make_automaton(terms)
+        return automaton
+
+    def _of_unknown_language(
+        self, hits: Sequence[Hit], text: str, remaining_text: str
+    ) -> TermMatches:
+        """The terms of each language for itself: two support each other, one must be unambiguous.
+
+        Two terms of one language that overlap are the same word and no support.
+        """
+        sure: set[str] = set()
+        unsure: dict[str, tuple[str, ...]] = {}
+        languages = {hit.term.language for hit in hits}
+        for language in sorted(languages):
+            # terms of every language support those of one
+            of_language = [hit for hit in hits if hit.term.language in (language, EVERY_LANGUAGE)]
+            terms = set(_medical(of_language, text))
+            places = [hit for hit in of_language if hit.term.kind == WORDS]
+            is_supported = (
+                any(" + " in term for term in terms)
+                or any(not _overlap(places[0], other) for other in places[1:])
+                or any(self._is_unambiguous(hit, text) for hit in places)
+            )
+            if is_supported:
+                sure |= terms
+            elif terms:
+                unsure[language] = _sorted(terms)
+        return TermMatches(_sorted(sure), unsure, remaining_text)
+
+    def _is_unambiguous(self, hit: Hit, text: str) -> bool:
+        """Whether no language uses this word or phrase for something else."""
+        word = word_around(text, hit.start, hit.end)
+        return (hit.term.language, word) not in self.ambiguous
+
+
+def word_around(text: str, start: int, end: int) -> str:
+    """The characters [start, end) of a text, with the rest of the words that they are part of."""
+    while start > 0 and text[start - 1].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    return text[start:end]
+
+
+def make_automaton(terms: Iterable[Term]) -> Automaton:
+    """The automaton of some terms, without empty ones; the same text may be a term twice."""
     by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
     for term in terms:
         if term.text:
             by_text.setdefault(term.text, {})[term] = None
-    automaton = ahocorasick_rs.AhoCorasick(
+    patterns = ahocorasick_rs.AhoCorasick(
         list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
     )
-    return Finder(automaton, tuple(tuple(same_text) for same_text in by_text.values()))
+    same_texts = tuple(tuple(same_text) for same_text in by_text.values())
+    return Automaton(
+        patterns,
+        same_texts,
+        tuple(any(term.open_before for term in same_text) for same_text in same_texts),
+        tuple(any(term.open_behind for term in same_text) for same_text in same_texts),
+    )
+
+
+@lru_cache(4)  # a process needs one finder for each of its settings
+def make_finder(terms: tuple[Term, ...], with_ambiguous: bool = False) -> Finder:
+    """Make the finder of some terms. `with_ambiguous` reads the shipped ambiguous terms."""
+    return Finder(terms, shipped_ambiguous() if with_ambiguous else frozenset())
+
+
+def _sorted(terms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(terms)))
+
+
+def _medical(hits: Sequence[Hit], text: str) -> Iterator[str]:
+    """The terms among hits that are medical: words alone, and others that are near each other."""
+    yield from (text[hit.start : hit.end] for hit in hits if hit.term.kind == WORDS)
+    yield from _terms_together(hits, text)
 
 
 def _blanked(text: str, hits: Iterable[Hit]) -> str:
@@ -175,8 +301,13 @@ def _terms_together(hits: Sequence[Hit], text: str) -> Iterator[str]:
         # a change ("before and after") is medical near a treatment too
         partners = [*anatomy, *treatments] if hit.term.kind == CHANGE else anatomy
         for partner in partners:
-            if partner.term.language == hit.term.language and _near(hit, partner):
+            if _same_language(partner, hit) and _near(hit, partner):
                 yield f"{text[partner.start : partner.end]} + {text[hit.start : hit.end]}"
+
+
+def _same_language(hit: Hit, other: Hit) -> bool:
+    languages = {hit.term.language, other.term.language}
+    return len(languages) == 1 or EVERY_LANGUAGE in languages
 
 
 def _near(hit: Hit, other: Hit) -> bool:

@@ -11,15 +11,13 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib.resources import files as resources
 from itertools import repeat
 from typing import Any
 
 from jinja2 import Environment
 
-from filters.medical.terms import Finder, make_finder, shipped_phrases, shipped_terms
-from filters.medical.words import WordWeights, load_words
+from filters.medical.text import make_judge
 from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
 from pairsieve.erasure.opt_outs import OptOuts
@@ -48,8 +46,8 @@ RISKS: Mapping[str, float] = {
 LIMITS: Mapping[str, float] = {"medical_words": 0.01, "second_detector": 0.01}
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
 COLUMNS = (
-    "URL", "TEXT", "final_url", "page_url", "warc_file", "crawl_time", "page_source", "sha256",
-    "md5", "pdq", "face_count", "medical_picture_score", "key", "tags",
+    "URL", "TEXT", "LANGUAGE", "final_url", "page_url", "warc_file", "crawl_time", "page_source",
+    "sha256", "md5", "pdq", "face_count", "medical_picture_score", "key", "tags",
 )  # fmt: skip
 Scores = Callable[[str], Iterable[float]]
 """A shard's path -> how medical each of its pictures is by its published vector, from 0 to 1."""
@@ -77,14 +75,6 @@ class Reviewer:
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
     second: FindKinds | None = None
-
-    @cached_property
-    def _finder(self) -> Finder:
-        return make_finder((*shipped_terms(), *shipped_phrases()))
-
-    @cached_property
-    def _words(self) -> WordWeights:
-        return load_words()
 
     def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
         """Every reason to look at a row.
@@ -150,10 +140,11 @@ class Reviewer:
                 yield Finding("second_detector", f"{kind} by Presidio")
 
     def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        words = self._finder.find(row.get("TEXT") or "")
+        # the judge of the detector `medical_caption`, so that both find the same words
+        words = make_judge().judge(row.get("TEXT") or "", row.get("LANGUAGE") or "")
         if words.terms:
             yield Finding("medical_words", ", ".join(words.terms))
-        elif self._words.score(words.remaining_text) >= MIN_WORD_SCORE:
+        elif words.score >= MIN_WORD_SCORE:
             yield Finding("medical_words", "by the weights of its words")
         if score is None:
             score = row.get("medical_picture_score")

@@ -1,20 +1,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.medical import frequent
 from filters.medical.caption import MedicalCaption
+from filters.medical.cognates import skeleton
 from filters.medical.dicom import Dicom, DicomContent
-from filters.medical.make_words import Stops, load_stops, phrases, weigh
+from filters.medical.frequent import ambiguous_words, frequent_words, matches, open_hits
+from filters.medical.make_words import (
+    Stops,
+    cognate_shares,
+    load_stops,
+    phrases,
+    translated_shares,
+    weigh,
+    weigh_shares,
+    with_other_forms,
+)
 from filters.medical.page import MedicalPage, host_checker
 from filters.medical.picture import MedicalPicture, shipped_prompts
-from filters.medical.rule import Medical, equal_faces
+from filters.medical.rule import Medical, equal_faces, repeats_caption
 from filters.medical.terms import (
+    AMBIGUOUS,
     DEFUSED,
+    LANGUAGES,
     WORDS,
     folded,
     make_finder,
@@ -22,13 +38,14 @@ from filters.medical.terms import (
     shipped_phrases,
     shipped_terms,
 )
+from filters.medical.text import make_judge
 from filters.medical.words import STRONG, WordWeights, load_words
 from filters.pages.page_types import PageTypes
 from filters.rule import Action
 from filters.subjects import Content, Embedding
 from pairsieve.records.page import Origin, Page
 from pairsieve.web.html import parse_page
-from tests.support.medical_captions import SET, WORDS_FROM, pair
+from tests.support.medical_captions import SET, WORDS_FROM, language_of_group, pair
 
 POSITIVE = [
     "X-ray of a broken wrist", "chest radiograph, lateral", "before and after surgery of the jaw",
@@ -50,8 +67,8 @@ TRAPS = [
 def flagged():
     observe = MedicalCaption().load()
 
-    def is_flagged(caption):
-        found = observe(pair(caption))
+    def is_flagged(caption, language=""):
+        found = observe(pair(caption, language))
         return bool(found["medical_terms"]) or found["medical_words"] >= WORDS_FROM
 
     return is_flagged
@@ -72,20 +89,25 @@ def test_traps_are_left_alone(caption, flagged):
 )
 def test_recall_on_the_frozen_set(language, flagged):
     captions = [caption for group, caption in SET if group == language]
-    assert sum(map(flagged, captions)) >= 0.95 * len(captions)
+    found = [flagged(caption, language_of_group(language)) for caption in captions]
+    assert sum(found) >= 0.95 * len(captions)
 
 
 def test_traps_of_the_frozen_set(flagged):
-    traps = [caption for group, caption in SET if group.startswith(("trap", "everyday"))]
-    assert sum(map(flagged, traps)) <= 2 / 25 * len(traps)
+    traps = [
+        flagged(caption, language_of_group(group))
+        for group, caption in SET
+        if group.startswith(("trap", "everyday"))
+    ]
+    assert sum(traps) <= 2 / 25 * len(traps)
 
 
 FINDER = make_finder(
-    [
+    (
         parse_term("mri", WORDS), parse_term("biops*", WORDS), parse_term("*ectomy", WORDS), parse_term("x-ray", WORDS), parse_term("knee", "anatomy", "en"),
         parse_term("swollen", "harm", "en"), parse_term("before and after", "change", "en"), parse_term("filler", "treatment", "en"), parse_term("knie", "anatomy", "de"),
         parse_term("knee pads*", DEFUSED), parse_term("x-ray fish", DEFUSED),
-    ]
+    )
 )  # fmt: skip
 
 
@@ -156,29 +178,34 @@ def test_words_are_weighed_against_everyday_ones():
     assert not {"leg", "the", "artery"} & weights.keys()  # as common as everywhere, or seen once
 
 
-def test_shipped_table_is_sane():
-    weights = load_words().weights
-    assert 10_000 < len(weights) < 50_000
-    assert weights["carcinoma"] >= STRONG
-    assert weights["guitar"] < 0
+MEDICAL_AND_EVERYDAY = {
+    "en": ("carcinoma", "guitar"),
+    "de": ("karzinom", "gitarre"),
+    "es": ("carcinoma", "guitarra"),
+    "fr": ("carcinome", "guitare"),
+    "it": ("carcinoma", "chitarra"),
+    "nl": ("carcinoom", "gitaar"),
+    "pl": ("retinopatia", "gitara"),
+    "pt": ("carcinoma", "guitarra"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_shipped_tables_are_sane(language):
+    weights = load_words(language).weights
+    assert 5_000 < len(weights) < 50_000
+    medical, everyday = MEDICAL_AND_EVERYDAY[language]
+    assert weights[medical] >= STRONG
+    assert weights[everyday] < 0
     assert all(word == word.lower() and -0.5 <= weight <= 3 for word, weight in weights.items())
 
 
 def test_shipped_lists_are_sane():
     terms = shipped_terms()
     assert len(terms) > 3000
-    assert {t.language for t in terms} == {
-        "en",
-        "de",
-        "fr",
-        "es",
-        "it",
-        "nl",
-        "pt",
-        "pl",
-        "defused",
-    }
-    assert {t.kind for t in terms} == {"words", "anatomy", "harm", "treatment", "change", "defused"}
+    assert {t.language for t in terms} == {*LANGUAGES, ""}
+    kinds = {"words", "anatomy", "imaging", "harm", "treatment", "change", "defused"}
+    assert {t.kind for t in terms} == kinds
     assert all(t.text for t in terms)
     assert not any("*" in t.text or "?" in t.text for t in terms)
     assert len(shipped_prompts("medical")) > 5
@@ -235,12 +262,12 @@ STOPS = Stops(
 )
 def test_phrases_that_are_taken(name, taken):
     weights = {"hernia": 2.0, "femoral": 1.5, "feet": 1.2, "eye": 1.1}
-    assert phrases([name], weights, STOPS, make_finder([parse_term("x-ray*", WORDS)])) == taken
+    assert phrases([name], weights, STOPS, make_finder((parse_term("x-ray*", WORDS),))) == taken
 
 
 def test_a_phrase_that_holds_another_is_left_out():
     weights = {"hernia": 2.0}
-    assert phrases(["femoral hernia", "left femoral hernia"], weights, STOPS, make_finder([])) == [
+    assert phrases(["femoral hernia", "left femoral hernia"], weights, STOPS, make_finder(())) == [
         "femoral hernia"
     ]
 
@@ -258,9 +285,13 @@ def test_shipped_phrases_are_what_the_script_would_take():
         (
             "https://a.example/",
             "<title>Dr. Roe</title><h1>Rhinoplasty</h1>",
-            (("plasty", "rhinoplast"), False),
+            (("plasty", "rhinopl", "rhinoplast"), False),
         ),
-        ("https://a.example/", "<title>Facelift before and after</title>", (("facelift",), False)),
+        (
+            "https://a.example/",
+            "<title>Facelift before and after</title>",
+            (("facelift + before and after", "facelift before"), False),
+        ),
         ("https://images.radiopaedia.org/1", "", ((), True)),
         ("https://notradiopaedia.org/1", "", ((), False)),
     ],
@@ -347,7 +378,8 @@ def test_picture_score_is_the_softmax_share_of_medical_prompts():
 
 
 NOTHING = {
-    "medical_terms": (), "medical_words": 0.0, "page_types": (), "page_medical_terms": (), "page_medical_words": 0.0, "page_medical_host": False,
+    "medical_terms": (), "medical_terms_unsure": (), "medical_words": 0.0, "page_types": (), "page_medical_headlines": (), "page_medical_host": False,
+    "caption": "Our garden in May",
     "medical_picture_score": 0.1, "faces": [], "face_count": 0, "radiograph_like": False, "halves_distance": 130,
 }  # fmt: skip
 WORDED, ON_PAGE, PERHAPS, FACE = (
@@ -357,6 +389,15 @@ WORDED, ON_PAGE, PERHAPS, FACE = (
     {"face_count": 1},
 )
 RADIOGRAPH, HALVES = {"radiograph_like": True}, {"halves_distance": 80}
+UNSURE, WEAK_WORDS = {"medical_terms_unsure": ("sarna",)}, {"medical_words": 0.6}
+
+
+def headline(text, terms=(), score=0.0):
+    return {"page_medical_headlines": ({"text": text, "terms": terms, "score": score},)}
+
+
+TITLED = headline("Rhinoplasty results of our clinic", ("rhinoplasty",))
+REPEATED = headline("Our garden in May | Clinic", ("clinic",))
 
 
 def box(left, top, size):
@@ -372,50 +413,73 @@ def decided(evidence, profile="default", allow_medical=False):
 
 
 @pytest.mark.parametrize(
-    ("evidence", "expected"),
+    ("evidence", "default", "lenient"),
     [
-        ({}, []),
-        (FACE, []),
-        (RADIOGRAPH | HALVES, []),
-        (PERHAPS, ["tag medical_picture_perhaps"]),
-        ({"medical_picture_score": 0.9}, ["drop medical_picture"]),
-        ({"medical_picture_score": math.nan}, ["drop medical_picture"]),
-        (WORDED | PERHAPS, ["drop medical_picture_with_text_or_page"]),
-        (ON_PAGE | PERHAPS, ["drop medical_picture_with_text_or_page"]),
-        (WORDED | ON_PAGE, ["drop medical_text_on_medical_page"]),
-        (WORDED | FACE, ["drop medical_with_face"]),
-        (ON_PAGE | FACE, ["drop medical_with_face"]),
-        (PERHAPS | FACE, ["drop medical_with_face"]),
-        (WORDED | RADIOGRAPH, ["drop medical_radiograph"]),
-        (ON_PAGE | HALVES, ["drop medical_before_after"]),
-        (PERHAPS | {"faces": TWO_FACES["faces"]}, ["drop medical_before_after"]),
-        (WORDED, ["tag medical_text"]),
-        ({"medical_words": 0.9}, ["tag medical_text"]),
-        ({"medical_words": 0.89}, []),
-        (WORDED | {"page_types": ("Recipe",)}, ["tag medical_text"]),
-        ({"page_types": ("Physician",)}, ["tag medical_page"]),
-        ({"page_medical_host": True}, ["tag medical_page"]),
-        ({"page_medical_terms": ("rhinoplasty",)}, ["tag medical_page"]),
-        ({"page_medical_words": 1.2}, ["tag medical_page"]),
+        ({}, [], []),
+        (FACE, [], []),
+        (RADIOGRAPH | HALVES, [], []),
+        # one clear kind
+        (WORDED, ["drop medical_text"], ["tag medical_text"]),
+        ({"medical_words": 0.9}, ["drop medical_text"], ["tag medical_text"]),
+        (WORDED | {"page_types": ("Recipe",)}, ["drop medical_text"], ["tag medical_text"]),
+        ({"page_types": ("Physician",)}, ["drop medical_page"], ["tag medical_page"]),
+        ({"page_medical_host": True}, ["drop medical_page"], ["tag medical_page"]),
+        (TITLED, ["drop medical_page"], ["tag medical_page"]),
+        (headline("x", score=1.2), ["drop medical_page"], ["tag medical_page"]),
+        ({"medical_picture_score": 0.9}, ["drop medical_picture"], ["drop medical_picture"]),
+        ({"medical_picture_score": math.nan}, ["drop medical_picture"], ["drop medical_picture"]),
+        # one weak kind
+        (PERHAPS, ["tag medical_picture_perhaps"], ["tag medical_picture_perhaps"]),
+        (UNSURE, ["tag medical_text"], []),
+        (WEAK_WORDS, ["tag medical_text"], []),
+        ({"medical_words": 0.59}, [], []),
+        (headline("x", score=0.6), ["tag medical_page"], []),
+        # weak with another kind
+        (UNSURE | FACE, ["drop medical_with_face"], []),
+        (WEAK_WORDS | PERHAPS, ["drop medical_picture_with_text_or_page"], ["tag medical_picture_perhaps"]),
+        (WEAK_WORDS | headline("x", score=0.6), ["drop medical_text_on_medical_page"], []),
+        # two kinds
+        (WORDED | PERHAPS, ["drop medical_picture_with_text_or_page"], ["drop medical_picture_with_text_or_page"]),
+        (ON_PAGE | PERHAPS, ["drop medical_picture_with_text_or_page"], ["drop medical_picture_with_text_or_page"]),
+        (WORDED | ON_PAGE, ["drop medical_text_on_medical_page"], ["drop medical_text_on_medical_page"]),
+        (WORDED | FACE, ["drop medical_with_face"], ["drop medical_with_face"]),
+        (ON_PAGE | FACE, ["drop medical_with_face"], ["drop medical_with_face"]),
+        (PERHAPS | FACE, ["drop medical_with_face"], ["drop medical_with_face"]),
+        (WORDED | RADIOGRAPH, ["drop medical_radiograph"], ["drop medical_radiograph"]),
+        (ON_PAGE | HALVES, ["drop medical_before_after"], ["drop medical_before_after"]),
+        (PERHAPS | {"faces": TWO_FACES["faces"]}, ["drop medical_before_after"], ["drop medical_before_after"]),
+        # a title that repeats the caption is the same evidence
+        (WORDED | REPEATED, ["drop medical_text"], ["tag medical_text"]),
+        (WEAK_WORDS | headline("Our garden in May", score=0.7), ["tag medical_text"], []),
+        # no page was seen, and no detector of pictures looked
         (
-            WORDED
-            | {
-                "page_types": None,
-                "page_medical_terms": None,
-                "page_medical_words": None,
-                "page_medical_host": None,
-            },
-            ["tag medical_text"],
+            WORDED | {"page_types": None, "page_medical_headlines": None, "page_medical_host": None},
+            ["drop medical_text"], ["tag medical_text"],
         ),
         (
-            WORDED
-            | {"face_count": None, "faces": None, "radiograph_like": None, "halves_distance": None},
-            ["tag medical_text"],
+            WORDED | {"face_count": None, "faces": None, "radiograph_like": None, "halves_distance": None},
+            ["drop medical_text"], ["tag medical_text"],
         ),
     ],
+)  # fmt: skip
+def test_rule(evidence, default, lenient):
+    assert decided(evidence) == default
+    assert decided(evidence, "lenient") == lenient
+
+
+@pytest.mark.parametrize(
+    ("headline", "caption", "repeats"),
+    [
+        ("Knee MRI", "Knee MRI", True),
+        ("Knee MRI | Dr. Roe", "My knee MRI", True),
+        ("KNEE MRI - photos", "knee mri", True),
+        ("Knee surgery in Leeds", "A boy on a beach", False),
+        ("", "Knee MRI", False),
+        ("Knee MRI", "", False),
+    ],
 )
-def test_rule(evidence, expected):
-    assert decided(evidence) == expected
+def test_a_headline_repeats_a_caption(headline, caption, repeats):
+    assert repeats_caption(headline, caption) is repeats
 
 
 def test_strict_drops_by_any_evidence():
@@ -473,3 +537,128 @@ def test_two_equal_faces(faces, equal):
 def test_missing_score_cannot_be_judged():
     with pytest.raises(TypeError):
         decided({"medical_picture_score": None})
+
+
+@pytest.mark.parametrize(
+    ("caption", "language", "clear"),
+    [
+        # a term counts in its own language
+        ("Sarna na leśnej polanie o świcie", "pl", False),
+        ("Sarna humana en la mano", "es", True),
+        ("Zona arqueológica", "es", False),
+        ("Zona thoracique", "fr", True),
+        ("Gale Crater", "en", False),
+        ("Egzemplarz z autografem", "pl", False),
+        ("TAC de tórax", "es", True),
+        ("TAC de tórax", "", True),
+        ("RMN ginocchio", "", True),
+        ("TDM thoracique", "fr", True),
+        ("Erysipel", "", True),
+        # where the language is unknown, a word that is frequent in another one needs support
+        ("esguince", "", True),
+        ("hernie", "", False),
+        # terms of every language
+        ("Echokardiographie", "zu", True),
+    ],
+)
+def test_judge_of_texts(caption, language, clear):
+    found = make_judge().judge(caption, language)
+    assert (bool(found.terms) or found.score >= WORDS_FROM) is clear
+
+
+UNKNOWN = make_finder(
+    (
+        parse_term("sarna", WORDS, "es"), parse_term("escabiosis", WORDS, "es"), parse_term("piel", "anatomy", "es"),
+        parse_term("picor", "harm", "es"), parse_term("*skopie", WORDS, ""),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("caption", "terms", "unsure"),
+    [
+        ("sarna", (), {"es": ("sarna",)}),
+        ("sarna y escabiosis", ("escabiosis", "sarna"), {}),
+        ("sarna, picor de piel", ("piel + picor", "sarna"), {}),
+        ("Mikroskopie", ("skopie",), {}),
+    ],
+)
+def test_terms_in_an_unknown_language(caption, terms, unsure):
+    ambiguous = frozenset({("es", "sarna"), ("es", "escabiosis")})
+    found = replace(UNKNOWN, ambiguous=ambiguous).find(caption, "")
+    assert (found.terms, found.unsure) == (terms, unsure)
+
+
+def test_the_finder_and_the_judge_are_made_once():
+    assert make_judge() is make_judge()
+    assert make_judge(("acme",)) is not make_judge()
+    assert make_finder(UNKNOWN_TERMS) is make_finder(UNKNOWN_TERMS)
+
+
+UNKNOWN_TERMS = (parse_term("acme", WORDS),)
+
+
+@pytest.mark.parametrize(
+    ("english", "others"),
+    [
+        ("carcinoma", ["de Karzinome", "fr carcinome", "nl carcinoom", "it carcinomi"]),
+        ("arthritis", ["de Arthritis", "fr arthrite", "it artrite", "es artritis"]),
+        ("nephrectomy", ["de Nephrektomie", "es nefrectomía", "pl nefrektomii"]),
+        ("luxation", ["de Luxation", "es luxación", "nl luxatie", "pt luxação"]),
+        ("haematoma", ["de Hämatom", "fr hématome", "es hematoma", "it ematoma"]),
+    ],
+)
+def test_cognates_have_the_same_skeleton(english, others):
+    bones = skeleton(english, "en")
+    assert bones
+    for other in others:
+        language, word = other.split()
+        assert skeleton(word, language) == bones
+
+
+def test_short_words_are_cognates_by_chance():
+    assert skeleton("venous", "en") == ""
+
+
+def test_shares_of_cognates_translations_and_other_forms():
+    english = {"carcinoma": 3e-5, "hand": 1e-4}
+    assert cognate_shares(english, "it", ["carcinomi", "mano"]) == {"carcinomi": 3e-5}
+    pairs = [("krebs", "cancer"), ("hund", "chien"), ("nierenkrebs", "cancer du rein")]
+    medical = {"krebs": 2e-5, "nierenkrebs": 1e-5}
+    assert translated_shares(medical, pairs) == {"cancer": 2e-5}
+    forms = with_other_forms({"carcinoma": 3e-5}, ["carcinomas", "carcinomatous", "car"])
+    assert forms == {"carcinoma": 3e-5, "carcinomas": 3e-5}
+
+
+def test_common_words_of_no_medical_share_are_everyday():
+    frequency = {"haus": 1e-4, "der": 1e-2, "selten": 1e-7, "herz": 1e-4, "tumor": 1e-6}
+    medical = {"tumor": 1e-4, "herz": 1e-4}
+    assert weigh_shares(medical, {"knie"}, frequency) == {"haus": -0.5, "tumor": 2.0}
+
+
+def test_patterns_fit_no_frequent_word_that_was_not_looked_at():
+    pytest.importorskip("wordfreq", reason="needs the extra `vocabularies`")
+    words = frequent_words()
+    assert table_rows(frequent.TABLE) == open_hits(words)
+    assert table_rows(AMBIGUOUS) == ambiguous_words(words)
+
+
+def table_rows(name):
+    """The rows of a table in filters/medical."""
+    lines = files("filters.medical").joinpath(name).read_text("utf-8").splitlines()
+    return [tuple(line.split("\t")) for line in lines if not line.startswith("#")]
+
+
+# Found by pattern, and not medical.
+NOT_MEDICAL = {
+    "egzemplarz", "graffitis", "grafitis", "verbrennungsmotor", "metastasio", "zaćmienie", "plastiek",
+    "paraliż", "zator", "distorsione", "congelamento", "dichotomy", "zweren", "bezweren", "micos",
+    "hartritme", "ledematen",
+}  # fmt: skip
+
+
+def test_words_that_were_flagged_by_pattern_are_not_any_more():
+    assert NOT_MEDICAL.isdisjoint(word for _, _, word in table_rows(frequent.TABLE))
+    finder = make_finder(shipped_terms())
+    for word in NOT_MEDICAL:
+        assert not [term for term in matches(finder, word) if term.kind == WORDS], word

@@ -14,5 +14,13 @@ SET = [
 WORDS_FROM = 0.9
 
 
-def pair(caption: str) -> Pair:
-    return Pair(b"k" * 16, "https://a.example/p.jpg", caption, "en", "en", "", "", 0, "", "", 0, {})
+def pair(caption: str, language: str = "") -> Pair:
+    """A pair with this caption, in a language that extraction found; none is an unknown one."""
+    image = "https://a.example/p.jpg"
+    return Pair(b"k" * 16, image, caption, "en", language, "", "", 0, "", "", 0, {})
+
+
+def language_of_group(group: str) -> str:
+    """The language of a group's captions: "trap_de" and "de" are German, others English."""
+    code = group.rpartition("_")[2]
+    return code if len(code) == 2 else "en"
