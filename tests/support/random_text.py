@@ -7,8 +7,8 @@ import string
 from functools import lru_cache
 
 # the parser of `re`; its module is private, its tree has not changed since Python 2
-from re import _constants as c
-from re import _parser as parser
+from re import _constants as c  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 
