@@ -8,6 +8,7 @@ from functools import lru_cache
 from filters.medical.terms import (
     DEFUSED,
     LANGUAGES,
+    UNKNOWN,
     WORDS,
     Finder,
     make_finder,
@@ -17,6 +18,8 @@ from filters.medical.terms import (
 )
 from filters.medical.words import load_words, words_of
 
+# What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
+MIN_CHARS_OF_LANGUAGE = 20
 MIN_SUPPORTING = 2  # medical words that support each other, where the language is unknown
 
 
@@ -41,7 +44,12 @@ class TextJudge:
     finder: Finder
 
     def judge(self, text: str, language: str) -> MedicalText:
-        """Judge a text. `language`: its code; one that is not shipped stands for unknown."""
+        """Judge a text. `language`: its code; one that is not shipped stands for unknown.
+
+        The language of a very short text counts as unknown, except English.
+        """
+        if language != "en" and len(text) < MIN_CHARS_OF_LANGUAGE:
+            language = UNKNOWN
         matches = self.finder.find(text, language)
         words = words_of(matches.remaining_text)
         if language in LANGUAGES:
