@@ -99,7 +99,9 @@ def _is_utf8(payload: bytes) -> bool:
 def _from_header(content_type: str) -> webencodings.Encoding | None:
     """The encoding that a Content-Type names, if it is a known one."""
     found = _HEADER_CHARSET.search(content_type)
-    return webencodings.lookup(found[1] or found[2] or "") if found else None
+    label = (found[1] or found[2] or "") if found else ""
+    # Labels are ASCII; other bytes of a header may be no text at all.
+    return webencodings.lookup(label) if label.isascii() else None
 
 
 def storable(text: str) -> str:

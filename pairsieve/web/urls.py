@@ -111,7 +111,9 @@ def canonical(url: str) -> str:
     """
     if "%" in url:
         url = _ESCAPE.sub(_canonical_escape, url)
-    return url.removesuffix("?")
+    # The first question mark begins the query, and further ones belong to it.
+    has_empty_query = url.endswith("?") and url.index("?") == len(url) - 1
+    return url[:-1] if has_empty_query else url
 
 
 def _canonical_escape(found: re.Match[str]) -> str:

@@ -76,7 +76,7 @@ def test_a_crawl_is_read_over_http_by_its_listing(run_demo, site, crawl, tmp_pat
     (tmp_path / "warc.paths").write_text("crawl/a.warc.gz\ngone.warc.gz\n")
     ran = run_demo(
         "--set",
-        f"input={{listings: [{tmp_path}/warc.paths], base: '{site.origin}/'}}",
+        f"input={{listings: [{tmp_path}/warc.paths], base: '{site.origin}/', max_unreadable: 0.5}}",
         folder=tmp_path,
     )
     assert ran.status == 0, ran.printed

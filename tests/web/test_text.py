@@ -35,6 +35,7 @@ from pairsieve.web.text import (
         ),
         (b"\xef\xbb\xbf" + "größe".encode(), "text/html; charset=latin-1", "größe"),
         ("größe".encode(), "text/html; charset=no-such-thing", "größe"),
+        ("größe".encode(), "text/html; charset=utf\udcad8", "größe"),
         ("größe".encode("utf-16"), "text/html", "größe"),
         (b'<meta charset="utf-16">' + "größe".encode(), "text/html", "größe"),
         ("<p>Привет, мир. Фотография горы на рассвете".encode("cp1251"), "text/html", "рассвете"),

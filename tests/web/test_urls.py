@@ -108,6 +108,8 @@ def test_never_raises(base, reference):
     [
         ("https://a.example/%7Eann/p%2fq.jpg", "https://a.example/~ann/p%2Fq.jpg"),
         ("https://a.example/p.jpg?", "https://a.example/p.jpg"),
+        ("https://a.example/p.jpg??", "https://a.example/p.jpg??"),
+        ("https://a.example/p.jpg?b=?", "https://a.example/p.jpg?b=?"),
         ("https://a.example/p.jpg?b=1&a=2", "https://a.example/p.jpg?b=1&a=2"),
         ("https://a.example/p%20q%C3%A4%c3.jpg", "https://a.example/p%20q%C3%A4%C3.jpg"),
         ("https://a.example/100%", "https://a.example/100%"),
