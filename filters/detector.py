@@ -41,18 +41,26 @@ class MissingModel(ValueError):
     """
 
 
+class MissingExtra(MissingModel):
+    """The package of an extra is not installed. `extra` names it."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"the module `{module}` is not installed: pip install 'pairsieve[{extra}]'"
+        )
+        self.extra = extra
+
+
 def required(module: str, extra: str) -> Any:
     """Import a module that an extra of this package installs.
 
     Call it in `load`, never at the top of a module: a run that does not use the detector must not
-    need the extra. Raises MissingModel, which names the extra.
+    need the extra. Raises MissingExtra.
     """
     try:
         return import_module(module)
     except ImportError:
-        raise MissingModel(
-            f"the module `{module}` is not installed: pip install 'pairsieve[{extra}]'"
-        ) from None
+        raise MissingExtra(module, extra) from None
 
 
 class Needs(IntEnum):

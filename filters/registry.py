@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from filters.detector import Detector, MissingModel, Needs
+from filters.detector import Detector, MissingExtra, MissingModel, Needs
 from filters.rule import Rule
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -283,15 +283,26 @@ def check_models(detectors: Sequence[Detector], models: Iterable[str]) -> None:
     """Load every detector once, so that a missing model stops the run before it starts.
 
     `models` are the identities of the CLIP models that the run uses. Raises FilterConfigError when
-    a detector cannot be loaded, or has heads but none for one of these models.
+    a detector cannot be loaded, or has heads but none for one of these models. One message names
+    all extras that are not installed.
     """
     models = tuple(models)
+    missing_extras: dict[str, str] = {}
     for detector in detectors:
         _check_heads(detector, models)
         try:
             detector.load()
+        except MissingExtra as error:
+            missing_extras[detector.name] = error.extra
         except MissingModel as error:
             raise FilterConfigError(f"filters.detectors.{detector.name}: {error}") from None
+    if missing_extras:
+        names = ", ".join(f"filters.detectors.{name}" for name in missing_extras)
+        extras = ",".join(sorted(set(missing_extras.values())))
+        raise FilterConfigError(
+            f"{names}: the packages that these need are not installed; install them with: "
+            f"pip install 'pairsieve[{extras}]' (or set the detectors to null in the config)"
+        )
 
 
 def _check_heads(detector: Detector, models: Iterable[str]) -> None:

@@ -28,7 +28,10 @@ class Nudity:
     tag_from: Public[float]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
-        punsafe: float = evidence["punsafe"]
+        punsafe: float | None = evidence["punsafe"]
+        # Picture detectors look at no picture that the rule `similarity` drops.
+        if punsafe is None:
+            return
         # `not <` and not `>=`: a score of NaN cannot be judged and is dropped
         if not punsafe < self.drop_from:
             yield Decision(Action.DROP, "nudity", score=punsafe)

@@ -184,7 +184,14 @@ def test_shares_of_prompt_groups_add_up():
 
 
 @pytest.mark.parametrize(
-    ("punsafe", "actions"), [(0.1, []), (0.5, ["tag"]), (0.96, ["drop"]), (float("nan"), ["drop"])]
+    ("punsafe", "actions"),
+    [
+        (0.1, []),
+        (0.5, ["tag"]),
+        (0.96, ["drop"]),
+        (float("nan"), ["drop"]),
+        (None, []),  # not looked at, because its similarity is too low
+    ],
 )
 def test_nudity(punsafe, actions):
     assert [

@@ -36,6 +36,8 @@ def test_laions_own_parameters(name, thresholds, min_bytes, shards):
     assert config.filters.rules["image_size"]["min_bytes"] == min_bytes
     assert config.publish.shards == shards
     assert config.extract.caption.min_chars == 5
+    assert {"nsfw_picture", "faces"} <= set(config.filters.detectors)
+    assert {"nudity", "medical", "personal_data"} <= set(config.filters.rules)
 
 
 ERRORS = [
