@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stderr
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -114,4 +116,7 @@ def run_worker(environment: Mapping[str, str]) -> None:
     from apache_beam.runners.worker import sdk_worker_main
 
     os.environ.update(environment)
-    sdk_worker_main.main([])
+    # Beam prints each error of a worker, and reports it to the runner too. We show the report. A
+    # worker that is left behind when another one was killed would print after our last line.
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        sdk_worker_main.main([])

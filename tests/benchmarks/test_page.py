@@ -9,6 +9,7 @@ from benchmarks.page import main
 pytest.importorskip("faiss", reason="the extra `search` is not installed")
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(280)
 def test_honest_visitors_are_answered_under_attack(capsys):
     assert main(["--quick", "--seconds", "3"]) == 0
