@@ -43,7 +43,11 @@ def query(sql: str) -> list:
 def test_hugging_face_datasets(demo_run, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
+    from huggingface_hub import DatasetCard
 
+    # The viewer shows no pictures of people.
+    metadata = DatasetCard.load(demo_run.output / "README.md").data.to_dict()
+    assert metadata["viewer_display_urls"] is False
     # The data card names the subsets, and where the shards of each are.
     found = datasets.load_dataset(
         str(demo_run.output), "en", split="train", cache_dir=str(tmp_path)
