@@ -5,9 +5,11 @@ A bucket holds every pair of its hosts, so duplicates are found bucket by bucket
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import apache_beam as beam
 
@@ -20,6 +22,12 @@ from transforms.plumbing.route import Work, routed
 
 Bucket = tuple[int, list[Pair]]
 """The number of a bucket, and its distinct pairs."""
+
+UnitedLists = dict[str, dict[str, Any]]
+"""Name of list evidence -> its values of all pages, by `_by_text`.
+
+A value is a text or a record (a mapping).
+"""
 
 
 def identity_of(url: str, caption: str, identity: Identity) -> bytes:
@@ -38,7 +46,7 @@ def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair
     result changes nothing.
     """
     first: dict[bytes, Pair] = {}
-    lists_of_url: dict[str, dict[str, set[str]]] = {}
+    lists_of_url: dict[str, UnitedLists] = {}
     for pair in pairs:
         same = identity_of(pair.url, pair.caption, identity)
         if same not in first or _crawl_order(pair) < _crawl_order(first[same]):
@@ -52,26 +60,38 @@ def _crawl_order(pair: Pair) -> tuple[str, int, int]:
     return pair.warc_file, pair.record_offset, pair.position
 
 
-def _unite(lists: dict[str, set[str]], evidence: Evidence) -> None:
+def _unite(lists: UnitedLists, evidence: Evidence) -> None:
     """Add the list evidence of one pair to that of its URL."""
-    for name, value in evidence.items():
-        if isinstance(value, tuple):
-            lists.setdefault(name, set()).update(value)
+    for name, values in evidence.items():
+        if isinstance(values, tuple):
+            lists.setdefault(name, {}).update(_by_text(values))
 
 
-def _with_lists(pair: Pair, lists: dict[str, set[str]]) -> Pair:
+def _by_text(values: tuple[Any, ...]) -> dict[str, Any]:
+    """The values of a list by a text that is the same for equal ones, to compare and sort them."""
+    return {
+        value if isinstance(value, str) else json.dumps(value, sort_keys=True): value
+        for value in values
+    }
+
+
+def _with_lists(pair: Pair, lists: UnitedLists) -> Pair:
     """The pair with the united lists; the same object where they add nothing."""
     # The values of a pair are among the united ones, so equal lengths mean equal lists.
     nothing_new = all(_has_all(pair.evidence[name], values) for name, values in lists.items())
     if nothing_new:
         return pair
-    united = {name: tuple(sorted(values)) for name, values in lists.items()}
+    united = {
+        name: tuple(values[text] for text in sorted(values)) for name, values in lists.items()
+    }
     return replace(pair, evidence={**pair.evidence, **united})
 
 
-def _has_all(own: object, united: set[str]) -> bool:
+def _has_all(own: object, united: Mapping[str, Any]) -> bool:
     """Whether a pair's own list has every united value, each once."""
-    return isinstance(own, tuple) and len(own) == len(united) and set(own) == united
+    if not isinstance(own, tuple) or len(own) != len(united):
+        return False
+    return _by_text(own).keys() == united.keys()
 
 
 def distinct_pairs(

@@ -7,7 +7,7 @@ from pairsieve.records.pair import Pair, key_of
 from transforms.deduplicate import deduplicate
 
 pairs = st.builds(
-    lambda url, caption, file, offset, position, signals, licence: Pair(
+    lambda url, caption, file, offset, position, signals, headlines, licence: Pair(
         key_of(url, caption),
         url,
         caption,
@@ -19,7 +19,12 @@ pairs = st.builds(
         "",
         "",
         position,
-        {"signals": tuple(sorted(signals)), "licence": licence},
+        {
+            "signals": tuple(sorted(signals)),
+            # A list of records, as the headlines of medical pages are.
+            "headlines": tuple({"score": 0.5, "text": text} for text in sorted(headlines)),
+            "licence": licence,
+        },
     ),
     url=st.sampled_from("uvw"),
     caption=st.sampled_from("abc"),
@@ -27,6 +32,7 @@ pairs = st.builds(
     offset=st.integers(0, 3),
     position=st.integers(0, 100),
     signals=st.sets(st.sampled_from(["noai", "tdm"])),
+    headlines=st.sets(st.sampled_from(["X-ray", "Clinic"])),
     licence=st.none(),
 )
 some_pairs = st.lists(
@@ -64,6 +70,13 @@ def test_what_one_page_says_of_a_picture_is_said_of_it(found):
             for signal in other.evidence["signals"]
         }
         assert set(pair.evidence["signals"]) == said
+        headlines = {
+            headline["text"]
+            for other in found
+            if other.url == pair.url
+            for headline in other.evidence["headlines"]
+        }
+        assert [headline["text"] for headline in pair.evidence["headlines"]] == sorted(headlines)
 
 
 def test_first_in_crawl_order_wins():
