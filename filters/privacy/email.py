@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-
-from publicsuffixlist import PublicSuffixList
 
 from filters.rule import Span
+from pairsieve.web.urls import public_suffixes
 
 # How people write the two signs against harvesters, in the shipped languages.
 _AT_WORD = r"[\[({]\s?(?:at|ät|arobase|arroba|chiocciola|małpa|@)\s?[\])}]"
@@ -60,9 +58,4 @@ def _has_sign(text: str) -> bool:
 
 def is_public_host(host: str) -> bool:
     """Whether a host lies under a known public suffix."""
-    return bool(_suffixes().privatesuffix(host.lower(), accept_unknown=False))
-
-
-@lru_cache(1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
+    return bool(public_suffixes().privatesuffix(host.lower(), accept_unknown=False))

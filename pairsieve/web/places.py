@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-
-from publicsuffixlist import PublicSuffixList
 
 from pairsieve.web.addresses import is_address
 from pairsieve.web.paths import comparable_target
-from pairsieve.web.urls import absolute, canonical, host_of
+from pairsieve.web.urls import absolute, canonical, host_of, public_suffixes
 
 MAX_HOST_CHARS = 253  # RFC 1035, 2.3.4
 # A colon before digits alone stands before a port.
@@ -144,9 +141,4 @@ def _is_host(host: str) -> bool:
 
 
 def _is_public_suffix(host: str) -> bool:
-    return not is_address(host) and _suffixes().privatesuffix(host) is None
-
-
-@lru_cache(1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
+    return not is_address(host) and public_suffixes().privatesuffix(host) is None

@@ -122,7 +122,8 @@ def _canonical_escape(found: re.Match[str]) -> str:
 
 
 @lru_cache(1)
-def _suffixes() -> PublicSuffixList:
+def public_suffixes() -> PublicSuffixList:
+    """The Public Suffix List of the installed publicsuffixlist, read once a process."""
     return PublicSuffixList()
 
 
@@ -133,7 +134,7 @@ def registered_domain(url: str) -> str:
     host = host_of(url)
     if not host.rpartition(".")[2].isalpha() and "xn--" not in host:
         return host
-    return _suffixes().privatesuffix(host) or host
+    return public_suffixes().privatesuffix(host) or host
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ UrlProblem = Callable[[str], str | None]
 
 def url_checker(settings: UrlSettings) -> UrlProblem:
     """The function that gives the reason why an absolute URL is not taken, if there is one."""
-    suffixes = PublicSuffixList() if settings.drop_domains else None
+    suffixes = public_suffixes() if settings.drop_domains else None
     dropped = (
         frozenset(
             suffixes.privatesuffix(name.lower()) or name.lower() for name in settings.drop_domains

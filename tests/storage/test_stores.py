@@ -32,6 +32,22 @@ def read_all(path: str, options: files.Options, **settings) -> list[object]:
     return found
 
 
+@pytest.fixture
+def s3_account(s3, monkeypatch):
+    """S3 as the environment of a run names it, with an account."""
+    s3fs = pytest.importorskip("s3fs")
+    settings = {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield s3fs.S3FileSystem()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
 def test_s3_without_an_account(s3, monkeypatch):
     s3fs = pytest.importorskip("s3fs")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
@@ -53,17 +69,9 @@ def test_s3_without_an_account(s3, monkeypatch):
     ) == [ALL[1]]
 
 
-def test_an_object_that_is_replaced_all_the_time_is_read(s3, monkeypatch):
+def test_an_object_that_is_replaced_all_the_time_is_read(s3_account):
     """Who waits for a lock reads its object while the holder renews it."""
-    s3fs = pytest.importorskip("s3fs")
-    for name, value in (
-        ("AWS_ENDPOINT_URL", s3),
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-    ):
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    holder = s3fs.S3FileSystem()
+    holder = s3_account
     holder.mkdir("locks")
     holder.pipe("locks/1.json", b"beat 0")
     stop = threading.Event()
@@ -84,17 +92,9 @@ def test_an_object_that_is_replaced_all_the_time_is_read(s3, monkeypatch):
     assert all(content.startswith("beat ") for content in contents)
 
 
-def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
+def test_an_upload_in_parts_that_fails_is_taken_back(s3_account):
     """What was begun and not ended would be paid for until somebody looks."""
-    s3fs = pytest.importorskip("s3fs")
-    for name, value in (
-        ("AWS_ENDPOINT_URL", s3),
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-    ):
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    store = s3fs.S3FileSystem()
+    store = s3_account
     store.mkdir("uploads")
     store.default_block_size = 5 * 2**20
     begun = []
@@ -113,7 +113,6 @@ def test_an_upload_in_parts_that_fails_is_taken_back(s3, monkeypatch):
     assert begun, "else this test tells nothing"
     assert "Uploads" not in store.call_s3("list_multipart_uploads", Bucket="uploads")
     assert not store.exists("uploads/large")
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def wait_for(url: str) -> None:
