@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from filters.privacy.phone_words import WINDOW, Announced, announced
 from filters.rule import Span
@@ -27,6 +28,7 @@ _EXTENSION = re.compile(
     r"|toestel|anknytning|内線|转|轉|내선)\.?[\s:]{0,2}\d{1,6}(?!\w)",
     re.IGNORECASE,
 )
+KNOWN_NUMBERS = 8_192  # the candidates of one hostile caption, in the regions that are tried
 _LIST = re.compile(r"\s?/\s?|\s{2,3}|\s[-–]\s")  # between two numbers of a list
 _BLANK = re.compile(r"\s+")
 _INTERNATIONAL = re.compile(r"\(?\s?[+＋]|00[1-9]")
@@ -266,7 +268,13 @@ def _possible_starts(text: str, start: int, end: int) -> Iterator[int]:
         yield blank.end()
 
 
+@lru_cache(KNOWN_NUMBERS)
 def _is_valid(number: str, region: str | None) -> bool:
+    """Whether a number is one of a region (of any, with +CC and no region).
+
+    A search repeats itself on the redacted text, and tries a number in several regions: so it is
+    remembered for a while.
+    """
     import phonenumbers
 
     try:
