@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pairsieve.erasure.requests import Request, domains_of, places_of
+from pairsieve.erasure.requests import Request
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
 from pairsieve.records.foreign import as_ours
-from pairsieve.web.places import address_key, spellings
+from pairsieve.web.places import address_key, domains_of, places_of, spellings
 
 LOGGER = logging.getLogger(__name__)
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"

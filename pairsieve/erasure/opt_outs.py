@@ -21,9 +21,8 @@ from functools import partial
 from typing import Literal
 
 from pairsieve.erasure.list_file import ListRow, UnreadableList, join_problems, read_entries
-from pairsieve.erasure.requests import hosts_of
 from pairsieve.web.paths import comparable_target
-from pairsieve.web.places import read_place
+from pairsieve.web.places import hosts_of, read_place
 
 Kind = Literal["domain", "place", "address", "md5", "sha256"]
 KINDS: tuple[Kind, ...] = ("domain", "place", "address", "md5", "sha256")

@@ -24,7 +24,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,7 @@ from pairsieve.erasure.lists import read_lists
 from pairsieve.images.decode import Decoded, DecodeSettings, decode
 from pairsieve.images.pdq import orientations, orientations_of
 from pairsieve.storage import files
-from pairsieve.web.paths import comparable_target
 from pairsieve.web.places import read_host, read_place, read_url
-from pairsieve.web.urls import absolute, host_of, parts_of
 
 KINDS = ("image_url", "page_url", "domain", "prefix", "sha256", "md5", "pdq", "image", "key")
 PLACE_KINDS = ("page_url", "domain", "prefix")
@@ -50,9 +47,6 @@ MAX_EXAMPLE_BYTES = 20_000_000
 MAX_VALUE_CHARS = 2_000
 # JSON may take 12 characters for one of a value; the rest is for what stands beside the value.
 MAX_LINE_CHARS = 30_000
-MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
-# An escaped letter takes up to 9 characters, so that no request has a longer path.
-MAX_COMPARED_CHARS = 10 * MAX_VALUE_CHARS
 _HEX = re.compile(r"[0-9a-f]+")
 # JSON can name half of a surrogate pair, which no file in UTF-8 can hold.
 _HALF_LETTER = re.compile(r"[\ud800-\udfff]")
@@ -283,55 +277,3 @@ def _example_request(path: str, content: bytes, receipt: str) -> Request:
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     hashes = tuple(bits.hex() for bits in orientations_of(picture.image))
     return Request("image", hashes, receipt, (sha256, md5), path)
-
-
-def places_of(url: str) -> Iterator[str]:
-    """Yield every domain and prefix that a URL lies below.
-
-    A prefix is a path of the whole host. What is not a URL has an empty host.
-    """
-    for form in _forms(url):
-        hosts = list(_hosts(form))
-        yield from hosts
-        # Requests hold the comparable form; those of earlier versions held what was typed.
-        comparable = comparable_target(form[:MAX_COMPARED_CHARS]).partition("?")[0]
-        for path in dict.fromkeys((comparable, parts_of(form).path or "/")):
-            for end in _prefix_ends(path):
-                yield f"{hosts[0]}{path[:end]}"
-
-
-def hosts_of(url: str) -> Iterator[str]:
-    """Yield the host of a URL and every domain above it, down to the last two labels."""
-    hosts: list[str] = []
-    for form in _forms(url):
-        hosts += _hosts(form)
-    yield from dict.fromkeys(hosts)
-
-
-def _forms(url: str) -> Iterable[str]:
-    """Return a URL as browsers read it, and as it is written.
-
-    Browsers change hosts in full-width letters, backslashes and dots.
-    """
-    return dict.fromkeys((absolute(url, "") or url, url))
-
-
-def _hosts(url: str) -> Iterator[str]:
-    return domains_of(host_of(url))
-
-
-def domains_of(host: str) -> Iterator[str]:
-    """Yield a host in lower case, and every domain above it."""
-    labels = host.rstrip(".").split(".")
-    for first in range(max(1, len(labels) - 1)):
-        yield ".".join(labels[first:])
-
-
-def _prefix_ends(path: str) -> Iterator[int]:
-    """Yield where prefixes of a path end: before and after each slash, and at its end.
-
-    Only the first MAX_FOLDERS slashes count.
-    """
-    slashes = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
-    after_slashes = [i + 1 for i in slashes]
-    yield from sorted({*slashes, *after_slashes, len(path)})

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pairsieve.erasure.requests import Request, places_of
+from pairsieve.erasure.requests import Request
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, new_secret, parse_secret, secret_in
-from pairsieve.web.places import spellings
+from pairsieve.web.places import places_of, spellings
 
 KEYS, TOMBSTONES, RECIPIENTS = "keys.json", "tombstones.json", "recipients.key"
 TOKEN_BYTES = 16

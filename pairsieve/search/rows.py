@@ -8,10 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairsieve.erasure.requests import hosts_of
 from pairsieve.records.foreign import as_ours
 from pairsieve.storage import files
-from pairsieve.web.places import address_key
+from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
 
 SHOWN = (

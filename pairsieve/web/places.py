@@ -1,4 +1,6 @@
-"""Places on the web as people type them: a host, a host with a path, or a whole URL.
+"""Places on the web: as people type them, and those that a URL lies below.
+
+A place is a host, a host with a path, or a whole URL.
 
 Requests for erasure, opt-out lists, configs and searches are read here, so that the same text means
 the same place everywhere. The URL Standard decides what a host is (https://url.spec.whatwg.org/,
@@ -9,13 +11,18 @@ host, and `0x7f.1` is 127.0.0.1.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pairsieve.web.addresses import is_address
 from pairsieve.web.paths import comparable_target
-from pairsieve.web.urls import absolute, canonical, host_of, public_suffixes
+from pairsieve.web.urls import absolute, canonical, host_of, parts_of, public_suffixes
 
 MAX_HOST_CHARS = 253  # RFC 1035, 2.3.4
+MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
+# A request has at most 2,000 letters (pairsieve/erasure/requests.py), and an escaped letter takes
+# up to 9 characters: no prefix is longer.
+MAX_COMPARED_CHARS = 20_000
 # A colon before digits alone stands before a port.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))/*")
 _WEB = ("http", "https")
@@ -142,3 +149,55 @@ def _is_host(host: str) -> bool:
 
 def _is_public_suffix(host: str) -> bool:
     return not is_address(host) and public_suffixes().privatesuffix(host) is None
+
+
+def places_of(url: str) -> Iterator[str]:
+    """Yield every domain and prefix that a URL lies below.
+
+    A prefix is a path of the whole host. What is not a URL has an empty host.
+    """
+    for form in _forms(url):
+        hosts = list(_hosts(form))
+        yield from hosts
+        # Requests hold the comparable form; those of earlier versions held what was typed.
+        comparable = comparable_target(form[:MAX_COMPARED_CHARS]).partition("?")[0]
+        for path in dict.fromkeys((comparable, parts_of(form).path or "/")):
+            for end in _prefix_ends(path):
+                yield f"{hosts[0]}{path[:end]}"
+
+
+def hosts_of(url: str) -> Iterator[str]:
+    """Yield the host of a URL and every domain above it, down to the last two labels."""
+    hosts: list[str] = []
+    for form in _forms(url):
+        hosts += _hosts(form)
+    yield from dict.fromkeys(hosts)
+
+
+def _forms(url: str) -> Iterable[str]:
+    """Return a URL as browsers read it, and as it is written.
+
+    Browsers change hosts in full-width letters, backslashes and dots.
+    """
+    return dict.fromkeys((absolute(url, "") or url, url))
+
+
+def _hosts(url: str) -> Iterator[str]:
+    return domains_of(host_of(url))
+
+
+def domains_of(host: str) -> Iterator[str]:
+    """Yield a host in lower case, and every domain above it."""
+    labels = host.rstrip(".").split(".")
+    for first in range(max(1, len(labels) - 1)):
+        yield ".".join(labels[first:])
+
+
+def _prefix_ends(path: str) -> Iterator[int]:
+    """Yield where prefixes of a path end: before and after each slash, and at its end.
+
+    Only the first MAX_FOLDERS slashes count.
+    """
+    slashes = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
+    after_slashes = [i + 1 for i in slashes]
+    yield from sorted({*slashes, *after_slashes, len(path)})

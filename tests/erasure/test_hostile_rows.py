@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsieve.erasure.match import Matcher
-from pairsieve.erasure.requests import hosts_of, parse_request, places_of
+from pairsieve.erasure.requests import parse_request
 from pairsieve.records.foreign import as_ours
+from pairsieve.web.places import hosts_of, places_of
 from pairsieve.web.urls import host_of
 
 GOOD = "http://a.example/ok.jpg"

@@ -17,10 +17,10 @@ from pairsieve.erasure.lists import read_lists
 from pairsieve.erasure.requests import (
     MalformedRequests,
     parse_request,
-    places_of,
     read_requests,
     requests_of_list,
 )
+from pairsieve.web.places import places_of
 
 SHA = "ab" * 32
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsieve.erasure.requests import hosts_of
 from pairsieve.search.rows import entry
 from pairsieve.search.words import (
     HEAP_BYTES,
@@ -17,6 +16,7 @@ from pairsieve.search.words import (
     open_words,
     row_id,
 )
+from pairsieve.web.places import hosts_of
 
 ROWS = [
     ("A red car", "https://cars.example/red.jpg", ["personal_data_email"]),

@@ -6,8 +6,15 @@ from importlib import resources
 
 import pytest
 
-from pairsieve.erasure.requests import places_of
-from pairsieve.web.places import NotAPlace, address_key, read_host, read_place, read_url, spellings
+from pairsieve.web.places import (
+    NotAPlace,
+    address_key,
+    places_of,
+    read_host,
+    read_place,
+    read_url,
+    spellings,
+)
 from pairsieve.web.urls import host_of
 from tests.support.oracles import oracle
 
