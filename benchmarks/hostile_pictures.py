@@ -98,7 +98,7 @@ def picture_shapes() -> dict[str, Shape]:
     packed = zlib.compress(bytes(50_000_000), 9)
     return {
         "a large PNG": lambda n: png(size=(4_700 * min(n, 2), 9_400), bits=8),
-        "a PNG of 16 bits": lambda n: png(size=(4_700 * min(n, 2), 9_400), bits=16),
+        "a PNG of 16 bits": lambda n: png(size=(4_700, 4_700 * min(n, 2)), bits=16),
         "scans": lambda n: scans(50 * n),
         "packed texts": lambda n: png(*[(b"zTXt", b"a\0\0" + packed)] * (5 * n)),
         "packed profile": lambda n: png((b"iCCP", b"a\0\0" + packed * n)),

@@ -40,6 +40,7 @@ PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
 METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
+BIT_DEPTH_AT = 24  # in a PNG: bits of a sample (PNG, 3rd edition, 11.2.1)
 OPAQUE = 255
 SCAN = b"\xff\xda"  # begins a scan of a JPEG; cannot be within one (ITU-T T.81, B.1.1.5)
 # Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's
@@ -213,7 +214,9 @@ def _refusal(image: Image.Image, content: bytes, settings: DecodeSettings) -> st
     if kind not in settings.formats:
         return "format_not_taken"
     pixels = image.width * image.height
-    if pixels > settings.max_pixels:
+    # Pixels with samples of 16 bits take twice as long, and are reduced to 8 bits afterwards.
+    weight = 2 if kind == "PNG" and content[BIT_DEPTH_AT] == 16 else 1
+    if weight * pixels > settings.max_pixels:
         return "too_many_pixels"
     if max(image.size) > settings.max_aspect_ratio * min(image.size):
         return "aspect_ratio"

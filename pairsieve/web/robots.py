@@ -64,6 +64,15 @@ class Group:
     licences: list[str] = field(default_factory=list)
     crawl_delays_s: list[float] = field(default_factory=list)
 
+    def extend(self, other: Group) -> None:
+        """Add the lines of another group for the same agents."""
+        self.crawling.extend(other.crawling)
+        self.training.extend(other.training)
+        self.licences.extend(other.licences)
+        self.crawl_delays_s.extend(other.crawl_delays_s)
+        for name, rules in other.usages.items():
+            self.usages[name].extend(rules)
+
 
 @dataclass(frozen=True)
 class Robots:
@@ -74,7 +83,13 @@ class Robots:
 
     @cached_property
     def _groups(self) -> tuple[Group, ...]:
-        return tuple(_groups(self.text))
+        """The groups of the file; those for the same agents are one (RFC 9309, 2.2.1)."""
+        by_agents: dict[tuple[str, ...], Group] = {}
+        for group in _groups(self.text):
+            first = by_agents.setdefault(tuple(group.agents), group)
+            if first is not group:
+                first.extend(group)
+        return tuple(by_agents.values())
 
     @cached_property
     def licences(self) -> tuple[str, ...]:
@@ -128,10 +143,15 @@ class Robots:
         if not self.text:
             return None
         target = comparable_target(url)
-        reduced = {id(group): _matching_rules(group, target) for group in self._groups}
+        reduced: dict[int, Group] = {}
 
         def rules_of(groups: Iterable[Group]) -> tuple[Group, ...]:
-            return tuple(reduced[id(group)] for group in groups)
+            rules = []
+            for group in groups:
+                if id(group) not in reduced:
+                    reduced[id(group)] = _matching_rules(group, target)
+                rules.append(reduced[id(group)])
+            return tuple(rules)
 
         if not _may_crawl(rules_of(self._ours), target):
             return "robots_disallowed"

@@ -58,6 +58,7 @@ BROKEN = {
     "bmp": (encoded(RED, "BMP"), "format_not_taken"),
     "pixel bomb": (png_claiming(65_000, 65_000), "undecodable"),
     "many pixels": (encoded(Image.new("1", (101, 100))), "too_many_pixels"),
+    "16 bits count twice": (encoded(Image.new("I;16", (100, 51))), "too_many_pixels"),
     "hairline": (encoded(Image.new("RGB", (1, 21))), "aspect_ratio"),
     "zero by zero": (png_claiming(0, 0), "undecodable"),
     "corrupt chunk": (encoded(RED)[:30] + b"\0\1\2" + encoded(RED)[33:], "undecodable"),
