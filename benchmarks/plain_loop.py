@@ -156,7 +156,7 @@ def publish(
     detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
     shards = plan.config.publish.shards
     rule_book = make_rule_book(RuleSettings(plan.rules, detectors, secret, shards))
-    redact = RedactSettings(shards)
+    redact = RedactSettings(shards, sensitive=plan.config.publish.sensitive)
     for part_pairs, part_images, part_scores in zip(parts, images, scores, strict=True):
         for sample in map(Sample, part_pairs, part_images, part_scores):
             for result in rule_book.apply(sample):
@@ -169,7 +169,9 @@ def publish(
 def write(plan: Plan, rows: Iterable[ShardRow]) -> None:
     """Write one shard for each folder."""
     folders = [*(f"dataset/{subset}" for subset in SUBSETS), LEDGER_FOLDER]
-    settings = ShardSettings(plan.config.output, folders, 1)
+    is_private = plan.config.publish.sensitive == "private"
+    private = plan.config.work if is_private else ""
+    settings = ShardSettings(plan.config.output, folders, 1, private=private)
     shard_rows = list(rows)
     for folder in folders:
         of_folder = [row.row for row in shard_rows if row.folder == folder]

@@ -22,7 +22,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from benchmarks.machine import Memory, cpu
-from pairsieve.records.row import COLUMNS
+from pairsieve.records.row import SHUFFLED_SCHEMA
 from pipeline.orchestrate.engine import Engine
 from transforms.rules import ShardRow
 from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteShards, shard_count
@@ -37,7 +37,7 @@ def rows_of(chunk: int, shards: int) -> Iterator[ShardRow]:
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
         shard = int.from_bytes(key, "big") % shards
         cells = _cells(number, key)
-        row = tuple(cells.get(column.name) for column in COLUMNS)
+        row = tuple(cells.get(name) for name in SHUFFLED_SCHEMA.names)
         yield ShardRow("dataset/en", shard, row)
 
 

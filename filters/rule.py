@@ -77,9 +77,12 @@ class Rule(Protocol):
     - `saves_request`: True for a rule that needs no picture. Such a rule also runs before the
       fetch, and nothing is requested for a pair that it drops.
 
-    Two members are optional:
+    Three members are optional:
 
     - `subsets`, a tuple of names: the subsets to which a rule with Action.MOVE moves samples.
+    - `says_nothing_of_people`: True for a rule whose tags may be published, since they do not say
+      what a picture or caption shows of people. Tags of all other rules stay in private files,
+      unless the config publishes them (`publish.sensitive`).
     - `prepare`, for a rule that reads files. It takes no argument and is called before the run
       starts. It reads the files and returns a digest of their content as hex digits. This digest
       is published in place of the settings. Raises MissingModel when the files cannot be read.

@@ -10,11 +10,15 @@ from filters.rule import Action, Decision, Readable, Rule, Span
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One decision, with the name and version of the rule that made it."""
+    """One decision, with the name and version of the rule that made it.
+
+    `is_public`: its reason may be published as a tag, because it says nothing of people.
+    """
 
     rule: str
     version: int
     decision: Decision
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,16 @@ class Verdict:
     @property
     def tags(self) -> tuple[str, ...]:
         """The sorted reasons of all decisions that do not drop the sample."""
-        decisions = [ruling.decision for ruling in self.rulings]
+        return self._tags(self.rulings)
+
+    @property
+    def public_tags(self) -> tuple[str, ...]:
+        """Those of the tags that may be published whatever the config says."""
+        return self._tags([ruling for ruling in self.rulings if ruling.is_public])
+
+    @staticmethod
+    def _tags(rulings: Iterable[Ruling]) -> tuple[str, ...]:
+        decisions = [ruling.decision for ruling in rulings]
         reasons = {d.reason for d in decisions if d.action is not Action.DROP}
         return tuple(sorted(reasons))
 
@@ -64,8 +77,11 @@ def judge(rules: Sequence[Rule], evidence: Readable) -> Verdict:
     """
     rulings: list[Ruling] = []
     for rule in rules:
-        decisions = rule.judge(evidence)
-        rulings.extend(Ruling(rule.name, rule.version, decision) for decision in decisions)
+        says_nothing = getattr(rule, "says_nothing_of_people", False)
+        for decision in rule.judge(evidence):
+            # The published caption shows what was redacted, so its tag says nothing more.
+            is_public = says_nothing or decision.action is Action.REDACT
+            rulings.append(Ruling(rule.name, rule.version, decision, is_public))
     return Verdict(tuple(rulings))
 
 

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from filters.registry import DETECTORS, RULES, nearest
 from pairsieve.clip.settings import EncoderSettings, ModelSettings, Precision
 from pairsieve.images.decode import DecodeSettings, problem_of_formats
-from pairsieve.records.choices import Embeddings, Identity, InputKind
+from pairsieve.records.choices import Embeddings, Identity, InputKind, Sensitive
 from pairsieve.records.privacy import Public
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.html import ALT_ALONE, CaptionSource, ImageRule
@@ -232,6 +232,12 @@ class PublishConfig:
     clip-retrieval reads them (`npy`), or as a `column` of the rows, or not at all (`none`). They
     tell what a picture shows, and need `score.keep_embeddings`.
 
+    `sensitive`: tags and columns that say whether a picture shows a patient, a child, a face or a
+    document. They are `private`, in files of the work directory, or `published` in the rows.
+
+    `gate_prompt`: the text under which Hugging Face asks people to apply for the dataset; without
+    it everybody may read it.
+
     `url` (where the dataset is published), `licence` (a URL; of the list of links, because pictures
     have their own) and `contact` (for requests to be taken out; default: `fetch.contact`) stand in
     the data card and the Croissant metadata.
@@ -243,6 +249,8 @@ class PublishConfig:
     shards: Public[int]
     max_quarantine: Public[float] = 0.01
     embeddings: Public[Embeddings] = "none"
+    sensitive: Public[Sensitive] = "private"
+    gate_prompt: Public[str] = ""
     rows_per_shard: Public[int] = 1_000_000
     url: Public[str] = ""
     licence: Public[str] = ""

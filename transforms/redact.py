@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 import numpy as np
 
-from filters.verdict import redact
-from pairsieve.records.choices import Embeddings
+from pairsieve.records.choices import Embeddings, Sensitive
 from pairsieve.records.layout import EMBEDDINGS_FOLDER
 from pairsieve.records.row import row_of
 from pairsieve.storage import files
@@ -18,24 +17,25 @@ from transforms.rules import KeptSample, ShardRow, shard_of
 
 @dataclass(frozen=True)
 class RedactSettings:
-    """The number of shards of each folder, and how vectors are published."""
+    """The number of shards of each folder, and how vectors and sensitive tags are published."""
 
     shards: int
     embeddings: Embeddings = "none"
+    sensitive: Sensitive = "private"
 
 
 def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardRow]:
     """The published row of a sample; with `embeddings: npy` its vector as well."""
     sample = kept.sample
-    caption = sample.pair.caption
-    text = redact(caption, kept.verdict.spans)
-    # The plain key is a hash of URL and caption. It would confirm a guess at what was redacted;
-    # the key of the ledger, which depends on a secret, does not.
-    public_key = sample.pair.key if text == caption else kept.ledger_key
+    public_key = kept.public_key
+    all_tags, tags = kept.verdict.tags, kept.verdict.public_tags
+    if settings.sensitive == "published":
+        tags = all_tags
     derived = {
-        "text": text,
+        "text": kept.text,
         "public_key": public_key,
-        "tags": kept.verdict.tags,
+        "tags": tags,
+        "private_tags": [tag for tag in all_tags if tag not in tags],
         "public_warc_file": files.public_name(sample.pair.warc_file),
     }
     subset = kept.verdict.subset or sample.pair.subset

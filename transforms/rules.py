@@ -13,7 +13,7 @@ from filters.detector import Detector, Needs, Observe
 from filters.observe import load_all
 from filters.registry import needing
 from filters.rule import Action, Decision, Rule
-from filters.verdict import Ruling, Verdict, judge
+from filters.verdict import Ruling, Verdict, judge, redact
 from pairsieve.attempt import Failure, attempt
 from pairsieve.records.ledger import entry, keyed
 from pairsieve.records.outcome import Counted, Noted, Rejection
@@ -60,15 +60,13 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class KeptSample:
-    """A sample that is published, and what has to be done to it first.
-
-    `ledger_key` is the HMAC of its key under the secret of the ledger.
-    """
+    """A sample that is published: its caption without personal data, and its published key."""
 
     sample: Sample
     evidence: Mapping[str, Any]
     verdict: Verdict
-    ledger_key: bytes
+    text: str
+    public_key: bytes
 
 
 Outcome = KeptSample | LedgerRow | Rejection | Counted | Noted
@@ -87,14 +85,18 @@ class RuleBook:
         yield Counted("sample", "in")
         if sample.score.precision:
             yield Noted("sample", f"{sample.score.model} in {sample.score.precision}")
-        ledger_key = keyed(self.settings.secret, sample.pair.key)
         judged = self._judge_or_fail(sample)
         if isinstance(judged, Failure):
+            ledger_key = keyed(self.settings.secret, sample.pair.key)
             row = entry(ledger_key, "publish", ("quarantine", 1), "quarantine", judged.reason)
             yield self._ledger_row(row, ledger_key)
             yield Rejection("sample", judged.reason, "quarantined")
             return
         evidence, verdict = judged
+        text = redact(sample.pair.caption, verdict.spans)
+        public_key = self._public_key(sample, text)
+        # Without the secret nobody can tell which decisions of the ledger are about which row.
+        ledger_key = keyed(self.settings.secret, public_key)
         for ruling in verdict.rulings:
             # The ledger must not lead from an unlinked decision (an erasure) back to the row.
             published_key = b"" if ruling.decision.unlinked else ledger_key
@@ -104,7 +106,16 @@ class RuleBook:
             yield Rejection("sample", verdict.drop.decision.reason)
             return
         yield Counted("sample", "kept")
-        yield KeptSample(sample, evidence, verdict, ledger_key)
+        yield KeptSample(sample, evidence, verdict, text, public_key)
+
+    def _public_key(self, sample: Sample, text: str) -> bytes:
+        """Return the key under which a row with this caption is published.
+
+        The plain key is a hash of URL and caption. It would confirm a guess at what was redacted; a
+        key that depends on a secret does not.
+        """
+        key = sample.pair.key
+        return key if text == sample.pair.caption else keyed(self.settings.secret, key)
 
     def _judge_or_fail(self, sample: Sample) -> tuple[dict[str, Any], Verdict] | Failure:
         """Evidence and verdict; a Failure where anything raised, here or in an earlier stage."""

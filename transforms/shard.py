@@ -14,9 +14,16 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER
+from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, SENSITIVE_FOLDER
 from pairsieve.records.ledger import LEDGER_SCHEMA
-from pairsieve.records.row import KEY, ROW_SCHEMA, with_embedding
+from pairsieve.records.row import (
+    EMBEDDING,
+    KEY,
+    SHUFFLED_SCHEMA,
+    SIDECAR_COLUMNS,
+    published_names,
+    with_embedding,
+)
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
@@ -51,7 +58,8 @@ class ShardSettings:
 
     `folders` are those below the output directory that every run has, with or without rows.
     `embedding_column`: whether rows hold the vector of their picture. `spill` is a folder for
-    packed rows, instead of the shuffle.
+    packed rows, instead of the shuffle. `private` is the folder of the sensitive columns; empty
+    where they are published.
     """
 
     output: str
@@ -59,14 +67,21 @@ class ShardSettings:
     shards: int
     embedding_column: bool = False
     spill: str = ""
+    private: str = ""
 
     def schema(self, folder: str) -> pa.Schema:
-        """The columns of a folder's shards."""
+        """The columns of what goes to a folder, published or not."""
         if folder == LEDGER_FOLDER:
             return LEDGER_SCHEMA
         if folder.startswith(EMBEDDINGS_FOLDER + "/"):
             return VECTOR_SCHEMA
-        return with_embedding(ROW_SCHEMA) if self.embedding_column else ROW_SCHEMA
+        return with_embedding(SHUFFLED_SCHEMA) if self.embedding_column else SHUFFLED_SCHEMA
+
+    @property
+    def published(self) -> list[str]:
+        """The columns of the rows that are published, in their order."""
+        names = published_names("private" if self.private else "published")
+        return [*names, EMBEDDING.name] if self.embedding_column else names
 
 
 def shard_count(rows: int, at_least: int, rows_per_shard: int) -> int:
@@ -95,6 +110,10 @@ def write_shard(
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = _sorted_table(batches, schema, order)
     path = shard_path(folder, shard, settings.shards)
+    if folder.startswith("dataset/"):
+        if settings.private:
+            _write_sidecar(table, path, settings.private)
+        table = table.select(settings.published)
     if schema is VECTOR_SCHEMA:
         path = path.removesuffix(".parquet") + ".npy"
         content = _vectors(table)
@@ -104,6 +123,14 @@ def write_shard(
         stream.write(content)
     log_finished("publish", path, table.num_rows)
     return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
+
+
+def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
+    """Write the sensitive columns of a shard's rows to a private file of the same name."""
+    content = shard_bytes(table.select(SIDECAR_COLUMNS), KEY)
+    private_path = path.replace("dataset/", f"{SENSITIVE_FOLDER}/", 1)
+    with files.open_whole(files.join(folder, private_path), private=True) as stream:
+        stream.write(content)
 
 
 def _sorted_table(

@@ -136,6 +136,7 @@ class Rights:
         "picture_rights_signals",
     )
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP, Action.TAG)
+    says_nothing_of_people: ClassVar[bool] = True
     saves_request: ClassVar[bool] = True
 
     profile: Public[Literal["respect", "strict", "record"]]

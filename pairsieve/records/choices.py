@@ -10,5 +10,9 @@ InputKind = Literal["archives", "index", "pairs"]
 Identity = Literal["pair", "url"]
 """When two pairs are the same: by URL and caption (LAION-400M), or by URL alone (LAION-5B)."""
 
+Sensitive = Literal["private", "published"]
+"""Where evidence goes that says what a picture shows of people: to private files of the work
+directory, or into the rows."""
+
 Embeddings = Literal["none", "npy", "column"]
 """How vectors are published: not at all, in files beside the shards, or in a column of the rows."""

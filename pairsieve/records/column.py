@@ -19,8 +19,8 @@ PRIVACY: Mapping[Privacy, str] = {
 """Kind of content -> why its columns need care, or none. Shown in the data card."""
 
 Sources = Mapping[str, Any]
-"""The columns of a sample, and those made for a row: `text` (the published caption), `public_key`
-and `tags`.
+"""The columns of a sample, and those made for a row: `text` (the published caption), `public_key`,
+`tags` and `private_tags`.
 """
 
 

@@ -56,6 +56,20 @@ def _rights_signals(sources: Sources) -> list[str]:
     return signals
 
 
+def _private_tags(sources: Sources) -> list[str]:
+    return list(sources["private_tags"])
+
+
+PRIVATE_TAGS = Column(
+    name="private_tags",
+    type=pa.list_(pa.string()),
+    source="publish",
+    privacy="sensitive",
+    meaning="reasons of rules that tagged the pair and say what it shows",
+    value=_private_tags,
+)
+"""Never a column of published rows."""
+
 DECISIONS: tuple[Column, ...] = (
     Column(
         name="key",
@@ -70,7 +84,10 @@ DECISIONS: tuple[Column, ...] = (
         type=pa.list_(pa.string()),
         source="publish",
         privacy="sensitive",
-        meaning="reasons of rules that redacted or tagged the pair",
+        meaning=(
+            "reasons of rules that redacted or tagged the pair; those that say what it shows are "
+            "here where `publish.sensitive` is `published`"
+        ),
         value=_tags,
     ),
     Column(

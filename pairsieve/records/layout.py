@@ -5,5 +5,8 @@ from __future__ import annotations
 LEDGER_FOLDER = "ledger"
 """Holds the ledger: one row for each decision."""
 
+SENSITIVE_FOLDER = "sensitive"
+"""Holds the sensitive columns beside a run's private results, one file for each shard of rows."""
+
 EMBEDDINGS_FOLDER = "embeddings"
 """Holds the vectors, in the order of the rows of each shard, if `publish.embeddings` is `npy`."""

@@ -23,7 +23,7 @@ SHOWN = (
 """Columns that search results show."""
 READ = (*SHOWN, "final_url", "md5")
 BATCH_ROWS = 10_000
-FACE, MEDICAL, NUDITY = "face", "medical", "nudity"
+FACE, MEDICAL, NUDITY, NOT_JUDGED = "face", "medical", "nudity", "not_judged"
 """Marks of pictures that are shown only after a second click."""
 # A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
 MARKED_FROM = 0.5
@@ -94,7 +94,17 @@ def _shown(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
 
 
 def marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
-    """Yield the reasons why a picture is not shown at once."""
+    """Yield the reasons why a picture is not shown at once.
+
+    NOT_JUDGED where there is no other: nobody looked for faces in it, or what was found is private.
+    """
+    known = list(_known_marks(row, subset))
+    if not known and row.get("face_count") is None:
+        yield NOT_JUDGED
+    yield from known
+
+
+def _known_marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
     tags = row.get("tags") or ()
     if row.get("face_count"):
         yield FACE

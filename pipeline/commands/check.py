@@ -8,6 +8,8 @@ pairsieve check --dataset runs/mine --image photo.jpg
     also look for copies of an example picture
 pairsieve check --dataset runs/mine --config my.yaml
     also look for medical pictures by published embeddings; apply the config's limits
+pairsieve check --dataset runs/mine --sensitive work/mine/publish/0123456789abcdef
+    also look at the private columns: faces, and medical pictures, beside other findings
 pairsieve check --dataset runs/mine --limit medical_words=0.02
     allow a kind of finding in 2 % of the rows
 
@@ -29,7 +31,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
+from pipeline.commands.options import (
+    add_dataset,
+    add_no_plugins,
+    add_sensitive,
+    add_set,
+    make_verb_parser,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="an example picture; may be given again",
     )
+    add_sensitive(parser)
     parser.add_argument(
         "--limit",
         action="append",
@@ -176,7 +185,7 @@ def _reviewer(options: argparse.Namespace) -> Reviewer:
         hashes += example[0].pdq
         digests.add(example[0].sha256)
     second = load_presidio_patterns()
-    return Reviewer(stones, opted_out, hashes, frozenset(digests), second)
+    return Reviewer(stones, opted_out, hashes, frozenset(digests), second, options.sensitive)
 
 
 def _vector_scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:

@@ -34,6 +34,17 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sensitive(parser: argparse.ArgumentParser) -> None:
+    """`--sensitive`, which reads what a run kept private of its rows."""
+    parser.add_argument(
+        "--sensitive",
+        default="",
+        metavar="DIR",
+        help="the results of the run that made the dataset, WORK/publish/RUN: they hold its "
+        "private tags, face counts and scores",
+    )
+
+
 def add_no_plugins(parser: argparse.ArgumentParser) -> None:
     """`--no-plugins`, for configs that somebody else wrote."""
     parser.add_argument(

@@ -15,30 +15,39 @@ from pairsieve.records.manifest import ListedFile
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
+from pipeline.dataset.sidecar import read_sidecar
 from pipeline.monitoring.summary import table
 
 Row = dict[str, Any]
 SHOWN_COLUMNS = (
     "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
-    "punsafe", "face_count", "medical_picture_score", "page_source", "model",
+    "punsafe", "face_count", "medical_picture_score", "private_tags", "page_source",
+    "model",
 )  # fmt: skip
 LEDGER_TREE = f"{LEDGER_FOLDER}/"
 
 
-def explained(dataset: str, key: str, key_file: str | None) -> str:
+def explained(dataset: str, key: str, key_file: str | None, private: str = "") -> str:
     """What is published of a row, and what the rules decided on it.
 
     Empty where neither is known. The ledger holds keyed hashes of keys: decisions are found with
-    `key_file` alone. Raises NoSuchDataset.
+    `key_file` alone. `private` is the folder of the run's private columns; empty for none. Raises
+    NoSuchDataset.
     """
     manifest = read_manifest(dataset)
     key_bytes = _key_bytes(key)
     # The published key, and the id of the same pair in the ledger.
     ids = {key.lower()}
     if key_file:
-        ids.add(keyed(_secret(key_file), key_bytes).hex())
+        secret = _secret(key_file)
+        keyed_once = keyed(secret, key_bytes)
+        # A redacted row is published under the keyed hash of its key. The ledger hashes it again.
+        ids |= {keyed_once.hex(), keyed(secret, keyed_once).hex()}
     shards, ledger = manifest.below("dataset/"), manifest.below(LEDGER_TREE)
     row = next(_rows_with(dataset, shards, "key", ids), None)
+    if row is not None:
+        for listed in shards:
+            row.update(read_sidecar(private, listed.path).get(row["key"], {}))
     decisions = list(_rows_with(dataset, ledger, "id", ids))
     if row is None and not decisions:
         return ""

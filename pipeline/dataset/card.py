@@ -69,6 +69,8 @@ def data_card(facts: Facts) -> str:
         settings=_settings_text,
         pictures=_pictures_text(manifest.config),
         kept=_kept_text(manifest.config),
+        sensitive=_sensitive_text(manifest),
+        gate_prompt=manifest.setting("publish", "gate_prompt"),
         erased=_erased_text(manifest),
     )
 
@@ -143,6 +145,20 @@ def _kept_text(config: Mapping[str, Any]) -> str:
         pictures = "Pictures that were fetched are kept there."
     vectors = " Their vectors are kept there too." if config["score"]["keep_embeddings"] else ""
     return pictures + vectors
+
+
+def _sensitive_text(manifest: Manifest) -> str:
+    """Whether rows say that they show patients, children, faces or documents."""
+    if manifest.setting("publish", "sensitive") == "private":
+        return (
+            "Tags and scores that say whether a picture shows a patient, a child, a face or a "
+            "document are kept there too, so that nobody can look up such people in this dataset."
+        )
+    return (
+        "By decision of its publisher this dataset says in tags and scores whether a picture "
+        "shows a patient, a child, a face or a document. Use them to leave such rows out, and for "
+        "nothing else."
+    )
 
 
 def _erased_text(manifest: Manifest) -> str:

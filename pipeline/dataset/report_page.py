@@ -194,6 +194,9 @@ def _scores(facts: Facts) -> Section | None:
         ("medical_picture_score", "share of medical prompts", "medical_picture", medical),
         ("punsafe", "chance that the picture is unsafe", "nudity", nudity),
     ):
+        # Without the column (publish.sensitive: private) the kept rows would look like none.
+        if column not in facts.columns:
+            continue
         histogram = facts.histogram(column, reason)
         if histogram is not None:
             charts.append(Chart(column, histogram_svg(histogram, label, thresholds)))

@@ -27,6 +27,7 @@ from pairsieve.search.rows import batches
 from pairsieve.storage import files
 from pairsieve.web.places import address_key
 from pairsieve.web.shown import plain, safe_link
+from pipeline.dataset.sidecar import read_sidecar
 
 MAX_LISTED = 2_000
 # As the defaults of the rule `medical` (filters/medical/rule.py).
@@ -68,6 +69,7 @@ class Reviewer:
     `stones`: rows that were taken out before. `opted_out`: registries of refusals.
     `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
     `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
+    `private`: the folder of the run's private columns; empty for none.
     """
 
     stones: Tombstones | None = None
@@ -75,6 +77,7 @@ class Reviewer:
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
     second: FindKinds | None = None
+    private: str = ""
 
     def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
         """Every reason to look at a row.
@@ -211,20 +214,26 @@ def review(
     """Look at every row of these shards.
 
     `own_names` maps our names of columns to the dataset's. `scores` are given where vectors were
-    published.
+    published. Raises NoSuchDataset where private columns are missing.
     """
     result = Review()
     for path in paths:
         of_shard: Iterable[float | None] = scores(path) if scores else repeat(None)
         # `repeat` never ends, so the two may differ in length.
-        for row, score in zip(_rows(folder, path, own_names), of_shard, strict=False):
+        cells = read_sidecar(reviewer.private, path)
+        rows = _rows(files.join(folder, path), own_names, cells)
+        for row, score in zip(rows, of_shard, strict=False):
             result.add(row, reviewer.findings(row, score))
     return result
 
 
-def _rows(folder: str, path: str, own_names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for batch in batches(files.join(folder, path), COLUMNS, own_names):
-        yield from batch.to_pylist()
+def _rows(
+    path: str, own_names: Mapping[str, str], cells: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield a shard's rows, with the private cells of those that have some."""
+    for batch in batches(path, COLUMNS, own_names):
+        for row in batch.to_pylist():
+            yield {**row, **cells.get(row.get("key") or "", {})}
 
 
 def review_page(name: str, result: Review, over: Sequence[str]) -> str:

@@ -148,6 +148,7 @@ class Jobs:
         embeddings = config.publish.embeddings
         max_rows = results.scored.read_counts()["pair"].kept
         shards = shard_count(max_rows, config.publish.shards, config.publish.rows_per_shard)
+        is_private = config.publish.sensitive == "private"
         subsets = (*SUBSETS, *subsets_of(plan.rules))
         folders = [f"dataset/{subset}" for subset in subsets]
         if embeddings == "npy":
@@ -160,8 +161,15 @@ class Jobs:
                 results.extracted.folder, results.fetched.folder, results.scored.folder
             ),
             rules=RuleSettings(plan.rules, detectors, secret, shards),
-            redact=RedactSettings(shards, embeddings),
-            shards=ShardSettings(staging, folders, shards, embeddings == "column", self._spill),
+            redact=RedactSettings(shards, embeddings, config.publish.sensitive),
+            shards=ShardSettings(
+                staging,
+                folders,
+                shards,
+                embedding_column=embeddings == "column",
+                spill=self._spill,
+                private=results.published.folder if is_private else "",
+            ),
             results=results.published.folder,
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from filters.erasure import Erasure
+from pairsieve.records.layout import SENSITIVE_FOLDER
 from pairsieve.records.outcome import Unit, UnitCounts, notes
 from pairsieve.storage import files
 from pairsieve.storage.job_end import (
@@ -84,6 +85,11 @@ class Publisher:
         below = self._released_below([path for path, *_ in shards])
         lock.check()  # somebody else may have taken it while the job ran
         self.release.install(self.plan, made, below)
+        if config.publish.sensitive == "private":
+            LOGGER.info(
+                "publish: tags and scores that speak of people are private, in %s",
+                result.path(SENSITIVE_FOLDER),
+            )
         return counts
 
     def _is_staged(self, result: StageResult) -> bool:
@@ -135,7 +141,10 @@ class Publisher:
         erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
         tombstones = erasures[0].stones if erasures else None
         shards = [path for path in paths if path.startswith("dataset/")]
-        findings = review(self.release.staging, shards, Reviewer(tombstones), {})
+        is_private = config.publish.sensitive == "private"
+        private = self.results.published.folder if is_private else ""
+        reviewer = Reviewer(tombstones, private=private)
+        findings = review(self.release.staging, shards, reviewer, {})
         too_many = findings.over(config.publish.release_limits)
         page = review_page(config.name, findings, too_many)
         files.write_private(files.join(config.work, REVIEW_LIST), page)

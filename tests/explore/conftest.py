@@ -23,6 +23,7 @@ ROWS = [
         "TEXT": "a cat on a mat",
         "similarity": 0.31,
         "page_url": "https://a.example/page",
+        "face_count": 0,
         "sha256": "a" * 64,
     },
     {

@@ -75,6 +75,8 @@ def test_nothing_comes_from_other_hosts_unless_it_is_asked_for(client):
     shown = client.get("/", params={"q": "cat", "pics": "1"})
     assert shown.text.count("<img") == 2
     assert shown.text.count('<details class="behind">') == 1, "a face stays behind a second click"
+    unjudged = client.get("/", params={"q": "bird", "pics": "1"})
+    assert unjudged.text.count('<details class="behind">') == unjudged.text.count("<img") > 0
     assert 'referrerpolicy="no-referrer"' in shown.text
 
 

@@ -141,13 +141,6 @@ def test_vectors_show_what_no_word_says(run_demo, tmp_path, capsys):
     ]
     ran = run_demo(*[part for one in settings for part in ("--set", one)])
     assert ran.status == 0, ran.printed
-    for path in ran.output.glob("dataset/*/*.parquet"):  # as a dataset without our scores
-        table = pq.read_table(path)
-        at = table.schema.get_field_index("medical_picture_score")
-        pq.write_table(
-            table.set_column(at, "medical_picture_score", pa.nulls(table.num_rows, pa.float32())),
-            path,
-        )
     arguments = [
         "--dataset",
         str(ran.output),
@@ -176,3 +169,24 @@ def test_a_run_that_fails_the_check_is_not_released(run_demo, tmp_path):
     assert passed.status == 0, passed.printed
     assert not (passed.output / "unreleased").exists()
     assert len(rows_of(passed.output)) == 152
+
+
+def test_private_columns_are_looked_at_where_they_are_given(dataset, demo_run, tmp_path, capsys):
+    (run,) = (demo_run.work / "publish").iterdir()
+    shutil.copytree(run, tmp_path / "run")
+    arguments = ["--dataset", str(dataset), "--sensitive", str(tmp_path / "run")]
+    assert check(arguments) == 0
+    sidecar = next(
+        path
+        for path in sorted((tmp_path / "run" / "sensitive").rglob("*.parquet"))
+        if pq.read_metadata(path).num_rows
+    )
+    table = pq.read_table(sidecar)
+    column = table.schema.get_field_index("medical_picture_score")
+    scores = pa.array([0.9] * table.num_rows, pa.float32())
+    pq.write_table(table.set_column(column, "medical_picture_score", scores), sidecar)
+    assert check(arguments) == 1
+    assert f"medical_picture: {table.num_rows} of 152 rows" in capsys.readouterr().out
+    sidecar.unlink()
+    assert check(arguments) == 2
+    assert "--sensitive wants the folder that the run named" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import plain_loop
 from demo.crawl import make_crawl
-from pairsieve.records.row import ROW_SCHEMA
+from pairsieve.records.row import GUARDED, published_names
 from pairsieve.storage import files
 from pairsieve.web.language import SUBSETS
 from pipeline.config import load_config
@@ -130,8 +130,10 @@ def test_the_data_card_says_what_the_manifest_says(demo_run):
     card = (demo_run.output / "README.md").read_text()
     assert "Demonstration only" in card
     assert f"{len(rows_of(demo_run.output))} image-text pairs" in card
-    for name in ROW_SCHEMA.names:
-        assert f"| `{name}` |" in card
+    names = published_names("private")
+    assert all(f"| `{name}` |" in card for name in names)
+    assert not any(f"| `{column.name}` |" in card for column in GUARDED)
+    assert "nobody can look up such people" in card
     for rule in manifest_of(demo_run.output)["rules"]:
         assert f"- `{rule['name']}` version {rule['version']}" in card
 
@@ -147,7 +149,7 @@ def test_the_result_equals_a_plain_loop(demo_run, demo_plan, tmp_path):
     scores = plain_loop.score(demo_plan, found.parts, images, {})
     shelved = list(plain_loop.publish(demo_plan, found.parts, images, scores, bytes(32)))
     folders = [*(f"dataset/{subset}" for subset in SUBSETS), "ledger"]
-    settings = ShardSettings(str(tmp_path), folders, 1)
+    settings = ShardSettings(str(tmp_path), folders, 1, private=str(tmp_path / "private"))
     for folder in folders:
         rows = [item.row for item in shelved if item.folder == folder]
         write_shard(((folder, 0), [pack(rows, settings.schema(folder))] if rows else []), settings)
@@ -357,6 +359,8 @@ def test_a_head_fills_laions_columns_and_its_rule_drops(run_demo, demo_plan, tmp
         f"filters.detectors.nsfw_head={{heads: {{{model}: {tmp_path / 'head.npz'}}}, {limits}}}",
         "--set",
         "filters.rules.nudity={drop_from: 0.6, tag_from: 0.5}",
+        "--set",
+        "publish.sensitive=published",
         folder=tmp_path,
     )
     assert ran.status == 0

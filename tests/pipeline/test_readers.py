@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsieve.records.column import PRIVACY
-from pairsieve.records.row import COLUMNS, LAION_COLUMNS, ROW_SCHEMA
+from pairsieve.records.row import COLUMNS, LAION_COLUMNS, ROW_SCHEMA, published_names
 from pipeline.cli import main as pairsieve
 from tests.support.datasets import manifest_of, rows_of
 from tests.support.peers import run_peer
@@ -53,7 +53,7 @@ def test_hugging_face_datasets(demo_run, tmp_path, monkeypatch):
         str(demo_run.output), "en", split="train", cache_dir=str(tmp_path)
     )
     assert len(found) == len([row for row in rows_of(demo_run.output) if row["LANGUAGE"] == "en"])
-    assert found.column_names == ROW_SCHEMA.names
+    assert found.column_names == published_names("private")
     every = datasets.load_dataset(
         "parquet",
         data_files=f"{demo_run.output}/dataset/*/*.parquet",

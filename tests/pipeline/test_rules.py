@@ -58,11 +58,14 @@ def test_audit_counts_every_ledger_entry(demo, capsys):
 
 def test_explain_a_published_row(demo, key_file, capsys):
     row = next(row for row in rows_of(demo.output) if "personal_data_email" in row["tags"])
-    assert main(["explain", "--dataset", str(demo.output), "--key", row["key"]]) == 0
-    printed = capsys.readouterr().out
-    assert "personal_data version 2 said redact: personal_data_email" in printed, (
-        "the key of a redacted row is the ledger's own"
-    )
+    named = ["explain", "--dataset", str(demo.output), "--key", row["key"]]
+    assert main(named) == 0
+    assert "give --key-file" in capsys.readouterr().out
+    assert main([*named, "--key-file", str(key_file)]) == 0
+    assert "said redact: personal_data_email" in capsys.readouterr().out
+    (run,) = (demo.work / "publish").iterdir()
+    assert main([*named, "--sensitive", str(run)]) == 0
+    assert "medical_picture_score" in capsys.readouterr().out
     other = next(row for row in rows_of(demo.output) if not row["tags"])
     assert main(["explain", "--dataset", str(demo.output), "--key", other["key"]]) == 0
     assert "give --key-file" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from pairsieve.records.ledger import LEDGER_SCHEMA, entry, keyed
 from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
 from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
-from pairsieve.records.row import COLUMNS, ROW_SCHEMA, row_of
+from pairsieve.records.row import COLUMNS, ROW_SCHEMA, SHUFFLED_SCHEMA, row_of
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
 from pairsieve.records.table import from_table, schema_with, to_table
 
@@ -94,7 +94,8 @@ def test_a_row():
         pair, Image(pair.key, "ok", 200), Score(pair.key, "ok", 30, 20, "PNG", 0.5, "m")
     )
     derived = {"text": "words", "public_key": pair.key, "tags": ("a",), "public_warc_file": "f"}
-    row = dict(zip(ROW_SCHEMA.names, row_of({**sample.columns(), **derived}), strict=True))
+    derived["private_tags"] = ("b",)
+    row = dict(zip(SHUFFLED_SCHEMA.names, row_of({**sample.columns(), **derived}), strict=True))
     assert (row["WIDTH"], row["HEIGHT"], row["LICENSE"], row["tags"]) == (30, 20, "?", ["a"])
     assert row["SAMPLE_ID"] == 2**63 - 1
     assert row["hash"] == 857451670636911819, "mmh3.hash64(URL + TEXT)[0]"

@@ -117,13 +117,14 @@ def test_hosts(url, hosts):
 @pytest.mark.parametrize(
     ("row", "subset", "marks"),
     [
-        ({}, "en", []),
+        ({}, "en", ["not_judged"]),
+        ({"face_count": 0}, "en", []),
         ({"face_count": 2}, "en", ["face"]),
         ({"tags": ["medical_words"]}, "en", ["medical"]),
         ({"medical_picture_score": 0.9, "face_count": 0}, "en", ["medical"]),
         ({}, "medical", ["medical"]),
         ({"NSFW": "UNSURE"}, "en", ["nudity"]),
-        ({"punsafe": 0.1, "NSFW": "UNLIKELY"}, "en", []),
+        ({"punsafe": 0.1, "NSFW": "UNLIKELY"}, "en", ["not_judged"]),
     ],
 )
 def test_marks(row, subset, marks):

@@ -18,13 +18,13 @@ from filters.similarity import Similarity
 from pairsieve.records.ledger import LEDGER_SCHEMA, keyed
 from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
 from pairsieve.records.pair import Pair, key_of
-from pairsieve.records.row import COLUMNS
+from pairsieve.records.row import SHUFFLED_SCHEMA
 from pairsieve.records.sample import Image, Sample, Score
 from transforms.redact import RedactSettings, redact_sample
 from transforms.rules import KeptSample, LedgerRow, RuleSettings, make_rule_book
 
 SECRET = b"s" * 32
-NAMES = [column.name for column in COLUMNS]
+NAMES = SHUFFLED_SCHEMA.names
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Broken:
 class Tag(Broken):
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         yield Decision(Action.TAG, "seen")
+
+
+class PublicTag(Tag):
+    says_nothing_of_people: ClassVar[bool] = True
 
 
 RULES = (Rights("respect"), Similarity({"en": 0.3}), PersonalData(captions="redact", urls="drop"))
@@ -71,14 +75,15 @@ def sample(
     return replace(Sample(pair, got, scored), **changes)
 
 
-def judge(one: Sample, rules=RULES):
+def judge(one: Sample, rules=RULES, sensitive="private"):
     settings = RuleSettings(rules, (PersonalDataInPair(),), SECRET, shards=4)
     found = list(make_rule_book(settings).apply(one))
     tally = tally_of(f for f in found if isinstance(f, (Rejection, Counted)))
     assert balance(tally, "sample").adds_up
     assert balance(tally, "sample").entered == 1
     kept = [f for f in found if isinstance(f, KeptSample)]
-    published = [row for one in kept for row in redact_sample(one, RedactSettings(shards=4))]
+    settings = RedactSettings(shards=4, sensitive=sensitive)
+    published = [row for one in kept for row in redact_sample(one, settings)]
     rows = [dict(zip(NAMES, row.row, strict=True)) for row in published]
     entries = [f.row for f in found if isinstance(f, LedgerRow)]
     ledger = [dict(zip(LEDGER_SCHEMA.names, entry, strict=True)) for entry in entries]
@@ -142,6 +147,14 @@ def test_a_redacted_rows_key_does_not_confirm_a_guess():
     assert row["key"] == keyed(SECRET, key_of(url, caption)).hex()
 
 
+def test_the_ledger_does_not_say_which_row_a_decision_is_about():
+    """The ledger is published; its ids lead to rows with the secret alone."""
+    (row,), ledger, _ = judge(sample("mail me@example.org"))
+    ids = {entry["id"] for entry in ledger}
+    assert ids == {keyed(SECRET, bytes.fromhex(row["key"])).hex()}
+    assert row["key"] not in ids
+
+
 @pytest.mark.parametrize(
     ("one", "rules", "reason"),
     [
@@ -170,8 +183,15 @@ def test_what_cannot_be_judged_is_quarantined(one, rules, reason, caplog):
 
 def test_tags():
     (row,), ledger, _ = judge(sample(), (*RULES, Tag()))
-    assert row["tags"] == ["seen"]
+    assert (row["tags"], row["private_tags"]) == ([], ["seen"])
     assert [e["action"] for e in ledger] == ["tag"]
+
+
+def test_tags_that_are_published():
+    (row,), _, _ = judge(sample(), (*RULES, PublicTag()))
+    assert (row["tags"], row["private_tags"]) == (["seen"], [])
+    (row,), _, _ = judge(sample(), (*RULES, Tag()), sensitive="published")
+    assert (row["tags"], row["private_tags"]) == (["seen"], [])
 
 
 def test_the_ledger_holds_no_words():

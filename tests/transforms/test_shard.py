@@ -10,7 +10,14 @@ from apache_beam.testing import test_pipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsieve.records.row import KEY, ROW_SCHEMA
+from pairsieve.records.row import (
+    GUARDED,
+    KEY,
+    ROW_SCHEMA,
+    SHUFFLED_SCHEMA,
+    SIDECAR_COLUMNS,
+    published_names,
+)
 from transforms.plumbing.spill import Spilled
 from transforms.rules import ShardRow
 from transforms.shard import (
@@ -26,7 +33,8 @@ from transforms.shard import (
 
 
 def row(key: str) -> bytes:
-    return pack([[key if name == KEY else None for name in ROW_SCHEMA.names]], ROW_SCHEMA)
+    cells = [key if name == KEY else None for name in SHUFFLED_SCHEMA.names]
+    return pack([cells], SHUFFLED_SCHEMA)
 
 
 def test_name():
@@ -47,6 +55,26 @@ def test_an_empty_shard_has_its_columns(tmp_path):
     )
     assert rows == 0
     assert pq.read_schema(tmp_path / path).equals(ROW_SCHEMA)
+
+
+def test_what_speaks_of_people_goes_to_a_private_file(tmp_path):
+    private = tmp_path / "work"
+    settings = ShardSettings(str(tmp_path / "out"), ["dataset/en"], 1, private=str(private))
+    cells = {KEY: "a", "private_tags": ["medical_text"], "face_count": 2, "tags": ["rights_x"]}
+    packed = pack([[cells.get(name) for name in SHUFFLED_SCHEMA.names]], SHUFFLED_SCHEMA)
+    path, *_ = write_shard((("dataset/en", 0), [row("b"), packed]), settings)
+
+    published = pq.read_table(tmp_path / "out" / path)
+    assert published.column_names == published_names("private")
+    assert not {column.name for column in GUARDED} & set(published.column_names)
+    assert published["tags"].to_pylist() == [["rights_x"], None]
+
+    sidecar = private / path.replace("dataset", "sensitive")
+    assert sidecar.stat().st_mode & 0o777 == 0o600
+    table = pq.read_table(sidecar)
+    assert table.column_names == list(SIDECAR_COLUMNS)
+    assert table["private_tags"].to_pylist() == [["medical_text"], None]
+    assert table["face_count"].to_pylist() == [2, None]
 
 
 @given(
@@ -100,7 +128,7 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
         ShardRow(
             "dataset/en",
             n % 2,
-            tuple(f"k{n}" if name == KEY else None for name in ROW_SCHEMA.names),
+            tuple(f"k{n}" if name == KEY else None for name in SHUFFLED_SCHEMA.names),
         )
         for n in range(100)
     ]
