@@ -116,12 +116,31 @@ def test_flink_clusters(kind):
     jsonschema.validate(cluster, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(
-            {**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_20"}}, schema
+            {**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_19"}}, schema
         )
     pool = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"][0]
     assert pool["args"] == ["--worker_pool"]
     assert pool["securityContext"]["runAsNonRoot"]
     assert ("nvidia.com/gpu" in pool["resources"]["limits"]) == (kind == "gpu")
+
+
+def test_flink_is_one_version_and_runs_lost_work_again():
+    """The versions and settings that ran on a real cluster: Flink 1.19 with 10 restarts of 5 s."""
+    files = [CONTAINERS / "compose.yaml", *MANIFESTS, REPOSITORY / "docs" / "operations.md"]
+    text = "\n".join(path.read_text() for path in files)
+    assert set(re.findall(r"flink[:_=]?v?(1[._]\d+)|flink_version=(1\.\d+)", text)) == {
+        ("1.19", ""),
+        ("", "1.19"),
+    }
+    for path in (
+        CONTAINERS / "compose.yaml",
+        *sorted(CONTAINERS.glob("kubernetes/*-cluster.yaml")),
+    ):
+        cluster = path.read_text()
+        assert "restart-strategy.type: fixed-delay" in cluster
+        assert re.search(r'fixed-delay.attempts: "?10"?', cluster)
+        assert "fixed-delay.delay: 5 s" in cluster
+        assert "evenly-spread-out-slots" in cluster
 
 
 def test_every_job_server_is_of_our_beam():
@@ -165,4 +184,5 @@ def test_the_run_in_a_cluster_is_a_command_that_we_have():
         "--environment_type",
         "--environment_config",
         "--parallelism",
+        "--sdk_worker_parallelism",
     }

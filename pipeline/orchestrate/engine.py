@@ -53,6 +53,21 @@ WORTH_A_PROCESS_S = 5.0
 IN_MEMORY = "in_memory"
 LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
 LOCAL_OPTIONS = ("--runner", PROCESSES)
+SERVED_RUNNERS = ("PortableRunner", "FlinkRunner", "SparkRunner")
+# Options of Beam's Flink job server that its Python side does not list (Beam 2.77,
+# FlinkPipelineOptions).
+JOB_SERVER_OPTIONS = (
+    "--number_of_execution_retries",
+    "--execution_retry_delay",
+    "--execution_mode_for_batch",
+    "--object_reuse",
+    "--operator_chaining",
+    "--max_bundle_size",
+    "--max_bundle_time_mills",
+    "--max_parallelism",
+    "--parallelism",
+    "--flink_conf_dir",
+)
 SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
 
@@ -296,12 +311,15 @@ def label(text: str) -> str:
 def _failing_as(name: str) -> Iterator[None]:
     """Turn what runners raise into JobFailed.
 
-    Runners raise a RuntimeError for a worker's error, and a ValueError for options that do not go
-    together. A TypeError or a KeyError is a bug in the command, and keeps its traceback.
+    Runners raise a RuntimeError for a worker's error, a ValueError for options that do not go
+    together, and gRPC's error where a job server is gone. A TypeError or a KeyError is a bug in the
+    command, and keeps its traceback.
     """
+    from grpc import RpcError
+
     try:
         yield
-    except (RuntimeError, OSError, ValueError, ImportError) as error:
+    except (RuntimeError, OSError, ValueError, ImportError, RpcError) as error:
         _, _, stage = name.rpartition("/")
         raise JobFailed(f"{stage}: {worker_error(error)}") from error
 
@@ -356,6 +374,11 @@ def _check_known(arguments: Sequence[str], own_options: Sequence[str]) -> None:
     for kind in _subclasses(PipelineOptions):
         if "_add_argparse_args" in vars(kind):
             kind._add_argparse_args(parser)
+    # The job server has options of its own; Beam asks it for them when a job is sent.
+    if option_of(arguments, "--runner") in SERVED_RUNNERS:
+        for name in JOB_SERVER_OPTIONS:
+            if name not in parser._option_string_actions:
+                parser.add_argument(name)
     _, unknown = parser.parse_known_args(list(arguments))
     if not unknown:
         return

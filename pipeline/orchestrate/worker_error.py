@@ -17,6 +17,40 @@ CARRIERS = re.compile(r"^(?:[\w.]*\bWorkFailed|RuntimeError): ")
 STEP = re.compile(r" \[while running '(?P<step>[^']*?)(?:-ptransform-\d+)?'\]")
 INNER_STEP = re.compile(r"/(?:ParDo\(.*?\)|Each)$")
 
+SEND = "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or their image"
+RESTART = (
+    "Flink runs its work again only with a restart strategy: restart-strategy.type: fixed-delay, "
+    "with 10 attempts of 5 s"
+)
+WORKER_GONE = "a worker is gone: it was killed, or its machine had no memory left"
+NO_WORKER = (
+    "no worker came within 3 minutes. The task manager's log says why; often workers lack "
+    f"pairsieve: send it with {SEND}"
+)
+NO_SLOTS = (
+    "the cluster has fewer free slots than the job wants: lower --parallelism, add task managers, "
+    "or end other jobs"
+)
+NO_JOB_SERVER = (
+    "the job server does not answer any more. The job may go on where it runs: look at the page of "
+    "the cluster, and start the next run when it has ended"
+)
+CAUSES: tuple[tuple[str, str], ...] = (
+    ("No module named", f"workers lack what is here; send it with {SEND}"),
+    ("worker disconnected", WORKER_GONE),
+    ("client cancelled", f"{WORKER_GONE}. {RESTART}"),
+    ("is no longer reachable", f"a task manager is gone. {RESTART}"),
+    ("SettableFuture", NO_WORKER),
+    ("NoResourceAvailableException", NO_SLOTS),
+    ("Timeout has occurred", NO_SLOTS),
+    ("failed to connect to all addresses", NO_JOB_SERVER),
+)
+"""A sign in a worker's or an engine's error -> its cause and the remedy.
+
+Each was seen on Flink 1.19.3 with Beam's job server: workers, task managers and the job server were
+killed, and slots or pairsieve were missing.
+"""
+
 
 def worker_error(error: BaseException) -> str:
     """The worker's own error, with the step in front, and with what to do where that is known."""
@@ -52,13 +86,8 @@ def with_step(line: str) -> str:
 
 
 def explained(line: str) -> str:
-    """A worker's error, with what to do where that is known."""
-    if "No module named" in line:
-        send = (
-            "--setup_file=./setup.py (pairsieve itself), --extra_package=FILE (a plugin), or "
-            "their image"
-        )
-        return f"{line}: workers lack what is here; send it with {send}"
-    if "worker disconnected" in line:
-        return f"a worker is gone: it was killed, or its machine had no memory left ({line})"
+    """A worker's error, with its cause and what to do where that is known."""
+    for sign, cause in CAUSES:
+        if sign in line:
+            return f"{cause} ({line})"
     return line

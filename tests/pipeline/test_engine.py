@@ -7,11 +7,13 @@ import time
 from math import inf
 
 import apache_beam as beam
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label
+from pipeline.orchestrate.config_file import ConfigError
+from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error
 from transforms.plumbing.route import routed
@@ -44,6 +46,23 @@ def test_every_runner_takes_every_name_and_label(run, stage):
         (
             "bundle inst002 failed:SDK worker disconnected: worker[x]",
             "a worker is gone: it was killed, or its machine had no memory left",
+        ),
+        (
+            "java.util.concurrent.TimeoutException: Waited 3 minutes for SettableFuture@6[...]",
+            "send it with --setup_file=./setup.py",
+        ),
+        (
+            "io.grpc.StatusRuntimeException: CANCELLED: client cancelled",
+            "restart-strategy.type: fixed-delay",
+        ),
+        (
+            "java.util.concurrent.TimeoutException: TaskManager with id tm2 is no longer reachable.",
+            "a task manager is gone",
+        ),
+        ("java.util.concurrent.TimeoutException: Timeout has occurred", "lower --parallelism"),
+        (
+            "StatusCode.UNAVAILABLE: failed to connect to all addresses; last error: UNKNOWN",
+            "the job server does not answer any more",
         ),
         (
             "OSError: [Errno 28] No space left on device",
@@ -112,6 +131,28 @@ def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
         "extract: Write pairs: KeyError: ('part-00003-0001', 1) "
         f"(in break_on_part at {__file__}:{line}, working on part-00003-0001)"
     )
+
+
+def test_a_job_server_that_is_gone_is_no_bug_of_ours(monkeypatch):
+    class Gone(grpc.RpcError):
+        pass
+
+    def run(pipeline):
+        raise Gone("failed to connect to all addresses")
+
+    monkeypatch.setattr(beam.Pipeline, "run", run)
+    with pytest.raises(JobFailed, match="extract: the job server does not answer any more"):
+        Engine(("--direct_num_workers=1",)).run(lambda pipeline: None, "run/extract")
+
+
+@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner"])
+def test_options_that_the_job_server_knows(runner):
+    given = [f"--runner={runner}", "--number_of_execution_retries=3"]
+    assert make_engine(given).arguments == tuple(given)
+    with pytest.raises(ConfigError, match="did you mean '--number_of_execution_retries'"):
+        make_engine([f"--runner={runner}", "--number_of_execution_retrys=3"])
+    with pytest.raises(ConfigError, match="unknown option"):
+        make_engine(["--runner=DataflowRunner", "--number_of_execution_retries=3"])
 
 
 def test_a_bug_in_the_command_keeps_its_traceback():
