@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import ceil, log, sqrt
 
 CONFIDENCE = 0.95
 
@@ -103,11 +103,12 @@ def horvitz_thompson(strata: Sequence[Labelled]) -> Estimate | None:
 
 
 def at_most(strata: Sequence[Labelled], confidence: float = CONFIDENCE) -> float | None:
-    """The highest share of all rows of the strata that the labels allow; None without enough labels.
+    """The highest share of all rows of the strata that the labels allow.
 
-    "Cannot tell" counts as "yes". One stratum has the bound of Clopper and Pearson. For several,
-    each label stands for rows / labels rows; `_highest_mean` bounds the sum. Strata of which every
-    row was labelled are known exactly, and only the others are left to chance.
+    None where a stratum has rows and no label. "Cannot tell" counts as "yes". One stratum has the
+    bound of Clopper and Pearson. For several, each label stands for rows / labels rows, and
+    `_highest_mean` bounds the sum. Strata of which every row was labelled are known exactly; only
+    the others are left to chance.
     """
     known = _enough(strata)
     if known is None:
@@ -127,7 +128,7 @@ def at_most(strata: Sequence[Labelled], confidence: float = CONFIDENCE) -> float
 
 
 def at_least(strata: Sequence[Labelled], confidence: float = CONFIDENCE) -> float | None:
-    """The lowest share of all rows of the strata that the labels allow; None without enough labels.
+    """The lowest share of all rows of the strata that the labels allow.
 
     "Cannot tell" counts as "no". Otherwise as `at_most`.
     """
@@ -173,8 +174,6 @@ def labels_for(bound: float, confidence: float = CONFIDENCE) -> int:
     The smallest n with (1 - bound) ** n <= 1 - confidence: 2,995 for 0.1 % and 95 %, which the rule
     of three (Hanley and Lippman-Hand, JAMA 249, 1983) gives as 3 / 0.001.
     """
-    from math import ceil
-
     return ceil(log(1 - confidence) / log(1 - bound))
 
 

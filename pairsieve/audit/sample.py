@@ -29,7 +29,7 @@ def allocate(rows_of: Mapping[str, int], near: Collection[str], labels: int) -> 
     others get what is left. Every stratum that has rows gets at least one label where there are
     enough. The numbers add up to `labels`, or to all rows where there are fewer.
     """
-    given = {name: 0 for name in rows_of}
+    given = dict.fromkeys(rows_of, 0)
     left = min(labels, sum(rows_of.values()))
     first = {name: 1 for name, rows in rows_of.items() if rows}
     left -= _give(given, rows_of, first, min(left, len(first)))
