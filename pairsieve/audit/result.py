@@ -131,7 +131,7 @@ class AuditResult:
 
 
 HEAD = (
-    "rows", "stratum", "number", "labelled", "yes", "cannot tell", "share of yes", "95 % interval",
+    "place", "stratum", "rows", "labelled", "yes", "cannot tell", "share of yes", "95 % interval",
 )  # fmt: skip
 NUMERIC = (2, 3, 4, 5, 6, 7)
 """The columns of numbers in HEAD, from 0."""

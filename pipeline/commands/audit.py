@@ -158,11 +158,13 @@ def _opened(options: argparse.Namespace) -> Iterator[tuple[DrawnSample, LabelFil
     Raises BadLabels, InUse, NoSuchDataset.
     """
     from pairsieve.audit.labels import LabelFile
+    from pairsieve.storage import files
     from pipeline.dataset.audit import draw
     from pipeline.dataset.writer import alone_in
 
     sample = draw(options.dataset, options.question, options.seed, options.labels)
     path = _labels_path(options)
+    files.make_private_folder(path.rpartition("/")[0] or ".")
     with alone_in(f"{path}.lock"):
         yield sample, LabelFile(path, sample.name)
 
