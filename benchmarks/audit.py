@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import hypergeom
@@ -107,6 +108,8 @@ def coverage(planted: Planted, repeats: int, chance: np.random.Generator) -> Cov
     true_of_all = missed / (missed + caught)
     covered = dict.fromkeys(("whole", "of_all", "lowest"), 0)
     strata = dict.fromkeys(PUBLISHED, 0)
+    # Few numbers of "yes" come up again and again.
+    interval_of = lru_cache(None)(clopper_pearson)
     bounds = []
     for _ in range(repeats):
         published = _labelled(PUBLISHED, planted.missed, sizes, chance)
@@ -122,7 +125,7 @@ def coverage(planted: Planted, repeats: int, chance: np.random.Generator) -> Cov
         covered["lowest"] += caught / sum(KEPT_OUT.values()) >= least
         for stratum in published:
             share = planted.missed.get(stratum.name, 0) / stratum.rows
-            interval = clopper_pearson(stratum)
+            interval = interval_of(stratum)
             strata[stratum.name] += interval.low <= share <= interval.high
     return Coverage(
         covered["whole"] / repeats,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
+from starlette.testclient import TestClient
 
 from pairsieve.audit.labels import LabelFile, SampleName
 from pairsieve.audit.page import Item, make_app
@@ -122,5 +123,6 @@ def test_it_loads_nothing_from_other_hosts(app):
     policy = get(app, "/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "img-src 'self';" in policy
-    for path in ("/static/style.css", "/own/label.css", "/own/label.js"):
-        assert get(app, path).status == 200
+    with TestClient(app, base_url="http://localhost") as client:
+        for path in ("/static/style.css", "/own/label.css", "/own/label.js"):
+            assert client.get(path).status_code == 200
