@@ -85,6 +85,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="the secret of the ledger's keys (default: ledger.key in the work directory)",
     )
     parser.add_argument(
+        "--tombstones",
+        metavar="DIR",
+        help="tombstones of rows that nobody is to see (default: DATASET.erased, if it exists)",
+    )
+    parser.add_argument(
         "--pictures",
         choices=("kept", "web", "none"),
         default="kept",
@@ -112,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.report and lacks("explore"):
         return 2
     from pairsieve.audit.labels import BadLabels
+    from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.secret import BadSecret
     from pipeline.dataset.manifest import NoSuchDataset
@@ -123,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.report
                 else _serve(options, sample, labels)
             )
-    except (BadLabels, BadSecret, InUse, NoSuchDataset) as error:
+    except (BadLabels, BadSecret, InUse, NoSuchDataset, NoTombstones) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
 
@@ -185,7 +191,7 @@ def _report(options: argparse.Namespace, sample: DrawnSample, labels: LabelFile)
 
 
 def _serve(options: argparse.Namespace, sample: DrawnSample, labels: LabelFile) -> int:
-    """Serve the page until it is interrupted. Raises BadSecret, NoSuchDataset."""
+    """Serve the page until it is interrupted. Raises BadSecret, NoSuchDataset, NoTombstones."""
     from pairsieve.audit.page import make_app
     from pairsieve.explore.serve import Address, serve
 
@@ -205,14 +211,20 @@ def _serve(options: argparse.Namespace, sample: DrawnSample, labels: LabelFile) 
 
 
 def _drawn_rows(options: argparse.Namespace, sample: DrawnSample) -> dict[str, DrawnRow]:
-    """The drawn rows, from the work directory. Raises BadSecret, NoSuchDataset."""
+    """The drawn rows, from the work directory. Raises BadSecret, NoSuchDataset, NoTombstones."""
+    from pairsieve.erasure.tombstones import read_tombstones
     from pairsieve.storage import files
     from pairsieve.storage.secret import read_secret
-    from pipeline.dataset.audit_rows import drawn_rows
+    from pipeline.dataset.audit_rows import drawn_rows, without_erased
     from pipeline.orchestrate.publish import KEY_FILE
 
     secret = read_secret(options.key_file or files.join(options.work, KEY_FILE))
-    return drawn_rows(options.dataset, options.work, secret, frozenset(sample.order))
+    rows = drawn_rows(options.dataset, options.work, secret, frozenset(sample.order))
+    folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
+    # A folder that was named must be there; the default one may not.
+    if options.tombstones or files.exists(folder):
+        return without_erased(rows, read_tombstones(folder))
+    return rows
 
 
 def _items(

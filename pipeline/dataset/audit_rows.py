@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from threading import Thread
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from filters.privacy.spans import personal_spans
 from filters.verdict import redact
 from pairsieve.audit.pictures import as_jpeg
+from pairsieve.erasure.tombstones import IMAGE_URL, MD5, SHA256, Tombstones
 from pairsieve.images.processes import Crashed, Processes
 from pairsieve.records.ledger import keyed
 from pairsieve.records.manifest import MANIFEST, Manifest
@@ -30,6 +31,7 @@ from pairsieve.warc.source import ArchiveSettings, read_at
 from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.client import Client, open_client
 from pairsieve.web.client_settings import ClientSettings
+from pairsieve.web.places import address_key
 from pairsieve.web.refusals import Busy
 from pairsieve.web.reservations import header_signals
 from pipeline.dataset.manifest import NoSuchDataset
@@ -37,6 +39,7 @@ from pipeline.dataset.release import INSTALLED
 from pipeline.orchestrate.results import PICTURES
 from pipeline.orchestrate.stage_result import manifests
 
+TAKEN_OUT = "(somebody has asked for this row to be taken out: answer that you cannot tell)"
 ANSWER_S = 80.0
 """A host may ask for a pause before it is asked; the page gives up a little later."""
 
@@ -158,6 +161,29 @@ def caption_without_personal_data(caption: str) -> str:
     So it does not show which of the two a row is, and no e-mail address is shown to anybody.
     """
     return redact(caption, personal_spans(caption))
+
+
+def is_erased(row: DrawnRow, stones: Tombstones) -> bool:
+    """Whether somebody has asked for a row to be taken out.
+
+    The ledger leads to such a row where another rule dropped it too. Nobody is to look at it.
+    """
+    image = row.image
+    urls = [url for url in (row.url, image.final_url) if url]
+    return (
+        any(stones.has(IMAGE_URL, address_key(url)) or stones.has_place(url) for url in urls)
+        or stones.has(SHA256, image.sha256)
+        or stones.has(MD5, image.md5)
+    )
+
+
+def without_erased(rows: Mapping[str, DrawnRow], stones: Tombstones) -> dict[str, DrawnRow]:
+    """The rows, with nothing left to see of those that were taken out."""
+    nothing = Image(b"", "erased")
+    return {
+        row_id: replace(row, caption=TAKEN_OUT, image=nothing) if is_erased(row, stones) else row
+        for row_id, row in rows.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pairsieve.audit.questions import QUESTIONS
 from pairsieve.audit.result import BadAudit, parse_audit, percent_near, percent_up
 from pipeline.commands.audit import QUESTIONS as OFFERED
 from pipeline.commands.audit import main
+from pipeline.commands.erase import main as erase
 from pipeline.commands.run import main as run
 from pipeline.commands.verify import main as verify
 from tests.support.asgi import Client
@@ -133,6 +134,20 @@ def test_everything_that_is_labelled_is_counted(copy, key_file, monkeypatch):
     status, printed = audit(copy, key_file, "--report")
     assert status == 2
     assert "the dataset has changed since" in printed
+
+
+def test_nobody_sees_who_was_taken_out(copy, key_file, monkeypatch):
+    """A row that the medical rule dropped; the request by its domain comes after the run."""
+    request = copy / "requests.jsonl"
+    request.write_text('{"domain": "artist.example"}\n{"domain": "clinic.example"}\n')
+    before, after = Labeller(), Labeller()
+    label(copy, key_file, monkeypatch, before)
+    given = ["--dataset", str(copy / "out"), "--requests", str(request)]
+    assert erase(given) == 0
+    label(copy, key_file, monkeypatch, after, "--seed=2")
+    gone = sum("asked for this row to be taken out" in page for page in after.pages)
+    assert gone >= 5  # all of clinic.example
+    assert not any("asked for this row" in page for page in before.pages)
 
 
 def test_without_labels_the_card_says_so(copy, key_file):
