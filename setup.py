@@ -28,6 +28,7 @@ setup(
         "filters": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
         "filters.privacy": ["*.yaml"],
+        "pairsieve.audit": ["templates/*", "static/*"],
         "pairsieve.explore": ["*.yaml", "templates/*", "static/*"],
         "pairsieve.web": ["*.yaml", "*.tsv"],
         "pipeline.dataset": ["*.j2"],

@@ -26,6 +26,7 @@ TASKS: Mapping[str, Mapping[str, str]] = {
         "rules": "List detectors and rules, and explain or audit what they decided.",
         "report": "Write a dataset's report: one HTML page without network, pictures or captions.",
         "check": "Search a dataset for personal and medical data before it is released.",
+        "audit": "Label a sample of rows blindly, and bound how much the rules missed.",
         "verify": "Check every file of a dataset, byte by byte, against its manifest.",
     },
     "Search it": {

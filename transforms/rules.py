@@ -94,7 +94,7 @@ class RuleBook:
             return
         evidence, verdict = judged
         text = redact(sample.pair.caption, verdict.spans)
-        public_key = self._public_key(sample, text)
+        public_key = sample.pair.key if verdict.drop else self._public_key(sample, text)
         # Without the secret nobody can tell which decisions of the ledger are about which row.
         ledger_key = keyed(self.settings.secret, public_key)
         for ruling in verdict.rulings:

@@ -107,7 +107,7 @@ def _list(options: argparse.Namespace) -> str:
 def _explain(options: argparse.Namespace) -> str:
     """Raises _NothingKnown, NoSuchDataset."""
     from pairsieve.records.pair import key_of
-    from pipeline.dataset.audit import explained
+    from pipeline.dataset.decisions import explained
     from pipeline.dataset.manifest import NoSuchDataset
 
     if not options.key and not (options.url and options.caption):
@@ -120,7 +120,7 @@ def _explain(options: argparse.Namespace) -> str:
 
 
 def _audit(options: argparse.Namespace) -> str:
-    from pipeline.dataset.audit import audited, reasons_of
+    from pipeline.dataset.decisions import audited, reasons_of
 
     return _json_text(reasons_of(options.dataset)) if options.json else audited(options.dataset)
 

@@ -1,158 +1,200 @@
-"""Explains what was decided, from a dataset's manifest, its ledger and its published rows."""
+"""Draws the sample of an audit from a dataset and its ledger, and writes the result into it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pairsieve.audit.labels import SampleName
+from pairsieve.audit.questions import (
+    KEPT_OUT_STRATA,
+    MOVED,
+    NEAR_A_DECISION,
+    PUBLISHED_STRATA,
+    QUESTIONS,
+    Question,
+)
+from pairsieve.audit.result import AUDIT, AuditResult, audit_text, count_labels
+from pairsieve.audit.sample import Drawer, allocate, shuffled
 from pairsieve.records.layout import LEDGER_FOLDER
-from pairsieve.records.ledger import keyed
-from pairsieve.records.manifest import ListedFile
+from pairsieve.records.manifest import MANIFEST, Manifest
+from pairsieve.records.row import KEY
+from pairsieve.search.rows import batches
 from pairsieve.storage import files
-from pairsieve.storage.secret import BadSecret, read_secret
+from pairsieve.storage.marked import mark
+from pairsieve.storage.shards import shard_paths
+from pipeline.dataset.erasure import put
+from pipeline.dataset.facts import read_audits
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-from pipeline.dataset.sidecar import read_sidecar
-from pipeline.monitoring.summary import table
+from pipeline.dataset.sidecar import private_results, read_sidecar
+from pipeline.dataset.writer import COMMIT, STAGING, only_writer, recover
 
-Row = dict[str, Any]
-SHOWN_COLUMNS = (
-    "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
-    "punsafe", "face_count", "medical_picture_score", "private_tags", "page_source",
-    "model",
-)  # fmt: skip
-LEDGER_TREE = f"{LEDGER_FOLDER}/"
+KEPT_OUT_SHARE = 0.25
+"""Of the labels. They say what was caught, and the bound on what was missed needs none of them."""
+KEPT_OUT_ACTIONS = ("drop", "quarantine")
 
 
-def explained(dataset: str, key: str, key_file: str | None, private: str = "") -> str:
-    """What is published of a row, and what the rules decided on it.
+@dataclass(frozen=True)
+class DrawnSample:
+    """A sample of a dataset: rows of each stratum, and the ids of those that were drawn.
 
-    Empty where neither is known. The ledger holds keyed hashes of keys: decisions are found with
-    `key_file` alone. `private` is the folder of the run's private columns; empty for none. Raises
-    NoSuchDataset.
+    An id is the published key of a row, or the id of a row in the ledger: 32 hex digits.
     """
-    manifest = read_manifest(dataset)
-    key_bytes = _key_bytes(key)
-    # The published key, and the id of the same pair in the ledger.
-    ids = {key.lower()}
-    if key_file:
-        secret = _secret(key_file)
-        keyed_once = keyed(secret, key_bytes)
-        # A redacted row is published under the keyed hash of its key. The ledger hashes it again.
-        ids |= {keyed_once.hex(), keyed(secret, keyed_once).hex()}
-    shards, ledger = manifest.below("dataset/"), manifest.below(LEDGER_TREE)
-    row = next(_rows_with(dataset, shards, "key", ids), None)
-    if row is not None:
-        for listed in shards:
-            row.update(read_sidecar(private, listed.path).get(row["key"], {}))
-    decisions = list(_rows_with(dataset, ledger, "id", ids))
-    if row is None and not decisions:
-        return ""
-    lines = [*_row_lines(row), *_decision_lines(decisions, key_file)]
-    return "\n".join(lines) + "\n"
 
+    question: Question
+    seed: int
+    labels: int
+    manifest: Manifest
+    published_rows: Mapping[str, int]
+    kept_out_rows: Mapping[str, int]
+    ids_of: Mapping[str, Sequence[str]]
 
-def _row_lines(row: Row | None) -> list[str]:
-    if row is None:
-        return ["not published"]
-    values = [f"    {name:<22}{row[name]}" for name in SHOWN_COLUMNS if name in row]
-    return ["published as", *values]
+    @cached_property
+    def order(self) -> list[str]:
+        """All ids in the order in which they are shown."""
+        ids = [bytes.fromhex(row_id) for drawn in self.ids_of.values() for row_id in drawn]
+        return [row_id.hex() for row_id in shuffled(ids, self.seed)]
 
-
-def _decision_lines(decisions: list[Row], key_file: str | None) -> list[str]:
-    if decisions:
-        return ["decisions", *(f"    {_sentence(decision)}" for decision in decisions)]
-    if key_file:
-        return ["decisions", "    none"]
-    return [
-        "decisions",
-        "    not looked up: give --key-file, the secret of the ledger's keys",
-    ]
-
-
-def _key_bytes(key: str) -> bytes:
-    try:
-        return bytes.fromhex(key)
-    except ValueError:
-        raise NoSuchDataset(
-            f"{key!r} is no key; a key is 32 hex digits, as in the column `key`"
-        ) from None
-
-
-def _secret(key_file: str) -> bytes:
-    try:
-        return read_secret(key_file)
-    except BadSecret as error:
-        raise NoSuchDataset(str(error)) from None
-
-
-def _sentence(decision: Row) -> str:
-    score = "" if decision["score"] is None else f", score {decision['score']:g}"
-    return (
-        f"{decision['stage']}: {decision['rule']} version {decision['rule_version']} said "
-        f"{decision['action']}: {decision['reason']}{score}"
-    )
-
-
-def _rows_with(
-    dataset: str, listed: list[ListedFile], column: str, values: set[str]
-) -> Iterator[Row]:
-    """The rows of these files that have one of the values in a column."""
-    is_wanted = pc.field(column).isin(pa.array(sorted(values)))
-    for parquet in listed:
-        with files.open_read(files.join(dataset, parquet.path)) as stream:
-            yield from pq.read_table(stream, filters=is_wanted).to_pylist()
-
-
-def reasons_of(dataset: str) -> list[Row]:
-    """Every reason of the ledger with its number of decisions, the most frequent first.
-
-    A reason is (stage, rule, version, action, reason). `score_min`, `score_approximate_median` and
-    `score_max` are those of its scores. Raises NoSuchDataset.
-    """
-    ledger = read_manifest(dataset).below(LEDGER_TREE)
-    if not ledger:
-        return []
-    decisions = pa.concat_tables([_read_table(dataset, listed) for listed in ledger])
-    names = ["stage", "rule", "rule_version", "action", "reason"]
-    scores = [("score", "min"), ("score", "approximate_median"), ("score", "max")]
-    grouped = decisions.group_by(names).aggregate([([], "count_all"), *scores])
-    return sorted(
-        grouped.to_pylist(), key=lambda row: (-row["count_all"], *(row[name] for name in names))
-    )
-
-
-def _read_table(dataset: str, listed: ListedFile) -> pa.Table:
-    with files.open_read(files.join(dataset, listed.path)) as stream:
-        return pq.read_table(stream)
-
-
-def audited(dataset: str) -> str:
-    """The funnel from the manifest, then the reasons from the ledger. Raises NoSuchDataset."""
-    manifest = read_manifest(dataset)
-    lines = [
-        table(manifest.unit_counts),
-        "",
-        f"{'number':>9}  {'stage':<8} {'action':<10} {'rule':<18} {'reason':<38} scores",
-    ]
-    for row in reasons_of(dataset):
-        rule = f"{row['rule']}@{row['rule_version']}"
-        line = (
-            f"{row['count_all']:>9}  {row['stage']:<8} {row['action']:<10} {rule:<18} "
-            f"{row['reason']:<38} {_score_range(row)}"
+    @property
+    def name(self) -> SampleName:
+        """What the sample depends on."""
+        return SampleName(
+            self.question.name,
+            self.seed,
+            self.labels,
+            self.manifest.version,
+            digest_of_rows(self.manifest),
+            hashlib.sha256("".join(self.order).encode()).hexdigest(),
         )
-        lines.append(line.rstrip())
-    return "\n".join(lines) + "\n"
+
+    def result(self, labels: Mapping[str, str]) -> AuditResult:
+        """The result with the labels at hand, by id."""
+        return AuditResult(
+            self.question.name,
+            self.manifest.version,
+            self.seed,
+            count_labels(self.ids_of, self.published_rows, labels),
+            count_labels(self.ids_of, self.kept_out_rows, labels),
+        )
 
 
-def _score_range(row: Row) -> str:
-    # Rules that look at words or at lists have no scores.
-    if row["score_min"] is None:
-        return ""
-    return (
-        f"{row['score_min']:g} to {row['score_max']:g}, median "
-        f"{row['score_approximate_median']:.3g}"
-    )
+def digest_of_rows(manifest: Manifest) -> str:
+    """The sha256 over the shards and the ledger: it changes when any row or decision does."""
+    listed = (*manifest.below(manifest.rows_folder), *manifest.below(f"{LEDGER_FOLDER}/"))
+    text = "\n".join(f"{file.path} {file.sha256}" for file in listed)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def draw(dataset: str, question: str, seed: int, labels: int, work: str = "") -> DrawnSample:
+    """Draw a sample. The same dataset and the same values give the same rows.
+
+    `work` is the run's work directory: its private columns say which rows are near a decision.
+    Raises NoSuchDataset.
+    """
+    manifest = read_manifest(dataset)
+    if manifest.adopted:
+        raise NoSuchDataset(
+            f"{dataset} was made by others: nothing says what was kept out of it. An audit needs a "
+            "dataset that `pairsieve run` has made"
+        )
+    asked = QUESTIONS[question]
+    published, kept_out = Drawer(seed, labels), Drawer(seed, labels)
+    private = private_results(work, dataset, manifest) if work else ""
+    for stratum, row_id in _published(dataset, manifest, asked, private):
+        # A row in a subset of its own was found: it is there on purpose, and not missed.
+        (kept_out if stratum == MOVED else published).add(stratum, row_id)
+    for stratum, row_id in _kept_out(dataset, manifest, asked):
+        kept_out.add(stratum, row_id)
+    published_rows = {name: published.rows_of.get(name, 0) for name in PUBLISHED_STRATA}
+    kept_out_rows = {name: kept_out.rows_of.get(name, 0) for name in KEPT_OUT_STRATA}
+    for_kept_out = min(int(KEPT_OUT_SHARE * labels), sum(kept_out_rows.values()))
+    sizes = allocate(published_rows, NEAR_A_DECISION, labels - for_kept_out)
+    other_sizes = allocate(kept_out_rows, NEAR_A_DECISION, for_kept_out)
+    drawn = {**published.drawn(sizes), **kept_out.drawn(other_sizes)}
+    ids_of = {name: [row_id.hex() for row_id in ids] for name, ids in drawn.items()}
+    return DrawnSample(asked, seed, labels, manifest, published_rows, kept_out_rows, ids_of)
+
+
+def _published(
+    dataset: str, manifest: Manifest, question: Question, private: str
+) -> Iterator[tuple[str, bytes]]:
+    """(stratum, key) of each published row, by its public and its private evidence."""
+    threshold = question.threshold_in(manifest.rules)
+    columns = [KEY, "tags", "face_count", *([question.score] if question.score else [])]
+    for path in shard_paths(manifest):
+        cells = read_sidecar(private, path)
+        is_moved = bool(question.subset) and path.split("/")[1] == question.subset
+        for batch in batches(files.join(dataset, path), columns, manifest.columns):
+            for row in batch.to_pylist():
+                stratum = (
+                    MOVED
+                    if is_moved
+                    else question.published_stratum({**row, **cells.get(row[KEY], {})}, threshold)
+                )
+                yield stratum, bytes.fromhex(row[KEY])
+
+
+def _kept_out(dataset: str, manifest: Manifest, question: Question) -> Iterator[tuple[str, bytes]]:
+    """(stratum, id) of each row that was dropped or not judged, from the ledger.
+
+    Decisions that lead to no row (an erasure) are passed over: nobody is shown who was taken out.
+    """
+    for listed in manifest.below(f"{LEDGER_FOLDER}/"):
+        decisions: dict[str, list[tuple[str, str]]] = {}
+        with files.open_read(files.join(dataset, listed.path)) as stream:
+            columns = ["id", "action", "reason"]
+            for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
+                for row in batch.to_pylist():
+                    if row["id"] and row["action"] in KEPT_OUT_ACTIONS:
+                        decision = (row["action"], row["reason"])
+                        decisions.setdefault(row["id"], []).append(decision)
+        # All decisions on a row are in one file.
+        for row_id, decided in decisions.items():
+            action = "quarantine" if any(a == "quarantine" for a, _ in decided) else "drop"
+            reasons = [reason for _, reason in decided]
+            yield question.dropped_stratum(action, reasons), bytes.fromhex(row_id)
+
+
+def published_captions(dataset: str, manifest: Manifest, wanted: set[str]) -> dict[str, str]:
+    """Key -> caption of the published rows that are wanted, as they were published."""
+    captions = {}
+    for path in shard_paths(manifest):
+        for batch in batches(files.join(dataset, path), [KEY, "TEXT"], manifest.columns):
+            for row in batch.to_pylist():
+                if row[KEY] in wanted:
+                    captions[row[KEY]] = row["TEXT"] or ""
+    return captions
+
+
+def write_result(dataset: str, sample: DrawnSample, result: AuditResult) -> None:
+    """Write a result into the dataset: `audit.json`, data card, report, and last the manifest.
+
+    It survives a crash as an erasure does (pipeline/dataset/writer.py). Results of other questions
+    stay. Raises NoSuchDataset where the dataset has changed since the sample was drawn, and InUse.
+    """
+    with only_writer(dataset) as lock:
+        manifest = read_manifest(dataset)
+        if digest_of_rows(manifest) != digest_of_rows(sample.manifest):
+            raise NoSuchDataset(
+                f"{dataset} has changed while the result was computed; give the command again"
+            )
+        results: dict[str, Any] = {
+            earlier.question: earlier for earlier in read_audits(dataset, manifest)
+        }
+        results[result.question] = result
+        staging = files.join(dataset, STAGING)
+        mark(staging)
+        listed = manifest.by_path
+        listed[AUDIT] = put(staging, AUDIT, audit_text(results.values()).encode(), 0)
+        next_manifest = replace(manifest, files=tuple(listed.values()))
+        files.write_text(files.join(staging, MANIFEST), next_manifest.text())
+        lock.check()
+        # From this file on the result counts: a later command would finish the move.
+        files.write_text(files.join(staging, COMMIT), json.dumps([AUDIT]) + "\n")
+        recover(dataset)

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from filters.measured import measured, threshold_source
+from pairsieve.audit.result import HEAD
 from pairsieve.records.column import PRIVACY
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import published_columns
@@ -72,6 +73,8 @@ def data_card(facts: Facts) -> str:
         sensitive=_sensitive_text(manifest),
         gate_prompt=manifest.setting("publish", "gate_prompt"),
         erased=_erased_text(manifest),
+        audits=facts.audits,
+        audit_head=HEAD,
     )
 
 

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairsieve.audit.result import AUDIT, AuditResult, BadAudit, parse_audit
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pairsieve.web.urls import registered_domain
-from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
 COUNTED = (
     "LANGUAGE",
@@ -58,7 +59,7 @@ class Facts:
 
     `counted`: column -> value -> rows. `measured`: column -> arrays of its values. `reasons`:
     (stage, rule, action, reason) -> decisions of the ledger. `scores`: reason -> scores of what it
-    dropped. `columns`: those of the shards.
+    dropped. `columns`: those of the shards. `audits`: what people have labelled.
     """
 
     manifest: Manifest
@@ -73,6 +74,7 @@ class Facts:
     reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     scores: dict[str, list[float]] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)
+    audits: Sequence[AuditResult] = ()
 
     def values(self, column: str) -> NDArray[np.float64]:
         """All values of a measured column; rows without a value are left out."""
@@ -112,7 +114,22 @@ def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
             _add_shard(facts, path)
         elif listed.path.startswith(f"{LEDGER_FOLDER}/"):
             _add_ledger(facts, path)
+    facts.audits = read_audits(dataset, facts.manifest)
     return facts
+
+
+def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
+    """The results of the audits of a dataset, one for each question. Raises NoSuchDataset."""
+    if AUDIT not in manifest.by_path:
+        return []
+    path = files.join(dataset, AUDIT)
+    try:
+        return parse_audit(files.read_text(path))
+    except (BadAudit, OSError, UnicodeDecodeError) as error:
+        raise NoSuchDataset(
+            f"{path} is damaged: {error}. Get it back from a copy; `pairsieve verify` says what "
+            "else is damaged"
+        ) from None
 
 
 def _add_shard(facts: Facts, path: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment
 
+from pairsieve.audit.result import HEAD, NUMERIC
 from pipeline.dataset.card import DEMO_WARNING
 from pipeline.dataset.facts import BINS, MAX_DOMAINS, Facts
 from pipeline.dataset.figures import histogram_svg, rate_svg
@@ -66,6 +67,7 @@ class Report:
         sections = [
             _funnel(self.facts),
             _reasons(self.facts),
+            *_audits(self.facts),
             _scores(self.facts),
             _sizes(self.facts),
             _contents(self.facts),
@@ -180,6 +182,20 @@ def _reasons(facts: Facts) -> Section:
     return Section(
         "Reasons", charts, "each pair under the first rule that dropped it; marks under every rule"
     )
+
+
+def _audits(facts: Facts) -> list[Section]:
+    """What people found in samples, one section for each question."""
+    return [
+        Section(
+            f"What was missed: {audit.question}",
+            note=" ".join(audit.sentences()),
+            head=HEAD,
+            rows=audit.table(),
+            numeric=NUMERIC,
+        )
+        for audit in facts.audits
+    ]
 
 
 def _scores(facts: Facts) -> Section | None:

@@ -77,7 +77,7 @@ def recover(dataset: str) -> None:
     if not files.exists(files.join(staging, COMMIT)):
         remove_ours(staging)
         return
-    LOGGER.info("finishing an erasure in %s", files.public_name(dataset))
+    LOGGER.info("finishing a change in %s", files.public_name(dataset))
     # Both are read before anything is moved: where they are damaged nothing has changed.
     moved = _read_moved(dataset, staging)
     manifest = _read_next_manifest(dataset, staging)

@@ -302,6 +302,26 @@ def test_a_run_that_is_killed_brings_nobody_back(kill_at, commands, demo_run, ke
     assert run_then_erase(commands, made, kill_at)
 
 
+@pytest.mark.parametrize("kill_at", [4, 9])
+def test_an_audit_that_is_killed_leaves_a_whole_dataset(
+    kill_at, commands, demo_run, key_file, tmp_path
+):
+    """4: before its COMMIT; 9: while its files are moved. The next command finishes it."""
+    made = made_at(tmp_path / "at", demo_run, key_file)
+    place = ["--dataset", str(made.output), "--work", str(made.root / "work")]
+    audit = ["audit", *place, f"--key-file={key_file}", "--report", "--labels=20"]
+    assert commands(audit, made.output, kill_at)["status"] == KILLED
+    if (made.output / "manifest.json").exists() and not (made.output / STAGING / COMMIT).exists():
+        now = hashes(made.output)
+        listed = {f["path"]: f["sha256"] for f in manifest_of(made.output)["files"]}
+        assert {path: now.get(path) for path in listed} == listed
+    # Nobody has labelled, so there is no bound: status 1.
+    assert commands(audit, made.output)["status"] == 1
+    assert commands(["verify", "--dataset", str(made.output)], made.root)["status"] == 0
+    assert "audit.json" in [listed["path"] for listed in manifest_of(made.output)["files"]]
+    assert not list(made.output.glob("unfinished-*"))
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("with_tombstones", [False, True])
 def test_an_erasure_that_is_killed_anywhere_and_a_run(

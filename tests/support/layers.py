@@ -14,6 +14,7 @@ ROOMS = (
     "erasure",
     "search",
     "explore",
+    "audit",
     "warc",
     "links",
     "clip",
