@@ -24,6 +24,7 @@ from pairsieve.erasure.tombstones import (
     Tombstones,
     read_tombstones,
 )
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.records.pair import Evidence
 from pairsieve.web.places import address_key
 
@@ -33,13 +34,14 @@ class Erasure:
     """Drop what was erased before.
 
     Erased URLs, pages and sites are dropped before the fetch, so they are not requested. An erased
-    picture stays out when it comes back from another URL, re-encoded, turned or mirrored.
+    picture stays out when it comes back from another URL, re-encoded, turned, mirrored or with a
+    border.
 
     `tombstones`: the folder that `pairsieve erase` writes its tombstones to.
     """
 
     name: ClassVar[str] = "erasure"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("pdq",)
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = True
@@ -85,7 +87,7 @@ class Erasure:
             yield Decision(Action.DROP, "erased_place")
         if stones.has(SHA256, evidence.get("sha256")) or stones.has(MD5, evidence.get("md5")):
             yield Decision(Action.DROP, "erased_picture")
-        distance_bits = stones.alike(evidence.get("pdq"))
+        distance_bits = stones.alike(evidence)
         if distance_bits is not None:
             yield Decision(Action.DROP, "erased_picture_alike", score=distance_bits)
 
@@ -118,7 +120,7 @@ class HashLists:
     """
 
     name: ClassVar[str] = "hash_lists"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("pdq", "content_sha1")
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = False
@@ -144,8 +146,9 @@ class HashLists:
         return _digest(lines)
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
+        hashes = [evidence[name] for name in PDQ_COLUMNS if evidence.get(name)]
         kind = self._list.match(
-            evidence["md5"], evidence["content_sha1"], evidence["sha256"], evidence.get("pdq")
+            evidence["md5"], evidence["content_sha1"], evidence["sha256"], hashes
         )
         if kind:
             yield Decision(Action.DROP, f"hash_list_{kind}", unlinked=True)

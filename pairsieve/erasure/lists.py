@@ -9,7 +9,7 @@ of PDQ. pairsieve/erasure/list_file.py says which files can be read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
@@ -39,15 +39,18 @@ class HashList:
         return as_hashes(hashes)
 
     def match(
-        self, md5: str | None, sha1: str | None, sha256: str | None, pdq: str | None
+        self, md5: str | None, sha1: str | None, sha256: str | None, pdq: Sequence[str] = ()
     ) -> str | None:
-        """Return the type of hash by which a picture is on the list, or None."""
+        """Return the type of hash by which a picture is on the list, or None.
+
+        `pdq` holds hashes of the picture as it is and without its borders.
+        """
         for kind, value in (("md5", md5), ("sha1", sha1), ("sha256", sha256)):
             if value and value in self.known[kind]:
                 return kind
         if pdq and self.known["pdq"]:
-            distances = nearest(as_hashes([bytes.fromhex(pdq)]), self._pdq_orientations)
-            if int(distances[0]) <= ALIKE:
+            distances = nearest(as_hashes(map(bytes.fromhex, pdq)), self._pdq_orientations)
+            if int(distances.min()) <= ALIKE:
                 return "pdq"
         return None
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from pairsieve.erasure.requests import Request
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
 from pairsieve.records.foreign import as_ours
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.web.places import address_key, domains_of, places_of, spellings
 
 LOGGER = logging.getLogger(__name__)
 IMAGE_URLS, PAGE_URL = ("URL", "final_url"), "page_url"
-COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", "pdq")
+COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", *PDQ_COLUMNS)
 EXACT_COLUMNS = ("key", "sha256", "md5")
 # URLs of this form have the host that is written in them, whoever reads them.
 _PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"
@@ -55,8 +56,10 @@ class Matcher:
             for column in {*IMAGE_URLS, PAGE_URL} & names:
                 kind = "page_url" if column == PAGE_URL else "image_url"
                 yield from self._match_urls(table[column], kind)
-        if self._hashes and "pdq" in names:
-            yield from self._match_hashes(table["pdq"])
+        if self._hashes:
+            for column in PDQ_COLUMNS:
+                if column in names:
+                    yield from self._match_hashes(table[column])
 
     @cached_property
     def _exact(self) -> Mapping[str, RequestsByValue]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from pairsieve.erasure.requests import Request
 from pairsieve.images.pdq import ALIKE, Hashes, as_hashes, nearest
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, new_secret, parse_secret, secret_in
 from pairsieve.web.places import places_of, spellings
@@ -78,11 +79,15 @@ class Tombstones:
             return False
         return any(self.has(PLACE, place) for place in places_of(str(url)))
 
-    def alike(self, pdq: str | None) -> int | None:
-        """Return the distance in bits to the nearest erased picture, or None beyond ALIKE bits."""
-        if not pdq or not self.pdq:
+    def alike(self, columns: Mapping[str, Any]) -> int | None:
+        """Return the distance in bits to the nearest erased picture, or None beyond ALIKE bits.
+
+        `columns` are those of a row or a sample; PDQ_COLUMNS are read.
+        """
+        hashes = [bytes.fromhex(columns[name]) for name in PDQ_COLUMNS if columns.get(name)]
+        if not hashes or not self.pdq:
             return None
-        distance = int(nearest(as_hashes([bytes.fromhex(pdq)]), self._hashes)[0])
+        distance = int(nearest(as_hashes(hashes), self._hashes).min())
         return distance if distance <= ALIKE else None
 
     def adding(

@@ -57,8 +57,17 @@ def card(hit: Hit) -> Card:
         marks=list(marks(row, _text(row, "subset"))),
         evidence=_evidence(row),
         provenance=(plain(_text(row, "warc_file")), plain(_text(row, "crawl_time"))[:10]),
-        requests={kind: row[name] for kind, name in REQUEST_COLUMNS.items() if row.get(name)},
+        requests=_requests(row),
     )
+
+
+def _requests(row: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return kind of request -> value, for the form that asks for an erasure."""
+    requests = {kind: row[name] for kind, name in REQUEST_COLUMNS.items() if row.get(name)}
+    # The file itself is found by its address; the hash is to find copies without its border too.
+    if row.get("pdq_trimmed"):
+        requests["pdq"] = row["pdq_trimmed"]
+    return requests
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

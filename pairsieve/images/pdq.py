@@ -15,6 +15,8 @@ import pdqhash
 from numpy.typing import NDArray
 from PIL import Image
 
+from pairsieve.images.trim import trimmed
+
 GOOD_QUALITY = 50  # of 100; the paper advises to discard hashes below it
 ALIKE = 31  # bits; up to this distance two hashes are of the same picture (the paper)
 BYTES = 32  # in a hash
@@ -49,15 +51,32 @@ def _reduced(image: Image.Image) -> Image.Image:
     return image.reduce(factor)
 
 
-def orientations_of(image: Image.Image) -> tuple[bytes, ...]:
-    """Return the hashes of a picture in its 8 orientations.
+def pdq_trimmed(image: Image.Image) -> bytes | None:
+    """Return the hash of a picture without its borders (pairsieve/images/trim.py).
 
-    Hashes of low quality are left out, so a picture that shows too little has none.
+    Returns None where it has none, and where what they frame shows too little for a hash of
+    GOOD_QUALITY: those of plain pictures resemble each other.
     """
     rgb = _reduced(image).convert("RGB")
+    inner = trimmed(rgb)
+    if inner is rgb:
+        return None
+    bits, quality = pdq(inner)
+    return bits if quality >= GOOD_QUALITY else None
+
+
+def orientations_of(image: Image.Image) -> tuple[bytes, ...]:
+    """Return the hashes of a picture in its 8 orientations, as it is and without its borders.
+
+    Those without borders come first, where it has any. Hashes of low quality are left out, so a
+    picture that shows too little has none.
+    """
+    rgb = _reduced(image).convert("RGB")
+    inner = trimmed(rgb)
+    versions = (rgb,) if inner is rgb else (inner, rgb)
     hashes = []
-    for turn in TURNS:
-        turned = rgb if turn is None else rgb.transpose(turn)
+    for version, turn in product(versions, TURNS):
+        turned = version if turn is None else version.transpose(turn)
         bits, quality = pdq(turned)
         if quality >= GOOD_QUALITY:
             hashes.append(bits)

@@ -14,12 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.records.row import COLUMNS
 
 # Ids keep the type they have: recipients of the dataset know rows by them.
 NUMBERED_BY_OTHERS = ("SAMPLE_ID", "hash", "uid")
 
-HASHES: Mapping[str, str] = {"pdq": "^[0-9a-fA-F]{64}$"}
+HASHES: Mapping[str, str] = dict.fromkeys(PDQ_COLUMNS, "^[0-9a-fA-F]{64}$")
 """Column of hashes -> the form that a hash must have."""
 
 _UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)

@@ -85,6 +85,9 @@ PAGE: tuple[Column, ...] = (
     ),
 )
 
+PDQ_COLUMNS = ("pdq", "pdq_trimmed")
+"""Columns with a PDQ hash of the picture: as it is, and without its borders."""
+
 IMAGE: tuple[Column, ...] = (
     Column(
         name="final_url",
@@ -162,5 +165,14 @@ IMAGE: tuple[Column, ...] = (
         privacy="fingerprint",
         meaning="perceptual hash of the picture; empty where no detector made one",
         value=copied("pdq"),
+    ),
+    Column(
+        name="pdq_trimmed",
+        type=pa.string(),
+        unit="hex",
+        source="picture_hash",
+        privacy="fingerprint",
+        meaning="perceptual hash of the picture without its borders; empty where it has none",
+        value=copied("pdq_trimmed"),
     ),
 )

@@ -27,7 +27,7 @@ NEAR = np.array([0, *(1 << bit for bit in range(PART_BITS))], np.uint16)
 
 
 def write_hashes(folder: Path, hashes: Sequence[tuple[int, str]]) -> None:
-    """Write (row, hex hash) for the rows of a shard that have a hash."""
+    """Write (row, hex hash) for the rows of a shard that have a hash, or two."""
     bits = as_hashes(bytes.fromhex(digits) for _, digits in hashes)
     rows = np.array([row for row, _ in hashes], np.uint32)
     np.save(folder / HASHES, bits)
@@ -85,15 +85,13 @@ class HashIndex:
         differing = self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[query_of]
         distances = np.bitwise_count(differing).sum(axis=1)
         is_alike = distances <= ALIKE
-        best: dict[int, int] = {}  # position -> bits that differ
+        shards, rows = self._positions
+        best: dict[tuple[int, int], int] = {}  # (shard, row) -> bits that differ
         alike = zip(candidates[is_alike].tolist(), distances[is_alike].tolist(), strict=True)
         for position, bits in alike:
-            best[position] = min(bits, best.get(position, bits))
-        shards, rows = self._positions
-        matches = []
-        for position, bits in sorted(best.items()):
-            matches.append((int(shards[position]), int(rows[position]), bits))
-        return matches
+            place = int(shards[position]), int(rows[position])
+            best[place] = min(bits, best.get(place, bits))
+        return [(shard, row, bits) for (shard, row), bits in sorted(best.items())]
 
     def _candidates(
         self, part: int, queries: Hashes

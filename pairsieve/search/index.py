@@ -21,6 +21,7 @@ import numpy as np
 import tantivy
 
 from pairsieve.records.manifest import Manifest
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.search.hashes import write_hashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
@@ -247,8 +248,7 @@ def _write_shard_rows(
         for row in batch.to_pylist():
             identity = row_id(shard.number, row_number)
             writer.add_document(document(identity, shard.number, entry(row, source.subset)))
-            if row.get("pdq"):
-                hashes.append((row_number, row["pdq"]))
+            hashes += [(row_number, row[name]) for name in PDQ_COLUMNS if row.get(name)]
             row_number += 1
         report_rows(row_number)
     shard.folder.mkdir(exist_ok=True)

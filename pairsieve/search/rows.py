@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsieve.records.foreign import as_ours
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
 from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
@@ -18,7 +19,7 @@ SHOWN = (
     "licence_kind", "NSFW", "punsafe", "face_count",
     "medical_picture_score", "tags", "rights_signals", "page_url", "warc_file", "record_offset",
     "crawl_time", "fetched_at", "key",
-    "sha256", "pdq", "model", "SAMPLE_ID", "uid",
+    "sha256", *PDQ_COLUMNS, "model", "SAMPLE_ID", "uid",
 )  # fmt: skip
 """Columns that search results show."""
 READ = (*SHOWN, "final_url", "md5")

@@ -8,7 +8,8 @@ pairsieve adopt --dataset laion2B-en --columns URL=link,sha256=digest
 The command reads every parquet file below the directory and writes its rows, bytes, sha256 and
 columns into manifest.json. It writes and changes nothing else. It knows the columns of LAION,
 Re-LAION, CommonPool and COYO. --columns names others, ours first: URL, TEXT, final_url, page_url,
-sha256, md5, pdq, key. Later commands refuse a file that has changed since it was adopted.
+sha256, md5, pdq, pdq_trimmed, key. Later commands refuse a file that has changed since it was
+adopted.
 
 Exit status: 0 done, 2 the dataset cannot be adopted.
 """
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from pairsieve.records.manifest import ListedFile, Manifest
 
 ADOPTED = (
-    "URL", "TEXT", "final_url", "page_url", "sha256", "md5", "pdq", "key", "SAMPLE_ID", "hash",
-    "uid",
+    "URL", "TEXT", "final_url", "page_url", "sha256", "md5", "pdq", "pdq_trimmed", "key",
+    "SAMPLE_ID", "hash", "uid",
 )  # fmt: skip
 """Our names of the columns that commands read."""
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {

@@ -34,6 +34,7 @@ from pairsieve.erasure.tombstones import (
 from pairsieve.images.pdq import orientations
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.manifest import MANIFEST, ListedErasure, ListedFile
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.lock import Lock
@@ -46,7 +47,7 @@ from pipeline.dataset.writer import COMMIT, STAGING, alone_in, only_writer, reco
 STATUS = "status.json"
 IDS = ("key", "SAMPLE_ID", "hash", "uid")
 """Columns by which those who hold a copy know a row: ours, and those of other datasets."""
-PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", "pdq")
+PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", *PDQ_COLUMNS)
 """Columns by which the picture of an erased row is recognised in a later crawl."""
 MAX_REQUESTS_SHOWN = 50
 
@@ -165,10 +166,11 @@ def _write_tombstones(folder: str, findings: Findings, requests: Sequence[Reques
 
 
 def _with_orientations(picture: dict[str, Any]) -> dict[str, Any]:
-    if not picture["pdq"]:
-        return picture
-    hashes = orientations(bytes.fromhex(picture["pdq"]))
-    return {**picture, "orientations": [bits.hex() for bits in hashes]}
+    hashes: list[str] = []
+    for name in PDQ_COLUMNS:
+        if picture[name]:
+            hashes += [bits.hex() for bits in orientations(bytes.fromhex(picture[name]))]
+    return {**picture, "orientations": hashes}
 
 
 def _replace_dataset(

@@ -23,6 +23,7 @@ from filters.privacy.spans import kinds_in_url, personal_spans
 from pairsieve.erasure.opt_outs import OptOuts
 from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
 from pairsieve.images.pdq import ALIKE, as_hashes, nearest
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.search.rows import batches
 from pairsieve.storage import files
 from pairsieve.web.places import address_key
@@ -48,7 +49,7 @@ LIMITS: Mapping[str, float] = {"medical_words": 0.01, "second_detector": 0.01}
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
 COLUMNS = (
     "URL", "TEXT", "LANGUAGE", "final_url", "page_url", "warc_file", "crawl_time", "page_source",
-    "sha256", "md5", "pdq", "face_count", "medical_picture_score", "key", "tags",
+    "sha256", "md5", *PDQ_COLUMNS, "face_count", "medical_picture_score", "key", "tags",
 )  # fmt: skip
 Scores = Callable[[str], Iterable[float]]
 """A shard's path -> how medical each of its pictures is by its published vector, from 0 to 1."""
@@ -108,13 +109,14 @@ class Reviewer:
         by_url = any(stones.has(kind, address_key(url)) for kind, url in addresses if url)
         by_place = any(map(stones.has_place, urls))
         by_digest = stones.has(SHA256, row.get("sha256")) or stones.has(MD5, row.get("md5"))
-        if by_url or by_place or by_digest or stones.alike(row.get("pdq")) is not None:
+        if by_url or by_place or by_digest or stones.alike(row) is not None:
             yield Finding("tombstoned", "was taken out before")
 
     def _examples(self, row: Mapping[str, Any]) -> Iterator[Finding]:
-        digest, pdq = row.get("sha256"), row.get("pdq")
+        digest = row.get("sha256")
         same_file = bool(digest) and digest in self.example_digests
-        if same_file or (pdq and self._is_example(bytes.fromhex(pdq))):
+        hashes = [bytes.fromhex(row[name]) for name in PDQ_COLUMNS if row.get(name)]
+        if same_file or any(map(self._is_example, hashes)):
             yield Finding("example", "the picture of an example")
 
     def _is_example(self, pdq: bytes) -> bool:

@@ -142,9 +142,10 @@ def check(stones: Tombstones) -> None:
     assert stones.has("md5", "bb" * 16)
     assert not stones.has("sha256", "00" * 32)
     assert not stones.has("sha256", None)
-    assert stones.alike(HASH) == 0
-    assert stones.alike("a5" * 32) is None
-    assert stones.alike(None) is None
+    assert stones.alike({"pdq": HASH}) == 0
+    assert stones.alike({"pdq": "a5" * 32}) is None
+    assert stones.alike({"pdq": None}) is None
+    assert stones.alike({"pdq": "a5" * 32, "pdq_trimmed": HASH}) == 0, "a border was added"
 
 
 def test_tombstones(folder):

@@ -165,9 +165,10 @@ def test_half_a_list_is_none(text, tmp_path):
 def test_what_lists_match(tmp_path):
     (tmp_path / "list").write_text(f"sha256,pdq\n{SHA},{'0f' * 32}\n")
     known = read_lists({str(tmp_path / "list"): "auto"})
-    assert known.match(None, None, SHA, None) == "sha256"
-    assert known.match(None, None, None, "0f" * 31 + "0e") == "pdq"
-    assert known.match(None, None, None, "aa" * 32) is None
+    assert known.match(None, None, SHA) == "sha256"
+    assert known.match(None, None, None, ["0f" * 31 + "0e"]) == "pdq"
+    assert known.match(None, None, None, ["aa" * 32, "0f" * 32]) == "pdq"
+    assert known.match(None, None, None, ["aa" * 32]) is None
     assert [r.kind for r in requests_of_list(str(tmp_path / "list"), "auto")] == ["sha256", "pdq"]
 
 
