@@ -74,6 +74,7 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "picture_hash": "filters.pictures.picture_hash:PictureHash",
         "faces": "filters.pictures.faces:Faces",
         "prompt_groups": "filters.pictures.prompts:PromptGroups",
+        "text_in_picture": "filters.documents.detector:TextInPicture",
         "nsfw_head": "filters.heads.detectors:NsfwHead",
         "nsfw_picture": "filters.pictures.nsfw_picture:NsfwPicture",
         "aesthetic_head": "filters.heads.detectors:AestheticHead",
@@ -91,6 +92,8 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "similarity": "filters.similarity:Similarity",
         "medical": "filters.medical.rule:Medical",
         "nudity": "filters.pictures.nudity:Nudity",
+        "documents": "filters.documents.rule:Documents",
+        "parrot": "filters.documents.rule:Parrot",
         "personal_data": "filters.privacy.rule:PersonalData",
     }
 )

@@ -26,7 +26,7 @@ from pairsieve.attempt import Failure, attempt
 from pairsieve.images.decode import DecodeSettings, Undecodable
 from pairsieve.images.prepare import Pixels, Prepared, Square, prepare
 from pairsieve.images.processes import Crashed, Processes, Task
-from pairsieve.records.pair import Evidence, Pair
+from pairsieve.records.pair import Evidence, Pair, evidence_of_caption
 from pairsieve.records.sample import Image, Score
 
 if TYPE_CHECKING:
@@ -426,7 +426,7 @@ def _finished_scores(picture: EmbeddedPicture, scorer: Scorer) -> Iterator[Score
             precision=encoder.precision,
             embedding=embedding,
             errors=tuple(errors),
-            evidence=evidence,
+            evidence=evidence_of_caption(evidence, pair.caption),
             looked_at=picture_evidence is not None,
         )
 
