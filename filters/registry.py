@@ -13,8 +13,10 @@ only the plugins that its config names.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -77,6 +79,7 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "text_in_picture": "filters.documents.detector:TextInPicture",
         "nsfw_head": "filters.heads.detectors:NsfwHead",
         "nsfw_picture": "filters.pictures.nsfw_picture:NsfwPicture",
+        "watermark_head": "filters.heads.detectors:WatermarkHead",
         "aesthetic_head": "filters.heads.detectors:AestheticHead",
     }
 )
@@ -269,6 +272,12 @@ def identity(plugin: Detector | Rule) -> dict[str, Any]:
         heads: Mapping[str, str] = settings["heads"]
         settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in heads.items()}
     return {"name": plugin.name, "version": plugin.version, "settings": settings}
+
+
+def digest_of(plugin: Detector | Rule) -> str:
+    """16 hex digits over the identity of a plugin."""
+    canonical = json.dumps(identity(plugin), sort_keys=True, default=list)
+    return sha256(canonical.encode()).hexdigest()[:16]
 
 
 def check_files(rules: Sequence[Rule]) -> None:

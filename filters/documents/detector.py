@@ -24,6 +24,7 @@ from pairsieve.records.pair import Evidence, PerCaption
 from pairsieve.records.privacy import Public
 
 ENOUGH_WORDS = 4  # of one kind of document: more would change no decision
+ENOUGH_LINES = 12  # without a word of any document: titles and labels stand among the first
 READ_CHARS = 6000  # of what was read, in which personal data are looked for
 SHORT_WORD = 3  # letters; shorter words of a caption stand in any text
 
@@ -83,9 +84,9 @@ class TextInPicture:
 
 
 def _is_enough(lines: Sequence[str]) -> bool:
-    """Whether the lines say already what kind of document it is."""
-    found = document_words().found(lines)
-    return max(found.values(), default=0) >= ENOUGH_WORDS
+    """Whether the lines say already what kind of document it is, or that it is none."""
+    most = max(document_words().found(lines).values(), default=0)
+    return most >= ENOUGH_WORDS or (most == 0 and len(lines) >= ENOUGH_LINES)
 
 
 def _evidence(area: TextArea, lines: Sequence[str]) -> Evidence:
