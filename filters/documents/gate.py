@@ -39,7 +39,7 @@ class TextArea:
 
 def text_area(pixels: NDArray[np.uint8], opencv: Any) -> TextArea:
     """Estimate the writing in RGB pixels of shape (height, width, 3); `opencv` is the module."""
-    grey = opencv.cvtColor(_reduced(pixels, opencv), opencv.COLOR_RGB2GRAY)
+    grey = _reduced(opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY), opencv)
     cell = np.ones((3, 3), np.uint8)
     edges = opencv.morphologyEx(grey, opencv.MORPH_GRADIENT, cell)
     strong = (edges > STRONG_EDGE).astype(np.uint8)
@@ -58,24 +58,19 @@ def text_area(pixels: NDArray[np.uint8], opencv: Any) -> TextArea:
         & (edge_pixels > EDGES * box)
     )
     lines = int(is_line.sum())
-    is_page = lines >= PAGE_LINES and _light_ground(grey, stats[1:][is_line])
+    is_page = False
+    if lines >= PAGE_LINES:
+        in_bar = np.concatenate(([False], is_line))[labels]
+        # strokes cover less than half of a bar, so its brighter pixels are the ground
+        is_page = bool(np.percentile(grey[in_bar], 75) >= LIGHT)
     return TextArea(float(area[is_line].sum() / grey.size), lines, is_page)
 
 
-def _reduced(pixels: NDArray[np.uint8], opencv: Any) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
+def _reduced(grey: NDArray[np.uint8], opencv: Any) -> NDArray[np.uint8]:
+    height, width = grey.shape
     scale = GATE_SIDE / max(height, width)
     if scale >= 1:
-        return pixels
+        return grey
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced: NDArray[np.uint8] = opencv.resize(pixels, size, interpolation=opencv.INTER_AREA)
+    reduced: NDArray[np.uint8] = opencv.resize(grey, size, interpolation=opencv.INTER_AREA)
     return reduced
-
-
-def _light_ground(grey: NDArray[np.uint8], boxes: NDArray[np.int32]) -> bool:
-    """Whether most lines stand on a light ground: the brightest quarter of a box is its ground."""
-    light = 0
-    for left, top, width, height in boxes[:, :4]:
-        ground = np.percentile(grey[top : top + height, left : left + width], 75)
-        light += int(ground >= LIGHT)
-    return 2 * light > len(boxes)
