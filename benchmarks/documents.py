@@ -42,6 +42,7 @@ from transforms.score.scorer import PICTURE_SIDE
 LOOKED_AT_DOCUMENTS, LOOKED_AT_EVERYDAY = 216, 400  # while words and thresholds were written
 MAX_SHOWN = 12  # names of what is wrong
 GATE_ROUNDS = 3
+WORDS_FROM, WORDS_WITH_OTHER, CAPTION_FROM = 3, 2, 0.8  # as in configs/laion-base.yaml
 Task = tuple[str, int | str]
 """What to make, and its number or file: ("document", 3)."""
 
@@ -110,14 +111,14 @@ def judged(task: Task) -> Judged:
     evidence = evidence_of_caption(observe(picture), made.caption)
     all_ms = (time.process_time() - started) * 1000
     gate_ms = statistics.median(times)
-    decisions = list(Documents(profile="default").judge(evidence))
+    decisions = list(Documents("default", WORDS_FROM, WORDS_WITH_OTHER).judge(evidence))
     return Judged(
         group=task[0],
         kind=made.kind,
         name=made.name,
         was_looked_at=made.was_looked_at,
         dropped=any(decision.action is Action.DROP for decision in decisions),
-        parrot=bool(list(Parrot().judge(evidence))) and bool(made.caption),
+        parrot=bool(list(Parrot(CAPTION_FROM).judge(evidence))) and bool(made.caption),
         watermark=bool(evidence["watermark_words"]),
         was_read=area.share >= detector.read_from,
         gate_ms=gate_ms,

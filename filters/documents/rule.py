@@ -45,8 +45,8 @@ class Documents:
     saves_request: ClassVar[bool] = False
 
     profile: Public[Profile]
-    words_from: Public[int] = 3
-    words_with_other: Public[int] = 2
+    words_from: Public[int]
+    words_with_other: Public[int]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         # Picture detectors look at no picture that another rule drops.
@@ -96,7 +96,7 @@ class Parrot:
     actions: ClassVar[tuple[Action, ...]] = (Action.TAG,)
     saves_request: ClassVar[bool] = False
 
-    caption_from: Public[float] = 0.8
+    caption_from: Public[float]
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         share: float | None = evidence["caption_in_picture"]

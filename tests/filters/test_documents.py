@@ -79,16 +79,16 @@ def evidence(words=0, machine_lines=0, kinds=(), page_like=False):
 def test_profiles(given, strict, default, lenient, audit):
     actions = {}
     for profile in ("strict", "default", "lenient", "audit"):
-        decisions = list(Documents(profile).judge(given))
+        decisions = list(Documents(profile, 3, 2).judge(given))
         assert len(decisions) <= 1
         actions[profile] = str(decisions[0].action) if decisions else ""
     assert actions == {"strict": strict, "default": default, "lenient": lenient, "audit": audit}
 
 
 def test_reasons_name_the_kind():
-    decisions = [next(iter(Documents("default").judge(evidence(words=3))))]
-    decisions += Documents("audit").judge(evidence(machine_lines=2))
-    decisions += Documents("default").judge(evidence(kinds=["PHONE"]))
+    decisions = [next(iter(Documents("default", 3, 2).judge(evidence(words=3))))]
+    decisions += Documents("audit", 3, 2).judge(evidence(machine_lines=2))
+    decisions += Documents("default", 3, 2).judge(evidence(kinds=["PHONE"]))
     assert [decision.reason for decision in decisions] == [
         "document_letter",
         "document_identity_document",
@@ -98,7 +98,7 @@ def test_reasons_name_the_kind():
 
 @pytest.mark.parametrize(("share", "tagged"), [(None, 0), (0.79, 0), (0.8, 1), (1.0, 1)])
 def test_parrots(share, tagged):
-    assert len(list(Parrot().judge({"caption_in_picture": share}))) == tagged
+    assert len(list(Parrot(0.8).judge({"caption_in_picture": share}))) == tagged
 
 
 def test_only_the_value_of_a_caption_is_kept():
@@ -129,7 +129,7 @@ def page(lines, ground="white", ink="black"):
 
 def test_a_form_is_recognised_and_its_text_is_not_kept(observe):
     found = observe(page((*LETTERHEAD, "jane@mail.example")))
-    (decision,) = Documents("default").judge(found)
+    (decision,) = Documents("default", 3, 2).judge(found)
     assert decision.reason in ("document_form", "document_identity_document")
     assert found["text_page_like"] is True
     assert "jane" not in repr(found).lower()
