@@ -79,6 +79,11 @@ class Needs(IntEnum):
     EVIDENCE = 7  # publish: filters.rule.Readable, with the evidence of all other detectors
 
 
+def is_costly(detector: Detector) -> bool:
+    """Whether a detector looks only at pictures of pairs that could still be published."""
+    return bool(getattr(detector, "costly", False))
+
+
 @runtime_checkable
 class Detector(Protocol):
     """The members that every detector has.
@@ -89,6 +94,11 @@ class Detector(Protocol):
     - `needs`: see `Needs`.
     - `columns`: every piece of evidence with its Arrow type. Two detectors of a run must not share
       a column.
+
+    A detector of pictures that takes much longer than others (0.1 s or more) may set `costly` to
+    True. It then looks only at pictures of pairs that could still be published: their similarity is
+    high enough, and no rule drops them on the evidence of the other detectors. All columns of such
+    a detector are None for pictures that it did not look at.
 
     A picture can stand on several pages. List columns of PAGE detectors then hold the union over
     all of these pages; other columns hold the value of the first page.

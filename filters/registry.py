@@ -13,8 +13,10 @@ only the plugins that its config names.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -74,8 +76,10 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "picture_hash": "filters.pictures.picture_hash:PictureHash",
         "faces": "filters.pictures.faces:Faces",
         "prompt_groups": "filters.pictures.prompts:PromptGroups",
+        "text_in_picture": "filters.documents.detector:TextInPicture",
         "nsfw_head": "filters.heads.detectors:NsfwHead",
         "nsfw_picture": "filters.pictures.nsfw_picture:NsfwPicture",
+        "watermark_head": "filters.heads.detectors:WatermarkHead",
         "aesthetic_head": "filters.heads.detectors:AestheticHead",
     }
 )
@@ -91,6 +95,8 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "similarity": "filters.similarity:Similarity",
         "medical": "filters.medical.rule:Medical",
         "nudity": "filters.pictures.nudity:Nudity",
+        "documents": "filters.documents.rule:Documents",
+        "parrot": "filters.documents.rule:Parrot",
         "personal_data": "filters.privacy.rule:PersonalData",
     }
 )
@@ -266,6 +272,12 @@ def identity(plugin: Detector | Rule) -> dict[str, Any]:
         heads: Mapping[str, str] = settings["heads"]
         settings["heads"] = {model: f"sha256:{head_digest(path)}" for model, path in heads.items()}
     return {"name": plugin.name, "version": plugin.version, "settings": settings}
+
+
+def digest_of(plugin: Detector | Rule) -> str:
+    """16 hex digits over the identity of a plugin."""
+    canonical = json.dumps(identity(plugin), sort_keys=True, default=list)
+    return sha256(canonical.encode()).hexdigest()[:16]
 
 
 def check_files(rules: Sequence[Rule]) -> None:

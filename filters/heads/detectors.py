@@ -75,6 +75,30 @@ class NsfwHead:
 
 
 @dataclass(frozen=True)
+class WatermarkHead:
+    """`pwatermark`: chance that a picture carries a watermark, by a head, 0 to 1.
+
+    LAION-5B published such a column. Without a head the words of `text_in_picture` fill it.
+    """
+
+    name: ClassVar[str] = "watermark_head"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs.EMBEDDING
+    columns: ClassVar[Columns] = {"pwatermark": pa.float32()}
+
+    heads: Mapping[str, str]
+    activation: Public[Activation] = "relu"
+
+    def load(self) -> Observe:
+        run_head = load_heads(self.heads, self.activation)
+
+        def observe(embedding: Embedding) -> Evidence:
+            return {"pwatermark": sigmoid(run_head(embedding))}
+
+        return observe
+
+
+@dataclass(frozen=True)
 class AestheticHead:
     """`aesthetic_score`: from about 1 to 10, as LAION's aesthetic predictors give it.
 

@@ -27,6 +27,15 @@ def _laion_licence(sources: Sources) -> str:
     return licence if "//creativecommons.org/" in licence.lower() else "?"
 
 
+def _watermark(sources: Sources) -> float | None:
+    """A head's chance; without a head 1 or 0 by the words that were read in the picture."""
+    chance: float | None = sources.get("pwatermark")
+    has_words: bool | None = sources.get("watermark_words")
+    if chance is None and has_words is not None:
+        return float(has_words)
+    return chance
+
+
 LAION: tuple[Column, ...] = (
     Column(
         name="SAMPLE_ID",
@@ -119,6 +128,18 @@ LAION: tuple[Column, ...] = (
         privacy="sensitive",
         meaning="chance that the picture is unsafe, by a head on its embedding; empty without one",
         value=copied("punsafe"),
+    ),
+    Column(
+        name="pwatermark",
+        type=pa.float32(),
+        unit="0 to 1",
+        source="text_in_picture",
+        privacy="neutral",
+        meaning=(
+            "chance of a watermark, by a head; without one, 1 where an agency's name was read in "
+            "the picture, and 0 elsewhere; empty where nothing looked"
+        ),
+        value=_watermark,
     ),
     Column(
         name="AESTHETIC_SCORE",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from operator import attrgetter
@@ -36,6 +36,28 @@ def evidence_of_image(evidence: Evidence, position: int) -> Evidence:
         if isinstance(value, PerImage):
             of_image[name] = value.by_position.get(position, value.default)
     return of_image
+
+
+@dataclass(frozen=True, slots=True)
+class PerCaption:
+    """Picture evidence that depends on the caption as well: a function of the caption.
+
+    Only its values are stored. So a detector may compare a caption with what it read in a picture,
+    and what it read is gone when the picture has been scored.
+    """
+
+    of: Callable[[str], object]
+
+
+def evidence_of_caption(evidence: Evidence, caption: str) -> Evidence:
+    """The evidence of one pair of a picture, from the evidence of the picture."""
+    # Most detectors do not look at captions. Then all pairs of a picture share one mapping.
+    if not any(isinstance(value, PerCaption) for value in evidence.values()):
+        return evidence
+    return {
+        name: value.of(caption) if isinstance(value, PerCaption) else value
+        for name, value in evidence.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Score:
     `status` is "ok", "no_image", or the reason why the picture could not be judged. `similarity` is
     the cosine of picture and caption under `model`, computed in `precision`. `embedding` is the
     picture's unit vector, if the config asks for it. `scored_sha256` is the sha256 of the picture
-    that was scored. `looked_at` says whether picture detectors ran on it.
+    that was scored. `looked_at` says whether picture detectors ran on it. `spared_by` is set where
+    costly ones did not: "similarity", or the digest of the rule that drops the pair.
     """
 
     key: bytes
@@ -81,6 +82,7 @@ class Score:
     evidence: Evidence | None = None
     scored_sha256: str | None = None
     looked_at: bool = False
+    spared_by: str | None = None
 
 
 SCORE_SCHEMA = pa.schema(
@@ -97,6 +99,7 @@ SCORE_SCHEMA = pa.schema(
         ("errors", pa.list_(pa.string())),
         ("scored_sha256", pa.string()),
         ("looked_at", pa.bool_()),
+        ("spared_by", pa.string()),
     ]
 )
 

@@ -25,6 +25,9 @@ PREVIOUS = "previous"
 UNDECIDED = ("not_requested", "refused_by_response", "error")
 
 CACHED_BUCKETS = 4
+SIMILARITY = "similarity"
+"""What `Score.spared_by` holds where the similarity is too low for costly detectors."""
+
 ScoredPicture = tuple[bytes, str]
 """(key of a pair, sha256 of its picture)."""
 
@@ -44,19 +47,49 @@ def is_transient(status: str, http_status: int | None, transient: Sequence[str])
 
 
 @dataclass(frozen=True)
+class Looking:
+    """At which pairs picture detectors look, and so which scores are complete.
+
+    `detect_from` and `costly_from` are the lowest similarities at which picture detectors, and
+    costly ones, run. `sparing` holds the digests of the rules that keep costly ones from running on
+    the pairs that they drop.
+    """
+
+    detect_from: float = inf
+    costly_from: float = inf
+    sparing: frozenset[str] = frozenset()
+
+    def is_complete(
+        self, status: str, similarity: float | None, looked_at: bool, spared_by: str | None
+    ) -> bool:
+        """Whether detectors ran on the picture of a score, or need not run on it.
+
+        They need not run on a picture that could not be judged (its status is not "ok").
+        """
+        if status != "ok" or similarity is None:
+            return True
+        if not looked_at:
+            return similarity < self.detect_from
+        if spared_by is None:
+            return True
+        if spared_by == SIMILARITY:
+            return similarity < self.costly_from
+        return spared_by in self.sparing
+
+
+@dataclass(frozen=True)
 class EarlierResults:
     """Folders of earlier results.
 
     `images` are results of fetches, and `pictures` holds the folder of stored pictures for each of
-    them. `scores` are results that were made with the settings of the next score. `detect_from` is
-    the lowest similarity at which picture detectors run: a score at or above it is reused only
-    if they ran on its picture.
+    them. `scores` are results that were made with the settings of the next score. `looking` says
+    which of these scores are complete.
     """
 
     images: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
-    detect_from: float = inf
+    looking: Looking = Looking()
 
 
 @dataclass(frozen=True)
@@ -82,7 +115,7 @@ def settled_images(
     if not files.exists(parts.part_path(before, name)):
         return {}
     stored = stored_pictures(pictures, name)
-    scored = scored_pictures(earlier.scores, parts.bucket_of(name), earlier.detect_from)
+    scored = scored_pictures(earlier.scores, parts.bucket_of(name), earlier.looking)
     settled = {}
     for image in _read_images(before, name):
         if is_transient(image.status, image.http_status, transient):
@@ -126,7 +159,7 @@ class EarlierImages:
 
     def _read(self, bucket: int) -> dict[bytes, SettledImage]:
         """Key -> settled image. Of an image with several results the last one counts."""
-        scored = scored_pictures(self.earlier.scores, bucket, self.earlier.detect_from)
+        scored = scored_pictures(self.earlier.scores, bucket, self.earlier.looking)
         settled = {}
         for folder, pictures in zip(self.earlier.images, self.earlier.pictures, strict=True):
             for name in parts.of_bucket(folder, bucket):
@@ -146,28 +179,15 @@ def _read_images(folder: str, name: str) -> list[Image]:
     return from_table(parts.read_part(folder, name), Image, IMAGE_SCHEMA)
 
 
-def is_complete_score(
-    status: str, similarity: float | None, looked_at: bool, detect_from: float
-) -> bool:
-    """Whether picture detectors ran on the picture of a score, or need not run on it.
-
-    They need not run on a picture that could not be judged (its status is not "ok"), or whose
-    similarity is below `detect_from`.
-    """
-    if looked_at or status != "ok" or similarity is None:
-        return True
-    return similarity < detect_from
-
-
 @lru_cache(CACHED_BUCKETS)
 def scored_pictures(
-    folders: tuple[str, ...], bucket: int, detect_from: float
+    folders: tuple[str, ...], bucket: int, looking: Looking
 ) -> frozenset[ScoredPicture]:
     """The pictures of a bucket that have a complete score.
 
     `folders` are complete results. These never change, so that the answer can be cached.
     """
-    columns = ["key", "scored_sha256", "status", "similarity", "looked_at"]
+    columns = ["key", "scored_sha256", "status", "similarity", "looked_at", "spared_by"]
     scored = set()
     for folder in folders:
         for name in parts.of_bucket(folder, bucket):
@@ -175,8 +195,8 @@ def scored_pictures(
                 # Without a picture there was nothing to score.
                 if not row["scored_sha256"]:
                     continue
-                if is_complete_score(
-                    row["status"], row["similarity"], row["looked_at"], detect_from
+                if looking.is_complete(
+                    row["status"], row["similarity"], row["looked_at"], row["spared_by"]
                 ):
                     scored.add((row["key"], row["scored_sha256"]))
     return frozenset(scored)
@@ -191,7 +211,7 @@ def stored_pictures(pictures: str, name: str) -> frozenset[str]:
 
 
 def settled_scores(
-    folders: Sequence[str], name: str, images: Mapping[bytes, Image], detect_from: float = inf
+    folders: Sequence[str], name: str, images: Mapping[bytes, Image], looking: Looking
 ) -> dict[bytes, Score]:
     """Key -> score, for the pairs of a part whose score is complete and of the same picture."""
     bucket = parts.bucket_of(name)
@@ -201,7 +221,9 @@ def settled_scores(
             image = images.get(key)
             if image is None or image.sha256 != score.scored_sha256:
                 continue
-            if is_complete_score(score.status, score.similarity, score.looked_at, detect_from):
+            if looking.is_complete(
+                score.status, score.similarity, score.looked_at, score.spared_by
+            ):
                 settled[key] = score
     return settled
 

@@ -21,7 +21,7 @@ from pipeline.monitoring.summary import table
 Row = dict[str, Any]
 SHOWN_COLUMNS = (
     "URL", "TEXT", "similarity", "tags", "rights_signals", "licence_kind", "LANGUAGE", "NSFW",
-    "punsafe", "face_count", "medical_picture_score", "private_tags", "page_source",
+    "punsafe", "pwatermark", "face_count", "medical_picture_score", "private_tags", "page_source",
     "model",
 )  # fmt: skip
 LEDGER_TREE = f"{LEDGER_FOLDER}/"

@@ -18,6 +18,7 @@ from pairsieve.attempt import Failure, attempt
 from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image, Score
 from pairsieve.storage import files
+from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
 from pipeline.config import Config
 from pipeline.orchestrate.config_file import ConfigError
@@ -94,7 +95,7 @@ def observe_all(
     found = look_up(config)
     archive = ArchiveSettings(config.fetch.max_bytes)
     # Every picture is observed, however little it resembles its caption.
-    settings = score_settings(config, found.models, archive, detect_from=-1.0)
+    settings = score_settings(config, found.models, archive, Looking(-1.0, -1.0))
     scorer = load_scorer(settings, found.detectors)
     observe_pair = load_all(needing(found.detectors, Needs.PAIR))
     pairs = [_pair(picture, subset) for picture in labelled]

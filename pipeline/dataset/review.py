@@ -39,6 +39,7 @@ RISKS: Mapping[str, float] = {
     "opt_out": 90.0,
     "personal_data": 80.0,
     "face_and_medical": 70.0,
+    "document": 65.0,
     "medical_picture": 60.0,
     "medical_words": 40.0,
     "second_detector": 30.0,
@@ -94,6 +95,10 @@ class Reviewer:
         yield from medical
         if medical and row.get("face_count"):
             yield Finding("face_and_medical", f"{row['face_count']} face(s)")
+        for tag in row.get("tags") or ():
+            # the rule `documents` leaves such rows in with its profiles `lenient` and `audit`
+            if tag.startswith("document_"):
+                yield Finding("document", f"its tag is {tag}")
         if not _has_provenance(row):
             yield Finding("no_provenance", "no page or no time of its crawl")
 

@@ -127,7 +127,9 @@ class Jobs:
         all_hints = {"accelerator": score.accelerator, "min_ram": score.min_ram}
         return flow.ScoreJob(
             unfinished=self.unfinished(results.scored.folder),
-            settings=score_settings(plan.config, plan.models, self._archive, results.detect_from),
+            settings=score_settings(
+                plan.config, plan.models, self._archive, results.looking, results.sparing
+            ),
             detectors=plan.detectors,
             hints={name: hint for name, hint in all_hints.items() if hint},
             folders=ScoreFolders(

@@ -13,13 +13,14 @@ from random import Random
 
 import pyarrow as pa
 
-from filters.detector import Detector, Needs
+from filters.detector import Detector, Needs, is_costly
 from filters.registry import (
     FilterConfigError,
     build_detectors,
     build_rules,
     check_files,
     check_models,
+    evidence_columns,
     needing,
 )
 from filters.rule import Rule
@@ -29,12 +30,16 @@ from pairsieve.clip.settings import ModelError, ModelIdentity
 from pairsieve.links.columns import MissingColumns, find_columns
 from pairsieve.links.tables import column_names
 from pairsieve.storage import files
+from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
 from pairsieve.web.language import LanguageConfigError, find_detector
 from pipeline.config import Config, InputConfig
 from pipeline.orchestrate.config_file import ConfigError
 from transforms.fetch.open_part import Consent
 from transforms.score.settings import ScoreSettings
+
+BEFORE_COSTLY = (Needs.PAGE, Needs.RESPONSE, Needs.CONTENT, Needs.IMAGE, Needs.EMBEDDING)
+"""What is observed of a pair before costly detectors look at its picture."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,32 @@ class Plan:
         if not needing(self.detectors, Needs.IMAGE):
             return inf
         return self.published_from - self.config.score.detect_margin
+
+    @property
+    def costly_from(self) -> float:
+        """The lowest similarity at which costly picture detectors run; infinite without any."""
+        if not any(map(is_costly, self.detectors)):
+            return inf
+        return self.published_from
+
+    @property
+    def sparing(self) -> tuple[Rule, ...]:
+        """The rules that spare costly detectors the pairs that they drop.
+
+        They can be asked while pairs are scored: they read what is known by then. Rules that read
+        files are left out, so that workers hold no lists. `similarity` is known by its number.
+        """
+        if not any(map(is_costly, self.detectors)):
+            return ()
+        early = needing(self.detectors, *BEFORE_COSTLY)
+        known = evidence_columns([d for d in early if not is_costly(d)])
+        return tuple(
+            rule
+            for rule in self.rules
+            if known.keys() >= set(rule.reads)
+            and not isinstance(rule, Similarity)
+            and not hasattr(rule, "prepare")
+        )
 
     @property
     def consent(self) -> Consent:
@@ -134,11 +165,12 @@ def score_settings(
     config: Config,
     models: Mapping[str, ModelIdentity],
     archive: ArchiveSettings,
-    detect_from: float,
+    looking: Looking,
+    sparing: tuple[Rule, ...] = (),
 ) -> ScoreSettings:
     """The settings of the score step.
 
-    `detect_from` is the lowest similarity at which picture detectors run.
+    `looking` says at which pairs picture detectors look, and `sparing` are the rules that it names.
     """
     score = config.score
     return ScoreSettings(
@@ -149,10 +181,11 @@ def score_settings(
         threads=score.threads,
         decode_processes=score.decode_processes,
         decode=score.decode,
-        detect_from=detect_from,
+        looking=looking,
         detect_timeout_s=score.detect_timeout_s,
         keep_embeddings=score.keep_embeddings,
         archive=archive,
+        sparing=sparing,
     )
 
 

@@ -13,13 +13,13 @@ from math import inf
 from typing import Any
 
 from filters.detector import Detector, Needs
-from filters.registry import identity, needing
+from filters.registry import digest_of, identity, needing
 from filters.rule import Rule
 from pairsieve.storage import files
-from pairsieve.storage.settled import EarlierResults
+from pairsieve.storage.settled import EarlierResults, Looking
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.retry import generation_of
-from pipeline.orchestrate.reuse import DETECT_FROM
+from pipeline.orchestrate.reuse import COSTLY, DETECT_FROM
 from pipeline.orchestrate.stage_result import Stage, StageResult, manifests, plain
 
 # Settings of `fetch` that decide what is fetched. All others decide how fast it goes.
@@ -51,7 +51,7 @@ SCORE_LEAVES_OUT = (
 
 # Raise a number when the code of the stage gives another result for the same input. Results of
 # older code are then made anew.
-VERSIONS = {"extract": 8, "fetch": 7, "score": 7, "publish": 7}
+VERSIONS = {"extract": 8, "fetch": 7, "score": 8, "publish": 7}
 
 PICTURES = "pictures"
 
@@ -105,9 +105,8 @@ class Results:
         generation = generation_of(self.fetched)
         if generation:
             upstream = f"{upstream}.{generation}"
-        similarity = self._detect_from(plain(settings), upstream)
-        opinion = {"name": DETECT_FROM, "similarity": None if similarity == inf else similarity}
-        return self._result("score", settings, upstream, [opinion])
+        opinions = self._score_opinions(plain(settings), upstream)
+        return self._result("score", settings, upstream, opinions)
 
     @cached_property
     def published(self) -> StageResult:
@@ -124,33 +123,44 @@ class Results:
         return self._result("publish", settings, self.scored.stage.fingerprint)
 
     @property
-    def detect_from(self) -> float:
-        """The similarity from which picture detectors look, or have looked."""
-        (opinion,) = self.scored.stage.opinions
-        similarity = opinion["similarity"]
-        return inf if similarity is None else float(similarity)
+    def looking(self) -> Looking:
+        """At which pairs picture detectors look, or have looked."""
+        first, *rest = self.scored.stage.opinions
+        detect_from = inf if first["similarity"] is None else float(first["similarity"])
+        if not rest:
+            return Looking(detect_from)
+        (costly,) = rest
+        return Looking(detect_from, float(costly["similarity"]), frozenset(costly["rules"]))
 
-    def _detect_from(self, settings: Any, upstream: str) -> float:
-        """Lowest similarity at which picture detectors run.
+    @property
+    def sparing(self) -> tuple[Rule, ...]:
+        """The rules that spare costly detectors the pairs that they drop."""
+        digests = self.looking.sparing
+        return tuple(rule for rule in self.plan.sparing if digest_of(rule) in digests)
 
-        The plan wants one. An earlier result with another one is reused where its detectors looked
-        at everything that may be published now. If it is a result of other pairs, it must not ask
-        for more detector work on the new ones than the plan does.
+    def _score_opinions(self, settings: Any, upstream: str) -> list[dict[str, Any]]:
+        """From which similarities picture detectors run, and which rules spare costly ones.
+
+        The plan wants some. An earlier result with others is reused where its detectors looked at
+        everything that may be published now. If it is a result of other pairs, it must not ask for
+        more detector work on the new ones than the plan does.
         """
-        wanted = self.plan.detect_from
-        if wanted == inf:
-            return inf  # there are no picture detectors
+        plan = self.plan
+        detect_from = None if plan.detect_from == inf else plan.detect_from
+        wanted: list[dict[str, Any]] = [{"name": DETECT_FROM, "similarity": detect_from}]
+        if plan.costly_from != inf:
+            rules = sorted(map(digest_of, plan.sparing))
+            wanted.append({"name": COSTLY, "similarity": plan.costly_from, "rules": rules})
+        if detect_from is None:
+            return wanted  # there are no picture detectors
         usable = []
-        for manifest in manifests(self.plan.config.work, "score"):
+        for manifest in manifests(plan.config.work, "score"):
             if (manifest["version"], manifest["settings"]) != (VERSIONS["score"], settings):
                 continue
-            looked_from = manifest["opinions"][0]["similarity"]
-            if looked_from is None or looked_from > self.plan.published_from:
-                continue
             same_pairs = manifest["upstream"] == upstream
-            if same_pairs or looked_from >= wanted:
-                usable.append(looked_from)
-        return max(usable, default=wanted)
+            if _serves(manifest["opinions"], wanted, plan.published_from, same_pairs):
+                usable.append(manifest["opinions"])
+        return max(usable, key=lambda opinions: opinions[0]["similarity"], default=wanted)
 
     def _result(
         self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None
@@ -182,7 +192,28 @@ class Results:
             return EarlierResults()
         folders = tuple(self.fetched.earlier())
         pictures = tuple(files.join(folder, PICTURES) for folder in folders)
-        return EarlierResults(folders, pictures, tuple(self.scored.earlier()), self.detect_from)
+        return EarlierResults(folders, pictures, tuple(self.scored.earlier()), self.looking)
+
+
+def _serves(
+    before: Sequence[Mapping[str, Any]],
+    wanted: Sequence[Mapping[str, Any]],
+    published_from: float,
+    same_pairs: bool,
+) -> bool:
+    """Whether detectors that looked as `before` says have seen all that may be published now."""
+    if len(before) != len(wanted):
+        return False
+    for then, now in zip(before, wanted, strict=True):
+        looked_from = then["similarity"]
+        if looked_from is None or looked_from > published_from:
+            return False
+        if not same_pairs and looked_from < now["similarity"]:
+            return False
+        # a pair that a rule spared then must be dropped by the same rule now
+        if not set(then.get("rules", ())) <= set(now.get("rules", ())):
+            return False
+    return True
 
 
 def _identities(plugins: Sequence[Detector | Rule]) -> list[Any]:

@@ -14,6 +14,7 @@ from pairsieve.records.table import from_table
 from pairsieve.storage import files, parts
 from pairsieve.storage.settled import (
     PREVIOUS,
+    Looking,
     ScoredPicture,
     is_transient,
     lacks_bytes,
@@ -43,7 +44,7 @@ def reopen(fetched: StageResult, transient: Sequence[str]) -> int:
 
 
 def without_pictures(
-    fetched: StageResult, pictures: str, scores: Sequence[str], detect_from: float
+    fetched: StageResult, pictures: str, scores: Sequence[str], looking: Looking
 ) -> dict[str, int]:
     """Part -> the number of its images that must be scored, but whose bytes were deleted."""
     names = parts.part_names(fetched.folder)
@@ -52,7 +53,7 @@ def without_pictures(
         names = [name for name in names if not files.exists(parts.pictures_path(pictures, name))]
     numbers = {}
     for name in names:
-        scored = scored_pictures(tuple(scores), parts.bucket_of(name), detect_from)
+        scored = scored_pictures(tuple(scores), parts.bucket_of(name), looking)
         number = _unscored(fetched.folder, name, scored, stored_pictures(pictures, name))
         if number:
             numbers[name] = number

@@ -10,6 +10,7 @@ from pipeline.orchestrate.stage_result import StageResult, manifests, plain
 
 MAX_KEYS = 4
 DETECT_FROM = "detect_from"
+COSTLY = "costly detectors"
 LOOK_AT_MORE = "picture detectors must look at more"
 
 
@@ -64,7 +65,9 @@ def _input_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 def _opinion_changes(before: list[Any], now: list[Any]) -> list[str]:
     names = {plugin["name"] for plugin in _in_one_only(before, now)}
     return [
-        LOOK_AT_MORE if name == DETECT_FROM else f"{name} decides in another way before the fetch"
+        LOOK_AT_MORE
+        if name in (DETECT_FROM, COSTLY)
+        else f"{name} decides in another way before the fetch"
         for name in sorted(names)
     ]
 

@@ -206,7 +206,7 @@ class Run:
         if self.plan.config.fetch.source != "web" or not results.fetched.complete:
             return
         lacking = without_pictures(
-            results.fetched, results.pictures, results.scored.earlier(), results.detect_from
+            results.fetched, results.pictures, results.scored.earlier(), results.looking
         )
         if not lacking:
             return

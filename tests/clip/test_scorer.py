@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import open_clip
@@ -14,15 +15,18 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from filters.rule import Action, Decision
 from filters.subjects import Embedding, Picture
 from pairsieve.clip.encoder import load_encoder
 from pairsieve.clip.model import identify
 from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes
+from pairsieve.records.pair import PerCaption
 from tests.support.clip_models import DEMO, small_model
 from tests.support.scoring import CAPTIONS, CONTENTS, png, row
-from transforms.score.scorer import Scorer, score_rows
+from transforms.score.prospects import Prospects
+from transforms.score.scorer import Costly, Scorer, score_rows
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 
@@ -335,3 +339,71 @@ def test_long_and_odd_captions():
         demo_scorer(),
     )
     assert all(-1 <= s.similarity <= 1 for s in scores)
+
+
+@dataclass(frozen=True)
+class DropSmall:
+    """Drops pictures that a cheap detector found small."""
+
+    name = "small"
+    version = 1
+    reads = ("small",)
+    actions = (Action.DROP,)
+    saves_request = False
+
+    def judge(self, evidence):
+        if evidence["small"]:
+            yield Decision(Action.DROP, "small")
+
+
+def costly_scorer(read, small=False, costly_from=0.7, **options):
+    def look(picture):
+        read.append(1)
+        return {"text": True}
+
+    costly = Costly(look, frozenset({"text"}), Prospects(costly_from, {"digest": DropSmall()}))
+    return demo_scorer(
+        detect_from=-1.0,
+        observe_picture=lambda picture: {"small": small},
+        costly=costly,
+        **options,
+    )
+
+
+def test_costly_detectors_look_where_a_pair_may_be_published_alone():
+    read = []
+    good, poor = score([row(0), row(1, caption="nothing of the kind")], costly_scorer(read))
+    assert read == [1]
+    assert (good.evidence, good.spared_by) == ({"small": False, "text": True}, None)
+    assert (poor.evidence, poor.spared_by) == ({"small": False}, "similarity")
+    assert poor.looked_at
+
+
+def test_costly_detectors_do_not_look_at_what_a_rule_drops():
+    read = []
+    (spared,) = score([row(0)], costly_scorer(read, small=True))
+    assert read == []
+    assert (spared.evidence, spared.spared_by) == ({"small": True}, "digest")
+
+
+def test_costly_detectors_look_at_a_known_picture_when_a_better_caption_comes():
+    read = []
+    scorer = costly_scorer(read)
+    poor_row = row(0, caption="nothing of the kind")
+    (before,) = score([poor_row], scorer)
+    (good,) = score([row(0)], scorer)
+    (after,) = score([poor_row], scorer)
+    assert "text" in good.evidence
+    assert before == after, "what came before changes nothing"
+    assert score([row(0)], scorer) == [good]
+    assert read == [1]
+
+
+def test_evidence_of_a_caption_is_that_of_each_pair():
+    evidence = {"letters": PerCaption(len), "same": 1}
+    scorer = demo_scorer(detect_from=-1.0, observe_picture=lambda picture: evidence)
+    first, second = score([row(0, caption="abc"), row(0, caption="abcdef")], scorer)
+    assert (first.evidence["letters"], second.evidence["letters"]) == (3, 6)
+    broken = {"letters": PerCaption(lambda caption: 1 / 0)}
+    scorer = demo_scorer(detect_from=-1.0, observe_picture=lambda picture: broken)
+    assert score([row(0)], scorer)[0].errors == ("ZeroDivisionError",)

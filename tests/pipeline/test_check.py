@@ -38,6 +38,7 @@ GOOD = {
         ({"TEXT": "write to anna.roe@mailbox.org today"}, {"personal_data"}),
         ({"TEXT": "write to [EMAIL] today"}, set()),
         ({"URL": "https://a.example/anna.roe@mailbox.org.jpg"}, {"personal_data"}),
+        ({"tags": ["document_letter", "parrot"]}, {"document"}),
         ({"page_url": ""}, {"no_provenance"}),
         ({"page_url": "", "page_source": "none"}, set()),
         ({"page_url": "https://sub.refused.example/x"}, {"opt_out"}),

@@ -159,7 +159,7 @@ class Planted:
 PUBLIC_VALUES: dict[str, Any] = {
     "min_score": 0.5, "unsure_from": 0.5, "nsfw_from": 0.9, "keep": ["en"], "profile": "audit", "min_bytes": 1, "min_side": 1,
     "max_pixels": 9, "thresholds": {"en": 0.3}, "picture_alone": 0.9, "picture_with_other": 0.5,
-    "words_from": 1, "halves_within": 1,
+    "words_from": 1, "words_with_other": 1, "caption_from": 0.8, "halves_within": 1,
     "drop_from": 0.9, "tag_from": 0.5, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
 }  # fmt: skip
 

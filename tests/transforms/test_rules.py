@@ -91,6 +91,17 @@ def judge(one: Sample, rules=RULES, sensitive="private"):
     return rows, ledger, rejections
 
 
+def test_what_costly_detectors_were_spared_is_published_never():
+    """A rule that was to drop it does not: nobody looked, so it goes to quarantine."""
+    spared = sample()
+    spared = replace(spared, score=replace(spared.score, spared_by="digest"))
+    rows, _, rejections = judge(spared)
+    assert (rows, rejections) == ([], [("quarantined", "error:NotLookedAt")])
+    dropped = sample(similarity=0.1)
+    dropped = replace(dropped, score=replace(dropped.score, spared_by="similarity"))
+    assert judge(dropped)[2] == [("dropped", "similarity_low")]
+
+
 def test_kept():
     (row,), ledger, rejections = judge(sample())
     assert rejections == []

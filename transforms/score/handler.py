@@ -18,9 +18,9 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
-from filters.detector import Detector, Needs
+from filters.detector import Detector, Needs, is_costly
 from filters.observe import load_all
-from filters.registry import evidence_columns, needing
+from filters.registry import digest_of, evidence_columns, needing
 from pairsieve.images.processes import Processes
 from pairsieve.records.outcome import Counted, Rejection, Tally, tally_of
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
@@ -30,7 +30,8 @@ from pairsieve.storage import parts
 from pairsieve.storage.settled import settled_scores
 from pairsieve.warc.source import read_at
 from transforms.plumbing.working_on import WorkingOn
-from transforms.score.scorer import Scorer, score_rows
+from transforms.score.prospects import Prospects
+from transforms.score.scorer import Costly, Scorer, score_rows
 from transforms.score.settings import ScoreFolders, ScoreSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
             self._folders.before,
             name,
             {image.key: image for image in images},
-            self._settings.detect_from,
+            self._settings.looking,
         )
         rows = zip(pairs, images, strict=True)
         to_score = [(pair, image) for pair, image in rows if pair.key not in settled]
@@ -175,20 +176,32 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         for name, identity in settings.identities.items()
     }
     picture_detectors = needing(detectors, Needs.IMAGE)
+    cheap = [detector for detector in picture_detectors if not is_costly(detector)]
     cores = os.cpu_count()
     return Scorer(
         encoders=encoders,
         routes=settings.routes,
         decode=settings.decode,
-        detect_from=settings.detect_from,
+        detect_from=settings.looking.detect_from,
         detect_timeout_s=settings.detect_timeout_s,
         keep_embeddings=settings.keep_embeddings,
         # None, so that no copy of a picture is made that nobody looks at.
-        observe_picture=load_all(picture_detectors) if picture_detectors else None,
+        observe_picture=load_all(cheap) if picture_detectors else None,
+        costly=load_costly(settings, picture_detectors),
         observe_embedding=load_all(needing(detectors, Needs.EMBEDDING)),
         executor=ThreadPoolExecutor(max_workers=cores),
         processes=Processes(settings.decode_processes or cores or 1),
     )
+
+
+def load_costly(settings: ScoreSettings, picture_detectors: Sequence[Detector]) -> Costly | None:
+    """Load the costly detectors, with what spares them pictures; None where there are none."""
+    detectors = list(filter(is_costly, picture_detectors))
+    if not detectors:
+        return None
+    rules = {digest_of(rule): rule for rule in settings.sparing}
+    prospects = Prospects(settings.looking.costly_from, rules)
+    return Costly(load_all(detectors), frozenset(evidence_columns(detectors)), prospects)
 
 
 def _measure(scorer: Scorer, seconds: float) -> None:

@@ -26,8 +26,9 @@ from pairsieve.attempt import Failure, attempt
 from pairsieve.images.decode import DecodeSettings, Undecodable
 from pairsieve.images.prepare import Pixels, Prepared, Square, prepare
 from pairsieve.images.processes import Crashed, Processes, Task
-from pairsieve.records.pair import Evidence, Pair
-from pairsieve.records.sample import Image, Score
+from pairsieve.records.pair import Evidence, Pair, evidence_of_caption
+from pairsieve.records.sample import Image, Sample, Score
+from transforms.score.prospects import Prospects
 
 if TYPE_CHECKING:
     from pairsieve.clip.encoder import Encoder
@@ -66,11 +67,24 @@ class KnownPicture:
 
 
 @dataclass(frozen=True)
+class Costly:
+    """Detectors that look only at pictures of pairs that could still be published.
+
+    `columns` are the names of what they observe.
+    """
+
+    observe: Observe
+    columns: frozenset[str]
+    prospects: Prospects
+
+
+@dataclass(frozen=True)
 class Scorer:
     """Loaded models and detectors.
 
     `routes` names the model of each subset. `detect_from` is the lowest similarity at which picture
-    detectors run: a less similar pair cannot be published.
+    detectors run: a less similar pair cannot be published. `costly` are those of them that look
+    last, and only where it can still matter.
 
     Pictures are decoded in `processes`. Picture detectors run on the threads of `executor` while
     the model has the next batch.
@@ -85,6 +99,7 @@ class Scorer:
     observe_embedding: Observe
     executor: Executor
     processes: Processes
+    costly: Costly | None = None
     detect_timeout_s: float = 120.0
     known: MutableMapping[str, KnownPicture] = field(
         default_factory=lambda: LRUCache(CACHED_PICTURES)
@@ -142,7 +157,8 @@ def score_rows(
     new = sorted(pairs_by_picture.keys() - known.keys())
     decoded = _decode_ahead([images_by_picture[sha256] for sha256 in new], read, scorer)
     caption_vectors = _caption_vectors(pairs_by_picture.values(), scorer)
-    comparison = Comparison(pairs_by_picture, caption_vectors, scorer)
+    images_by_key = {image.key: image for image in images}
+    comparison = Comparison(pairs_by_picture, images_by_key, caption_vectors, scorer)
 
     complete: list[EmbeddedPicture] = []
     to_decode_again: set[str] = set()
@@ -159,7 +175,7 @@ def score_rows(
     decoded_again = _decode_ahead(again, read, scorer)
 
     for embedded in complete:
-        for score in _finished_scores(embedded, scorer):
+        for score in _finished_scores(embedded, comparison):
             scores[score.key] = score
     for score in _scores(chain(decoded, decoded_again), comparison):
         scores[score.key] = score
@@ -264,11 +280,12 @@ def _caption_vectors(
 class Comparison:
     """Compares pictures with the captions of their pairs.
 
-    `pairs_by_picture` holds the pairs of each picture (by sha256), by model. `caption_vectors`
-    holds the unit vector of each (model, caption).
+    `pairs_by_picture` holds the pairs of each picture (by sha256), by model. `images_by_key` holds
+    the image of each pair, and `caption_vectors` the unit vector of each (model, caption).
     """
 
     pairs_by_picture: Mapping[str, PairsByModel]
+    images_by_key: Mapping[bytes, Image]
     caption_vectors: Mapping[tuple[str, str], Vector]
     scorer: Scorer
 
@@ -291,15 +308,16 @@ class Comparison:
         encoder = scorer.encoders[model]
         embedding = Embedding(vector, encoder.prompts, encoder.logit_scale, str(encoder.identity))
         embedding_evidence = attempt(scorer.observe_embedding, embedding)
-        picture_evidence = None
-        if scorer.observe_picture and max(similarities) >= scorer.detect_from:
-            picture_evidence = self._start_detectors(scorer.observe_picture, known, small)
-        return EmbeddedPicture(
-            image, model, known, pairs, similarities, embedding_evidence, picture_evidence
+        embedded = EmbeddedPicture(
+            image, model, known, pairs, similarities, embedding_evidence, None
         )
+        if scorer.observe_picture and max(similarities) >= scorer.detect_from:
+            looking = self._start_detectors(scorer.observe_picture, embedded, small)
+            return replace(embedded, picture_evidence=looking)
+        return embedded
 
     def _start_detectors(
-        self, observe: Observe, known: KnownPicture, small: Pixels | None
+        self, observe: Observe, embedded: EmbeddedPicture, small: Pixels | None
     ) -> Future[Evidence | Failure]:
         """Run picture detectors, or take their earlier evidence.
 
@@ -307,15 +325,51 @@ class Comparison:
         """
         if small is not None:
             picture = Picture(PillowImage.fromarray(small))
-            return self.scorer.executor.submit(partial(attempt, observe), picture)
+            look = partial(self._look, observe, embedded)
+            return self.scorer.executor.submit(partial(attempt, look), picture)
         earlier: Future[Evidence | Failure] = Future()
-        if known.evidence is not None:
-            earlier.set_result(known.evidence)
+        known = embedded.known.evidence
+        if known is not None and not self._lacks_costly(embedded, known):
+            earlier.set_result(known)
         return earlier
+
+    def _look(self, observe: Observe, embedded: EmbeddedPicture, picture: Picture) -> Evidence:
+        """Run the detectors on a picture, and the costly ones where a pair may be published."""
+        evidence = observe(picture)
+        if self.scorer.costly is None or all(self.spared_by(embedded, evidence)):
+            return evidence
+        return {**evidence, **self.scorer.costly.observe(picture)}
+
+    def _lacks_costly(self, embedded: EmbeddedPicture, evidence: Evidence) -> bool:
+        """Whether costly detectors must look, and this evidence is without theirs."""
+        costly = self.scorer.costly
+        if costly is None or evidence.keys() >= costly.columns:
+            return False
+        return not all(self.spared_by(embedded, evidence))
+
+    def spared_by(self, embedded: EmbeddedPicture, evidence: Evidence) -> list[str | None]:
+        """For each pair of a picture, what drops it on this evidence; None where nothing does.
+
+        Without costly detectors nothing is asked.
+        """
+        costly = self.scorer.costly
+        if costly is None:
+            return [None] * len(embedded.pairs)
+        found = dict(evidence)
+        if not isinstance(embedded.embedding_evidence, Failure):
+            found |= embedded.embedding_evidence
+        # every pair is judged as if costly detectors had not looked because of another one
+        cheap = {name: value for name, value in found.items() if name not in costly.columns}
+        reasons = []
+        for pair, similarity in zip(embedded.pairs, embedded.similarities, strict=True):
+            score = _score_of(embedded, self.scorer, pair, similarity, cheap)
+            sample = Sample(pair, self.images_by_key[pair.key], score)
+            reasons.append(costly.prospects.spared_by(sample))
+        return reasons
 
     def needs_pixels(self, picture: EmbeddedPicture) -> bool:
         """Whether picture detectors must look at a known picture that they have not seen yet."""
-        return picture.picture_evidence is not None and picture.known.evidence is None
+        return picture.picture_evidence is not None and not picture.picture_evidence.done()
 
 
 def _scores(pictures: Iterable[DecodedPicture], comparison: Comparison) -> Iterator[Score]:
@@ -331,10 +385,10 @@ def _scores(pictures: Iterable[DecodedPicture], comparison: Comparison) -> Itera
             continue
         embedded = list(_embed(model, batch, comparison))
         for picture in previous:
-            yield from _finished_scores(picture, comparison.scorer)
+            yield from _finished_scores(picture, comparison)
         previous = embedded
     for picture in previous:
-        yield from _finished_scores(picture, comparison.scorer)
+        yield from _finished_scores(picture, comparison)
 
 
 def _failed_scores(batch: Sequence[DecodedPicture], comparison: Comparison) -> Iterator[Score]:
@@ -389,12 +443,22 @@ def _embed(
         yield comparison.compare(picture.image, model, known, pixels.small)
 
 
-def _finished_scores(picture: EmbeddedPicture, scorer: Scorer) -> Iterator[Score]:
+def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterator[Score]:
     """Wait for the detectors of a picture, cache what is known, and yield the scores."""
+    scorer = comparison.scorer
     picture_evidence = None
     if picture.picture_evidence is not None:
         picture_evidence = _wait(picture.picture_evidence, scorer.detect_timeout_s)
     _remember(picture, picture_evidence, scorer)
+
+    spared: list[str | None] = [None] * len(picture.pairs)
+    if scorer.costly and picture_evidence and not isinstance(picture_evidence, Failure):
+        reasons = comparison.spared_by(picture, picture_evidence)
+        # A picture that is known from another page gets the evidence that it would get alone.
+        if all(reasons):
+            spared = reasons
+            hidden = scorer.costly.columns
+            picture_evidence = {k: v for k, v in picture_evidence.items() if k not in hidden}
 
     evidence: dict[str, object] = {}
     errors: list[str] = []
@@ -404,31 +468,45 @@ def _finished_scores(picture: EmbeddedPicture, scorer: Scorer) -> Iterator[Score
         elif observed is not None:
             evidence |= observed
 
-    image, known = picture.image, picture.known
-    encoder = scorer.encoders[picture.model]
     embedding = None
     if scorer.keep_embeddings:
-        embedding = tuple(known.vectors[picture.model].tolist())
-    for pair, similarity in zip(picture.pairs, picture.similarities, strict=True):
+        embedding = tuple(picture.known.vectors[picture.model].tolist())
+    rows = zip(picture.pairs, picture.similarities, spared, strict=True)
+    for pair, similarity, spared_by in rows:
         if not math.isfinite(similarity):
-            yield Score(pair.key, "similarity_not_finite", scored_sha256=image.sha256)
+            yield Score(pair.key, "similarity_not_finite", scored_sha256=picture.image.sha256)
             continue
-        yield Score(
-            key=pair.key,
-            status="ok",
-            scored_sha256=image.sha256,
-            # A stored picture may have been reduced; then the image holds the size as served.
-            width=image.original_width or known.width,
-            height=image.original_height or known.height,
-            format=image.original_format or known.format,
-            similarity=similarity,
-            model=str(encoder.identity),
-            precision=encoder.precision,
+        score = _score_of(picture, scorer, pair, similarity, evidence)
+        yield replace(
+            score,
             embedding=embedding,
-            errors=tuple(errors),
-            evidence=evidence,
+            errors=(*errors, *score.errors),
             looked_at=picture_evidence is not None,
+            spared_by=spared_by,
         )
+
+
+def _score_of(
+    picture: EmbeddedPicture, scorer: Scorer, pair: Pair, similarity: float, evidence: Evidence
+) -> Score:
+    """The score of one pair of a picture."""
+    image, known = picture.image, picture.known
+    encoder = scorer.encoders[picture.model]
+    of_pair = attempt(partial(evidence_of_caption, evidence), pair.caption)
+    return Score(
+        key=pair.key,
+        status="ok",
+        scored_sha256=image.sha256,
+        # A stored picture may have been reduced; then the image holds the size as served.
+        width=image.original_width or known.width,
+        height=image.original_height or known.height,
+        format=image.original_format or known.format,
+        similarity=similarity,
+        model=str(encoder.identity),
+        precision=encoder.precision,
+        errors=(of_pair.error,) if isinstance(of_pair, Failure) else (),
+        evidence={} if isinstance(of_pair, Failure) else of_pair,
+    )
 
 
 def _wait(observing: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
@@ -455,6 +533,7 @@ def _remember(
     earlier = scorer.known.get(sha256)
     if earlier is not None:
         vectors = {**earlier.vectors, **vectors}
-        if evidence is None:
+        # costly detectors may have looked then, and not now
+        if evidence is None or len(earlier.evidence or ()) > len(evidence):
             evidence = earlier.evidence
     scorer.known[sha256] = replace(picture.known, vectors=vectors, evidence=evidence)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from filters.rule import Rule
 from pairsieve.clip.settings import EncoderSettings, ModelIdentity, ModelSettings
 from pairsieve.images.decode import DecodeSettings
+from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
 
 
@@ -16,9 +18,9 @@ class ScoreSettings:
 
     `models` and `identities` are by name; an identity is the one that the run was started with.
     `routes` names the model of each subset. `threads` limits the threads of one worker process
-    inside the model: with more than one, the last digits of a result may change. `detect_from` is
-    the lowest similarity at which picture detectors run. `archive` says how pictures are read that
-    stayed in their WARC files.
+    inside the model: with more than one, the last digits of a result may change. `looking` says at
+    which pairs picture detectors look, and `sparing` are the rules that it names. `archive` says
+    how pictures are read that stayed in their WARC files.
     """
 
     models: Mapping[str, ModelSettings]
@@ -28,10 +30,11 @@ class ScoreSettings:
     threads: int
     decode_processes: int | None
     decode: DecodeSettings
-    detect_from: float
+    looking: Looking
     detect_timeout_s: float
     keep_embeddings: bool
     archive: ArchiveSettings
+    sparing: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Writing in pictures: documents of persons, watermarks, and captions that only repeat it."""
