@@ -26,6 +26,7 @@ setup(
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "filters": ["*.yaml"],
+        "filters.children": ["*.yaml", "*.txt"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
         "filters.privacy": ["*.yaml"],
         "pairsieve.explore": ["*.yaml", "templates/*", "static/*"],

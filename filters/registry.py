@@ -70,6 +70,9 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "halves": "filters.medical.looks:Halves",
         "burned_in_text": "filters.medical.burned_in:BurnedInText",
         "dicom": "filters.medical.dicom:DicomContent",
+        "children_caption": "filters.children.caption:ChildrenCaption",
+        "children_page": "filters.children.page:ChildrenPage",
+        "children_urls": "filters.children.place:ChildrenUrls",
         "content_sha1": "filters.erasure:ContentSha1",
         "picture_hash": "filters.pictures.picture_hash:PictureHash",
         "faces": "filters.pictures.faces:Faces",
@@ -90,6 +93,7 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "image_size": "filters.pictures.size:ImageSize",
         "similarity": "filters.similarity:Similarity",
         "medical": "filters.medical.rule:Medical",
+        "children": "filters.children.rule:Children",
         "nudity": "filters.pictures.nudity:Nudity",
         "personal_data": "filters.privacy.rule:PersonalData",
     }
