@@ -23,7 +23,7 @@ SHOWN = (
 """Columns that search results show."""
 READ = (*SHOWN, "final_url", "md5")
 BATCH_ROWS = 10_000
-FACE, MEDICAL, NUDITY = "face", "medical", "nudity"
+FACE, MEDICAL, NUDITY, CHILDREN = "face", "medical", "nudity", "children"
 """Marks of pictures that are shown only after a second click."""
 # A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
 MARKED_FROM = 0.5
@@ -104,6 +104,8 @@ def marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
     nudity_score = row.get("punsafe") or 0
     if row.get("NSFW") in UNSAFE or nudity_score >= MARKED_FROM or _has_tag(tags, NUDITY):
         yield NUDITY
+    if _has_tag(tags, CHILDREN):
+        yield CHILDREN
 
 
 def _has_tag(tags: Sequence[str], prefix: str) -> bool:
