@@ -26,6 +26,7 @@ setup(
     package_data={
         "configs": ["*.yaml", "demo/*.warc.gz", "demo/clip/*"],
         "filters": ["*.yaml"],
+        "filters.children": ["*.yaml", "*.txt"],
         "filters.documents": ["*.yaml"],
         "filters.medical": ["*.yaml", "*.txt", "*.tsv"],
         "filters.privacy": ["*.yaml"],

@@ -24,7 +24,8 @@ SHOWN = (
 """Columns that search results show."""
 READ = (*SHOWN, "final_url", "md5")
 BATCH_ROWS = 10_000
-FACE, MEDICAL, NUDITY, NOT_JUDGED = "face", "medical", "nudity", "not_judged"
+FACE, MEDICAL, NUDITY, CHILDREN = "face", "medical", "nudity", "children"
+NOT_JUDGED = "not_judged"
 """Marks of pictures that are shown only after a second click."""
 # A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
 MARKED_FROM = 0.5
@@ -115,6 +116,8 @@ def _known_marks(row: Mapping[str, Any], subset: str) -> Iterator[str]:
     nudity_score = row.get("punsafe") or 0
     if row.get("NSFW") in UNSAFE or nudity_score >= MARKED_FROM or _has_tag(tags, NUDITY):
         yield NUDITY
+    if _has_tag(tags, CHILDREN):
+        yield CHILDREN
 
 
 def _has_tag(tags: Sequence[str], prefix: str) -> bool:

@@ -14,12 +14,13 @@ pairsieve check --dataset runs/mine --limit medical_words=0.02
     allow a kind of finding in 2 % of the rows
 
 The command looks at every row for: disease names and medical words of the shipped lists, personal
-data, medical pictures, faces with any of these, rows that are tagged as documents, rows that were
-taken out before (--tombstones, by default DATASET.erased), domains that have opted out, and missing
-provenance. Personal data are looked for twice: by the filter's own patterns, and by those of
-Presidio (second_detector) where the extra `presidio` is installed; the output says whether it is.
-The list holds captions and addresses: it is for those who decide. The command makes no request; a
-browser loads a picture of the list when somebody opens it. Adopted datasets can be checked too.
+data, medical pictures, faces with any of these, captions about children, rows that are tagged as
+documents, rows that were taken out before (--tombstones, by default DATASET.erased), domains that
+have opted out, and missing provenance. Personal data are looked for twice: by the filter's own
+patterns, and by those of Presidio (second_detector) where the extra `presidio` is installed; the
+output says whether it is. The list holds captions and addresses: it is for those who decide. The
+command makes no request; a browser loads a picture of the list when somebody opens it. Adopted
+datasets can be checked too.
 
 Exit status: 0 within the limits, 1 above them, 2 the dataset could not be checked.
 """

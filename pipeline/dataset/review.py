@@ -17,6 +17,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from filters.children.place import find_cues
+from filters.children.text import make_child_judge
 from filters.medical.text import make_judge
 from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
@@ -41,12 +43,19 @@ RISKS: Mapping[str, float] = {
     "face_and_medical": 70.0,
     "document": 65.0,
     "medical_picture": 60.0,
+    "child": 50.0,
     "medical_words": 40.0,
+    "child_words": 35.0,
     "second_detector": 30.0,
     "no_provenance": 20.0,
 }
 """Kind of finding -> its weight in the order of the list."""
-LIMITS: Mapping[str, float] = {"medical_words": 0.01, "second_detector": 0.01}
+LIMITS: Mapping[str, float] = {
+    "medical_words": 0.01,
+    "second_detector": 0.01,
+    # the rule `children` publishes such captions with a tag; a starting point
+    "child_words": 0.05,
+}
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
 COLUMNS = (
     "URL", "TEXT", "LANGUAGE", "final_url", "page_url", "warc_file", "crawl_time", "page_source",
@@ -66,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """Looks for words, personal data and medical pictures, and for what is given here.
+    """Looks for words, personal data, children and medical pictures, and for what is given here.
 
     `stones`: rows that were taken out before. `opted_out`: registries of refusals.
     `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
@@ -95,10 +104,11 @@ class Reviewer:
         yield from medical
         if medical and row.get("face_count"):
             yield Finding("face_and_medical", f"{row['face_count']} face(s)")
-        for tag in row.get("tags") or ():
-            # the rule `documents` leaves such rows in with its profiles `lenient` and `audit`
+        for tag in _tags(row):
+            # The rule `documents` leaves such rows in with its profiles `lenient` and `audit`.
             if tag.startswith("document_"):
                 yield Finding("document", f"its tag is {tag}")
+        yield from _children(row, urls)
         if not _has_provenance(row):
             yield Finding("no_provenance", "no page or no time of its crawl")
 
@@ -160,6 +170,25 @@ class Reviewer:
             score = row.get("medical_picture_score")
         if score is not None and score >= MIN_PICTURE_SCORE:
             yield Finding("medical_picture", f"{score:.2f} of the prompts")
+
+
+def _tags(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the tags of a row, those that are private included where they were read."""
+    yield from row.get("tags") or ()
+    yield from row.get("private_tags") or ()
+
+
+def _children(row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
+    """Signs of a child in the caption; two kinds of evidence are what the rule `children` drops."""
+    caption = row.get("TEXT") or ""
+    signs = make_child_judge().judge(caption, row.get("LANGUAGE") or "").clear
+    cues = find_cues(urls, caption).clear
+    kinds = [bool(signs), bool(cues), bool(row.get("face_count"))]
+    if (signs or cues) and sum(kinds) > 1:
+        what = ", ".join((*signs, *cues))
+        yield Finding("child", f"{what} and {row.get('face_count') or 0} face(s)")
+    elif signs:
+        yield Finding("child_words", ", ".join(signs))
 
 
 def _has_provenance(row: Mapping[str, Any]) -> bool:

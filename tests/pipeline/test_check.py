@@ -30,9 +30,12 @@ GOOD = {
     [
         ({}, set()),
         ({"TEXT": "Rhinoplasty before and after"}, {"medical_words"}),
-        ({"TEXT": "a boy with osteogenesis imperfecta"}, {"medical_words"}),
+        ({"TEXT": "a boy with osteogenesis imperfecta"}, {"medical_words", "child_words"}),
         ({"TEXT": "Rhinoplasty", "face_count": 1}, {"medical_words", "face_and_medical"}),
         ({"face_count": 1}, set()),
+        ({"TEXT": "kids playing in the park"}, {"child_words"}),
+        ({"TEXT": "kids playing in the park", "face_count": 2}, {"child"}),
+        ({"TEXT": "kids playing", "page_url": "https://a.example/kindergarten/"}, {"child"}),
         ({"medical_picture_score": 0.8}, {"medical_picture"}),
         ({"medical_picture_score": 0.2}, set()),
         ({"TEXT": "write to anna.roe@mailbox.org today"}, {"personal_data"}),

@@ -121,6 +121,7 @@ def test_hosts(url, hosts):
         ({"face_count": 0}, "en", []),
         ({"face_count": 2}, "en", ["face"]),
         ({"tags": ["medical_words"]}, "en", ["medical"]),
+        ({"tags": ["children_text"]}, "en", ["children"]),
         ({"medical_picture_score": 0.9, "face_count": 0}, "en", ["medical"]),
         ({}, "medical", ["medical"]),
         ({"NSFW": "UNSURE"}, "en", ["nudity"]),
