@@ -8,7 +8,7 @@ pairsieve check --dataset runs/mine --image photo.jpg
     also look for copies of an example picture
 pairsieve check --dataset runs/mine --config my.yaml
     also look for medical pictures by published embeddings; apply the config's limits
-pairsieve check --dataset runs/mine --sensitive work/mine/publish/0123456789abcdef
+pairsieve check --dataset runs/mine --work work/mine
     also look at the private columns: faces, and medical pictures, beside other findings
 pairsieve check --dataset runs/mine --limit medical_words=0.02
     allow a kind of finding in 2 % of the rows
@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING
 from pipeline.commands.options import (
     add_dataset,
     add_no_plugins,
-    add_sensitive,
     add_set,
+    add_work,
     make_verb_parser,
 )
 
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="an example picture; may be given again",
     )
-    add_sensitive(parser)
+    add_work(parser)
     parser.add_argument(
         "--limit",
         action="append",
@@ -104,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.review import RISKS, review, review_page
+    from pipeline.dataset.sidecar import needed_private_results
     from pipeline.orchestrate.config_file import ConfigError
 
     dataset = options.dataset
@@ -116,7 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             limits.update(config.publish.release_limits)
             scores = _vector_scores(dataset, manifest, config)
         limits.update(_limits(options.limit, RISKS))
-        reviewer = _reviewer(options)
+        private = needed_private_results(options.work, dataset, manifest)
+        reviewer = _reviewer(options, private)
         result = review(dataset, shard_paths(manifest), reviewer, manifest.columns, scores)
     except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
@@ -159,7 +161,7 @@ def _limits(given: Sequence[str], kinds: Mapping[str, float]) -> dict[str, float
     return limits
 
 
-def _reviewer(options: argparse.Namespace) -> Reviewer:
+def _reviewer(options: argparse.Namespace, private: str) -> Reviewer:
     """What the options have the check look for.
 
     Raises NoTombstones, UnreadableList, NoSuchDataset, OSError.
@@ -186,7 +188,7 @@ def _reviewer(options: argparse.Namespace) -> Reviewer:
         hashes += example[0].pdq
         digests.add(example[0].sha256)
     second = load_presidio_patterns()
-    return Reviewer(stones, opted_out, hashes, frozenset(digests), second, options.sensitive)
+    return Reviewer(stones, opted_out, hashes, frozenset(digests), second, private)
 
 
 def _vector_scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:

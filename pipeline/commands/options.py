@@ -34,14 +34,14 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sensitive(parser: argparse.ArgumentParser) -> None:
-    """`--sensitive`, which reads what a run kept private of its rows."""
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """`--work`, which reads what a run kept private of its rows."""
     parser.add_argument(
-        "--sensitive",
+        "--work",
         default="",
         metavar="DIR",
-        help="the results of the run that made the dataset, WORK/publish/RUN: they hold its "
-        "private tags, face counts and scores",
+        help="the work directory of the run that made the dataset: it holds private tags, face "
+        "counts and scores of the rows",
     )
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from pipeline.commands.options import add_dataset, add_sensitive, make_verb_parser
+from pipeline.commands.options import add_dataset, add_work, make_verb_parser
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -56,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="the secret of the ledger's keys "
         "(publish.key_file, or ledger.key in the work directory)",
     )
-    add_sensitive(explain)
+    add_work(explain)
     audit = verbs.add_parser(
         "audit", help="the funnel and the reasons of a dataset", allow_abbrev=False
     )
@@ -113,7 +113,7 @@ def _explain(options: argparse.Namespace) -> str:
     if not options.key and not (options.url and options.caption):
         raise NoSuchDataset("name the row: --key KEY, or --url URL with --caption TEXT")
     key = options.key or key_of(options.url, options.caption).hex()
-    text = explained(options.dataset, key, options.key_file, options.sensitive)
+    text = explained(options.dataset, key, options.key_file, options.work)
     if not text:
         raise _NothingKnown(f"nothing is known of {key}")
     return text

@@ -15,7 +15,7 @@ from pairsieve.records.manifest import ListedFile
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-from pipeline.dataset.sidecar import read_sidecar
+from pipeline.dataset.sidecar import needed_private_results, read_sidecar
 from pipeline.monitoring.summary import table
 
 Row = dict[str, Any]
@@ -27,12 +27,12 @@ SHOWN_COLUMNS = (
 LEDGER_TREE = f"{LEDGER_FOLDER}/"
 
 
-def explained(dataset: str, key: str, key_file: str | None, private: str = "") -> str:
+def explained(dataset: str, key: str, key_file: str | None, work: str = "") -> str:
     """What is published of a row, and what the rules decided on it.
 
     Empty where neither is known. The ledger holds keyed hashes of keys: decisions are found with
-    `key_file` alone. `private` is the folder of the run's private columns; empty for none. Raises
-    NoSuchDataset.
+    `key_file` alone. `work` is the work directory of the run, with the private columns; empty for
+    none. Raises NoSuchDataset.
     """
     manifest = read_manifest(dataset)
     key_bytes = _key_bytes(key)
@@ -46,6 +46,7 @@ def explained(dataset: str, key: str, key_file: str | None, private: str = "") -
     shards, ledger = manifest.below("dataset/"), manifest.below(LEDGER_TREE)
     row = next(_rows_with(dataset, shards, "key", ids), None)
     if row is not None:
+        private = needed_private_results(work, dataset, manifest)
         for listed in shards:
             row.update(read_sidecar(private, listed.path).get(row["key"], {}))
     decisions = list(_rows_with(dataset, ledger, "id", ids))

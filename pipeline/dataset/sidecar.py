@@ -35,8 +35,7 @@ def read_sidecar(private: str, shard_path: str) -> dict[str, Cells]:
             rows = pq.read_table(stream).to_pylist()
     except FileNotFoundError:
         raise NoSuchDataset(
-            f"{path} does not exist. --sensitive wants the folder that the run named, as "
-            "WORK/publish/RUN, of the run that made this dataset"
+            f"{path} does not exist: the private columns of this dataset are not complete"
         ) from None
     return {row.pop(KEY): row for row in rows}
 
@@ -44,7 +43,7 @@ def read_sidecar(private: str, shard_path: str) -> dict[str, Cells]:
 def private_results(work: str, dataset: str, manifest: Manifest) -> str:
     """Return the folder of the run that made a dataset, in its work directory.
 
-    It is the one whose private files have the keys of the published rows. Empty where there is
+    It is the latest whose private files have the keys of the published rows. Empty where there is
     none, as where the columns were published.
     """
     results = files.join(work, "publish")
@@ -53,10 +52,9 @@ def private_results(work: str, dataset: str, manifest: Manifest) -> str:
         return ""
     with files.open_read(files.join(dataset, shards[0])) as stream:
         keys = set(pq.read_table(stream, columns=[KEY])[KEY].to_pylist())
-    for name in files.folders_in(results):
-        private = files.join(results, name)
-        if not files.exists(files.join(private, SENSITIVE_FOLDER)):
-            continue
+    runs = [files.join(results, name) for name in files.folders_in(results)]
+    with_columns = [run for run in runs if files.exists(files.join(run, SENSITIVE_FOLDER))]
+    for private in sorted(with_columns, key=files.last_written, reverse=True):
         # An erasure may have taken rows out of the dataset since.
         try:
             if keys <= read_sidecar(private, shards[0]).keys():
@@ -64,3 +62,19 @@ def private_results(work: str, dataset: str, manifest: Manifest) -> str:
         except NoSuchDataset:  # another run, with other shards
             continue
     return ""
+
+
+def needed_private_results(work: str, dataset: str, manifest: Manifest) -> str:
+    """As `private_results`; empty without a work directory.
+
+    Raises NoSuchDataset where the work directory has no private columns of the dataset.
+    """
+    if not work:
+        return ""
+    private = private_results(work, dataset, manifest)
+    if not private:
+        raise NoSuchDataset(
+            f"{work} holds no private columns of {dataset}: --work wants the work directory of the "
+            "run that made it"
+        )
+    return private

@@ -176,13 +176,12 @@ def test_a_run_that_fails_the_check_is_not_released(run_demo, tmp_path):
 
 
 def test_private_columns_are_looked_at_where_they_are_given(dataset, demo_run, tmp_path, capsys):
-    (run,) = (demo_run.work / "publish").iterdir()
-    shutil.copytree(run, tmp_path / "run")
-    arguments = ["--dataset", str(dataset), "--sensitive", str(tmp_path / "run")]
+    shutil.copytree(demo_run.work / "publish", tmp_path / "work" / "publish")
+    arguments = ["--dataset", str(dataset), "--work", str(tmp_path / "work")]
     assert check(arguments) == 0
     sidecar = next(
         path
-        for path in sorted((tmp_path / "run" / "sensitive").rglob("*.parquet"))
+        for path in sorted((tmp_path / "work").rglob("sensitive/*/*.parquet"))
         if pq.read_metadata(path).num_rows
     )
     table = pq.read_table(sidecar)
@@ -193,4 +192,4 @@ def test_private_columns_are_looked_at_where_they_are_given(dataset, demo_run, t
     assert f"medical_picture: {table.num_rows} of 152 rows" in capsys.readouterr().out
     sidecar.unlink()
     assert check(arguments) == 2
-    assert "--sensitive wants the folder that the run named" in capsys.readouterr().err
+    assert "holds no private columns of" in capsys.readouterr().err

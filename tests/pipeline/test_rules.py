@@ -63,8 +63,7 @@ def test_explain_a_published_row(demo, key_file, capsys):
     assert "give --key-file" in capsys.readouterr().out
     assert main([*named, "--key-file", str(key_file)]) == 0
     assert "said redact: personal_data_email" in capsys.readouterr().out
-    (run,) = (demo.work / "publish").iterdir()
-    assert main([*named, "--sensitive", str(run)]) == 0
+    assert main([*named, "--work", str(demo.work)]) == 0
     assert "medical_picture_score" in capsys.readouterr().out
     other = next(row for row in rows_of(demo.output) if not row["tags"])
     assert main(["explain", "--dataset", str(demo.output), "--key", other["key"]]) == 0
