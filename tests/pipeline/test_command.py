@@ -323,7 +323,8 @@ BROKEN = (
     "filters.detectors={tests.support.broken_detectors:Broken: {}, page_rights: {}, response_rights: {}, "
     "picture_metadata: {}, picture_hash: {}, "
     "licence: {}, page_types: {}, page_head: {}, personal_data: {}, medical_caption: {}, "
-    "medical_page: {}, medical_picture: {}, dicom: {}}"
+    "medical_page: {}, medical_picture: {}, dicom: {}, children_caption: {}, children_page: {}, "
+    "children_urls: {}}"
 )
 
 
