@@ -14,9 +14,11 @@ from urllib.parse import unquote
 import pyarrow as pa
 import yaml
 
+from filters.children.reading import MAX_CHARS
 from filters.detector import Columns, Needs, Observe
 from filters.medical.page import host_checker
 from pairsieve.records.pair import Evidence, Pair
+from pairsieve.web.places import MAX_HOST_CHARS
 from pairsieve.web.urls import parts_of
 
 MAX_PATH_CHARS = 1_000  # of a URL's path that are read
@@ -70,10 +72,10 @@ def find_cues(urls: Iterable[str], caption: str = "") -> Cues:
     """The cues in some URLs, without those of file names that repeat the caption."""
     clear: set[str] = set()
     weak: set[str] = set()
-    in_caption = frozenset(_WORD.findall(plain(caption)))
+    in_caption = frozenset(_WORD.findall(plain(caption[:MAX_CHARS])))
     for url in urls:
         parts = parts_of(url)
-        clear |= _cues_of_host(plain(parts.host))
+        clear |= _cues_of_host(plain(parts.host[-MAX_HOST_CHARS:]))
         segments = plain(unquote(parts.path[:MAX_PATH_CHARS])).split("/")
         for number, segment in enumerate(segments):
             is_file = number == len(segments) - 1
@@ -87,7 +89,10 @@ def find_cues(urls: Iterable[str], caption: str = "") -> Cues:
 
 
 def plain(text: str) -> str:
-    """A text in lower case and without accents."""
+    """A text in lower case and without accents.
+
+    Takes quadratic time in runs of combining marks, which NFKD sorts: give it bounded texts.
+    """
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l"))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
