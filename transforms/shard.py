@@ -14,7 +14,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, SENSITIVE_FOLDER
+from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, sidecar_path
 from pairsieve.records.ledger import LEDGER_SCHEMA
 from pairsieve.records.row import (
     EMBEDDING,
@@ -128,8 +128,7 @@ def write_shard(
 def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
     """Write the sensitive columns of a shard's rows to a private file of the same name."""
     content = shard_bytes(table.select(SIDECAR_COLUMNS), KEY)
-    private_path = path.replace("dataset/", f"{SENSITIVE_FOLDER}/", 1)
-    with files.open_whole(files.join(folder, private_path), private=True) as stream:
+    with files.open_whole(files.join(folder, sidecar_path(path)), private=True) as stream:
         stream.write(content)
 
 

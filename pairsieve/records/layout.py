@@ -10,3 +10,11 @@ SENSITIVE_FOLDER = "sensitive"
 
 EMBEDDINGS_FOLDER = "embeddings"
 """Holds the vectors, in the order of the rows of each shard, if `publish.embeddings` is `npy`."""
+
+
+def sidecar_path(shard_path: str) -> str:
+    """Return where the sensitive columns of a shard lie, relative to a run's private results.
+
+    `shard_path` is relative to the dataset, as in its manifest.
+    """
+    return shard_path.replace("dataset/", f"{SENSITIVE_FOLDER}/", 1)

@@ -132,12 +132,9 @@ def _published(
         is_moved = bool(question.subset) and path.split("/")[1] == question.subset
         for batch in batches(files.join(dataset, path), columns, manifest.columns):
             for row in batch.to_pylist():
-                stratum = (
-                    MOVED
-                    if is_moved
-                    else question.published_stratum({**row, **cells.get(row[KEY], {})}, threshold)
-                )
-                yield stratum, bytes.fromhex(row[KEY])
+                evidence = {**row, **cells.get(row[KEY], {})}
+                stratum = question.published_stratum(evidence, threshold)
+                yield MOVED if is_moved else stratum, bytes.fromhex(row[KEY])
 
 
 def _kept_out(dataset: str, manifest: Manifest, question: Question) -> Iterator[tuple[str, bytes]]:

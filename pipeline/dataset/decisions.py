@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pairsieve.records.layout import LEDGER_FOLDER
+from pairsieve.records.layout import LEDGER_FOLDER, sidecar_path
 from pairsieve.records.ledger import keyed
 from pairsieve.records.manifest import ListedFile
 from pairsieve.storage import files
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-from pipeline.dataset.sidecar import needed_private_results, read_sidecar
+from pipeline.dataset.sidecar import needed_private_results
 from pipeline.monitoring.summary import table
 
 Row = dict[str, Any]
@@ -47,8 +48,9 @@ def explained(dataset: str, key: str, key_file: str | None, work: str = "") -> s
     row = next(_rows_with(dataset, shards, "key", ids), None)
     if row is not None:
         private = needed_private_results(work, dataset, manifest)
-        for listed in shards:
-            row.update(read_sidecar(private, listed.path).get(row["key"], {}))
+        sidecars = [replace(listed, path=sidecar_path(listed.path)) for listed in shards]
+        if private:
+            row.update(next(_rows_with(private, sidecars, "key", {row["key"]}), {}))
     decisions = list(_rows_with(dataset, ledger, "id", ids))
     if row is None and not decisions:
         return ""
@@ -99,12 +101,12 @@ def _sentence(decision: Row) -> str:
 
 
 def _rows_with(
-    dataset: str, listed: list[ListedFile], column: str, values: set[str]
+    folder: str, listed: list[ListedFile], column: str, values: set[str]
 ) -> Iterator[Row]:
-    """The rows of these files that have one of the values in a column."""
+    """The rows of these files below a folder that have one of the values in a column."""
     is_wanted = pc.field(column).isin(pa.array(sorted(values)))
     for parquet in listed:
-        with files.open_read(files.join(dataset, parquet.path)) as stream:
+        with files.open_read(files.join(folder, parquet.path)) as stream:
             yield from pq.read_table(stream, filters=is_wanted).to_pylist()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pairsieve.records.layout import SENSITIVE_FOLDER
+from pairsieve.records.layout import SENSITIVE_FOLDER, sidecar_path
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
@@ -29,7 +29,7 @@ def read_sidecar(private: str, shard_path: str) -> dict[str, Cells]:
     """
     if not private:
         return {}
-    path = files.join(private, shard_path.replace("dataset/", f"{SENSITIVE_FOLDER}/", 1))
+    path = files.join(private, sidecar_path(shard_path))
     try:
         with files.open_read(path) as stream:
             rows = pq.read_table(stream).to_pylist()
