@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from math import ceil
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 # What Pillow raises when it opens broken files. AssertionError and TypeError are here because they
 # were seen over 170,000 mutated files.
@@ -40,7 +40,7 @@ PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition, 11.2 and 11.3.1
 METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
-BIT_DEPTH_AT = 24  # in a PNG: bits of a sample (PNG, 3rd edition, 11.2.1)
+SIXTEEN_BITS = ";16"  # in Pillow's names of stored pixels, such as RGB;16B
 OPAQUE = 255
 SCAN = b"\xff\xda"  # begins a scan of a JPEG; cannot be within one (ITU-T T.81, B.1.1.5)
 # Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's
@@ -208,14 +208,14 @@ def _format_of(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else image.format or ""
 
 
-def _refusal(image: Image.Image, content: bytes, settings: DecodeSettings) -> str | None:
+def _refusal(image: ImageFile.ImageFile, content: bytes, settings: DecodeSettings) -> str | None:
     """Return the reason why a picture must not be decoded, by its header, or None."""
     kind = _format_of(image)
     if kind not in settings.formats:
         return "format_not_taken"
     pixels = image.width * image.height
-    # Pixels with samples of 16 bits take twice as long, and are reduced to 8 bits afterwards.
-    weight = 2 if kind == "PNG" and content[BIT_DEPTH_AT] == 16 else 1
+    # Samples of 16 bits take twice as long, and are reduced to 8 bits afterwards.
+    weight = 2 if any(SIXTEEN_BITS in str(tile[3]) for tile in image.tile) else 1
     if weight * pixels > settings.max_pixels:
         return "too_many_pixels"
     if max(image.size) > settings.max_aspect_ratio * min(image.size):

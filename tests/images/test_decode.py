@@ -59,6 +59,15 @@ BROKEN = {
     "pixel bomb": (png_claiming(65_000, 65_000), "undecodable"),
     "many pixels": (encoded(Image.new("1", (101, 100))), "too_many_pixels"),
     "16 bits count twice": (encoded(Image.new("I;16", (100, 51))), "too_many_pixels"),
+    # A chunk before the header, which Pillow accepts.
+    "16 bits behind another chunk": (
+        encoded(Image.new("I;16", (100, 51))).replace(
+            b"\x89PNG\r\n\x1a\n",
+            b"\x89PNG\r\n\x1a\n\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt")),
+            1,
+        ),
+        "too_many_pixels",
+    ),
     "hairline": (encoded(Image.new("RGB", (1, 21))), "aspect_ratio"),
     "zero by zero": (png_claiming(0, 0), "undecodable"),
     "corrupt chunk": (encoded(RED)[:30] + b"\0\1\2" + encoded(RED)[33:], "undecodable"),
