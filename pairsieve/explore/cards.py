@@ -5,6 +5,7 @@ Everything in a row is shown as text. Addresses become links only if they are ht
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from pairsieve.web.urls import host_of
 EVIDENCE = ("LANGUAGE", "subset", "licence_kind", "NSFW")
 # Kind of an erasure request -> the column that holds its value.
 REQUEST_COLUMNS = {"image_url": "URL", "sha256": "sha256", "pdq": "pdq", "page_url": "page_url"}
+# A request about a picture names its address and its hashes, so it finds the picture everywhere.
+PICTURE_KINDS = ("image_url", "sha256", "pdq")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Card:
     """WARC file, and the date of the crawl."""
     requests: Mapping[str, str]
     """For the form that asks for an erasure: kind of request -> value."""
+    picture: str
+    """The requests about the picture as JSON, for a field of a form."""
 
 
 def card(hit: Hit) -> Card:
@@ -45,6 +50,8 @@ def card(hit: Hit) -> Card:
     url, page = _text(row, "URL"), _text(row, "page_url")
     link = safe_link(url)
     similarity = row.get("similarity")
+    requests = _requests(row)
+    of_picture = {kind: requests[kind] for kind in PICTURE_KINDS if kind in requests}
     return Card(
         caption=plain(_text(row, "TEXT")),
         url=plain(url),
@@ -57,7 +64,8 @@ def card(hit: Hit) -> Card:
         marks=list(marks(row, _text(row, "subset"))),
         evidence=_evidence(row),
         provenance=(plain(_text(row, "warc_file")), plain(_text(row, "crawl_time"))[:10]),
-        requests=_requests(row),
+        requests=requests,
+        picture=json.dumps(of_picture),
     )
 
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from pairsieve.erasure.queue import MAX_CONTACT_CHARS, MAX_REQUESTS
 from pairsieve.erasure.requests import COPIES, MAX_VALUE_CHARS, PLACE_KINDS
+from pairsieve.explore.cards import PICTURE_KINDS
 from pairsieve.explore.guard import Form
-from pairsieve.explore.rendering import PICTURE_KINDS
 from pairsieve.search.find import EXACT_FILTERS, Query, Sort
 
 PER_PAGE = 24

@@ -23,7 +23,7 @@ GRACE_S = 2  # for answers that are under way when the page is told to end
 BACKLOG = 1_024
 # The event loop releases the interpreter at each send and receive. It would then wait 5 ms for a
 # thread that renders a page.
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 # Open files for each connection, and for everything else.
 FILES_PER_CONNECTION, OWN_FILES = 2, 200
 

@@ -1,11 +1,14 @@
 """Run work outside the event loop, in threads behind a bounded queue in which networks take turns.
 
-A network that asks for much waits behind its own requests, not in front of those of others.
+The next turn goes to the network that had least of late. So a network that asks for much waits
+behind its own requests, and behind those of everybody who asks now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,11 +17,16 @@ from functools import cached_property
 from threading import Lock
 from typing import TypeVar
 
+from cachetools import LRUCache
+
 from pairsieve.explore.refused import Refused
 
 Result = TypeVar("Result")
 Turn = Future[None]
 """It is done when the work may start."""
+MAX_NETWORKS = 10_000  # whose turns are remembered; some 2 MB
+HALF_LIFE_S = 10.0  # after which a turn counts half as much
+NO_TURNS = -math.inf
 
 
 @dataclass
@@ -38,7 +46,9 @@ class WorkQueue:
     _inside_of: Counter[str] = field(default_factory=Counter)
     """Work that runs or waits, by network."""
     _waiting: dict[str, deque[Turn]] = field(default_factory=dict)
-    """By network; the first network has the next turn."""
+    """By network."""
+    _used: LRUCache[str, float] = field(default_factory=lambda: LRUCache(MAX_NETWORKS))
+    """By network: its turns, as `with_turn` counts them. It is in memory only."""
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -94,14 +104,29 @@ class WorkQueue:
             self._give_turns()
 
     def _give_turns(self) -> None:
-        """Give a turn for each free thread. A network that had its turn goes to the end."""
+        """Give a turn for each free thread."""
         while self._waiting and self._running < self.threads:
-            network = next(iter(self._waiting))
-            turns = self._waiting.pop(network)
+            # Of several without a turn so far, the network that came first.
+            network = min(self._waiting, key=lambda waiting: self._used.get(waiting, NO_TURNS))
+            turns = self._waiting[network]
             turn = turns.popleft()
-            if turns:
-                self._waiting[network] = turns
+            if not turns:
+                del self._waiting[network]
             # A turn whose request gave up is cancelled, and passed over.
             if turn.set_running_or_notify_cancel():
+                used = self._used.get(network, NO_TURNS)
+                self._used[network] = with_turn(used, time.monotonic())
                 self._running += 1
                 turn.set_result(None)
+
+
+def with_turn(used: float, now_s: float) -> float:
+    """Return how much a network has used of late, with a turn that it has now.
+
+    Old turns should count less. Instead, each turn counts 2 ** (time / HALF_LIFE_S), so that later
+    ones count more: compared at any moment, that is the same, and nothing has to be computed anew
+    as time passes. The sum would soon be too large for a number; what is kept is its logarithm.
+    """
+    turn = now_s / HALF_LIFE_S
+    larger, smaller = max(used, turn), min(used, turn)
+    return larger + math.log2(1 + 2 ** (smaller - larger))

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from pairsieve.explore.refused import Refused
-from pairsieve.explore.work_queue import WorkQueue
+from pairsieve.explore.work_queue import HALF_LIFE_S, NO_TURNS, WorkQueue, with_turn
 
 LONG_S = 60.0
 
@@ -58,6 +58,31 @@ def test_networks_take_turns():
 
     asyncio.run(ask(WorkQueue("t", 1, 100, 100), Event()))
     assert set(done[:3]) == {"greedy", "one", "two"}
+
+
+def test_who_asked_little_of_late_is_before_who_asked_much():
+    done = []
+
+    async def ask(queue, go):
+        for network in ["greedy", "greedy", "rare"]:
+            await queue.run(lambda: None, LONG_S, network)
+        first = asyncio.ensure_future(queue.run(go.wait, LONG_S, "other"))
+        await asyncio.sleep(0)
+        rest = [
+            asyncio.ensure_future(queue.run(lambda name=name: done.append(name), LONG_S, name))
+            for name in ["greedy", "rare", "new"]
+        ]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, *rest)
+
+    asyncio.run(ask(WorkQueue("t", 1, 100, 100), Event()))
+    assert done == ["new", "rare", "greedy"]
+
+
+def test_a_turn_counts_half_as_much_after_a_half_life():
+    two_old = with_turn(with_turn(NO_TURNS, 0.0), 0.0)
+    assert two_old == pytest.approx(with_turn(NO_TURNS, HALF_LIFE_S))
 
 
 def test_who_takes_too_long_keeps_the_thread_and_who_waits_too_long_leaves_the_line():
