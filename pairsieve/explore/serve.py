@@ -21,8 +21,8 @@ from pairsieve.explore.gate import Gate
 MAX_HEAD_BYTES = 32_000
 GRACE_S = 2  # for answers that are under way when the page is told to end
 BACKLOG = 1_024
-# The event loop releases the interpreter at each send and receive. It would then wait 5 ms for a
-# thread that renders a page.
+# The event loop releases the interpreter at each send and receive. By Python's default it would
+# then wait 5 ms for a thread that renders a page. Chosen by benchmarks/page.py.
 SWITCH_INTERVAL_S = 0.0001
 # Open files for each connection, and for everything else.
 FILES_PER_CONNECTION, OWN_FILES = 2, 200

@@ -48,7 +48,7 @@ class WorkQueue:
     _waiting: dict[str, deque[Turn]] = field(default_factory=dict)
     """By network."""
     _used: LRUCache[str, float] = field(default_factory=lambda: LRUCache(MAX_NETWORKS))
-    """By network: its turns, as `with_turn` counts them. It is in memory only."""
+    """By network: its turns, as `with_turn` counts them. It is never written to a file."""
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -106,7 +106,8 @@ class WorkQueue:
     def _give_turns(self) -> None:
         """Give a turn for each free thread."""
         while self._waiting and self._running < self.threads:
-            # Of several without a turn so far, the network that came first.
+            # Of networks that used as much, such as several newcomers, `min` takes the one that
+            # came first.
             network = min(self._waiting, key=lambda waiting: self._used.get(waiting, NO_TURNS))
             turns = self._waiting[network]
             turn = turns.popleft()
