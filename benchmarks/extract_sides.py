@@ -22,8 +22,9 @@ from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import Plan, make_plan
 from pipeline.orchestrate.results import Results
-from transforms.deduplicate import distinct_pairs
+from transforms.deduplicate import Bucket, distinct_pairs
 from transforms.extractor import make_extractor
+from transforms.group import PAIRS
 from transforms.plumbing.route import Work
 from transforms.write_pairs import write_parts
 
@@ -92,9 +93,9 @@ def plain_job(plan: Plan, folder: Path) -> int:
         buckets.setdefault(bucket, []).append(pair)
     evidence = evidence_columns(needing(plan.detectors, Needs.PAGE))
     for bucket, pairs in buckets.items():
-        for result in distinct_pairs((bucket, [pack_pairs(pairs)]), job.group.identity):
+        for result in distinct_pairs(((PAIRS, bucket), [pack_pairs(pairs)]), job.group.identity):
             # Besides pairs there are counts.
-            if isinstance(result, tuple):
+            if isinstance(result, Bucket):
                 write_parts(result, job.group, evidence)
     return 0
 

@@ -34,8 +34,8 @@ from transforms.group import GroupByHost, GroupSettings
 from transforms.known import KnownSettings, ReadKnown
 from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
-from transforms.plumbing.route import PROBLEMS, TALLY
-from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
+from transforms.plumbing.route import COUNTS
+from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
 from transforms.rules import LEDGER, ApplyRules, RuleSettings
 from transforms.samples import ReadSamples, SampleFolders
@@ -67,31 +67,28 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
 
     # A reshuffle spreads the pieces over the workers: a file name and two numbers each.
-    read = pieces.main | "Read archives" >> ReadPieces(job.read, job.input.columns, folder)
+    read = pieces | "Read archives" >> ReadPieces(job.read, job.input.columns, folder)
 
     # Page detectors run here, because the page is gone afterwards.
-    extracted = read.main | "Extract pairs" >> ExtractPairs(job.settings, job.detectors, folder)
+    extracted = read | "Extract pairs" >> ExtractPairs(job.settings, job.detectors, folder)
 
     # Pairs that earlier datasets have: 16 bytes each, through the same shuffle as the pairs.
     known = pipeline | "Read known pairs" >> ReadKnown(job.known) if job.known else None
 
     # The one shuffle of pairs, packed to about 100 bytes each. A host then lies in one bucket:
-    # duplicates of a URL meet, and one worker at a time asks a host.
-    grouped = extracted.main | "Group by host" >> GroupByHost(job.group, known)
+    # duplicates of a URL meet, and one worker at a time asks a host. The places of pictures in the
+    # archives go with them, about 15 bytes each.
+    grouped = extracted | "Group by host" >> GroupByHost(job.group, known)
 
     # Which pages show an image is united here, so that one page's refusal counts for all.
     distinct = grouped | "Deduplicate" >> Deduplicate(job.group.identity)
     columns = evidence_columns(job.detectors)
-    written = distinct.main | "Write pairs" >> WritePairs(job.group, columns)
+    written = distinct | "Write pairs" >> WritePairs(job.group, columns)
+    located = written | "Index locations" >> IndexLocations(job.group)
 
-    tallies = [pieces[TALLY], read[TALLY], extracted[TALLY], distinct[TALLY], written]
-    if job.read.locate:
-        # Images that lie in the archives: about 15 bytes each through a shuffle of their own.
-        tallies.append(read[LOCATIONS] | "Index locations" >> IndexLocations(job.group))
-    problems = (pieces[PROBLEMS], read[PROBLEMS], extracted[PROBLEMS])
-
-    # Counts of all workers, summed and written last: the job has ended where this file is.
-    _ = (tuple(tallies), problems) | "Write counts" >> WriteEnd(folder, PROBLEMS_FILE)
+    # Every step has passed on what earlier ones counted. All counts are summed and written last:
+    # the job has ended where this file is.
+    _ = located | "Write counts" >> WriteEnd(folder, PROBLEMS_FILE)
 
 
 @dataclass(frozen=True)
@@ -174,6 +171,5 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
 
     # Counts of all workers and the list of files, written last: the job has ended where it is.
     max_files = job.shards.shards * len(job.shards.folders)
-    _ = ((decided[TALLY],), (shards, ledger)) | "Write counts" >> WriteEnd(
-        job.results, SHARDS_FILE, max_listed=max_files
-    )
+    ends = (decided[COUNTS], shards, ledger) | "Ends" >> beam.Flatten()
+    _ = ends | "Write counts" >> WriteEnd(job.results, SHARDS_FILE, max_listed=max_files)

@@ -17,11 +17,20 @@ from pairsieve.records.choices import Identity
 from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.records.pair import Evidence, Pair, key_of, unpack_pairs
 from pairsieve.web.urls import canonical
-from transforms.group import Batch, KnownPair
+from transforms.group import LOCATIONS, Batch, BucketKey, KnownPair
 from transforms.plumbing.route import Work, routed
 
-Bucket = tuple[int, list[Pair]]
-"""The number of a bucket, and its distinct pairs."""
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The distinct pairs of one bucket."""
+
+    number: int
+    pairs: list[Pair]
+
+
+Group = tuple[BucketKey, Iterable[Batch | KnownPair]]
+"""The batches of one bucket."""
 
 UnitedLists = dict[str, dict[str, Any]]
 """Name of list evidence -> its values of all pages, by `_by_text`.
@@ -95,10 +104,16 @@ def _has_all(own: object, united: Mapping[str, Any]) -> bool:
 
 
 def distinct_pairs(
-    group: tuple[int, Iterable[Batch | KnownPair]], identity: Identity
-) -> Iterator[Bucket | Rejection | Counted]:
-    """A bucket without duplicates, and without pairs that an earlier dataset has."""
-    number, rows = group
+    group: Group, identity: Identity
+) -> Iterator[Bucket | Group | Rejection | Counted]:
+    """A bucket without duplicates, and without pairs that an earlier dataset has.
+
+    A bucket of locations passes as it is.
+    """
+    (kind, number), rows = group
+    if kind == LOCATIONS:
+        yield group
+        return
     contents = BucketContents(rows)
     distinct = deduplicate(contents, identity)
     new = distinct
@@ -111,7 +126,7 @@ def distinct_pairs(
     yield Rejection("image", "duplicate", number=contents.number - len(distinct))
     yield Rejection("image", "already_known", number=len(distinct) - len(new))
     yield Counted("image", "kept", len(new))
-    yield number, new
+    yield Bucket(number, new)
 
 
 class BucketContents:
@@ -141,9 +156,9 @@ def _make_work(identity: Identity) -> Work:
 
 @dataclass
 class Deduplicate(beam.PTransform):  # type: ignore[misc]
-    """(bucket, its batches) -> (bucket, its distinct pairs); side output "tally"."""
+    """Batches of buckets -> Bucket, and counts behind them. Buckets of locations pass."""
 
     identity: Identity = "pair"
 
-    def expand(self, groups: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, groups: beam.PCollection) -> beam.PCollection:
         return groups | "Find duplicates" >> routed(partial(_make_work, self.identity))

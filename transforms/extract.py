@@ -9,13 +9,14 @@ from functools import partial
 import apache_beam as beam
 
 from filters.detector import Detector
+from pairsieve.records.page import Location
 from transforms.extractor import ExtractSettings, GuardedExtractor
 from transforms.plumbing.route import routed
 
 
 @dataclass
 class ExtractPairs(beam.PTransform):  # type: ignore[misc]
-    """Pages and links -> pairs; side outputs "tally" and "problems".
+    """Pages and links -> pairs, and counts behind them. Locations pass.
 
     A page on which a detector raises is quarantined whole.
     """
@@ -24,6 +25,7 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
     detectors: Sequence[Detector]
     progress_dir: str = ""
 
-    def expand(self, pages: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, pages: beam.PCollection) -> beam.PCollection:
         make = partial(GuardedExtractor, self.settings, self.detectors)
-        return pages | "Find pairs" >> routed(make, progress_dir=self.progress_dir)
+        find = routed(make, passes=(Location,), progress_dir=self.progress_dir)
+        return pages | "Find pairs" >> find

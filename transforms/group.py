@@ -1,4 +1,4 @@
-"""Pairs grouped by the host of their image: all pairs of a host lie in one bucket.
+"""Pairs and locations grouped by the host of their image: all of a host lie in one bucket.
 
 One worker at a time asks a host, and duplicates of a URL meet, because a URL has one host.
 """
@@ -6,18 +6,26 @@ One worker at a time asks a host, and duplicates of a URL meet, because a URL ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
+from typing import Any
 
 import apache_beam as beam
 
 from pairsieve.records.choices import Identity
+from pairsieve.records.packed import pack_rows
+from pairsieve.records.page import Location
 from pairsieve.records.pair import Pair, pack_pairs
 from pairsieve.web.urls import bucket_of_url
 from transforms.plumbing.packing import PackByKey
 
+PAIRS, LOCATIONS = "pairs", "locations"
+
+BucketKey = tuple[str, int]
+"""(PAIRS or LOCATIONS, number of the bucket): what a group holds."""
+
 Batch = bytes
-"""Packed pairs of one bucket."""
+"""Packed pairs, or packed locations, of one bucket."""
 
 KnownPair = tuple[bytes]
 """The identity of a pair that an earlier dataset has."""
@@ -39,26 +47,37 @@ class GroupSettings:
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
-    """Pairs -> (bucket, its batches). The shuffle carries about 100 bytes a pair.
+    """Pairs, locations and counts -> (BucketKey, its batches); counts have a key of their own.
 
-    `known` are (bucket, identity) of pairs that are not taken again. They go through the same
-    shuffle, 16 bytes each.
+    The one shuffle carries about 100 bytes a pair, and 15 bytes a location. `known` are (BucketKey,
+    identity) of pairs that are not taken again: 16 bytes each.
     """
 
     settings: GroupSettings
     known: beam.PCollection | None = None
 
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
-        bucket_of = partial(_bucket_of, buckets=self.settings.buckets)
-        keyed = pairs | "Pack by host" >> beam.ParDo(PackByKey("pairs", bucket_of, _pack_bucket))
+    def expand(self, extracted: beam.PCollection) -> beam.PCollection:
+        # One shuffle for all: on Flink each costs tasks, and may start every worker anew.
+        key_of = partial(_key_of, buckets=self.settings.buckets)
+        packing = PackByKey(_kind_of, key_of, _pack)
+        keyed = extracted | "Pack by host" >> beam.ParDo(packing)
         if self.known is not None:
             keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return keyed | "Group hosts" >> beam.GroupByKey()
 
 
-def _bucket_of(pair: Pair, buckets: int) -> int:
-    return bucket_of_url(pair.url, buckets)
+def _key_of(element: Pair | Location, buckets: int) -> BucketKey:
+    kind = PAIRS if isinstance(element, Pair) else LOCATIONS
+    return kind, bucket_of_url(element.url, buckets)
 
 
-def _pack_bucket(bucket: int, pairs: Sequence[Pair]) -> Batch:
-    return pack_pairs(pairs)
+def _kind_of(key: BucketKey) -> str:
+    kind, _ = key
+    return kind
+
+
+def _pack(key: BucketKey, elements: Sequence[Any]) -> Batch:
+    """Pack the pairs, or the locations, of one bucket."""
+    if _kind_of(key) == PAIRS:
+        return pack_pairs(elements)
+    return pack_rows(map(astuple, elements))

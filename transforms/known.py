@@ -14,7 +14,7 @@ from pairsieve.storage import files
 from pairsieve.web.text import clean_caption
 from pairsieve.web.urls import absolute, bucket_of_url
 from transforms.deduplicate import identity_of
-from transforms.group import KnownPair
+from transforms.group import PAIRS, BucketKey, KnownPair
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,21 @@ class KnownSettings:
     options: files.Options = field(default_factory=dict)
 
 
-def known_identities(group: RowGroup, settings: KnownSettings) -> Iterator[tuple[int, KnownPair]]:
-    """Yield (bucket, identity) of each row of a table."""
+def known_identities(
+    group: RowGroup, settings: KnownSettings
+) -> Iterator[tuple[BucketKey, KnownPair]]:
+    """Yield (BucketKey, identity) of each row of a table."""
     for link in read_row_group(group, settings.columns, settings.options):
         url = absolute(link.url, "")
         if url is None:
             continue  # no pair can have it
         identity = identity_of(url, clean_caption(link.caption), settings.identity)
-        yield bucket_of_url(url, settings.buckets), (identity,)
+        yield (PAIRS, bucket_of_url(url, settings.buckets)), (identity,)
 
 
 @dataclass
 class ReadKnown(beam.PTransform):  # type: ignore[misc]
-    """A pipeline -> (bucket, identity) of every pair of the earlier datasets.
+    """A pipeline -> (BucketKey, identity) of every pair of the earlier datasets.
 
     A file that cannot be read stops the job: otherwise its pairs would be taken again.
     """

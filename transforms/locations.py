@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
-from functools import lru_cache, partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
 
-from pairsieve.records.packed import pack_rows, unpack_rows
+from pairsieve.records.packed import unpack_rows
 from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.table import to_table
 from pairsieve.storage import files
-from pairsieve.storage.parts import LOCATIONS
+from pairsieve.storage.parts import LOCATIONS as LOCATIONS_FOLDER
 from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
-from transforms.group import GroupSettings
-from transforms.plumbing.packing import PackByKey
-from transforms.plumbing.working_on import named
+from transforms.group import Batch, BucketKey, GroupSettings
+from transforms.plumbing.route import Counts
+from transforms.plumbing.working_on import WorkingOn
 
 BUCKETS_IN_MEMORY = 4
 """Buckets whose locations a fetch worker holds at a time."""
 
-Batch = bytes
-"""Packed locations of one bucket."""
-
 
 def locations_path(folder: str, bucket: int) -> str:
     """Where the locations of a bucket's URLs are written."""
-    return files.join(folder, LOCATIONS, f"bucket-{bucket:05d}.parquet")
+    return files.join(folder, LOCATIONS_FOLDER, f"bucket-{bucket:05d}.parquet")
 
 
-def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings) -> dict[Any, int]:
-    """Write the best location of each URL of a bucket.
-
-    Returns an empty tally: the step that sums tallies waits for it.
-    """
-    bucket, batches = group
+def write_locations(group: tuple[BucketKey, Iterable[Batch]], settings: GroupSettings) -> None:
+    """Write the best location of each URL of a bucket."""
+    (_, bucket), batches = group
     best: dict[str, Location] = {}
     for batch in batches:
         for row in unpack_rows(batch):
@@ -46,7 +40,14 @@ def write_locations(group: tuple[int, Iterable[Batch]], settings: GroupSettings)
             best[location.url] = prefer(best.get(location.url), location)
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
     write_sealed(locations_path(settings.folder, bucket), table)
-    return {}
+
+
+def _write_or_pass(element: Any, settings: GroupSettings) -> Iterator[Any]:
+    if isinstance(element, Counts):
+        yield element
+        return
+    with WorkingOn(element):
+        write_locations(element, settings)
 
 
 def prefer(known: Location | None, other: Location) -> Location:
@@ -82,26 +83,9 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Locations -> one file a bucket; gives tallies.
-
-    The shuffle carries about 15 bytes an archived file.
-    """
+    """Buckets of locations -> one file each. Counts pass."""
 
     settings: GroupSettings
 
-    def expand(self, locations: beam.PCollection) -> beam.PCollection:
-        bucket_of = partial(_bucket_of, buckets=self.settings.buckets)
-        return (
-            locations
-            | "Pack locations" >> beam.ParDo(PackByKey("locations", bucket_of, _pack_locations))
-            | "Group locations" >> beam.GroupByKey()
-            | "Write locations" >> beam.Map(named(write_locations), settings=self.settings)
-        )
-
-
-def _bucket_of(location: Location, buckets: int) -> int:
-    return bucket_of_url(location.url, buckets)
-
-
-def _pack_locations(bucket: int, locations: Sequence[Location]) -> Batch:
-    return pack_rows(map(astuple, locations))
+    def expand(self, groups: beam.PCollection) -> beam.PCollection:
+        return groups | "Write locations" >> beam.FlatMap(_write_or_pass, settings=self.settings)

@@ -17,14 +17,12 @@ from pairsieve.links.tables import RowGroup, read_row_group, row_groups
 from pairsieve.records.choices import InputKind
 from pairsieve.records.link import Link
 from pairsieve.records.outcome import Counted, Noted, Rejection
-from pairsieve.records.page import Location
 from pairsieve.storage import files
 from pairsieve.warc.cdx import Excerpt, excerpts
 from pairsieve.warc.reader import ReadItem, ReadSettings, read_places, read_split
 from pairsieve.warc.splits import Split, split_file
 from transforms.plumbing.route import Work, routed
 
-LOCATIONS = "locations"
 Piece = Split | Excerpt | RowGroup
 
 
@@ -107,18 +105,18 @@ def make_reader(settings: ReadSettings, columns: Mapping[str, str]) -> Work:
 
 @dataclass
 class SplitInputs(beam.PTransform):  # type: ignore[misc]
-    """Paths -> pieces, spread over the workers; side outputs "tally", "problems"."""
+    """Paths -> pieces, and counts behind them."""
 
     settings: InputSettings
     options: files.Options
 
-    def expand(self, paths: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, paths: beam.PCollection) -> beam.PCollection:
         return paths | "Find pieces" >> routed(partial(make_splitter, self.settings, self.options))
 
 
 @dataclass
 class ReadPieces(beam.PTransform):  # type: ignore[misc]
-    """Pieces -> pages and links; side outputs "locations", "tally", "problems".
+    """Pieces -> pages, links and locations, and counts behind them.
 
     The reshuffle spreads the pieces over the workers.
     """
@@ -127,10 +125,8 @@ class ReadPieces(beam.PTransform):  # type: ignore[misc]
     columns: Mapping[str, str]
     progress_dir: str = ""
 
-    def expand(self, pieces: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, pieces: beam.PCollection) -> beam.PCollection:
         read = routed(
-            partial(make_reader, self.settings, self.columns),
-            outputs={Location: LOCATIONS},
-            progress_dir=self.progress_dir,
+            partial(make_reader, self.settings, self.columns), progress_dir=self.progress_dir
         )
         return pieces | "Spread pieces" >> beam.Reshuffle() | "Read pages" >> read

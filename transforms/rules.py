@@ -18,7 +18,7 @@ from pairsieve.attempt import Failure, attempt
 from pairsieve.records.ledger import entry, keyed
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.sample import Sample
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.route import COUNTS, Counts, Work, routed
 
 LEDGER = "ledger"
 """The side output of ledger entries."""
@@ -189,7 +189,7 @@ def _make_work(settings: RuleSettings) -> Work:
 
 @dataclass
 class ApplyRules(beam.PTransform):  # type: ignore[misc]
-    """Samples -> KeptSample; side outputs "ledger" (LedgerRow) and "tally".
+    """Samples -> KeptSample; side outputs "ledger" (LedgerRow) and "counts".
 
     `progress_dir`: the folder in which workers say how far they are.
     """
@@ -200,7 +200,7 @@ class ApplyRules(beam.PTransform):  # type: ignore[misc]
     def expand(self, samples: beam.PCollection) -> beam.DoOutputsTuple:
         decide = routed(
             partial(_make_work, self.settings),
-            outputs={LedgerRow: LEDGER},
+            outputs={LedgerRow: LEDGER, Counts: COUNTS},
             progress_dir=self.progress_dir,
         )
         return samples | "Decide" >> decide

@@ -194,7 +194,7 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         pack_rows = partial(_pack_rows, settings=self.settings)
-        pack_by_shard = PackByKey("shelved", _shard_key, pack_rows, max_held(self.settings))
+        pack_by_shard = PackByKey(_counted_name, _shard_key, pack_rows, max_held(self.settings))
         packed = rows | "Pack" >> beam.ParDo(pack_by_shard)
         if self.settings.spill:
             packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
@@ -264,6 +264,10 @@ def max_held(settings: ShardSettings) -> int:
 def _shard_key(row: ShardRow | LedgerRow) -> ShardKey:
     folder = LEDGER_FOLDER if isinstance(row, LedgerRow) else row.folder
     return folder, row.shard
+
+
+def _counted_name(key: ShardKey) -> str:
+    return "shelved"
 
 
 def _pack_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import apache_beam as beam
 
@@ -15,7 +16,7 @@ from pairsieve.storage import parts
 from pairsieve.web.urls import url_digest
 from transforms.deduplicate import Bucket
 from transforms.group import GroupSettings
-from transforms.plumbing.working_on import named
+from transforms.plumbing.working_on import WorkingOn
 
 
 def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
@@ -35,26 +36,32 @@ def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
         yield rows
 
 
-def write_parts(
-    bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns
-) -> dict[object, int]:
-    """Write a bucket's pairs. Returns an empty tally: the step that sums tallies waits for it."""
-    number, pairs = bucket
+def write_parts(bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns) -> None:
+    """Write a bucket's pairs."""
     schema = schema_with(PAIR_SCHEMA, evidence)
-    for chunk, rows in enumerate(slice_pairs(pairs, settings.part_rows)):
-        name = parts.part_name(number, chunk)
+    for chunk, rows in enumerate(slice_pairs(bucket.pairs, settings.part_rows)):
+        name = parts.part_name(bucket.number, chunk)
         parts.write_part(settings.folder, name, to_table(rows, schema), Tally())
-    return {}
+
+
+def _write_or_pass(
+    element: Any, settings: GroupSettings, evidence: EvidenceColumns
+) -> Iterator[Any]:
+    if not isinstance(element, Bucket):
+        yield element
+        return
+    with WorkingOn((element.number, element.pairs)):
+        write_parts(element, settings, evidence)
 
 
 @dataclass
 class WritePairs(beam.PTransform):  # type: ignore[misc]
-    """Buckets -> parts of pairs in `settings.folder`; gives tallies."""
+    """Buckets -> parts of pairs in `settings.folder`. Everything else passes."""
 
     settings: GroupSettings
     evidence: EvidenceColumns
 
     def expand(self, buckets: beam.PCollection) -> beam.PCollection:
-        return buckets | "Write parts" >> beam.Map(
-            named(write_parts), settings=self.settings, evidence=self.evidence
+        return buckets | "Write parts" >> beam.FlatMap(
+            _write_or_pass, settings=self.settings, evidence=self.evidence
         )

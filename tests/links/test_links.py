@@ -72,7 +72,8 @@ def test_identities_of_known_pairs(tmp_path):
     path = str(tmp_path / "t.parquet")
     pq.write_table(TABLE, path)
     (group,) = row_groups(path, {})
-    ((bucket, (identity,)),) = known_identities(group, KnownSettings((path,), 64, "pair"))
+    (((kind, bucket), (identity,)),) = known_identities(group, KnownSettings((path,), 64, "pair"))
+    assert kind == "pairs"
     assert bucket == bucket_of_url("https://a.example/1.jpg", 64)
     assert len(identity) == 16
 

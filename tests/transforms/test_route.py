@@ -8,7 +8,8 @@ from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from pairsieve.records.outcome import Counted, Rejection
-from transforms.plumbing.route import PROBLEMS, TALLY, routed
+from transforms.plumbing.packing import PackByKey
+from transforms.plumbing.route import COUNTS, Counts, routed
 
 
 class Odd(str):
@@ -30,12 +31,25 @@ def make(function):
     return function
 
 
-def merge(tallies):
+def merge(several):
+    """The sum of counts, and all of their problems."""
     total: dict = {}
-    for tally in tallies:
-        for key, number in tally.items():
+    problems: list = []
+    for counts in several:
+        if not isinstance(counts, Counts):
+            continue
+        problems += counts.problems
+        for key, number in counts.outcomes.items():
             total[key] = total.get(key, 0) + number
-    return total
+    return total, problems
+
+
+EXPECTED = {
+    ("page", "in", ""): 3,
+    ("page", "kept", ""): 2,
+    ("page", "dropped", "negative"): 1,
+    ("page", "quarantined", "error:ValueError"): 1,
+}
 
 
 def test_outcomes_are_routed_and_counted(caplog):
@@ -43,21 +57,50 @@ def test_outcomes_are_routed_and_counted(caplog):
         routes = (
             pipeline
             | beam.Create([1, 2, -3, 13])
-            | routed(partial(make, work), unit="page", outputs={Odd: "odd"})
+            | routed(partial(make, work), unit="page", outputs={Odd: "odd", Counts: COUNTS})
         )
-        tally = routes[TALLY] | beam.CombineGlobally(merge).without_defaults()
-        expected = {
-            ("page", "in", ""): 3,
-            ("page", "kept", ""): 2,
-            ("page", "dropped", "negative"): 1,
-            ("page", "quarantined", "error:ValueError"): 1,
-        }
         assert_that(routes.main, equal_to([2]), label="main")
         assert_that(routes["odd"], equal_to([Odd(1)]), label="odd")
-        assert_that(routes[PROBLEMS], equal_to([("f@1", "page", "negative")]), label="problems")
-        assert_that(tally, equal_to([expected]), label="tally")
+        merged = routes[COUNTS] | beam.combiners.ToList() | beam.Map(merge)
+        expected = (EXPECTED, [("f@1", "page", "negative")])
+        assert_that(merged, equal_to([expected]), label="counts")
     assert "words that must not be kept" not in caplog.text
     assert "ValueError at " in caplog.text
+
+
+def double(number: int):
+    yield Counted("image", "kept")
+    yield 2 * number
+
+
+def pack(key, numbers):
+    return bytes(numbers)
+
+
+def unpack(group):
+    _, batches = group
+    yield Counted("split", "kept")
+    yield sorted(number for batch in batches for number in batch)
+
+
+def test_counts_pass_later_steps_and_shuffles():
+    """Each step has one output: results and counts go through it together."""
+    pack_all = PackByKey(lambda key: "numbers", lambda number: ("numbers", 0), pack)
+    with BeamPipeline() as pipeline:
+        first = (
+            pipeline
+            | beam.Create([1, 2, -3, 13])
+            | "First" >> routed(partial(make, work), unit="page")
+        )
+        second = first | beam.Reshuffle() | "Second" >> routed(partial(make, double), passes=(Odd,))
+        numbers = second | beam.Filter(lambda element: not isinstance(element, Odd))
+        grouped = numbers | beam.ParDo(pack_all) | beam.GroupByKey()
+        third = grouped | "Third" >> routed(partial(make, unpack))
+        assert_that(third | beam.Filter(lambda element: isinstance(element, list)), equal_to([[4]]))
+        merged = third | beam.combiners.ToList() | beam.Map(merge)
+        counted = {("image", "kept", ""): 1, ("split", "kept", ""): 1}
+        expected = (EXPECTED | counted, [("f@1", "page", "negative")])
+        assert_that(merged, equal_to([expected]), label="counts")
 
 
 def test_without_a_unit_an_error_stops_the_job():

@@ -18,7 +18,7 @@ from pairsieve.warc.splits import split_file
 from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.urls import bucket_of_url
 from tests.support.warcs import DATE, response
-from transforms.group import GroupSettings
+from transforms.group import LOCATIONS, GroupSettings
 from transforms.locations import LocationIndex, prefer, write_locations
 
 PICTURE = b"the bytes of a picture"
@@ -228,7 +228,7 @@ def test_its_index_finds_it_too(stored, asked, tmp_path):
     settings = GroupSettings(buckets=7, part_rows=10, folder=str(tmp_path / "parts"))
     for location in locations:
         bucket = bucket_of_url(location.url, settings.buckets)
-        write_locations((bucket, [pack_rows([astuple(location)])]), settings)
+        write_locations(((LOCATIONS, bucket), [pack_rows([astuple(location)])]), settings)
     index = LocationIndex(settings.folder, settings.buckets)
     assert not isinstance(follow(asked, index.find), str)
 

@@ -65,7 +65,7 @@ def _make_fetcher(images: FetchImages) -> Work:
 
 @dataclass
 class FetchImages(beam.PTransform):  # type: ignore[misc]
-    """Lanes -> image parts and picture bytes in their folders; side output "tally"."""
+    """Lanes -> image parts and picture bytes in their folders; yields counts."""
 
     consent: Consent
     source: WebSource | ArchiveSettings
@@ -73,5 +73,5 @@ class FetchImages(beam.PTransform):  # type: ignore[misc]
     store: StoreSettings
     transient: Sequence[str]
 
-    def expand(self, lanes: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, lanes: beam.PCollection) -> beam.PCollection:
         return lanes | "Fetch lanes" >> routed(partial(_make_fetcher, self))

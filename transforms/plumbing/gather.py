@@ -11,9 +11,8 @@ from typing import Any
 import apache_beam as beam
 
 from pairsieve.records.outcome import Tally
-from pairsieve.storage.job_end import JobEnd, Outcomes, write_end
-
-MAX_PROBLEMS = 1000
+from pairsieve.storage.job_end import JobEnd, write_end
+from transforms.plumbing.route import MAX_PROBLEMS, Counts
 
 
 def merge(ends: Iterable[JobEnd], max_listed: int) -> JobEnd:
@@ -27,39 +26,27 @@ def merge(ends: Iterable[JobEnd], max_listed: int) -> JobEnd:
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """(tallies, elements to list) -> the two files of the job's end in `folder`.
+    """What the last steps yield -> the two files of the job's end in `folder`.
 
-    A few hundred bytes a bundle go through this one shuffle, and every listed element.
+    Counts are summed, and their problems listed; everything else is listed itself. A few hundred
+    bytes a bundle go through this one shuffle, and every listed element.
     """
 
     folder: str
     list_file: str
     max_listed: int = MAX_PROBLEMS
 
-    def expand(
-        self, tallies_and_lists: tuple[tuple[beam.PCollection, ...], tuple[beam.PCollection, ...]]
-    ) -> beam.PCollection:
-        tallies, lists = tallies_and_lists
-        counted = [
-            tally | f"Counted {number}" >> beam.Map(_counted)
-            for number, tally in enumerate(tallies)
-        ]
-        listed = [
-            elements | f"Listed {number}" >> beam.Map(_listed)
-            for number, elements in enumerate(lists)
-        ]
+    def expand(self, ends: beam.PCollection) -> beam.PCollection:
         return (
-            (*counted, *listed)
-            | beam.Flatten()
+            ends
+            | "As ends" >> beam.Map(_as_end)
             | "Merge"
             >> beam.CombineGlobally(partial(merge, max_listed=self.max_listed)).without_defaults()
             | "Write" >> beam.Map(write_end, folder=self.folder, list_file=self.list_file)
         )
 
 
-def _counted(outcomes: Outcomes) -> JobEnd:
-    return outcomes, []
-
-
-def _listed(element: Any) -> JobEnd:
+def _as_end(element: Any) -> JobEnd:
+    if isinstance(element, Counts):
+        return element.outcomes, list(element.problems)
     return {}, [element]

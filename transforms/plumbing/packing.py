@@ -13,6 +13,8 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.plumbing.route import COUNTS_KEY, Counts
+
 Key = TypeVar("Key", bound=Hashable)
 
 # Elements that a worker holds before it packs them.
@@ -20,20 +22,21 @@ MAX_HELD = 20_000
 
 
 class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
-    """Elements -> (key, batch).
+    """Elements -> (key, batch). Counts pass, under a key of their own.
 
     `key_of` gives the key of an element, and `pack` turns the elements of a key into bytes. A
-    worker holds up to `max_held` elements. Rows, batches and bytes are counted under `name`.
+    worker holds up to `max_held` elements. Rows, batches and bytes of a key are counted under its
+    name, which `name_of` gives.
     """
 
     def __init__(
         self,
-        name: str,
+        name_of: Callable[[Key], str],
         key_of: Callable[[Any], Key],
         pack: Callable[[Key, Sequence[Any]], bytes],
         max_held: int = MAX_HELD,
     ) -> None:
-        self._name = name
+        self._name_of = name_of
         self._key_of = key_of
         self._pack = pack
         self._max_held = max_held
@@ -42,7 +45,10 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
         self._held: dict[Key, list[Any]] = {}
         self._number = 0
 
-    def process(self, element: Any) -> Iterator[tuple[Key, bytes]]:
+    def process(self, element: Any) -> Iterator[tuple[Any, Any]]:
+        if isinstance(element, Counts):
+            yield COUNTS_KEY, element
+            return
         self._held.setdefault(self._key_of(element), []).append(element)
         self._number += 1
         if self._number >= self._max_held:
@@ -55,12 +61,17 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
             yield WindowedValue(batch, window.max_timestamp(), [window])
 
     def _flush(self) -> list[tuple[Key, bytes]]:
-        batches = [(key, self._pack(key, elements)) for key, elements in self._held.items()]
-        self._count("rows", self._number)
-        self._count("batches", len(batches))
-        self._count("bytes", sum(len(batch) for _, batch in batches))
+        batches = []
+        for key, elements in self._held.items():
+            batch = self._pack(key, elements)
+            name = self._name_of(key)
+            _count(name, "rows", len(elements))
+            _count(name, "batches", 1)
+            _count(name, "bytes", len(batch))
+            batches.append((key, batch))
         self.start_bundle()
         return batches
 
-    def _count(self, unit: str, number: int) -> None:
-        Metrics.counter("pairsieve", f"shuffled_{self._name}_{unit}").inc(number)
+
+def _count(name: str, unit: str, number: int) -> None:
+    Metrics.counter("pairsieve", f"shuffled_{name}_{unit}").inc(number)

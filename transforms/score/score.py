@@ -31,13 +31,13 @@ def _make_writer(folder: str) -> Work:
 
 @dataclass
 class ScoreParts(beam.PTransform):  # type: ignore[misc]
-    """Part names -> score parts in their folder; side output "tally"."""
+    """Part names -> score parts in their folder; yields counts."""
 
     settings: ScoreSettings
     detectors: Sequence[Detector]
     folders: ScoreFolders
 
-    def expand(self, names: beam.PCollection) -> beam.DoOutputsTuple:
+    def expand(self, names: beam.PCollection) -> beam.PCollection:
         # RunInference imports torch, which the other three jobs and their workers do not need.
         from apache_beam.ml.inference.base import RunInference
 
