@@ -141,8 +141,8 @@ def run(inputs: Sequence[Path], folder: Path) -> Measured:
 
 def _sizes(job: Run, folder: Path, counts: Counts) -> Sizes:
     results = job.results
-    extract = read_counters(results.extracted.folder)
-    publish = read_counters(results.published.folder)
+    extract = read_counters(results.extracted.folder).numbers
+    publish = read_counters(results.published.folder).numbers
     pairs_bytes = extract["shuffled_pairs_bytes"]
     locations_bytes = extract["shuffled_locations_bytes"]
     sizes: dict[str, float] = {

@@ -1,12 +1,16 @@
 """Writes the counters of a run as Prometheus text.
 
-A node exporter's folder or a push gateway takes the file. The numbers are those of the manifest.
+A node exporter's folder or a push gateway takes the file. Outcomes are those of the manifest: they
+come from what was written, and are exact whatever was run twice. Beam's own counters are shown as
+what they are.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
@@ -18,28 +22,42 @@ METRICS, COUNTERS = "metrics.prom", "counters.json"
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
 
 
+@dataclass(frozen=True)
+class BeamCounters:
+    """Beam's counters of one job.
+
+    `committed` leave out work that was thrown away and done again. `attempted` have it too; some
+    runners have no others (Flink with an uber jar). After Flink has restarted a job, either kind
+    is of the last attempt alone.
+    """
+
+    kind: Literal["committed", "attempted"] = "committed"
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+
 def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
     """The metrics of a run; `folders` are those of the stages' results.
 
     - `pairsieve_outcomes{stage,unit,outcome,reason}`: units by their outcome.
     - `pairsieve_stage_seconds{stage}`: how long all runs together worked at a stage.
-    - `pairsieve_counter{stage,name}`: Beam's counters of a stage's last job.
+    - `pairsieve_beam_counter{stage,name,kind}`: Beam's counters of a stage's last job.
     """
     registry = CollectorRegistry()
     _add_outcomes(registry, counts)
     seconds = Gauge("pairsieve_stage_seconds", "Seconds of work", ("stage",), registry=registry)
     counters = Gauge(
-        "pairsieve_counter",
-        "Beam's counters of the stage's last job",
-        ("stage", "name"),
+        "pairsieve_beam_counter",
+        "Beam's counters of the stage's last job; after a restart, of its last attempt",
+        ("stage", "name", "kind"),
         registry=registry,
     )
     for stage, folder in folders.items():
         history = read_history(folder)
         if history:
             seconds.labels(stage).set(history[-1][0])
-        for name, number in read_counters(folder).items():
-            counters.labels(stage, name).set(number)
+        beam_counters = read_counters(folder)
+        for name, number in beam_counters.numbers.items():
+            counters.labels(stage, name, beam_counters.kind).set(number)
     return str(generate_latest(registry).decode())
 
 
@@ -60,18 +78,23 @@ def _add_outcomes(registry: CollectorRegistry, counts: Counts) -> None:
                 outcomes.labels(stage, unit, "quarantined", reason).set(number)
 
 
-def write_counters(folder: str, counters: Mapping[str, int]) -> None:
+def write_counters(folder: str, counters: BeamCounters) -> None:
     """Write the counters of a stage's job beside its result."""
-    files.write_text(files.join(folder, COUNTERS), json.dumps(counters, indent=1))
+    files.write_text(files.join(folder, COUNTERS), json.dumps(asdict(counters), indent=1))
 
 
-def read_counters(folder: str) -> dict[str, int]:
-    """The counters that `write_counters` wrote; none where a stage had no job to run."""
+def read_counters(folder: str) -> BeamCounters:
+    """The counters that `write_counters` wrote; none where a stage had no job to run.
+
+    An earlier version wrote the numbers alone; they are nothing that a run depends on.
+    """
     path = files.join(folder, COUNTERS)
     if not files.exists(path):
-        return {}
-    counters: dict[str, int] = json.loads(files.read_text(path))
-    return counters
+        return BeamCounters()
+    written = json.loads(files.read_text(path))
+    if "numbers" not in written:
+        return BeamCounters()
+    return BeamCounters(written["kind"], written["numbers"])
 
 
 def write_metrics(work: str, counts: Counts, folders: Mapping[str, str]) -> None:

@@ -15,12 +15,13 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from filters.registry import nearest
+from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
@@ -40,6 +41,10 @@ LONGEST_NAME = 63
 
 # How long to wait for an answer of a job server or a cluster, and for any sign of a running job.
 CONNECT_S, PATIENCE_S = 10, 3600.0
+
+# How long a cluster keeps an idle worker (--environment_cache_millis). Without it Flink starts all
+# of them anew after each shuffle, which takes 20 s where they install pairsieve first.
+KEEP_WORKERS_MS = 120_000
 
 # Dataflow's name for "one worker process a machine".
 ONE_PROCESS = "no_use_multiple_sdk_containers"
@@ -92,7 +97,7 @@ class Engine:
 
     def run(
         self, lay_out: LayOut, name: str, quiet_s: Callable[[], float] = lambda: 0.0
-    ) -> dict[str, int]:
+    ) -> BeamCounters:
         """Run one job to its end, and return its counters.
 
         `name` is `run/stage`. `quiet_s` returns the seconds since the last progress. Raises
@@ -113,10 +118,9 @@ class Engine:
                     if not self.only_submits:
                         result.wait_until_finish()
                 # A job that is only submitted has no counters yet.
-                return {} if self.only_submits else _counters(result)
-            except WorkersLost:
-                _cancel(result)
-                raise
+                return BeamCounters() if self.only_submits else _counters(result)
+            except WorkersLost as lost:
+                raise WorkersLost(f"{lost}{self._after_cancel(result, options)}") from None
             except KeyboardInterrupt:
                 raise Interrupted(self._goes_on(result, options)) from None
 
@@ -172,10 +176,13 @@ class Engine:
 
     def _options(self, name: str) -> PipelineOptions:
         """The options of one job. Its name begins with --job_name, if that is given."""
-        from apache_beam.options.pipeline_options import GoogleCloudOptions
+        from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions
 
         run, _, stage = name.rpartition("/")
         options = _beam_options(self.arguments)
+        if self.runner_name in SERVED_RUNNERS:
+            portable = options.view_as(PortableOptions)
+            portable.environment_cache_millis = portable.environment_cache_millis or KEEP_WORKERS_MS
         cloud = options.view_as(GoogleCloudOptions)
         cloud.job_name = job_name(cloud.job_name or run, stage)
         if self.runner_name == "DataflowRunner":
@@ -203,14 +210,35 @@ class Engine:
             default_environment=ForkedEnvironment.default(), provision_info=provision
         )
 
-    def _goes_on(self, result: Any, options: PipelineOptions) -> str:
-        """Say what goes on running after the user stopped waiting. A local job is cancelled."""
-        from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions
+    def _after_cancel(self, result: Any, options: PipelineOptions) -> str:
+        """Cancel a job that is silent, and say how to make sure that it has ended."""
+        from apache_beam.options.pipeline_options import GoogleCloudOptions
+        from grpc import RpcError
+
+        # A job server may be gone as well.
+        with suppress(RpcError):
+            _cancel(result)
+        if result is None or self._is_local(options):
+            return ""
+        # Beam's job server answers at once that it cancels, and Flink may go on all the same.
+        name = options.view_as(GoogleCloudOptions).job_name
+        return (
+            f". The job {name} was told to stop. See that it has, since it may hold its workers: "
+            f"{self._how_to_stop(result, options)}"
+        )
+
+    def _is_local(self, options: PipelineOptions) -> bool:
+        """Whether workers end with this command. LOOPBACK workers run inside it."""
+        from apache_beam.options.pipeline_options import PortableOptions
 
         portable = options.view_as(PortableOptions)
-        # LOOPBACK workers run inside this command, so they end with it.
-        is_local = self.runner_name in LOCAL_RUNNERS or portable.environment_type == "LOOPBACK"
-        if result is None or is_local:
+        return self.runner_name in LOCAL_RUNNERS or portable.environment_type == "LOOPBACK"
+
+    def _goes_on(self, result: Any, options: PipelineOptions) -> str:
+        """Say what goes on running after the user stopped waiting. A local job is cancelled."""
+        from apache_beam.options.pipeline_options import GoogleCloudOptions
+
+        if result is None or self._is_local(options):
             _cancel(result)
             return "nothing goes on running"
         name = options.view_as(GoogleCloudOptions).job_name
@@ -324,17 +352,24 @@ def _failing_as(name: str) -> Iterator[None]:
         raise JobFailed(f"{stage}: {worker_error(error)}") from error
 
 
-def _counters(result: Any) -> dict[str, int]:
-    """Our counters, summed over the steps of the job."""
+def _counters(result: Any) -> BeamCounters:
+    """Our counters, summed over the steps of the job.
+
+    They are `attempted` where the runner has no committed ones.
+    """
     from apache_beam.metrics import MetricsFilter
 
     total: dict[str, int] = {}
-    metrics = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
-    for counter in metrics["counters"]:
+    counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    has_committed = any(counter.committed is not None for counter in counters)
+    kind: Literal["committed", "attempted"] = "committed"
+    if counters and not has_committed:
+        kind = "attempted"
+    for counter in counters:
         name = counter.key.metric.name
-        number = counter.committed or 0  # None on a runner that has no final value
+        number = getattr(counter, kind) or 0
         total[name] = total.get(name, 0) + number
-    return dict(sorted(total.items()))
+    return BeamCounters(kind, dict(sorted(total.items())))
 
 
 def _cancel(result: Any) -> None:

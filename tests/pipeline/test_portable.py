@@ -136,7 +136,8 @@ def test_the_same_bytes_as_on_the_local_runner(
         k: v for k, v in hashes(tmp_path / "out").items() if k.startswith(("dataset/", "ledger/"))
     } == {k: v for k, v in hashes(demo_run.output).items() if k.startswith(("dataset/", "ledger/"))}
     metrics = (tmp_path / "work" / "metrics.prom").read_text()
-    assert 'pairsieve_counter{name="pair_in",stage="score"} 193.0' in metrics
+    counter = 'pairsieve_beam_counter{kind="committed",name="pair_in",stage="score"} 193.0'
+    assert counter in metrics
     said = [
         line[line.index('{"event"') : line.rindex("}") + 1]
         for line in on_cluster.log.read_text().splitlines()
