@@ -1,0 +1,273 @@
+"""A real Flink on loopback: a job manager, two task managers with a pool of workers each, and
+Beam's job server. Jars, settings and Java flags are those of containers/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.cluster import environment_without_us, free_port
+from tests.support.paths import REPOSITORY
+
+FLINK = "1.19.3"
+SHIPPED = REPOSITORY / "containers" / "flink"
+TASK_MANAGERS = (1, 2)
+
+# Megabytes that a cluster takes where all of it is on one machine.
+MEMORY = """
+jobmanager.memory.process.size: 1024m
+taskmanager.cpu.cores: 1
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.task.heap.size: 384m
+taskmanager.memory.task.off-heap.size: 0
+taskmanager.memory.network.min: 128m
+taskmanager.memory.network.max: 128m
+taskmanager.memory.managed.size: 128m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 192m
+taskmanager.memory.jvm-overhead.max: 192m
+"""
+
+# Two pools cannot listen on one port, and every task manager is given the same address of its pool.
+# So each task manager reads a hosts file of its own, which leads the name `pool` to its pool.
+POOL_PROGRAM = '''
+"""Beam's worker pool on one address of the loopback range; it would listen on all."""
+
+import sys
+
+import grpc
+
+host, make_server = sys.argv.pop(1), grpc.server
+
+
+def server(*args, **kwargs):
+    made = make_server(*args, **kwargs)
+    add = made.add_insecure_port
+    made.add_insecure_port = lambda address: add(address.replace("[::]", host))
+    return made
+
+
+grpc.server = server
+from apache_beam.runners.worker import worker_pool_main
+
+worker_pool_main.main(sys.argv)
+'''
+
+
+def jars() -> str:
+    """The class path: Flink's jars and Beam's, as in the image, with Flink's own classes first."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "pairsieve" / f"flink-{FLINK}"
+    is_there = (folder / "flink" / "complete").exists() and (folder / "beam" / "pom.xml").exists()
+    if shutil.which("java") is None or not is_there:
+        pytest.skip(f"Flink {FLINK} is not here: .ci/install_flink fetches it (Java and Maven)")
+    return f"{folder}/flink/*:{folder}/beam/*"
+
+
+@dataclass
+class FlinkCluster:
+    """Processes by name: jobmanager, taskmanager1, pool1, taskmanager2, pool2, jobserver."""
+
+    folder: Path
+    settings: str
+    slots: int = 2
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, psutil.Popen] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        """Start one of the processes, after it was killed."""
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = psutil.Popen(
+                self._command(name),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                env=self._environment(name),
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill one of the processes, with all that it started."""
+        end(self.processes.pop(name))
+
+    def worker(self, number: int) -> psutil.Process | None:
+        """A Python process that works for a task manager, if there is one."""
+        for process in self.processes[f"pool{number}"].children(recursive=True):
+            try:
+                if "sdk_worker_main" in " ".join(process.cmdline()):
+                    return process
+            except psutil.Error:
+                continue
+        return None
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def rest(self, path: str) -> Any:
+        """An answer of Flink's REST interface."""
+        with urllib.request.urlopen(f"http://localhost:{self.ports['rest']}/v1{path}") as answer:
+            return json.load(answer)
+
+    def jobs(self) -> dict[str, str]:
+        """Name of a job -> its state, the newest last."""
+        found = self.rest("/jobs/overview")["jobs"]
+        by_time = sorted(found, key=lambda job: int(job["start-time"]))
+        return {str(job["name"]): str(job["state"]) for job in by_time}
+
+    def tasks(self, name: str) -> int:
+        """The number of tasks of a job."""
+        (job,) = [job for job in self.rest("/jobs/overview")["jobs"] if job["name"] == name]
+        vertices = self.rest(f"/jobs/{job['jid']}")["vertices"]
+        return sum(int(vertex["parallelism"]) for vertex in vertices)
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `pipeline.run` that send a job here."""
+        return [
+            "--runner=PortableRunner",
+            f"--job_endpoint=localhost:{self.ports['jobs']}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config=pool:{self.ports['pool']}",
+            "--parallelism=2",
+        ]
+
+    def wait(self, slots: int | None = None) -> None:
+        """Wait until everything answers, and the cluster has so many slots."""
+        wanted = self.slots * len(TASK_MANAGERS) if slots is None else slots
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
+            try:
+                if self.rest("/overview")["slots-total"] == wanted:
+                    self._check_answers()
+                    return
+            except OSError:
+                pass
+            time.sleep(0.2)
+        raise TimeoutError(f"no cluster of {wanted} slots: see the logs in {self.folder}")
+
+    def _check_answers(self) -> None:
+        """Raise OSError where the job server or a pool does not listen yet."""
+        pools = [(f"127.0.0.1{number}", self.ports["pool"]) for number in TASK_MANAGERS]
+        for address in (("localhost", self.ports["jobs"]), *pools):
+            socket.create_connection(address, timeout=10).close()
+
+    def _command(self, name: str) -> Sequence[str | Path]:
+        java = ["java", "-Xms128m", "-Xmx512m", "-XX:MaxMetaspaceSize=256m"]
+        java += [f"@{SHIPPED / 'java.options'}", "-cp", jars()]
+        if name == "jobmanager":
+            main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+            return [*java, f"-Dlog4j.configurationFile={self.folder}/log4j.properties", main,
+                    "--configDir", self.folder, "-D", "jobmanager.memory.heap.size=512m"]  # fmt: skip
+        if name == "jobserver":
+            ports = (("job", "jobs"), ("artifact", "artifacts"), ("expansion", "expansion"))
+            return [*java, "org.apache.beam.runners.flink.FlinkJobServerDriver",
+                    f"--flink-master=localhost:{self.ports['rest']}", "--job-host=localhost",
+                    *(f"--{option}-port={self.ports[port]}" for option, port in ports),
+                    f"--artifacts-dir={self.folder}/artifacts"]  # fmt: skip
+        number = name[-1]
+        if name.startswith("taskmanager"):
+            main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+            hosts = f"-Djdk.net.hosts.file={self.folder}/hosts{number}"
+            return [*java, f"-Dlog4j.configurationFile={self.folder}/log4j.properties", hosts, main,
+                    "--configDir", self.folder, "-D", f"taskmanager.resource-id=tm{number}"]  # fmt: skip
+        return [self.folder / "worker" / "bin" / "python", self.folder / "pool.py",
+                f"127.0.0.1{number}", f"--service_port={self.ports['pool']}",
+                f"--container_executable={self.folder}/boot{number}"]  # fmt: skip
+
+    def _environment(self, name: str) -> dict[str, str]:
+        environment = dict(os.environ)
+        if name.startswith("pool"):
+            environment.pop("PYTHONPATH", None)
+            environment["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] = "1"
+            environment["PATH"] = f"{self.folder}/worker/bin:{environment['PATH']}"
+        return environment
+
+
+def end(process: psutil.Popen) -> None:
+    """Kill a process and all that it started."""
+    try:
+        started = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        started = []
+    for one in [process, *started]:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait(20)
+
+
+@contextmanager
+def flink_cluster(
+    folder: Path, installed: Sequence[Path] = (), extra_settings: str = ""
+) -> Iterator[FlinkCluster]:
+    """A started cluster. Workers have what is installed here, and the packages of `installed`."""
+    jars()
+    boot = shutil.which("container")
+    if boot is None:
+        pytest.skip("the worker's entry program is not installed: .ci/run installs it (Go)")
+    cluster = FlinkCluster(folder, extra_settings)
+    names = ("rest", "rpc", "blob", "jobs", "artifacts", "expansion", "pool")
+    cluster.ports = {name: free_port() for name in names}
+    _write_settings(cluster, boot, installed)
+    started = ["jobmanager", "jobserver"]
+    started += [f"{kind}{n}" for n in TASK_MANAGERS for kind in ("taskmanager", "pool")]
+    try:
+        for name in started:
+            cluster.start(name)
+        cluster.wait()
+        yield cluster
+    finally:
+        for name in list(cluster.processes):
+            cluster.kill(name)
+
+
+def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path]) -> None:
+    folder, ports = cluster.folder, cluster.ports
+    shipped = (SHIPPED / "config.yaml").read_text()
+    addresses = f"""
+jobmanager.rpc.address: localhost
+jobmanager.rpc.port: {ports["rpc"]}
+jobmanager.bind-host: localhost
+blob.server.port: {ports["blob"]}
+rest.address: localhost
+rest.bind-address: localhost
+rest.port: {ports["rest"]}
+taskmanager.bind-host: localhost
+taskmanager.host: localhost
+taskmanager.numberOfTaskSlots: {cluster.slots}
+"""
+    (folder / "config.yaml").write_text(shipped + MEMORY + addresses + cluster.settings)
+    (folder / "log4j.properties").write_text(
+        "rootLogger.level = INFO\nrootLogger.appenderRef.out.ref = Console\n"
+        "appender.console.name = Console\nappender.console.type = CONSOLE\n"
+        "appender.console.layout.type = PatternLayout\n"
+        "appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n\n"
+    )
+    environment_without_us(folder / "worker")
+    site = next((folder / "worker" / "lib").glob("python*/site-packages"))
+    (site / "installed.pth").write_text("".join(f"{path}\n" for path in installed))
+    (folder / "pool.py").write_text(POOL_PROGRAM)
+    for number in TASK_MANAGERS:
+        (folder / f"hosts{number}").write_text(f"127.0.0.1 localhost\n127.0.0.1{number} pool\n")
+        staged = folder / f"staged{number}"
+        staged.mkdir()
+        program = folder / f"boot{number}"
+        program.write_text(f'#!/bin/sh\nexec {boot} "$@" --semi_persist_dir={staged}\n')
+        program.chmod(0o755)
