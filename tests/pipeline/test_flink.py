@@ -5,6 +5,7 @@ The right answer is the dataset of the local runner, byte for byte.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -160,9 +161,7 @@ def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp
     assert run.returncode == 0, run.stderr
     assert published(tmp_path / "out") == published(demo_run.output)
     for stage in ("extract", "fetch", "score"):
-        (here,), (local,) = (
-            (folder / "work").glob(f"{stage}/*") for folder in (tmp_path, demo_run.output.parent)
-        )
+        (here,), (local,) = (work.glob(f"{stage}/*") for work in (tmp_path / "work", demo_run.work))
         assert hashes_of_parts(here) == hashes_of_parts(local), stage
     # One start for each of the four jobs: workers are kept between the steps of a job.
     assert on_flink.log("pool1").count("Starting worker") - starts <= 4
@@ -259,3 +258,25 @@ def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
     assert "The job pairsieve-demo-fetch was told to stop. See that it has" in said
     assert "`flink cancel ID`" in said
     wait_until(lambda: "RUNNING" not in on_flink.jobs().values())
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["on_s3", "on_gs"])
+def test_work_and_output_in_an_object_store(kind, request, key_file, demo_run, tmp_path):
+    """Workers take the address and the account of the store from their environment."""
+    root, store = request.getfixturevalue(kind)
+    with flink_cluster(tmp_path, (REPOSITORY,)) as cluster:
+        command = [sys.executable, "-m", "pipeline.run", *cluster.options]
+        command += ["--output", f"{root}/flink/out", "--work", f"{root}/flink/work"]
+        command += ["--set", f"publish.key_file={key_file}"]
+        run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        states = cluster.jobs()
+    assert run.returncode == 0, run.stderr
+    assert len(states) == 4, "a job for each stage"
+    there = {
+        path.removeprefix("runs/flink/out/"): hashlib.sha256(store.cat(path)).hexdigest()
+        for path in store.find("runs/flink/out")
+    }
+    expected = published(demo_run.output)
+    assert {name: there.get(name) for name in expected} == expected
