@@ -18,9 +18,10 @@ import apache_beam as beam
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from pairsieve.storage.job_end import PROBLEMS_FILE, SHARDS_FILE
+from pairsieve.storage.job_end import PROBLEMS_FILE
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
+from transforms.aggregate import WriteResult
 from transforms.deduplicate import Deduplicate
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
@@ -172,8 +173,7 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     shards = grouped | "Write shards" >> WriteShards(job.shards)
     ledger = grouped | "Write ledger" >> WriteLedger(job.shards)
 
-    # Counts of all workers and the list of files, written last: the job has ended where it is.
-    max_files = job.shards.shards * len(job.shards.folders)
-    _ = ((decided[TALLY],), (shards, ledger)) | "Write counts" >> WriteEnd(
-        job.results, SHARDS_FILE, max_listed=max_files
-    )
+    # Counts, list of files and all numbers of card and report, so that nothing reads the rows
+    # again. A few kB a shard; the names of domains need a small shuffle of their own. The tally is
+    # written last: the job has ended where it is.
+    _ = (decided[TALLY], (shards, ledger)) | "Write result" >> WriteResult(job.results)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, sqrt
 from typing import Any
@@ -14,6 +15,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from pairsieve.records.aggregates import Aggregates, count_decisions, count_rows
 from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, sidecar_path
 from pairsieve.records.ledger import LEDGER_SCHEMA
 from pairsieve.records.row import (
@@ -27,6 +29,7 @@ from pairsieve.records.row import (
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
+from pairsieve.web.domains import count_domains
 from transforms.plumbing.packing import MAX_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 from transforms.plumbing.working_on import named
@@ -98,10 +101,23 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenShard:
+    """A shard that is in its place, and what was counted of its rows.
+
+    `domains`: registered domain of the image -> rows. It is apart from the other counts, because
+    it grows with the rows.
+    """
+
+    file: FileInfo
+    aggregates: Aggregates
+    domains: Counter[str] = field(default_factory=Counter)
+
+
 def write_shard(
     group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
-) -> FileInfo:
-    """Write one shard, sorted by key. The ledger is sorted by all its columns.
+) -> WrittenShard:
+    """Write one shard, sorted by key, and count its rows. The ledger is sorted by all its columns.
 
     The same rows give the same bytes, in whatever order they come.
     """
@@ -122,7 +138,17 @@ def write_shard(
     with files.open_whole(files.join(settings.output, path)) as stream:
         stream.write(content)
     log_finished("publish", path, table.num_rows)
-    return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
+    info = (path, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
+    return _counted(info, table, folder)
+
+
+def _counted(info: FileInfo, table: pa.Table, folder: str) -> WrittenShard:
+    """Count what a shard holds here, where all its columns are in memory."""
+    if folder == LEDGER_FOLDER:
+        return WrittenShard(info, count_decisions(table))
+    if not folder.startswith("dataset/"):
+        return WrittenShard(info, Aggregates())  # vectors, which belong to rows of a shard
+    return WrittenShard(info, count_rows(table), count_domains(table.column("URL")))
 
 
 def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
@@ -224,7 +250,7 @@ class GroupByShard(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of rows or vectors."""
+    """(ShardKey, batches) -> WrittenShard for each shard of rows or vectors."""
 
     settings: ShardSettings
 
@@ -235,7 +261,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteLedger(beam.PTransform):  # type: ignore[misc]
-    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of the ledger."""
+    """(ShardKey, batches) -> WrittenShard for each shard of the ledger."""
 
     settings: ShardSettings
 
