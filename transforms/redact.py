@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
-import numpy as np
 
 from pairsieve.records.choices import Embeddings, Sensitive
 from pairsieve.records.layout import EMBEDDINGS_FOLDER
@@ -44,7 +43,10 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
     if settings.embeddings == "none":
         yield ShardRow(f"dataset/{subset}", shard, row)
         return
-    vector = np.asarray(sample.score.embedding, np.float16)
+    vector = sample.score.embedding
+    if vector is None:
+        # The plan has checked that vectors are kept; a row without one must not shift the others.
+        raise ValueError("a sample has no embedding")
     if settings.embeddings == "column":
         yield ShardRow(f"dataset/{subset}", shard, (*row, vector))
         return

@@ -26,6 +26,7 @@ from pairsieve.records.row import (
     published_names,
     with_embedding,
 )
+from pairsieve.records.table import is_vector, vectors_to_arrow
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
@@ -188,7 +189,8 @@ def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
     """
     values_by_column = zip(*rows, strict=True)
     columns = [
-        pa.array(values, field.type) for values, field in zip(values_by_column, schema, strict=True)
+        vectors_to_arrow(values) if is_vector(field.type) else pa.array(values, field.type)
+        for values, field in zip(values_by_column, schema, strict=True)
     ]
     sink = pa.BufferOutputStream()
     with (
