@@ -32,13 +32,14 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.settings import StoreSettings
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupByHost, GroupSettings
+from transforms.judge import LEDGER, ApplyRules
 from transforms.known import KnownSettings, ReadKnown
 from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
 from transforms.plumbing.route import PROBLEMS, TALLY
 from transforms.read import LOCATIONS, InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
-from transforms.rules import LEDGER, ApplyRules, RuleSettings
+from transforms.rules import RuleSettings
 from transforms.samples import ReadSamples, SampleFolders
 from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
@@ -157,9 +158,11 @@ class PublishJob:
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
     names = pipeline | "List parts" >> beam.Create(list(job.names))
+    # The element is a part: its samples as the columns of three files.
     samples = names | "Read samples" >> ReadSamples(job.folders)
 
-    # The rules decide on the evidence; each decision is an entry of the ledger.
+    # The rules decide on the evidence, by columns first; each decision is an entry of the ledger.
+    # From here on the element is what came of a part, so that no row costs a step of the runner.
     decided = samples | "Apply rules" >> ApplyRules(job.rules, job.results)
 
     # Personal data is cut out before a row goes anywhere.

@@ -11,7 +11,9 @@ from pairsieve.records.choices import Embeddings, Sensitive
 from pairsieve.records.layout import EMBEDDINGS_FOLDER
 from pairsieve.records.row import row_of
 from pairsieve.storage import files
-from transforms.rules import KeptSample, ShardRow, shard_of
+from transforms.judge import KeptSamples
+from transforms.plumbing.working_on import named
+from transforms.rules import KeptSample, PartRows, ShardRow, shard_of
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,16 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
     yield ShardRow(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector.tobytes()))
 
 
+def redact_samples(kept: KeptSamples, settings: RedactSettings) -> PartRows:
+    """The published rows of a part's samples."""
+    return PartRows([row for one in kept.samples for row in redact_sample(one, settings)])
+
+
 @dataclass
 class RedactRows(beam.PTransform):  # type: ignore[misc]
-    """KeptSample -> ShardRow, one or two each."""
+    """KeptSamples -> PartRows, one or two rows for each sample."""
 
     settings: RedactSettings
 
     def expand(self, kept: beam.PCollection) -> beam.PCollection:
-        return kept | "Redact" >> beam.FlatMap(redact_sample, settings=self.settings)
+        return kept | "Redact" >> beam.Map(named(redact_samples), settings=self.settings)

@@ -14,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.utils.windowed_value import WindowedValue
 
 from pairsieve.records.aggregates import Aggregates, count_decisions, count_rows
 from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, sidecar_path
@@ -34,7 +35,7 @@ from pairsieve.web.domains import count_domains
 from transforms.plumbing.packing import MAX_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 from transforms.plumbing.working_on import named
-from transforms.rules import LedgerRow, ShardRow
+from transforms.rules import PartRows, ShardRow
 
 ShardKey = tuple[str, int]
 """(folder below the output directory, number of the shard)."""
@@ -216,14 +217,14 @@ def _every_shard(settings: ShardSettings) -> Iterator[tuple[ShardKey, Batch]]:
 
 @dataclass
 class PackByShard(beam.PTransform):  # type: ignore[misc]
-    """Rows or ledger entries -> (ShardKey, batch). With `settings.spill` batches go to files."""
+    """PartRows -> (ShardKey, batch). With `settings.spill` batches go to files."""
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         pack_rows = partial(_pack_rows, settings=self.settings)
         pack_by_shard = PackByKey("shelved", _shard_key, pack_rows, max_held(self.settings))
-        packed = rows | "Pack" >> beam.ParDo(pack_by_shard)
+        packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard))
         if self.settings.spill:
             packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
         return packed
@@ -274,6 +275,26 @@ class WriteLedger(beam.PTransform):  # type: ignore[misc]
         )
 
 
+class PackParts(beam.DoFn):  # type: ignore[misc]
+    """PartRows -> what a PackByKey makes of their rows.
+
+    A runner takes longer to hand on a row than it takes to pack one.
+    """
+
+    def __init__(self, pack: PackByKey[ShardKey]) -> None:
+        self._pack = pack
+
+    def start_bundle(self) -> None:
+        self._pack.start_bundle()
+
+    def process(self, part: PartRows) -> Iterator[tuple[ShardKey, Batch]]:
+        for row in part.rows:
+            yield from self._pack.process(row)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from self._pack.finish_bundle()
+
+
 def is_ledger(group: tuple[ShardKey, Any]) -> bool:
     """Whether a group holds ledger entries."""
     (folder, _), _ = group
@@ -289,13 +310,10 @@ def max_held(settings: ShardSettings) -> int:
     return min(LARGEST_HELD, max(MAX_HELD, for_all_shards))
 
 
-def _shard_key(row: ShardRow | LedgerRow) -> ShardKey:
-    folder = LEDGER_FOLDER if isinstance(row, LedgerRow) else row.folder
-    return folder, row.shard
+def _shard_key(row: ShardRow) -> ShardKey:
+    return row.folder, row.shard
 
 
-def _pack_rows(
-    key: ShardKey, rows: Sequence[ShardRow | LedgerRow], settings: ShardSettings
-) -> Batch:
+def _pack_rows(key: ShardKey, rows: Sequence[ShardRow], settings: ShardSettings) -> Batch:
     folder, _ = key
     return pack([shard_row.row for shard_row in rows], settings.schema(folder))

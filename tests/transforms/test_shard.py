@@ -19,7 +19,7 @@ from pairsieve.records.row import (
     published_names,
 )
 from transforms.plumbing.spill import Spilled
-from transforms.rules import ShardRow
+from transforms.rules import PartRows, ShardRow
 from transforms.shard import (
     GroupByShard,
     PackByShard,
@@ -137,7 +137,7 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
     for name, spill in (("through", ""), ("spilled", str(tmp_path / "batches"))):
         settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)
         with test_pipeline.TestPipeline() as pipeline:
-            packed = pipeline | beam.Create(rows) | PackByShard(settings)
+            packed = pipeline | beam.Create([PartRows(rows)]) | PackByShard(settings)
             _ = (packed,) | GroupByShard(settings) | WriteShards(settings)
         made[name] = [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.parquet"))]
     assert made["through"] == made["spilled"]
