@@ -13,7 +13,6 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
 from math import ceil
@@ -24,21 +23,23 @@ import apache_beam as beam
 from benchmarks.machine import Memory, cpu
 from pairsieve.records.row import SHUFFLED_SCHEMA
 from pipeline.orchestrate.engine import Engine
-from transforms.rules import ShardRow
+from transforms.rules import PartRows, ShardRow
 from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteShards, shard_count
 
 CHUNK_ROWS = 10_000
 WORDS = tuple(f"word{number}" for number in range(251))
 
 
-def rows_of(chunk: int, shards: int) -> Iterator[ShardRow]:
+def rows_of(chunk: int, shards: int) -> PartRows:
     """Make the rows of a chunk; they differ in the columns in which real rows differ."""
+    rows = []
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
         shard = int.from_bytes(key, "big") % shards
         cells = _cells(number, key)
         row = tuple(cells.get(name) for name in SHUFFLED_SCHEMA.names)
-        yield ShardRow("dataset/en", shard, row)
+        rows.append(ShardRow("dataset/en", shard, row))
+    return PartRows(rows)
 
 
 def _cells(number: int, key: bytes) -> dict[str, object]:
@@ -97,9 +98,9 @@ def main() -> None:
         def lay_out(pipeline: beam.Pipeline) -> None:
             # Reshuffle spreads the chunks over the workers.
             chunks = pipeline | beam.Create(range(ceil(rows / CHUNK_ROWS))) | beam.Reshuffle()
-            elements = chunks | "Rows" >> beam.FlatMap(partial(rows_of, shards=shards))
+            elements = chunks | "Rows" >> beam.Map(partial(rows_of, shards=shards))
             packed = elements | "Pack" >> PackByShard(settings)
-            grouped = (packed,) | "Group" >> GroupByShard(settings)
+            grouped = packed | "Group" >> GroupByShard()
             _ = grouped | "Write" >> WriteShards(settings)
 
         started = time.perf_counter()

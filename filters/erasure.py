@@ -63,6 +63,11 @@ class Erasure:
 
         Raises MissingModel when they cannot be read.
         """
+        return self._content_digest
+
+    @cached_property
+    def _content_digest(self) -> str:
+        # Sorting all tokens takes its time, and a run asks for the digest more than once.
         try:
             stones = self.stones
         except NoTombstones as error:
@@ -136,6 +141,10 @@ class HashLists:
 
         Raises MissingModel when one cannot be read.
         """
+        return self._content_digest
+
+    @cached_property
+    def _content_digest(self) -> str:
         try:
             known = self._list.known
         except UnreadableList as error:

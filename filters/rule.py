@@ -77,7 +77,7 @@ class Rule(Protocol):
     - `saves_request`: True for a rule that needs no picture. Such a rule also runs before the
       fetch, and nothing is requested for a pair that it drops.
 
-    Three members are optional:
+    Four members are optional:
 
     - `subsets`, a tuple of names: the subsets to which a rule with Action.MOVE moves samples.
     - `says_nothing_of_people`: True for a rule whose tags may be published, since they do not say
@@ -86,6 +86,10 @@ class Rule(Protocol):
     - `prepare`, for a rule that reads files. It takes no argument and is called before the run
       starts. It reads the files and returns a digest of their content as hex digits. This digest
       is published in place of the settings. Raises MissingModel when the files cannot be read.
+    - `speaks`, for a rule that can tell from whole columns which rows it has nothing to say about.
+      It takes a mapping of names to Arrow columns, with the names that `judge` reads, and returns
+      one truth value a row (`filters.batch.RowMask`). Where it is False, `judge` must yield
+      nothing and raise nothing. Where it is True, `judge` is asked, and may still yield nothing.
     """
 
     name: ClassVar[str]

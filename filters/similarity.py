@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from filters.batch import RowMask, SampleColumns, numbers
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -33,3 +36,10 @@ class Similarity:
         # `not >=` and not `<`: a similarity of NaN must be dropped too
         if not similarity >= threshold:
             yield Decision(Action.DROP, "similarity_low", score=similarity)
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows below their threshold, and those that lack a similarity or a threshold."""
+        subsets = columns["subset"].to_pylist()
+        thresholds = np.array([self.thresholds.get(name, np.nan) for name in subsets], float)
+        mask: RowMask = ~(numbers(columns["similarity"]) >= thresholds)
+        return mask

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.batch import RowMask, SampleColumns, truth
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -28,3 +32,8 @@ class Subset:
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         if evidence["subset"] not in self.keep:
             yield Decision(Action.DROP, "subset_not_wanted")
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows of other subsets."""
+        wanted = pa.array(self.keep, pa.string())
+        return ~truth(pc.is_in(columns["subset"], wanted))

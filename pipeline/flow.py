@@ -18,9 +18,10 @@ import apache_beam as beam
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from pairsieve.storage.job_end import PROBLEMS_FILE, SHARDS_FILE
+from pairsieve.storage.job_end import PROBLEMS_FILE
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
+from transforms.aggregate import WriteResult
 from transforms.deduplicate import Deduplicate
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
@@ -31,17 +32,24 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.settings import StoreSettings
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupByHost, GroupSettings
+from transforms.judge import ApplyRules
 from transforms.known import KnownSettings, ReadKnown
 from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
-from transforms.plumbing.route import COUNTS
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
-from transforms.rules import LEDGER, ApplyRules, RuleSettings
+from transforms.rules import RuleSettings
 from transforms.samples import ReadSamples, SampleFolders
 from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
-from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteLedger, WriteShards
+from transforms.shard import (
+    EveryShard,
+    GroupByShard,
+    PackByShard,
+    ShardSettings,
+    WriteLedger,
+    WriteShards,
+)
 from transforms.write_pairs import WritePairs
 
 
@@ -152,24 +160,25 @@ class PublishJob:
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
-    names = pipeline | "List parts" >> beam.Create(list(job.names))
+    # Beside the parts stands one element for an empty batch of every shard.
+    names = pipeline | "List parts" >> beam.Create([*job.names, EveryShard()])
+    # The element is a part: its samples as the columns of three files.
     samples = names | "Read samples" >> ReadSamples(job.folders)
 
-    # The rules decide on the evidence; each decision is an entry of the ledger.
+    # The rules decide on the evidence, by columns first; each decision is an entry of the ledger.
+    # From here on the element is what came of a part, so that no row costs a step of the runner.
     decided = samples | "Apply rules" >> ApplyRules(job.rules, job.results)
 
     # Personal data is cut out before a row goes anywhere.
-    rows = decided.main | "Redact" >> RedactRows(job.redact)
+    rows = decided | "Redact" >> RedactRows(job.redact)
 
     # Rows and ledger entries share one shuffle: about 150 bytes a row, with embeddings 2 bytes a
     # dimension more. They are packed first, because the local runner holds what it shuffles.
-    packed_rows = rows | "Pack rows" >> PackByShard(job.shards)
-    packed_entries = decided[LEDGER] | "Pack ledger" >> PackByShard(job.shards)
-    grouped = (packed_rows, packed_entries) | "Group by shard" >> GroupByShard(job.shards)
+    packed = rows | "Pack by shard" >> PackByShard(job.shards)
+    grouped = packed | "Group by shard" >> GroupByShard()
     shards = grouped | "Write shards" >> WriteShards(job.shards)
-    ledger = grouped | "Write ledger" >> WriteLedger(job.shards)
+    written = shards | "Write ledger" >> WriteLedger(job.shards)
 
-    # Counts of all workers and the list of files, written last: the job has ended where it is.
-    max_files = job.shards.shards * len(job.shards.folders)
-    ends = (decided[COUNTS], shards, ledger) | "Ends" >> beam.Flatten()
-    _ = ends | "Write counts" >> WriteEnd(job.results, SHARDS_FILE, max_listed=max_files)
+    # Counts, list of files and all numbers of card and report, so that nothing reads the rows
+    # again: a few kB a shard. The tally is written last: the job has ended where it is.
+    _ = written | "Write result" >> WriteResult(job.results)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
-import numpy as np
 
 from pairsieve.records.choices import Embeddings, Sensitive
 from pairsieve.records.layout import EMBEDDINGS_FOLDER
 from pairsieve.records.row import row_of
 from pairsieve.storage import files
-from transforms.rules import KeptSample, ShardRow, shard_of
+from transforms.judge import KeptSamples
+from transforms.plumbing.working_on import WorkingOn
+from transforms.rules import KeptSample, PartRows, ShardRow, shard_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
     if settings.embeddings == "none":
         yield ShardRow(f"dataset/{subset}", shard, row)
         return
-    vector = np.asarray(sample.score.embedding, np.float16)
+    vector = sample.score.embedding
+    if vector is None:
+        # The plan has checked that vectors are kept; a row without one must not shift the others.
+        raise ValueError("a sample has no embedding")
     if settings.embeddings == "column":
         yield ShardRow(f"dataset/{subset}", shard, (*row, vector))
         return
@@ -52,11 +57,23 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
     yield ShardRow(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector.tobytes()))
 
 
+def redact_samples(kept: KeptSamples, settings: RedactSettings) -> PartRows:
+    """The published rows of a part's samples."""
+    return PartRows([row for one in kept.samples for row in redact_sample(one, settings)])
+
+
 @dataclass
 class RedactRows(beam.PTransform):  # type: ignore[misc]
-    """KeptSample -> ShardRow, one or two each."""
+    """KeptSamples -> PartRows, one or two rows for each sample. Everything else passes."""
 
     settings: RedactSettings
 
     def expand(self, kept: beam.PCollection) -> beam.PCollection:
-        return kept | "Redact" >> beam.FlatMap(redact_sample, settings=self.settings)
+        return kept | "Redact" >> beam.Map(_redact_or_pass, settings=self.settings)
+
+
+def _redact_or_pass(element: Any, settings: RedactSettings) -> Any:
+    if not isinstance(element, KeptSamples):
+        return element
+    with WorkingOn(element):
+        return redact_samples(element, settings)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 
-from pairsieve.records.pair import PAIR_SCHEMA, Pair
-from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
-from pairsieve.records.table import from_table
+from pairsieve.records.sample_table import SampleTable
 from pairsieve.storage import parts
 from transforms.plumbing.working_on import WorkingOn
 
@@ -23,20 +21,26 @@ class SampleFolders:
     scores: str
 
 
-def read_samples(name: str, folders: SampleFolders) -> Iterator[Sample]:
-    """The samples of one part, in the order of its rows."""
+def read_samples(name: str, folders: SampleFolders) -> SampleTable:
+    """The samples of one part, in the order of its rows. Raises Damaged."""
     with WorkingOn(name):
-        pairs = from_table(parts.read_part(folders.pairs, name), Pair, PAIR_SCHEMA)
-        images = from_table(parts.read_part(folders.images, name), Image, IMAGE_SCHEMA)
-        scores = from_table(parts.read_part(folders.scores, name), Score, SCORE_SCHEMA)
-    yield from map(Sample, pairs, images, scores)
+        return SampleTable(
+            name,
+            parts.read_part(folders.pairs, name),
+            parts.read_part(folders.images, name),
+            parts.read_part(folders.scores, name),
+        )
 
 
 @dataclass
 class ReadSamples(beam.PTransform):  # type: ignore[misc]
-    """Part names -> samples."""
+    """Part names -> SampleTable, one a part. What is no name passes."""
 
     folders: SampleFolders
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
-        return names | "Read parts" >> beam.FlatMap(read_samples, folders=self.folders)
+        return names | "Read parts" >> beam.Map(_read_or_pass, folders=self.folders)
+
+
+def _read_or_pass(element: Any, folders: SampleFolders) -> Any:
+    return read_samples(element, folders) if isinstance(element, str) else element

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, sqrt
@@ -13,7 +14,10 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
+from pairsieve.records.aggregates import Aggregates, count_decisions, count_rows
 from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER, sidecar_path
 from pairsieve.records.ledger import LEDGER_SCHEMA
 from pairsieve.records.row import (
@@ -24,13 +28,17 @@ from pairsieve.records.row import (
     published_names,
     with_embedding,
 )
+from pairsieve.records.table import is_vector, vectors_to_arrow
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
+from pairsieve.web.domains import count_domains
+from transforms.domains import DomainKey, pack_domains
 from transforms.plumbing.packing import MAX_HELD, PackByKey
+from transforms.plumbing.route import Counts
 from transforms.plumbing.spill import Spill, Spilled, read_batch
-from transforms.plumbing.working_on import named
-from transforms.rules import LedgerRow, ShardRow
+from transforms.plumbing.working_on import WorkingOn
+from transforms.rules import PartRows, ShardRow
 
 ShardKey = tuple[str, int]
 """(folder below the output directory, number of the shard)."""
@@ -40,6 +48,12 @@ FileInfo = tuple[str, int, int, str]
 
 Batch = bytes
 """Packed rows of one shard: a compressed Arrow stream."""
+
+# Where a row has its URL.
+URL_COLUMN = SHUFFLED_SCHEMA.get_field_index("URL")
+
+# Distinct domains that a worker holds before it packs them: some 10 MB.
+MAX_DOMAINS_HELD = 100_000
 
 VECTOR_SCHEMA = pa.schema([(KEY, pa.string()), ("vector", pa.binary())])
 
@@ -98,10 +112,26 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenShard:
+    """A shard that is in its place, and what was counted of its rows."""
+
+    file: FileInfo
+    aggregates: Aggregates
+
+
+@dataclass(frozen=True, slots=True)
+class EveryShard:
+    """Stands among the parts for an empty batch of each shard.
+
+    A shard without rows is written too, so that a dataset always has the same files.
+    """
+
+
 def write_shard(
     group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
-) -> FileInfo:
-    """Write one shard, sorted by key. The ledger is sorted by all its columns.
+) -> WrittenShard:
+    """Write one shard, sorted by key, and count its rows. The ledger is sorted by all its columns.
 
     The same rows give the same bytes, in whatever order they come.
     """
@@ -110,7 +140,7 @@ def write_shard(
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = _sorted_table(batches, schema, order)
     path = shard_path(folder, shard, settings.shards)
-    if folder.startswith("dataset/"):
+    if _is_of_dataset(folder):
         if settings.private:
             _write_sidecar(table, path, settings.private)
         table = table.select(settings.published)
@@ -122,7 +152,17 @@ def write_shard(
     with files.open_whole(files.join(settings.output, path)) as stream:
         stream.write(content)
     log_finished("publish", path, table.num_rows)
-    return path, table.num_rows, len(content), hashlib.sha256(content).hexdigest()
+    info = (path, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
+    return _counted(info, table, folder)
+
+
+def _counted(info: FileInfo, table: pa.Table, folder: str) -> WrittenShard:
+    """Count what a shard holds here, where all its columns are in memory."""
+    if folder == LEDGER_FOLDER:
+        return WrittenShard(info, count_decisions(table))
+    if not _is_of_dataset(folder):
+        return WrittenShard(info, Aggregates())  # vectors, which belong to rows of a shard
+    return WrittenShard(info, count_rows(table))
 
 
 def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
@@ -162,7 +202,8 @@ def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
     """
     values_by_column = zip(*rows, strict=True)
     columns = [
-        pa.array(values, field.type) for values, field in zip(values_by_column, schema, strict=True)
+        vectors_to_arrow(values) if is_vector(field.type) else pa.array(values, field.type)
+        for values, field in zip(values_by_column, schema, strict=True)
     ]
     sink = pa.BufferOutputStream()
     with (
@@ -188,68 +229,130 @@ def _every_shard(settings: ShardSettings) -> Iterator[tuple[ShardKey, Batch]]:
 
 @dataclass
 class PackByShard(beam.PTransform):  # type: ignore[misc]
-    """Rows or ledger entries -> (ShardKey, batch). With `settings.spill` batches go to files."""
+    """PartRows -> (ShardKey, batch), and (DomainKey, batch). Counts pass, under their own key.
+
+    With `settings.spill` batches of rows go to files.
+    """
 
     settings: ShardSettings
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         pack_rows = partial(_pack_rows, settings=self.settings)
         pack_by_shard = PackByKey(_counted_name, _shard_key, pack_rows, max_held(self.settings))
-        packed = rows | "Pack" >> beam.ParDo(pack_by_shard)
+        packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard, self.settings))
         if self.settings.spill:
-            packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill))
+            packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill, _is_of_rows))
         return packed
 
 
 @dataclass
 class GroupByShard(beam.PTransform):  # type: ignore[misc]
-    """Packed rows and packed entries -> (ShardKey, its batches), for each shard of each folder.
+    """Packed rows, entries and counts -> (key, its batches), for each shard of each folder.
 
     The shuffle carries about 150 bytes a row, and with embeddings 2 bytes a dimension more.
     """
 
-    settings: ShardSettings
-
-    def expand(self, packed: Sequence[beam.PCollection]) -> beam.PCollection:
-        # A shard without rows is written too, so that a dataset always has the same files.
-        every = packed[0].pipeline | "Every shard" >> beam.Create(
-            list(_every_shard(self.settings)), reshuffle=False
-        )
-        return (
-            (*packed, every)
-            | "With every shard" >> beam.Flatten()
-            | "Group shards" >> beam.GroupByKey()
-        )
+    def expand(self, packed: beam.PCollection) -> beam.PCollection:
+        return packed | "Group shards" >> beam.GroupByKey()
 
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of rows or vectors."""
+    """Groups of rows or vectors -> WrittenShard. Everything else passes."""
 
     settings: ShardSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        rows = groups | "Shards of rows" >> beam.Filter(lambda group: not is_ledger(group))
-        return rows | "Write shard" >> beam.Map(named(write_shard), settings=self.settings)
+        return groups | "Write shard" >> beam.Map(
+            _write_or_pass, is_ours=_is_shard_of_rows, settings=self.settings
+        )
 
 
 @dataclass
 class WriteLedger(beam.PTransform):  # type: ignore[misc]
-    """(ShardKey, batches) -> (path, rows, bytes, sha256) of each shard of the ledger."""
+    """Groups of ledger entries -> WrittenShard. Everything else passes."""
 
     settings: ShardSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        entries = groups | "Shards of the ledger" >> beam.Filter(is_ledger)
-        return entries | "Write ledger shard" >> beam.Map(
-            named(write_shard), settings=self.settings
+        return groups | "Write ledger shard" >> beam.Map(
+            _write_or_pass, is_ours=_is_ledger, settings=self.settings
         )
 
 
-def is_ledger(group: tuple[ShardKey, Any]) -> bool:
-    """Whether a group holds ledger entries."""
-    (folder, _), _ = group
-    return folder == LEDGER_FOLDER
+def _write_or_pass(element: Any, is_ours: Callable[[str], bool], settings: ShardSettings) -> Any:
+    """The WrittenShard of a group that is to be written here, or the element as it is."""
+    if isinstance(element, WrittenShard):
+        return element
+    (kind, _), _ = element
+    if not is_ours(kind):
+        return element
+    with WorkingOn(element):
+        return write_shard(element, settings)
+
+
+class PackParts(beam.DoFn):  # type: ignore[misc]
+    """PartRows -> what a PackByKey makes of their rows, and batches of the domains of their URLs.
+
+    A runner takes longer to hand on a row than it takes to pack one.
+    """
+
+    def __init__(self, pack: PackByKey[ShardKey], settings: ShardSettings) -> None:
+        self._pack = pack
+        self._settings = settings
+
+    def start_bundle(self) -> None:
+        self._pack.start_bundle()
+        self._rows_of_domain: Counter[str] = Counter()
+
+    def process(self, part: PartRows | Counts | EveryShard) -> Iterator[tuple[Any, Any]]:
+        if isinstance(part, EveryShard):
+            yield from _every_shard(self._settings)
+        elif isinstance(part, Counts):
+            yield from self._pack.process(part)
+        else:
+            for row in part.rows:
+                yield from self._pack.process(row)
+            self._rows_of_domain += count_domains(_urls_of(part))
+            if len(self._rows_of_domain) >= MAX_DOMAINS_HELD:
+                yield from self._flush_domains()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from self._pack.finish_bundle()
+        window = GlobalWindow()
+        for batch in self._flush_domains():
+            yield WindowedValue(batch, window.max_timestamp(), [window])
+
+    def _flush_domains(self) -> list[tuple[DomainKey, bytes]]:
+        batches = list(pack_domains(self._rows_of_domain))
+        self._rows_of_domain = Counter()
+        return batches
+
+
+def _urls_of(part: PartRows) -> pa.ChunkedArray:
+    """The URLs of the published rows of a part."""
+    urls = [row.row[URL_COLUMN] for row in part.rows if _is_of_dataset(row.folder)]
+    return pa.chunked_array([urls], pa.string())
+
+
+def _is_of_dataset(folder: str) -> bool:
+    return folder.startswith("dataset/")
+
+
+def _is_shard_of_rows(kind: str) -> bool:
+    """Whether a group is of rows or vectors, by the first half of its key."""
+    return _is_of_dataset(kind) or kind.startswith(EMBEDDINGS_FOLDER + "/")
+
+
+def _is_ledger(kind: str) -> bool:
+    """Whether a group holds ledger entries, by the first half of its key."""
+    return kind == LEDGER_FOLDER
+
+
+def _is_of_rows(key: ShardKey | DomainKey) -> bool:
+    """Whether batches under a key hold rows or ledger entries."""
+    kind, _ = key
+    return _is_shard_of_rows(kind) or _is_ledger(kind)
 
 
 def max_held(settings: ShardSettings) -> int:
@@ -261,17 +364,14 @@ def max_held(settings: ShardSettings) -> int:
     return min(LARGEST_HELD, max(MAX_HELD, for_all_shards))
 
 
-def _shard_key(row: ShardRow | LedgerRow) -> ShardKey:
-    folder = LEDGER_FOLDER if isinstance(row, LedgerRow) else row.folder
-    return folder, row.shard
+def _shard_key(row: ShardRow) -> ShardKey:
+    return row.folder, row.shard
 
 
 def _counted_name(key: ShardKey) -> str:
     return "shelved"
 
 
-def _pack_rows(
-    key: ShardKey, rows: Sequence[ShardRow | LedgerRow], settings: ShardSettings
-) -> Batch:
+def _pack_rows(key: ShardKey, rows: Sequence[ShardRow], settings: ShardSettings) -> Batch:
     folder, _ = key
     return pack([shard_row.row for shard_row in rows], settings.schema(folder))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from filters.batch import RowMask, SampleColumns, is_there, numbers
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -64,6 +65,10 @@ class Documents:
             action = Action.DROP if self.profile == "strict" else Action.TAG
             yield Decision(action, "personal_data_in_picture", score=words)
 
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows whose picture was looked at."""
+        return is_there(columns["document_words"])
+
     def _action(self, clear: bool) -> Action:
         if self.profile == "audit":
             return Action.TAG
@@ -104,3 +109,8 @@ class Parrot:
         # Nothing was read in most pictures.
         if share is not None and share >= self.caption_from:
             yield Decision(Action.TAG, "parrot", score=share)
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows of whose caption enough was read in the picture."""
+        mask: RowMask = numbers(columns["caption_in_picture"]) >= self.caption_from
+        return mask

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from filters.batch import RowMask, SampleColumns, is_there, truth
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
 from filters.subjects import Content
@@ -20,6 +22,8 @@ from pairsieve.web.urls import parts_of
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
 SUFFIXES = (".dcm", ".dicom", ".dcm.gz")
 MEDIA_TYPES = ("application/dicom", "image/dicom-rle")
+# A URL whose path may end in a suffix. Parsers take tabs and line ends out of a URL.
+_PERHAPS = r"\.dcm|\.dicom|[\t\r\n]"
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,14 @@ class Dicom:
         # before the fetch there is no media type and no evidence of the bytes
         if has_suffix or media_type in MEDIA_TYPES or evidence.get("dicom"):
             yield Decision(Action.DROP, "medical_dicom")
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows with a suffix or type anywhere in URL or media type, or with such bytes."""
+        mask = truth(pc.match_substring_regex(columns["url"], _PERHAPS, ignore_case=True))
+        mask |= ~is_there(columns["url"])
+        if "content_type" in columns:
+            named = pc.match_substring(columns["content_type"], "dicom", ignore_case=True)
+            mask |= truth(named)
+        if "dicom" in columns:
+            mask |= truth(columns["dicom"])
+        return mask

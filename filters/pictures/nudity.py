@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from filters.batch import RowMask, SampleColumns, is_there, numbers
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -37,3 +38,9 @@ class Nudity:
             yield Decision(Action.DROP, "nudity", score=punsafe)
         elif punsafe >= self.tag_from:
             yield Decision(Action.TAG, "nudity_possible", score=punsafe)
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows that somebody looked at, and that are not below both thresholds."""
+        punsafe = columns["punsafe"]
+        mask: RowMask = ~(numbers(punsafe) < min(self.drop_from, self.tag_from))
+        return mask & is_there(punsafe)

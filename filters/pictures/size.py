@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from filters.batch import RowMask, SampleColumns, numbers
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -39,3 +42,13 @@ class ImageSize:
             yield Decision(Action.DROP, "image_side_short", score=shorter_side)
         if pixels > self.max_pixels:
             yield Decision(Action.DROP, "image_pixels_many", score=pixels)
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows that are at a limit or beyond it, and those that lack a size."""
+        width, height = numbers(columns["width"]), numbers(columns["height"])
+        # With > and <, because pixels of more than 2^53 are rounded.
+        is_large_enough = numbers(columns["size_bytes"]) > self.min_bytes
+        is_wide_enough = np.minimum(width, height) > self.min_side
+        is_small_enough = width * height < self.max_pixels
+        mask: RowMask = ~(is_large_enough & is_wide_enough & is_small_enough)
+        return mask

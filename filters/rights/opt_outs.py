@@ -48,6 +48,10 @@ class OptOutRegistries:
 
         Raises MissingModel when one cannot be read.
         """
+        return self._content_digest
+
+    @cached_property
+    def _content_digest(self) -> str:
         try:
             opt_outs, skipped = self._opt_outs_and_skipped
         except UnreadableList as error:

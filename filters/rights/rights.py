@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 
+from filters.batch import RowMask, SampleColumns, has_entries, is_there
 from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
 from filters.subjects import Response
@@ -174,6 +176,20 @@ class Rights:
             url = evidence.get("licence") or evidence.get("picture_licence")
             if not is_among(licence_kind(url), self.allow_licences):
                 yield Decision(action, "rights_licence_not_allowed")
+
+    def speaks(self, columns: SampleColumns) -> RowMask:
+        """The rows with any signal, those of unknown pages, and all where licences count."""
+        page = columns["page_rights_signals"]
+        if self.allow_licences:
+            return np.ones(len(page), np.bool_)
+        mask = np.zeros(len(page), np.bool_)
+        if self.unknown_page == "drop":
+            mask |= ~is_there(page)
+        for source in RIGHTS_SOURCES:
+            name = f"{source}_rights_signals"
+            if name in columns:
+                mask |= has_entries(columns[name])
+        return mask
 
     @staticmethod
     def _can_judge_licence(evidence: Readable) -> bool:

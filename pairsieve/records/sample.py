@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pairsieve.records.pair import Evidence, Pair
 
@@ -64,9 +66,9 @@ class Score:
 
     `status` is "ok", "no_image", or the reason why the picture could not be judged. `similarity` is
     the cosine of picture and caption under `model`, computed in `precision`. `embedding` is the
-    picture's unit vector, if the config asks for it. `scored_sha256` is the sha256 of the picture
-    that was scored. `looked_at` says whether picture detectors ran on it. `spared_by` is set where
-    costly ones did not: "similarity", or the digest of the rule that drops the pair.
+    picture's unit vector of shape (d,), if the config asks for it. `scored_sha256` is the sha256 of
+    the picture that was scored. `looked_at` says whether picture detectors ran on it. `spared_by`
+    is set where costly ones did not: "similarity", or the digest of the rule that drops the pair.
     """
 
     key: bytes
@@ -77,7 +79,8 @@ class Score:
     similarity: float | None = None
     model: str | None = None
     precision: str | None = None
-    embedding: tuple[float, ...] | None = None
+    # Records are not compared by it: the comparison of two arrays is an array.
+    embedding: NDArray[np.float16] | None = field(default=None, compare=False)
     errors: tuple[str, ...] = ()
     evidence: Evidence | None = None
     scored_sha256: str | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 Record = TypeVar("Record")
 EvidenceColumns = Mapping[str, pa.DataType]
@@ -35,7 +37,7 @@ def to_table(records: Iterable[object], schema: pa.Schema) -> pa.Table:
     columns = []
     for f in schema:
         cells = [_cell(row, f.name) for row in rows]
-        columns.append(pa.array(cells, f.type))
+        columns.append(vectors_to_arrow(cells) if is_vector(f.type) else pa.array(cells, f.type))
     return pa.table(columns, schema=schema)
 
 
@@ -51,16 +53,62 @@ def _cell(record: object, name: str) -> Any:
 def from_table(table: pa.Table, record_type: type[Record], schema: pa.Schema) -> list[Record]:
     """The records in a table that `to_table` made.
 
-    Columns that are not in `schema` become evidence. Lists become tuples.
+    Columns that are not in `schema` become evidence. Lists become tuples, and vectors arrays.
     """
-    own_names = set(schema.names)
-    return [_record(row, record_type, own_names) for row in table.to_pylist()]
+    own_names = [name for name in table.column_names if name in schema.names]
+    evidence_names = [name for name in table.column_names if name not in schema.names]
+    # By columns: Arrow makes Python objects of a column in one go.
+    own = _rows(table, own_names)
+    evidence = _rows(table, evidence_names)
+    make = cast(Any, record_type)
+    return [
+        make(
+            **dict(zip(own_names, own_cells, strict=True)),
+            evidence=dict(zip(evidence_names, evidence_cells, strict=True)),
+        )
+        for own_cells, evidence_cells in zip(own, evidence, strict=True)
+    ]
 
 
-def _record(row: dict[str, Any], record_type: type[Record], own_names: set[str]) -> Record:
-    own: dict[str, Any] = {}
-    evidence: dict[str, Any] = {}
-    for name, value in row.items():
-        values = own if name in own_names else evidence
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return cast(Any, record_type)(**own, evidence=evidence)  # type: ignore[no-any-return]
+def _rows(table: pa.Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    """The cells of each row in the columns of these names."""
+    if not names:
+        return [()] * table.num_rows
+    return zip(*(cells_of(table.column(name)) for name in names), strict=True)
+
+
+def cells_of(column: pa.ChunkedArray) -> list[Any]:
+    """The cells of a column as records hold them: lists as tuples, and vectors as arrays."""
+    if is_vector(column.type):
+        return vectors_from_arrow(column)
+    cells: list[Any] = column.to_pylist()
+    if pa.types.is_list(column.type):
+        return [None if cell is None else tuple(cell) for cell in cells]
+    return cells
+
+
+def is_vector(arrow_type: pa.DataType) -> bool:
+    """Whether cells of this type are vectors, which never become Python numbers."""
+    return bool(pa.types.is_list(arrow_type) and pa.types.is_float16(arrow_type.value_type))
+
+
+def vectors_to_arrow(vectors: Sequence[NDArray[np.floating[Any]] | None]) -> pa.ListArray:
+    """A column of vectors (float16) of arrays, each of shape (d,), or None."""
+    lengths = [0 if vector is None else len(vector) for vector in vectors]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    arrays = [np.asarray(vector, np.float16) for vector in vectors if vector is not None]
+    values = np.concatenate(arrays) if arrays else np.empty(0, np.float16)
+    is_null = pa.array([vector is None for vector in vectors], pa.bool_())
+    return pa.ListArray.from_arrays(offsets, pa.array(values, pa.float16()), mask=is_null)
+
+
+def vectors_from_arrow(column: pa.ChunkedArray) -> list[NDArray[np.float16] | None]:
+    """The vectors of a column as arrays of shape (d,), float16; None where there is none."""
+    vectors: list[NDArray[np.float16] | None] = []
+    for chunk in column.chunks:
+        values = chunk.values.to_numpy(zero_copy_only=False)
+        offsets = chunk.offsets.to_numpy()
+        is_there = chunk.is_valid().to_numpy(zero_copy_only=False)
+        for row, there in enumerate(is_there):
+            vectors.append(values[offsets[row] : offsets[row + 1]] if there else None)
+    return vectors

@@ -10,7 +10,7 @@ import gzip
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -74,16 +74,26 @@ def expand(pattern: str, options: Options = NO_OPTIONS) -> list[str]:
     return sorted(matches)
 
 
-def ukey(path: str) -> str:
-    """A text that changes when a local file changes (its size or times). Empty for other files.
+def ukeys(paths: Iterable[str]) -> list[str]:
+    """For each path a text that changes when a local file changes (its size or times).
 
-    Files in an object store are assumed not to change: to ask for 90,000 of them would take longer
-    than a stage.
+    Empty for other files. Files in an object store are assumed not to change: to ask for 90,000 of
+    them would take longer than a stage.
     """
-    if not is_local(path):
-        return ""
-    fs, name = filesystem(path)
-    return str(fs.ukey(name))
+    # To find the filesystem of 90,000 paths one by one would take seconds.
+    local = fsspec.filesystem("file")
+    keys = []
+    for path in paths:
+        protocol, _ = fsspec.core.split_protocol(path)
+        is_on_disk = protocol is None or protocol in local.protocol
+        keys.append(str(local.ukey(local._strip_protocol(path))) if is_on_disk else "")
+    return keys
+
+
+def ukey(path: str) -> str:
+    """What `ukeys` says of one path."""
+    (key,) = ukeys([path])
+    return key
 
 
 def public_name(path: str) -> str:

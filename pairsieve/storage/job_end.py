@@ -18,6 +18,9 @@ PROBLEMS_FILE = "problems.json"
 SHARDS_FILE = "shards.json"
 """The list of publish: (path, rows, bytes, sha256) of each shard."""
 
+AGGREGATES_FILE = "aggregates.json"
+"""What publish has counted of all rows and decisions, for card and report."""
+
 Outcomes = dict[tuple[str, str, str], int]
 """A tally as a plain dict, as it passes a shuffle: (unit, outcome, reason) -> number."""
 

@@ -1,4 +1,4 @@
-"""Writes the data card from the manifest and from what the shards hold, never by hand."""
+"""Writes the data card from the manifest and from what was counted of the rows, never by hand."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def data_card(facts: Facts) -> str:
         size=_size_category(facts.rows),
         languages=_languages(facts),
         subsets=manifest.subsets,
-        counted={name: _most_common(facts.counted[name]) for name in ("LANGUAGE", "licence_kind")},
+        counted={name: _most_common(facts.counted(name)) for name in ("LANGUAGE", "licence_kind")},
         columns=published_columns(facts.columns),
         privacy=PRIVACY,
         sources=list(_threshold_sources(manifest)),
@@ -102,7 +102,7 @@ def _size_category(rows: int) -> str:
 def _languages(facts: Facts) -> list[str]:
     """The languages of at least MIN_LANGUAGE_SHARE of the rows, without regions ("zh-Latn": zh)."""
     rows_of: Counter[str] = Counter()
-    for code, number in facts.counted["LANGUAGE"].items():
+    for code, number in facts.counted("LANGUAGE").items():
         if code:
             rows_of[code.partition("-")[0]] += number
     min_rows = MIN_LANGUAGE_SHARE * facts.rows

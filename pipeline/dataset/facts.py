@@ -1,14 +1,13 @@
-"""Gathers the numbers for card and report from a dataset's manifest, shards and ledger.
+"""The numbers for card and report: the run's own aggregates, or counted from a dataset's files.
 
-Only counts and measured values are kept, and no row.
+Only counts are kept, and no row.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,32 +15,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairsieve.audit.result import AUDIT, AuditResult, BadAudit, parse_audit
+from pairsieve.records.aggregates import (
+    COUNTED,
+    DECISION_COLUMNS,
+    MEASURED,
+    Aggregates,
+    Largest,
+    count_decisions,
+    count_rows,
+    sum_aggregates,
+)
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
-from pairsieve.web.urls import registered_domain
+from pairsieve.web.domains import count_domains
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
-COUNTED = (
-    "LANGUAGE",
-    "licence_kind",
-    "page_source",
-    "image_attribute",
-    "caption_source",
-    "format",
-    "NSFW",
-    "rights_signals",
-    "tags",
-    "face_count",
-)
-"""Columns whose values are counted."""
-MEASURED = ("similarity", "WIDTH", "HEIGHT", "size_bytes", "punsafe", "medical_picture_score")
-"""Columns whose values are kept for histograms."""
 BINS = 40
-MIN_WIDTH = 1e-6
-"""Of a histogram whose values are all equal."""
-MAX_DOMAINS = 15
+"""A histogram is drawn with at most so many bars."""
 
 
 @dataclass
@@ -57,65 +49,91 @@ class Histogram:
 class Facts:
     """The numbers of one dataset.
 
-    `counted`: column -> value -> rows. `measured`: column -> arrays of its values. `reasons`:
-    (stage, rule, action, reason) -> decisions of the ledger. `scores`: reason -> scores of what it
-    dropped. `columns`: those of the shards. `audits`: what people have labelled.
+    `aggregates`: what was counted of its rows and its ledger. `audits`: what people have labelled.
     """
 
     manifest: Manifest
-    rows: int = 0
-    counted: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in COUNTED}
-    )
-    domains: Counter[str] = field(default_factory=Counter)
-    measured: dict[str, list[NDArray[np.float64]]] = field(
-        default_factory=lambda: {name: [] for name in MEASURED}
-    )
-    reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    scores: dict[str, list[float]] = field(default_factory=dict)
-    columns: list[str] = field(default_factory=list)
+    aggregates: Aggregates = field(default_factory=Aggregates)
     audits: Sequence[AuditResult] = ()
 
-    def values(self, column: str) -> NDArray[np.float64]:
-        """All values of a measured column; rows without a value are left out."""
-        arrays = self.measured[column]
-        return np.concatenate(arrays) if arrays else np.empty(0)
+    @property
+    def rows(self) -> int:
+        return self.aggregates.rows
 
-    def histogram(
-        self, column: str, reason: str = "", edges: NDArray[np.float64] | None = None
-    ) -> Histogram | None:
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of the shards."""
+        return self.aggregates.columns
+
+    @property
+    def domains(self) -> Largest:
+        """The registered domains of the image URLs."""
+        return self.aggregates.domains
+
+    @property
+    def reasons(self) -> Counter[tuple[str, str, str, str]]:
+        """(stage, rule, action, reason) -> decisions of the ledger."""
+        return self.aggregates.reasons
+
+    def counted(self, column: str) -> Counter[str]:
+        """Value -> rows, for a counted column."""
+        return self.aggregates.counted.get(column, Counter())
+
+    def histogram(self, column: str, reason: str = "") -> Histogram | None:
         """The distribution of a column beside the scores for which a reason dropped others.
 
-        None where there are no values.
+        None where there are no values. The bars begin and end at borders of the column's fixed
+        bins, so that a value is shown in its place to within one of these.
         """
-        kept = self.values(column)
-        dropped = np.array(self.scores.get(reason, []), float)
-        values = np.concatenate([kept, dropped])
-        # Datasets of others may hold NaN or infinity, which have no place on an axis.
-        values = values[np.isfinite(values)]
-        if not len(values):
+        kept = self.aggregates.measured.get(column, Counter())
+        dropped = self.aggregates.dropped.get(reason, Counter())
+        edges = MEASURED[column].edges
+        used = [number for number, rows in (kept + dropped).items() if rows]
+        if not used:
             return None
-        if edges is None:
-            low = values.min()
-            high = max(values.max(), low + MIN_WIDTH)
-            edges = np.linspace(low, high, BINS + 1)
-        return Histogram(edges, np.histogram(kept, edges)[0], np.histogram(dropped, edges)[0])
+        first, end = min(used), max(used) + 1
+        bins_a_bar = -(-(end - first) // BINS)  # rounded up
+        starts = np.arange(first, end, bins_a_bar)
+        # The last bar is narrower where the scale ends.
+        last_edge = min(int(starts[-1]) + bins_a_bar, len(edges) - 1)
+        return Histogram(
+            edges[[*starts, last_edge]],
+            np.add.reduceat(_dense(kept, end), starts),
+            np.add.reduceat(_dense(dropped, end), starts),
+        )
+
+
+def _dense(bins: Counter[int], end: int) -> NDArray[np.int64]:
+    """The counts of the bins before `end`, with zeros for those that are empty."""
+    return np.array([bins[number] for number in range(end)], np.int64)
 
 
 def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
-    """Read a dataset shard by shard.
+    """Read a dataset, batch by batch; memory grows with its distinct domains alone.
 
-    The manifest is given while the dataset has none yet. Raises NoSuchDataset.
+    A run does not need it, since its job has counted. An erasure does, and `pairsieve report`. The
+    manifest is given while the dataset has none yet. Raises NoSuchDataset.
     """
-    facts = Facts(manifest or read_manifest(dataset))
-    for listed in facts.manifest.files:
+    manifest = manifest or read_manifest(dataset)
+    total, domains = Aggregates(), Counter[str]()
+    for listed in manifest.files:
         path = files.join(dataset, listed.path)
         if listed.path.startswith("dataset/"):
-            _add_shard(facts, path)
+            columns = _columns_of(path)
+            for table in _batches(path, (*COUNTED, *MEASURED, "URL")):
+                # Datasets of others may have other types, as large strings.
+                ours = as_ours(table)
+                counted = replace(count_rows(ours), columns=columns)
+                total = sum_aggregates([total, counted])
+                if "URL" in ours.column_names:
+                    domains.update(count_domains(ours.column("URL")))
+            # A shard without rows has no batch.
+            total = sum_aggregates([total, Aggregates(columns=columns)])
         elif listed.path.startswith(f"{LEDGER_FOLDER}/"):
-            _add_ledger(facts, path)
-    facts.audits = read_audits(dataset, facts.manifest)
-    return facts
+            for table in _batches(path, DECISION_COLUMNS):
+                total = sum_aggregates([total, count_decisions(table)])
+    total = replace(total, domains=Largest.of(domains))
+    return Facts(manifest, total, read_audits(dataset, manifest))
 
 
 def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
@@ -132,45 +150,15 @@ def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
         ) from None
 
 
-def _add_shard(facts: Facts, path: str) -> None:
+def _columns_of(path: str) -> tuple[str, ...]:
     with files.open_read(path) as stream:
-        shard = pq.ParquetFile(stream)
-        facts.columns = shard.schema_arrow.names
-        columns = [name for name in (*COUNTED, *MEASURED, "URL") if name in facts.columns]
-        for batch in shard.iter_batches(columns=columns):
-            # Datasets of others may have other types, as large strings.
-            _add_rows(facts, as_ours(pa.Table.from_batches([batch])))
+        return tuple(pq.read_schema(stream).names)
 
 
-def _add_rows(facts: Facts, table: pa.Table) -> None:
-    facts.rows += table.num_rows
-    for name in table.column_names:
-        column = table.column(name)
-        if name in COUNTED:
-            facts.counted[name].update(_texts(column.to_pylist()))
-        elif name in MEASURED:
-            facts.measured[name].append(column.drop_null().to_numpy().astype(float))
-        else:
-            # The URL: only its registered domain is counted.
-            facts.domains.update(registered_domain(url or "") for url in column.to_pylist())
-
-
-def _texts(values: Sequence[Any]) -> Iterable[str]:
-    """Values as texts to count: each entry of a list by itself, and no value as an empty text."""
-    for value in values:
-        if isinstance(value, list):
-            yield from map(str, value)
-        else:
-            yield "" if value is None else str(value)
-
-
-def _add_ledger(facts: Facts, path: str) -> None:
-    columns = ["stage", "rule", "action", "reason", "score"]
+def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The batches of a file, with those of the columns that it has."""
     with files.open_read(path) as stream:
-        decisions = pq.read_table(stream, columns=columns).to_pylist()
-    for decision in decisions:
-        stage, rule, action, reason, score = (decision[name] for name in columns)
-        facts.reasons[stage, rule, action, reason] += 1
-        # Histograms show what was dropped beside what was kept; marks are among the kept rows.
-        if score is not None and action == "drop":
-            facts.scores.setdefault(reason, []).append(score)
+        parquet = pq.ParquetFile(stream)
+        present = [name for name in columns if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(columns=present):
+            yield pa.Table.from_batches([batch])

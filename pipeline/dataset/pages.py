@@ -7,29 +7,36 @@ from __future__ import annotations
 
 import json
 
+from pairsieve.records.aggregates import Aggregates
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pipeline.dataset.card import CARD, data_card
 from pipeline.dataset.croissant import CROISSANT, croissant
-from pipeline.dataset.facts import gather
+from pipeline.dataset.facts import Facts, gather, read_audits
 from pipeline.dataset.report_page import REPORT, Report
 from pipeline.monitoring.progress import History
 
 PAGES = (CARD, CROISSANT, REPORT)
 
 
-def write_pages(dataset: str, manifest: Manifest) -> Report | None:
+def write_pages(
+    dataset: str, manifest: Manifest, aggregates: Aggregates | None = None
+) -> Report | None:
     """Write the pages of a dataset whose shards are in place under this manifest.
 
-    An adopted dataset has pages of its own: only a report that `pairsieve report` wrote there is
-    written anew, and None is returned.
+    `aggregates` are what the run's job has counted; without them the files are read. An adopted
+    dataset has pages of its own: only a report that `pairsieve report` wrote there is written anew,
+    and None is returned.
     """
     report_path = files.join(dataset, REPORT)
     if manifest.adopted:
         if files.exists(report_path):
             files.write_text(report_path, Report(gather(dataset, manifest)).page())
         return None
-    facts = gather(dataset, manifest)
+    if aggregates is None:
+        facts = gather(dataset, manifest)
+    else:
+        facts = Facts(manifest, aggregates, read_audits(dataset, manifest))
     files.write_text(files.join(dataset, CARD), data_card(facts))
     metadata = json.dumps(croissant(manifest, facts.columns), indent=1, ensure_ascii=False)
     files.write_text(files.join(dataset, CROISSANT), metadata + "\n")

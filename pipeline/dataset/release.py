@@ -18,6 +18,7 @@ from typing import Any
 from filters.erasure import Erasure
 from filters.rule import Rule
 from pairsieve.audit.result import AUDIT
+from pairsieve.records.aggregates import Aggregates
 from pairsieve.records.manifest import (
     KEYS_OF_A_RUN,
     MANIFEST,
@@ -163,13 +164,15 @@ class Made:
 
     `shards`: path, rows, bytes, sha256 of each file. `counts`: of each stage. `problems`: where,
     unit, reason of inputs that could not be read. `computed`: model -> pairs that it scored.
-    `history`: how each stage went on over time.
+    `aggregates`: what was counted of all rows and decisions. `history`: how each stage went on over
+    time.
     """
 
     shards: Sequence[Sequence[Any]]
     counts: Counts
     problems: Sequence[Sequence[str]]
     computed: Mapping[str, int]
+    aggregates: Aggregates = field(default_factory=Aggregates)
     history: History = field(default_factory=dict)
 
 
@@ -229,7 +232,7 @@ class Release:
         self._remove_audit(place)
         self._remove_manifest(place)
         self._replace_trees(place)
-        report = write_pages(place, manifest)
+        report = write_pages(place, manifest, made.aggregates)
         # The manifest comes last: from here on readers take the dataset for complete.
         files.write_text(files.join(place, MANIFEST), text)
         installed = {"manifest_sha256": _digest(text), "place": below}

@@ -9,12 +9,12 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment
 
 from pairsieve.audit.result import HEAD, NUMERIC
+from pairsieve.records.aggregates import MAX_LARGEST, Largest
 from pipeline.dataset.card import DEMO_WARNING
-from pipeline.dataset.facts import BINS, MAX_DOMAINS, Facts
+from pipeline.dataset.facts import Facts
 from pipeline.dataset.figures import histogram_svg, rate_svg
 from pipeline.monitoring.progress import PARTS, History
 
@@ -111,10 +111,22 @@ def bars(
 ) -> tuple[Bar, ...]:
     """The largest values first; the others together in one bar at the end."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    shown = ordered[:max_bars]
-    others = sum(number for _, number in ordered[max_bars:])
+    return _bars(ordered[:max_bars], len(ordered), sum(counted.values()), drop)
+
+
+def bars_of_largest(top: Largest) -> tuple[Bar, ...]:
+    """The bars of a top list; what is not on it together in one bar at the end."""
+    return _bars(top.largest, top.values, top.rows)
+
+
+def _bars(
+    listed: Sequence[tuple[str, int]], values: int, rows: int, drop: bool = False
+) -> tuple[Bar, ...]:
+    """Bars of those that are listed, out of `values` on `rows` in all."""
+    shown = list(listed)
+    others = rows - sum(number for _, number in listed)
     if others:
-        shown.append((f"{len(ordered) - max_bars} others", others))
+        shown.append((f"{values - len(listed)} others", others))
     # Without any value, or with zeros alone, every bar has length 0.
     longest = max((number for _, number in shown), default=0) or 1
     return tuple(
@@ -134,7 +146,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
         ("pairs published", f"{facts.rows:,}"),
         ("candidates judged", f"{judged:,}"),
         ("not judged, not published", f"{not_judged:,}"),
-        ("domains", f"{len(facts.domains):,}"),
+        ("domains", f"{facts.domains.values:,}"),
         ("version", str(facts.manifest.version)),
     ]
 
@@ -218,7 +230,10 @@ def _scores(facts: Facts) -> Section | None:
             charts.append(Chart(column, histogram_svg(histogram, label, thresholds)))
     if not charts:
         return None
-    note = "what was dropped is counted from the ledger, by score alone"
+    note = (
+        "what was dropped is counted from the ledger, by score alone; counted in steps of 0.001 "
+        "from -1 to 1, with what lies beyond in the outermost"
+    )
     return Section("Scores and thresholds", charts, note)
 
 
@@ -235,11 +250,8 @@ def _sizes(facts: Facts) -> Section | None:
         ("HEIGHT", "height, pixels"),
         ("size_bytes", "size, bytes"),
     ):
-        values = facts.values(column)
-        if len(values):
-            low, high = max(1.0, values.min()), max(values.max(), 2.0) + 1
-            histogram = facts.histogram(column, edges=np.geomspace(low, high, BINS + 1))
-            assert histogram is not None
+        histogram = facts.histogram(column)
+        if histogram is not None:
             charts.append(Chart(column, histogram_svg(histogram, label, {}, log=True)))
     return Section("Pictures", charts) if charts else None
 
@@ -256,12 +268,12 @@ def _contents(facts: Facts) -> Section:
         "face_count": "faces in a picture",
         "NSFW": "NSFW tag",
     }
-    title = f"domains of images, the largest {MAX_DOMAINS}"
-    charts = [Chart(title, bars=bars(facts.domains, MAX_DOMAINS))]
+    title = f"domains of images, the largest {MAX_LARGEST}"
+    charts = [Chart(title, bars=bars_of_largest(facts.domains))]
     for name, title in titles.items():
         # A column that has no value in any row says nothing.
-        if set(facts.counted[name]) - {""}:
-            charts.append(Chart(title, bars=bars(facts.counted[name])))
+        if set(facts.counted(name)) - {""}:
+            charts.append(Chart(title, bars=bars(facts.counted(name))))
     return Section("What is in it", charts)
 
 

@@ -36,6 +36,7 @@ from pipeline.orchestrate.estimate import (
 )
 from pipeline.orchestrate.plan import Plan, check_ready, find_inputs, make_plan
 from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased, ledger_key_file
+from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import (
     STAGES,
     CountsDoNotAddUp,
@@ -95,17 +96,18 @@ def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return DONE
     if options.estimate:
         return _estimate(options)
-    plan, engine = prepare(options, beam_arguments)
+    results, engine = _prepare(options, beam_arguments)
     if engine.only_submits:
-        return _submit(plan, engine, stages)
-    return _execute(plan, engine, stages, options)
+        return _submit(results, engine, stages)
+    return _execute(results, engine, stages, options)
 
 
 def _execute(
-    plan: Plan, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace
+    results: Results, engine: Engine, stages: Sequence[StageName], options: argparse.Namespace
 ) -> int:
     """Run stages, and print a summary."""
-    run = Run(plan, engine, shows_bars(options.log))
+    plan = results.plan
+    run = Run(plan, engine, shows_bars(options.log), results)
     rates = read_rates()
     work = work_left(run.results, rates)
     if work and core_hours(work, rates) > WORTH_AN_ESTIMATE_H:
@@ -152,15 +154,15 @@ def _estimate(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
+def _submit(results: Results, engine: Engine, stages: Sequence[StageName]) -> int:
     """Write one job to a template, without running it."""
     if len(stages) != 1:
         raise ConfigError(
             "a template holds one job: name its stage with --stages; the stages before it must be "
             "complete"
         )
-    with alone_in(plan.config.work):
-        Run(plan, engine).submit(stages[0])
+    with alone_in(results.plan.config.work):
+        Run(results.plan, engine, looked_up=results).submit(stages[0])
     sys.stdout.write(
         f"{stages[0]}: the job is written, but was not run; once it has run, give this command "
         "without the template, and it takes the result over\n"
@@ -170,6 +172,12 @@ def _submit(plan: Plan, engine: Engine, stages: Sequence[StageName]) -> int:
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Plan, Engine]:
     """Check everything that can be checked before work starts. Raises ConfigError."""
+    results, engine = _prepare(options, beam_arguments)
+    return results.plan, engine
+
+
+def _prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Results, Engine]:
+    """Like `prepare`, with the plan's results: they are looked up once in a run."""
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]
     engine = make_engine(beam_arguments, own_options, options.patience * 60)
     config = _config(options)
@@ -179,17 +187,18 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
         check_output(config.output)
         plan = make_plan(config, check=False)
         check_erasures(config.output, plan.rules)
+    results = Results(plan)
     # Loading detectors takes a second or more, which a run with nothing to do saves.
-    if not _has_nothing_to_do(plan):
+    if not _has_nothing_to_do(results):
         check_ready(plan)
     _check_secret(config)
     files.make_private_folder(config.work)
-    return plan, engine
+    return results, engine
 
 
-def _has_nothing_to_do(plan: Plan) -> bool:
+def _has_nothing_to_do(results: Results) -> bool:
     try:
-        return is_done(plan)
+        return is_done(results)
     except OSError:
         return False  # a detector's file is missing, or cannot be read: loading it says which
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from filters.erasure import Erasure
+from pairsieve.records.aggregates import read_aggregates
 from pairsieve.records.layout import SENSITIVE_FOLDER
 from pairsieve.records.outcome import Unit, UnitCounts, notes
 from pairsieve.storage import files
 from pairsieve.storage.job_end import (
+    AGGREGATES_FILE,
     PROBLEMS_FILE,
     SHARDS_FILE,
     has_ended,
@@ -80,7 +82,8 @@ class Publisher:
         history = {earlier.stage.name: read_history(earlier.folder) for earlier in before}
         problems = read_list(results.extracted.folder, PROBLEMS_FILE)
         shards = read_list(result.folder, SHARDS_FILE)
-        made = Made(shards, all_counts, problems, models, history)
+        aggregates = read_aggregates(files.read_text(result.path(AGGREGATES_FILE)))
+        made = Made(shards, all_counts, problems, models, aggregates, history)
 
         below = self._released_below([path for path, *_ in shards])
         lock.check()  # somebody else may have taken it while the job ran

@@ -7,7 +7,7 @@ reuses the result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -20,7 +20,7 @@ from pairsieve.storage.settled import EarlierResults, Looking
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.retry import generation_of
 from pipeline.orchestrate.reuse import COSTLY, DETECT_FROM
-from pipeline.orchestrate.stage_result import Stage, StageResult, manifests, plain
+from pipeline.orchestrate.stage_result import Manifests, Stage, StageResult, plain
 
 # Settings of `fetch` that decide what is fetched. All others decide how fast it goes.
 FETCH_DECIDES = (
@@ -51,7 +51,7 @@ SCORE_LEAVES_OUT = (
 
 # Raise a number when the code of the stage gives another result for the same input. Results of
 # older code are then made anew.
-VERSIONS = {"extract": 8, "fetch": 7, "score": 8, "publish": 7}
+VERSIONS = {"extract": 8, "fetch": 7, "score": 8, "publish": 8}
 
 PICTURES = "pictures"
 
@@ -60,22 +60,35 @@ PICTURES = "pictures"
 class Results:
     """The results of a plan's four stages, whether they are there yet or not.
 
-    Each is looked up once, when it is first asked for. Make a new object after a fetch was
-    reopened: scoring then has another name.
+    Each is looked up once, when it is first asked for: inputs, weights and lists may be large. Ask
+    `again` after a fetch was reopened: scoring then has another name.
     """
 
     plan: Plan
+    _identities_by_id: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _manifests(self) -> Manifests:
+        return Manifests(self.plan.config.work)
+
+    def again(self) -> Results:
+        """The results as they are now. What extract and fetch depend on is not read again."""
+        results = Results(self.plan, self._identities_by_id)
+        for name in ("extracted", "fetched"):
+            stage = getattr(self, name).stage
+            results.__dict__[name] = StageResult(stage, results._manifests)
+        return results
 
     @cached_property
     def extracted(self) -> StageResult:
         plan, config = self.plan, self.plan.config
         settings = {
-            "inputs": [(path, files.ukey(path)) for path in plan.inputs],
+            "inputs": _with_keys(plan.inputs),
             "input": {name: getattr(config.input, name) for name in ("kind", "columns", "base")},
-            "known": [(path, files.ukey(path)) for path in plan.known],
+            "known": _with_keys(plan.known),
             "extract": config.extract,
             "locate": config.fetch.source == "archive",
-            "detectors": _identities(needing(plan.detectors, Needs.PAGE)),
+            "detectors": self._identities(needing(plan.detectors, Needs.PAGE)),
         }
         return self._result("extract", settings, upstream="")
 
@@ -85,9 +98,9 @@ class Results:
         settings = {
             "fetch": {name: getattr(fetch, name) for name in FETCH_DECIDES},
             "buckets": self.plan.config.extract.buckets,
-            "plugins": _identities([*consent.response_detectors, *consent.content_detectors]),
+            "plugins": self._identities([*consent.response_detectors, *consent.content_detectors]),
         }
-        opinions = _identities([*consent.rules, *consent.pair_detectors])
+        opinions = self._identities([*consent.rules, *consent.pair_detectors])
         return self._result("fetch", settings, self.extracted.stage.fingerprint, opinions)
 
     @cached_property
@@ -98,7 +111,7 @@ class Results:
             "score": {name: v for name, v in score.items() if name not in SCORE_LEAVES_OUT},
             "models": plan.models,
             "buckets": plan.config.extract.buckets,
-            "detectors": _identities(needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)),
+            "detectors": self._identities(needing(plan.detectors, Needs.IMAGE, Needs.EMBEDDING)),
         }
         # A fetch that was asked again is another input: its generation is in the name.
         upstream = self.fetched.stage.fingerprint
@@ -116,7 +129,7 @@ class Results:
             "name": plan.config.name,
             "publish": {name: v for name, v in publish.items() if name != "max_quarantine"},
             "output": plan.config.output,
-            "plugins": _identities(
+            "plugins": self._identities(
                 [*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules]
             ),
         }
@@ -154,7 +167,7 @@ class Results:
         if detect_from is None:
             return wanted  # there are no picture detectors
         usable = []
-        for manifest in manifests(plan.config.work, "score"):
+        for manifest in self._manifests.of("score"):
             if (manifest["version"], manifest["settings"]) != (VERSIONS["score"], settings):
                 continue
             same_pairs = manifest["upstream"] == upstream
@@ -166,7 +179,18 @@ class Results:
         self, name: str, settings: Mapping[str, Any], upstream: str, opinions: Any = None
     ) -> StageResult:
         stage = Stage(name, VERSIONS[name], settings, upstream, opinions)
-        return StageResult(stage, self.plan.config.work)
+        return StageResult(stage, self._manifests)
+
+    def _identities(self, plugins: Sequence[Detector | Rule]) -> list[Any]:
+        """What the results of plugins depend on; each is asked once, because it may read files."""
+        identities = []
+        for plugin in plugins:
+            # By object: a plugin with a mapping among its settings cannot be the key of a dict.
+            key = id(plugin)
+            if key not in self._identities_by_id:
+                self._identities_by_id[key] = identity(plugin)
+            identities.append(self._identities_by_id[key])
+        return identities
 
     def of(self, stage: str) -> StageResult:
         """The result of a stage."""
@@ -216,5 +240,6 @@ def _serves(
     return True
 
 
-def _identities(plugins: Sequence[Detector | Rule]) -> list[Any]:
-    return [identity(plugin) for plugin in plugins]
+def _with_keys(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Each path with a text that changes when its file does."""
+    return list(zip(paths, files.ukeys(paths), strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pairsieve.storage import parts
-from pipeline.orchestrate.stage_result import StageResult, manifests, plain
+from pipeline.orchestrate.stage_result import StageResult, plain
 
 MAX_KEYS = 4
 DETECT_FROM = "detect_from"
@@ -25,7 +25,7 @@ def _state(result: StageResult) -> str:
 
 def _reason(result: StageResult) -> str:
     """Why a stage has to run, and how many of its parts are there already."""
-    before = manifests(result.work, result.stage.name)
+    before = result.manifests.of(result.stage.name)
     reasons = _differences(result, before[-1]) if before else ["not done before"]
     reason = ", ".join(reasons)
     finished = len(parts.part_names(result.folder))

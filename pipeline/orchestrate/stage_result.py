@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, Literal, get_args
@@ -52,11 +52,36 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Manifests:
+    """The manifests of complete results in a work directory. Those of a stage are read once.
+
+    What a run adds to them later is its own result, which is no earlier one for any of its stages.
+    """
+
+    work: str
+    _read: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def of(self, stage: str) -> list[dict[str, Any]]:
+        """The manifests of a stage, each with its `folder`, the newest last."""
+        if stage not in self._read:
+            self._read[stage] = manifests(self.work, stage)
+        return self._read[stage]
+
+
+@dataclass(frozen=True)
 class StageResult:
-    """A stage's folder below the work directory. It is complete when its manifest is there."""
+    """A stage's folder below the work directory. It is complete when its manifest is there.
+
+    `manifests` are those of all results there. This result's own manifest is read once, too: make a
+    new object when somebody else may have written or removed it.
+    """
 
     stage: Stage
-    work: str
+    manifests: Manifests
+
+    @property
+    def work(self) -> str:
+        return self.manifests.work
 
     @property
     def folder(self) -> str:
@@ -76,7 +101,7 @@ class StageResult:
         """
         wanted = (self.stage.version, plain(self.stage.settings))
         folders = []
-        for manifest in manifests(self.work, self.stage.name):
+        for manifest in self.manifests.of(self.stage.name):
             is_same = (manifest["version"], manifest["settings"]) == wanted
             if is_same and manifest["folder"] != self.folder:
                 folders.append(manifest["folder"])
@@ -84,12 +109,12 @@ class StageResult:
 
     def read_counts(self) -> dict[Unit, UnitCounts]:
         """The balance of each unit of a complete stage."""
-        counts = self._manifest()["counts"]
+        counts = self._manifest["counts"]
         return {unit: UnitCounts(**of_unit) for unit, of_unit in counts.items()}
 
     def read_rows(self) -> dict[str, int]:
         """Part -> rows of a complete stage."""
-        return {name: rows for name, rows, _ in self._manifest()["parts"]}
+        return {name: rows for name, rows, _ in self._manifest["parts"]}
 
     def missing(self) -> list[str]:
         """The files of a complete stage that are not there any more.
@@ -99,7 +124,7 @@ class StageResult:
         parts_there = set(parts.part_names(self.folder))
         locations_there = set(files.names_in(self.path(parts.LOCATIONS)))
         gone = [name for name in self.read_rows() if name not in parts_there]
-        gone += [name for name in self._manifest()["locations"] if name not in locations_there]
+        gone += [name for name in self._manifest["locations"] if name not in locations_there]
         return gone
 
     def check_parts(self) -> None:
@@ -107,11 +132,12 @@ class StageResult:
 
         Raises Damaged.
         """
-        finished = {name: digest for name, _, digest in self._manifest()["parts"]}
+        finished = {name: digest for name, _, digest in self._manifest["parts"]}
         for part in summaries(self.folder, list(finished)):
             if part.sha256 != finished[part.name]:
                 raise Damaged(parts.part_path(self.folder, part.name))
 
+    @cached_property
     def _manifest(self) -> dict[str, Any]:
         path = self.path(MANIFEST)
         try:
@@ -137,6 +163,8 @@ class StageResult:
         }
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         files.write_text(self.path(MANIFEST), text)
+        # What was read before it was written is out of date.
+        self.__dict__.pop("_manifest", None)
 
 
 def manifests(work: str, stage: str) -> list[dict[str, Any]]:

@@ -59,15 +59,19 @@ class StageMissing(RuntimeError):
 
 @dataclass
 class Run:
-    """A plan on an engine; with `bars` the terminal shows how far it is."""
+    """A plan on an engine; with `bars` the terminal shows how far it is.
+
+    `looked_up` are the plan's results where they have been looked up already.
+    """
 
     plan: Plan
     engine: Engine
     bars: bool = False
+    looked_up: Results | None = None
 
     @cached_property
     def results(self) -> Results:
-        return Results(self.plan)
+        return self.looked_up or Results(self.plan)
 
     @property
     def jobs(self) -> Jobs:
@@ -82,8 +86,8 @@ class Run:
         return Publisher(self.plan, self.results, self._write_shards)
 
     def _look_up_results_again(self) -> None:
-        """After a fetch was reopened: scoring then has another name."""
-        self.__dict__.pop("results", None)
+        """After a result was reopened: scoring may then have another name."""
+        self.results = self.results.again()
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
         """Run the stages that are wanted. Returns the counts of every stage that is complete.
@@ -325,11 +329,10 @@ class Run:
         return balances(tally, ("pair",), result.stage.name)
 
 
-def is_done(plan: Plan) -> bool:
+def is_done(results: Results) -> bool:
     """Whether every stage is complete, and the dataset is in its place."""
-    results = Results(plan)
     complete = all(result.complete for result in results.in_order)
-    return complete and Release(plan.config.output, results.published).is_whole()
+    return complete and Release(results.plan.config.output, results.published).is_whole()
 
 
 @contextmanager

@@ -39,6 +39,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("No module named", f"workers lack what is here; send it with {SEND}"),
     ("worker disconnected", WORKER_GONE),
     ("client cancelled", f"{WORKER_GONE}. {RESTART}"),
+    ("call already cancelled", f"{WORKER_GONE}. {RESTART}"),
     ("is no longer reachable", f"a task manager is gone. {RESTART}"),
     ("SettableFuture", NO_WORKER),
     ("NoResourceAvailableException", NO_SLOTS),

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from pairsieve.records.aggregates import Aggregates, Largest
+from pairsieve.records.manifest import Manifest
+from pairsieve.storage.job_end import AGGREGATES_FILE
 from pipeline.commands.report import main as report
-from pipeline.dataset.facts import Facts, gather
+from pipeline.dataset import pages
+from pipeline.dataset.facts import BINS, Facts, gather
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.report_page import Report, bars, render
 from tests.support.charts import draw_every_chart
@@ -23,6 +29,61 @@ def test_every_run_leaves_a_report(demo_run):
     for reason in manifest["counts"]["publish"]["sample"]["dropped"]:
         assert reason in page
     assert page.count("<svg") >= 4
+
+
+def test_a_run_reads_no_row_again(demo_run, tmp_path, monkeypatch):
+    """Card, metadata and report of the job's numbers are those of every row and decision."""
+    draw_every_chart(monkeypatch)
+    counted = gather(str(demo_run.output)).aggregates
+    (result,) = (demo_run.work / "publish").iterdir()
+    assert (result / AGGREGATES_FILE).read_text() == counted.text()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the files of the dataset were read")
+
+    monkeypatch.setattr(pages, "gather", refuse)
+    pages.write_pages(str(tmp_path), read_manifest(str(demo_run.output)), counted)
+    for name in pages.PAGES:
+        assert (tmp_path / name).read_bytes() == (demo_run.output / name).read_bytes()
+
+
+def test_bars_of_a_histogram_hold_every_value(demo_run):
+    facts = gather(str(demo_run.output))
+    rows = rows_of(demo_run.output)
+    for column in ("similarity", "WIDTH", "size_bytes"):
+        histogram = facts.histogram(column)
+        assert len(histogram.kept) == len(histogram.edges) - 1 <= BINS
+        assert histogram.dropped.sum() == 0
+        values = np.array([row[column] for row in rows], float)
+        numbers, _ = np.histogram(values, histogram.edges)
+        assert numbers.tolist() == histogram.kept.tolist()
+        assert histogram.kept.sum() == len(rows)
+        assert histogram.kept[0]
+        assert histogram.kept[-1]
+
+
+@pytest.mark.parametrize(
+    ("kept", "dropped", "edges", "kept_bars", "dropped_bars"),
+    [
+        ({5: 3}, {}, [-0.995, -0.994], [3], [0]),
+        ({0: 1, 2: 1}, {1: 4}, [-1, -0.999, -0.998, -0.997], [1, 0, 1], [0, 4, 0]),
+        # 81 bins in bars of 3
+        ({1999: 1}, {1919: 2}, np.arange(0.919, 1.001, 0.003), [0] * 26 + [1], [2] + [0] * 26),
+        # the last bar is narrower: 41 bins in bars of 2
+        ({1999: 1, 1959: 1}, {}, [*np.arange(0.959, 1, 0.002), 1], [1] + [0] * 19 + [1], [0] * 21),
+    ],
+)
+def test_histogram(kept, dropped, edges, kept_bars, dropped_bars):
+    counted = Aggregates(
+        measured={"similarity": Counter(kept)}, dropped={"similarity_low": Counter(dropped)}
+    )
+    histogram = Facts(Manifest(), counted).histogram("similarity", "similarity_low")
+    assert histogram.edges == pytest.approx(np.array(edges))
+    assert (histogram.kept.tolist(), histogram.dropped.tolist()) == (kept_bars, dropped_bars)
+
+
+def test_no_histogram_of_no_values():
+    assert Facts(Manifest()).histogram("similarity") is None
 
 
 def test_a_report_needs_no_network_and_runs_nothing(demo_run):
@@ -78,7 +139,8 @@ def test_no_dataset(tmp_path, capsys):
 )
 def test_whatever_a_report_tells_is_text(hostile, demo_run, tmp_path):
     facts = gather(str(demo_run.output))
-    facts.domains[hostile] = 9999
+    domains = Largest.of({hostile: 9999})
+    facts = replace(facts, aggregates=replace(facts.aggregates, domains=domains))
     page = Report(facts).page()
     assert "<script>" not in page
     assert "<img" not in page

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -13,7 +14,13 @@ from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.pair import PAIR_SCHEMA, Pair, pack_pairs, unpack_pairs
 from pairsieve.records.row import COLUMNS, ROW_SCHEMA, SHUFFLED_SCHEMA, row_of
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Sample, Score
-from pairsieve.records.table import from_table, schema_with, to_table
+from pairsieve.records.table import (
+    from_table,
+    schema_with,
+    to_table,
+    vectors_from_arrow,
+    vectors_to_arrow,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +63,29 @@ def test_image_and_score_survive_a_table():
     assert from_table(
         to_table([image], schema_with(IMAGE_SCHEMA, {"x": pa.int32()})), Image, IMAGE_SCHEMA
     ) == [image]
-    score = Score(b"k" * 16, "ok", 3, 4, "PNG", 0.5, "m", "fp32", (0.5, -0.25), evidence={"x": 1.5})
-    assert from_table(
+    vector = np.array([0.5, -0.25], np.float16)
+    score = Score(b"k" * 16, "ok", 3, 4, "PNG", 0.5, "m", "fp32", vector, evidence={"x": 1.5})
+    (found,) = from_table(
         to_table([score], schema_with(SCORE_SCHEMA, {"x": pa.float32()})), Score, SCORE_SCHEMA
-    ) == [score]
+    )
+    assert found == score
+    assert found.embedding.tolist() == [0.5, -0.25]
+
+
+@given(
+    vectors=st.lists(st.none() | st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3)),
+    cut=st.integers(0, 5),
+)
+def test_vectors_are_rounded_as_arrow_rounds_numbers(vectors, cut):
+    """Through arrays the column is the one that Arrow makes of Python's numbers."""
+    arrays = [None if one is None else np.array(one, np.float32) for one in vectors]
+    column = vectors_to_arrow(arrays)
+    assert column.equals(pa.array(vectors, pa.list_(pa.float16())))
+    back = vectors_from_arrow(pa.chunked_array([column[:cut], column[cut:]]))
+    assert [one if one is None else one.dtype for one in back] == [
+        one if one is None else np.float16 for one in vectors
+    ]
+    assert [one if one is None else one.tolist() for one in back] == column.to_pylist()
 
 
 def test_evidence_may_not_hide_a_column():

@@ -19,7 +19,7 @@ from pairsieve.records.row import (
     published_names,
 )
 from transforms.plumbing.spill import Spilled
-from transforms.rules import ShardRow
+from transforms.rules import PartRows, ShardRow
 from transforms.shard import (
     GroupByShard,
     PackByShard,
@@ -43,7 +43,8 @@ def test_name():
 
 def test_sorted_and_described(tmp_path):
     settings = ShardSettings(str(tmp_path), ["dataset/en"], 2)
-    path, rows, size, digest = write_shard((("dataset/en", 1), [row("b"), b"", row("a")]), settings)
+    written = write_shard((("dataset/en", 1), [row("b"), b"", row("a")]), settings)
+    path, rows, size, digest = written.file
     content = (tmp_path / path).read_bytes()
     assert (rows, size, digest) == (2, len(content), hashlib.sha256(content).hexdigest())
     assert pq.read_table(tmp_path / path)["key"].to_pylist() == ["a", "b"]
@@ -52,7 +53,7 @@ def test_sorted_and_described(tmp_path):
 def test_an_empty_shard_has_its_columns(tmp_path):
     path, rows, _, _ = write_shard(
         (("dataset/en", 0), [b""]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
-    )
+    ).file
     assert rows == 0
     assert pq.read_schema(tmp_path / path).equals(ROW_SCHEMA)
 
@@ -62,7 +63,7 @@ def test_what_speaks_of_people_goes_to_a_private_file(tmp_path):
     settings = ShardSettings(str(tmp_path / "out"), ["dataset/en"], 1, private=str(private))
     cells = {KEY: "a", "private_tags": ["medical_text"], "face_count": 2, "tags": ["rights_x"]}
     packed = pack([[cells.get(name) for name in SHUFFLED_SCHEMA.names]], SHUFFLED_SCHEMA)
-    path, *_ = write_shard((("dataset/en", 0), [row("b"), packed]), settings)
+    path, *_ = write_shard((("dataset/en", 0), [row("b"), packed]), settings).file
 
     published = pq.read_table(tmp_path / "out" / path)
     assert published.column_names == published_names("private")
@@ -91,7 +92,7 @@ def test_the_same_rows_give_the_same_bytes(keys, random, tmp_path_factory):
 def test_readers_find_statistics_a_page_index_and_the_order(tmp_path):
     path, *_ = write_shard(
         (("dataset/en", 0), [row("b"), row("a")]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
-    )
+    ).file
     group = pq.ParquetFile(tmp_path / path).metadata.row_group(0)
     key = ROW_SCHEMA.get_field_index(KEY)
     assert (group.column(key).statistics.min, group.column(key).statistics.max) == ("a", "b")
@@ -136,8 +137,8 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
     for name, spill in (("through", ""), ("spilled", str(tmp_path / "batches"))):
         settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)
         with test_pipeline.TestPipeline() as pipeline:
-            packed = pipeline | beam.Create(rows) | PackByShard(settings)
-            _ = (packed,) | GroupByShard(settings) | WriteShards(settings)
+            packed = pipeline | beam.Create([PartRows(rows)]) | PackByShard(settings)
+            _ = packed | GroupByShard() | WriteShards(settings)
         made[name] = [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.parquet"))]
     assert made["through"] == made["spilled"]
     (batches,) = (tmp_path / "batches").iterdir()

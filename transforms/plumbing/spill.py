@@ -7,7 +7,7 @@ and the workers of a cluster share no disk, so this is for the local runner alon
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any
@@ -31,10 +31,15 @@ class Spilled:
 
 
 class Spill(beam.DoFn):  # type: ignore[misc]
-    """(key, batch) -> (key, Spilled). A bundle writes one file."""
+    """(key, batch of rows) -> (key, Spilled). A bundle writes one file.
 
-    def __init__(self, folder: str) -> None:
+    Other batches pass as they are: counts, and empty ones. `is_of_rows` says by the key which are
+    spilled.
+    """
+
+    def __init__(self, folder: str, is_of_rows: Callable[[Any], bool]) -> None:
         self._folder = folder
+        self._is_of_rows = is_of_rows
 
     def start_bundle(self) -> None:
         self._stack = ExitStack()
@@ -43,8 +48,11 @@ class Spill(beam.DoFn):  # type: ignore[misc]
         self._stream: IO[bytes] | None = None
         self._places: list[tuple[Any, Spilled]] = []
 
-    def process(self, keyed: tuple[Any, bytes]) -> None:
+    def process(self, keyed: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
         key, batch = keyed
+        if not batch or not self._is_of_rows(key):
+            yield keyed
+            return
         if self._stream is None:  # a bundle without batches writes no file
             self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
             self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))

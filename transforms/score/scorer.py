@@ -470,7 +470,7 @@ def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterat
 
     embedding = None
     if scorer.keep_embeddings:
-        embedding = tuple(picture.known.vectors[picture.model].tolist())
+        embedding = picture.known.vectors[picture.model].astype(np.float16)
     rows = zip(picture.pairs, picture.similarities, spared, strict=True)
     for pair, similarity, spared_by in rows:
         if not math.isfinite(similarity):

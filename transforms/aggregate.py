@@ -1,0 +1,74 @@
+"""Sums what the publish job has counted, and writes it: tally, list of files, and aggregates.
+
+Card and report are made of these, so that no row is read again after the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+
+from pairsieve.records.aggregates import Aggregates, sum_aggregates
+from pairsieve.records.outcome import Tally
+from pairsieve.storage import files
+from pairsieve.storage.job_end import AGGREGATES_FILE, SHARDS_FILE, Outcomes, write_end
+from transforms.domains import DOMAINS, largest_domains
+from transforms.plumbing.route import COUNTS
+from transforms.shard import FileInfo, WrittenShard
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEnd:
+    """The end of the job, or what one bundle or shard adds to it."""
+
+    outcomes: Outcomes = field(default_factory=dict)
+    files: tuple[FileInfo, ...] = ()
+    aggregates: Aggregates = field(default_factory=Aggregates)
+
+
+def merge_ends(ends: Iterable[PublishEnd]) -> PublishEnd:
+    """The sum, in whatever order and grouping the ends come."""
+    tally, listed, aggregates = Tally(), list[FileInfo](), list[Aggregates]()
+    for end in ends:
+        tally.update(end.outcomes)
+        listed += end.files
+        aggregates.append(end.aggregates)
+    return PublishEnd(dict(tally), tuple(sorted(listed)), sum_aggregates(aggregates))
+
+
+def write_publish_end(end: PublishEnd, folder: str) -> None:
+    """Write aggregates, list of files and tally. Where the tally is, the others are too."""
+    files.write_text(files.join(folder, AGGREGATES_FILE), end.aggregates.text())
+    write_end((end.outcomes, list(end.files)), folder, SHARDS_FILE)
+
+
+@dataclass
+class WriteResult(beam.PTransform):  # type: ignore[misc]
+    """Counts, WrittenShard and buckets of domains -> the files of the job's end in `folder`."""
+
+    folder: str
+
+    def expand(self, counted: beam.PCollection) -> beam.PCollection:
+        return (
+            counted
+            | "As ends" >> beam.FlatMap(_ends_of)
+            | "Merge" >> beam.CombineGlobally(merge_ends).without_defaults()
+            | "Write" >> beam.Map(write_publish_end, folder=self.folder)
+        )
+
+
+def _ends_of(element: Any) -> Iterator[PublishEnd]:
+    """What an element adds to the end of the job."""
+    if isinstance(element, WrittenShard):
+        yield PublishEnd(files=(element.file,), aggregates=element.aggregates)
+        return
+    (kind, _), batches = element
+    if kind == DOMAINS:
+        yield PublishEnd(aggregates=Aggregates(domains=largest_domains(batches)))
+    elif kind == COUNTS:
+        yield from (PublishEnd(outcomes=counts.outcomes) for counts in batches)
+    else:
+        raise ValueError(f"no step has written {kind}")
