@@ -1,13 +1,16 @@
 """Runs the demonstration on every runner and store at hand, and compares the bytes.
 
-    python benchmarks/runners.py [--quick]
+    python benchmarks/runners.py [--quick] [--copies N | --input FILE]
 
-Prints seconds and memory of each run, and whether its files are the same as those of the first.
+Prints seconds and memory of each run, the seconds of its stages, and whether its files are the same
+as those of the first.
 
-The runners are DirectRunner with one and with two processes, and Prism as job server with the entry
-program of Beam's worker containers as pool, where both programs are on the PATH. The stores are S3
-(moto's server) and Google's storage (fake-gcs-server, where it is on the PATH). `--quick` leaves
-out Prism and the second process.
+The runners are DirectRunner with one and with two processes; Prism as job server with the entry
+program of Beam's worker containers as pool, where both programs are on the PATH; and Flink with two
+task managers, where `.ci/install_engines` has put it. The stores are S3 (moto's server) and
+Google's storage (fake-gcs-server, where it is on the PATH). `--quick` leaves out Prism, Flink and
+the second process. `--copies` runs the demonstration crawl so many times, under other hosts;
+`--input` a crawl of your own.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import hashlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,13 +27,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import fsspec
 
 from benchmarks.machine import Memory, cpu
+from benchmarks.scale import copy_under_other_host
+from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.cluster import build_wheel, cluster
+from tests.support.flink import flink_cluster, installed_jars
 from tests.support.stores import serve_google_storage, serve_s3
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -38,11 +45,16 @@ ONE_PROCESS = ["--direct_num_workers=1"]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: seconds, peak memory of all its processes, and the files that it wrote."""
+    """One run: seconds, peak memory of all its processes, and the files that it wrote.
+
+    `tasks`: stage -> tasks that Flink set up.
+    """
 
     seconds: float
+    seconds_by_stage: dict[str, float]
     memory_gb: float
     sha256_by_file: dict[str, str]
+    tasks: dict[str, int] = field(default_factory=dict)
 
 
 def run(options: Sequence[str], root: str, key_file: Path) -> Measured:
@@ -54,7 +66,16 @@ def run(options: Sequence[str], root: str, key_file: Path) -> Measured:
     with Memory() as memory:
         subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
-    return Measured(seconds, memory.most / 1e9, _sha256_by_file(output))
+    by_stage = _seconds_by_stage(f"{root}/work/metrics.prom")
+    return Measured(seconds, by_stage, memory.most / 1e9, _sha256_by_file(output))
+
+
+def _seconds_by_stage(metrics: str) -> dict[str, float]:
+    """How long each stage worked, by the metrics that the run has written."""
+    with fsspec.open(metrics, "rt") as stream:
+        text = stream.read()
+    lines = re.findall(r'^pairsieve_stage_seconds\{stage="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {stage: float(seconds) for stage, seconds in lines}
 
 
 def _sha256_by_file(output: str) -> dict[str, str]:
@@ -98,13 +119,22 @@ def google_bucket() -> Iterator[str]:
         yield "gs://runs"
 
 
-def run_on_prism(folder: Path, key_file: Path) -> Measured:
+def run_on_prism(folder: Path, key_file: Path, inputs: Sequence[str]) -> Measured:
     """Run on a cluster on this machine, whose workers get our wheel."""
     (folder / "cluster").mkdir()
     wheel = build_wheel(folder / "built")
     with cluster(folder / "cluster") as started:
-        options = [*started.options, f"--extra_package={wheel}"]
+        options = [*started.options, f"--extra_package={wheel}", *inputs]
         return run(options, str(folder / "prism"), key_file)
+
+
+def run_on_flink(folder: Path, key_file: Path, inputs: Sequence[str]) -> Measured:
+    """Run on two task managers on this machine, whose workers have pairsieve as the image does."""
+    (folder / "flink-cluster").mkdir()
+    with flink_cluster(folder / "flink-cluster", (REPOSITORY,)) as started:
+        measured = run([*started.options, *inputs], str(folder / "flink"), key_file)
+        tasks = {name.rpartition("-")[2]: started.tasks(name) for name in started.jobs()}
+        return replace(measured, tasks=tasks)
 
 
 def stores() -> dict[str, Callable[[], AbstractContextManager[str]]]:
@@ -115,19 +145,22 @@ def stores() -> dict[str, Callable[[], AbstractContextManager[str]]]:
     return by_name
 
 
-def measure(folder: Path, quick: bool) -> Iterator[tuple[str, Measured]]:
+def measure(folder: Path, inputs: Sequence[str], quick: bool) -> Iterator[tuple[str, Measured]]:
     """Yield (name, run) of every runner and store; the others are compared with the first."""
     key_file = folder / "ledger.key"
     key_file.write_text("00" * 32)
-    yield "DirectRunner, 1 process", run(ONE_PROCESS, str(folder / "one"), key_file)
+    one_process = [*ONE_PROCESS, *inputs]
+    yield "DirectRunner, 1 process", run(one_process, str(folder / "one"), key_file)
     if not quick:
-        two_processes = ["--direct_num_workers=2"]
+        two_processes = ["--direct_num_workers=2", *inputs]
         yield "DirectRunner, 2 processes", run(two_processes, str(folder / "two"), key_file)
     if not quick and shutil.which("prism") and shutil.which("container"):
-        yield "Prism with a pool of worker programs", run_on_prism(folder, key_file)
+        yield "Prism with a pool of worker programs", run_on_prism(folder, key_file, inputs)
+    if not quick and installed_jars() and shutil.which("container"):
+        yield "Flink with two task managers", run_on_flink(folder, key_file, inputs)
     for name, open_bucket in stores().items():
         with open_bucket() as root:
-            yield f"DirectRunner, 1 process, on {name}", run(ONE_PROCESS, root, key_file)
+            yield f"DirectRunner, 1 process, on {name}", run(one_process, root, key_file)
 
 
 def main() -> None:
@@ -135,14 +168,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="without Prism and a second process")
+    parser.add_argument("--quick", action="store_true", help="DirectRunner alone, one process")
+    crawl = parser.add_mutually_exclusive_group()
+    crawl.add_argument(
+        "--copies", type=int, default=0, metavar="N", help="the demonstration N times"
+    )
+    crawl.add_argument("--input", default="", metavar="FILE", help="a crawl of your own")
     options = parser.parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores")
     expected: dict[str, str] | None = None
     runs = 0
     runs_with_same_bytes = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name, measured in measure(Path(folder), options.quick):
+        inputs = [f"--input={options.input}"] if options.input else []
+        for number in range(options.copies):
+            copy = copy_under_other_host(CONFIGS / "demo" / "crawl.warc.gz", number, Path(folder))
+            inputs.append(f"--input={copy}")
+        for name, measured in measure(Path(folder), inputs, options.quick):
             files = measured.sha256_by_file
             if expected is None:
                 expected = files
@@ -150,10 +192,14 @@ def main() -> None:
             runs += 1
             runs_with_same_bytes += is_same
             verdict = "the same" if is_same else "OTHER"
+            stages = ", ".join(f"{stage} {s:.1f}" for stage, s in measured.seconds_by_stage.items())
             print(
-                f"| {name} | {measured.seconds:.1f} | {measured.memory_gb:.1f} | {verdict}, "
-                f"{len(files)} files |"
+                f"| {name} | {measured.seconds:.1f} | {stages} | {measured.memory_gb:.1f} | "
+                f"{verdict}, {len(files)} files |",
+                flush=True,
             )
+            if measured.tasks:
+                print("Flink's tasks:", measured.tasks)
     print(f"goal runners_with_the_same_bytes {runs_with_same_bytes} >= {runs}")
 
 

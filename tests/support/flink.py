@@ -70,13 +70,16 @@ worker_pool_main.main(sys.argv)
 '''
 
 
-def jars() -> str:
-    """The class path: Flink's jars and Beam's, as in the image, with Flink's own classes first."""
+def installed_jars() -> str:
+    """The class path: Flink's jars and Beam's, as in the image, with Flink's own classes first.
+
+    Empty where they are not installed, or Java is missing.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "pairsieve" / f"flink-{FLINK}"
     is_there = (folder / "flink" / "complete").exists() and (folder / "beam" / "pom.xml").exists()
     if shutil.which("java") is None or not is_there:
-        pytest.skip(f"Flink {FLINK} is not here: .ci/install_engines fetches it (Java and Maven)")
+        return ""
     return f"{folder}/flink/*:{folder}/beam/*"
 
 
@@ -170,7 +173,7 @@ class FlinkCluster:
 
     def _command(self, name: str) -> Sequence[str | Path]:
         java = ["java", "-Xms128m", "-Xmx512m", "-XX:MaxMetaspaceSize=256m"]
-        java += [f"@{SHIPPED / 'java.options'}", "-cp", jars()]
+        java += [f"@{SHIPPED / 'java.options'}", "-cp", installed_jars()]
         if name == "jobmanager":
             main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
             return [*java, f"-Dlog4j.configurationFile={self.folder}/log4j.properties", main,
@@ -222,7 +225,8 @@ def flink_cluster(
 
     Workers have what pairsieve depends on, and the packages in the folders of `installed`.
     """
-    jars()
+    if not installed_jars():
+        pytest.skip(f"Flink {FLINK} is not here: .ci/install_engines fetches it (Java and Maven)")
     boot = shutil.which("container")
     if boot is None:
         pytest.skip("the worker's entry program is not installed: .ci/run installs it (Go)")
