@@ -43,10 +43,10 @@ LONGEST_NAME = 63
 CONNECT_S, PATIENCE_S = 10, 3600.0
 
 # How long a cluster keeps an idle worker (--environment_cache_millis). Without it Flink starts all
-# of them anew after each shuffle, which takes 20 s where they install pairsieve first. For as long
-# it also goes on asking a worker that was killed: the restarts of containers/flink/config.yaml must
-# take longer, 50 s.
-KEEP_WORKERS_MS = 20_000
+# of them anew after each shuffle, which takes 20 s where they install pairsieve first. It must be
+# shorter than the delay of a restart (5 s, containers/flink/config.yaml): else Flink goes on asking
+# a worker that was killed until no attempt is left.
+KEEP_WORKERS_MS = 3_000
 
 # Dataflow's name for "one worker process a machine".
 ONE_PROCESS = "no_use_multiple_sdk_containers"
