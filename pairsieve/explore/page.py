@@ -179,6 +179,7 @@ class SearchPage:
         results = await self._run_search(request, lambda: self.index.search().by_words(query))
         return {
             "total": results.total,
+            "reason": results.reason,
             "facets": results.facets,
             "hits": [{"score": hit.score, **hit.row} for hit in results.hits],
         }

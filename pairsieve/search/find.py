@@ -22,7 +22,7 @@ from pairsieve.search.hashes import HashIndex
 from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists_name, read_index
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
-from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id
+from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id, says_nothing
 from pairsieve.web.places import read_host, read_url, spellings
 
 Sort = Literal["best", "similarity"]
@@ -33,6 +33,8 @@ MAX_PAGES, MAX_PER_PAGE, MAX_FACET_VALUES = 500, 100, 10
 # Scores by which results of an example picture are ordered: the same file first, then the same
 # picture (between 1 and 2), then pictures that look alike (cosine, at most 1).
 SAME_FILE_SCORE, SAME_PICTURE_SCORE, PDQ_BITS = 3.0, 2.0, 256
+NO_WORDS = "no_words"
+"""Why nothing was found: the words hold no letter, digit or symbol."""
 VectorsOf = Callable[[str], Vectors]
 """Returns the unit vector of a text or picture, by the name of the model."""
 Scores = dict[int, tuple[float, str]]
@@ -105,12 +107,14 @@ class Results:
     """One page of results.
 
     `total` counts all results. `facets`: name -> the most frequent values and how many results have
-    each; empty for an example picture.
+    each; empty for an example picture. `reason` says why the query could find nothing: NO_WORDS, or
+    empty.
     """
 
     hits: Sequence[Hit]
     total: int
     facets: Mapping[str, Sequence[tuple[str, int]]]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,8 @@ class Search:
 
     def by_words(self, query: Query) -> Results:
         """Return rows that have all words and values."""
+        if says_nothing(query.words):
+            return Results((), 0, {}, NO_WORDS)
         built = query.word_query.build(self._index)
         # Without words every row has the same score, so the most similar pairs come first.
         by_similarity = query.sort == "similarity" or not query.words.strip()
@@ -227,6 +233,8 @@ class Search:
 
     def _filter(self, query: Query, scores: Scores, with_facets: bool = False) -> Results:
         """Return a page of the scored rows that match the query, in the query's order."""
+        if says_nothing(query.words):
+            return Results((), 0, {}, NO_WORDS)
         matches_query = query.word_query.build(self._index)
         has_score = self._has_id(list(scores))
         built = tantivy.Query.boolean_query(

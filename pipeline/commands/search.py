@@ -11,7 +11,8 @@ pairsieve search --dataset runs/mine --meaning "a knee" --config C
 pairsieve search --dataset runs/mine --url URL | --page URL | --domain a.example
     an image, a page, or all images of a domain
 
-Words in quotes are a phrase. A row with a word behind - is left out. All criteria must match.
+Words are found in any case, with and without accents, and in other forms (car, cars). Words in
+quotes are a phrase. A row with a word behind - is left out. All criteria must match.
 `pairsieve index` makes the index.
 
 Exit status: 0 something was found, 1 nothing was found, 2 the dataset could not be searched.
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     if lacks("search"):
         return 2
-    from pairsieve.search.find import check_version, open_search
+    from pairsieve.search.find import NO_WORDS, check_version, open_search
     from pairsieve.search.index import BadIndex
     from pairsieve.web.places import NotAPlace
     from pipeline.commands.index import index_of
@@ -98,6 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadIndex, NoSuchDataset, ConfigError, NotAPlace) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
+    if results.reason == NO_WORDS:
+        sys.stderr.write(
+            "pairsieve: nothing was looked for: the words hold no letter, digit or symbol\n"
+        )
     sys.stdout.writelines(_json_lines(results) if options.json else _table(results))
     return 0 if results.total else 1
 

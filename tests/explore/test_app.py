@@ -419,3 +419,13 @@ def test_hostile_fields_of_a_form(client, queue, picture):
     body = {"token": token, "what": "picture", "picture": picture.encode("utf-8", "surrogatepass")}
     assert client.post("/send", data=body).status_code == 400
     assert list(waiting(queue)) == []
+
+
+@pytest.mark.parametrize("words", ["*", '"', "!!!", "\u200d"])
+def test_a_query_without_words_finds_nothing_and_says_why(client, words):
+    page = client.get("/", params={"q": words}).text
+    assert "0 found" in page
+    assert texts_for("en", "")("no_words") in html.unescape(page)
+    answer = client.get("/api/search", params={"words": words}).json()
+    assert (answer["total"], answer["reason"]) == (0, "no_words")
+    assert client.get("/api/search", params={"words": "cat"}).json()["reason"] == ""

@@ -1,7 +1,7 @@
 """Judges the pairs of words.jsonl anew, and prints those that come out differently.
 
     pip install icukit-pyicu snowballstemmer
-    python tests/search/sets/judge.py
+    python tests/support/judge_words.py
 
 The frozen answers are of ICU 78.3 (Unicode 17, CLDR 48) and snowballstemmer 3.1.1. A pair is a
 query and a text that should hold it, or not:
@@ -20,12 +20,14 @@ query and a text that should hold it, or not:
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 from pathlib import Path
 
 import icu
 import snowballstemmer
 
+SET = Path(__file__).parents[1] / "search" / "sets" / "words.jsonl"
 NOT_SPACED = ("zh", "ja", "ko", "th", "lo", "km", "my")
 SECONDARY = ("ja", "th", "lo", "km", "my")
 STEMMERS = {
@@ -95,11 +97,11 @@ JUDGES = {"icu": by_icu, "icu-shifted": by_icu_shifted, "snowball": by_snowball}
 
 
 def main():
-    for line in Path(__file__).with_name("words.jsonl").read_text("utf-8").splitlines():
+    for line in SET.read_text("utf-8").splitlines():
         oracle, language, expected, query, text = json.loads(line)
         wanted = expected == "yes"
         if oracle in JUDGES and JUDGES[oracle](language, query, text) != wanted:
-            print(line)
+            sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":
