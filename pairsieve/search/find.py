@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
 from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id, says_nothing
-from pairsieve.web.places import read_host, read_url, spellings
+from pairsieve.web.pasted_addresses import alike_key
+from pairsieve.web.places import address_key, read_host, read_url, spellings
 
 Sort = Literal["best", "similarity"]
 EXACT_FILTERS = ("host", *FACETS)
@@ -33,6 +35,8 @@ MAX_PAGES, MAX_PER_PAGE, MAX_FACET_VALUES = 500, 100, 10
 # Scores by which results of an example picture are ordered: the same file first, then the same
 # picture (between 1 and 2), then pictures that look alike (cosine, at most 1).
 SAME_FILE_SCORE, SAME_PICTURE_SCORE, PDQ_BITS = 3.0, 2.0, 256
+# Kind of a request, field of the index, column of a row.
+ADDRESS_KINDS = (("image_url", "image_alike", "URL"), ("page_url", "page_alike", "page_url"))
 NO_WORDS = "no_words"
 """Why nothing was found: the words hold no letter, digit or symbol."""
 VectorsOf = Callable[[str], Vectors]
@@ -118,6 +122,19 @@ class Results:
 
 
 @dataclass(frozen=True)
+class SameAddress:
+    """An address that most likely shows the same as one that was searched for.
+
+    `kind` is that of an erasure request: `image_url` or `page_url`. `rows`: how many have it, of
+    the first MAX_ALIKE.
+    """
+
+    kind: str
+    url: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Search:
     """An open index."""
 
@@ -177,6 +194,26 @@ class Search:
             row = self._row(address)
             hits.append(Hit(identity, row, float(score or 0.0)))  # no score when sorted by field
         return Results(hits, answer.count, self._facets(built))
+
+    def same_addresses(self, url: str) -> list[SameAddress]:
+        """Return other addresses of pictures and pages that most likely are this one.
+
+        Those that `by_words` finds by this address are left out. An empty address has none. Raises
+        NotAPlace.
+        """
+        if not url:
+            return []
+        address = read_url(url)
+        key = alike_key(address)
+        known = set(spellings(address))
+        rows: Counter[tuple[str, str]] = Counter()
+        for kind, name, column in ADDRESS_KINDS:
+            built = WordQuery("", {name: [key]}).build(self._index)
+            for document in self._addresses(built, MAX_ALIKE):
+                other = str(self._row(document).get(column) or "")
+                if other and address_key(other) not in known:
+                    rows[kind, other] += 1
+        return [SameAddress(kind, other, number) for (kind, other), number in rows.most_common()]
 
     def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Results:
         """Return the rows whose pictures are nearest to a text, among those that match the query.

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
+from pairsieve.web.pasted_addresses import alike_key
 from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
 
@@ -65,6 +66,8 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
         "address": " ".join(addresses),
         "image": [address_key(address) for address in image_urls],
         "page": [address_key(page)] if page else [],
+        "image_alike": _distinct(*map(alike_key, image_urls)),
+        "page_alike": [alike_key(page)] if page else [],
         "sha256": _values(row.get("sha256")),
         "md5": _values(row.get("md5")),
         "host": sorted(hosts),

@@ -22,7 +22,8 @@ from pairsieve.search.letters import fold
 
 CAPTION, ADDRESS, FORM = "caption", "address", "form"
 FACETS = ("domain", "subset", "language", "licence", "tag", "mark")
-EXACT = ("image", "page", "sha256", "md5", "host", *FACETS)
+EXACT = ("image", "page", "image_alike", "page_alike", "sha256", "md5", "host", *FACETS)
+"""Fields with whole values; those with `alike` hold pairsieve/web/pasted_addresses.py's keys."""
 ANALYZER = "folded_words"
 MAX_WORDS = 32  # of a query, and of a phrase in it; the rest is ignored
 HEAP_BYTES = 256_000_000

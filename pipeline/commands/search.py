@@ -104,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "pairsieve: nothing was looked for: the words hold no letter, digit or symbol\n"
         )
     sys.stdout.writelines(_json_lines(results) if options.json else _table(results))
+    if not options.json:
+        sys.stdout.writelines(_same_addresses(search, options.url or options.page))
     return 0 if results.total else 1
 
 
@@ -189,6 +191,14 @@ def _table(results: Results) -> Iterator[str]:
         yield "  ".join([*cells, hit.why]).rstrip() + "\n"
         yield " " * 12 + _cell(row.get("URL"), MAX_URL_LETTERS).rstrip() + "\n"
     yield f"{len(results.hits)} of {results.total:,}\n"
+
+
+def _same_addresses(search: Search, url: str) -> Iterator[str]:
+    """Addresses that most likely show the same as the one that was searched for."""
+    for one in search.same_addresses(url):
+        option = "--url" if one.kind == "image_url" else "--page"
+        address = _cell(one.url, MAX_URL_LETTERS).rstrip()
+        yield f"the same address? {option} {address} ({one.rows:,})\n"
 
 
 def _cell(value: object, width: int) -> str:
