@@ -115,7 +115,7 @@ def warm_up(search: Search) -> None:
 
 
 def _same_vector(vector: Vectors, _space: str) -> Vectors:
-    return vector
+    return vector[None]
 
 
 def own_bytes() -> int:

@@ -88,4 +88,5 @@ def _fields_of(form: Form, name: str, kinds: Sequence[str]) -> list[dict[str, st
     for text in form.fields.get(name, ()):
         values = _TEXT_BY_KIND.validate_json(text)
         requests += [{kind: values[kind]} for kind in values if kind in kinds]
-    return requests
+    # Copies of a picture name the same hash.
+    return [request for place, request in enumerate(requests) if request not in requests[:place]]

@@ -265,9 +265,7 @@ class SearchPage:
         if not self.encoders or not search.contents.spaces:
             raise Refused(400, "no_meaning")
         filters = Query(exact=query.exact, page=query.page, per_page=PER_PAGE)
-        return search.by_meaning(
-            filters, lambda space: self.encoders[space].texts([query.words])[0]
-        )
+        return search.by_meaning(filters, lambda space: self.encoders[space].texts([query.words]))
 
     def _answer_picture(self, request: Request, body: bytes, content_type: str) -> Response:
         """Search for an uploaded picture, and render the results. Raises Refused."""
@@ -283,10 +281,10 @@ class SearchPage:
             requests["pdq"] = upload.example.pdq[0].hex()
         return self._render_results(request, query, results, example=json.dumps(requests))
 
-    def _vectors_of(self, pixels: Sequence[Pixels]) -> VectorsOf:
-        """Return a function that returns the picture's vector by the name of a model."""
+    def _vectors_of(self, pixels: Sequence[Sequence[Pixels]]) -> VectorsOf:
+        """Return a function that returns the vectors of the picture's views by a model's name."""
         pixels_of = dict(zip(self.encoders, pixels, strict=True))
-        return lambda space: self.encoders[space].pictures([pixels_of[space]])[0]
+        return lambda space: self.encoders[space].pictures(pixels_of[space])
 
     async def _add_requests(
         self, request: Request, requests: Sequence[QueuedFields], contact: str

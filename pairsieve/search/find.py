@@ -40,7 +40,7 @@ ADDRESS_KINDS = (("image_url", "image_alike", "URL"), ("page_url", "page_alike",
 NO_WORDS = "no_words"
 """Why nothing was found: the words hold no letter, digit or symbol."""
 VectorsOf = Callable[[str], Vectors]
-"""Returns the unit vector of a text or picture, by the name of the model."""
+"""Returns the unit vectors (n, d) of a text, or of a picture and its views, by a model's name."""
 Scores = dict[int, tuple[float, str]]
 """Row id -> score, and why the row matches."""
 
@@ -232,11 +232,12 @@ class Search:
     ) -> Results:
         """Return rows that show an example picture, among those that match the query.
 
-        First come rows with the same file, then with the same picture turned, mirrored or encoded
-        anew, then (with `vectors_of`) with pictures that look like it.
+        First come rows with the same file, then with the same picture turned, mirrored, encoded
+        anew or with something around it, then (with `vectors_of`) with pictures that look like it.
         """
         look_alikes = self._pool.submit(self._look_alikes, vectors_of) if vectors_of else None
-        same_picture = self._hashes.alike(example.pdq)  # meanwhile, on another core
+        # Meanwhile, on another core.
+        same_picture = self._hashes.alike([*example.pdq, *example.pdq_of_views])
         scores = look_alikes.result() if look_alikes else {}
         # A better reason replaces a weaker one.
         for number, row, bits in same_picture:
@@ -254,12 +255,18 @@ class Search:
         return self._spaces[space].nearest(vector, max_rows)
 
     def _look_alikes(self, vectors_of: VectorsOf) -> Scores:
-        """Return the rows nearest to a text or picture, in the vectors of every model."""
-        scores: Scores = {}
+        """Return the rows nearest to a text or picture, in the vectors of every model.
+
+        A row counts by the view that it is nearest to.
+        """
+        cosines: dict[int, float] = {}
         for space in self._spaces:
-            for shard, row, cosine in self.nearest(space, vectors_of(space), MAX_ALIKE):
-                scores[row_id(shard, row)] = cosine, "looks alike"
-        return scores
+            for vector in vectors_of(space):
+                for shard, row, cosine in self.nearest(space, vector, MAX_ALIKE):
+                    identity = row_id(shard, row)
+                    cosines[identity] = max(cosine, cosines.get(identity, -1.0))
+        best = sorted(cosines, key=lambda identity: (-cosines[identity], identity))[:MAX_ALIKE]
+        return {identity: (cosines[identity], "looks alike") for identity in best}
 
     def _ids_with(self, name: str, value: str) -> list[int]:
         """Return the ids of rows that have an exact value."""

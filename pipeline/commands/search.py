@@ -128,7 +128,7 @@ def _search(search: Search, options: argparse.Namespace) -> Results:
             "--meaning needs the models that made the vectors: give --config, the one the "
             "dataset was made with"
         )
-    return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning])[0])
+    return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning]))
 
 
 def _search_by_picture(
@@ -154,7 +154,7 @@ def _search_by_picture(
         return search.by_picture(query, hashes, None)
     pixels_of = dict(zip(encoders, pixels, strict=True))
     return search.by_picture(
-        query, hashes, lambda space: encoders[space].pictures([pixels_of[space]])[0]
+        query, hashes, lambda space: encoders[space].pictures(pixels_of[space])
     )
 
 
