@@ -121,6 +121,8 @@ class SearchPage:
         """Show the form that asks for an erasure."""
         check_site(request)
         form = await read_form(request)
+        if not form.fields:
+            raise Refused(400, "nothing_picked")
         return self._render(
             request,
             "ask.html.j2",
@@ -171,6 +173,7 @@ class SearchPage:
         subset: FilterParameter = "",
         language: FilterParameter = "",
         tag: FilterParameter = "",
+        size: FilterParameter = "",
         sort: Sort = "best",
         page: PageParameter = 1,
     ) -> dict[str, Any]:
@@ -181,6 +184,7 @@ class SearchPage:
             "subset": subset,
             "language": language,
             "tag": tag,
+            "size": size,
         }
         exact = {name: [value] for name, value in filters.items() if value}
         query = Query(words, image_url, page_url, exact, sort, page, PER_PAGE)

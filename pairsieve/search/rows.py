@@ -28,6 +28,9 @@ BATCH_ROWS = 10_000
 FACE, MEDICAL, NUDITY, CHILDREN = "face", "medical", "nudity", "children"
 NOT_JUDGED = "not_judged"
 """Marks of pictures that are shown only after a second click."""
+# The shorter side in pixels: the first models were trained on 256 (LAION-400M), those of pictures
+# on 1,024.
+SIZES = ((256, "<256"), (1024, "256–1023"), (float("inf"), "≥1024"))
 # A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
 MARKED_FROM = 0.5
 UNSAFE = ("NSFW", "UNSURE")
@@ -75,10 +78,19 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
         "subset": _values(subset),
         "language": _values(row.get("LANGUAGE")),
         "licence": _values(row.get("licence_kind")),
+        "size": _values(size_of(row)),
         "tag": list(row.get("tags") or ()),
         "mark": list(marks(row, subset)),
         "row": _shown(row, subset),
     }
+
+
+def size_of(row: Mapping[str, Any]) -> str:
+    """Return the range in which the shorter side of a row's picture lies; empty if not known."""
+    shorter = min(row.get("WIDTH") or 0, row.get("HEIGHT") or 0)
+    if shorter <= 0:
+        return ""
+    return next(name for below, name in SIZES if shorter < below)
 
 
 def _distinct(*addresses: str) -> list[str]:

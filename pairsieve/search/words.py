@@ -21,7 +21,7 @@ from pairsieve.search.forms import forms_of_text, forms_of_word, other_words, wo
 from pairsieve.search.letters import fold
 
 CAPTION, ADDRESS, FORM = "caption", "address", "form"
-FACETS = ("domain", "subset", "language", "licence", "tag", "mark")
+FACETS = ("domain", "subset", "language", "licence", "size", "tag", "mark")
 EXACT = ("image", "page", "image_alike", "page_alike", "sha256", "md5", "host", *FACETS)
 """Fields with whole values; those with `alike` hold pairsieve/web/pasted_addresses.py's keys."""
 ANALYZER = "folded_words"

@@ -157,3 +157,19 @@ def test_addresses_and_quotes(tmp_path, words, expected):
     writer.commit()
     writer.wait_merging_threads()
     assert found(open_words(str(tmp_path)), words) == {rows[n][0] for n in expected}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [
+        (100, 900, ["<256"]),
+        (256, 300, ["256–1023"]),
+        (1024, 2000, ["≥1024"]),
+        (None, 300, []),
+        (0, 0, []),
+    ],
+)
+def test_sizes(width, height, size):
+    assert (
+        entry({"URL": "https://a.example/1", "WIDTH": width, "HEIGHT": height}, "")["size"] == size
+    )
