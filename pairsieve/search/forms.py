@@ -41,6 +41,9 @@ SCRIPTS = {
 }  # fmt: skip
 """Script -> its letters, for a set of a regular expression."""
 LANGUAGE_NAMES = MappingProxyType({"nb": "no", "nn": "no"})
+DOTTED = "tr"
+"""Turkish has an i with a dot and one without."""
+KNOWN_WORDS = 1 << 16  # of rows, whose forms are remembered while an index is built
 COMMONEST = "en"
 """A short caption is often taken for another language; most are English."""
 
@@ -82,14 +85,27 @@ def _stemmer(language: str) -> tantivy.TextAnalyzer:
 
 def forms_of_text(text: str, language: str) -> list[str]:
     """Return the forms of a caption. `language` is as rows have it: "en", or empty."""
-    other = [*compounds(text), *written_out(text)]
-    forms = {f"={word}" for word in other}
+    joined = list(compounds(text))
+    forms = {f"={word}" for word in joined}
     name = LANGUAGE_NAMES.get(language, language)
     languages = {COMMONEST, name} if name in STEMMERS else {COMMONEST}
-    stemmed = f"{text} {' '.join(other)}" if other else text
+    words: set[str] = {*words_analyzer().analyze(lower(text)), *joined}
     for code in languages:
-        forms.update(_stems(stemmed, code))
+        if code == DOTTED:
+            words.update(words_analyzer().analyze(_lower(text, code)))
+        for word in words:
+            # Letters of scripts without spaces have no stem.
+            if len(word) > 1:
+                forms |= _forms_in(word, code)
     return sorted(forms)
+
+
+@lru_cache(KNOWN_WORDS)
+def _forms_in(word: str, language: str) -> frozenset[str]:
+    """Return the spellings of a word, and the stems of all of them in one language."""
+    written = set(written_out(word))
+    stems = [_stems(spelling, language) for spelling in (word, *written)]
+    return frozenset().union((f"={spelling}" for spelling in written), *stems)
 
 
 def forms_of_word(word: str) -> list[str]:
@@ -116,8 +132,7 @@ def _stems(text: str, language: str) -> set[str]:
 
 
 def _lower(text: str, language: str) -> str:
-    # Turkish has an i with a dot and one without.
-    if language == "tr" and ("I" in text or "İ" in text):
+    if language == DOTTED and ("I" in text or "İ" in text):
         text = text.replace("İ", "i").replace("I", "ı")
     return lower(text)
 
