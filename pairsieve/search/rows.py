@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
-from pairsieve.web.pasted_addresses import alike_key
+from pairsieve.web.pasted_addresses import alike_of
 from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
 
@@ -63,14 +63,16 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
     image_urls = _distinct(url, final_url)
     addresses = _distinct(url, final_url, page)
     hosts = {host for address in addresses for host in hosts_of(address)}
+    image_keys = [address_key(address) for address in image_urls]
+    page_keys = [address_key(page)] if page else []
     return {
         "similarity": row.get("similarity"),
         "caption": row.get("TEXT") or "",
         "address": " ".join(addresses),
-        "image": [address_key(address) for address in image_urls],
-        "page": [address_key(page)] if page else [],
-        "image_alike": _distinct(*map(alike_key, image_urls)),
-        "page_alike": [alike_key(page)] if page else [],
+        "image": image_keys,
+        "page": page_keys,
+        "image_alike": _distinct(*map(alike_of, image_keys)),
+        "page_alike": [alike_of(key) for key in page_keys],
         "sha256": _values(row.get("sha256")),
         "md5": _values(row.get("md5")),
         "host": sorted(hosts),

@@ -76,15 +76,18 @@ def alike_key(url: str) -> str:
 
     Of what is no address of the web it is the text.
     """
-    key = address_key(url)
+    return alike_of(address_key(url))
+
+
+def alike_of(key: str) -> str:
+    """Return the same of an address whose `address_key` is known."""
     address = _WEB.match(key)
     if address is None:
         return key
     host, port, path, query = address.groups(default="")
-    without_www = host.removeprefix("www.")
     # Of www.com no other host is left.
-    if public_suffixes().privatesuffix(without_www) is not None:
-        host = without_www
+    if host.startswith("www.") and public_suffixes().privatesuffix(host[4:]) is not None:
+        host = host[4:]
     arguments = [argument for argument in query.split("&") if _counts(argument)]
     kept = f"?{'&'.join(arguments)}" if arguments else ""
     return f"{host}{port}{path.rstrip('/')}{kept}"
