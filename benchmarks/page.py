@@ -31,7 +31,7 @@ from random import Random
 import psutil
 
 from benchmarks.page_attacks import ATTACKS, HOSTILE_PER_KIND, connected, head, hostile
-from benchmarks.search_rows import make_dataset
+from benchmarks.search_rows import make_dataset, word_name
 from pairsieve.search.index import build
 from pairsieve.search.vectors import VectorSettings
 
@@ -127,7 +127,7 @@ async def honest(port: int, number: int, until: float) -> list[Search]:
     while time.monotonic() < until:
         await asyncio.sleep(random.uniform(0, 2 * BETWEEN_S))
         started = time.monotonic()
-        status = await _search(port, address, f"w{random.randrange(200)}")
+        status = await _search(port, address, word_name(random.randrange(200)))
         seconds = time.monotonic() - started if status == 200 else NEVER_S
         searches.append(Search(seconds, status))
     return searches

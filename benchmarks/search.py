@@ -33,7 +33,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.machine import Memory, cpu
-from benchmarks.search_rows import NOISE, SHARDS, SIZE, WORDS, make_dataset, near, unit, word_shares
+from benchmarks.search_rows import (
+    NOISE,
+    SHARDS,
+    SIZE,
+    WORDS,
+    make_dataset,
+    near,
+    unit,
+    word_name,
+    word_shares,
+)
 from pairsieve.images.pdq import orientations
 from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
@@ -101,11 +111,11 @@ def warm_up(search: Search) -> None:
     for number, vector in enumerate(vectors):
         example = Example("", "", orientations(random.bytes(32)))
         search.by_picture(Query(), example, partial(_same_vector, vector))
-        search.by_words(Query(f"w{number} w{number * 7}"))
+        search.by_words(Query(f"{word_name(number)} {word_name(number * 7)}"))
 
 
 def _same_vector(vector: Vectors, _space: str) -> Vectors:
-    return vector
+    return vector[None]
 
 
 def own_bytes() -> int:
@@ -240,7 +250,7 @@ def compare_words(search: Search, paths: Sequence[str], dataset: Path) -> None:
     queries = []
     for number in range(QUERIES):
         words = random.choice(WORDS, size=1 + number % 3, p=word_shares())
-        queries.append(" ".join(f"w{word}" for word in words))
+        queries.append(" ".join(word_name(word) for word in words))
     database = dataset.parent / "fts.db"
     _fill_fts5(database, [dataset / path for path in paths])
     first_urls = pq.read_table(dataset / paths[0], columns=["URL"])["URL"].to_pylist()

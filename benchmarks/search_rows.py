@@ -19,6 +19,7 @@ SHARDS = 16
 WORDS = 60_000
 WORDS_PER_CAPTION = 9
 PDQ_DIGITS = 64
+CONSONANTS, VOWELS, ENDINGS = "bcdfghklmnprstvwz", "aeiou", ("", "s", "ed", "ing")
 
 
 def make_dataset(folder: Path, rows: int) -> Manifest:
@@ -59,10 +60,11 @@ def _table(numbers: NDArray[np.int64], random: np.random.Generator) -> pa.Table:
         host = f"host{number % 20_011}.example"
         urls.append(f"https://{host}/pictures/{number}.jpg")
         page_urls.append(f"https://{host}/page/{number // 4}.html")
+    names = [word_name(word) for word in range(WORDS)]
     return pa.table(
         {
             "URL": urls,
-            "TEXT": [" ".join(f"w{word}" for word in caption) for caption in captions],
+            "TEXT": [" ".join(names[word] for word in caption) for caption in captions],
             "page_url": page_urls,
             "similarity": random.uniform(0.28, 0.5, len(numbers)),
             "LANGUAGE": ["en"] * len(numbers),
@@ -73,6 +75,17 @@ def _table(numbers: NDArray[np.int64], random: np.random.Generator) -> pa.Table:
             "key": [f"{number:032x}" for number in numbers],
         }
     )
+
+
+def word_name(number: int) -> str:
+    """Return a made-up word. Four in a row have one stem, as words of a language have."""
+    stem, ending = divmod(number, len(ENDINGS))
+    letters: list[str] = []
+    while stem or not letters:
+        stem, consonant = divmod(stem, len(CONSONANTS))
+        stem, vowel = divmod(stem, len(VOWELS))
+        letters.append(CONSONANTS[consonant] + VOWELS[vowel])
+    return f"{''.join(letters)}nt{ENDINGS[ending]}"
 
 
 def word_shares() -> NDArray[np.float64]:

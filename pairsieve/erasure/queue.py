@@ -32,7 +32,7 @@ State = Literal["received", "approved", "applied", "refused"]
 OPEN: tuple[State, ...] = ("received", "approved")
 REQUESTS, CONTACTS, SUFFIX = "requests", "contacts", ".json"
 RECEIPT_BYTES = 16
-MAX_REQUESTS = 200  # of one receipt
+MAX_REQUESTS = 400  # of one receipt: three for each of 100 results, and the example's
 MAX_CONTACT_CHARS = 200
 # A contact is written a moment before its request. If there is no request after an hour, the
 # process that wrote the contact was killed.

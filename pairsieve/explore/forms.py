@@ -11,11 +11,13 @@ from pairsieve.erasure.requests import COPIES, MAX_VALUE_CHARS, PLACE_KINDS
 from pairsieve.explore.cards import PICTURE_KINDS
 from pairsieve.explore.guard import Form
 from pairsieve.search.find import EXACT_FILTERS, Query, Sort
+from pairsieve.web.pasted_addresses import pasted_address
 
 PER_PAGE = 24
 # Letters of a value by which results are filtered: a host has no more (RFC 1035, 2.3.4).
 MAX_FILTER_CHARS = 255
 MAX_PAGE_DIGITS = 5
+ADDRESS_REQUESTS = ("image_url", "page_url")
 _TEXT_BY_KIND = TypeAdapter(dict[str, str])
 
 
@@ -29,7 +31,8 @@ class SubmittedRequests(BaseModel):
 def query_of(parameters: Sequence[tuple[str, str]]) -> Query:
     """Return the search that the page's form asks for.
 
-    An address in the field for words is searched as the address of a picture. Whatever cannot be
+    An address in the field for words is searched as the address of a picture
+    (pairsieve/web/pasted_addresses.py). Whatever cannot be
     read has its default.
     """
     values: dict[str, list[str]] = {}
@@ -37,11 +40,11 @@ def query_of(parameters: Sequence[tuple[str, str]]) -> Query:
         max_chars = MAX_VALUE_CHARS if name == "q" else MAX_FILTER_CHARS
         values.setdefault(name, []).append(value[:max_chars])
     text = values.get("q", [""])[0].strip()
-    is_url = text.startswith(("http://", "https://")) and " " not in text
+    address = pasted_address(text)
     sort: Sort = "similarity" if values.get("sort") == ["similarity"] else "best"
     return Query(
-        words="" if is_url else text,
-        image_url=text if is_url else "",
+        words="" if address else text,
+        image_url=address,
         exact={name: values[name] for name in EXACT_FILTERS if name in values},
         sort=sort,
         page=_page_number(values.get("p", ["1"])[0]),
@@ -71,8 +74,19 @@ def requests_of(form: Form) -> list[dict[str, str | bool]]:
         return [{"page_url": form.first("page")}]
     if what == "domain":
         return [{"domain": form.first("domain")}]
+    if what == "addresses":
+        return _fields_of(form, "address", ADDRESS_REQUESTS)
+    return _fields_of(form, "picture", PICTURE_KINDS)
+
+
+def _fields_of(form: Form, name: str, kinds: Sequence[str]) -> list[dict[str, str | bool]]:
+    """Return a request for each value of some kinds in the fields of a name.
+
+    A field holds JSON, {kind: value}. Raises ValueError.
+    """
     requests: list[dict[str, str | bool]] = []
-    for text in form.fields.get("picture", ()):
-        picture = _TEXT_BY_KIND.validate_json(text)
-        requests += [{kind: picture[kind]} for kind in picture if kind in PICTURE_KINDS]
-    return requests
+    for text in form.fields.get(name, ()):
+        values = _TEXT_BY_KIND.validate_json(text)
+        requests += [{kind: values[kind]} for kind in values if kind in kinds]
+    # Copies of a picture name the same hash.
+    return [request for place, request in enumerate(requests) if request not in requests[:place]]

@@ -49,7 +49,14 @@ from pairsieve.explore.upload import upload_of
 from pairsieve.explore.work_queue import WorkQueue
 from pairsieve.images.prepare import Pixels
 from pairsieve.images.processes import Processes
-from pairsieve.search.find import MAX_PAGES, Query, Results, Sort, VectorsOf
+from pairsieve.search.find import (
+    MAX_PAGES,
+    Query,
+    Results,
+    SameAddress,
+    Sort,
+    VectorsOf,
+)
 from pairsieve.web.places import NotAPlace
 from pairsieve.web.shown import plain
 
@@ -114,10 +121,13 @@ class SearchPage:
         """Show the form that asks for an erasure."""
         check_site(request)
         form = await read_form(request)
+        if not form.fields:
+            raise Refused(400, "nothing_picked")
         return self._render(
             request,
             "ask.html.j2",
             pictures=form.fields.get("picture", []),
+            addresses=form.fields.get("address", []),
             page=form.first("page"),
             domain=form.first("domain"),
             token=self.signer.token(),
@@ -163,6 +173,7 @@ class SearchPage:
         subset: FilterParameter = "",
         language: FilterParameter = "",
         tag: FilterParameter = "",
+        size: FilterParameter = "",
         sort: Sort = "best",
         page: PageParameter = 1,
     ) -> dict[str, Any]:
@@ -173,13 +184,19 @@ class SearchPage:
             "subset": subset,
             "language": language,
             "tag": tag,
+            "size": size,
         }
         exact = {name: [value] for name, value in filters.items() if value}
         query = Query(words, image_url, page_url, exact, sort, page, PER_PAGE)
         results = await self._run_search(request, lambda: self.index.search().by_words(query))
+        same = await self._run_search(
+            request, lambda: self.index.search().same_addresses(image_url or page_url)
+        )
         return {
             "total": results.total,
+            "reason": results.reason,
             "facets": results.facets,
+            "same_addresses": [{one.kind: one.url, "rows": one.rows} for one in same],
             "hits": [{"score": hit.score, **hit.row} for hit in results.hits],
         }
 
@@ -231,16 +248,20 @@ class SearchPage:
 
     def _answer(self, request: Request, query: Query, by_meaning: bool) -> Response:
         """Search, and render the results."""
-        results = self._by_meaning(query) if by_meaning else self._by_words(query)
-        return self._render_results(request, query, results)
-
-    def _by_words(self, query: Query) -> Results:
+        if by_meaning:
+            return self._render_results(request, query, self._by_meaning(query))
         search = self.index.search()
-        results = search.by_words(query)
-        if not results.total and query.image_url:
+        if not query.image_url:
+            return self._render_results(request, query, search.by_words(query))
+        results, kind = search.by_words(query), "image_url"
+        if not results.total:
             # It may be the address of a page instead.
-            return search.by_words(replace(query, image_url="", page_url=query.image_url))
-        return results
+            as_page = replace(query, image_url="", page_url=query.image_url)
+            results, kind = search.by_words(as_page), "page_url"
+        addresses = search.same_addresses(query.image_url)
+        if addresses and results.total:
+            addresses = [SameAddress(kind, query.image_url, results.total), *addresses]
+        return self._render_results(request, query, results, addresses=addresses)
 
     def _by_meaning(self, query: Query) -> Results:
         """Search for the words as a model understands them. Raises Refused without models."""
@@ -248,9 +269,7 @@ class SearchPage:
         if not self.encoders or not search.contents.spaces:
             raise Refused(400, "no_meaning")
         filters = Query(exact=query.exact, page=query.page, per_page=PER_PAGE)
-        return search.by_meaning(
-            filters, lambda space: self.encoders[space].texts([query.words])[0]
-        )
+        return search.by_meaning(filters, lambda space: self.encoders[space].texts([query.words]))
 
     def _answer_picture(self, request: Request, body: bytes, content_type: str) -> Response:
         """Search for an uploaded picture, and render the results. Raises Refused."""
@@ -266,10 +285,10 @@ class SearchPage:
             requests["pdq"] = upload.example.pdq[0].hex()
         return self._render_results(request, query, results, example=json.dumps(requests))
 
-    def _vectors_of(self, pixels: Sequence[Pixels]) -> VectorsOf:
-        """Return a function that returns the picture's vector by the name of a model."""
+    def _vectors_of(self, pixels: Sequence[Sequence[Pixels]]) -> VectorsOf:
+        """Return a function that returns the vectors of the picture's views by a model's name."""
         pixels_of = dict(zip(self.encoders, pixels, strict=True))
-        return lambda space: self.encoders[space].pictures([pixels_of[space]])[0]
+        return lambda space: self.encoders[space].pictures(pixels_of[space])
 
     async def _add_requests(
         self, request: Request, requests: Sequence[QueuedFields], contact: str
@@ -298,9 +317,18 @@ class SearchPage:
         return texts_for(chosen, request.headers.get("accept-language", ""))
 
     def _render_results(
-        self, request: Request, query: Query, results: Results, example: str = ""
+        self,
+        request: Request,
+        query: Query,
+        results: Results,
+        example: str = "",
+        addresses: Sequence[SameAddress] = (),
     ) -> Response:
-        """Render a page of results. `example` holds the requests about an example picture."""
+        """Render a page of results.
+
+        `example` holds the requests about an example picture. `addresses` are offered as the same
+        as the one that was searched for.
+        """
         parameters = request.query_params
         return self._render(
             request,
@@ -310,6 +338,7 @@ class SearchPage:
             cards=[card(hit) for hit in results.hits],
             pages=-(-results.total // query.per_page),  # rounded up
             example=example,
+            addresses=addresses,
             token=self.signer.token(),
             pics=parameters.get("pics") == "1",
             has_meaning=bool(self.encoders),

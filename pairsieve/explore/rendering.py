@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -23,11 +24,22 @@ def make_templates() -> Environment:
     )
     templates.filters["translated"] = _translated
     templates.filters["plain"] = plain
+    templates.filters["address_text"] = _address_text
     return templates
 
 
 def _translated(name: str, texts: Texts) -> str:
     return texts(name)
+
+
+def _address_text(field: str) -> str:
+    """Return the address in a form's field, {kind: address} as JSON, as text."""
+    try:
+        address = json.loads(field)
+    except (ValueError, RecursionError):
+        address = field  # `send` refuses it
+    values = address.values() if isinstance(address, dict) else [address]
+    return plain(" ".join(map(str, values)))
 
 
 def linker(parameters: QueryParams) -> Callable[..., str]:

@@ -27,11 +27,14 @@ TOKEN, PICTURE = "token", "picture"
 
 @dataclass(frozen=True)
 class Upload:
-    """An uploaded form: its token, the hashes of its picture, and pixels for each model."""
+    """An uploaded form: its token, the hashes of its picture, and pixels for each model.
+
+    For each model they are those of the picture and of its views.
+    """
 
     token: str
     example: Example
-    pixels: tuple[Pixels, ...]
+    pixels: tuple[Sequence[Pixels], ...]
 
 
 @dataclass(frozen=True)

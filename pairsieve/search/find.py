@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ from pairsieve.search.hashes import HashIndex
 from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists_name, read_index
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
-from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id
-from pairsieve.web.places import read_host, read_url, spellings
+from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id, says_nothing
+from pairsieve.web.pasted_addresses import alike_key
+from pairsieve.web.places import address_key, read_host, read_url, spellings
 
 Sort = Literal["best", "similarity"]
 EXACT_FILTERS = ("host", *FACETS)
@@ -33,8 +35,12 @@ MAX_PAGES, MAX_PER_PAGE, MAX_FACET_VALUES = 500, 100, 10
 # Scores by which results of an example picture are ordered: the same file first, then the same
 # picture (between 1 and 2), then pictures that look alike (cosine, at most 1).
 SAME_FILE_SCORE, SAME_PICTURE_SCORE, PDQ_BITS = 3.0, 2.0, 256
+# Kind of a request, field of the index, column of a row.
+ADDRESS_KINDS = (("image_url", "image_alike", "URL"), ("page_url", "page_alike", "page_url"))
+NO_WORDS = "no_words"
+"""Why nothing was found: the words hold no letter, digit or symbol."""
 VectorsOf = Callable[[str], Vectors]
-"""Returns the unit vector of a text or picture, by the name of the model."""
+"""Returns the unit vectors (n, d) of a text, or of a picture and its views, by a model's name."""
 Scores = dict[int, tuple[float, str]]
 """Row id -> score, and why the row matches."""
 
@@ -105,12 +111,27 @@ class Results:
     """One page of results.
 
     `total` counts all results. `facets`: name -> the most frequent values and how many results have
-    each; empty for an example picture.
+    each; empty for an example picture. `reason` says why the query could find nothing: NO_WORDS, or
+    empty.
     """
 
     hits: Sequence[Hit]
     total: int
     facets: Mapping[str, Sequence[tuple[str, int]]]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SameAddress:
+    """An address that most likely shows the same as one that was searched for.
+
+    `kind` is that of an erasure request: `image_url` or `page_url`. `rows`: how many have it, of
+    the first MAX_ALIKE.
+    """
+
+    kind: str
+    url: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -157,6 +178,8 @@ class Search:
 
     def by_words(self, query: Query) -> Results:
         """Return rows that have all words and values."""
+        if says_nothing(query.words):
+            return Results((), 0, {}, NO_WORDS)
         built = query.word_query.build(self._index)
         # Without words every row has the same score, so the most similar pairs come first.
         by_similarity = query.sort == "similarity" or not query.words.strip()
@@ -171,6 +194,26 @@ class Search:
             row = self._row(address)
             hits.append(Hit(identity, row, float(score or 0.0)))  # no score when sorted by field
         return Results(hits, answer.count, self._facets(built))
+
+    def same_addresses(self, url: str) -> list[SameAddress]:
+        """Return other addresses of pictures and pages that most likely are this one.
+
+        Those that `by_words` finds by this address are left out. An empty address has none. Raises
+        NotAPlace.
+        """
+        if not url:
+            return []
+        address = read_url(url)
+        key = alike_key(address)
+        known = set(spellings(address))
+        rows: Counter[tuple[str, str]] = Counter()
+        for kind, name, column in ADDRESS_KINDS:
+            built = WordQuery("", {name: [key]}).build(self._index)
+            for document in self._addresses(built, MAX_ALIKE):
+                other = str(self._row(document).get(column) or "")
+                if other and address_key(other) not in known:
+                    rows[kind, other] += 1
+        return [SameAddress(kind, other, number) for (kind, other), number in rows.most_common()]
 
     def by_meaning(self, query: Query, vectors_of: VectorsOf) -> Results:
         """Return the rows whose pictures are nearest to a text, among those that match the query.
@@ -189,11 +232,12 @@ class Search:
     ) -> Results:
         """Return rows that show an example picture, among those that match the query.
 
-        First come rows with the same file, then with the same picture turned, mirrored or encoded
-        anew, then (with `vectors_of`) with pictures that look like it.
+        First come rows with the same file, then with the same picture turned, mirrored, encoded
+        anew or with something around it, then (with `vectors_of`) with pictures that look like it.
         """
         look_alikes = self._pool.submit(self._look_alikes, vectors_of) if vectors_of else None
-        same_picture = self._hashes.alike(example.pdq)  # meanwhile, on another core
+        # Meanwhile, on another core.
+        same_picture = self._hashes.alike([*example.pdq, *example.pdq_of_views])
         scores = look_alikes.result() if look_alikes else {}
         # A better reason replaces a weaker one.
         for number, row, bits in same_picture:
@@ -211,12 +255,18 @@ class Search:
         return self._spaces[space].nearest(vector, max_rows)
 
     def _look_alikes(self, vectors_of: VectorsOf) -> Scores:
-        """Return the rows nearest to a text or picture, in the vectors of every model."""
-        scores: Scores = {}
+        """Return the rows nearest to a text or picture, in the vectors of every model.
+
+        A row counts by the view that it is nearest to.
+        """
+        cosines: dict[int, float] = {}
         for space in self._spaces:
-            for shard, row, cosine in self.nearest(space, vectors_of(space), MAX_ALIKE):
-                scores[row_id(shard, row)] = cosine, "looks alike"
-        return scores
+            for vector in vectors_of(space):
+                for shard, row, cosine in self.nearest(space, vector, MAX_ALIKE):
+                    identity = row_id(shard, row)
+                    cosines[identity] = max(cosine, cosines.get(identity, -1.0))
+        best = sorted(cosines, key=lambda identity: (-cosines[identity], identity))[:MAX_ALIKE]
+        return {identity: (cosines[identity], "looks alike") for identity in best}
 
     def _ids_with(self, name: str, value: str) -> list[int]:
         """Return the ids of rows that have an exact value."""
@@ -227,6 +277,8 @@ class Search:
 
     def _filter(self, query: Query, scores: Scores, with_facets: bool = False) -> Results:
         """Return a page of the scored rows that match the query, in the query's order."""
+        if says_nothing(query.words):
+            return Results((), 0, {}, NO_WORDS)
         matches_query = query.word_query.build(self._index)
         has_score = self._has_id(list(scores))
         built = tantivy.Query.boolean_query(

@@ -40,7 +40,7 @@ from pairsieve.search.vectors import (
 from pairsieve.search.words import HEAP_BYTES, document, open_words, row_id
 from pairsieve.storage import files
 
-FORMAT = 2
+FORMAT = 3
 INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
 CENTRES = "centres-"  # of format 1
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
+from pairsieve.web.pasted_addresses import alike_of
 from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
 
@@ -27,6 +28,9 @@ BATCH_ROWS = 10_000
 FACE, MEDICAL, NUDITY, CHILDREN = "face", "medical", "nudity", "children"
 NOT_JUDGED = "not_judged"
 """Marks of pictures that are shown only after a second click."""
+# The shorter side in pixels: the first models were trained on 256 (LAION-400M), those of pictures
+# on 1,024.
+SIZES = ((256, "<256"), (1024, "256–1023"), (float("inf"), "≥1024"))
 # A row without a tag is marked from this score on: half of the prompts' share, half of punsafe.
 MARKED_FROM = 0.5
 UNSAFE = ("NSFW", "UNSURE")
@@ -59,12 +63,16 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
     image_urls = _distinct(url, final_url)
     addresses = _distinct(url, final_url, page)
     hosts = {host for address in addresses for host in hosts_of(address)}
+    image_keys = [address_key(address) for address in image_urls]
+    page_keys = [address_key(page)] if page else []
     return {
         "similarity": row.get("similarity"),
         "caption": row.get("TEXT") or "",
         "address": " ".join(addresses),
-        "image": [address_key(address) for address in image_urls],
-        "page": [address_key(page)] if page else [],
+        "image": image_keys,
+        "page": page_keys,
+        "image_alike": _distinct(*map(alike_of, image_keys)),
+        "page_alike": [alike_of(key) for key in page_keys],
         "sha256": _values(row.get("sha256")),
         "md5": _values(row.get("md5")),
         "host": sorted(hosts),
@@ -72,10 +80,19 @@ def entry(row: Mapping[str, Any], subset: str) -> dict[str, Any]:
         "subset": _values(subset),
         "language": _values(row.get("LANGUAGE")),
         "licence": _values(row.get("licence_kind")),
+        "size": _values(size_of(row)),
         "tag": list(row.get("tags") or ()),
         "mark": list(marks(row, subset)),
         "row": _shown(row, subset),
     }
+
+
+def size_of(row: Mapping[str, Any]) -> str:
+    """Return the range in which the shorter side of a row's picture lies; empty if not known."""
+    shorter = min(row.get("WIDTH") or 0, row.get("HEIGHT") or 0)
+    if shorter <= 0:
+        return ""
+    return next(name for below, name in SIZES if shorter < below)
 
 
 def _distinct(*addresses: str) -> list[str]:

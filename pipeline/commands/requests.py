@@ -12,7 +12,8 @@ pairsieve requests refuse RECEIPT --reason "not in this dataset" --dataset runs/
     refuse; whoever has the receipt can read the reason
 
 `approve` says how many rows and shards each request takes out. It approves none of them if these
-are more than --most-rows in all: one request may name a domain with half of the dataset. `list
+are more than --most-rows in all, together with what was approved before and is not applied: one
+request may name a domain with half of the dataset, and many may name a row each. `list
 --rows` says the same; it reads the dataset once for each request. `apply` does what `pairsieve
 erase` does: it makes a new version, writes tombstones and verifies. Then it brings the index up to
 date, and the page no longer finds the rows. `list --jsonl` prints approved requests as `pairsieve
@@ -84,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=MAX_ROWS,
         metavar="N",
-        help=f"with approve: no more rows in all (default: {MAX_ROWS})",
+        help=f"with approve: no more rows in all that was approved (default: {MAX_ROWS})",
     )
     parser.add_argument(
         "--yes", action="store_true", help="with approve: however many rows there are"
@@ -195,7 +196,7 @@ def _approve(options: argparse.Namespace) -> Iterator[str]:
 
     Raises NoSuchRequest, UnreadableRequest, NoSuchDataset, TooManyRows.
     """
-    from pairsieve.erasure.queue import NoSuchRequest, decide, look_up
+    from pairsieve.erasure.queue import NoSuchRequest, decide, look_up, waiting
 
     requests = [look_up(options.queue, receipt) for receipt in dict.fromkeys(options.receipts)]
     for request in requests:
@@ -203,12 +204,19 @@ def _approve(options: argparse.Namespace) -> Iterator[str]:
             raise NoSuchRequest(f"{request.receipt} was applied already; nothing was approved")
     # The dataset is read for each request, and for all: requests may name the same rows.
     of_each = [_rows_of(options.dataset, [request])[1] for request in requests]
-    rows, of_all = _rows_of(options.dataset, requests)
+    # Many small requests take out as much as a large one: `apply` does all that was approved.
+    approved = [
+        request
+        for request in waiting(options.queue, "approved")
+        if request.receipt not in options.receipts
+    ]
+    rows, of_all = _rows_of(options.dataset, [*requests, *approved])
     for request, text in zip(requests, of_each, strict=True):
         yield f"{request.receipt} takes out {text}\n"
     if rows > options.most_rows and not options.yes:
         raise TooManyRows(
-            f"that are {of_all} in all, more than {options.most_rows}; nothing was approved. "
+            f"that are {of_all} in all, with what was approved before and is not applied, more "
+            f"than {options.most_rows}; nothing was approved. "
             "Look at what is asked for "
             f"(pairsieve requests list), then give --most-rows {rows}, or --yes"
         )

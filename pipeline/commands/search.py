@@ -11,7 +11,8 @@ pairsieve search --dataset runs/mine --meaning "a knee" --config C
 pairsieve search --dataset runs/mine --url URL | --page URL | --domain a.example
     an image, a page, or all images of a domain
 
-Words in quotes are a phrase. A row with a word behind - is left out. All criteria must match.
+Words are found in any case, with and without accents, and in other forms (car, cars). Words in
+quotes are a phrase. A row with a word behind - is left out. All criteria must match.
 `pairsieve index` makes the index.
 
 Exit status: 0 something was found, 1 nothing was found, 2 the dataset could not be searched.
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     if lacks("search"):
         return 2
-    from pairsieve.search.find import check_version, open_search
+    from pairsieve.search.find import NO_WORDS, check_version, open_search
     from pairsieve.search.index import BadIndex
     from pairsieve.web.places import NotAPlace
     from pipeline.commands.index import index_of
@@ -98,7 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadIndex, NoSuchDataset, ConfigError, NotAPlace) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
+    if results.reason == NO_WORDS:
+        sys.stderr.write(
+            "pairsieve: nothing was looked for: the words hold no letter, digit or symbol\n"
+        )
     sys.stdout.writelines(_json_lines(results) if options.json else _table(results))
+    if not options.json:
+        sys.stdout.writelines(_same_addresses(search, options.url or options.page))
     return 0 if results.total else 1
 
 
@@ -121,7 +128,7 @@ def _search(search: Search, options: argparse.Namespace) -> Results:
             "--meaning needs the models that made the vectors: give --config, the one the "
             "dataset was made with"
         )
-    return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning])[0])
+    return search.by_meaning(query, lambda space: encoders[space].texts([options.meaning]))
 
 
 def _search_by_picture(
@@ -147,7 +154,7 @@ def _search_by_picture(
         return search.by_picture(query, hashes, None)
     pixels_of = dict(zip(encoders, pixels, strict=True))
     return search.by_picture(
-        query, hashes, lambda space: encoders[space].pictures([pixels_of[space]])[0]
+        query, hashes, lambda space: encoders[space].pictures(pixels_of[space])
     )
 
 
@@ -184,6 +191,14 @@ def _table(results: Results) -> Iterator[str]:
         yield "  ".join([*cells, hit.why]).rstrip() + "\n"
         yield " " * 12 + _cell(row.get("URL"), MAX_URL_LETTERS).rstrip() + "\n"
     yield f"{len(results.hits)} of {results.total:,}\n"
+
+
+def _same_addresses(search: Search, url: str) -> Iterator[str]:
+    """Addresses that most likely show the same as the one that was searched for."""
+    for one in search.same_addresses(url):
+        option = "--url" if one.kind == "image_url" else "--page"
+        address = _cell(one.url, MAX_URL_LETTERS).rstrip()
+        yield f"the same address? {option} {address} ({one.rows:,})\n"
 
 
 def _cell(value: object, width: int) -> str:

@@ -57,7 +57,7 @@ def test_states(tmp_path):
     "requests",
     [
         [],
-        [{"domain": "a.example"}] * 201,
+        [{"domain": "a.example"}] * 401,
         [{"name": "Anna"}],
         [{"image": "/etc/passwd"}],
         [{"domain": "example"}],

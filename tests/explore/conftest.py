@@ -63,11 +63,15 @@ HOSTS = frozenset({"testserver", "localhost", "127.0.0.1"})
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile") / "out"
+    return indexed(tmp_path_factory.mktemp("hostile") / "out", ROWS)
+
+
+def indexed(folder, rows):
+    """Write a dataset of some rows and its index; return its folder."""
     path = folder / "dataset" / "en" / "part-00000-of-00001.parquet"
     path.parent.mkdir(parents=True)
-    names = {name: None for row in ROWS for name in row}
-    table = pa.Table.from_pylist([{**names, **row} for row in ROWS])
+    names = {name: None for row in rows for name in row}
+    table = pa.Table.from_pylist([{**names, **row} for row in rows])
     pq.write_table(table, path)
     listed = [
         {

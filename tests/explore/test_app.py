@@ -419,3 +419,40 @@ def test_hostile_fields_of_a_form(client, queue, picture):
     body = {"token": token, "what": "picture", "picture": picture.encode("utf-8", "surrogatepass")}
     assert client.post("/send", data=body).status_code == 400
     assert list(waiting(queue)) == []
+
+
+@pytest.mark.parametrize("words", ["*", '"', "!!!", "\u200d"])
+def test_a_query_without_words_finds_nothing_and_says_why(client, words):
+    page = client.get("/", params={"q": words}).text
+    assert "0 found" in page
+    assert texts_for("en", "")("no_words") in html.unescape(page)
+    answer = client.get("/api/search", params={"words": words}).json()
+    assert (answer["total"], answer["reason"]) == (0, "no_words")
+    assert client.get("/api/search", params={"words": "cat"}).json()["reason"] == ""
+
+
+def test_several_results_are_chosen_and_asked_for_together(client, queue):
+    page = client.get("/", params={"q": "cat"}).text
+    assert 'id="picked"' in page
+    chosen = re.findall(r'type="checkbox" name="picture" value="([^"]+)" form="picked"', page)
+    assert len(chosen) == 2
+    form = client.post("/ask", data={"picture": [html.unescape(value) for value in chosen]}).text
+    fields = re.findall(r'name="picture" value="([^"]+)"', form)
+    sent = client.post(
+        "/send",
+        data={
+            "token": token_of(form),
+            "what": "picture",
+            "picture": [html.unescape(value) for value in fields],
+        },
+    )
+    (one,) = waiting(queue)
+    assert one.receipt in sent.text
+    hashes = {request["sha256"] for request in one.requests if "sha256" in request}
+    assert hashes == {"a" * 64, "c" * 64}
+    assert client.post("/ask").status_code == 400, "nothing was chosen"
+
+
+def test_filters_are_in_sight(client):
+    page = client.get("/", params={"q": "bird"}).text
+    assert '<details class="facets" open>' in page

@@ -163,6 +163,19 @@ def test_the_keyboard_alone(page, address):
     page.get_by_role("heading", name="7 found").wait_for()
 
 
+def test_the_slash_key_and_a_choice(page, address):
+    page.goto(f"{address}/?q=star")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    assert page.input_value("#q") == "star", "the key itself is not typed"
+    boxes = page.get_by_role("checkbox", name="Choose")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_role("button", name="Take out what I chose").click()
+    assert "(2)" in page.inner_text("main")
+    assert violations(page) == []
+
+
 @pytest.mark.parametrize("language", ["de", "es", "fr", "pt"])
 def test_other_languages(browser, address, language):
     page = browser.new_page(locale=language)

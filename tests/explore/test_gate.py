@@ -143,7 +143,7 @@ DOMAIN = {"domain": "a.example"}
         (b'{"requests":[' + b"1," * 1_000_000 + b"1]}", 413),
         (b'{"requests":[{"domain":"a.example","domain":' + b"9" * 100_000 + b"}]}", 400),
         (b'{"requests":[{"domain":"\\ud800.example"}]}', 400),
-        (json.dumps({"requests": [DOMAIN] * 201}).encode(), 400),
+        (json.dumps({"requests": [DOMAIN] * 401}).encode(), 400),
         (json.dumps({"requests": [DOMAIN], "contact": "x" * 201}).encode(), 400),
         (
             json.dumps(

@@ -121,6 +121,22 @@ def test_contacts_are_shown_with_the_answer_and_removed(dataset, capsys):
     assert (contact_of(queue, receipt), contact_of(queue, other)) == ("", "")
 
 
+def test_many_small_requests_are_counted_together(dataset, capsys):
+    """Each takes out few rows; together they would take out the dataset."""
+    queue = f"{dataset}.requests"
+    urls = sorted({row["URL"] for row in rows_of(dataset)})
+    first, second = (ask(queue, [{"image_url": url}]) for url in urls[:2])
+    most = sum(row["URL"] == urls[0] for row in rows_of(dataset))
+    command = ["--dataset", str(dataset), "--most-rows", str(most)]
+    assert requests(["approve", first, *command]) == 0
+    assert requests(["approve", second, *command]) == 2
+    assert "with what was approved before and is not applied" in capsys.readouterr().err
+    assert look_up(queue, second).state == "received"
+    assert requests(["apply", "--dataset", str(dataset)]) == 0
+    most = sum(row["URL"] == urls[1] for row in rows_of(dataset))
+    assert requests(["approve", second, *command[:-1], str(most)]) == 0
+
+
 def test_approval_says_how_many_rows_it_takes(dataset, capsys):
     queue, rows = f"{dataset}.requests", rows_of(dataset)
     receipt = ask(queue, [{"image_url": row["URL"]} for row in rows[:3]])

@@ -188,3 +188,21 @@ def test_an_index_that_was_cut_off_is_made_anew(dataset, capsys):
     assert call("index", "--dataset", dataset) == 0
     assert "3 of 3 shards indexed" in capsys.readouterr().out
     assert search(dataset, capsys, "star")[0] == 0
+
+
+def test_a_query_without_words_says_why(published, capsys):
+    status, hits, said = search(published, capsys, "!!!")
+    assert (status, hits) == (1, [])
+    assert "the words hold no letter, digit or symbol" in said
+
+
+def test_other_addresses_are_offered(published, capsys):
+    row = rows_of(published)[0]
+    capsys.readouterr()
+    other = row["URL"].replace("://", "://www.")
+    status = call("search", "--dataset", published, "--url", f"{other}?utm_source=mail")
+    said = capsys.readouterr().out
+    assert status == 1
+    assert f"the same address? --url {row['URL']} (" in said
+    status = call("search", "--dataset", published, "--url", row["URL"])
+    assert (status, "the same address?" in capsys.readouterr().out) == (0, False)

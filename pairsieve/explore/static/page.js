@@ -10,3 +10,11 @@ if (zone) {
     if (event.dataTransfer.files.length) { field.files = event.dataTransfer.files; zone.requestSubmit(); }
   });
 }
+// The slash key goes to the field for words, as on many sites with a search.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  const words = document.getElementById("q");
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing || !words) return;
+  event.preventDefault();
+  words.focus();
+});
