@@ -36,6 +36,7 @@ TASKS: Mapping[str, Mapping[str, str]] = {
     },
     "Hand it on": {
         "export": "Copy a dataset with fewer columns, for those who expect another layout.",
+        "papers": "Write papers about a dataset that a law or an office asks for.",
     },
     "Take people out, and clean up": {
         "requests": "List, approve and refuse what people asked for on the search page.",
