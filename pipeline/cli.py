@@ -36,6 +36,7 @@ TASKS: Mapping[str, Mapping[str, str]] = {
     },
     "Hand it on": {
         "export": "Copy a dataset with fewer columns, for those who expect another layout.",
+        "hub": "Put a dataset on Hugging Face's Hub, and take erased rows off it with its history.",
         "papers": "Write papers about a dataset that a law or an office asks for.",
     },
     "Take people out, and clean up": {
