@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from pairsieve.erasure.tombstones import Key
 from pairsieve.storage import files
 from pairsieve.storage.names import LeadsOut, check_names
 from pairsieve.storage.secret import BadSecret, secret_in
@@ -49,8 +50,9 @@ class Entry:
 
     `sequence` counts from 1 without gaps. `previous` is the sha256 of the text of the entry before.
     `dataset` and `version` are the name and the new version of the dataset. `delta` is the file
-    beside the feed that lists the erased rows; `rows`, `bytes` and `sha256` are its own. `made_on`
-    is the day (UTC, ISO 8601).
+    beside the feed that lists the erased rows; `rows`, `bytes` and `sha256` are its own.
+    `tokens_key` tells under which recipients.key its tokens are (`name_of`), and nothing about it.
+    `made_on` is the day (UTC, ISO 8601).
     """
 
     sequence: int
@@ -61,6 +63,7 @@ class Entry:
     rows: int
     bytes: int
     sha256: str
+    tokens_key: str
     made_on: str
 
     def text(self) -> str:
@@ -80,6 +83,22 @@ class Seen:
     public_key: str
     sequence: int
     digest: str
+
+
+def name_of(key: Key) -> str:
+    """What stands for a key in a feed: a token of it, which does not lead back to it."""
+    return key.token("feed", "")
+
+
+def check_tokens_key(entries: Sequence[Entry], key: Key) -> None:
+    """Raise BadFeed where the tokens of an entry are under another key: none would match."""
+    name = name_of(key)
+    for entry in entries:
+        if entry.tokens_key != name:
+            raise BadFeed(
+                f"entry {entry.sequence} is under another recipients.key than the one at hand; no "
+                "row would be found. Take the file of the dataset that the feed belongs to"
+            )
 
 
 def signing_key(folder: str) -> Ed25519PrivateKey:

@@ -73,7 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if not options.repo and not (options.verb == "verify" and options.store):
         return _fail("name the repository with --repo, or for verify a bucket with --store", 2)
-    from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage.sealed import Damaged
     from pipeline.dataset.hub_push import Outdated, errors
     from pipeline.dataset.manifest import NoSuchDataset
@@ -86,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed: tuple[type[BaseException], ...] = (RuntimeError, ValueError, *errors())
     try:
         return _run_verb(options)
-    except (NoSuchDataset, NoTombstones, Outdated) as error:
+    except (NoSuchDataset, Outdated) as error:
         return _fail(str(error), 2)
     except Damaged as error:
         return _fail(str(error), 1)

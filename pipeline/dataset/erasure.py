@@ -27,6 +27,7 @@ from pairsieve.erasure import feed as feeds
 from pairsieve.erasure.match import COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.erasure.tombstones import (
+    RECIPIENTS,
     Key,
     make_keys,
     read_tombstones,
@@ -169,13 +170,18 @@ def _check_feed(dataset: str, tombstones: str) -> None:
     if not files.exists(path):
         return
     try:
+        for name in (feeds.SIGNING_KEY, RECIPIENTS):
+            # They are made where they are missing, and then do not fit.
+            if not files.exists(files.join(tombstones, name)):
+                raise feeds.BadFeed(f"{name} is not in {tombstones}")
         key = feeds.public_text(feeds.signing_key(tombstones))
-        feeds.read_feed(files.read_text(path), key)
+        entries = feeds.read_feed(files.read_text(path), key)
+        feeds.check_tokens_key(entries, recipients_key(tombstones))
     except feeds.BadFeed as error:
         raise feeds.BadFeed(
-            f"{path}: {error}. Nothing was changed. Put {feeds.SIGNING_KEY} back into "
-            f"{tombstones}, or get the feed back from a copy; without either move the feed away: "
-            "a new one begins, under a new key, which those who hold copies must get"
+            f"{path}: {error}. Nothing was changed. Put {feeds.SIGNING_KEY} and {RECIPIENTS} back "
+            f"into {tombstones}, or get the feed back from a copy; without either move the feed "
+            "away: a new one begins, under new keys, which those who hold copies must get"
         ) from None
 
 
@@ -198,7 +204,8 @@ def _replace_dataset(
 ) -> None:
     """Write the next version beside the present one, and put it in place."""
     newest = read_tombstones(tombstones).keys[0]
-    keys = RecipientsKeys(recipients_key(tombstones), feeds.signing_key(tombstones))
+    had_key = files.exists(files.join(tombstones, RECIPIENTS))
+    keys = RecipientsKeys(recipients_key(tombstones), feeds.signing_key(tombstones), had_key)
     record = ErasureRecord(keys, newest.id, requests)
     moved = _stage(dataset, findings, record)
     lock.check()
@@ -219,10 +226,14 @@ def _check_erased(dataset: str, requests: Sequence[Request]) -> None:
 
 @dataclass(frozen=True)
 class RecipientsKeys:
-    """What those who hold a copy rely on: `tokens` makes the tokens of row ids, `feed` signs."""
+    """What those who hold a copy rely on: `tokens` makes the tokens of row ids, `feed` signs.
+
+    `reads_earlier`: the lists of earlier erasures are under this key too.
+    """
 
     tokens: Key
     feed: Ed25519PrivateKey
+    reads_earlier: bool
 
 
 @dataclass(frozen=True)
@@ -269,7 +280,7 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
     delta = shard_bytes(record.delta(findings.ids))
     listed[delta_path] = put(staging, delta_path, delta, len(findings.ids))
     feed_path = f"{DELTAS}/{feeds.FEED}"
-    feed = _feed_with(dataset, manifest, listed[delta_path], version, record.keys.feed)
+    feed = _feed_with(dataset, manifest, listed[delta_path], version, record.keys)
     listed[feed_path] = put(staging, feed_path, feed.encode(), len(feed.splitlines()))
 
     erasure = ListedErasure(
@@ -286,15 +297,16 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
 
 
 def _feed_with(
-    dataset: str, manifest: Manifest, delta: ListedFile, version: int, key: Ed25519PrivateKey
+    dataset: str, manifest: Manifest, delta: ListedFile, version: int, keys: RecipientsKeys
 ) -> str:
     """The feed with an entry for an erasure. Raises BadFeed."""
     path = files.join(dataset, DELTAS, feeds.FEED)
     feed = files.read_text(path) if files.exists(path) else ""
-    entries = list(feeds.read_feed(feed, feeds.public_text(key)))
+    entries = list(feeds.read_feed(feed, feeds.public_text(keys.feed)))
     signed = {f"{DELTAS}/{entry.delta}" for entry in entries}
     # Versions before there was a feed have lists of their own, and get their entries now.
-    earlier = [each for each in manifest.below(f"{DELTAS}/delta-") if each.path not in signed]
+    deltas = manifest.below(f"{DELTAS}/delta-") if keys.reads_earlier else []
+    earlier = [each for each in deltas if each.path not in signed]
     for each in (*sorted(earlier, key=lambda each: each.path), delta):
         number = version if each is delta else _version_of(each.path)
         entry = feeds.Entry(
@@ -306,9 +318,10 @@ def _feed_with(
             rows=each.rows,
             bytes=each.bytes,
             sha256=each.sha256,
+            tokens_key=feeds.name_of(keys.tokens),
             made_on=datetime.now(UTC).date().isoformat(),
         )
-        feed = feeds.with_entry(feed, entry, key)
+        feed = feeds.with_entry(feed, entry, keys.feed)
         entries.append(entry)
     return feed
 

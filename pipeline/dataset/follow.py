@@ -32,6 +32,7 @@ from pairsieve.erasure.feed import (
     Entry,
     Seen,
     check_follows,
+    check_tokens_key,
     parse_public_key,
     read_feed,
 )
@@ -52,6 +53,8 @@ from pipeline.dataset.writer import only_writer
 
 SEEN = ".pairsieve-followed.json"
 """In the copy: the last entry that was applied to it."""
+MAX_FEED_BYTES = 100 << 20
+"""An erasure an hour for 15 years, at 700 bytes each. Whoever serves a feed may be hostile."""
 UNKNOWN_FILE = "nothing is known of files of this kind"
 
 
@@ -92,6 +95,7 @@ def follow(copy: str, source: Source, dry_run: bool = False) -> Followed:
     public_key = _public_key(source.public_key)
     key = Key("", read_secret(source.tokens_key))
     folder, entries = _read_entries(source, public_key)
+    check_tokens_key(entries, key)
     erased = erased_of(key, [_delta(folder, entry) for entry in entries])
     if dry_run:
         check_follows(entries, public_key, _seen(copy))
@@ -116,7 +120,7 @@ def _public_key(given: str) -> str:
 def _read_entries(source: Source, public_key: str) -> tuple[str, list[Entry]]:
     """The folder of a feed, and its entries. Raises BadFeed."""
     for folder in (source.feed, files.join(source.feed, DELTAS)):
-        content = _download(folder, FEED)
+        content = _download(folder, FEED, MAX_FEED_BYTES)
         if content is not None:
             entries = read_feed(_text(content), public_key)
             break
@@ -137,23 +141,26 @@ def _text(content: bytes) -> str:
         raise BadFeed(f"{FEED} is no text; it is damaged") from None
 
 
-def _download(folder: str, name: str) -> bytes | None:
-    """A file beside the feed; None where it is missing. Raises BadFeed."""
+def _download(folder: str, name: str, max_bytes: int) -> bytes | None:
+    """A file beside the feed; None where it is missing. Raises BadFeed, also for a longer file."""
     path = files.join(folder, name)
     try:
         if not files.exists(path):
             return None
         with files.open_read(path) as stream:
-            return bytes(stream.read())
+            content = bytes(stream.read(max_bytes + 1))
     except (OSError, aiohttp.ClientError) as error:
         raise BadFeed(
             f"{files.public_name(path)} cannot be read ({type(error).__name__}); try again later"
         ) from None
+    if len(content) > max_bytes:
+        raise BadFeed(f"{files.public_name(path)} is longer than {max_bytes} bytes")
+    return content
 
 
 def _delta(folder: str, entry: Entry) -> pa.Table:
     """The list of erased rows that an entry names. Raises BadFeed."""
-    content = _download(folder, entry.delta)
+    content = _download(folder, entry.delta, entry.bytes)
     if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
         raise BadFeed(f"{entry.delta} is missing, or is not the list that was signed")
     return pq.read_table(pa.BufferReader(content))

@@ -18,9 +18,18 @@ import pyarrow.parquet as pq
 from pairsieve.copies.erased import Erased, erased_of
 from pairsieve.copies.layout import ARCHIVES, TABLES, layout_of
 from pairsieve.copies.take_out import Copy, Outcome, change_of
-from pairsieve.erasure.tombstones import recipients_key
+from pairsieve.erasure.feed import (
+    FEED,
+    PUBLIC_KEY,
+    BadFeed,
+    check_tokens_key,
+    parse_public_key,
+    read_feed,
+)
+from pairsieve.erasure.tombstones import RECIPIENTS, Key
 from pairsieve.storage import files
 from pairsieve.storage.names import LeadsOut, check_names
+from pairsieve.storage.secret import BadSecret, read_secret
 from pairsieve.storage.shards import DELTAS, read_listed
 from pipeline.dataset.hub_push import DATASET, Hub, Record, commits_of, refs_of
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
@@ -56,7 +65,7 @@ class Verified:
 
 
 def erasures_of(dataset: str, tombstones: str) -> Erased:
-    """All rows that were ever erased. Raises NoSuchDataset, NoTombstones, Damaged."""
+    """All rows that were ever erased. Raises NoSuchDataset, Damaged."""
     manifest = read_manifest(dataset)
     deltas = [
         pq.read_table(pa.BufferReader(read_listed(dataset, listed)))
@@ -65,13 +74,20 @@ def erasures_of(dataset: str, tombstones: str) -> Erased:
     ]
     if not deltas:
         raise NoSuchDataset(f"nobody was taken out of {dataset} so far: there is nothing to verify")
-    # It would be made where it is missing, and then no token would match.
-    if not files.exists(tombstones):
+    # Not `recipients_key`, which makes a key where there is none: no token would match.
+    try:
+        key = Key("", read_secret(files.join(tombstones, RECIPIENTS)))
+        feed = files.join(dataset, DELTAS, FEED)
+        # Datasets of earlier versions have no feed.
+        if files.exists(feed):
+            public_key = parse_public_key(files.read_text(files.join(tombstones, PUBLIC_KEY)))
+            check_tokens_key(read_feed(files.read_text(feed), public_key), key)
+    except (BadSecret, BadFeed, FileNotFoundError) as error:
         raise NoSuchDataset(
-            f"{tombstones} is not there; name the folder that was given to "
-            "`pairsieve erase --tombstones`"
-        )
-    return erased_of(recipients_key(tombstones), deltas)
+            f"{tombstones}: {error}. Name the folder that was given to `pairsieve erase "
+            "--tombstones`"
+        ) from None
+    return erased_of(key, deltas)
 
 
 def verify_hub(hub: Hub, erased: Erased, record: Record) -> Verified:

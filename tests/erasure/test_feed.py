@@ -19,12 +19,15 @@ from pairsieve.erasure.feed import (
     Entry,
     Seen,
     check_follows,
+    check_tokens_key,
+    name_of,
     parse_public_key,
     public_text,
     read_feed,
     signing_key,
     with_entry,
 )
+from pairsieve.erasure.tombstones import Key
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = public_text(KEY)
@@ -35,7 +38,9 @@ def entry_after(entries: list[Entry], name: str = "mine") -> Entry:
     number = len(entries) + 1
     previous = entries[-1].digest if entries else NOTHING
     delta = f"delta-{number + 1:05d}.parquet"
-    return Entry(number, previous, name, number + 1, delta, 3, 900, "ab" * 32, "2026-11-28")
+    return Entry(
+        number, previous, name, number + 1, delta, 3, 900, "ab" * 32, "cd" * 16, "2026-11-28"
+    )
 
 
 def feed_of(number: int, key: Ed25519PrivateKey = KEY, name: str = "mine") -> str:
@@ -115,6 +120,15 @@ def test_a_feed_that_goes_on_is_taken():
     check_follows(read_feed(feed_of(3), PUBLIC), PUBLIC, seen(3))
     check_follows(read_feed(feed_of(5), PUBLIC), PUBLIC, seen(3))
     check_follows(read_feed(feed_of(1), PUBLIC), PUBLIC, None)
+
+
+def test_tokens_of_another_key_are_refused():
+    key, other = Key("", bytes(32)), Key("", bytes([1] * 32))
+    entries = [replace(entry_after([]), tokens_key=name_of(key))]
+    check_tokens_key(entries, key)
+    with pytest.raises(BadFeed, match="no row would be found"):
+        check_tokens_key(entries, other)
+    assert bytes(32).hex() not in name_of(key)
 
 
 def test_another_key_is_refused():

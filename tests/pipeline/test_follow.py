@@ -49,7 +49,7 @@ class Held:
         shutil.copytree(self.root / name, place / name)
         return place / name
 
-    def arguments(self, copy: Path, feed: Path | str = "") -> list[str]:
+    def arguments(self, copy: Path | str, feed: Path | str = "") -> list[str]:
         keys = self.root / "ds.erased"
         return [
             f"--feed={feed or self.root / 'ds'}",
@@ -273,13 +273,39 @@ def test_what_is_missing(option, message, held, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_another_key_for_the_tokens_finds_nothing(held, tmp_path):
-    """Only who has recipients.key can tell who was taken out."""
+def test_another_key_for_the_tokens_is_refused(held, tmp_path, capsys):
+    """With it no row would be found, and nobody would know."""
     copy = held.copy("dataset", tmp_path)
     (tmp_path / "other.key").write_text("cd" * 32)
-    before = rows_of(copy)
-    assert follow([*held.arguments(copy), f"--key={tmp_path / 'other.key'}"]) == 0
-    assert rows_of(copy) == before
+    before = hashes(copy)
+    assert follow([*held.arguments(copy), f"--key={tmp_path / 'other.key'}"]) == 2
+    assert "entry 1 is under another recipients.key" in capsys.readouterr().err
+    assert hashes(copy) == before
+
+
+def test_files_that_do_not_end(held, tmp_path, capsys, monkeypatch):
+    copy = held.copy("dataset", tmp_path)
+    feed = served(held, tmp_path, "".join(feed_lines(held)))
+    with (feed / "delta-00003.parquet").open("ab") as stream:
+        stream.write(bytes(10))
+    assert follow(held.arguments(copy, feed)) == 2
+    assert "delta-00003.parquet is longer than" in capsys.readouterr().err
+    monkeypatch.setattr("pipeline.dataset.follow.MAX_FEED_BYTES", 100)
+    assert follow(held.arguments(copy)) == 2
+    assert "feed.jsonl is longer than 100 bytes" in capsys.readouterr().err
+
+
+def test_a_copy_in_a_store(held, tmp_path, on_s3):
+    place, store = on_s3
+    copy = small_copy(tmp_path / "copy", held)
+    for path in hashes(copy):
+        store.pipe_file(f"{place}/held/{path}", (copy / path).read_bytes())
+    assert follow(held.arguments(f"{place}/held")) == 0
+    store.invalidate_cache()
+    got = tmp_path / "got"
+    store.get(f"{place}/held/", str(got), recursive=True)
+    assert is_whole(got, held)
+    assert words_left(got, held.gone) == []
 
 
 def test_a_feed_over_http(held, tmp_path):
@@ -350,15 +376,33 @@ def test_lists_of_versions_without_a_feed_get_their_entries(held, tmp_path):
     assert manifest_of(copy)["version"] == 4
 
 
-def test_a_lost_key_stops_the_erasure_before_anything_is_changed(held, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["feed.key", "recipients.key"])
+@pytest.mark.parametrize("content", ["12" * 32, None])
+def test_a_lost_key_stops_the_erasure(name, content, held, tmp_path, capsys):
+    """Before anything is changed, and without making another key."""
     shutil.copytree(held.root / "ds", tmp_path / "ds")
     shutil.copytree(held.root / "ds.erased", tmp_path / "ds.erased")
-    (tmp_path / "ds.erased" / "feed.key").write_text("12" * 32)
-    before = hashes(tmp_path / "ds")
+    key = tmp_path / "ds.erased" / name
+    key.unlink()
+    if content:
+        key.write_text(content)
+    before = hashes(tmp_path)
     requests = asked(tmp_path / "r.jsonl", held.left[:1])
     assert erase(["--dataset", str(tmp_path / "ds"), "--requests", requests]) == 2
-    assert "Put feed.key back" in capsys.readouterr().err
-    assert hashes(tmp_path / "ds") == before
+    assert "Put feed.key and recipients.key back" in capsys.readouterr().err
+    (tmp_path / "r.jsonl").unlink()
+    assert hashes(tmp_path) == before
+
+
+def test_a_new_feed_leaves_out_lists_under_a_lost_key(held, tmp_path):
+    """Nobody who has the new key can read them."""
+    shutil.copytree(held.root / "ds", tmp_path / "ds")
+    (tmp_path / "ds" / "erasures" / "feed.jsonl").unlink()
+    requests = asked(tmp_path / "r.jsonl", held.left[:1])
+    assert erase(["--dataset", str(tmp_path / "ds"), "--requests", requests]) == 0
+    feed = (tmp_path / "ds" / "erasures" / "feed.jsonl").read_text().splitlines()
+    (entry,) = [json.loads(json.loads(line)["signed"]) for line in feed]
+    assert (entry["sequence"], entry["delta"]) == (1, "delta-00004.parquet")
 
 
 def small_copy(place: Path, held: Held) -> Path:

@@ -215,6 +215,22 @@ def test_nothing_was_erased(release, capsys):
     assert "refs/tags/v1" in release.hub.refs
 
 
+def test_keys_that_do_not_fit_are_refused(release, capsys):
+    """With another key no erased row would be found, and the Hub would seem clean."""
+    with_old_names(release)
+    key = release.root / "ds.erased" / "recipients.key"
+    told = key.read_text()
+    key.write_text("ab" * 32)
+    assert hub(release.arguments("verify")) == 2
+    assert "under another recipients.key" in capsys.readouterr().err
+    key.unlink()
+    assert hub(release.arguments("verify")) == 2
+    assert "holds no secret" in capsys.readouterr().err
+    assert not key.exists()
+    key.write_text(told)
+    assert hub(release.arguments("verify")) == 1
+
+
 def test_no_hub(release, capsys):
     release.erase_one()
     arguments = release.arguments("verify")
