@@ -36,11 +36,14 @@ TASKS: Mapping[str, Mapping[str, str]] = {
     },
     "Hand it on": {
         "export": "Copy a dataset with fewer columns, for those who expect another layout.",
+        "hub": "Put a dataset on Hugging Face's Hub, and take erased rows off it with its history.",
+        "papers": "Write papers about a dataset that a law or an office asks for.",
     },
     "Take people out, and clean up": {
         "requests": "List, approve and refuse what people asked for on the search page.",
         "erase": "Take out what people ask to be taken out, and keep it out.",
         "adopt": "Give a dataset that others made a manifest, so that every command works on it.",
+        "follow": "Take out of your copy of a dataset what was erased from it, as its feed tells.",
         "purge": "Remove private results from a work directory: captions, pictures, scores.",
     },
 }

@@ -239,8 +239,9 @@ class PublishConfig:
     it everybody may read it.
 
     `url` (where the dataset is published), `licence` (a URL; of the list of links, because pictures
-    have their own) and `contact` (for requests to be taken out; default: `fetch.contact`) stand in
-    the data card and the Croissant metadata.
+    have their own), `contact` (for requests to be taken out; default: `fetch.contact`), `creator`
+    (the person or organisation that answers for it) and `date` (the day of publication, ISO 8601;
+    default: the day of the newest row) stand in the data card and the Croissant metadata.
 
     With `release_check` a dataset stays in `unreleased/` below the output directory when
     pipeline/dataset/review.py finds more than `release_limits` (kind -> share of the rows).
@@ -255,6 +256,8 @@ class PublishConfig:
     url: Public[str] = ""
     licence: Public[str] = ""
     contact: Public[str] = ""
+    creator: Public[str] = ""
+    date: Public[str] = ""
     release_check: Public[bool] = False
     release_limits: Public[Mapping[str, float]] = field(default_factory=dict)
     key_file: str = ""

@@ -7,6 +7,8 @@ They lie in a folder of their own, outside of every dataset, that only its owner
     tombstones.json   tokens by key id, and PDQ hashes (confidential)
     recipients.key    the secret of the row ids in DATASET/erasures/; only those who hold a copy of
                       the dataset get it
+    feed.key feed.pub the secret that signs DATASET/erasures/feed.jsonl, and the public key by which
+                      those who hold a copy check it (pairsieve/erasure/feed.py)
 
 A token is an HMAC-SHA256 of a value. Without the secret it cannot be traced back to the value. No
 name, mail or reason is stored.

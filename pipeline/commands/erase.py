@@ -21,7 +21,8 @@ example, as crops that no hash finds. This needs published embeddings. A person 
 --confirm KEY takes out those that show the same.
 
 The command rewrites only shards that hold matches; every other file stays as it is, byte for byte.
-The version goes up, and erasures/ gets a list of row ids for those who have a copy. Then the
+The version goes up, and erasures/ gets a signed list of the rows for those who have a copy
+(`pairsieve follow`). Then the
 command searches the dataset again to verify that nothing matches. Tombstones go to a private folder
 of their own (--tombstones, by default DATASET.erased beside the dataset). Name it in the config as
 `filters.rules.erasure: {tombstones: ...}`, so that later runs keep out what was erased.
@@ -90,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from pairsieve.erasure.feed import BadFeed
     from pairsieve.erasure.list_file import UnreadableList
     from pairsieve.erasure.requests import MalformedRequests
     from pairsieve.erasure.tombstones import NoTombstones
@@ -104,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nothing_done = (
         MalformedRequests,
         NoTombstones,
+        BadFeed,
         NoSuchDataset,
         NotOurs,
         UnreadableList,

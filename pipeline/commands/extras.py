@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 NEEDED = {
+    "hub": ("huggingface_hub",),
     "search": ("faiss", "tantivy"),
     "explore": (
         "faiss", "tantivy", "fastapi", "itsdangerous", "limits", "python_multipart", "uvicorn",

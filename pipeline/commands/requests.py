@@ -100,6 +100,7 @@ class TooManyRows(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from pairsieve.erasure.feed import BadFeed
     from pairsieve.erasure.queue import NoSuchRequest, UnreadableRequest, forget_contacts
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage.lock import InUse
@@ -120,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UnreadableRequest,
         NoSuchDataset,
         NoTombstones,
+        BadFeed,
         NotOurs,
         TooManyRows,
     )

@@ -22,6 +22,8 @@ DEMO_WARNING = (
     "generated drawings alone. "
     "They mean nothing for real pictures.\n\n"
 )
+PUBLISHER = ("url", "licence", "contact", "creator", "date")
+"""Settings of `publish` that card and Croissant metadata repeat."""
 MAX_VALUES = 30
 """So many values of a column are listed; the others are counted together."""
 MAX_SETTINGS_LETTERS = 200
@@ -79,8 +81,8 @@ def data_card(facts: Facts) -> str:
 
 
 def about(manifest: Manifest) -> dict[str, str]:
-    """The publisher's `url`, `licence` and `contact`; empty where the config did not have them."""
-    return {name: manifest.setting("publish", name) for name in ("url", "licence", "contact")}
+    """PUBLISHER -> what the publisher says; empty where the config does not have the setting."""
+    return {name: manifest.setting("publish", name) for name in PUBLISHER}
 
 
 def summary_of(manifest: Manifest) -> str:

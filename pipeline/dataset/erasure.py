@@ -16,15 +16,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pairsieve.copies.erased import TOKENS
+from pairsieve.erasure import feed as feeds
 from pairsieve.erasure.match import COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.erasure.tombstones import (
+    RECIPIENTS,
     Key,
     make_keys,
     read_tombstones,
@@ -33,7 +36,7 @@ from pairsieve.erasure.tombstones import (
 )
 from pairsieve.images.pdq import orientations
 from pairsieve.records.foreign import as_ours
-from pairsieve.records.manifest import MANIFEST, ListedErasure, ListedFile
+from pairsieve.records.manifest import MANIFEST, ListedErasure, ListedFile, Manifest
 from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
@@ -44,9 +47,10 @@ from pairsieve.storage.shards import DELTAS, read_listed, shard_bytes, shard_pat
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.writer import COMMIT, STAGING, alone_in, only_writer, recover
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 STATUS = "status.json"
-IDS = ("key", "SAMPLE_ID", "hash", "uid")
-"""Columns by which those who hold a copy know a row: ours, and those of other datasets."""
 PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", *PDQ_COLUMNS)
 """Columns by which the picture of an erased row is recognised in a later crawl."""
 MAX_REQUESTS_SHOWN = 50
@@ -61,7 +65,7 @@ class Findings:
     """The rows that requests are about.
 
     `rows`: shard -> numbers of its rows. `rows_of` and `shards_of`: number of the request -> how
-    many rows and shards it matches. `ids`: the IDS of each row. `pictures`: the PICTURE_COLUMNS of
+    many rows and shards it matches. `ids`: the TOKENS of each row. `pictures`: PICTURE_COLUMNS of
     rows that a request shows the picture of. `missing`: columns that no shard has. `version`: the
     version of the dataset.
     """
@@ -87,7 +91,7 @@ def find(dataset: str, requests: Sequence[Request]) -> Findings:
     findings = Findings(version=manifest.version)
     missing_in_shards = []
     for path in shard_paths(manifest):
-        table = _read_columns(files.join(dataset, path), (*COLUMNS, *IDS), manifest.columns)
+        table = _read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
         missing_in_shards.append(set(COLUMNS) - set(table.column_names))
         matches = matcher.find(table)
         if matches:
@@ -112,7 +116,7 @@ def _add_matches(
     findings.shards_of.update(set().union(*matches.values()))
     matched_values = table.take(pa.array(rows)).to_pylist()
     for row, values in zip(rows, matched_values, strict=True):
-        findings.ids.append({name: values[name] for name in IDS if name in values})
+        findings.ids.append({name: values[name] for name in TOKENS if name in values})
         if any(requests[number].covers_copies for number in matches[row]):
             findings.pictures.append({name: values.get(name) for name in PICTURE_COLUMNS})
 
@@ -134,7 +138,7 @@ def _read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str
 def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:
     """Take rows out, keep them out by tombstones, and search again.
 
-    Raises NoSuchDataset, NoTombstones, ErasureIncomplete, Damaged, InUse.
+    Raises NoSuchDataset, NoTombstones, BadFeed, ErasureIncomplete, Damaged, InUse.
     """
     if lies_in(tombstones, dataset):
         raise NoSuchDataset(
@@ -147,6 +151,7 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
             f"{dataset} holds no {MANIFEST}; give the output directory of a finished run"
         )
     with only_writer(dataset) as lock, alone_in(tombstones):
+        _check_feed(dataset, tombstones)
         findings = find(dataset, requests)
         make_keys(tombstones)
         # Also without a match: a later crawl may have what the dataset does not have now.
@@ -157,6 +162,27 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
         findings.version = read_manifest(dataset).version
         _write_status(tombstones, findings, requests)
     return findings
+
+
+def _check_feed(dataset: str, tombstones: str) -> None:
+    """Raise BadFeed where no entry can be added to the feed, before anything is changed."""
+    path = files.join(dataset, DELTAS, feeds.FEED)
+    if not files.exists(path):
+        return
+    try:
+        for name in (feeds.SIGNING_KEY, RECIPIENTS):
+            # They are made where they are missing, and then do not fit.
+            if not files.exists(files.join(tombstones, name)):
+                raise feeds.BadFeed(f"{name} is not in {tombstones}")
+        key = feeds.public_text(feeds.signing_key(tombstones))
+        entries = feeds.read_feed(files.read_text(path), key)
+        feeds.check_tokens_key(entries, recipients_key(tombstones))
+    except feeds.BadFeed as error:
+        raise feeds.BadFeed(
+            f"{path}: {error}. Nothing was changed. Put {feeds.SIGNING_KEY} and {RECIPIENTS} back "
+            f"into {tombstones}, or get the feed back from a copy; without either move the feed "
+            "away: a new one begins, under new keys, which those who hold copies must get"
+        ) from None
 
 
 def _write_tombstones(folder: str, findings: Findings, requests: Sequence[Request]) -> None:
@@ -178,7 +204,9 @@ def _replace_dataset(
 ) -> None:
     """Write the next version beside the present one, and put it in place."""
     newest = read_tombstones(tombstones).keys[0]
-    record = ErasureRecord(recipients_key(tombstones), newest.id, requests)
+    had_key = files.exists(files.join(tombstones, RECIPIENTS))
+    keys = RecipientsKeys(recipients_key(tombstones), feeds.signing_key(tombstones), had_key)
+    record = ErasureRecord(keys, newest.id, requests)
     moved = _stage(dataset, findings, record)
     lock.check()
     # From this file on the next version counts: a later command would finish the move.
@@ -197,27 +225,42 @@ def _check_erased(dataset: str, requests: Sequence[Request]) -> None:
 
 
 @dataclass(frozen=True)
+class RecipientsKeys:
+    """What those who hold a copy rely on: `tokens` makes the tokens of row ids, `feed` signs.
+
+    `reads_earlier`: the lists of earlier erasures are under this key too.
+    """
+
+    tokens: Key
+    feed: Ed25519PrivateKey
+    reads_earlier: bool
+
+
+@dataclass(frozen=True)
 class ErasureRecord:
     """What the next version publishes of an erasure.
 
-    `key` makes the tokens of row ids. `key_id` is the id of the tombstones' newest secret.
-    `requests` is how many there were.
+    `key_id` is the id of the tombstones' newest secret. `requests` is how many there were.
     """
 
-    key: Key
+    keys: RecipientsKeys
     key_id: str
     requests: int
 
     def delta(self, ids: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """The ids of the erased rows as tokens.
+        """What the erased rows are known by, as tokens.
 
         Plain ids would tell whoever has the crawl which pairs were erased: they could compute the
         ids of all pairs themselves.
         """
-        rows = [
-            {name: self.key.token(name, str(value)) for name, value in row.items()} for row in ids
-        ]
-        return pa.Table.from_pylist(sorted(rows, key=lambda row: list(row.values())))
+        names = [name for name in TOKENS if any(name in row for row in ids)]
+        rows = [{name: self._token(name, row.get(name)) for name in names} for row in ids]
+        rows.sort(key=lambda row: [token or "" for token in row.values()])
+        return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
+
+    def _token(self, name: str, value: Any) -> str | None:
+        # Rows without a value must not share a token: a recipient would drop all of them.
+        return None if value is None else self.keys.tokens.token(name, str(value))
 
 
 def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]:
@@ -236,6 +279,9 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
     delta_path = f"{DELTAS}/delta-{version:05d}.parquet"
     delta = shard_bytes(record.delta(findings.ids))
     listed[delta_path] = put(staging, delta_path, delta, len(findings.ids))
+    feed_path = f"{DELTAS}/{feeds.FEED}"
+    feed = _feed_with(dataset, manifest, listed[delta_path], version, record.keys)
+    listed[feed_path] = put(staging, feed_path, feed.encode(), len(feed.splitlines()))
 
     erasure = ListedErasure(
         version, record.requests, findings.number, len(findings.rows), (record.key_id,)
@@ -247,7 +293,42 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
         files=tuple(listed.values()),
     )
     files.write_text(files.join(staging, MANIFEST), next_manifest.text())
-    return [*findings.rows, *_embedding_paths(findings.rows, listed), delta_path]
+    return [*findings.rows, *_embedding_paths(findings.rows, listed), delta_path, feed_path]
+
+
+def _feed_with(
+    dataset: str, manifest: Manifest, delta: ListedFile, version: int, keys: RecipientsKeys
+) -> str:
+    """The feed with an entry for an erasure. Raises BadFeed."""
+    path = files.join(dataset, DELTAS, feeds.FEED)
+    feed = files.read_text(path) if files.exists(path) else ""
+    entries = list(feeds.read_feed(feed, feeds.public_text(keys.feed)))
+    signed = {f"{DELTAS}/{entry.delta}" for entry in entries}
+    # Versions before there was a feed have lists of their own, and get their entries now.
+    deltas = manifest.below(f"{DELTAS}/delta-") if keys.reads_earlier else []
+    earlier = [each for each in deltas if each.path not in signed]
+    for each in (*sorted(earlier, key=lambda each: each.path), delta):
+        number = version if each is delta else _version_of(each.path)
+        entry = feeds.Entry(
+            sequence=len(entries) + 1,
+            previous=entries[-1].digest if entries else feeds.NOTHING,
+            dataset=manifest.name,
+            version=number,
+            delta=each.path.removeprefix(f"{DELTAS}/"),
+            rows=each.rows,
+            bytes=each.bytes,
+            sha256=each.sha256,
+            tokens_key=feeds.name_of(keys.tokens),
+            made_on=datetime.now(UTC).date().isoformat(),
+        )
+        feed = feeds.with_entry(feed, entry, keys.feed)
+        entries.append(entry)
+    return feed
+
+
+def _version_of(delta_path: str) -> int:
+    """The version that a list of erased rows led to: 2 for `erasures/delta-00002.parquet`."""
+    return int(delta_path.rpartition("-")[2].removesuffix(".parquet"))
 
 
 def _files_without_rows(
@@ -340,6 +421,9 @@ def status(dataset: str, tombstones: str) -> str:
         f"{tokens} tombstones under {len(stones.tokens)} keys, {len(stones.pdq)} perceptual hashes",
         f"last verification {history['last_verification']}",
     ]
+    public_key = files.join(tombstones, feeds.PUBLIC_KEY)
+    if files.exists(public_key):
+        lines.append(f"public key of the feed {files.read_text(public_key).strip()}")
     return "\n".join(lines) + "\n"
 
 

@@ -110,10 +110,14 @@ def test_no_shard_has_more_rows_than_it_may(embedded):
 
 
 @pytest.mark.parametrize("made", ["demo_run", "embedded"])
-def test_croissant(made, request):
+def test_croissant(made, request, caplog):
     output = request.getfixturevalue(made).output
     dataset = mlcroissant.Dataset(str(output / "metadata.json"))
     assert not dataset.metadata.issues.errors
+    assert not dataset.metadata.issues.warnings
+    # It warns of a context that is not that of version 1.1 in its log alone.
+    assert [record.message for record in caplog.records if "WARNING" in record.message] == []
+    assert dataset.metadata.ctx.is_v1_1()
     read = list(dataset.records("en"))
     rows = [row for row in rows_of(output) if row["LANGUAGE"] == "en"]
     assert sorted(record["en/URL"].decode() for record in read) == sorted(
@@ -121,6 +125,30 @@ def test_croissant(made, request):
     )
     fields = [field.name.removeprefix("en/") for field in dataset.metadata.record_sets[0].fields]
     assert set(fields) == set(pq.read_schema(next(output.glob("dataset/en/*.parquet"))).names)
+
+
+def test_croissant_says_how_the_data_came_about(demo_run):
+    """Read as others read it; the times are those that DuckDB finds in the rows."""
+    metadata = mlcroissant.Dataset(str(demo_run.output / "metadata.json")).metadata
+    shards = f"'{demo_run.output}/dataset/*/*.parquet'"
+    ((first, last),) = query(
+        "select least(min(crawl_time), min(fetched_at)), greatest(max(crawl_time), max(fetched_at))"
+        f" from {shards}"
+    )
+    times = {time.isoformat() for time in metadata.data_collection_timeframe}
+    assert times == {time.replace("Z", "+00:00") for time in (first, last)}
+    assert metadata.date_published.date().isoformat() == last[:10]
+    (shares,) = query(f"select count(*) filter (LANGUAGE = 'en'), count(*) from {shards}")
+    assert f"{shares[0]} of {shares[1]} rows" in metadata.data_biases[0]
+    assert any(name.startswith("TEXT (words)") for name in metadata.personal_sensitive_information)
+    document = json.loads((demo_run.output / "metadata.json").read_text())
+    assert document["prov:wasDerivedFrom"] == [
+        {"@type": "prov:Entity", "prov:label": "crawl.warc.gz"}
+    ]
+    crawl = document["prov:wasGeneratedBy"][0]
+    assert query(f"select min(crawl_time), max(crawl_time) from {shards}") == [
+        (crawl["prov:startedAtTime"], crawl["prov:endedAtTime"])
+    ]
 
 
 def test_every_column_says_what_it_is():

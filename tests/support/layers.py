@@ -12,6 +12,7 @@ ROOMS = (
     "attempt",
     "images",
     "erasure",
+    "copies",
     "search",
     "explore",
     "audit",

@@ -1,0 +1,1 @@
+"""Copies of a dataset that others hold: finding erased rows in them, and taking these out."""
