@@ -35,6 +35,10 @@ NO_JOB_SERVER = (
     "the job server does not answer any more. The job may go on where it runs: look at the page of "
     "the cluster, and start the next run when it has ended"
 )
+NO_JOB_MANAGER = (
+    "the job manager does not answer: it was ended, and its jobs with it. Start it, then run the "
+    "same command again"
+)
 CAUSES: tuple[tuple[str, str], ...] = (
     ("No module named", f"workers lack what is here; send it with {SEND}"),
     ("worker disconnected", WORKER_GONE),
@@ -45,6 +49,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("NoResourceAvailableException", NO_SLOTS),
     ("Timeout has occurred", NO_SLOTS),
     ("failed to connect to all addresses", NO_JOB_SERVER),
+    ("java.net.ConnectException", NO_JOB_MANAGER),
 )
 """A sign in a worker's or an engine's error -> its cause and the remedy.
 
