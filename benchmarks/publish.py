@@ -50,7 +50,7 @@ from transforms.rules import RuleSettings
 from transforms.samples import SampleFolders
 from transforms.shard import ShardSettings, shard_count
 
-PART_ROWS = 10_000
+PART_ROWS = 5_000
 SECRET = b"s" * 32
 MIN_BYTES, MIN_SIDE, MAX_PIXELS = 5000, 1, 89_478_484
 THRESHOLD = 0.28
@@ -373,6 +373,9 @@ def report_fit(sizes: Sequence[int], seconds: Sequence[float]) -> None:
     if len(sizes) < 2:
         return
     per_sample, start_s = np.polyfit(sizes, seconds, 1)
+    if per_sample <= 0:
+        print("the sizes are too small for a fit: starting takes longer than publishing")
+        return
     hours = (start_s + per_sample * THOUSAND_MILLION) / 3600
     print(
         f"{start_s:.1f} s to start and {per_sample * 1e6:.1f} us a sample on {os.cpu_count()} "
