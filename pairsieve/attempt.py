@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from pairsieve.web.offline import offline
+from pairsieve.web.offline import NetworkForbidden, offline
 
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
@@ -44,16 +44,39 @@ def attempt(
             return function(subject)
         return offline(function, subject)
     except Exception as error:  # noqa: BLE001 - the one broad except
-        error_class = type(error).__name__
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        LOGGER.warning(
-            "%s at %s:%s in %s; the row is quarantined",
-            error_class,
-            place.filename,
-            place.lineno,
-            place.name,
-        )
-        return Failure(error_class)
+        return _failure(error)
+
+
+def attempt_each(
+    function: Callable[[Subject], Result], subjects: Sequence[Subject]
+) -> list[Result | Failure]:
+    """What `attempt` returns for each subject; the guard of connections is set up once for all."""
+    results: list[Result | Failure] = []
+
+    def call_each() -> None:
+        # The guard is around all of them, so that it need not be set up for each.
+        results.extend(attempt(function, subject, reads_storage=True) for subject in subjects)
+
+    try:
+        offline(call_each)
+    except NetworkForbidden:
+        # One of them tried to, and may have hidden it. Each by itself tells which.
+        return [attempt(function, subject) for subject in subjects]
+    return results
+
+
+def _failure(error: Exception) -> Failure:
+    """Log where an error was raised, and forget everything but its class."""
+    error_class = type(error).__name__
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    LOGGER.warning(
+        "%s at %s:%s in %s; the row is quarantined",
+        error_class,
+        place.filename,
+        place.lineno,
+        place.name,
+    )
+    return Failure(error_class)
 
 
 def each(items: Iterator[Item]) -> Iterator[Item | Failure]:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from filters.batch import rows_to_judge
 from filters.verdict import Verdict
-from pairsieve.attempt import Failure, attempt
+from pairsieve.attempt import Failure, attempt_each
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.pair import Pair
 from pairsieve.records.sample_table import SampleRow, SampleTable
+from transforms.plumbing.collector import collector_paused
 from transforms.plumbing.route import Work, routed
 from transforms.plumbing.working_on import WorkingOn
 from transforms.rules import (
@@ -35,8 +36,12 @@ from transforms.rules import (
     RuleSettings,
     ShardRow,
     make_rule_book,
+    standing_of,
 )
 from transforms.shard import EveryShard
+
+ROWS_AT_ONCE = 500
+"""So few verdicts are in memory at a time: Python's garbage collector walks over all of them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ PartOutcome = KeptSamples | PartRows | Rejection | Counted | Noted
 
 def judge_part(table: SampleTable, book: RuleBook) -> Iterator[PartOutcome]:
     """What `RuleBook.apply` yields for each sample, for all samples of a part together."""
-    with WorkingOn(table.part):
+    with WorkingOn(table.part), collector_paused():
         judged = _judge_rows(table, book)
         kept = _kept_samples(table, book, judged)
     yield Counted("sample", "in", table.rows)
@@ -90,22 +95,40 @@ def judge_part(table: SampleTable, book: RuleBook) -> Iterator[PartOutcome]:
 def _judge_rows(table: SampleTable, book: RuleBook) -> Judged:
     """Judge each row by the rules that have something to say about it."""
     judged = Judged()
-    keys, errors = table.cells("key"), table.errors
+    keys, errors = table.cells["key"], table.errors
+    standings = [
+        standing_of(fetch_status, score_status, bool(spared_by))
+        for fetch_status, score_status, spared_by in zip(
+            table.cells["fetch_status"],
+            table.cells["score_status"],
+            table.cells["spared_by"],
+            strict=True,
+        )
+    ]
     rules_of = _rules_by_row(table, book)
-    for row, key in enumerate(keys):
-        if errors[row]:
-            # A detector of an earlier stage failed.
-            judged.quarantine(book, key, Failure(errors[row][0]))
-            continue
+
+    def decide(row: int) -> tuple[Evidence, Verdict]:
         evidence = Evidence(SampleRow(table, row), partial(_pair_of, table, row), book)
-        verdict = attempt(partial(book.decide, evidence), rules_of(row))
-        if isinstance(verdict, Failure):
-            judged.quarantine(book, key, verdict)
-        elif verdict.drop:
-            judged.entries.extend(book.entries_under(key, verdict))
-            judged.dropped[verdict.drop.decision.reason] += 1
-        else:
-            judged.passed.append((row, evidence, verdict))
+        return evidence, book.decide(evidence, rules_of(row), standings[row])
+
+    whole = [row for row, of_row in enumerate(errors) if not of_row]
+    for start in range(0, len(whole), ROWS_AT_ONCE):
+        rows = whole[start : start + ROWS_AT_ONCE]
+        for row, decided in zip(rows, attempt_each(decide, rows), strict=True):
+            if isinstance(decided, Failure):
+                judged.quarantine(book, keys[row], decided)
+                continue
+            evidence, verdict = decided
+            drop = verdict.drop
+            if drop:
+                judged.entries.extend(book.entries_under(keys[row], verdict))
+                judged.dropped[drop.decision.reason] += 1
+            else:
+                judged.passed.append((row, evidence, verdict))
+    for row, of_row in enumerate(errors):
+        if of_row:
+            # A detector of an earlier stage failed.
+            judged.quarantine(book, keys[row], Failure(of_row[0]))
     return judged
 
 
@@ -134,9 +157,9 @@ def _kept_samples(table: SampleTable, book: RuleBook, judged: Judged) -> list[Ke
     """The samples that passed every rule and every detector, with their ledger entries."""
     kept = []
     samples = table.take([row for row, _, _ in judged.passed]).samples()
-    for sample, (_, evidence, verdict) in zip(samples, judged.passed, strict=True):
-        # What is published has passed every detector, whether or not a rule reads it.
-        observed = attempt(Evidence.observed, evidence)
+    # What is published has passed every detector, whether or not a rule reads it.
+    all_observed = attempt_each(Evidence.observed, [evidence for _, evidence, _ in judged.passed])
+    for sample, (_, _, verdict), observed in zip(samples, judged.passed, all_observed, strict=True):
         if isinstance(observed, Failure):
             judged.quarantine(book, sample.pair.key, observed)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +14,7 @@ from pairsieve.records.layout import EMBEDDINGS_FOLDER
 from pairsieve.records.row import row_of
 from pairsieve.storage import files
 from transforms.judge import KeptSamples
+from transforms.plumbing.collector import collector_paused
 from transforms.plumbing.working_on import WorkingOn
 from transforms.rules import KeptSample, PartRows, ShardRow, shard_of
 
@@ -24,6 +26,11 @@ class RedactSettings:
     shards: int
     embeddings: Embeddings = "none"
     sensitive: Sensitive = "private"
+
+
+@lru_cache(10_000)  # a crawl has so many archives, and each has many rows
+def _public_name(warc_file: str) -> str:
+    return files.public_name(warc_file)
 
 
 def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardRow]:
@@ -38,7 +45,7 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
         "public_key": public_key,
         "tags": tags,
         "private_tags": [tag for tag in all_tags if tag not in tags],
-        "public_warc_file": files.public_name(sample.pair.warc_file),
+        "public_warc_file": _public_name(sample.pair.warc_file),
     }
     subset = kept.verdict.subset or sample.pair.subset
     shard = shard_of(public_key, settings.shards)
@@ -59,7 +66,8 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
 
 def redact_samples(kept: KeptSamples, settings: RedactSettings) -> PartRows:
     """The published rows of a part's samples."""
-    return PartRows([row for one in kept.samples for row in redact_sample(one, settings)])
+    with collector_paused():
+        return PartRows([row for one in kept.samples for row in redact_sample(one, settings)])
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from filters.detector import Detector, Needs, Observe
@@ -91,6 +91,18 @@ class RulesAsked:
         return cls(asked, tuple(rule for rule in asked if rule.saves_request))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What earlier stages have made of a sample.
+
+    `missing` is the ruling on a sample without a picture. `is_spared`: costly detectors did not
+    look at it, because a rule was to drop it.
+    """
+
+    missing: Ruling | None
+    is_spared: bool
+
+
 class Evidence(Mapping[str, Any]):
     """What is known of a sample, and what the detectors of this stage observe in it.
 
@@ -131,11 +143,15 @@ class Evidence(Mapping[str, Any]):
         return len(list(iter(self)))
 
     def _observe_pair(self) -> Readable:
+        if not self._book.pair_columns:
+            return {}  # there is no such detector, and no pair need be made for it
         if self._of_pair is None:
             self._of_pair = self._book.observe_pair(self._pair())
         return self._of_pair
 
     def _observe_evidence(self) -> Readable:
+        if not self._book.evidence_columns:
+            return {}
         if self._of_evidence is None:
             known = {**self._known, **self._observe_pair()}
             self._of_evidence = self._book.observe_evidence(known)
@@ -205,7 +221,7 @@ class RuleBook:
     def entries(self, pair: Pair, verdict: Verdict) -> Iterator[LedgerRow]:
         """A ledger entry for each decision on a sample."""
         if not verdict.rulings:
-            return
+            return  # most samples that are kept: no key need be computed
         public_key = pair.key
         if not verdict.drop:
             public_key = self._public_key(pair, redact(pair.caption, verdict.spans))
@@ -238,25 +254,26 @@ class RuleBook:
     def _judge(self, sample: Sample) -> tuple[dict[str, Any], Verdict]:
         known = sample.columns()
         evidence = Evidence(known, lambda: sample.pair, self)
-        verdict = self.decide(evidence, self.rules)
+        is_spared = bool(sample.score.spared_by)
+        standing = standing_of(sample.image.status, sample.score.status, is_spared)
+        verdict = self.decide(evidence, self.rules, standing)
         if verdict.drop:
             return known, verdict
         # What is published has passed every detector, whether or not a rule reads it.
         return {**known, **evidence.observed()}, verdict
 
-    def decide(self, evidence: Evidence, asked: RulesAsked) -> Verdict:
+    def decide(self, evidence: Readable, asked: RulesAsked, standing: Standing) -> Verdict:
         """The verdict of rules on a sample. Raises what a rule or detector raises."""
         # Rules that ran before the fetch come first: what they dropped has no picture, and its
         # reason is theirs.
         early = judge(asked.early, evidence)
         if early.drop:
             return early
-        missing = _missing_picture(evidence)
-        if missing:
-            return Verdict((*early.rulings, missing))
+        if standing.missing:
+            return Verdict((*early.rulings, standing.missing))
         verdict = judge(asked.all, evidence)
         # Costly detectors looked at no picture of it, because a rule was to drop it.
-        if evidence["spared_by"] and not verdict.drop:
+        if standing.is_spared and not verdict.drop:
             raise NotLookedAt
         return verdict
 
@@ -281,10 +298,15 @@ def shard_of(key: bytes, shards: int) -> int:
     return int.from_bytes(key, "big") % shards
 
 
-def _missing_picture(evidence: Readable) -> Ruling | None:
+@lru_cache(1000)  # there are a few dozen statuses
+def standing_of(fetch_status: str, score_status: str, is_spared: bool) -> Standing:
+    """What these statuses say of a sample."""
+    return Standing(_missing_picture(fetch_status, score_status), is_spared)
+
+
+def _missing_picture(fetch_status: str, score_status: str) -> Ruling | None:
     """The ruling on a sample whose picture was not fetched, or could not be scored."""
-    for stage in FETCH_AND_SCORE:
-        status = evidence[f"{stage}_status"]
+    for stage, status in zip(FETCH_AND_SCORE, (fetch_status, score_status), strict=True):
         if status != "ok":
             return Ruling(stage, 1, Decision(Action.DROP, f"{stage}_{status}"))
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -143,7 +143,6 @@ def pair_columns(pair: Pair) -> dict[str, object]:
 
 
 def _fields_of(record: Pair | Image | Score) -> dict[str, object]:
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    values.pop("evidence")
-    values.pop("errors", None)
-    return values
+    # The slots of a record are its fields, in their order.
+    names = [name for name in record.__slots__ if name not in ("evidence", "errors")]
+    return {name: getattr(record, name) for name in names}

@@ -61,14 +61,9 @@ class SampleTable:
         return columns
 
     @cached_property
-    def _cells(self) -> dict[str, list[Any]]:
-        return {}
-
-    def cells(self, name: str) -> list[Any]:
-        """The cells of a column as records hold them. Made when first asked for."""
-        if name not in self._cells:
-            self._cells[name] = cells_of(self.columns[name])
-        return self._cells[name]
+    def cells(self) -> Cells:
+        """The cells of each column as records hold them."""
+        return Cells(self.columns)
 
     @cached_property
     def errors(self) -> list[tuple[str, ...]]:
@@ -110,17 +105,30 @@ class SampleTable:
         }
 
 
+class Cells(dict[str, list[Any]]):
+    """Name -> the cells of a column. They are made when first asked for."""
+
+    def __init__(self, columns: Mapping[str, pa.ChunkedArray]) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def __missing__(self, name: str) -> list[Any]:
+        cells = self[name] = cells_of(self._columns[name])
+        return cells
+
+
 class SampleRow(Mapping[str, Any]):
     """The columns of one sample, as `Sample.columns` gives them; cells are read when asked for."""
 
-    __slots__ = ("_row", "_table")
+    __slots__ = ("_cells", "_row", "_table")
 
     def __init__(self, table: SampleTable, row: int) -> None:
         self._table = table
+        self._cells = table.cells
         self._row = row
 
     def __getitem__(self, name: str) -> Any:
-        return self._table.cells(name)[self._row]
+        return self._cells[name][self._row]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.columns)
