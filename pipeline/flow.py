@@ -7,6 +7,8 @@ publish   samples    -> the rules decide; shards and ledger
 
 Image bytes go through no shuffle. Rows with text go through two in all: pairs by host (about
 100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts.
+
+Each step has one output. What it counted travels behind its results to the end of the job.
 """
 
 from __future__ import annotations
