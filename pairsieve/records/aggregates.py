@@ -32,6 +32,9 @@ COUNTED = (
 )
 """Columns whose values are counted. None has more than a few hundred distinct ones."""
 
+SPANNED = ("crawl_time", "fetched_at")
+"""Columns of times (ISO 8601 in UTC), of which the first and the last are kept."""
+
 MAX_LARGEST = 15
 """How many of the largest values of a top list are kept."""
 
@@ -123,6 +126,7 @@ class Aggregates:
     - `reasons`: decisions of the ledger.
     - `dropped`: reason of DROPPED_BY -> bin of its column's scale -> decisions.
     - `domains`: registered domains of the image URLs.
+    - `spans`: column of SPANNED -> its least and its greatest value.
     """
 
     rows: int = 0
@@ -132,6 +136,7 @@ class Aggregates:
     reasons: Counter[Reason] = field(default_factory=Counter)
     dropped: Mapping[str, Counter[int]] = field(default_factory=dict)
     domains: Largest = Largest()
+    spans: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def text(self) -> str:
         """As JSON, with everything sorted: equal aggregates give equal bytes."""
@@ -143,6 +148,7 @@ class Aggregates:
             "reasons": sorted([*reason, number] for reason, number in self.reasons.items()),
             "dropped": _lists(self.dropped),
             "domains": [self.domains.values, self.domains.rows, self.domains.largest],
+            "spans": dict(self.spans),
         }
         return json.dumps(values, sort_keys=True)
 
@@ -162,6 +168,7 @@ def read_aggregates(text: str) -> Aggregates:
         reasons=reasons,
         dropped=_counters(values["dropped"]),
         domains=Largest(number, rows, tuple((name, of_it) for name, of_it in largest)),
+        spans={name: (first, last) for name, (first, last) in values["spans"].items()},
     )
 
 
@@ -185,6 +192,7 @@ def sum_aggregates(several: Iterable[Aggregates]) -> Aggregates:
     measured: dict[str, Counter[int]] = {}
     reasons: Counter[Reason] = Counter()
     dropped: dict[str, Counter[int]] = {}
+    spans: dict[str, tuple[str, str]] = {}
     for part in several:
         rows += part.rows
         columns = max(columns, part.columns)
@@ -193,7 +201,10 @@ def sum_aggregates(several: Iterable[Aggregates]) -> Aggregates:
         _add(counted, part.counted)
         _add(measured, part.measured)
         _add(dropped, part.dropped)
-    return Aggregates(rows, columns, counted, measured, reasons, dropped, domains)
+        for name, (first, last) in part.spans.items():
+            earliest, latest = spans.get(name, (first, last))
+            spans[name] = min(earliest, first), max(latest, last)
+    return Aggregates(rows, columns, counted, measured, reasons, dropped, domains, spans)
 
 
 def _add(total: dict[str, Counter[Any]], part: Mapping[str, Counter[Any]]) -> None:
@@ -214,7 +225,21 @@ def count_rows(table: pa.Table) -> Aggregates:
         for name, scale in MEASURED.items()
         if name in table.column_names
     }
-    return Aggregates(table.num_rows, tuple(table.column_names), counted, measured)
+    spans: dict[str, tuple[str, str]] = {}
+    for name in SPANNED:
+        if name in table.column_names:
+            spans |= _span(name, table.column(name))
+    names = tuple(table.column_names)
+    return Aggregates(table.num_rows, names, counted, measured, spans=spans)
+
+
+def _span(name: str, column: pa.ChunkedArray) -> dict[str, tuple[str, str]]:
+    """The first and the last time of a column; nothing where no row has one."""
+    if not pa.types.is_string(column.type):
+        return {}  # only datasets of others have such columns
+    known = column.filter(pc.not_equal(column, ""))
+    span = pc.min_max(known).as_py()
+    return {} if span["min"] is None else {name: (span["min"], span["max"])}
 
 
 def _count_values(column: pa.ChunkedArray) -> Counter[str]:

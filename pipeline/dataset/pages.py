@@ -13,7 +13,7 @@ from pairsieve.storage import files
 from pipeline.dataset.card import CARD, data_card
 from pipeline.dataset.croissant import CROISSANT, croissant
 from pipeline.dataset.facts import Facts, gather, read_audits
-from pipeline.dataset.period import period_of
+from pipeline.dataset.period import counted_period
 from pipeline.dataset.report_page import REPORT, Report
 from pipeline.monitoring.progress import History
 
@@ -39,7 +39,7 @@ def write_pages(
     else:
         facts = Facts(manifest, aggregates, read_audits(dataset, manifest))
     files.write_text(files.join(dataset, CARD), data_card(facts))
-    document = croissant(manifest, facts.columns, period_of(dataset, manifest))
+    document = croissant(manifest, facts.columns, counted_period(facts.aggregates))
     metadata = json.dumps(document, indent=1, ensure_ascii=False)
     files.write_text(files.join(dataset, CROISSANT), metadata + "\n")
     report = Report(facts)

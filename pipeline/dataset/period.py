@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
+from pairsieve.records.aggregates import Aggregates
 from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
@@ -42,6 +43,13 @@ class Period:
     def last_day(self) -> str:
         """The day of the newest row, as 2026-11-28; empty where no row has a time."""
         return Span().joined((self.crawled.last, self.fetched.last)).last[:10]
+
+
+def counted_period(aggregates: Aggregates) -> Period:
+    """The period of the rows that a job has counted."""
+    spans = aggregates.spans
+    crawled, fetched = (Span(*spans.get(name, ("", ""))) for name in (CRAWLED, FETCHED))
+    return Period(crawled, fetched)
 
 
 def period_of(dataset: str, manifest: Manifest) -> Period:

@@ -34,6 +34,8 @@ ROWS = pa.schema(
         ("punsafe", pa.float32()),
         ("WIDTH", pa.int32()),
         ("size_bytes", pa.int64()),
+        ("crawl_time", pa.string()),
+        ("fetched_at", pa.int64()),
         ("unknown", pa.string()),
     ]
 )
@@ -48,6 +50,8 @@ row_lists = st.lists(
             "punsafe": st.none() | st.floats(0, 1, width=32),
             "WIDTH": st.none() | st.integers(0, 2**31 - 1),
             "size_bytes": st.none() | st.integers(-5, 2**50),
+            "crawl_time": st.none() | st.sampled_from(["", "2014-05", "2024-01", "2024-01-02"]),
+            "fetched_at": st.none(),
             "unknown": words,
         }
     ),
@@ -94,6 +98,13 @@ def test_values_as_a_plain_loop_counts_them(rows):
     for name in ("LANGUAGE", "tags", "face_count"):
         assert found.counted[name] == plain_counts(rows, name)
     assert "unknown" not in found.counted
+
+
+@given(rows=row_lists)
+def test_the_first_and_the_last_time(rows):
+    times = sorted(row["crawl_time"] for row in rows if row["crawl_time"])
+    expected = {"crawl_time": (times[0], times[-1])} if times else {}
+    assert count_rows(rows_table(rows)).spans == expected
 
 
 @given(rows=row_lists)
