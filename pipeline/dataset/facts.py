@@ -19,6 +19,7 @@ from pairsieve.records.aggregates import (
     COUNTED,
     DECISION_COLUMNS,
     MEASURED,
+    SPANNED,
     Aggregates,
     Largest,
     count_decisions,
@@ -120,7 +121,7 @@ def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
         path = files.join(dataset, listed.path)
         if listed.path.startswith("dataset/"):
             columns = _columns_of(path)
-            for table in _batches(path, (*COUNTED, *MEASURED, "URL")):
+            for table in _batches(path, (*COUNTED, *MEASURED, *SPANNED, "URL")):
                 # Datasets of others may have other types, as large strings.
                 ours = as_ours(table)
                 counted = replace(count_rows(ours), columns=columns)
