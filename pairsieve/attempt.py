@@ -48,9 +48,15 @@ def attempt(
 
 
 def attempt_each(
-    function: Callable[[Subject], Result], subjects: Sequence[Subject]
+    function: Callable[[Subject], Result],
+    subjects: Sequence[Subject],
+    again: Callable[[Subject], Result] | None = None,
 ) -> list[Result | Failure]:
-    """What `attempt` returns for each subject; the guard of connections is set up once for all."""
+    """What `attempt` returns for each subject; the guard of connections is set up once for all.
+
+    `again` does the same from the beginning, where `function` remembers what it has done: after one
+    of the subjects was found out, it tells which.
+    """
     results: list[Result | Failure] = []
 
     def call_each() -> None:
@@ -61,7 +67,7 @@ def attempt_each(
         offline(call_each)
     except NetworkForbidden:
         # One of them tried to, and may have hidden it. Each by itself tells which.
-        return [attempt(function, subject) for subject in subjects]
+        return [attempt(again or function, subject) for subject in subjects]
     return results
 
 

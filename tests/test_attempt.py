@@ -34,6 +34,19 @@ def test_who_tried_to_connect_is_told():
     assert attempt_each(hides_a_connection, [0, 1, 2]) == [0, Failure("NetworkForbidden"), 2]
 
 
+def test_who_remembers_is_asked_from_the_beginning():
+    """A function that keeps its result does not try to connect a second time."""
+    seen: dict[int, int] = {}
+
+    def remembers(number: int) -> int:
+        if number not in seen:
+            seen[number] = hides_a_connection(number)
+        return seen[number]
+
+    found = attempt_each(remembers, [0, 1, 2], again=hides_a_connection)
+    assert found == [0, Failure("NetworkForbidden"), 2]
+
+
 def test_one_failure_is_logged_once(caplog):
     attempt_each(fragile, [0, 2, 3])
     assert caplog.text.count("ZeroDivisionError") == 1

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -51,17 +52,18 @@ class KeptSamples:
     samples: list[KeptSample]
 
 
+Passed = tuple[int, Evidence, Verdict]
+"""(row, its evidence, the verdict) of a sample that no rule drops."""
+
+
 @dataclass
 class Judged:
-    """What became of the samples of a part.
-
-    `passed`: (row, its evidence, the verdict) of samples that are kept unless a detector fails.
-    """
+    """What became of the samples of a part. Those in `passed` are kept unless a detector fails."""
 
     entries: list[LedgerRow] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
-    passed: list[tuple[int, Evidence, Verdict]] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
 
     def quarantine(self, book: RuleBook, key: bytes, failure: Failure) -> None:
         """Note a sample that could not be judged."""
@@ -108,7 +110,7 @@ def _judge_rows(table: SampleTable, book: RuleBook) -> Judged:
     rules_of = _rules_by_row(table, book)
 
     def decide(row: int) -> tuple[Evidence, Verdict]:
-        evidence = Evidence(SampleRow(table, row), partial(_pair_of, table, row), book)
+        evidence = _evidence_of(row, table, book)
         return evidence, book.decide(evidence, rules_of(row), standings[row])
 
     whole = [row for row, of_row in enumerate(errors) if not of_row]
@@ -130,6 +132,11 @@ def _judge_rows(table: SampleTable, book: RuleBook) -> Judged:
             # A detector of an earlier stage failed.
             judged.quarantine(book, keys[row], Failure(of_row[0]))
     return judged
+
+
+def _evidence_of(row: int, table: SampleTable, book: RuleBook) -> Evidence:
+    """What is known of a row; no detector has looked at it yet."""
+    return Evidence(SampleRow(table, row), partial(_pair_of, table, row), book)
 
 
 def _pair_of(table: SampleTable, row: int) -> Pair:
@@ -157,8 +164,18 @@ def _kept_samples(table: SampleTable, book: RuleBook, judged: Judged) -> list[Ke
     """The samples that passed every rule and every detector, with their ledger entries."""
     kept = []
     samples = table.take([row for row, _, _ in judged.passed]).samples()
+
+    def observe(passed: Passed) -> dict[str, Any]:
+        _, evidence, _ = passed
+        return evidence.observed()
+
+    def observe_again(passed: Passed) -> dict[str, Any]:
+        # An evidence keeps what its detectors gave, also when one has hidden a refused connection.
+        row, _, _ = passed
+        return _evidence_of(row, table, book).observed()
+
     # What is published has passed every detector, whether or not a rule reads it.
-    all_observed = attempt_each(Evidence.observed, [evidence for _, evidence, _ in judged.passed])
+    all_observed = attempt_each(observe, judged.passed, observe_again)
     for sample, (_, _, verdict), observed in zip(samples, judged.passed, all_observed, strict=True):
         if isinstance(observed, Failure):
             judged.quarantine(book, sample.pair.key, observed)

@@ -143,14 +143,14 @@ class Evidence(Mapping[str, Any]):
         return len(list(iter(self)))
 
     def _observe_pair(self) -> Readable:
-        if not self._book.pair_columns:
-            return {}  # there is no such detector, and no pair need be made for it
+        if not self._book.observes_pairs:
+            return {}  # no pair need be made
         if self._of_pair is None:
             self._of_pair = self._book.observe_pair(self._pair())
         return self._of_pair
 
     def _observe_evidence(self) -> Readable:
-        if not self._book.evidence_columns:
+        if not self._book.observes_evidence:
             return {}
         if self._of_evidence is None:
             known = {**self._known, **self._observe_pair()}
@@ -175,6 +175,16 @@ class RuleBook:
     observe_evidence: Observe
     pair_columns: frozenset[str] = frozenset()
     evidence_columns: frozenset[str] = frozenset()
+
+    @cached_property
+    def observes_pairs(self) -> bool:
+        """Whether a detector of this stage looks at pairs, with or without columns of its own."""
+        return bool(needing(self.settings.detectors, Needs.PAIR))
+
+    @cached_property
+    def observes_evidence(self) -> bool:
+        """Whether a detector looks at what all others found."""
+        return bool(needing(self.settings.detectors, Needs.EVIDENCE))
 
     @cached_property
     def rules(self) -> RulesAsked:
