@@ -21,6 +21,9 @@ LOCAL_WORKER = "run_worker"
 # Name of a worker process that was forked (pipeline/orchestrate/local_workers.py).
 FORKED_WORKER = "pairsieve-worker"
 
+# Name of the thread in which Beam reads what a job server says.
+JOB_SERVER_READER = "wait_until_finish_read"
+
 # Module that such a process runs.
 WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"
 LOOK_EVERY_S = 0.5
@@ -133,8 +136,8 @@ def _on_dead_thread(
     name = dead.thread.name if dead.thread is not None else ""
     if name == LOCAL_WORKER and isinstance(dead.exc_value, RuntimeError):
         alarm.ring(KILLED)
-    elif name.startswith("beam_"):
-        return  # the threads that read from the dead worker report the same error again
+    elif name.startswith("beam_") or name == JOB_SERVER_READER:
+        return  # threads that read from a dead worker or job server report the same error again
     else:
         old_excepthook(dead)
 

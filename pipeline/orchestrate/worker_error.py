@@ -60,6 +60,12 @@ killed, and slots or pairsieve were missing.
 
 def worker_error(error: BaseException) -> str:
     """The worker's own error, with the step in front, and with what to do where that is known."""
+    from grpc import RpcError
+
+    if isinstance(error, RpcError):
+        # Only the job server is asked by this command. Its text has many lines and no error class.
+        details = getattr(error, "details", lambda: type(error).__name__)()
+        return f"{NO_JOB_SERVER} ({details})"
     return explained(with_step(last_line(error)))
 
 

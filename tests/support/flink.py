@@ -260,6 +260,8 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "taskmanager.bind-host": "localhost",
         "taskmanager.host": "localhost",
         "taskmanager.numberOfTaskSlots": cluster.slots,
+        # Clusters of several tests would share /tmp/tm_tm1.
+        "io.tmp.dirs": str(folder / "temporary"),
     }
     settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
