@@ -26,7 +26,7 @@ JOB_SERVER_READER = "wait_until_finish_read"
 
 # Module that such a process runs.
 WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, READER_ENDS_S = 0.5, 5.0
 KILLED = (
     "a worker process died: it was killed, or the machine had no memory left (fewer "
     "--direct_num_workers take less)"
@@ -57,7 +57,8 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
     threading.Thread(target=listen, daemon=True).start()
     try:
         try:
-            yield
+            with _reported_once():
+                yield
         finally:
             alarm.close()
             left.set()
@@ -71,6 +72,23 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
         # A Ctrl-C reaches the workers as well. Their deaths then raise before it is reported.
         if alarm.interrupted and not alarm.reason:
             raise KeyboardInterrupt from None
+        raise
+
+
+@contextmanager
+def _reported_once() -> Iterator[None]:
+    """Let Beam's thread that reads from a lost job server end inside the block, unreported.
+
+    It gets the same error as the main thread, which may be the faster one.
+    """
+    from grpc import RpcError
+
+    try:
+        yield
+    except RpcError:
+        for thread in threading.enumerate():
+            if thread.name == JOB_SERVER_READER:
+                thread.join(READER_ENDS_S)
         raise
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
-from pipeline.orchestrate.watchdog import WorkersLost, watched
+from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error
 from transforms.plumbing.route import routed
 
@@ -294,3 +294,28 @@ def test_nothing_is_woken_beside_the_main_thread():
     other.start()
     other.join()
     assert ended == [True]
+
+
+def test_a_lost_job_server_is_reported_once(monkeypatch):
+    """Beam's thread that reads from it dies of the same error, and may be the slower one."""
+    reported: list = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+
+    class Lost(grpc.RpcError):
+        pass
+
+    def read() -> None:
+        time.sleep(0.3)
+        raise Lost
+
+    reader = threading.Thread(target=read, name=JOB_SERVER_READER, daemon=True)
+
+    def lose() -> None:
+        with watched(lambda: 0.0, 0):
+            reader.start()
+            raise Lost
+
+    with pytest.raises(Lost):
+        lose()
+    reader.join()
+    assert reported == []
