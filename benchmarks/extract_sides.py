@@ -25,7 +25,7 @@ from pipeline.orchestrate.results import Results
 from transforms.deduplicate import Bucket, distinct_pairs
 from transforms.extractor import make_extractor
 from transforms.group import PAIRS
-from transforms.plumbing.route import Work
+from transforms.plumbing.counting import Work
 from transforms.write_pairs import write_parts
 
 MAX_PAGE_BYTES = 10_000_000

@@ -24,7 +24,7 @@ from benchmarks.machine import Memory, cpu
 from pairsieve.records.row import SHUFFLED_SCHEMA
 from pipeline.orchestrate.engine import Engine
 from transforms.rules import PartRows, ShardRow
-from transforms.shard import GroupByShard, PackByShard, ShardSettings, WriteShards, shard_count
+from transforms.shard import PackByShard, ShardSettings, WriteShards, shard_count
 
 CHUNK_ROWS = 10_000
 WORDS = tuple(f"word{number}" for number in range(251))
@@ -100,7 +100,7 @@ def main() -> None:
             chunks = pipeline | beam.Create(range(ceil(rows / CHUNK_ROWS))) | beam.Reshuffle()
             elements = chunks | "Rows" >> beam.Map(partial(rows_of, shards=shards))
             packed = elements | "Pack" >> PackByShard(settings)
-            grouped = packed | "Group" >> GroupByShard()
+            grouped = packed | "Group" >> beam.GroupByKey()
             _ = grouped | "Write" >> WriteShards(settings)
 
         started = time.perf_counter()

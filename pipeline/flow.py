@@ -46,7 +46,6 @@ from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
 from transforms.shard import (
     EveryShard,
-    GroupByShard,
     PackByShard,
     ShardSettings,
     WriteLedger,
@@ -177,7 +176,7 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     # Rows and ledger entries share one shuffle: about 150 bytes a row, with embeddings 2 bytes a
     # dimension more. They are packed first, because the local runner holds what it shuffles.
     packed = rows | "Pack by shard" >> PackByShard(job.shards)
-    grouped = packed | "Group by shard" >> GroupByShard()
+    grouped = packed | "Group by shard" >> beam.GroupByKey()
     shards = grouped | "Write shards" >> WriteShards(job.shards)
     written = shards | "Write ledger" >> WriteLedger(job.shards)
 

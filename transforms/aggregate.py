@@ -16,7 +16,7 @@ from pairsieve.records.outcome import Tally
 from pairsieve.storage import files
 from pairsieve.storage.job_end import AGGREGATES_FILE, SHARDS_FILE, Outcomes, write_end
 from transforms.domains import DOMAINS, largest_domains
-from transforms.plumbing.route import COUNTS
+from transforms.plumbing.counting import COUNTS
 from transforms.shard import FileInfo, WrittenShard
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
@@ -18,11 +18,10 @@ from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.records.pair import Evidence, Pair, key_of, unpack_pairs
 from pairsieve.web.urls import canonical
 from transforms.group import LOCATIONS, Batch, BucketKey, KnownPair
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.counting import Work, counting
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """The distinct pairs of one bucket."""
 
     number: int
@@ -161,4 +160,4 @@ class Deduplicate(beam.PTransform):  # type: ignore[misc]
     identity: Identity = "pair"
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Find duplicates" >> routed(partial(_make_work, self.identity))
+        return groups | "Find duplicates" >> counting(partial(_make_work, self.identity))

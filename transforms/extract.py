@@ -11,7 +11,7 @@ import apache_beam as beam
 from filters.detector import Detector
 from pairsieve.records.page import Location
 from transforms.extractor import ExtractSettings, GuardedExtractor
-from transforms.plumbing.route import routed
+from transforms.plumbing.counting import counting
 
 
 @dataclass
@@ -27,5 +27,5 @@ class ExtractPairs(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, pages: beam.PCollection) -> beam.PCollection:
         make = partial(GuardedExtractor, self.settings, self.detectors)
-        find = routed(make, passes=(Location,), progress_dir=self.progress_dir)
+        find = counting(make, passes=(Location,), progress_dir=self.progress_dir)
         return pages | "Find pairs" >> find

@@ -25,7 +25,7 @@ from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.pair import Pair
 from pairsieve.records.sample_table import SampleRow, SampleTable
 from transforms.plumbing.collector import collector_paused
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.counting import Work, counting
 from transforms.plumbing.working_on import WorkingOn
 from transforms.rules import (
     Evidence,
@@ -200,7 +200,7 @@ class ApplyRules(beam.PTransform):  # type: ignore[misc]
     progress_dir: str = ""
 
     def expand(self, tables: beam.PCollection) -> beam.PCollection:
-        decide = routed(
+        decide = counting(
             partial(_make_work, self.settings),
             passes=(EveryShard,),
             progress_dir=self.progress_dir,

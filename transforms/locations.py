@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import apache_beam as beam
@@ -18,8 +18,8 @@ from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
 from transforms.group import Batch, BucketKey, GroupSettings
-from transforms.plumbing.route import Counts
-from transforms.plumbing.working_on import WorkingOn
+from transforms.plumbing.counting import Counts
+from transforms.plumbing.own import on_own
 
 BUCKETS_IN_MEMORY = 4
 """Buckets whose locations a fetch worker holds at a time."""
@@ -40,14 +40,6 @@ def write_locations(group: tuple[BucketKey, Iterable[Batch]], settings: GroupSet
             best[location.url] = prefer(best.get(location.url), location)
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
     write_sealed(locations_path(settings.folder, bucket), table)
-
-
-def _write_or_pass(element: Any, settings: GroupSettings) -> Iterator[Any]:
-    if isinstance(element, Counts):
-        yield element
-        return
-    with WorkingOn(element):
-        write_locations(element, settings)
 
 
 def prefer(known: Location | None, other: Location) -> Location:
@@ -88,4 +80,10 @@ class IndexLocations(beam.PTransform):  # type: ignore[misc]
     settings: GroupSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Write locations" >> beam.FlatMap(_write_or_pass, settings=self.settings)
+        write = partial(write_locations, settings=self.settings)
+        return groups | "Write locations" >> on_own(_is_of_locations, write)
+
+
+def _is_of_locations(element: Any) -> bool:
+    """Whether an element is a bucket of locations; pairs are in their parts already."""
+    return not isinstance(element, Counts)

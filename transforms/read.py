@@ -21,7 +21,7 @@ from pairsieve.storage import files
 from pairsieve.warc.cdx import Excerpt, excerpts
 from pairsieve.warc.reader import ReadItem, ReadSettings, read_places, read_split
 from pairsieve.warc.splits import Split, split_file
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.counting import Work, counting
 
 Piece = Split | Excerpt | RowGroup
 
@@ -111,7 +111,9 @@ class SplitInputs(beam.PTransform):  # type: ignore[misc]
     options: files.Options
 
     def expand(self, paths: beam.PCollection) -> beam.PCollection:
-        return paths | "Find pieces" >> routed(partial(make_splitter, self.settings, self.options))
+        return paths | "Find pieces" >> counting(
+            partial(make_splitter, self.settings, self.options)
+        )
 
 
 @dataclass
@@ -126,7 +128,7 @@ class ReadPieces(beam.PTransform):  # type: ignore[misc]
     progress_dir: str = ""
 
     def expand(self, pieces: beam.PCollection) -> beam.PCollection:
-        read = routed(
+        read = counting(
             partial(make_reader, self.settings, self.columns), progress_dir=self.progress_dir
         )
         return pieces | "Spread pieces" >> beam.Reshuffle() | "Read pages" >> read

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 import apache_beam as beam
 
@@ -15,7 +14,7 @@ from pairsieve.records.row import row_of
 from pairsieve.storage import files
 from transforms.judge import KeptSamples
 from transforms.plumbing.collector import collector_paused
-from transforms.plumbing.working_on import WorkingOn
+from transforms.plumbing.own import on_own
 from transforms.rules import KeptSample, PartRows, ShardRow, shard_of
 
 
@@ -77,11 +76,9 @@ class RedactRows(beam.PTransform):  # type: ignore[misc]
     settings: RedactSettings
 
     def expand(self, kept: beam.PCollection) -> beam.PCollection:
-        return kept | "Redact" >> beam.Map(_redact_or_pass, settings=self.settings)
+        redact = partial(redact_samples, settings=self.settings)
+        return kept | "Redact" >> on_own(_are_samples, redact)
 
 
-def _redact_or_pass(element: Any, settings: RedactSettings) -> Any:
-    if not isinstance(element, KeptSamples):
-        return element
-    with WorkingOn(element):
-        return redact_samples(element, settings)
+def _are_samples(element: object) -> bool:
+    return isinstance(element, KeptSamples)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import apache_beam as beam
 
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.storage import parts
-from transforms.plumbing.working_on import WorkingOn
+from transforms.plumbing.own import on_own
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,12 @@ class SampleFolders:
 
 def read_samples(name: str, folders: SampleFolders) -> SampleTable:
     """The samples of one part, in the order of its rows. Raises Damaged."""
-    with WorkingOn(name):
-        return SampleTable(
-            name,
-            parts.read_part(folders.pairs, name),
-            parts.read_part(folders.images, name),
-            parts.read_part(folders.scores, name),
-        )
+    return SampleTable(
+        name,
+        parts.read_part(folders.pairs, name),
+        parts.read_part(folders.images, name),
+        parts.read_part(folders.scores, name),
+    )
 
 
 @dataclass
@@ -39,8 +38,9 @@ class ReadSamples(beam.PTransform):  # type: ignore[misc]
     folders: SampleFolders
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
-        return names | "Read parts" >> beam.Map(_read_or_pass, folders=self.folders)
+        read = partial(read_samples, folders=self.folders)
+        return names | "Read parts" >> on_own(_is_name, read)
 
 
-def _read_or_pass(element: Any, folders: SampleFolders) -> Any:
-    return read_samples(element, folders) if isinstance(element, str) else element
+def _is_name(element: object) -> bool:
+    return isinstance(element, str)

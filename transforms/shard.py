@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, sqrt
@@ -34,10 +34,10 @@ from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
 from pairsieve.web.domains import count_domains
 from transforms.domains import DomainKey, pack_domains
+from transforms.plumbing.counting import Counts
+from transforms.plumbing.own import on_own
 from transforms.plumbing.packing import MAX_HELD, PackByKey
-from transforms.plumbing.route import Counts
 from transforms.plumbing.spill import Spill, Spilled, read_batch
-from transforms.plumbing.working_on import WorkingOn
 from transforms.rules import PartRows, ShardRow
 
 ShardKey = tuple[str, int]
@@ -241,19 +241,8 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
         pack_by_shard = PackByKey(_counted_name, _shard_key, pack_rows, max_held(self.settings))
         packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard, self.settings))
         if self.settings.spill:
-            packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill, _is_of_rows))
+            packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill, _is_spilled))
         return packed
-
-
-@dataclass
-class GroupByShard(beam.PTransform):  # type: ignore[misc]
-    """Packed rows, entries and counts -> (key, its batches), for each shard of each folder.
-
-    The shuffle carries about 150 bytes a row, and with embeddings 2 bytes a dimension more.
-    """
-
-    def expand(self, packed: beam.PCollection) -> beam.PCollection:
-        return packed | "Group shards" >> beam.GroupByKey()
 
 
 @dataclass
@@ -263,9 +252,8 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
     settings: ShardSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Write shard" >> beam.Map(
-            _write_or_pass, is_ours=_is_shard_of_rows, settings=self.settings
-        )
+        write = partial(write_shard, settings=self.settings)
+        return groups | "Write shard" >> on_own(_is_group_of_rows, write)
 
 
 @dataclass
@@ -275,20 +263,8 @@ class WriteLedger(beam.PTransform):  # type: ignore[misc]
     settings: ShardSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Write ledger shard" >> beam.Map(
-            _write_or_pass, is_ours=_is_ledger, settings=self.settings
-        )
-
-
-def _write_or_pass(element: Any, is_ours: Callable[[str], bool], settings: ShardSettings) -> Any:
-    """The WrittenShard of a group that is to be written here, or the element as it is."""
-    if isinstance(element, WrittenShard):
-        return element
-    (kind, _), _ = element
-    if not is_ours(kind):
-        return element
-    with WorkingOn(element):
-        return write_shard(element, settings)
+        write = partial(write_shard, settings=self.settings)
+        return groups | "Write ledger shard" >> on_own(_is_group_of_entries, write)
 
 
 class PackParts(beam.DoFn):  # type: ignore[misc]
@@ -339,20 +315,29 @@ def _is_of_dataset(folder: str) -> bool:
     return folder.startswith("dataset/")
 
 
-def _is_shard_of_rows(kind: str) -> bool:
-    """Whether a group is of rows or vectors, by the first half of its key."""
+def _is_of_rows(kind: str) -> bool:
+    """Whether a key is of rows or vectors, by its first half."""
     return _is_of_dataset(kind) or kind.startswith(EMBEDDINGS_FOLDER + "/")
 
 
-def _is_ledger(kind: str) -> bool:
-    """Whether a group holds ledger entries, by the first half of its key."""
-    return kind == LEDGER_FOLDER
+def _is_group_of_rows(element: Any) -> bool:
+    return not isinstance(element, WrittenShard) and _is_of_rows(_kind_of(element))
 
 
-def _is_of_rows(key: ShardKey | DomainKey) -> bool:
-    """Whether batches under a key hold rows or ledger entries."""
-    kind, _ = key
-    return _is_shard_of_rows(kind) or _is_ledger(kind)
+def _is_group_of_entries(element: Any) -> bool:
+    return not isinstance(element, WrittenShard) and _kind_of(element) == LEDGER_FOLDER
+
+
+def _kind_of(keyed: tuple[ShardKey | DomainKey, Any]) -> str:
+    """The first half of a key: a folder, or what else goes through the shuffle."""
+    (kind, _), _ = keyed
+    return kind
+
+
+def _is_spilled(keyed: tuple[ShardKey | DomainKey, Any]) -> bool:
+    """Whether a batch goes to a file: rows and entries do, counts and empty batches do not."""
+    kind, (_, batch) = _kind_of(keyed), keyed
+    return bool(batch) and (_is_of_rows(kind) or kind == LEDGER_FOLDER)
 
 
 def max_held(settings: ShardSettings) -> int:

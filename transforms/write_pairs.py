@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Any
 
 import apache_beam as beam
 
@@ -16,7 +16,7 @@ from pairsieve.storage import parts
 from pairsieve.web.urls import url_digest
 from transforms.deduplicate import Bucket
 from transforms.group import GroupSettings
-from transforms.plumbing.working_on import WorkingOn
+from transforms.plumbing.own import on_own
 
 
 def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
@@ -44,16 +44,6 @@ def write_parts(bucket: Bucket, settings: GroupSettings, evidence: EvidenceColum
         parts.write_part(settings.folder, name, to_table(rows, schema), Tally())
 
 
-def _write_or_pass(
-    element: Any, settings: GroupSettings, evidence: EvidenceColumns
-) -> Iterator[Any]:
-    if not isinstance(element, Bucket):
-        yield element
-        return
-    with WorkingOn((element.number, element.pairs)):
-        write_parts(element, settings, evidence)
-
-
 @dataclass
 class WritePairs(beam.PTransform):  # type: ignore[misc]
     """Buckets -> parts of pairs in `settings.folder`. Everything else passes."""
@@ -62,6 +52,9 @@ class WritePairs(beam.PTransform):  # type: ignore[misc]
     evidence: EvidenceColumns
 
     def expand(self, buckets: beam.PCollection) -> beam.PCollection:
-        return buckets | "Write parts" >> beam.FlatMap(
-            _write_or_pass, settings=self.settings, evidence=self.evidence
-        )
+        write = partial(write_parts, settings=self.settings, evidence=self.evidence)
+        return buckets | "Write parts" >> on_own(_is_bucket, write)
+
+
+def _is_bucket(element: object) -> bool:
+    return isinstance(element, Bucket)

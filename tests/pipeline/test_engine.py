@@ -16,7 +16,7 @@ from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error
-from transforms.plumbing.route import routed
+from transforms.plumbing.counting import counting
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def make_breaking():
 def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
     def lay_out(pipeline):
         names = pipeline | beam.Create(["part-00003-0001"])
-        _ = names | "Write pairs" >> routed(make_breaking)
+        _ = names | "Write pairs" >> counting(make_breaking)
 
     with pytest.raises(JobFailed) as failed:
         Engine((f"--direct_num_workers={workers}",)).run(lay_out, "run/extract")

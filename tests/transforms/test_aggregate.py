@@ -16,7 +16,7 @@ from pairsieve.storage.job_end import AGGREGATES_FILE, SHARDS_FILE, TALLY_FILE, 
 from transforms import aggregate
 from transforms.aggregate import PublishEnd, WriteResult, merge_ends
 from transforms.domains import DOMAIN_BUCKETS, bucket_of_domain, largest_domains, pack_domains
-from transforms.plumbing.route import COUNTS_KEY, Counts
+from transforms.plumbing.counting import COUNTS_KEY, Counts
 from transforms.shard import WrittenShard
 
 RESULT = (AGGREGATES_FILE, SHARDS_FILE, TALLY_FILE)

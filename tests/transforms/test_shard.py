@@ -21,7 +21,6 @@ from pairsieve.records.row import (
 from transforms.plumbing.spill import Spilled
 from transforms.rules import PartRows, ShardRow
 from transforms.shard import (
-    GroupByShard,
     PackByShard,
     ShardSettings,
     WriteShards,
@@ -138,7 +137,7 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
         settings = ShardSettings(str(tmp_path / name), ["dataset/en"], 2, spill=spill)
         with test_pipeline.TestPipeline() as pipeline:
             packed = pipeline | beam.Create([PartRows(rows)]) | PackByShard(settings)
-            _ = packed | GroupByShard() | WriteShards(settings)
+            _ = packed | beam.GroupByKey() | WriteShards(settings)
         made[name] = [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.parquet"))]
     assert made["through"] == made["spilled"]
     (batches,) = (tmp_path / "batches").iterdir()

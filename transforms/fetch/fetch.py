@@ -20,7 +20,7 @@ from transforms.fetch.settings import StoreSettings
 from transforms.fetch.store import open_stores
 from transforms.fetch.web_lane import WebSource, fetch_from_web
 from transforms.locations import LocationIndex
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.counting import Work, counting
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,4 @@ class FetchImages(beam.PTransform):  # type: ignore[misc]
     transient: Sequence[str]
 
     def expand(self, lanes: beam.PCollection) -> beam.PCollection:
-        return lanes | "Fetch lanes" >> routed(partial(_make_fetcher, self))
+        return lanes | "Fetch lanes" >> counting(partial(_make_fetcher, self))

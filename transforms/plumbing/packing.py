@@ -13,7 +13,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.plumbing.route import COUNTS_KEY, Counts
+from transforms.plumbing.counting import COUNTS_KEY, Counts
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -33,13 +33,12 @@ class Spilled:
 class Spill(beam.DoFn):  # type: ignore[misc]
     """(key, batch of rows) -> (key, Spilled). A bundle writes one file.
 
-    Other batches pass as they are: counts, and empty ones. `is_of_rows` says by the key which are
-    spilled.
+    `is_spilled` says which; all others pass as they are.
     """
 
-    def __init__(self, folder: str, is_of_rows: Callable[[Any], bool]) -> None:
+    def __init__(self, folder: str, is_spilled: Callable[[Any], bool]) -> None:
         self._folder = folder
-        self._is_of_rows = is_of_rows
+        self._is_spilled = is_spilled
 
     def start_bundle(self) -> None:
         self._stack = ExitStack()
@@ -49,10 +48,10 @@ class Spill(beam.DoFn):  # type: ignore[misc]
         self._places: list[tuple[Any, Spilled]] = []
 
     def process(self, keyed: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
-        key, batch = keyed
-        if not batch or not self._is_of_rows(key):
+        if not self._is_spilled(keyed):
             yield keyed
             return
+        key, batch = keyed
         if self._stream is None:  # a bundle without batches writes no file
             self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
             self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))

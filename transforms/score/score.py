@@ -12,7 +12,7 @@ import apache_beam as beam
 from filters.detector import Detector
 from pairsieve.records.outcome import Counted
 from pairsieve.storage import parts
-from transforms.plumbing.route import Work, routed
+from transforms.plumbing.counting import Work, counting
 from transforms.score.settings import ScoreFolders, ScoreSettings
 
 if TYPE_CHECKING:
@@ -47,5 +47,5 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
         return (
             names
             | "Score" >> RunInference(handler)
-            | "Write scores" >> routed(partial(_make_writer, self.folders.samples))
+            | "Write scores" >> counting(partial(_make_writer, self.folders.samples))
         )

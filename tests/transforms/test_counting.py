@@ -6,10 +6,12 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pairsieve.records.outcome import Counted, Rejection
+from transforms.plumbing.counting import MAX_PROBLEMS, Counts, counting, merge_counts
 from transforms.plumbing.packing import PackByKey
-from transforms.plumbing.route import COUNTS, Counts, routed
 
 
 class Odd(str):
@@ -31,41 +33,17 @@ def make(function):
     return function
 
 
-def merge(several):
-    """The sum of counts, and all of their problems."""
-    total: dict = {}
-    problems: list = []
-    for counts in several:
-        if not isinstance(counts, Counts):
-            continue
-        problems += counts.problems
-        for key, number in counts.outcomes.items():
-            total[key] = total.get(key, 0) + number
-    return total, problems
+def merge(elements):
+    """The sum of the counts among some elements, and all of their problems."""
+    merged = merge_counts(element for element in elements if isinstance(element, Counts))
+    return merged.outcomes, merged.problems
 
 
 EXPECTED = {
     ("page", "in", ""): 3,
     ("page", "kept", ""): 2,
     ("page", "dropped", "negative"): 1,
-    ("page", "quarantined", "error:ValueError"): 1,
 }
-
-
-def test_outcomes_are_routed_and_counted(caplog):
-    with BeamPipeline() as pipeline:
-        routes = (
-            pipeline
-            | beam.Create([1, 2, -3, 13])
-            | routed(partial(make, work), unit="page", outputs={Odd: "odd", Counts: COUNTS})
-        )
-        assert_that(routes.main, equal_to([2]), label="main")
-        assert_that(routes["odd"], equal_to([Odd(1)]), label="odd")
-        merged = routes[COUNTS] | beam.combiners.ToList() | beam.Map(merge)
-        expected = (EXPECTED, [("f@1", "page", "negative")])
-        assert_that(merged, equal_to([expected]), label="counts")
-    assert "words that must not be kept" not in caplog.text
-    assert "ValueError at " in caplog.text
 
 
 def double(number: int):
@@ -87,15 +65,13 @@ def test_counts_pass_later_steps_and_shuffles():
     """Each step has one output: results and counts go through it together."""
     pack_all = PackByKey(lambda key: "numbers", lambda number: ("numbers", 0), pack)
     with BeamPipeline() as pipeline:
-        first = (
-            pipeline
-            | beam.Create([1, 2, -3, 13])
-            | "First" >> routed(partial(make, work), unit="page")
+        first = pipeline | beam.Create([1, 2, -3]) | "First" >> counting(partial(make, work))
+        second = (
+            first | beam.Reshuffle() | "Second" >> counting(partial(make, double), passes=(Odd,))
         )
-        second = first | beam.Reshuffle() | "Second" >> routed(partial(make, double), passes=(Odd,))
         numbers = second | beam.Filter(lambda element: not isinstance(element, Odd))
         grouped = numbers | beam.ParDo(pack_all) | beam.GroupByKey()
-        third = grouped | "Third" >> routed(partial(make, unpack))
+        third = grouped | "Third" >> counting(partial(make, unpack))
         assert_that(third | beam.Filter(lambda element: isinstance(element, list)), equal_to([[4]]))
         merged = third | beam.combiners.ToList() | beam.Map(merge)
         counted = {("image", "kept", ""): 1, ("split", "kept", ""): 1}
@@ -103,6 +79,24 @@ def test_counts_pass_later_steps_and_shuffles():
         assert_that(merged, equal_to([expected]), label="counts")
 
 
-def test_without_a_unit_an_error_stops_the_job():
+def test_an_error_stops_the_job():
     with pytest.raises(Exception, match="words that must not be kept"), BeamPipeline() as pipeline:
-        _ = pipeline | beam.Create([13]) | routed(partial(make, work))
+        _ = pipeline | beam.Create([13]) | counting(partial(make, work))
+
+
+problem_lists = st.lists(
+    st.tuples(st.sampled_from(["f@1", "f@2", "g@1"]), st.just("page"), st.sampled_from("ab"))
+)
+counts = st.builds(
+    Counts,
+    st.dictionaries(st.tuples(*[st.sampled_from("xy")] * 3), st.integers(1, 9)),
+    problem_lists,
+)
+
+
+@given(several=st.lists(counts), order=st.randoms(), cut=st.integers(0, 5))
+def test_counts_merge_in_any_order_and_grouping(several, order, cut):
+    whole = merge_counts(several)
+    order.shuffle(several)
+    assert merge_counts([merge_counts(several[:cut]), merge_counts(several[cut:])]) == whole
+    assert len(whole.problems) <= MAX_PROBLEMS
