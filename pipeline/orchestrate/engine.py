@@ -182,9 +182,9 @@ class Engine:
 
         run, _, stage = name.rpartition("/")
         options = _beam_options(self.arguments)
-        if self.runner_name in SERVED_RUNNERS:
-            portable = options.view_as(PortableOptions)
-            portable.environment_cache_millis = portable.environment_cache_millis or KEEP_WORKERS_MS
+        is_given = option_of(self.arguments, "--environment_cache_millis")
+        if self.runner_name in SERVED_RUNNERS and not is_given:
+            options.view_as(PortableOptions).environment_cache_millis = KEEP_WORKERS_MS
         cloud = options.view_as(GoogleCloudOptions)
         cloud.job_name = job_name(cloud.job_name or run, stage)
         if self.runner_name == "DataflowRunner":

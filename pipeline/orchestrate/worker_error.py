@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # How the last line of a traceback begins: the class of the exception.
 RAISED = re.compile(r"[A-Za-z_][\w.]*: ")
@@ -48,7 +49,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("SettableFuture", NO_WORKER),
     ("NoResourceAvailableException", NO_SLOTS),
     ("Timeout has occurred", NO_SLOTS),
-    ("failed to connect to all addresses", NO_JOB_SERVER),
+    ("UNAVAILABLE: ", NO_JOB_SERVER),
     ("java.net.ConnectException", NO_JOB_MANAGER),
 )
 """A sign in a worker's or an engine's error -> its cause and the remedy.
@@ -63,10 +64,18 @@ def worker_error(error: BaseException) -> str:
     from grpc import RpcError
 
     if isinstance(error, RpcError):
-        # Only the job server is asked by this command. Its text has many lines and no error class.
-        details = getattr(error, "details", lambda: type(error).__name__)()
-        return f"{NO_JOB_SERVER} ({details})"
+        return explained(_job_server_error(error))
     return explained(with_step(last_line(error)))
+
+
+def _job_server_error(error: Any) -> str:
+    """What a job server answered, with gRPC's status in front. Its text has no class of an error.
+
+    gRPC's own errors have a status and details; a bare RpcError has neither.
+    """
+    if not hasattr(error, "code"):
+        return f"{type(error).__name__}: {error}"
+    return f"{error.code().name}: {error.details()}"
 
 
 def last_line(error: BaseException) -> str:

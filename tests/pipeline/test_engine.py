@@ -4,6 +4,7 @@ import os
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 
 import apache_beam as beam
@@ -16,6 +17,7 @@ from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error
+from tests.support.cluster import free_port
 from transforms.plumbing.counting import counting
 
 
@@ -133,16 +135,44 @@ def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
     )
 
 
-def test_a_job_server_that_is_gone_is_no_bug_of_ours(monkeypatch):
-    class Gone(grpc.RpcError):
-        pass
+@pytest.fixture
+def empty_job_server():
+    """gRPC's own server, which knows no method."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("is_there", "said"),
+    [
+        (
+            False,
+            r"extract: the job server does not answer any more.+\(UNAVAILABLE: failed to connect",
+        ),
+        (True, "extract: UNIMPLEMENTED: Method not found!"),
+    ],
+)
+def test_an_error_of_a_job_server_is_no_bug_of_ours(is_there, said, empty_job_server, monkeypatch):
+    """Errors are gRPC's own: of a port where nothing listens, and of a server that refuses."""
+    port = empty_job_server if is_there else free_port()
 
     def run(pipeline):
-        raise Gone("failed to connect to all addresses")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            channel.unary_unary("/jobs/Run")(b"", timeout=30)
 
     monkeypatch.setattr(beam.Pipeline, "run", run)
-    with pytest.raises(JobFailed, match="extract: the job server does not answer any more"):
+    with pytest.raises(JobFailed, match=said):
         Engine(("--direct_num_workers=1",)).run(lambda pipeline: None, "run/extract")
+
+
+@pytest.mark.parametrize(("given", "kept_ms"), [([], 3000), (["--environment_cache_millis=0"], 0)])
+def test_workers_are_kept_between_steps_unless_the_user_says_otherwise(given, kept_ms):
+    engine = Engine(("--runner=PortableRunner", *given))
+    options = engine._options("demo/fetch").get_all_options()
+    assert int(options["environment_cache_millis"]) == kept_ms
 
 
 @pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner"])
