@@ -6,23 +6,23 @@ The right answer is the dataset of the local runner, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.commands import interruptible_command
 from tests.support.datasets import hashes
 from tests.support.flink import FlinkCluster, flink_cluster
 from tests.support.paths import REPOSITORY
+from tests.support.slow_runs import (
+    install_slow_plugin,
+    parts_in,
+    slow_file,
+    started_run,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.alone]
 
@@ -33,13 +33,7 @@ AS_INSTALLED = {"restart-strategy.type": "none", "slot.request.timeout": 20_000}
 
 @pytest.fixture(scope="module")
 def slow_site(tmp_path_factory) -> Path:
-    """A folder with the slow plugin, as installed: fetch and score are slow while a file is there."""
-    folder = tmp_path_factory.mktemp("slow")
-    source = shutil.copytree(REPOSITORY / "tests" / "pipeline" / "slow_plugin", folder / "source")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    command = [*pip, "install", "--no-deps", "--no-build-isolation", "--target", folder / "site"]
-    subprocess.run([*command, source], check=True)
-    return folder / "site"
+    return install_slow_plugin(tmp_path_factory.mktemp("slow"))
 
 
 @pytest.fixture(scope="module")
@@ -51,29 +45,10 @@ def on_flink(tmp_path_factory, slow_site) -> Iterator[FlinkCluster]:
 
 @pytest.fixture
 def started(key_file, slow_site, tmp_path):
-    """Starts the command on a cluster, in a process of its own."""
+    """Starts the command on a cluster."""
 
-    @contextmanager
-    def start(cluster: FlinkCluster, *arguments: str) -> Iterator[subprocess.Popen]:
-        settings = [f"publish.key_file={key_file}", "extract.part_rows=20"]
-        for name, stage in (("SlowResponse", "fetch"), ("SlowImage", "score")):
-            path = tmp_path / f"slow-{stage}"
-            settings.append(f'filters.detectors.pairsieve_slow:{name}={{"while_there": "{path}"}}')
-        command = [*interruptible_command(), *cluster.options, *arguments]
-        command += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
-        command += [word for setting in settings for word in ("--set", setting)]
-        with subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": f"{slow_site}:{REPOSITORY}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as run:
-            yield run
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL)
+    def start(cluster: FlinkCluster, *arguments: str):
+        return started_run([*cluster.options, *arguments], tmp_path, key_file, slow_site)
 
     return start
 
@@ -83,23 +58,6 @@ def said_by(run: subprocess.Popen, seconds: float = 600) -> str:
     said, _ = run.communicate(timeout=seconds)
     assert "Traceback" not in said, said
     return str(said)
-
-
-def wait_until(met: Callable[[], Any], seconds: float = 300) -> Any:
-    """What `met` returns, once that is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = met()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise TimeoutError
-
-
-def parts_in(folder: Path, stage: str) -> dict[str, int]:
-    return {
-        path.name: path.stat().st_mtime_ns for path in folder.glob(f"work/{stage}/*/part-*.parquet")
-    }
 
 
 def published(folder: Path) -> dict[str, str]:
@@ -134,13 +92,13 @@ def finish(started, cluster: FlinkCluster, tmp_path: Path, demo_run) -> None:
 
 def test_a_task_manager_is_killed_in_fetch(on_flink, started, tmp_path):
     """The short form of what follows: with the settings that are shipped, nobody notices."""
-    (tmp_path / "slow-fetch").touch()
+    slow_file(tmp_path, "fetch").touch()
     with started(on_flink, "--stages=extract,fetch") as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         assert len(parts_in(tmp_path, "fetch")) < len(parts_in(tmp_path, "extract"))
         on_flink.kill("taskmanager1")
         on_flink.kill("pool1")
-        (tmp_path / "slow-fetch").unlink()
+        slow_file(tmp_path, "fetch").unlink()
         on_flink.start("pool1")
         on_flink.start("taskmanager1")
         said = said_by(run)
@@ -171,11 +129,11 @@ def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp
 @pytest.mark.parametrize("stage", ["fetch", "score"])
 def test_a_worker_is_killed(stage, on_flink, started, demo_run, tmp_path):
     """The restart strategy has its work done again."""
-    (tmp_path / f"slow-{stage}").touch()
+    slow_file(tmp_path, stage).touch()
     with started(on_flink) as run:
         wait_until(lambda: parts_in(tmp_path, stage))
         wait_until(lambda: on_flink.worker(1)).kill()
-        (tmp_path / f"slow-{stage}").unlink()
+        slow_file(tmp_path, stage).unlink()
         said = said_by(run)
     assert run.returncode == 0, said
     assert dataset_in(tmp_path / "out") == dataset_in(demo_run.output)
@@ -201,7 +159,7 @@ KILLED = {
 @pytest.mark.parametrize("killed", KILLED)
 def test_what_the_user_reads_and_does(killed, as_installed, started, demo_run, tmp_path):
     """A cause and a remedy; the next run of the same command goes on."""
-    (tmp_path / "slow-fetch").touch()
+    slow_file(tmp_path, "fetch").touch()
     with started(as_installed, "--stages=extract,fetch") as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         if killed == "worker":
@@ -214,7 +172,7 @@ def test_what_the_user_reads_and_does(killed, as_installed, started, demo_run, t
     if killed != "worker":
         as_installed.start(killed)
         as_installed.wait()
-    (tmp_path / "slow-fetch").unlink()
+    slow_file(tmp_path, "fetch").unlink()
     # After the job server is lost, the job goes on.
     wait_until(lambda: "RUNNING" not in as_installed.jobs().values())
     finish(started, as_installed, tmp_path, demo_run)
@@ -244,7 +202,7 @@ def test_workers_without_pairsieve(tmp_path_factory, started):
 @pytest.mark.soak
 def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
     """And started as a background job of a script, which ignores Ctrl-C."""
-    (tmp_path / "slow-fetch").touch()
+    slow_file(tmp_path, "fetch").touch()
     with started(on_flink, "--stages=extract,fetch", "--patience=0.25") as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         workers = [wait_until(lambda number=number: on_flink.worker(number)) for number in (1, 2)]

@@ -6,12 +6,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
@@ -19,10 +15,15 @@ import pytest
 
 from pipeline.orchestrate.stage_result import MANIFEST
 from tests.support.cluster import cluster
-from tests.support.commands import interruptible_command
 from tests.support.datasets import hashes
 from tests.support.demo_runs import PLANTED
-from tests.support.paths import REPOSITORY
+from tests.support.slow_runs import (
+    PIP,
+    parts_in,
+    slow_plugin_source,
+    started_run,
+    wait_until,
+)
 
 # The job server waits a minute for a worker, which installs its packages first.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.alone]
@@ -34,23 +35,11 @@ def plugin(wheel, tmp_path_factory):
     itself.
     """
     folder = tmp_path_factory.mktemp("plugin")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    source = REPOSITORY / "tests" / "pipeline" / "slow_plugin"
-    shutil.copytree(source, folder / "source")
-    subprocess.run(
-        [
-            *pip,
-            "wheel",
-            "--no-deps",
-            "--no-build-isolation",
-            "--wheel-dir",
-            folder,
-            folder / "source",
-        ],
-        check=True,
-    )
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    subprocess.run([*build, slow_plugin_source(folder)], check=True)
     (slow,) = folder.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", slow], check=True)
+    install = [*PIP, "install", "--no-deps", "--target", folder / "site"]
+    subprocess.run([*install, slow], check=True)
     return [
         f"--extra_package={slow}",
         f"--extra_package={wheel}",
@@ -63,55 +52,9 @@ def on_cluster(tmp_path_factory):
         yield found
 
 
-@contextmanager
 def started(options, folder, key_file, site, *arguments):
-    """The command in a process of its own, with plugins that are slow in fetch and score while
-    files say so.
-    """
-    slow = {
-        "pairsieve_slow:SlowResponse": folder / "slow-fetch",
-        "pairsieve_slow:SlowImage": folder / "slow-score",
-    }
-    settings = [f"publish.key_file={key_file}", "extract.part_rows=20"]
-    settings += [
-        f'filters.detectors.{name}={{"while_there": "{path}"}}' for name, path in slow.items()
-    ]
-    command = [*interruptible_command(), *options, *arguments]
-    command += [
-        "--output",
-        str(folder / "out"),
-        "--work",
-        str(folder / "work"),
-        *(f for s in settings for f in ("--set", s)),
-    ]
-    environment = {**os.environ, "PYTHONPATH": f"{site}:{REPOSITORY}"}
-    with subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as run:
-        yield run
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-
-
-def wait_until(met, seconds=240.0):  # a busy machine takes its time until a stage has begun
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if met():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
-
-
-def parts_in(folder, stage):
-    return {
-        path.name: path.stat().st_mtime_ns for path in folder.glob(f"work/{stage}/*/part-*.parquet")
-    }
+    """The command, slow in fetch and score while files say so."""
+    return started_run([*options, *arguments], folder, key_file, site)
 
 
 def test_what_workers_lack_is_named(on_cluster, plugin, key_file, tmp_path):
