@@ -18,7 +18,11 @@ from pairsieve.images.prepare import Square, prepare
 from pairsieve.images.processes import Processes
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Pair
+from pairsieve.search.forms import forms_of_text, other_words
+from pairsieve.search.letters import fold
+from pairsieve.search.words import says_nothing
 from pairsieve.web.cost import MAX_TAGS
+from pairsieve.web.pasted_addresses import alike_key, pasted_address
 from pairsieve.web.reservations import header_signals
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import UnreadableLicence, read_licence
@@ -112,6 +116,22 @@ def metadata_reader() -> Reader:
     """Load the detector of picture metadata."""
     observe = PictureMetadata().load()
     return lambda body: observe(Content(body))
+
+
+def read_caption_forms(text: str) -> None:
+    """Read a caption as the index of the search page does, in the language with most rules."""
+    # A row's caption is valid UTF-8, which has no half letters.
+    caption = text.encode("utf-8", "replace").decode()
+    fold(caption)
+    forms_of_text(caption, "tr")
+
+
+def read_query(text: str) -> None:
+    """Read what a visitor typed into the search page, as words and as an address."""
+    says_nothing(text)
+    other_words(text)
+    address = pasted_address(text)
+    alike_key(address or text)
 
 
 def read_url(text: str) -> None:

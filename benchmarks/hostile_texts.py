@@ -21,6 +21,7 @@ def text_shapes() -> dict[str, Shape]:
         "nhs 943 476 5919 ", "fracture ", "x-ray of ",
         "ＡＢ",
         "born on", "née ", "Calle ", "d'", "A-", "(at) ", "[dot] ",
+        "a", "서울의", "漢", "l'", "a-",
         "dni 12345678 ", "電話03 ", "0044 ", "de89 3704 ", "AB12 ", "1 Aa Apt ", "phone 123 4567 ",
     )  # fmt: skip
     return {

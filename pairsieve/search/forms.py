@@ -49,7 +49,8 @@ COMMONEST = "en"
 
 # Hyphens, apostrophes, and the dot in the middle of Catalan words.
 JOINERS = r"\-\u2010\u2011'’ʼ׳״·"
-_COMPOUND = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)+")
+# It begins at the start of a word and gives nothing back: else a long word takes quadratic time.
+_COMPOUND = re.compile(rf"(?<![^\W_])[^\W_]++(?:[{JOINERS}][^\W_]++)+")
 # One letter between dots; U.S.A. is written USA as well.
 _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}[^\W\d_]?(?![\w])")
 _JOINER = re.compile(rf"[{JOINERS}.]")

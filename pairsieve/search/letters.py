@@ -12,6 +12,7 @@ Turkish is an i, and the Persian ک and ی are the Arabic ones (as in Lucene's P
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
@@ -25,6 +26,8 @@ LETTERS = {
 """Letters that Unicode does not decompose, and what they are equal to."""
 NO_LETTERS = dict.fromkeys("©®™℠", " ")
 """Signs behind a word that are no part of it. Compatibility forms would make letters of them."""
+MAX_MARKS = 30
+"""Behind one letter, as in the Stream-Safe Text Format (Unicode Standard Annex 15)."""
 TATWEEL = "\u0640"  # lengthens Arabic words for looks
 FIRST_KATAKANA, LAST_KATAKANA = 0x30A1, 0x30F6
 TO_HIRAGANA = 0x60  # katakana lie so much behind the hiragana of the same sounds
@@ -53,10 +56,22 @@ def lower(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    without_signs = text.translate(_no_letters())
+    bounded = _runs_of_marks().sub(r"\1", text)
+    without_signs = bounded.translate(_no_letters())
     folded = unicodedata.normalize("NFKC", without_signs).casefold()
     # Folding may take a composed letter apart.
     return unicodedata.normalize("NFKC", folded).translate(_ignored())
+
+
+@lru_cache(1)
+def _runs_of_marks() -> re.Pattern[str]:
+    """Match more than MAX_MARKS marks in a row, of which the first ones are to be kept.
+
+    Unicode sorts the marks behind a letter, which takes quadratic time.
+    """
+    codes = (code for place in PLACES for code in place)
+    marks = "".join(chr(code) for code in codes if unicodedata.combining(chr(code)))
+    return re.compile(f"([{marks}]{{{MAX_MARKS}}})[{marks}]+")
 
 
 @lru_cache(1)

@@ -52,7 +52,7 @@ def pasted_address(text: str) -> str:
     who type `and/or` look for words.
     """
     # A mail breaks long addresses into lines.
-    address = re.sub(r"\s*[\r\n\t]+\s*", "", text.strip())
+    address = "".join(line.strip() for line in re.split(r"[\r\n\t]", text))
     for opening, closing in WRAPPERS:
         if address.startswith(opening) and address.endswith(closing):
             address = address[1:-1].strip()

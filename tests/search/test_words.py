@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pairsieve.search.forms import JOINERS, compounds
+from pairsieve.search.letters import fold, lower
 from pairsieve.search.rows import entry
 from pairsieve.search.words import (
     HEAP_BYTES,
@@ -173,3 +176,19 @@ def test_sizes(width, height, size):
     assert (
         entry({"URL": "https://a.example/1", "WIDTH": width, "HEIGHT": height}, "")["size"] == size
     )
+
+
+def test_no_more_marks_than_unicode_allows_in_a_stream():
+    """Stream-Safe Text Format (UAX 15): at most 30 marks behind a letter."""
+    marks = "\u0316\u0301" * 5000
+    assert fold(f"a{marks}b") == "ab"
+    assert len(lower(f"a{marks}")) <= 1 + 30
+
+
+@given(st.text("ab_-'’.· ", max_size=30))
+def test_compounds_are_those_of_the_plain_pattern(text):
+    """The pattern that gives nothing back finds what one does that tries every beginning."""
+    plain = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)+")
+    expected = [re.sub(rf"[{JOINERS}.]", "", match[0]) for match in plain.finditer(text)]
+    found = list(compounds(text))
+    assert found[: len(expected)] == expected
