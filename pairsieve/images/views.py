@@ -116,10 +116,13 @@ def _grounds(pixels: NDArray[np.uint8]) -> list[NDArray[np.int16]]:
 
 
 def _commonest_colour(pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return the middle of the pixels in the fullest of LEVELS**3 boxes of colours."""
     levels = pixels.astype(np.int32) * LEVELS // 256
-    codes = (levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2]
-    commonest = np.bincount(codes.ravel(), minlength=LEVELS**3).argmax()
-    return np.asarray(np.median(pixels[codes == commonest], axis=0), np.int16)
+    red, green, blue = np.moveaxis(levels, -1, 0)
+    boxes = (red * LEVELS + green) * LEVELS + blue
+    fullest = np.bincount(boxes.ravel()).argmax()
+    middle: NDArray[np.float64] = np.median(pixels[boxes == fullest], axis=0)
+    return middle.astype(np.int16)
 
 
 def _boxes_of_cells(differs: Mask) -> Iterator[Box]:

@@ -94,10 +94,11 @@ def is_vector(arrow_type: pa.DataType) -> bool:
 
 def vectors_to_arrow(vectors: Sequence[NDArray[np.floating[Any]] | None]) -> pa.ListArray:
     """A column of vectors (float16) of arrays, each of shape (d,), or None."""
-    lengths = [0 if vector is None else len(vector) for vector in vectors]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    arrays = [np.asarray(vector, np.float16) for vector in vectors if vector is not None]
-    values = np.concatenate(arrays) if arrays else np.empty(0, np.float16)
+    nothing = np.empty(0, np.float16)
+    arrays = [nothing if vector is None else np.asarray(vector, np.float16) for vector in vectors]
+    # Arrow's form: all numbers one behind the other, and where each vector begins and ends.
+    values = np.concatenate([nothing, *arrays])
+    offsets = np.cumsum([0, *map(len, arrays)]).astype(np.int32)
     is_null = pa.array([vector is None for vector in vectors], pa.bool_())
     return pa.ListArray.from_arrays(offsets, pa.array(values, pa.float16()), mask=is_null)
 
