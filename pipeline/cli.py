@@ -10,10 +10,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from pipeline import __version__
+from pipeline.process_end import run_and_end
 
 # What `--help` says of each verb is the first line of its module, word for word: a test compares
 # them.
@@ -89,5 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     make_cli()(args=None if arguments is None else list(arguments))
 
 
+def command() -> NoReturn:
+    """What `pairsieve` on the command line is."""
+    run_and_end(main)
+
+
 if __name__ == "__main__":
-    main()
+    command()

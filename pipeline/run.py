@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from pipeline.commands.run import main
+from pipeline.process_end import run_and_end
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_end(main)

@@ -21,7 +21,7 @@ class PictureHash:
     """
 
     name: ClassVar[str] = "picture_hash"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[Needs] = Needs.IMAGE
     columns: ClassVar[Columns] = {
         "pdq": pa.string(),

@@ -12,11 +12,15 @@ JPEG of quality 25 to 85, reduced and enlarged.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+Brightness = NDArray[np.uint8]
+"""Of each pixel, 0 to 255."""
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom of what stays, in pixels."""
 
@@ -39,6 +43,31 @@ MIN_PIXELS_LEFT = 32  # of each side; PDQ looks at 64 x 64
 MAX_FRAMES = 4  # one within the other, such as a black line within a white frame
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A part of a picture, perhaps turned: its pixels (lines, pixels of a line, 3) and brightness.
+
+    The brightness is what JPEG and PDQ compute (ITU-R BT.601), in whole numbers: those are the same
+    on every processor.
+    """
+
+    pixels: Pixels
+    brightness: Brightness
+
+    def cut(self, lines: slice, across: slice = slice(None)) -> _View:
+        return _View(self.pixels[lines, across], self.brightness[lines, across])
+
+    @property
+    def columns(self) -> _View:
+        """The same with columns as lines."""
+        return _View(self.pixels.swapaxes(0, 1), self.brightness.swapaxes(0, 1))
+
+    @property
+    def from_the_end(self) -> _View:
+        """The same with the last line first."""
+        return self.cut(slice(None, None, -1))
+
+
 def trimmed(image: Image.Image) -> Image.Image:
     """Return an RGB picture without its borders.
 
@@ -47,16 +76,16 @@ def trimmed(image: Image.Image) -> Image.Image:
     `trimmed(trimmed(image))` is `trimmed(image)`. Takes time in proportion to the pixels, so large
     pictures should be reduced first.
     """
-    pixels = np.asarray(image)
+    view = _View(np.asarray(image), np.asarray(image.convert("L")))
     box = (0, 0, image.width, image.height)
     for _ in range(MAX_FRAMES):
-        inner = _without_frame(pixels, box)
+        inner = _without_frame(view, box)
         if inner == box:
             break
         box = inner
     else:
         # Frames within frames without an end are a pattern.
-        if _without_frame(pixels, box) != box:
+        if _without_frame(view, box) != box:
             return image
     if box == (0, 0, image.width, image.height) or not _leaves_enough(box, image.size):
         return image
@@ -75,60 +104,75 @@ def _leaves_enough(box: Box, size: tuple[int, int]) -> bool:
     )
 
 
-def _without_frame(pixels: Pixels, box: Box) -> Box:
+def _without_frame(view: _View, box: Box) -> Box:
     """Return the box without the outermost border of each of its sides."""
     left, top, right, bottom = box
     # Upper and lower bars first: they are as wide as the picture, and would hide the sides' edges.
-    within = pixels[top:bottom, left:right]
-    upper, lower = _borders(within)
+    upper, lower = _borders(view.cut(slice(top, bottom), slice(left, right)))
     if upper + lower >= bottom - top:
         return box
     top, bottom = top + upper, bottom - lower
-    # Columns as lines.
-    before, behind = _borders(pixels[top:bottom, left:right].swapaxes(0, 1))
+    before, behind = _borders(view.cut(slice(top, bottom), slice(left, right)).columns)
     if before + behind >= right - left:
         return left, top, right, bottom
     return left + before, top, right - behind, bottom
 
 
-def _borders(pixels: Pixels) -> tuple[int, int]:
+def _borders(view: _View) -> tuple[int, int]:
     """Return how many lines at the beginning and at the end are a border."""
-    first, last = border_lines(pixels), border_lines(pixels[::-1])
+    reverse = view.from_the_end
+    first, last = border_lines(view), border_lines(reverse)
     # Frames and letterboxes are even. Where a dark picture has no edge to its black bar, the bar
     # on the other side tells how wide it is.
-    if first and not last and _goes_on(pixels, pixels[::-1], first):
+    if first and not last and _goes_on(view, reverse, first):
         last = first
-    elif last and not first and _goes_on(pixels[::-1], pixels, last):
+    elif last and not first and _goes_on(reverse, view, last):
         first = last
     return first, last
 
 
-def _goes_on(pixels: Pixels, opposite: Pixels, lines: int) -> bool:
+def _goes_on(view: _View, opposite: _View, lines: int) -> bool:
     """Return whether the first lines of `opposite` are as plain, and of the same colour."""
-    colour = np.median(pixels[0], axis=0)
-    opposite_colour = np.median(opposite[:lines], axis=(0, 1))
+    colour = np.median(view.pixels[0], axis=0)
+    opposite_colour = np.median(opposite.pixels[:lines], axis=(0, 1))
     if np.abs(colour - opposite_colour).max() > NOISE:
         return False
-    differences = _brightness(opposite[:lines]) - np.median(_brightness(pixels[0]))
-    is_near = np.abs(differences) <= NOISE
-    return bool((is_near.mean(axis=1) >= EVEN_SHARE).all())
+    shares, _ = _nearness(opposite.brightness[:lines], float(np.median(view.brightness[0])))
+    return bool((shares >= EVEN_SHARE).all())
 
 
-def border_lines(pixels: Pixels) -> int:
-    """Return how many lines at the beginning are a border; 0 where there is none.
-
-    `pixels` is (lines, pixels of a line, 3).
-    """
-    lines = len(pixels)
+def border_lines(view: _View) -> int:
+    """Return how many lines at the beginning are a border; 0 where there is none."""
+    lines = len(view.brightness)
     first = int(MIXED_SHARE * lines)
-    colour = float(np.median(_brightness(pixels[first])))
-    plain = first
-    # Most pictures end here, after one line.
-    while plain < lines and _is_plain(pixels[plain], colour):
-        plain += 1
+    colour = float(np.median(view.brightness[first]))
+    plain = first + _plain_lines(view.brightness[first:], colour)
     if plain < MIN_BORDER * lines:
         return 0
-    return _edge_at(pixels, plain)
+    return _edge_at(view.pixels, plain)
+
+
+def _plain_lines(lines: Brightness, colour: float) -> int:
+    """Return how many lines at the beginning are plain."""
+    number = 0
+    # Most pictures end here, after one line. So more and more are looked at in one go.
+    at_once = 1
+    while number < len(lines):
+        shares, means = _nearness(lines[number : number + at_once], colour)
+        is_plain = (np.abs(means) <= DRIFT) & (shares >= PLAIN_SHARE)
+        if not is_plain.all():
+            return number + int(is_plain.argmin())
+        number += len(is_plain)
+        at_once *= 4
+    return number
+
+
+def _nearness(
+    lines: Brightness, colour: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return for each line the share of pixels near a brightness, and how far off its mean is."""
+    differences = lines - np.float32(colour)
+    return (np.abs(differences) <= NOISE).mean(axis=1), differences.mean(axis=1)
 
 
 def _edge_at(pixels: Pixels, plain: int) -> int:
@@ -151,16 +195,3 @@ def _edge_at(pixels: Pixels, plain: int) -> int:
     near = window[steepest : steepest + 4]
     changes = np.abs(np.diff(near, axis=0)).mean(axis=(1, 2))
     return start + steepest + 1 + int(changes.argmax())
-
-
-def _is_plain(line: Pixels, colour: float) -> bool:
-    brightness = _brightness(line)
-    if abs(brightness.mean() - colour) > DRIFT:
-        return False
-    return bool((np.abs(brightness - colour) <= NOISE).mean() >= PLAIN_SHARE)
-
-
-def _brightness(line: Pixels) -> NDArray[np.float32]:
-    """Return the brightness of pixels, 0 to 255, as JPEG and PDQ compute it (ITU-R BT.601)."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return line @ weights

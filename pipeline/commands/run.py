@@ -25,6 +25,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pairsieve.large_imports import large_imports
 from pipeline.commands.options import add_no_plugins, add_set, make_verb_parser
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
@@ -103,8 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     # What this parser does not know goes to Beam.
     options, beam_arguments = make_parser().parse_known_args(arguments)
-    from pipeline.monitoring.logs import configure_logging
-    from pipeline.orchestrate.command import run
+
+    with large_imports():
+        from pipeline.monitoring.logs import configure_logging
+        from pipeline.orchestrate.command import run
 
     configure_logging(options.log)
     return run(options, beam_arguments)

@@ -51,12 +51,14 @@ def histogram_svg(
 
     `label` names the axis with its unit.
     """
-    left, widths = histogram.edges[:-1], np.diff(histogram.edges)
-    kept, dropped = histogram.kept, histogram.dropped
+    edges, kept, dropped = histogram.edges, histogram.kept, histogram.dropped
     with _figure() as (figure, axes):
-        axes.bar(left, kept, widths, align="edge", color=KEPT, label="published")
+        # One outline for all bars: each bar by itself would take matplotlib ten times as long.
+        axes.stairs(kept, edges, fill=True, color=KEPT, label="published")
         if dropped.any():
-            axes.bar(left, dropped, widths, kept, align="edge", color=DROPPED, label="dropped")
+            axes.stairs(
+                kept + dropped, edges, baseline=kept, fill=True, color=DROPPED, label="dropped"
+            )
         for name, at in thresholds.items():
             axes.axvline(at, color=LINE, linewidth=1.2, linestyle="--", label=f"{name} {at:g}")
         if log:

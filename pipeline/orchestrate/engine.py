@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from filters.registry import nearest
+from pairsieve.large_imports import large_imports
 from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
@@ -127,9 +128,11 @@ class Engine:
                 raise Interrupted(self._goes_on(result, options)) from None
 
     def prepare(self) -> None:
-        """Start what takes long, so that it runs while the caller imports Beam."""
+        """Import Beam. What else takes long is started first, and goes on meanwhile."""
         if self._forks_workers:
             start_fork_server()
+        with large_imports():
+            import apache_beam  # noqa: F401
 
     @property
     def _forks_workers(self) -> bool:

@@ -19,7 +19,7 @@ from pipeline.orchestrate.plan import Plan, score_settings
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import StageName
 from transforms.extractor import ExtractSettings
-from transforms.fetch.lanes import make_lanes
+from transforms.fetch.lanes import lane_of_each_part, make_lanes
 from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SiteTextCache
 from transforms.fetch.web_lane import WebSource
@@ -102,8 +102,7 @@ class Jobs:
             lanes = make_lanes(unfinished, self.workers, config.fetch.connections_per_host)
             source = WebSource(config.fetch.client(), self._sites)
         else:
-            # An archive has no hosts to spare, so each part is a lane.
-            lanes = make_lanes(unfinished, len(unfinished), 1)
+            lanes = lane_of_each_part(unfinished)
             source = self._archive
         return flow.FetchJob(
             lanes=lanes,

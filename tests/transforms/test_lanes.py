@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pairsieve.storage.parts import bucket_of, part_name
 from pairsieve.web.sites import SiteTexts
 from pairsieve.web.urls import bucket_of_url
-from transforms.fetch.lanes import make_lanes
+from transforms.fetch.lanes import lane_of_each_part, make_lanes
 from transforms.fetch.robots_texts import SiteTextCache
 
 
@@ -54,6 +54,14 @@ def test_hosts_of_other_lanes_are_asked_as_little_as_all_lanes_may():
         f"h{n}.example" for n in range(99) if bucket_of_url(f"http://h{n}.example/", 3) == 0
     )
     assert sorted(lane.share_of(3)(host) for lane in made) == [1, 3, 3]
+
+
+def test_parts_of_one_host_have_lanes_of_their_own_where_no_host_is_asked():
+    names = parts_of(0, 3, 1)
+    made = lane_of_each_part(names)
+    assert [lane.names for lane in made] == [(name,) for name in names]
+    # What is divided among lanes, such as the disk quota, is divided among all of them.
+    assert {lane.lanes for lane in made} == {4}
 
 
 @pytest.fixture

@@ -74,6 +74,11 @@ def make_lanes(names: Sequence[str], lanes: int, max_shares: int) -> list[Lane]:
     return [_lane(lane.values(), lanes) for lane in used]
 
 
+def lane_of_each_part(names: Sequence[str]) -> list[Lane]:
+    """A lane for each part, for a source that has no hosts to spare, such as an archive."""
+    return [Lane((name,), {}, len(names)) for name in names]
+
+
 def _pieces(names: Sequence[str], max_length: int, max_pieces: int) -> list[Piece]:
     """Divide the parts of one bucket."""
     bucket = parts.bucket_of(names[0])

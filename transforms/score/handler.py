@@ -22,6 +22,7 @@ from filters.detector import Detector, Needs, is_costly
 from filters.observe import load_all
 from filters.registry import digest_of, evidence_columns, needing
 from pairsieve.images.processes import Processes
+from pairsieve.large_imports import large_imports
 from pairsieve.records.outcome import Counted, Rejection, Tally, tally_of
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
@@ -166,9 +167,10 @@ def _is_stored(image: Image) -> bool:
 
 def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
     """Load models and detectors. Raises ModelError."""
-    import torch
+    with large_imports():
+        import torch
 
-    from pairsieve.clip.encoder import load_encoder
+        from pairsieve.clip.encoder import load_encoder
 
     torch.set_num_threads(settings.threads)
     encoders = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 
 from filters.detector import Detector
+from pairsieve.large_imports import large_imports
 from pairsieve.records.outcome import Counted
 from pairsieve.storage import parts
 from transforms.plumbing.counting import Work, counting
@@ -39,7 +40,8 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
         # RunInference imports torch, which the other three jobs and their workers do not need.
-        from apache_beam.ml.inference.base import RunInference
+        with large_imports():
+            from apache_beam.ml.inference.base import RunInference
 
         from transforms.score.handler import PartHandler
 
