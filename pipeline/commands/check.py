@@ -12,6 +12,8 @@ pairsieve check --dataset runs/mine --work work/mine
     also look at the private columns: faces, and medical pictures, beside other findings
 pairsieve check --dataset runs/mine --limit medical_words=0.02
     allow a kind of finding in 2 % of the rows
+pairsieve check --dataset s3://data/mine --runner=FlinkRunner --flink_master=...
+    on a cluster: options that are not listed here go to Beam, as those of `pairsieve run` do
 
 The command looks at every row for: disease names and medical words of the shipped lists, personal
 data, medical pictures, faces with any of these, captions about children, rows that are tagged as
@@ -30,6 +32,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.commands.options import (
@@ -41,11 +44,17 @@ from pipeline.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from filters.detector import Observe
+    from pairsieve.clip.encoder import Encoder
     from pairsieve.records.manifest import Manifest
+    from pairsieve.search.sources import Source
     from pipeline.config import Config
-    from pipeline.dataset.review import Reviewer, Scores
+    from transforms.review.review import MedicalByVector, ReviewSettings, VectorModel
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -96,45 +105,54 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    # What this parser does not know goes to Beam.
+    options, beam_arguments = parser.parse_known_args(arguments)
     from pairsieve.erasure.list_file import UnreadableList
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage import files
-    from pairsieve.storage.shards import shard_paths
+    from pairsieve.storage.marked import NotOurs
     from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-    from pipeline.dataset.review import RISKS, review, review_page
-    from pipeline.dataset.sidecar import needed_private_results
+    from pipeline.dataset.review import over, review_page
+    from pipeline.monitoring.logs import configure_logging, shows_bars
     from pipeline.orchestrate.config_file import ConfigError
+    from pipeline.orchestrate.engine import JobFailed, make_engine
+    from pipeline.orchestrate.review_job import review_dataset
+    from transforms.review.findings import RISKS
 
+    failures = (
+        *(NoSuchDataset, NoTombstones, ConfigError, UnreadableList, NotOurs),
+        *(JobFailed, OSError),
+    )
+    configure_logging("text")
     dataset = options.dataset
+    out = options.out or f"{dataset.rstrip('/')}.check.html"
+    limits: dict[str, float] = {}
     try:
+        engine = make_engine(beam_arguments, list(parser._option_string_actions))
         manifest = read_manifest(dataset)
-        limits: dict[str, float] = {}
-        scores = None
-        if options.config:
-            config = config_of(options)
+        config = config_of(options) if options.config else None
+        if config is not None:
             limits.update(config.publish.release_limits)
-            scores = _vector_scores(dataset, manifest, config)
         limits.update(_limits(options.limit, RISKS))
-        private = needed_private_results(options.work, dataset, manifest)
-        reviewer = _reviewer(options, private)
-        result = review(dataset, shard_paths(manifest), reviewer, manifest.columns, scores)
-    except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
+        settings = _settings(options, manifest, config)
+        shards = _shards(manifest, settings)
+        review = review_dataset(engine, settings, shards, f"{out}.job", shows_bars("text"))
+    except failures as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
-    too_many = result.over(limits)
-    out = options.out or f"{dataset.rstrip('/')}.check.html"
-    files.write_private(out, review_page(manifest.name or dataset, result, too_many))
-    sys.stdout.writelines(f"{kind:<20}{result.counts[kind]:>10,}\n" for kind in RISKS)
-    sys.stdout.write(f"{_second_detector_note(reviewer)}\n")
+    too_many = over(review, limits)
+    files.write_private(out, review_page(manifest.name or dataset, review, too_many))
+    sys.stdout.writelines(f"{kind:<20}{review.counts[kind]:>10,}\n" for kind in RISKS)
+    sys.stdout.write(f"{_second_detector_note(settings)}\n")
     sys.stdout.writelines(f"above the limit: {line}\n" for line in too_many)
-    sys.stdout.write(f"{out}: {result.rows:,} rows looked at\n")
+    sys.stdout.write(f"{out}: {review.rows:,} rows looked at\n")
     return 1 if too_many else 0
 
 
-def _second_detector_note(reviewer: Reviewer) -> str:
-    if reviewer.second is not None:
+def _second_detector_note(settings: ReviewSettings) -> str:
+    if settings.has_second:
         return "second detector of personal data: the patterns of Presidio"
     return (
         "second detector of personal data: none. Presidio is not installed, so the patterns that "
@@ -161,24 +179,26 @@ def _limits(given: Sequence[str], kinds: Mapping[str, float]) -> dict[str, float
     return limits
 
 
-def _reviewer(options: argparse.Namespace, private: str) -> Reviewer:
+def _settings(
+    options: argparse.Namespace, manifest: Manifest, config: Config | None
+) -> ReviewSettings:
     """What the options have the check look for.
 
+    All lists are read once here, so that one which cannot be read is known before the job starts.
     Raises NoTombstones, UnreadableList, NoSuchDataset, OSError.
     """
-    from filters.privacy.presidio_patterns import load_presidio_patterns
-    from pairsieve.erasure.opt_outs import read_opt_outs
-    from pairsieve.erasure.tombstones import read_tombstones
+    from importlib.util import find_spec
+
+    from filters.privacy.presidio_patterns import PACKAGE
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.review import Reviewer
+    from pipeline.dataset.sidecar import needed_private_results
+    from transforms.review.review import ReviewSettings, load_reviewer
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
     # A folder that was named must be there; the default one may not.
     has_tombstones = options.tombstones or files.exists(folder)
-    stones = read_tombstones(folder) if has_tombstones else None
-    opted_out, _ = read_opt_outs(dict.fromkeys(options.opt_out, "auto"), skip_unreadable=False)
     hashes, digests = list[bytes](), set[str]()
     for path in options.image:
         with files.open_read(path) as stream:
@@ -187,30 +207,62 @@ def _reviewer(options: argparse.Namespace, private: str) -> Reviewer:
             raise NoSuchDataset(f"{path} is no picture that can be read ({example.reason})")
         hashes += example[0].pdq
         digests.add(example[0].sha256)
-    second = load_presidio_patterns()
-    return Reviewer(stones, opted_out, hashes, frozenset(digests), second, private)
+    settings = ReviewSettings(
+        dataset=options.dataset,
+        columns=manifest.columns,
+        private=needed_private_results(options.work, options.dataset, manifest),
+        tombstones=folder if has_tombstones else "",
+        opt_outs=tuple(options.opt_out),
+        example_hashes=tuple(hashes),
+        example_digests=frozenset(digests),
+        has_second=find_spec(PACKAGE) is not None,
+        vectors=_medical_by_vector(manifest, config) if config is not None else None,
+    )
+    load_reviewer(settings)
+    return settings
 
 
-def _vector_scores(dataset: str, manifest: Manifest, config: Config) -> Scores | None:
+def _shards(manifest: Manifest, settings: ReviewSettings) -> list[Source]:
+    """The shards, with their vectors only where these are looked at."""
+    from pairsieve.search.sources import sources
+
+    shards = sources(manifest)
+    if settings.vectors is None:
+        return [replace(shard, vectors="") for shard in shards]
+    return shards
+
+
+def _medical_by_vector(manifest: Manifest, config: Config) -> MedicalByVector | None:
     """How medical pictures are by their published vectors; None where no vectors were published."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors
-    from filters.subjects import Embedding
-    from pairsieve.search.sources import read_vectors, sources
+    from pairsieve.search.sources import sources
     from pipeline.dataset.encoders import load_encoders
+    from transforms.review.review import MedicalByVector
 
-    shards = {source.path: source for source in sources(manifest) if source.vectors}
-    if not shards:
+    spaces = {shard.space for shard in sources(manifest) if shard.vectors}
+    if not spaces:
         return None
-    encoders = load_encoders(config, manifest)
-    name = MedicalPicture.name
-    (detector,) = build_detectors({name: config.filters.detectors.get(name, {})})
+    settings = config.filters.detectors.get(MedicalPicture.name, {})
+    (detector,) = build_detectors({MedicalPicture.name: settings})
     observe = detector.load()
+    encoders = load_encoders(config, manifest)
+    models = {space: _vector_model(encoders[space], observe) for space in sorted(spaces)}
+    return MedicalByVector(models, settings)
 
-    def scores(path: str) -> Iterator[float]:
-        encoder = encoders[shards[path].space]
-        for vector in read_vectors(dataset, shards[path]):
-            evidence = observe(Embedding(vector, encoder.prompts, encoder.logit_scale))
-            yield float(evidence["medical_picture_score"])  # type: ignore[arg-type]
 
-    return scores
+def _vector_model(encoder: Encoder, observe: Observe) -> VectorModel:
+    """What workers need of a model that looks at vectors only: the vectors of all prompts."""
+    from filters.subjects import Embedding
+    from transforms.review.review import VectorModel
+
+    prompts: dict[tuple[str, ...], NDArray[np.float32]] = {}
+
+    def vectors_of(texts: tuple[str, ...]) -> NDArray[np.float32]:
+        prompts[texts] = encoder.prompts(texts)
+        return prompts[texts]
+
+    # Asked about any vector, the detector shows which prompts it needs.
+    (any_vector,) = encoder.texts(["a picture"])
+    observe(Embedding(any_vector, vectors_of, encoder.logit_scale))
+    return VectorModel(prompts, encoder.logit_scale)

@@ -1,55 +1,17 @@
-"""The release check: finds what an artist, a reporter or a privacy officer would look for.
-
-It looks at every row, with every disease name and word of the shipped lists; it takes no sample. A
-finding is a reason to look and no verdict: rules have decided before, and some rows were published
-on purpose, with a tag.
-"""
+"""What the release check allows, and its list of rows for those who decide."""
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
-from itertools import repeat
 from typing import Any
 
 from jinja2 import Environment
 
-from filters.children.place import find_cues
-from filters.children.text import make_child_judge
-from filters.medical.text import make_judge
-from filters.privacy.presidio_patterns import FindKinds
-from filters.privacy.spans import kinds_in_url, personal_spans
-from pairsieve.erasure.opt_outs import OptOuts
-from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
-from pairsieve.images.pdq import ALIKE, as_hashes, nearest
-from pairsieve.records.origin_columns import PDQ_COLUMNS
-from pairsieve.search.rows import batches
-from pairsieve.storage import files
-from pairsieve.web.places import address_key
 from pairsieve.web.shown import plain, safe_link
-from pipeline.dataset.sidecar import read_sidecar
+from transforms.review.findings import RISKS, Finding
+from transforms.review.review import Review
 
-MAX_LISTED = 2_000
-# As the defaults of the rule `medical` (filters/medical/rule.py).
-MIN_WORD_SCORE, MIN_PICTURE_SCORE = 0.9, 0.5
-RISKS: Mapping[str, float] = {
-    "tombstoned": 100.0,
-    "example": 95.0,
-    "opt_out": 90.0,
-    "personal_data": 80.0,
-    "face_and_medical": 70.0,
-    "document": 65.0,
-    "medical_picture": 60.0,
-    "child": 50.0,
-    "medical_words": 40.0,
-    "child_words": 35.0,
-    "second_detector": 30.0,
-    "no_provenance": 20.0,
-}
-"""Kind of finding -> its weight in the order of the list."""
 LIMITS: Mapping[str, float] = {
     "medical_words": 0.01,
     "second_detector": 0.01,
@@ -57,233 +19,31 @@ LIMITS: Mapping[str, float] = {
     "child_words": 0.05,
 }
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
-COLUMNS = (
-    "URL", "TEXT", "LANGUAGE", "final_url", "page_url", "warc_file", "crawl_time", "page_source",
-    "sha256", "md5", *PDQ_COLUMNS, "face_count", "medical_picture_score", "key", "tags",
-)  # fmt: skip
-Scores = Callable[[str], Iterable[float]]
-"""A shard's path -> how medical each of its pictures is by its published vector, from 0 to 1."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One reason to look at a row: a kind of RISKS, and what was found."""
-
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Reviewer:
-    """Looks for words, personal data, children and medical pictures, and for what is given here.
-
-    `stones`: rows that were taken out before. `opted_out`: registries of refusals.
-    `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
-    `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
-    `private`: the folder of the run's private columns; empty for none.
-    """
-
-    stones: Tombstones | None = None
-    opted_out: OptOuts | None = None
-    example_hashes: Sequence[bytes] = ()
-    example_digests: frozenset[str] = frozenset()
-    second: FindKinds | None = None
-    private: str = ""
-
-    def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
-        """Every reason to look at a row.
-
-        `score` says how medical its picture is by its vector; without it the row's own column does.
-        """
-        urls = [row[name] for name in ("URL", "final_url", "page_url") if row.get(name)]
-        yield from self._erased(row, urls)
-        yield from self._examples(row)
-        yield from self._opted_out(row, urls)
-        yield from self._personal(row, urls)
-        medical = list(self._medical(row, score))
-        yield from medical
-        if medical and row.get("face_count"):
-            yield Finding("face_and_medical", f"{row['face_count']} face(s)")
-        for tag in _tags(row):
-            # The rule `documents` leaves such rows in with its profiles `lenient` and `audit`.
-            if tag.startswith("document_"):
-                yield Finding("document", f"its tag is {tag}")
-        yield from _children(row, urls)
-        if not _has_provenance(row):
-            yield Finding("no_provenance", "no page or no time of its crawl")
-
-    def _erased(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        stones = self.stones
-        if stones is None:
-            return
-        addresses = (
-            (IMAGE_URL, row.get("URL")),
-            (IMAGE_URL, row.get("final_url")),
-            (PAGE_URL, row.get("page_url")),
-        )
-        by_url = any(stones.has(kind, address_key(url)) for kind, url in addresses if url)
-        by_place = any(map(stones.has_place, urls))
-        by_digest = stones.has(SHA256, row.get("sha256")) or stones.has(MD5, row.get("md5"))
-        if by_url or by_place or by_digest or stones.alike(row) is not None:
-            yield Finding("tombstoned", "was taken out before")
-
-    def _examples(self, row: Mapping[str, Any]) -> Iterator[Finding]:
-        digest = row.get("sha256")
-        same_file = bool(digest) and digest in self.example_digests
-        hashes = [bytes.fromhex(row[name]) for name in PDQ_COLUMNS if row.get(name)]
-        if same_file or any(map(self._is_example, hashes)):
-            yield Finding("example", "the picture of an example")
-
-    def _is_example(self, pdq: bytes) -> bool:
-        if not self.example_hashes:
-            return False
-        (differing_bits,) = nearest(as_hashes([pdq]), as_hashes(self.example_hashes))
-        return int(differing_bits) <= ALIKE
-
-    def _opted_out(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        if self.opted_out is None:
-            return
-        kinds = {self.opted_out.match_url(url) for url in urls}
-        for kind in sorted(kind for kind in kinds if kind):
-            yield Finding("opt_out", f"its {kind} is on a registry")
-        if self.opted_out.match_picture(row.get("md5"), row.get("sha256")):
-            yield Finding("opt_out", "its picture is on a registry")
-
-    def _personal(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        kinds: set[str] = {span.kind for span in personal_spans(row.get("TEXT") or "")}
-        for url in urls:
-            kinds |= {f"{kind} in a URL" for kind in kinds_in_url(url)}
-        for kind in sorted(kinds):
-            yield Finding("personal_data", kind)
-        if self.second is not None:
-            for kind in sorted(self.second(row.get("TEXT") or "")):
-                yield Finding("second_detector", f"{kind} by Presidio")
-
-    def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        # the judge of the detector `medical_caption`, so that both find the same words
-        words = make_judge().judge(row.get("TEXT") or "", row.get("LANGUAGE") or "")
-        if words.terms:
-            yield Finding("medical_words", ", ".join(words.terms))
-        elif words.score >= MIN_WORD_SCORE:
-            yield Finding("medical_words", "by the weights of its words")
-        if score is None:
-            score = row.get("medical_picture_score")
-        if score is not None and score >= MIN_PICTURE_SCORE:
-            yield Finding("medical_picture", f"{score:.2f} of the prompts")
+def over(review: Review, limits: Mapping[str, float]) -> list[str]:
+    """One line for each kind that more rows have than the limits (shares) allow."""
+    shares = {**LIMITS, **limits}
+    lines = []
+    for kind in RISKS:
+        allowed = shares.get(kind, 0.0) * review.rows
+        number = review.counts[kind]
+        if number > allowed:
+            lines.append(f"{kind}: {number} of {review.rows} rows, {allowed:.0f} allowed")
+    return lines
 
 
-def _tags(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the tags of a row, those that are private included where they were read."""
-    yield from row.get("tags") or ()
-    yield from row.get("private_tags") or ()
-
-
-def _children(row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-    """Signs of a child in the caption; two kinds of evidence are what the rule `children` drops."""
-    caption = row.get("TEXT") or ""
-    signs = make_child_judge().judge(caption, row.get("LANGUAGE") or "").clear
-    cues = find_cues(urls, caption).clear
-    kinds = [bool(signs), bool(cues), bool(row.get("face_count"))]
-    if (signs or cues) and sum(kinds) > 1:
-        what = ", ".join((*signs, *cues))
-        yield Finding("child", f"{what} and {row.get('face_count') or 0} face(s)")
-    elif signs:
-        yield Finding("child_words", ", ".join(signs))
-
-
-def _has_provenance(row: Mapping[str, Any]) -> bool:
-    # Pairs that were read without a page say so; they have nothing to lack.
-    if row.get("page_source", "warc") == "none":
-        return True
-    return bool(row.get("page_url") and row.get("crawl_time"))
-
-
-@dataclass
-class Review:
-    """How many rows have findings of each kind, and the riskiest rows.
-
-    An entry of `riskiest`, a heap, is (risk, minus the row's number, row, findings).
-    """
-
-    rows: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    riskiest: list[tuple[float, int, dict[str, Any], tuple[Finding, ...]]] = field(
-        default_factory=list
-    )
-
-    def add(self, row: Mapping[str, Any], findings: Iterable[Finding]) -> None:
-        """Count one row, and list it where it is among the riskiest."""
-        self.rows += 1
-        listed = tuple(findings)
-        if not listed:
-            return
-        kinds = {finding.kind for finding in listed}
-        self.counts.update(kinds)
-        risk = sum(RISKS[kind] for kind in kinds)
-        shown = {name: row.get(name) for name in ("URL", "TEXT", "page_url", "key")}
-        entry = (risk, -self.rows, shown, listed)
-        if len(self.riskiest) < MAX_LISTED:
-            heapq.heappush(self.riskiest, entry)
-        else:
-            # Of equal risk the earlier row stays: its number is the larger one.
-            heapq.heappushpop(self.riskiest, entry)
-
-    def over(self, limits: Mapping[str, float]) -> list[str]:
-        """One line for each kind that more rows have than the limits (shares) allow."""
-        shares = {**LIMITS, **limits}
-        lines = []
-        for kind in RISKS:
-            allowed = shares.get(kind, 0.0) * self.rows
-            if self.counts[kind] > allowed:
-                number = self.counts[kind]
-                lines.append(f"{kind}: {number} of {self.rows} rows, {allowed:.0f} allowed")
-        return lines
-
-
-def review(
-    folder: str,
-    paths: Sequence[str],
-    reviewer: Reviewer,
-    own_names: Mapping[str, str],
-    scores: Scores | None = None,
-) -> Review:
-    """Look at every row of these shards.
-
-    `own_names` maps our names of columns to the dataset's. `scores` are given where vectors were
-    published. Raises NoSuchDataset where private columns are missing.
-    """
-    result = Review()
-    for path in paths:
-        of_shard: Iterable[float | None] = scores(path) if scores else repeat(None)
-        # `repeat` never ends, so the two may differ in length.
-        cells = read_sidecar(reviewer.private, path)
-        rows = _rows(files.join(folder, path), own_names, cells)
-        for row, score in zip(rows, of_shard, strict=False):
-            result.add(row, reviewer.findings(row, score))
-    return result
-
-
-def _rows(
-    path: str, own_names: Mapping[str, str], cells: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Yield a shard's rows, with the private cells of those that have some."""
-    for batch in batches(path, COLUMNS, own_names):
-        for row in batch.to_pylist():
-            yield {**row, **cells.get(row.get("key") or "", {})}
-
-
-def review_page(name: str, result: Review, over: Sequence[str]) -> str:
+def review_page(name: str, review: Review, over: Sequence[str]) -> str:
     """The review list as an HTML page, the riskiest rows first.
 
     It holds captions and addresses: it is for those who decide, and not for publication.
     """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     source = resources("pipeline.dataset").joinpath("check.html.j2").read_text("utf-8")
-    ordered = sorted(result.riskiest, key=lambda entry: (-entry[0], -entry[1]))
-    rows = [_shown(row, findings) for _, _, row, findings in ordered]
-    counts = [(kind, result.counts[kind]) for kind in RISKS]
+    rows = [_shown(row.cells, row.findings) for row in review.riskiest]
+    counts = [(kind, review.counts[kind]) for kind in RISKS]
     return environment.from_string(source).render(
-        name=name, rows=rows, counts=counts, number=result.rows, over=over, listed=len(rows)
+        name=name, rows=rows, counts=counts, number=review.rows, over=over, listed=len(rows)
     )
 
 

@@ -1,43 +1,23 @@
-"""Reads what a run keeps private of its rows: tags, face counts and scores that speak of people.
-
-The publish stage writes one file beside each shard of rows, in the work directory
-(transforms/shard.py). Rows are found by their published key, because an erasure takes rows out of
-the dataset alone.
-"""
+"""Finds what a run keeps private of its rows: tags, face counts and scores that speak of people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pyarrow.parquet as pq
 
-from pairsieve.records.layout import SENSITIVE_FOLDER, sidecar_path
+from pairsieve.records.layout import SENSITIVE_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
+from pairsieve.storage.sidecar import Cells, read_cells
 from pipeline.dataset.manifest import NoSuchDataset
-
-Cells = Mapping[str, Any]
 
 
 def read_sidecar(private: str, shard_path: str) -> dict[str, Cells]:
-    """Return the private cells of a shard's rows by published key.
-
-    `private` is the folder of the run's publish results; empty for none. `shard_path` is relative
-    to the dataset, as in its manifest. Raises NoSuchDataset where the run wrote no such file.
-    """
-    if not private:
-        return {}
-    path = files.join(private, sidecar_path(shard_path))
+    """As `read_cells`; raises NoSuchDataset where the run wrote no such file."""
     try:
-        with files.open_read(path) as stream:
-            rows = pq.read_table(stream).to_pylist()
-    except FileNotFoundError:
-        raise NoSuchDataset(
-            f"{path} does not exist: the private columns of this dataset are not complete"
-        ) from None
-    return {row.pop(KEY): row for row in rows}
+        return read_cells(private, shard_path)
+    except FileNotFoundError as error:
+        raise NoSuchDataset(str(error)) from None
 
 
 def private_results(work: str, dataset: str, manifest: Manifest) -> str:

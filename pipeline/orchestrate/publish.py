@@ -10,6 +10,7 @@ from filters.erasure import Erasure
 from pairsieve.records.aggregates import read_aggregates
 from pairsieve.records.layout import SENSITIVE_FOLDER
 from pairsieve.records.outcome import Unit, UnitCounts, notes
+from pairsieve.search.sources import Source
 from pairsieve.storage import files
 from pairsieve.storage.job_end import (
     AGGREGATES_FILE,
@@ -24,19 +25,23 @@ from pairsieve.storage.marked import mark
 from pairsieve.storage.secret import secret_in
 from pipeline.config import Config
 from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
-from pipeline.dataset.review import Reviewer, review, review_page
+from pipeline.dataset.review import over, review_page
 from pipeline.monitoring.progress import read_history
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import StageResult, balances, check_quarantine
+from transforms.review.review import Review, ReviewSettings
 
 LOGGER = logging.getLogger(__name__)
-REVIEW_LIST = "release-check.html"
+REVIEW_LIST, REVIEW_FOLDER = "release-check.html", "review"
 
 KEY_FILE = "ledger.key"
 
 WriteShards = Callable[[str, bytes], None]
 """Runs the job that writes shards below a folder; the bytes are the secret of the ledger's keys."""
+
+ReviewShards = Callable[[ReviewSettings, Sequence[Source], str], Review]
+"""Runs the job that looks at every row; it may use a folder that is not there yet."""
 
 
 class NotReleased(RuntimeError):
@@ -54,6 +59,7 @@ class Publisher:
     plan: Plan
     results: Results
     write_shards: WriteShards
+    review_shards: ReviewShards
 
     @property
     def release(self) -> Release:
@@ -85,7 +91,7 @@ class Publisher:
         aggregates = read_aggregates(files.read_text(result.path(AGGREGATES_FILE)))
         made = Made(shards, all_counts, problems, models, aggregates, history)
 
-        below = self._released_below([path for path, *_ in shards])
+        below = self._released_below(shards)
         lock.check()  # somebody else may have taken it while the job ran
         self.release.install(self.plan, made, below)
         if config.publish.sensitive == "private":
@@ -133,23 +139,30 @@ class Publisher:
             f"{self.release.place}"
         )
 
-    def _released_below(self, paths: Sequence[str]) -> str:
+    def _released_below(self, written: Sequence[tuple[str, int, int, str]]) -> str:
         """The folder below the output directory that the dataset goes to.
 
-        Empty where the release check passes or is not wanted, else `unreleased`.
+        Empty where the release check passes or is not wanted, else `unreleased`. `written` files
+        are (path, rows, bytes, sha256).
         """
         config = self.plan.config
         if not config.publish.release_check:
             return ""
         erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
-        tombstones = erasures[0].stones if erasures else None
-        shards = [path for path in paths if path.startswith("dataset/")]
+        shards = [
+            Source(path, sha256, rows)
+            for path, rows, _, sha256 in written
+            if path.startswith("dataset/")
+        ]
         is_private = config.publish.sensitive == "private"
-        private = self.results.published.folder if is_private else ""
-        reviewer = Reviewer(tombstones, private=private)
-        findings = review(self.release.staging, shards, reviewer, {})
-        too_many = findings.over(config.publish.release_limits)
-        page = review_page(config.name, findings, too_many)
+        settings = ReviewSettings(
+            self.release.staging,
+            private=self.results.published.folder if is_private else "",
+            tombstones=erasures[0].tombstones if erasures else "",
+        )
+        review = self.review_shards(settings, shards, self.results.published.path(REVIEW_FOLDER))
+        too_many = over(review, config.publish.release_limits)
+        page = review_page(config.name, review, too_many)
         files.write_private(files.join(config.work, REVIEW_LIST), page)
         for line in too_many:
             LOGGER.warning("release check: %s", line)

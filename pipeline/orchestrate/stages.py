@@ -27,6 +27,7 @@ from pipeline.orchestrate.publish import Publisher
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
+from pipeline.orchestrate.review_job import review_dataset
 from pipeline.orchestrate.stage_result import (
     MANIFEST,
     STAGES,
@@ -40,8 +41,10 @@ from pipeline.orchestrate.stage_result import (
 )
 
 if TYPE_CHECKING:
+    from pairsieve.search.sources import Source
     from pipeline.flow import ExtractJob
     from pipeline.orchestrate.job_settings import Jobs
+    from transforms.review.review import Review, ReviewSettings
 
 LOGGER = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ class Run:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.plan, self.results, self._write_shards)
+        return Publisher(self.plan, self.results, self._write_shards, self._review_shards)
 
     def _look_up_results_again(self) -> None:
         """After a result was reopened: scoring may then have another name."""
@@ -295,6 +298,11 @@ class Run:
         watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
         self._run(partial(flow.publish, job=job), watch)
         files.remove_tree(result.path(SPILLED))
+
+    def _review_shards(
+        self, settings: ReviewSettings, shards: Sequence[Source], folder: str
+    ) -> Review:
+        return review_dataset(self.engine, settings, shards, folder, self.bars)
 
     def _run_parts(self, lay_out: LayOut, result: StageResult) -> None:
         total = len(parts.part_names(self.results.extracted.folder))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from importlib.util import find_spec
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pairsieve.erasure.opt_outs import OptOuts
 from pipeline.commands.check import main as check
 from pipeline.commands.erase import main as erase
-from pipeline.dataset.review import Finding, Review, Reviewer, review_page
+from pipeline.dataset.review import over, review_page
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import manifest_of, picture_of, rows_of
+from transforms.review import review as reviewing
+from transforms.review.findings import RISKS, Finding, Reviewer
+from transforms.review.review import Review, RiskyRow, merge_reviews, read_review, write_review
 
 GOOD = {
     "URL": "https://a.example/1.jpg",
@@ -61,27 +67,63 @@ def test_a_second_detector_is_asked():
     ]
 
 
+def review_of(*rows: tuple[dict[str, str], list[Finding]], shard: int = 0) -> Review:
+    """A review of rows with their findings, of one shard."""
+    counts = Counter({found.kind: 0 for _, findings in rows for found in findings})
+    risky = []
+    for number, (cells, findings) in enumerate(rows):
+        kinds = {found.kind for found in findings}
+        counts.update(kinds)
+        if findings:
+            risk = sum(RISKS[kind] for kind in kinds)
+            risky.append(RiskyRow(risk, (shard, number), cells, tuple(findings)))
+    return Review(len(rows), counts, risky)
+
+
 def test_the_riskiest_come_first_and_limits_are_shares():
-    found = Review()
-    for number in range(100):
-        found.add(
-            {**GOOD, "key": str(number)}, [Finding("medical_words", "x")] if number < 3 else []
-        )
-    found.add(GOOD, [Finding("tombstoned", "was taken out before")])
-    assert [line.partition(":")[0] for line in found.over({})] == ["tombstoned", "medical_words"]
-    assert found.over({"medical_words": 0.05, "tombstoned": 0.01}) == []
-    page = review_page("n", found, found.over({}))
+    words = [Finding("medical_words", "x")]
+    rows = [({**GOOD, "key": str(n)}, words if n < 3 else []) for n in range(100)]
+    last = (GOOD, [Finding("tombstoned", "was taken out before")])
+    found = merge_reviews([review_of(*rows, last)])
+    assert [line.partition(":")[0] for line in over(found, {})] == ["tombstoned", "medical_words"]
+    assert over(found, {"medical_words": 0.05, "tombstoned": 0.01}) == []
+    page = review_page("n", found, over(found, {}))
     assert page.index("was taken out before") < page.index(
         '<span class="kind">medical_words</span>'
     )
 
 
+RISKY_ROWS = st.lists(st.sampled_from(sorted(RISKS)).map(lambda kind: [Finding(kind, "x")]))
+
+
+@given(st.lists(RISKY_ROWS, max_size=6), st.data())
+def test_reviews_of_shards_add_up_in_any_order_and_grouping(shards, data):
+    reviews = [
+        review_of(*((GOOD, findings) for findings in rows), shard=number)
+        for number, rows in enumerate(shards)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reviewing, "MAX_LISTED", 3)
+        whole = merge_reviews(reviews)
+        shuffled = data.draw(st.permutations(reviews))
+        at = data.draw(st.integers(0, len(reviews)))
+        assert merge_reviews([merge_reviews(shuffled[:at]), *shuffled[at:]]) == whole
+    assert whole.rows == sum(map(len, shards))
+    # The riskiest of all, and of equal risk the first in the dataset.
+    every = sorted((row for review in reviews for row in review.riskiest), key=lambda r: r.order)
+    assert list(whole.riskiest) == every[:3]
+
+
+def test_a_review_is_read_as_it_was_written(tmp_path):
+    review = merge_reviews([review_of((GOOD, [Finding("opt_out", "x"), Finding("child", "y")]))])
+    write_review(review, str(tmp_path))
+    assert read_review(str(tmp_path)) == review
+    assert (tmp_path / "review.json").stat().st_mode & 0o077 == 0
+
+
 def test_a_review_list_shows_hostile_rows_as_text():
-    found = Review()
-    found.add(
-        {"URL": "javascript:alert(1)", "TEXT": "<script>alert(2)</script> \u202e"},
-        [Finding("opt_out", "<b>")],
-    )
+    hostile = {"URL": "javascript:alert(1)", "TEXT": "<script>alert(2)</script> \u202e"}
+    found = review_of((hostile, [Finding("opt_out", "<b>")]))
     page = review_page("<i>n</i>", found, ["<u>"])
     assert "<script>" not in page
     assert 'href="javascript' not in page
@@ -115,6 +157,39 @@ def test_opt_outs_and_limits(dataset, tmp_path, capsys):
     assert check([*arguments, "--limit", "opt_out=1"]) == 0
     assert check([*arguments, "--limit", "optout=1"]) == 2
     assert "did you mean 'opt_out'?" in capsys.readouterr().err
+
+
+def test_the_list_is_the_same_on_two_workers(dataset, tmp_path, capsys):
+    pages = []
+    for workers in (1, 2):
+        (tmp_path / "page.txt").write_text("shapes.example\n")
+        arguments = ["--dataset", str(dataset), "--opt-out", str(tmp_path / "page.txt")]
+        out = tmp_path / f"{workers}.html"
+        assert check([*arguments, "--out", str(out), f"--direct_num_workers={workers}"]) == 1
+        pages.append(out.read_text())
+    assert pages[0] == pages[1]
+    assert "its domain is on a registry" in pages[0]
+    # Captions and addresses of the job's own folder are gone.
+    assert sorted(path.name for path in tmp_path.glob("*.html*")) == ["1.html", "2.html"]
+
+
+def test_what_keeps_a_check_from_its_end_is_named(dataset, capsys):
+    assert check(["--dataset", str(dataset), "--runer=DirectRunner"]) == 2
+    assert (
+        "unknown option --runer=DirectRunner; did you mean '--runner'?" in capsys.readouterr().err
+    )
+    shard = next(path for path in sorted(dataset.rglob("dataset/*/*.parquet")))
+    shard.write_bytes(shard.read_bytes()[:100])
+    assert check(["--dataset", str(dataset)]) == 2
+    said = capsys.readouterr().err
+    assert shard.name in said
+    assert "Traceback" not in said
+    folder = dataset.with_name("out.check.html.job")
+    folder.mkdir()
+    (folder / "letter.txt").write_text("of somebody else")
+    assert check(["--dataset", str(dataset)]) == 2
+    assert "pairsieve did not make it; move it away" in capsys.readouterr().err
+    assert (folder / "letter.txt").exists()
 
 
 def test_an_example_picture_is_found(dataset, tmp_path, capsys):

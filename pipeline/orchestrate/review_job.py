@@ -1,0 +1,46 @@
+"""Runs the job of the release check, for `pairsieve check` and for `publish.release_check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from pairsieve.search.sources import Source
+from pairsieve.storage.marked import mark, remove_ours
+from pipeline.monitoring.progress import Watch, reporting
+from pipeline.orchestrate.engine import Engine
+from transforms.review.review import NumberedShard, Review, ReviewSettings, read_review
+
+# Rows that one core looks at in a second (docs/benchmarks.md).
+ROWS_PER_CORE_S = 8_000
+
+
+def review_dataset(
+    engine: Engine,
+    settings: ReviewSettings,
+    shards: Sequence[Source],
+    folder: str,
+    bars: bool = False,
+) -> Review:
+    """Look at every row of these shards on an engine.
+
+    `folder` is made for the time of the job; workers must reach it. Raises JobFailed, Interrupted
+    and NotOurs.
+    """
+    numbered = [NumberedShard(number, shard) for number, shard in enumerate(shards)]
+    rows = sum(shard.rows for shard in shards)
+    if not rows:
+        return Review()
+    engine = engine.for_work(rows / ROWS_PER_CORE_S)
+    engine.prepare()
+    from pipeline import check_flow
+
+    job = check_flow.CheckJob(numbered, settings, folder)
+    watch = Watch("check", folder, len(shards), "shards", ("file kept",))
+    mark(folder)
+    try:
+        with reporting(watch, bars) as heard:
+            engine.run(partial(check_flow.check, job=job), "pairsieve/check", heard.quiet_s)
+        return read_review(folder)
+    finally:
+        remove_ours(folder)

@@ -1,0 +1,1 @@
+"""The release check: looks at every published row, shard by shard."""
