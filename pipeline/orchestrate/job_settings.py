@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import partial
 
 from filters.detector import Needs
@@ -119,16 +120,23 @@ class Jobs:
             ),
         )
 
-    def score(self) -> flow.ScoreJob:
-        """The job that scores the parts that are not there yet."""
+    def score(self, processes: int = 1) -> flow.ScoreJob:
+        """The job that scores the parts that are not there yet.
+
+        `processes` workers share each machine. They divide its cores among their decoders, unless
+        the config gives a number.
+        """
         plan, results = self.plan, self.results
         score = plan.config.score
+        cores = (os.cpu_count() or 1) if self.one_machine else None
+        decoders = max(1, cores // processes) if cores else None
+        settings = score_settings(
+            plan.config, plan.models, self._archive, results.looking, results.sparing
+        )
         all_hints = {"accelerator": score.accelerator, "min_ram": score.min_ram}
         return flow.ScoreJob(
             unfinished=self.unfinished(results.scored.folder),
-            settings=score_settings(
-                plan.config, plan.models, self._archive, results.looking, results.sparing
-            ),
+            settings=replace(settings, decode_processes=settings.decode_processes or decoders),
             detectors=plan.detectors,
             hints={name: hint for name, hint in all_hints.items() if hint},
             folders=ScoreFolders(

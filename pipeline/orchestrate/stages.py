@@ -282,7 +282,7 @@ class Run:
     def _score(self, result: StageResult) -> dict[Unit, UnitCounts]:
         from pipeline import flow
 
-        job = self.jobs.score()
+        job = self.jobs.score(self._engine("score").workers)
         if job.unfinished:
             self._run_parts(partial(flow.score, job=job), result)
         return self._part_counts(result)
