@@ -12,7 +12,13 @@ from functools import lru_cache
 
 from filters.children.ages import find_ages
 from filters.children.names import find_names
-from filters.children.reading import MAX_CHARS, Reading, folded_with_capitals, gap
+from filters.children.reading import (
+    MAX_CHARS,
+    SIGN_KINDS,
+    Reading,
+    folded_with_capitals,
+    gap,
+)
 from filters.children.signs import Sign, find_signs
 from filters.children.terms import LANGUAGES, extra_terms, vocabulary
 from filters.medical.terms import Term
@@ -61,10 +67,14 @@ class ChildJudge:
         words = vocabulary(languages, self.extra)
         matches = words.find(lower)
         names = find_names(cased)
+        # As `Reading.may_have_signs`, in all languages at once: most texts have none of these.
+        has_something = bool(names[0]) or any(match.term.kind in SIGN_KINDS for match in matches)
         for code in languages:
+            ages = find_ages(lower, code)
+            if not has_something and not ages:
+                continue
             is_known = code == language
             terms = words.by_kind(matches, code, is_known)
-            ages = find_ages(lower, code)
             yield Reading(lower, cased, code, is_known, terms, *names, ages)
 
 
