@@ -251,6 +251,39 @@ def test_what_goes_on_elsewhere_is_left_and_named(arguments, said):
     assert not job.cancelled
 
 
+class Refusing(Gone):
+    """A job whose cluster does not take the order to stop."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def cancel(self):
+        super().cancel()
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        grpc.RpcError("the job server is gone"),
+        RuntimeError("Request to http://jm:8081/v1/5/stop failed with status 404"),
+        ConnectionError("nothing listens on jm:8081"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_silent_job_is_named_whether_or_not_it_can_be_stopped(error):
+    job, engine = Refusing(error), Engine(("--runner=FlinkRunner", "--flink_master=jm:8081"))
+    options = engine._options("demo/fetch")
+    # Beam's FlinkRunner does so, where it sends the job in a jar.
+    options._all_options["flink_master"] = "[auto]"
+    told = engine._after_cancel(job, options)
+    assert job.cancelled
+    assert "The job pairsieve-demo-fetch was told to stop" in told
+    assert "cancel it where it runs (jm:8081; on Flink" in told
+    assert "do not see the job server's folder of artifacts" in told
+
+
 def test_what_works_in_this_process_ends_with_it():
     job, engine = (
         Gone(),
