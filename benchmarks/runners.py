@@ -210,12 +210,18 @@ def main() -> None:
         # An empty word is in every name.
         only = [FIRST] if options.quick else options.only or [""]
         for name in wanted(list(runs_by_name), only):
-            measured = runs_by_name[name]()
+            runs += 1
+            try:
+                measured = runs_by_name[name]()
+            except subprocess.CalledProcessError:
+                # The command has said why. Prism gives its workers a minute, which a busy machine
+                # may need for their installation.
+                print(f"| {name} | failed |", flush=True)
+                continue
             files = measured.sha256_by_file
             if expected is None:
                 expected = files
             is_same = files == expected
-            runs += 1
             runs_with_same_bytes += is_same
             verdict = "the same" if is_same else "OTHER"
             stages = ", ".join(f"{stage} {s:.1f}" for stage, s in measured.seconds_by_stage.items())

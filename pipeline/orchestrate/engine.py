@@ -26,7 +26,7 @@ from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
-from pipeline.orchestrate.worker_error import worker_error
+from pipeline.orchestrate.worker_error import NO_ARTIFACTS, worker_error
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -75,11 +75,6 @@ JOB_SERVER_OPTIONS = (
     "--max_parallelism",
     "--parallelism",
     "--flink_conf_dir",
-)
-# Seen on Flink: a worker that waits for what its task manager cannot read says nothing.
-WAITS_IN_SILENCE = (
-    ". If no log says why: task managers that do not see the job server's folder of artifacts wait "
-    "like this"
 )
 SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
@@ -236,7 +231,7 @@ class Engine:
         served = self.runner_name in SERVED_RUNNERS
         return (
             f". The job {name} was told to stop. See that it has, since it may hold its workers: "
-            f"{self._how_to_stop(result, options)}{WAITS_IN_SILENCE if served else ''}"
+            f"{self._how_to_stop(result, options)}{f'. {NO_ARTIFACTS}' if served else ''}"
         )
 
     def _is_local(self, options: PipelineOptions) -> bool:

@@ -54,6 +54,10 @@ def test_every_runner_takes_every_name_and_label(run, stage):
             "send it with --setup_file=./setup.py",
         ),
         (
+            "prism worker[job-003] didn't get control connection to localhost:33711 after 1m0s",
+            "use an image that has it",
+        ),
+        (
             "io.grpc.StatusRuntimeException: CANCELLED: client cancelled",
             "restart-strategy.type: fixed-delay",
         ),
@@ -281,7 +285,7 @@ def test_a_silent_job_is_named_whether_or_not_it_can_be_stopped(error):
     assert job.cancelled
     assert "The job pairsieve-demo-fetch was told to stop" in told
     assert "cancel it where it runs (jm:8081; on Flink" in told
-    assert "do not see the job server's folder of artifacts" in told
+    assert "does not see the job server's folder of artifacts" in told
 
 
 def test_what_works_in_this_process_ends_with_it():
