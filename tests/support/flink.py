@@ -100,7 +100,7 @@ def write_uber_jar(path: Path) -> Path:
     # Of files that several jars have, lists of services are put together; of others one is enough.
     services: dict[str, bytes] = {}
     taken = set()
-    with zipfile.ZipFile(path, "w") as uber:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as uber:
         for jar in sorted((_cache() / "beam").glob("*.jar")):
             with zipfile.ZipFile(jar) as one:
                 for name in one.namelist():
@@ -326,8 +326,10 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "taskmanager.bind-host": "localhost",
         "taskmanager.host": "localhost",
         "taskmanager.numberOfTaskSlots": cluster.slots,
-        # Clusters of several tests would share /tmp/tm_tm1.
+        # Clusters of several tests would share /tmp/tm_tm1, and leave hundreds of MB in /tmp: each
+        # job brings Beam's jars.
         "io.tmp.dirs": str(folder / "temporary"),
+        "web.tmpdir": str(folder / "temporary"),
     }
     settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
