@@ -32,8 +32,10 @@ TASK_MANAGERS = (1, 2)
 # The same folder for every process that is started in the same one.
 ARTIFACTS = "/proc/self/cwd/artifacts"
 
-# What a cluster takes where all of it is on one machine.
-MEMORY = {
+# What a cluster takes where all of it is on one machine, which may be busy: a job manager gave up
+# after 10 s.
+ON_ONE_MACHINE = {
+    "pekko.startup-timeout": "120 s",
     "jobmanager.memory.process.size": "1024m",
     "taskmanager.cpu.cores": 1,
     "taskmanager.memory.framework.heap.size": "128m",
@@ -225,6 +227,9 @@ class FlinkCluster:
                     return
             except OSError:
                 pass
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{name} has ended: see its log in {self.folder}")
             time.sleep(0.2)
         raise TimeoutError(f"no cluster of {wanted} slots: see the logs in {self.folder}")
 
@@ -331,7 +336,7 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "io.tmp.dirs": str(folder / "temporary"),
         "web.tmpdir": str(folder / "temporary"),
     }
-    settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
+    settings = {**shipped, **ON_ONE_MACHINE, **addresses, **cluster.settings}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "log4j.properties").write_text(
         "rootLogger.level = INFO\nrootLogger.appenderRef.out.ref = Console\n"
