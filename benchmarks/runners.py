@@ -1,6 +1,6 @@
 """Runs the demonstration on every runner and store at hand, and compares the bytes.
 
-    python benchmarks/runners.py [--quick] [--copies N | --input FILE]
+    python -m benchmarks.runners [--quick] [--only WORD ...] [--copies N | --input FILE]
 
 Prints seconds and memory of each run, the seconds of its stages, and whether its files are the same
 as those of the first.
@@ -9,8 +9,9 @@ The runners are DirectRunner with one and with two processes; Prism as job serve
 program of Beam's worker containers as pool, where both programs are on the PATH; and Flink with two
 task managers, where `.ci/install_engines` has put it. The stores are S3 (moto's server) and
 Google's storage (fake-gcs-server, where it is on the PATH). `--quick` leaves out Prism, Flink and
-the second process. `--copies` runs the demonstration crawl so many times, under other hosts;
-`--input` a crawl of your own.
+the second process. `--only Flink` leaves out all but Flink and the first, with which it is
+compared. `--copies` runs the demonstration crawl so many times, under other hosts; `--input` a
+crawl of your own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -41,6 +43,7 @@ from tests.support.stores import serve_google_storage, serve_s3
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ONE_PROCESS = ["--direct_num_workers=1"]
+FIRST = "DirectRunner, 1 process"
 
 
 @dataclass(frozen=True)
@@ -145,22 +148,38 @@ def stores() -> dict[str, Callable[[], AbstractContextManager[str]]]:
     return by_name
 
 
-def measure(folder: Path, inputs: Sequence[str], quick: bool) -> Iterator[tuple[str, Measured]]:
-    """Yield (name, run) of every runner and store; the others are compared with the first."""
+def run_in_store(
+    open_bucket: Callable[[], AbstractContextManager[str]], options: Sequence[str], key_file: Path
+) -> Measured:
+    """Run with output and work in a bucket."""
+    with open_bucket() as root:
+        return run(options, root, key_file)
+
+
+def runs_at_hand(folder: Path, inputs: Sequence[str]) -> dict[str, Callable[[], Measured]]:
+    """Every runner and store that is installed: name -> what runs on it."""
     key_file = folder / "ledger.key"
     key_file.write_text("00" * 32)
     one_process = [*ONE_PROCESS, *inputs]
-    yield "DirectRunner, 1 process", run(one_process, str(folder / "one"), key_file)
-    if not quick:
-        two_processes = ["--direct_num_workers=2", *inputs]
-        yield "DirectRunner, 2 processes", run(two_processes, str(folder / "two"), key_file)
-    if not quick and shutil.which("prism") and shutil.which("container"):
-        yield "Prism with a pool of worker programs", run_on_prism(folder, key_file, inputs)
-    if not quick and installed_jars() and shutil.which("container"):
-        yield "Flink with two task managers", run_on_flink(folder, key_file, inputs)
+    two_processes = ["--direct_num_workers=2", *inputs]
+    found: dict[str, Callable[[], Measured]] = {
+        FIRST: partial(run, one_process, str(folder / "one"), key_file),
+        "DirectRunner, 2 processes": partial(run, two_processes, str(folder / "two"), key_file),
+    }
+    if shutil.which("prism") and shutil.which("container"):
+        found["Prism with a pool of worker programs"] = partial(
+            run_on_prism, folder, key_file, inputs
+        )
+    if installed_jars() and shutil.which("container"):
+        found["Flink with two task managers"] = partial(run_on_flink, folder, key_file, inputs)
     for name, open_bucket in stores().items():
-        with open_bucket() as root:
-            yield f"DirectRunner, 1 process, on {name}", run(one_process, root, key_file)
+        found[f"{FIRST}, on {name}"] = partial(run_in_store, open_bucket, one_process, key_file)
+    return found
+
+
+def wanted(names: Sequence[str], only: Sequence[str]) -> list[str]:
+    """The names that hold one of the words of `only`, and the first, with which all are compared."""
+    return [name for name in names if name == FIRST or any(word in name for word in only)]
 
 
 def main() -> None:
@@ -169,6 +188,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="DirectRunner alone, one process")
+    parser.add_argument(
+        "--only", action="append", metavar="WORD", help="beside the first, runs with WORD in them"
+    )
     crawl = parser.add_mutually_exclusive_group()
     crawl.add_argument(
         "--copies", type=int, default=0, metavar="N", help="the demonstration N times"
@@ -184,12 +206,22 @@ def main() -> None:
         for number in range(options.copies):
             copy = copy_under_other_host(CONFIGS / "demo" / "crawl.warc.gz", number, Path(folder))
             inputs.append(f"--input={copy}")
-        for name, measured in measure(Path(folder), inputs, options.quick):
+        runs_by_name = runs_at_hand(Path(folder), inputs)
+        # An empty word is in every name.
+        only = [FIRST] if options.quick else options.only or [""]
+        for name in wanted(list(runs_by_name), only):
+            runs += 1
+            try:
+                measured = runs_by_name[name]()
+            except subprocess.CalledProcessError:
+                # The command has said why. Prism gives its workers a minute, which a busy machine
+                # may need for their installation.
+                print(f"| {name} | failed |", flush=True)
+                continue
             files = measured.sha256_by_file
             if expected is None:
                 expected = files
             is_same = files == expected
-            runs += 1
             runs_with_same_bytes += is_same
             verdict = "the same" if is_same else "OTHER"
             stages = ", ".join(f"{stage} {s:.1f}" for stage, s in measured.seconds_by_stage.items())

@@ -38,6 +38,7 @@ from transforms.judge import ApplyRules
 from transforms.known import KnownSettings, ReadKnown
 from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
+from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
 from transforms.rules import RuleSettings
@@ -70,7 +71,8 @@ class ExtractJob:
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     """Archives (or links that others collected) -> parts of pairs."""
     folder = job.group.folder
-    inputs = pipeline | "List inputs" >> beam.Create(list(job.inputs))
+    start = pipeline | "Start" >> beam.Impulse()
+    inputs = start | "List inputs" >> ListElements(job.inputs)
 
     # Large archives are cut at record borders, so that several workers read one file.
     pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
@@ -96,8 +98,8 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     located = written | "Index locations" >> IndexLocations(job.group)
 
     # Every step has passed on what earlier ones counted. All counts are summed and written last:
-    # the job has ended where this file is.
-    _ = located | "Write counts" >> WriteEnd(folder, PROBLEMS_FILE)
+    # the job has ended where this file is. The one element of `start` makes one worker do it.
+    _ = located | "Write counts" >> WriteEnd(start, folder, PROBLEMS_FILE)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class PublishJob:
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
     # Beside the parts stands one element for an empty batch of every shard.
-    names = pipeline | "List parts" >> beam.Create([*job.names, EveryShard()])
+    start = pipeline | "Start" >> beam.Impulse()
+    names = start | "List parts" >> ListElements([*job.names, EveryShard()])
     # The element is a part: its samples as the columns of three files.
     samples = names | "Read samples" >> ReadSamples(job.folders)
 
@@ -182,4 +185,4 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
 
     # Counts, list of files and all numbers of card and report, so that nothing reads the rows
     # again: a few kB a shard. The tally is written last: the job has ended where it is.
-    _ = written | "Write result" >> WriteResult(job.results)
+    _ = written | "Write result" >> WriteResult(start, job.results)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -17,6 +18,7 @@ from pairsieve.storage import files
 from pairsieve.storage.job_end import AGGREGATES_FILE, SHARDS_FILE, Outcomes, write_end
 from transforms.domains import DOMAINS, largest_domains
 from transforms.plumbing.counting import COUNTS
+from transforms.plumbing.listing import WithAll
 from transforms.shard import FileInfo, WrittenShard
 
 
@@ -47,17 +49,21 @@ def write_publish_end(end: PublishEnd, folder: str) -> None:
 
 @dataclass
 class WriteResult(beam.PTransform):  # type: ignore[misc]
-    """Counts, WrittenShard and buckets of domains -> the files of the job's end in `folder`."""
+    """Counts, WrittenShard and buckets of domains -> the files of the job's end in `folder`.
 
+    `start` is the job's Impulse. One worker gets a few kB of each shard.
+    """
+
+    start: beam.PCollection
     folder: str
 
     def expand(self, counted: beam.PCollection) -> beam.PCollection:
-        return (
-            counted
-            | "As ends" >> beam.FlatMap(_ends_of)
-            | "Merge" >> beam.CombineGlobally(merge_ends).without_defaults()
-            | "Write" >> beam.Map(write_publish_end, folder=self.folder)
-        )
+        ends = counted | "As ends" >> beam.FlatMap(_ends_of)
+        return ends | "Write" >> WithAll(self.start, partial(_write, folder=self.folder))
+
+
+def _write(ends: Iterable[PublishEnd], folder: str) -> None:
+    write_publish_end(merge_ends(ends), folder)
 
 
 def _ends_of(element: Any) -> Iterator[PublishEnd]:

@@ -26,7 +26,7 @@ from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
-from pipeline.orchestrate.worker_error import worker_error
+from pipeline.orchestrate.worker_error import NO_ARTIFACTS, worker_error
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -220,16 +220,18 @@ class Engine:
         from apache_beam.options.pipeline_options import GoogleCloudOptions
         from grpc import RpcError
 
-        # A job server may be gone as well.
-        with suppress(RpcError):
+        # A job server may be gone as well. Without one (--flink_submit_uber_jar) Beam asks Flink,
+        # which may refuse.
+        with suppress(RpcError, RuntimeError, OSError):
             _cancel(result)
         if result is None or self._is_local(options):
             return ""
         # Beam's job server answers at once that it cancels, and Flink may go on all the same.
         name = options.view_as(GoogleCloudOptions).job_name
+        served = self.runner_name in SERVED_RUNNERS
         return (
             f". The job {name} was told to stop. See that it has, since it may hold its workers: "
-            f"{self._how_to_stop(result, options)}"
+            f"{self._how_to_stop(result, options)}{f'. {NO_ARTIFACTS}' if served else ''}"
         )
 
     def _is_local(self, options: PipelineOptions) -> bool:
@@ -260,10 +262,11 @@ class Engine:
                 f"gcloud dataflow jobs cancel {result.job_id()} "
                 f"--project={all_options['project']} --region={all_options['region']}"
             )
-        address_option = "flink_master" if self.runner_name == "FlinkRunner" else "job_endpoint"
+        # As it was given: FlinkRunner changes its own options.
+        option = "--flink_master" if self.runner_name == "FlinkRunner" else "--job_endpoint"
+        address = option_of(self.arguments, option)
         return (
-            f"cancel it where it runs ({all_options.get(address_option)}; on Flink: `flink list`, "
-            "then `flink cancel ID`)"
+            f"cancel it where it runs ({address}; on Flink: `flink list`, then `flink cancel ID`)"
         )
 
     @property

@@ -24,9 +24,17 @@ RESTART = (
     "with 10 attempts of 5 s"
 )
 WORKER_GONE = "a worker is gone: it was killed, or its machine had no memory left"
+NO_ARTIFACTS = (
+    "`failed to retrieve staged files` in a task manager's log means that it does not see the job "
+    "server's folder of artifacts"
+)
 NO_WORKER = (
     "no worker came within 3 minutes. The task manager's log says why; often workers lack "
-    f"pairsieve: send it with {SEND}"
+    f"pairsieve: send it with {SEND}; {NO_ARTIFACTS}"
+)
+NO_WORKER_ON_PRISM = (
+    "no worker came within a minute. The pool's log says why; on a busy machine it takes longer to "
+    "install what a job sends along: use an image that has it"
 )
 NO_SLOTS = (
     "the cluster has fewer free slots than the job wants: lower --parallelism, add task managers, "
@@ -47,6 +55,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("call already cancelled", f"{WORKER_GONE}. {RESTART}"),
     ("is no longer reachable", f"a task manager is gone. {RESTART}"),
     ("SettableFuture", NO_WORKER),
+    ("didn't get control connection", NO_WORKER_ON_PRISM),
     ("NoResourceAvailableException", NO_SLOTS),
     ("Timeout has occurred", NO_SLOTS),
     ("UNAVAILABLE: ", NO_JOB_SERVER),
@@ -54,8 +63,8 @@ CAUSES: tuple[tuple[str, str], ...] = (
 )
 """A sign in a worker's or an engine's error -> its cause and the remedy.
 
-Each was seen on Flink 1.19.3 with Beam's job server: workers, task managers and the job server were
-killed, and slots or pairsieve were missing.
+Each was seen on Flink 1.19.3 with Beam's job server, one on Prism: workers, task managers and the
+job server were killed, and slots or pairsieve were missing.
 """
 
 

@@ -54,6 +54,10 @@ def test_every_runner_takes_every_name_and_label(run, stage):
             "send it with --setup_file=./setup.py",
         ),
         (
+            "prism worker[job-003] didn't get control connection to localhost:33711 after 1m0s",
+            "use an image that has it",
+        ),
+        (
             "io.grpc.StatusRuntimeException: CANCELLED: client cancelled",
             "restart-strategy.type: fixed-delay",
         ),
@@ -249,6 +253,39 @@ def test_what_goes_on_elsewhere_is_left_and_named(arguments, said):
     assert "the job pairsieve-demo-fetch goes on running" in told
     assert said in told
     assert not job.cancelled
+
+
+class Refusing(Gone):
+    """A job whose cluster does not take the order to stop."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def cancel(self):
+        super().cancel()
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        grpc.RpcError("the job server is gone"),
+        RuntimeError("Request to http://jm:8081/v1/5/stop failed with status 404"),
+        ConnectionError("nothing listens on jm:8081"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_silent_job_is_named_whether_or_not_it_can_be_stopped(error):
+    job, engine = Refusing(error), Engine(("--runner=FlinkRunner", "--flink_master=jm:8081"))
+    options = engine._options("demo/fetch")
+    # Beam's FlinkRunner does so, where it sends the job in a jar.
+    options._all_options["flink_master"] = "[auto]"
+    told = engine._after_cancel(job, options)
+    assert job.cancelled
+    assert "The job pairsieve-demo-fetch was told to stop" in told
+    assert "cancel it where it runs (jm:8081; on Flink" in told
+    assert "does not see the job server's folder of artifacts" in told
 
 
 def test_what_works_in_this_process_ends_with_it():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.datasets import hashes
-from tests.support.flink import FlinkCluster, flink_cluster
+from tests.support.flink import FlinkCluster, flink_cluster, write_uber_jar
 from tests.support.paths import REPOSITORY
 from tests.support.slow_runs import (
     install_slow_plugin,
@@ -105,7 +105,7 @@ def test_a_task_manager_is_killed_in_fetch(on_flink, started, tmp_path):
     assert run.returncode == 0, said
     assert set(on_flink.jobs().values()) == {"FINISHED"}
     # Each costs a cluster seconds. They were 34, and its workers were started three times.
-    assert on_flink.tasks("pairsieve-demo-extract") == 18
+    assert on_flink.tasks("pairsieve-demo-extract") == 16
     assert parts_in(tmp_path, "fetch").keys() == parts_in(tmp_path, "extract").keys()
 
 
@@ -121,6 +121,8 @@ def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp
     for stage in ("extract", "fetch", "score"):
         (here,), (local,) = (work.glob(f"{stage}/*") for work in (tmp_path / "work", demo_run.work))
         assert hashes_of_parts(here) == hashes_of_parts(local), stage
+    # They were 30, and workers were started twice.
+    assert on_flink.tasks("pairsieve-demo-publish") == 16
     # One start for each of the four jobs: workers are kept between the steps of a job.
     assert on_flink.log("pool1").count("Starting worker") - starts <= 4
 
@@ -136,6 +138,21 @@ def test_a_worker_is_killed(stage, on_flink, started, demo_run, tmp_path):
         slow_file(tmp_path, stage).unlink()
         said = said_by(run)
     assert run.returncode == 0, said
+    assert dataset_in(tmp_path / "out") == dataset_in(demo_run.output)
+
+
+@pytest.mark.soak
+def test_a_task_manager_is_killed_in_publish(on_flink, started, demo_run, tmp_path):
+    """Its attempts are used up where they come faster than Flink notices the death."""
+    with started(on_flink) as run:
+        wait_until(lambda: on_flink.jobs().get("pairsieve-demo-publish") == "RUNNING", 600)
+        on_flink.kill("taskmanager1")
+        on_flink.kill("pool1")
+        on_flink.start("pool1")
+        on_flink.start("taskmanager1")
+        said = said_by(run)
+    assert run.returncode == 0, said
+    assert on_flink.failures("pairsieve-demo-publish") > 0
     assert dataset_in(tmp_path / "out") == dataset_in(demo_run.output)
 
 
@@ -202,8 +219,11 @@ def test_workers_without_pairsieve(tmp_path_factory, started):
 @pytest.mark.soak
 def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
     """And started as a background job of a script, which ignores Ctrl-C."""
+    with started(on_flink, "--stages=extract") as run:
+        said_by(run)
     slow_file(tmp_path, "fetch").touch()
-    with started(on_flink, "--stages=extract,fetch", "--patience=0.25") as run:
+    # On a busy machine it takes half a minute until a worker says anything.
+    with started(on_flink, "--stages=fetch", "--patience=1") as run:
         wait_until(lambda: parts_in(tmp_path, "fetch"))
         workers = [wait_until(lambda number=number: on_flink.worker(number)) for number in (1, 2)]
         for worker in workers:
@@ -212,10 +232,50 @@ def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
         for worker in workers:
             worker.kill()
     assert run.returncode == 1, said
-    assert "fetch: nothing was finished or counted for 0.25 minutes" in said
+    assert "fetch: nothing was finished or counted for 1 minutes" in said
     assert "The job pairsieve-demo-fetch was told to stop. See that it has" in said
     assert "`flink cancel ID`" in said
     wait_until(lambda: "RUNNING" not in on_flink.jobs().values())
+
+
+@pytest.mark.soak
+def test_a_task_manager_that_does_not_see_the_artifacts(tmp_path_factory, started):
+    """Its workers cannot get what the job brings, and nothing fails at once."""
+    folder = tmp_path_factory.mktemp("apart")
+    with (
+        flink_cluster(folder, (REPOSITORY,), AS_INSTALLED, "taskmanager2") as apart,
+        started(apart, "--stages=extract", "--patience=5") as run,
+    ):
+        said = said_by(run)
+    assert run.returncode == 1, said
+    assert "a task manager's log means that it does not see the job server's folder of" in said
+    assert "failed to retrieve staged files" in apart.log("taskmanager2")
+    assert "failed to retrieve staged files" not in apart.log("taskmanager1")
+
+
+def outcomes_of(work: Path) -> set[str]:
+    """What a run has counted, as the metrics show it."""
+    lines = (work / "metrics.prom").read_text().splitlines()
+    return {line for line in lines if line.startswith("pairsieve_outcomes{")}
+
+
+@pytest.mark.soak
+def test_a_job_in_one_jar(key_file, demo_run, tmp_path):
+    """Without a job server. Beam has counters of what was tried alone; outcomes are exact."""
+    jar = write_uber_jar(tmp_path / "uber.jar")
+    settings = {"classloader.resolve-order": "child-first"}
+    with flink_cluster(tmp_path, (REPOSITORY,), settings) as cluster:
+        command = [sys.executable, "-m", "pipeline.run", *cluster.uber_jar_options(jar)]
+        command += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+        command += ["--set", f"publish.key_file={key_file}"]
+        run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert published(tmp_path / "out") == published(demo_run.output)
+    assert outcomes_of(tmp_path / "work") == outcomes_of(demo_run.work)
+    assert len(outcomes_of(demo_run.work)) > 20
+    metrics = (tmp_path / "work" / "metrics.prom").read_text()
+    assert 'kind="attempted"' in metrics
+    assert 'kind="committed"' not in metrics
 
 
 @pytest.mark.soak

@@ -19,9 +19,8 @@ from pipeline.orchestrate.stage_result import STAGES
 from tests.support.paths import DEMO
 
 MOST = {"extract": 4, "fetch": 2, "score": 2, "publish": 4}
-# one spreads the work over workers, one sums what is said at the end; in extract and publish one
-# more carries the pairs, or the rows
-SHUFFLES = {"extract": 3, "fetch": 1, "score": 1, "publish": 3}
+# one spreads the work over workers; in extract and publish one more carries the pairs, or the rows
+SHUFFLES = {"extract": 2, "fetch": 1, "score": 1, "publish": 2}
 
 
 def fused(lay_out) -> tuple[int, int]:

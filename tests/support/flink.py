@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +29,13 @@ FLINK = "1.19.3"
 SHIPPED = REPOSITORY / "containers" / "flink"
 TASK_MANAGERS = (1, 2)
 
-# What a cluster takes where all of it is on one machine.
-MEMORY = {
+# The same folder for every process that is started in the same one.
+ARTIFACTS = "/proc/self/cwd/artifacts"
+
+# What a cluster takes where all of it is on one machine, which may be busy: a job manager gave up
+# after 10 s.
+ON_ONE_MACHINE = {
+    "pekko.startup-timeout": "120 s",
     "jobmanager.memory.process.size": "1024m",
     "taskmanager.cpu.cores": 1,
     "taskmanager.memory.framework.heap.size": "128m",
@@ -75,20 +81,54 @@ def installed_jars() -> str:
 
     Empty where they are not installed, or Java is missing.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "pairsieve" / f"flink-{FLINK}"
+    folder = _cache()
     is_there = (folder / "flink" / "complete").exists() and (folder / "beam" / "pom.xml").exists()
     if shutil.which("java") is None or not is_there:
         return ""
     return f"{folder}/flink/*:{folder}/beam/*"
 
 
+def _cache() -> Path:
+    """The folder of `.ci/install_engines`."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "pairsieve" / f"flink-{FLINK}"
+
+
+def write_uber_jar(path: Path) -> Path:
+    """All of Beam's jars in one, as Beam's own job server is packed for `--flink_job_server_jar`.
+
+    That one is not among what Maven serves everywhere.
+    """
+    # Of files that several jars have, lists of services are put together; of others one is enough.
+    services: dict[str, bytes] = {}
+    taken = set()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as uber:
+        for jar in sorted((_cache() / "beam").glob("*.jar")):
+            with zipfile.ZipFile(jar) as one:
+                for name in one.namelist():
+                    # A signature holds for the jar that it came in.
+                    if name.endswith(("/", ".SF", ".RSA", ".DSA")) or name in taken:
+                        continue
+                    if name.startswith("META-INF/services/"):
+                        services[name] = services.get(name, b"") + one.read(name) + b"\n"
+                        continue
+                    taken.add(name)
+                    uber.writestr(name, one.read(name))
+        for name, content in services.items():
+            uber.writestr(name, content)
+    return path
+
+
 @dataclass
 class FlinkCluster:
-    """Processes by name: jobmanager, taskmanager1, pool1, taskmanager2, pool2, jobserver."""
+    """Processes by name: jobmanager, taskmanager1, pool1, taskmanager2, pool2, jobserver.
+
+    `without_artifacts` is a process that does not see the folder of artifacts.
+    """
 
     folder: Path
     settings: Mapping[str, object]
+    without_artifacts: str = ""
     slots: int = 2
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, psutil.Popen] = field(default_factory=dict)
@@ -101,7 +141,7 @@ class FlinkCluster:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                cwd=self.folder,
+                cwd=self.folder / "elsewhere" if name == self.without_artifacts else self.folder,
                 env=self._environment(name),
             )
 
@@ -135,10 +175,19 @@ class FlinkCluster:
         return {str(job["name"]): str(job["state"]) for job in by_time}
 
     def tasks(self, name: str) -> int:
-        """The number of tasks of a job."""
-        (job,) = [job for job in self.rest("/jobs/overview")["jobs"] if job["name"] == name]
-        vertices = self.rest(f"/jobs/{job['jid']}")["vertices"]
+        """The number of tasks of the newest job of that name."""
+        vertices = self.rest(f"/jobs/{self._newest(name)}")["vertices"]
         return sum(int(vertex["parallelism"]) for vertex in vertices)
+
+    def failures(self, name: str) -> int:
+        """How often the newest job of that name failed and began again."""
+        found = self.rest(f"/jobs/{self._newest(name)}/exceptions")
+        return len(found["exceptionHistory"]["entries"])
+
+    def _newest(self, name: str) -> str:
+        """The id of the newest job of that name."""
+        found = [job for job in self.rest("/jobs/overview")["jobs"] if job["name"] == name]
+        return str(max(found, key=lambda job: int(job["start-time"]))["jid"])
 
     @property
     def options(self) -> list[str]:
@@ -146,6 +195,22 @@ class FlinkCluster:
         return [
             "--runner=PortableRunner",
             f"--job_endpoint=localhost:{self.ports['jobs']}",
+            *self._workers,
+        ]
+
+    def uber_jar_options(self, jar: Path) -> list[str]:
+        """The options that send a job here in one jar with Beam's, without a job server."""
+        return [
+            "--runner=FlinkRunner",
+            f"--flink_master=localhost:{self.ports['rest']}",
+            "--flink_submit_uber_jar",
+            f"--flink_job_server_jar={jar}",
+            *self._workers,
+        ]
+
+    @property
+    def _workers(self) -> list[str]:
+        return [
             "--environment_type=EXTERNAL",
             f"--environment_config=pool:{self.ports['pool']}",
             "--parallelism=2",
@@ -162,6 +227,9 @@ class FlinkCluster:
                     return
             except OSError:
                 pass
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{name} has ended: see its log in {self.folder}")
             time.sleep(0.2)
         raise TimeoutError(f"no cluster of {wanted} slots: see the logs in {self.folder}")
 
@@ -183,7 +251,7 @@ class FlinkCluster:
             return [*java, "org.apache.beam.runners.flink.FlinkJobServerDriver",
                     f"--flink-master=localhost:{self.ports['rest']}", "--job-host=localhost",
                     *(f"--{option}-port={self.ports[port]}" for option, port in ports),
-                    f"--artifacts-dir={self.folder}/artifacts"]  # fmt: skip
+                    f"--artifacts-dir={ARTIFACTS}"]  # fmt: skip
         number = name[-1]
         if name.startswith("taskmanager"):
             main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -219,7 +287,10 @@ def end(process: psutil.Popen) -> None:
 
 @contextmanager
 def flink_cluster(
-    folder: Path, installed: Sequence[Path] = (), settings: Mapping[str, object] | None = None
+    folder: Path,
+    installed: Sequence[Path] = (),
+    settings: Mapping[str, object] | None = None,
+    without_artifacts: str = "",
 ) -> Iterator[FlinkCluster]:
     """A started cluster, as it is shipped but for `settings`.
 
@@ -230,7 +301,7 @@ def flink_cluster(
     boot = shutil.which("container")
     if boot is None:
         pytest.skip("the worker's entry program is not installed: .ci/run installs it (Go)")
-    cluster = FlinkCluster(folder, settings or {})
+    cluster = FlinkCluster(folder, settings or {}, without_artifacts)
     names = ("rest", "rpc", "blob", "jobs", "artifacts", "expansion", "pool")
     cluster.ports = {name: free_port() for name in names}
     _write_settings(cluster, boot, installed)
@@ -260,10 +331,12 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "taskmanager.bind-host": "localhost",
         "taskmanager.host": "localhost",
         "taskmanager.numberOfTaskSlots": cluster.slots,
-        # Clusters of several tests would share /tmp/tm_tm1.
+        # Clusters of several tests would share /tmp/tm_tm1, and leave hundreds of MB in /tmp: each
+        # job brings Beam's jars.
         "io.tmp.dirs": str(folder / "temporary"),
+        "web.tmpdir": str(folder / "temporary"),
     }
-    settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
+    settings = {**shipped, **ON_ONE_MACHINE, **addresses, **cluster.settings}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "log4j.properties").write_text(
         "rootLogger.level = INFO\nrootLogger.appenderRef.out.ref = Console\n"
@@ -271,6 +344,7 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "appender.console.layout.type = PatternLayout\n"
         "appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n\n"
     )
+    (folder / "elsewhere").mkdir()
     environment_without_us(folder / "worker")
     site = next((folder / "worker" / "lib").glob("python*/site-packages"))
     (site / "installed.pth").write_text("".join(f"{path}\n" for path in installed))

@@ -47,11 +47,12 @@ TALLIES = [{("sample", "in", ""): 3}, {("sample", "in", ""): 4, ("sample", "kept
 
 def run(folder, shards, tallies) -> list[bytes]:
     with test_pipeline.TestPipeline() as pipeline:
+        start = pipeline | beam.Impulse()
         written = pipeline | "Shards" >> beam.Create([*shards, *LEDGER])
         keyed = [(COUNTS_KEY, Counts(tally, [])) for tally in tallies]
         keyed += [packed for domains in DOMAINS for packed in pack_domains(domains)]
         groups = pipeline | "Keyed" >> beam.Create(keyed) | beam.GroupByKey()
-        _ = (written, groups) | beam.Flatten() | WriteResult(str(folder))
+        _ = (written, groups) | beam.Flatten() | WriteResult(start, str(folder))
     return [(folder / name).read_bytes() for name in RESULT]
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import apache_beam as beam
 
 from pairsieve.storage.job_end import write_end
 from transforms.plumbing.counting import Counts, merge_counts
+from transforms.plumbing.listing import WithAll
 
 
 @dataclass
 class WriteEnd(beam.PTransform):  # type: ignore[misc]
     """Counts -> the two files of the job's end in `folder`: the list of problems, and the tally.
 
-    A few hundred bytes a bundle go through this one shuffle.
+    `start` is the job's Impulse. One worker gets a few hundred bytes of each bundle.
     """
 
+    start: beam.PCollection
     folder: str
     list_file: str
 
     def expand(self, counts: beam.PCollection) -> beam.PCollection:
-        return (
-            counts
-            | "Merge" >> beam.CombineGlobally(merge_counts).without_defaults()
-            | "Write" >> beam.Map(_write, folder=self.folder, list_file=self.list_file)
-        )
+        write = partial(_write, folder=self.folder, list_file=self.list_file)
+        return counts | "Write" >> WithAll(self.start, write)
 
 
-def _write(counts: Counts, folder: str, list_file: str) -> None:
+def _write(several: Iterable[Counts], folder: str, list_file: str) -> None:
+    counts = merge_counts(several)
     write_end((counts.outcomes, counts.problems), folder, list_file)
