@@ -122,6 +122,9 @@ def merge_counts(several: Iterable[Counts]) -> Counts:
     for counts in several:
         total.update(counts.outcomes)
         problems += counts.problems
+        # One worker merges those of all bundles, and must not hold them all.
+        if len(problems) >= 2 * MAX_PROBLEMS:
+            problems = first_problems(problems)
     return Counts(dict(total), first_problems(problems))
 
 
