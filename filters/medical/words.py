@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from math import fsum, sqrt
+from struct import Struct
 
 import yaml
 
@@ -27,6 +28,7 @@ TELLING = 1.0  # such a word supports a term, where the language of a text is un
 MIN_WORDS = 4
 MIN_RARE_CHARS = 7  # of a word that is weighed by its cognate
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_SINGLE = Struct("f")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,20 @@ class WordWeights:
             weight is not None and weight >= TELLING and word not in self.directions
             for word, weight in zip(words, weights, strict=True)
         )
+
+
+def reaches(score: float, threshold: float) -> bool:
+    """Whether a score reaches a threshold, in the single precision that columns hold.
+
+    0.9 read from a column is a little less than 0.9: without this, a judge that reads the column
+    and one that scores the text itself would disagree. False for NaN.
+    """
+    return _single(score) >= _single(threshold)
+
+
+def _single(number: float) -> float:
+    (value,) = _SINGLE.unpack(_SINGLE.pack(number))
+    return float(value)
 
 
 def words_of(text: str) -> frozenset[str]:

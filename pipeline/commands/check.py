@@ -7,7 +7,8 @@ pairsieve check --dataset runs/mine --opt-out registry.csv
 pairsieve check --dataset runs/mine --image photo.jpg
     also look for copies of an example picture
 pairsieve check --dataset runs/mine --config my.yaml
-    also look for medical pictures by published embeddings; apply the config's limits
+    also look for medical pictures by published embeddings; apply the config's limits, and count
+    medical words as its rules do
 pairsieve check --dataset runs/mine --work work/mine
     also look at the private columns: faces, and medical pictures, beside other findings
 pairsieve check --dataset runs/mine --limit medical_words=0.02
@@ -30,6 +31,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.commands.options import (
@@ -103,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.shards import shard_paths
     from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-    from pipeline.dataset.review import RISKS, review, review_page
+    from pipeline.dataset.review import RISKS, MedicalWords, review, review_page
     from pipeline.dataset.sidecar import needed_private_results
     from pipeline.orchestrate.config_file import ConfigError
 
@@ -112,13 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = read_manifest(dataset)
         limits: dict[str, float] = {}
         scores = None
+        words = MedicalWords()
         if options.config:
             config = config_of(options)
             limits.update(config.publish.release_limits)
+            words = MedicalWords.of_filters(config.filters)
             scores = _vector_scores(dataset, manifest, config)
         limits.update(_limits(options.limit, RISKS))
         private = needed_private_results(options.work, dataset, manifest)
-        reviewer = _reviewer(options, private)
+        reviewer = replace(_reviewer(options, private), medical=words)
         result = review(dataset, shard_paths(manifest), reviewer, manifest.columns, scores)
     except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")

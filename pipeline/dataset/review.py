@@ -8,18 +8,21 @@ on purpose, with a tag.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment
 
 from filters.children.place import find_cues
 from filters.children.text import make_child_judge
+from filters.medical.terms import NEAR_CHARS
 from filters.medical.text import make_judge
+from filters.medical.words import reaches
 from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
 from pairsieve.erasure.opt_outs import OptOuts
@@ -32,9 +35,16 @@ from pairsieve.web.places import address_key
 from pairsieve.web.shown import plain, safe_link
 from pipeline.dataset.sidecar import read_sidecar
 
+if TYPE_CHECKING:
+    from pipeline.config import FiltersConfig
+
 MAX_LISTED = 2_000
 # As the defaults of the rule `medical` (filters/medical/rule.py).
 MIN_WORD_SCORE, MIN_PICTURE_SCORE = 0.9, 0.5
+# What redaction writes (filters/verdict.py). The words that stood there kept others apart, so that
+# none come near each other in its place.
+_REDACTED = re.compile(r"\[[A-Z_]+\]")
+_GAP = "·" * (NEAR_CHARS + 1)
 RISKS: Mapping[str, float] = {
     "tombstoned": 100.0,
     "example": 95.0,
@@ -51,7 +61,6 @@ RISKS: Mapping[str, float] = {
 }
 """Kind of finding -> its weight in the order of the list."""
 LIMITS: Mapping[str, float] = {
-    "medical_words": 0.01,
     "second_detector": 0.01,
     # the rule `children` publishes such captions with a tag; a starting point
     "child_words": 0.05,
@@ -74,6 +83,41 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class MedicalWords:
+    """What counts as medical words; the fields are those of `medical_caption` and `medical`.
+
+    Rows are judged as the rules judged them when these are the settings of the dataset's config.
+    """
+
+    extra_terms: tuple[str, ...] = ()
+    extra_defused: tuple[str, ...] = ()
+    words_from: float = MIN_WORD_SCORE
+
+    @classmethod
+    def of_filters(cls, filters: FiltersConfig) -> MedicalWords:
+        """The settings of a config; the defaults where it has no medical detector or rule."""
+        detector = filters.detectors.get("medical_caption", {})
+        return cls(
+            tuple(detector.get("extra_terms", ())),
+            tuple(detector.get("extra_defused", ())),
+            filters.rules.get("medical", {}).get("words_from", MIN_WORD_SCORE),
+        )
+
+    def found(self, caption: str, language: str) -> str:
+        """What is medical in a published caption; empty where nothing is.
+
+        Weights are not asked about a redacted caption: the words that it lost would count.
+        """
+        gapped, redacted = _REDACTED.subn(_GAP, caption)
+        words = make_judge(self.extra_terms, self.extra_defused).judge(gapped, language)
+        if words.terms:
+            return ", ".join(words.terms)
+        if not redacted and reaches(words.score, self.words_from):
+            return "by the weights of its words"
+        return ""
+
+
+@dataclass(frozen=True)
 class Reviewer:
     """Looks for words, personal data, children and medical pictures, and for what is given here.
 
@@ -81,6 +125,7 @@ class Reviewer:
     `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
     `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
     `private`: the folder of the run's private columns; empty for none.
+    `medical`: what counts as medical words.
     """
 
     stones: Tombstones | None = None
@@ -89,6 +134,7 @@ class Reviewer:
     example_digests: frozenset[str] = frozenset()
     second: FindKinds | None = None
     private: str = ""
+    medical: MedicalWords = MedicalWords()
 
     def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
         """Every reason to look at a row.
@@ -160,12 +206,8 @@ class Reviewer:
                 yield Finding("second_detector", f"{kind} by Presidio")
 
     def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        # the judge of the detector `medical_caption`, so that both find the same words
-        words = make_judge().judge(row.get("TEXT") or "", row.get("LANGUAGE") or "")
-        if words.terms:
-            yield Finding("medical_words", ", ".join(words.terms))
-        elif words.score >= MIN_WORD_SCORE:
-            yield Finding("medical_words", "by the weights of its words")
+        if found := self.medical.found(row.get("TEXT") or "", row.get("LANGUAGE") or ""):
+            yield Finding("medical_words", found)
         if score is None:
             score = row.get("medical_picture_score")
         if score is not None and score >= MIN_PICTURE_SCORE:

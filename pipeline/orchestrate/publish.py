@@ -24,7 +24,7 @@ from pairsieve.storage.marked import mark
 from pairsieve.storage.secret import secret_in
 from pipeline.config import Config
 from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
-from pipeline.dataset.review import Reviewer, review, review_page
+from pipeline.dataset.review import MedicalWords, Reviewer, review, review_page
 from pipeline.monitoring.progress import read_history
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
@@ -146,7 +146,8 @@ class Publisher:
         shards = [path for path in paths if path.startswith("dataset/")]
         is_private = config.publish.sensitive == "private"
         private = self.results.published.folder if is_private else ""
-        reviewer = Reviewer(tombstones, private=private)
+        words = MedicalWords.of_filters(config.filters)
+        reviewer = Reviewer(tombstones, private=private, medical=words)
         findings = review(self.release.staging, shards, reviewer, {})
         too_many = findings.over(config.publish.release_limits)
         page = review_page(config.name, findings, too_many)
