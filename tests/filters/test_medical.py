@@ -17,11 +17,13 @@ from filters.medical.frequent import ambiguous_words, frequent_words, matches, o
 from filters.medical.make_words import (
     Stops,
     cognate_shares,
+    cognate_weights,
     load_stops,
     phrases,
     translated_shares,
     weigh,
     weigh_shares,
+    with_everyday_cognates,
     with_other_forms,
 )
 from filters.medical.page import MedicalPage, host_checker
@@ -39,7 +41,15 @@ from filters.medical.terms import (
     shipped_terms,
 )
 from filters.medical.text import make_judge
-from filters.medical.words import STRONG, WordWeights, load_words
+from filters.medical.words import (
+    STRONG,
+    RareWords,
+    WordWeights,
+    load_cognates,
+    load_directions,
+    load_words,
+    words_of,
+)
 from filters.pages.page_types import PageTypes
 from filters.rule import Action
 from filters.subjects import Content, Embedding
@@ -166,6 +176,82 @@ WEIGHTS = WordWeights({"femoral": 2.5, "anterior": 1.5, "beans": -0.5})
 )
 def test_score_of_words(text, score):
     assert WEIGHTS.score(text) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("upper left", 0.0),  # directions alone
+        ("upper left femur", 4.5 / 2),
+        ("upper left palm", 0.0),  # a word that weighs less than TELLING is no support
+    ],
+)
+def test_directions_need_another_medical_word(text, score):
+    table = {"upper": 1.5, "left": 1.5, "femur": 1.5, "palm": 0.8}
+    weights = WordWeights(table, directions=frozenset({"upper", "left"}))
+    assert weights.score(text) == pytest.approx(score)
+
+
+RARE = RareWords({"macroglos": 2.5, "superior": 1.5}, "fr")
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("une macroglossie", 2.5 / 2),  # of the English "macroglossia"
+        ("une supérieure macroglossie", 2.5 / 2),  # the table says that the word is an everyday one
+        ("une glossie", 0.0),
+        ("une macroglossie et guitare", 2.0 / 2),
+    ],
+)
+def test_a_rare_word_weighs_what_its_english_cognate_weighs(text, score):
+    weights = WordWeights({"supérieure": 0.0, "guitare": -0.5}, rare_words=RARE)
+    assert weights.score(text) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Hypertrichose am rechten Unterarm", "de"),
+        ("Enfant avec macroglossie congénitale", "fr"),
+        ("Lesiones de coccidioidomicosis en la piel", "es"),
+        ("Paciente com actinomicose cervicofacial", "pt"),
+    ],
+)
+def test_rare_diseases_are_found_by_their_english_cognates(caption, language, flagged):
+    assert flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("upper right corner", "en"), ("left arrow curving right", "en"), ("Raise your right hand", "en"),
+        ("cuadrante superior derecho", "es"), ("sac à dos bleu", "fr"), ("taglio di capelli corto per donna", "it"),
+        ("ein gebrochenes Herz aus Papier", "de"), ("corazón roto dibujado a lápiz", "es"),
+    ],
+)  # fmt: skip
+def test_everyday_directions_and_looks_are_left_alone(caption, language, flagged):
+    assert not flagged(caption, language)
+
+
+def test_everyday_words_that_look_like_medical_ones_weigh_nothing():
+    cognates = {"superior": 1.5}
+    completed = with_everyday_cognates({"mano": -0.5}, cognates, "es", ["superior", "mano", "casa"])
+    assert completed == {"mano": -0.5, "superior": 0.0}
+    assert load_words("es").weights["superior"] == 0.0
+
+
+def test_cognates_are_those_of_clearly_medical_words():
+    assert cognate_weights({"macroglossia": 2.5, "location": 0.9, "vein": 2.0}) == {
+        "macroglos": 2.5
+    }
+    assert min(load_cognates().values()) >= 1.0
+
+
+def test_directions_are_written_as_words_are_read():
+    for words in load_directions().values():
+        assert all(words_of(word) == {word} for word in words)
+    assert set(load_directions()) == set(LANGUAGES)
 
 
 def test_words_are_weighed_against_everyday_ones():

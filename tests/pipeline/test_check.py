@@ -7,20 +7,28 @@ import shutil
 from collections import Counter
 from importlib.util import find_spec
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmarks.medical import LANGUAGES, NOTHING, RULE, SETS, read_set
+from filters.medical.text import make_judge
+from filters.medical.words import reaches
+from filters.privacy.spans import personal_spans
+from filters.rule import Action
+from filters.verdict import redact
 from pairsieve.erasure.opt_outs import OptOuts
 from pipeline.commands.check import main as check
 from pipeline.commands.erase import main as erase
-from pipeline.dataset.review import over, review_page
+from pipeline.config import FiltersConfig
+from pipeline.dataset.review import medical_words_of, over, review_page
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import manifest_of, picture_of, rows_of
 from transforms.review import review as reviewing
-from transforms.review.findings import RISKS, Finding, Reviewer
+from transforms.review.findings import RISKS, Finding, MedicalWords, Reviewer
 from transforms.review.review import Review, RiskyRow, merge_reviews, read_review, write_review
 
 GOOD = {
@@ -57,6 +65,56 @@ def test_findings(changes, kinds):
     known = dict.fromkeys(("place", "address", "md5", "sha256"), frozenset())
     looked = Reviewer(opted_out=OptOuts({**known, "domain": frozenset({"refused.example"})}))
     assert {finding.kind for finding in looked.findings({**GOOD, **changes})} == kinds
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_caption_that_the_rule_publishes_is_found(language):
+    """On the frozen sets, with scores in single precision and personal data cut out, as in a run."""
+    judge = make_judge().judge
+    for caption in read_set(SETS / f"medical_languages/{language}.txt"):
+        text = f"{caption.text}, write to jane.roe@mailbox.org"
+        found = judge(text, language)
+        evidence = NOTHING | {
+            "medical_terms": found.terms,
+            "medical_terms_unsure": found.unsure,
+            "medical_words": float(np.float32(found.score)),
+        }
+        if any(decision.action is Action.DROP for decision in RULE.judge(evidence)):
+            continue
+        published = redact(text, personal_spans(text))
+        assert published.endswith("[EMAIL]")
+        for shown in (text, published):
+            row = {**GOOD, "TEXT": shown, "LANGUAGE": language}
+            kinds = {finding.kind for finding in Reviewer().findings(row)}
+            assert "medical_words" not in kinds, shown
+
+
+@given(score=st.floats(0.85, 0.95), threshold=st.floats(0.85, 0.95))
+@example(score=0.9, threshold=0.9)
+def test_a_score_and_its_column_reach_the_same_thresholds(score, threshold):
+    assert reaches(score, threshold) == reaches(float(np.float32(score)), threshold)
+    assert reaches(threshold, threshold)
+
+
+def test_words_do_not_come_near_each_other_by_redaction():
+    text = "my knee, ask jane.roe@mailbox.org or +44 20 7946 0958, is not swollen"
+    published = redact(text, personal_spans(text))
+    assert published == "my knee, ask [EMAIL] or [PHONE], is not swollen"
+    assert MedicalWords().found(published, "en") == ""
+    assert MedicalWords().found("my knee is swollen", "en") == "knee + swollen"
+
+
+def test_medical_words_are_those_of_the_config():
+    filters = FiltersConfig(
+        {"medical_caption": {"extra_terms": ["acmeitis"], "extra_defused": ["mri band"]}},
+        {"medical": {"words_from": 5.0}},
+    )
+    words = medical_words_of(filters)
+    assert words.found("Acmeitis", "en") == "acmeitis"
+    assert words.found("MRI band of the knee", "en") == ""
+    assert words.found("femoral artery and vein", "en") == ""
+    assert medical_words_of(FiltersConfig({}, {})) == MedicalWords()
+    assert MedicalWords().found("femoral artery and vein", "en") == "by the weights of its words"
 
 
 def test_a_second_detector_is_asked():

@@ -6,13 +6,16 @@ published on purpose, with a tag. Nothing here imports Beam.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from filters.children.place import find_cues
 from filters.children.text import make_child_judge
+from filters.medical.terms import NEAR_CHARS
 from filters.medical.text import make_judge
+from filters.medical.words import reaches
 from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
 from pairsieve.erasure.opt_outs import OptOuts
@@ -23,6 +26,10 @@ from pairsieve.web.places import address_key
 
 # As the defaults of the rule `medical` (filters/medical/rule.py).
 MIN_WORD_SCORE, MIN_PICTURE_SCORE = 0.9, 0.5
+# What redaction writes (filters/verdict.py). The words that stood there kept others apart, so that
+# none come near each other in its place.
+_REDACTED = re.compile(r"\[[A-Z_]+\]")
+_GAP = "·" * (NEAR_CHARS + 1)
 RISKS: Mapping[str, float] = {
     "tombstoned": 100.0,
     "example": 95.0,
@@ -53,12 +60,38 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class MedicalWords:
+    """What counts as medical words; the fields are those of `medical_caption` and `medical`.
+
+    Rows are judged as the rules judged them when these are the settings of the dataset's config.
+    """
+
+    extra_terms: tuple[str, ...] = ()
+    extra_defused: tuple[str, ...] = ()
+    words_from: float = MIN_WORD_SCORE
+
+    def found(self, caption: str, language: str) -> str:
+        """What is medical in a published caption; empty where nothing is.
+
+        Weights are not asked about a redacted caption: the words that it lost would count.
+        """
+        gapped, redacted = _REDACTED.subn(_GAP, caption)
+        words = make_judge(self.extra_terms, self.extra_defused).judge(gapped, language)
+        if words.terms:
+            return ", ".join(words.terms)
+        if not redacted and reaches(words.score, self.words_from):
+            return "by the weights of its words"
+        return ""
+
+
+@dataclass(frozen=True)
 class Reviewer:
     """Looks for words, personal data, children and medical pictures, and for what is given here.
 
     `stones`: rows that were taken out before. `opted_out`: registries of refusals.
     `second`: a second detector of personal data (filters/privacy/presidio_patterns.py).
     `example_hashes` (PDQ, in all orientations) and `example_digests` (sha256): example pictures.
+    `medical`: what counts as medical words.
     """
 
     stones: Tombstones | None = None
@@ -66,6 +99,7 @@ class Reviewer:
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
     second: FindKinds | None = None
+    medical: MedicalWords = MedicalWords()
 
     def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
         """Every reason to look at a row.
@@ -137,12 +171,8 @@ class Reviewer:
                 yield Finding("second_detector", f"{kind} by Presidio")
 
     def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        # the judge of the detector `medical_caption`, so that both find the same words
-        words = make_judge().judge(row.get("TEXT") or "", row.get("LANGUAGE") or "")
-        if words.terms:
-            yield Finding("medical_words", ", ".join(words.terms))
-        elif words.score >= MIN_WORD_SCORE:
-            yield Finding("medical_words", "by the weights of its words")
+        if found := self.medical.found(row.get("TEXT") or "", row.get("LANGUAGE") or ""):
+            yield Finding("medical_words", found)
         if score is None:
             score = row.get("medical_picture_score")
         if score is not None and score >= MIN_PICTURE_SCORE:

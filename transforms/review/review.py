@@ -29,7 +29,7 @@ from pairsieve.search.rows import batches
 from pairsieve.search.sources import Source, read_vectors
 from pairsieve.storage import files
 from pairsieve.storage.sidecar import read_cells
-from transforms.review.findings import COLUMNS, RISKS, Finding, Reviewer
+from transforms.review.findings import COLUMNS, RISKS, Finding, MedicalWords, Reviewer
 
 MAX_LISTED = 2_000
 REVIEW_FILE = "review.json"
@@ -115,7 +115,8 @@ class ReviewSettings:
     `dataset` is the folder that shards lie in. `columns` maps our names of columns to the
     dataset's. `private` is the folder of the run's private columns, `tombstones` that of rows that
     were taken out before; empty for none. `opt_outs` are registries of refusals. `has_second`: a
-    second detector of personal data is installed, and must be so on every worker.
+    second detector of personal data is installed, and must be so on every worker. `medical` is what
+    counts as medical words.
     """
 
     dataset: str
@@ -126,6 +127,7 @@ class ReviewSettings:
     example_hashes: Sequence[bytes] = ()
     example_digests: frozenset[str] = frozenset()
     has_second: bool = False
+    medical: MedicalWords = field(default_factory=MedicalWords)
     vectors: MedicalByVector | None = None
 
 
@@ -151,6 +153,7 @@ def load_reviewer(settings: ReviewSettings) -> Reviewer:
         example_hashes=settings.example_hashes,
         example_digests=settings.example_digests,
         second=second,
+        medical=settings.medical,
     )
 
 
