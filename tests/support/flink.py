@@ -33,7 +33,7 @@ TASK_MANAGERS = (1, 2)
 ARTIFACTS = "/proc/self/cwd/artifacts"
 
 # What a cluster takes where all of it is on one machine.
-MEMORY = {
+ON_ONE_MACHINE = {
     "jobmanager.memory.process.size": "1024m",
     "taskmanager.cpu.cores": 1,
     "taskmanager.memory.framework.heap.size": "128m",
@@ -217,7 +217,7 @@ class FlinkCluster:
     def wait(self, slots: int | None = None) -> None:
         """Wait until everything answers, and the cluster has so many slots."""
         wanted = self.slots * len(TASK_MANAGERS) if slots is None else slots
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 if self.rest("/overview")["slots-total"] == wanted:
@@ -225,6 +225,11 @@ class FlinkCluster:
                     return
             except OSError:
                 pass
+            # Flink's processes give up where the machine is so busy that their network takes more
+            # than 10 s to start (pekko.startup-timeout changes nothing there).
+            for name, process in list(self.processes.items()):
+                if process.poll() is not None:
+                    self.start(name)
             time.sleep(0.2)
         raise TimeoutError(f"no cluster of {wanted} slots: see the logs in {self.folder}")
 
@@ -331,7 +336,7 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "io.tmp.dirs": str(folder / "temporary"),
         "web.tmpdir": str(folder / "temporary"),
     }
-    settings = {**shipped, **MEMORY, **addresses, **cluster.settings}
+    settings = {**shipped, **ON_ONE_MACHINE, **addresses, **cluster.settings}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "log4j.properties").write_text(
         "rootLogger.level = INFO\nrootLogger.appenderRef.out.ref = Console\n"
