@@ -45,10 +45,11 @@ def on_flink(tmp_path_factory, slow_site) -> Iterator[FlinkCluster]:
 
 @pytest.fixture
 def started(key_file, slow_site, tmp_path):
-    """Starts the command on a cluster."""
+    """Starts the command on a cluster, or without one on this machine."""
 
-    def start(cluster: FlinkCluster, *arguments: str):
-        return started_run([*cluster.options, *arguments], tmp_path, key_file, slow_site)
+    def start(cluster: FlinkCluster | None, *arguments: str):
+        options = ["--direct_num_workers=1"] if cluster is None else cluster.options
+        return started_run([*options, *arguments], tmp_path, key_file, slow_site)
 
     return start
 
@@ -144,8 +145,11 @@ def test_a_worker_is_killed(stage, on_flink, started, demo_run, tmp_path):
 @pytest.mark.soak
 def test_a_task_manager_is_killed_in_publish(on_flink, started, demo_run, tmp_path):
     """Its attempts are used up where they come faster than Flink notices the death."""
+    with started(None, "--stages=extract,fetch,score") as run:
+        said = said_by(run)
+    assert run.returncode == 0, said
     with started(on_flink) as run:
-        wait_until(lambda: on_flink.jobs().get("pairsieve-demo-publish") == "RUNNING", 600)
+        wait_until(lambda: on_flink.jobs().get("pairsieve-demo-publish") == "RUNNING")
         on_flink.kill("taskmanager1")
         on_flink.kill("pool1")
         on_flink.start("pool1")
