@@ -1,0 +1,285 @@
+"""Finds all pairs of near perceptual hashes without comparing every hash with every other one.
+
+Multi-index hashing (Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index
+Hashing", CVPR 2012). The 256 bits of a hash are 16 bands of 16 bits; four bands are a word. By the
+pigeonhole principle two hashes that differ in at most r bits
+
+- have a word in which they differ in at most r // 4 bits, and
+- within this word a band in which they differ in at most r // 16 bits.
+
+For r = 31 these are 7 bits of a word and 1 bit of a band; for r = 15 they are 3 bits and none. So
+it is enough to compare the hashes that share a value of a band, or whose values differ in one bit,
+and of those one word of 64 bits. What passes is compared as a whole. Every pair up to the distance
+is found: nothing is left to chance.
+
+The work for n hashes whose bands are evenly spread is about n * n / 480 comparisons of a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairsieve.images.pdq import ALIKE, BYTES, Hashes
+
+BANDS = 16
+BAND_BITS = 16
+WORDS = 4
+BANDS_PER_WORD = BANDS // WORDS
+MOST_BITS = 31
+"""The largest distance that one differing bit of a band is enough for: 16 * (1 + 1) - 1."""
+BLOCK_CELLS = 1 << 15  # comparisons at a time: 250 kB of words, which a core's cache holds
+MOST_COMPARED = 20_000
+"""Hashes of one band's value that each hash is compared with.
+
+Values of a band are shared by n / 65,536 hashes, so that this many need 1.3 billion different
+hashes, or somebody who makes them on purpose. A million hashes of one value then cost 20 billion
+comparisons and not 500 billion. What is left out is counted. A pair is lost only where all bands in
+which it would be found are so full.
+"""
+
+Rows = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """Row numbers of near hashes, side by side; and how many pairs of rows were not compared."""
+
+    left: Rows
+    right: Rows
+    left_out: int = 0
+
+
+def band_values(hashes: Hashes, band: int) -> NDArray[np.uint16]:
+    """Return the 16 bits of a band of each hash (n, 32)."""
+    values = hashes[:, 2 * band : 2 * band + 2].astype(np.uint16)
+    joined: NDArray[np.uint16] = values[:, 0] << np.uint16(8) | values[:, 1]
+    return joined
+
+
+def words_of(hashes: Hashes) -> Words:
+    """Return hashes (n, 32) as words (n, 4)."""
+    return np.ascontiguousarray(hashes).view(np.uint64).reshape(-1, WORDS)
+
+
+def most_of_band(most_bits: int) -> int:
+    """Return how many bits of a band may differ at a distance: 0 or 1.
+
+    Raises ValueError for a distance above MOST_BITS.
+    """
+    if not 0 <= most_bits <= MOST_BITS:
+        raise ValueError(f"a distance of {most_bits} bits; it must be from 0 to {MOST_BITS}")
+    return most_bits // BANDS
+
+
+def is_first_band(
+    left: Hashes, right: Hashes, band: int, most_bits: int = ALIKE
+) -> NDArray[np.bool_]:
+    """Return which pairs of hashes, row by row, are found in this band and in none before it.
+
+    A pair is usually found in many bands. Each is told by one of them.
+    """
+    differing = np.bitwise_count(left ^ right).astype(np.int64)
+    of_bands = differing.reshape(-1, BANDS, BYTES // BANDS).sum(axis=2)
+    of_words = of_bands.reshape(-1, WORDS, BANDS_PER_WORD).sum(axis=2)
+    in_word = np.repeat(of_words <= most_bits // WORDS, BANDS_PER_WORD, axis=1)
+    found = (of_bands <= most_of_band(most_bits)) & in_word
+    first: NDArray[np.bool_] = found.argmax(axis=1) == band
+    return first
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Rows in the order of a band's values: `starts[i]` to `starts[i + 1]` have `values[i]`."""
+
+    values: NDArray[np.int64]
+    starts: Rows
+    words: Words
+
+    @classmethod
+    def of(cls, values: NDArray[np.uint16], words: Words) -> _Runs:
+        """The runs of sorted values."""
+        distinct, starts = np.unique(values, return_index=True)
+        return cls(distinct.astype(np.int64), np.append(starts, len(values)), words)
+
+    def slice_of(self, run: int) -> slice:
+        return slice(int(self.starts[run]), int(self.starts[run + 1]))
+
+    def slices_of_neighbours(self, most_of_band: int) -> list[list[slice]]:
+        """For each run the runs whose value has one more bit: (v, v | bit), for each bit once."""
+        neighbours: list[list[slice]] = [[] for _ in self.values]
+        if not most_of_band:
+            return neighbours
+        number_of = np.full(1 << BAND_BITS, -1, np.int64)
+        number_of[self.values] = np.arange(len(self.values))
+        for bit in range(BAND_BITS):
+            lacks = np.flatnonzero(~self.values >> bit & 1)
+            others = number_of[self.values[lacks] | 1 << bit]
+            there = others >= 0
+            for run, other in zip(lacks[there].tolist(), others[there].tolist(), strict=True):
+                neighbours[run].append(self.slice_of(other))
+        return neighbours
+
+
+def near_in_band(
+    hashes: Hashes, band: int, most_bits: int = ALIKE, most_compared: int = MOST_COMPARED
+) -> Iterator[NearPairs]:
+    """Yield the pairs of rows of (n, 32) that lie within `most_bits` and are first found in a band.
+
+    Each pair comes once: over all bands together these are all pairs, each once. Which of the two
+    is `left` depends on the hashes alone where all are different. What is yielded at a time is
+    small; `left_out` says how many pairs `most_compared` left out.
+    """
+    # By the band's value, and by the whole hash within it: the order of the input has no influence.
+    order = np.lexsort([*words_of(hashes).T, band_values(hashes, band)])
+    ordered = np.ascontiguousarray(hashes[order])
+    words = np.ascontiguousarray(words_of(ordered)[:, band // BANDS_PER_WORD])
+    runs = _Runs.of(band_values(ordered, band), words)
+    all_neighbours = runs.slices_of_neighbours(most_of_band(most_bits))
+    compare = _Compare(most_bits // WORDS)
+    for run, neighbours in enumerate(all_neighbours):
+        own = runs.slice_of(run)
+        left_out = 0
+        for left, right in _blocks_of_run(words, own, neighbours, most_compared, compare):
+            found = _checked(ordered, left, right, band, most_bits)
+            if len(found[0]):
+                yield NearPairs(order[found[0]], order[found[1]])
+        size = own.stop - own.start
+        left_out += _left_out_of_run(size, most_compared)
+        left_out += sum(
+            size * max(0, other.stop - other.start - most_compared) for other in neighbours
+        )
+        if left_out:
+            nothing = np.empty(0, np.int64)
+            yield NearPairs(nothing, nothing, left_out)
+
+
+def _left_out_of_run(size: int, most_compared: int) -> int:
+    """How many pairs of a run are further than `most_compared` apart in it."""
+    beyond = max(0, size - 1 - most_compared)
+    return beyond * (beyond + 1) // 2
+
+
+def _blocks_of_run(
+    words: Words, own: slice, neighbours: list[slice], most_compared: int, compare: _Compare
+) -> Iterator[tuple[Rows, Rows]]:
+    """Yield the rows whose words are near: within a run, and between it and its neighbours."""
+    size = own.stop - own.start
+    if size > 1:
+        wide = min(size, most_compared + 1)
+        step = max(1, min(size, BLOCK_CELLS // wide))
+        for start in range(own.start, own.stop, step):
+            stop = min(start + step, own.stop)
+            end = min(own.stop, stop + most_compared)
+            left, right = compare(words[start:stop], words[start:end])
+            # Each pair once, and no further apart than most_compared.
+            inner = (right > left) & (right - left <= most_compared)
+            if inner.any():
+                yield left[inner] + start, right[inner] + start
+    if not neighbours:
+        return
+    cut = [slice(other.start, min(other.stop, other.start + most_compared)) for other in neighbours]
+    numbers = np.concatenate([np.arange(other.start, other.stop) for other in cut])
+    beside = np.concatenate([words[other] for other in cut])
+    step = max(1, BLOCK_CELLS // len(beside))
+    for start in range(own.start, own.stop, step):
+        left, right = compare(words[start : min(start + step, own.stop)], beside)
+        if len(left):
+            yield left + start, numbers[right]
+
+
+class _Compare:
+    """Compares each of some words with each of others, in buffers that it keeps."""
+
+    def __init__(self, most_of_word: int) -> None:
+        self._most = most_of_word
+        self._differing = np.empty(BLOCK_CELLS, np.uint64)
+        self._bits = np.empty(BLOCK_CELLS, np.uint8)
+
+    def __call__(self, left: Words, right: Words) -> tuple[Rows, Rows]:
+        """The numbers (in left, in right) of words that differ in few enough bits."""
+        cells = len(left) * len(right)
+        if cells > len(self._differing):
+            self._differing = np.empty(cells, np.uint64)
+            self._bits = np.empty(cells, np.uint8)
+        shape = (len(left), len(right))
+        differing = self._differing[:cells].reshape(shape)
+        bits = self._bits[:cells].reshape(shape)
+        np.bitwise_xor(left[:, None], right[None, :], out=differing)
+        np.bitwise_count(differing, out=bits)
+        near = np.flatnonzero(bits.reshape(-1) <= self._most)
+        return np.divmod(near, len(right))
+
+
+def _checked(
+    hashes: Hashes, left: Rows, right: Rows, band: int, most_bits: int
+) -> tuple[Rows, Rows]:
+    """Those of the pairs that are near as a whole, and are told by this band."""
+    distances = distances_of(hashes[left], hashes[right])
+    near = distances <= most_bits
+    left, right = left[near], right[near]
+    if not len(left):
+        return left, right
+    first = is_first_band(hashes[left], hashes[right], band, most_bits)
+    return left[first], right[first]
+
+
+def distances_of(left: Hashes, right: Hashes) -> NDArray[np.int64]:
+    """Return the distance in bits of two hashes (n, 32), row by row."""
+    differing = np.bitwise_count(words_of(left) ^ words_of(right))
+    distances: NDArray[np.int64] = differing.sum(axis=1, dtype=np.int64)
+    return distances
+
+
+@dataclass(frozen=True)
+class HashIndex:
+    """Known hashes (m, 32), sorted by the values of each band, for many questions."""
+
+    hashes: Hashes
+    orders: tuple[Rows, ...]
+    values: tuple[NDArray[np.uint16], ...]
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> HashIndex:
+        orders = [np.argsort(band_values(hashes, band), kind="stable") for band in range(BANDS)]
+        values = [band_values(hashes, band)[orders[band]] for band in range(BANDS)]
+        return cls(hashes, tuple(orders), tuple(values))
+
+    def near(self, asked: Hashes, most_bits: int = ALIKE) -> NearPairs:
+        """Return (row of `asked`, row of the index) of every pair within `most_bits`.
+
+        Pairs are sorted and come once.
+        """
+        flips = [0]
+        if most_of_band(most_bits):
+            flips += [1 << bit for bit in range(BAND_BITS)]
+        asked_rows, known_rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for band in range(BANDS):
+            values = band_values(asked, band)
+            for flip in flips:
+                left, right = self._of_value(values ^ np.uint16(flip), band)
+                word = band // BANDS_PER_WORD
+                of_word = words_of(asked)[left, word] ^ words_of(self.hashes)[right, word]
+                near = np.bitwise_count(of_word) <= most_bits // WORDS
+                left, right = left[near], right[near]
+                close = distances_of(asked[left], self.hashes[right]) <= most_bits
+                asked_rows.append(left[close])
+                known_rows.append(right[close])
+        left, right = np.concatenate(asked_rows), np.concatenate(known_rows)
+        pairs = np.unique(left * max(1, len(self.hashes)) + right)
+        left, right = np.divmod(pairs, max(1, len(self.hashes)))
+        return NearPairs(left, right)
+
+    def _of_value(self, values: NDArray[np.uint16], band: int) -> tuple[Rows, Rows]:
+        """(row of the question, row of the index) where the values of a band are equal."""
+        begin = np.searchsorted(self.values[band], values, "left")
+        end = np.searchsorted(self.values[band], values, "right")
+        sizes = end - begin
+        asked = np.repeat(np.arange(len(values)), sizes)
+        # Counts 0, 1, 2 ... within each question.
+        within = np.arange(len(asked)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return asked, self.orders[band][np.repeat(begin, sizes) + within]
