@@ -17,7 +17,7 @@ The work for n hashes whose bands are evenly spread is about n * n / 480 compari
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,9 +29,10 @@ BANDS = 16
 BAND_BITS = 16
 WORDS = 4
 BANDS_PER_WORD = BANDS // WORDS
+SINGLE_BITS = tuple(1 << bit for bit in range(BAND_BITS))
 MOST_BITS = 31
 """The largest distance that one differing bit of a band is enough for: 16 * (1 + 1) - 1."""
-BLOCK_CELLS = 1 << 15  # comparisons at a time: 250 kB of words, which a core's cache holds
+BLOCK_CELLS = 1 << 14  # comparisons at a time: 128 kB of words, which a core's cache holds
 MOST_COMPARED = 20_000
 """Hashes of one band's value that each hash is compared with.
 
@@ -94,35 +95,36 @@ def is_first_band(
 
 @dataclass(frozen=True)
 class _Runs:
-    """Rows in the order of a band's values: `starts[i]` to `starts[i + 1]` have `values[i]`."""
+    """Rows in the order of a band's values: those from `starts[i]` to `ends[i]` have `values[i]`.
 
-    values: NDArray[np.int64]
-    starts: Rows
-    words: Words
+    `words` has the words of each run, and `number_of` the number of a value's run, -1 for none.
+    These are lists, because they are looked at one by one.
+    """
+
+    values: list[int]
+    starts: list[int]
+    ends: list[int]
+    words: list[Words]
+    number_of: list[int]
 
     @classmethod
     def of(cls, values: NDArray[np.uint16], words: Words) -> _Runs:
         """The runs of sorted values."""
         distinct, starts = np.unique(values, return_index=True)
-        return cls(distinct.astype(np.int64), np.append(starts, len(values)), words)
-
-    def slice_of(self, run: int) -> slice:
-        return slice(int(self.starts[run]), int(self.starts[run + 1]))
-
-    def slices_of_neighbours(self, most_of_band: int) -> list[list[slice]]:
-        """For each run the runs whose value has one more bit: (v, v | bit), for each bit once."""
-        neighbours: list[list[slice]] = [[] for _ in self.values]
-        if not most_of_band:
-            return neighbours
+        ends = np.append(starts[1:], len(values))
         number_of = np.full(1 << BAND_BITS, -1, np.int64)
-        number_of[self.values] = np.arange(len(self.values))
-        for bit in range(BAND_BITS):
-            lacks = np.flatnonzero(~self.values >> bit & 1)
-            others = number_of[self.values[lacks] | 1 << bit]
-            there = others >= 0
-            for run, other in zip(lacks[there].tolist(), others[there].tolist(), strict=True):
-                neighbours[run].append(self.slice_of(other))
-        return neighbours
+        number_of[distinct] = np.arange(len(distinct))
+        slices = [words[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        return cls(distinct.tolist(), starts.tolist(), ends.tolist(), slices, number_of.tolist())
+
+    def neighbours(self, run: int) -> list[int]:
+        """The runs whose value has one bit more: so each pair of neighbours is met once."""
+        value = self.values[run]
+        numbers = [self.number_of[value | bit] for bit in SINGLE_BITS if not value & bit]
+        return [number for number in numbers if number >= 0]
+
+    def size(self, run: int) -> int:
+        return self.ends[run] - self.starts[run]
 
 
 def near_in_band(
@@ -139,80 +141,54 @@ def near_in_band(
     ordered = np.ascontiguousarray(hashes[order])
     words = np.ascontiguousarray(words_of(ordered)[:, band // BANDS_PER_WORD])
     runs = _Runs.of(band_values(ordered, band), words)
-    all_neighbours = runs.slices_of_neighbours(most_of_band(most_bits))
-    compare = _Compare(most_bits // WORDS)
-    for run, neighbours in enumerate(all_neighbours):
-        own = runs.slice_of(run)
-        left_out = 0
-        for left, right in _blocks_of_run(words, own, neighbours, most_compared, compare):
-            found = _checked(ordered, left, right, band, most_bits)
-            if len(found[0]):
-                yield NearPairs(order[found[0]], order[found[1]])
-        size = own.stop - own.start
-        left_out += _left_out_of_run(size, most_compared)
-        left_out += sum(
-            size * max(0, other.stop - other.start - most_compared) for other in neighbours
-        )
+    of_band = most_of_band(most_bits)
+    nothing = np.empty(0, np.int64)
+    for run in range(len(runs.values)):
+        neighbours = runs.neighbours(run) if of_band else []
+        for pairs in _near_words(runs, run, neighbours, most_bits // WORDS, most_compared):
+            left, right = _checked(ordered, *pairs, band, most_bits)
+            if len(left):
+                yield NearPairs(order[left], order[right])
+        left_out = _left_out(runs, run, neighbours, most_compared)
         if left_out:
-            nothing = np.empty(0, np.int64)
             yield NearPairs(nothing, nothing, left_out)
 
 
-def _left_out_of_run(size: int, most_compared: int) -> int:
-    """How many pairs of a run are further than `most_compared` apart in it."""
-    beyond = max(0, size - 1 - most_compared)
-    return beyond * (beyond + 1) // 2
-
-
-def _blocks_of_run(
-    words: Words, own: slice, neighbours: list[slice], most_compared: int, compare: _Compare
+def _near_words(
+    runs: _Runs, run: int, neighbours: Sequence[int], most_of_word: int, most_compared: int
 ) -> Iterator[tuple[Rows, Rows]]:
     """Yield the rows whose words are near: within a run, and between it and its neighbours."""
-    size = own.stop - own.start
-    if size > 1:
-        wide = min(size, most_compared + 1)
-        step = max(1, min(size, BLOCK_CELLS // wide))
-        for start in range(own.start, own.stop, step):
-            stop = min(start + step, own.stop)
-            end = min(own.stop, stop + most_compared)
-            left, right = compare(words[start:stop], words[start:end])
-            # Each pair once, and no further apart than most_compared.
-            inner = (right > left) & (right - left <= most_compared)
-            if inner.any():
-                yield left[inner] + start, right[inner] + start
-    if not neighbours:
-        return
-    cut = [slice(other.start, min(other.stop, other.start + most_compared)) for other in neighbours]
-    numbers = np.concatenate([np.arange(other.start, other.stop) for other in cut])
-    beside = np.concatenate([words[other] for other in cut])
-    step = max(1, BLOCK_CELLS // len(beside))
-    for start in range(own.start, own.stop, step):
-        left, right = compare(words[start : min(start + step, own.stop)], beside)
-        if len(left):
-            yield left + start, numbers[right]
+    own = runs.words[run]
+    beside = [runs.words[number][:most_compared] for number in neighbours]
+    columns = min(len(own), most_compared) + sum(map(len, beside))
+    step = max(1, BLOCK_CELLS // columns)
+    for start in range(0, len(own), step):
+        rows = own[start : start + step]
+        # A row is compared with those behind it, so that each pair is met once.
+        following = own[start : start + len(rows) + most_compared]
+        others = np.concatenate([following, *beside])
+        differing = np.bitwise_count(rows[:, None] ^ others)
+        left, right = np.divmod(np.flatnonzero(differing <= most_of_word), len(others))
+        is_beside = right >= len(following)
+        keep = is_beside | ((right > left) & (right - left <= most_compared))
+        if keep.any():
+            first = runs.starts[run] + start
+            numbers = [np.arange(first, first + len(following))]
+            for number, words in zip(neighbours, beside, strict=True):
+                begin = runs.starts[number]
+                numbers.append(np.arange(begin, begin + len(words)))
+            yield left[keep] + first, np.concatenate(numbers)[right[keep]]
 
 
-class _Compare:
-    """Compares each of some words with each of others, in buffers that it keeps."""
-
-    def __init__(self, most_of_word: int) -> None:
-        self._most = most_of_word
-        self._differing = np.empty(BLOCK_CELLS, np.uint64)
-        self._bits = np.empty(BLOCK_CELLS, np.uint8)
-
-    def __call__(self, left: Words, right: Words) -> tuple[Rows, Rows]:
-        """The numbers (in left, in right) of words that differ in few enough bits."""
-        cells = len(left) * len(right)
-        if cells > len(self._differing):
-            self._differing = np.empty(cells, np.uint64)
-            self._bits = np.empty(cells, np.uint8)
-        shape = (len(left), len(right))
-        differing = self._differing[:cells].reshape(shape)
-        bits = self._bits[:cells].reshape(shape)
-        np.bitwise_xor(left[:, None], right[None, :], out=differing)
-        np.bitwise_count(differing, out=bits)
-        near = np.flatnonzero(bits.reshape(-1) <= self._most)
-        return np.divmod(near, len(right))
+def _left_out(runs: _Runs, run: int, neighbours: Sequence[int], most_compared: int) -> int:
+    """How many pairs of a run, and of it with its neighbours, are not compared."""
+    size = runs.size(run)
+    # The last but `most_compared` rows have 1, 2, 3 ... rows too far behind them.
+    beyond = max(0, size - 1 - most_compared)
+    left_out = beyond * (beyond + 1) // 2
+    for number in neighbours:
+        left_out += size * max(0, runs.size(number) - most_compared)
+    return left_out
 
 
 def _checked(
@@ -254,9 +230,7 @@ class HashIndex:
 
         Pairs are sorted and come once.
         """
-        flips = [0]
-        if most_of_band(most_bits):
-            flips += [1 << bit for bit in range(BAND_BITS)]
+        flips = (0, *SINGLE_BITS) if most_of_band(most_bits) else (0,)
         asked_rows, known_rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for band in range(BANDS):
             values = band_values(asked, band)
