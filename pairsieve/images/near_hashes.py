@@ -29,6 +29,7 @@ BANDS = 16
 BAND_BITS = 16
 WORDS = 4
 BANDS_PER_WORD = BANDS // WORDS
+ALL_VALUES = range(1 << BAND_BITS)
 SINGLE_BITS = tuple(1 << bit for bit in range(BAND_BITS))
 MOST_BITS = 31
 """The largest distance that one differing bit of a band is enough for: 16 * (1 + 1) - 1."""
@@ -95,100 +96,149 @@ def is_first_band(
 
 @dataclass(frozen=True)
 class _Runs:
-    """Rows in the order of a band's values: those from `starts[i]` to `ends[i]` have `values[i]`.
+    """Rows in the order of a band's values: those from `starts[i]` on have `values[i]`.
 
-    `words` has the words of each run, and `number_of` the number of a value's run, -1 for none.
-    These are lists, because they are looked at one by one.
+    `words` has the words of each run: first those of `plain[i]` plain hashes, then those of turned
+    ones. `number_of` has the number of a value's run, -1 for none. These are lists, because they
+    are looked at one by one.
     """
 
     values: list[int]
     starts: list[int]
-    ends: list[int]
+    plain: list[int]
     words: list[Words]
     number_of: list[int]
 
     @classmethod
-    def of(cls, values: NDArray[np.uint16], words: Words) -> _Runs:
+    def of(cls, values: NDArray[np.uint16], words: Words, turned: NDArray[np.bool_]) -> _Runs:
         """The runs of sorted values."""
         distinct, starts = np.unique(values, return_index=True)
         ends = np.append(starts[1:], len(values))
+        turned_before = np.concatenate([[0], np.cumsum(turned)])
+        plain = ends - starts - (turned_before[ends] - turned_before[starts])
         number_of = np.full(1 << BAND_BITS, -1, np.int64)
         number_of[distinct] = np.arange(len(distinct))
         slices = [words[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return cls(distinct.tolist(), starts.tolist(), ends.tolist(), slices, number_of.tolist())
+        return cls(distinct.tolist(), starts.tolist(), plain.tolist(), slices, number_of.tolist())
 
-    def neighbours(self, run: int) -> list[int]:
+    def neighbours(self, run: int, within: range) -> list[int]:
         """The runs whose value has one bit more: so each pair of neighbours is met once."""
         value = self.values[run]
-        numbers = [self.number_of[value | bit] for bit in SINGLE_BITS if not value & bit]
+        others = [value | bit for bit in SINGLE_BITS if not value & bit]
+        numbers = [self.number_of[other] for other in others if other in within]
         return [number for number in numbers if number >= 0]
 
-    def size(self, run: int) -> int:
-        return self.ends[run] - self.starts[run]
+
+@dataclass(frozen=True)
+class BandSettings:
+    """How hashes are compared in a band.
+
+    `values`: pairs are told of which at least the one with the larger value of the band lies here.
+    So the work on a band can be divided. `most_compared`: see MOST_COMPARED.
+    """
+
+    band: int
+    most_bits: int = ALIKE
+    values: range = ALL_VALUES
+    most_compared: int = MOST_COMPARED
 
 
 def near_in_band(
-    hashes: Hashes, band: int, most_bits: int = ALIKE, most_compared: int = MOST_COMPARED
+    hashes: Hashes, settings: BandSettings, turned: NDArray[np.bool_] | None = None
 ) -> Iterator[NearPairs]:
-    """Yield the pairs of rows of (n, 32) that lie within `most_bits` and are first found in a band.
+    """Yield the pairs of rows of (n, 32) that lie near each other and are first found in a band.
 
     Each pair comes once: over all bands together these are all pairs, each once. Which of the two
     is `left` depends on the hashes alone where all are different. What is yielded at a time is
-    small; `left_out` says how many pairs `most_compared` left out.
+    small; `left_out` says how many pairs `most_compared` left out. Two rows that are both `turned`
+    are not compared: the pictures that they were turned from are.
     """
-    # By the band's value, and by the whole hash within it: the order of the input has no influence.
-    order = np.lexsort([*words_of(hashes).T, band_values(hashes, band)])
+    band, most_bits = settings.band, settings.most_bits
+    is_turned = np.zeros(len(hashes), np.bool_) if turned is None else turned
+    # Within a value by the whole hash: the order of the input has no influence.
+    order = np.lexsort([*words_of(hashes).T, is_turned, band_values(hashes, band)])
     ordered = np.ascontiguousarray(hashes[order])
     words = np.ascontiguousarray(words_of(ordered)[:, band // BANDS_PER_WORD])
-    runs = _Runs.of(band_values(ordered, band), words)
-    of_band = most_of_band(most_bits)
+    runs = _Runs.of(band_values(ordered, band), words, is_turned[order])
     nothing = np.empty(0, np.int64)
-    for run in range(len(runs.values)):
-        neighbours = runs.neighbours(run) if of_band else []
-        for pairs in _near_words(runs, run, neighbours, most_bits // WORDS, most_compared):
+    for run, value in enumerate(runs.values):
+        neighbours = runs.neighbours(run, settings.values) if most_of_band(most_bits) else []
+        compared = _Run(runs, run, neighbours, most_bits // WORDS, settings.most_compared)
+        for pairs in compared.near_words(with_itself=value in settings.values):
             left, right = _checked(ordered, *pairs, band, most_bits)
             if len(left):
                 yield NearPairs(order[left], order[right])
-        left_out = _left_out(runs, run, neighbours, most_compared)
+        left_out = compared.left_out(with_itself=value in settings.values)
         if left_out:
             yield NearPairs(nothing, nothing, left_out)
 
 
-def _near_words(
-    runs: _Runs, run: int, neighbours: Sequence[int], most_of_word: int, most_compared: int
-) -> Iterator[tuple[Rows, Rows]]:
-    """Yield the rows whose words are near: within a run, and between it and its neighbours."""
-    own = runs.words[run]
-    beside = [runs.words[number][:most_compared] for number in neighbours]
-    columns = min(len(own), most_compared) + sum(map(len, beside))
-    step = max(1, BLOCK_CELLS // columns)
-    for start in range(0, len(own), step):
-        rows = own[start : start + step]
-        # A row is compared with those behind it, so that each pair is met once.
-        following = own[start : start + len(rows) + most_compared]
-        others = np.concatenate([following, *beside])
-        differing = np.bitwise_count(rows[:, None] ^ others)
-        left, right = np.divmod(np.flatnonzero(differing <= most_of_word), len(others))
-        is_beside = right >= len(following)
-        keep = is_beside | ((right > left) & (right - left <= most_compared))
-        if keep.any():
-            first = runs.starts[run] + start
-            numbers = [np.arange(first, first + len(following))]
-            for number, words in zip(neighbours, beside, strict=True):
-                begin = runs.starts[number]
-                numbers.append(np.arange(begin, begin + len(words)))
-            yield left[keep] + first, np.concatenate(numbers)[right[keep]]
+@dataclass(frozen=True)
+class _Run:
+    """A run that is compared with itself and with its neighbours."""
 
+    runs: _Runs
+    number: int
+    neighbours: Sequence[int]
+    most_of_word: int
+    most_compared: int
 
-def _left_out(runs: _Runs, run: int, neighbours: Sequence[int], most_compared: int) -> int:
-    """How many pairs of a run, and of it with its neighbours, are not compared."""
-    size = runs.size(run)
-    # The last but `most_compared` rows have 1, 2, 3 ... rows too far behind them.
-    beyond = max(0, size - 1 - most_compared)
-    left_out = beyond * (beyond + 1) // 2
-    for number in neighbours:
-        left_out += size * max(0, runs.size(number) - most_compared)
-    return left_out
+    def near_words(self, with_itself: bool) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the rows whose words are near."""
+        words, plain = self.runs.words[self.number], self.runs.plain[self.number]
+        beside = [self.runs.words[number][: self.most_compared] for number in self.neighbours]
+        yield from self._near(slice(0, plain), words if with_itself else words[:0], beside)
+        if plain < len(words):
+            plain_beside = [
+                words[: self.runs.plain[number]]
+                for words, number in zip(beside, self.neighbours, strict=True)
+            ]
+            yield from self._near(slice(plain, len(words)), words[:0], plain_beside)
+
+    def _near(
+        self, rows: slice, own: Words, beside: Sequence[Words]
+    ) -> Iterator[tuple[Rows, Rows]]:
+        """Compare rows of the run with those behind them in `own`, and with others."""
+        columns = min(len(own), self.most_compared) + sum(map(len, beside))
+        if not columns:
+            return
+        words = self.runs.words[self.number]
+        step = max(1, BLOCK_CELLS // columns)
+        for start in range(rows.start, rows.stop, step):
+            stop = min(start + step, rows.stop)
+            # A row is compared with those behind it, so that each pair is met once.
+            following = own[start : stop + self.most_compared]
+            others = np.concatenate([following, *beside])
+            differing = np.bitwise_count(words[start:stop, None] ^ others)
+            left, right = np.divmod(np.flatnonzero(differing <= self.most_of_word), len(others))
+            is_behind = (right > left) & (right - left <= self.most_compared)
+            keep = (right >= len(following)) | is_behind
+            if keep.any():
+                numbers = self._row_numbers(start, len(following), beside)
+                first = self.runs.starts[self.number] + start
+                yield left[keep] + first, numbers[right[keep]]
+
+    def _row_numbers(self, start: int, following: int, beside: Sequence[Words]) -> Rows:
+        """The number of the row that each column of a block is."""
+        first = self.runs.starts[self.number] + start
+        numbers = [np.arange(first, first + following)]
+        for number, words in zip(self.neighbours, beside, strict=True):
+            begin = self.runs.starts[number]
+            numbers.append(np.arange(begin, begin + len(words)))
+        return np.concatenate(numbers)
+
+    def left_out(self, with_itself: bool) -> int:
+        """How many pairs are not compared, because the run or a neighbour is too full."""
+        size, plain = len(self.runs.words[self.number]), self.runs.plain[self.number]
+        number = 0
+        beyond = size - 1 - self.most_compared
+        if with_itself and beyond > 0:
+            # The first rows have 1, 2, 3 ... rows too far behind them.
+            rows = min(plain, beyond)
+            number += rows * beyond - rows * (rows - 1) // 2
+        for neighbour in self.neighbours:
+            number += size * max(0, len(self.runs.words[neighbour]) - self.most_compared)
+        return number
 
 
 def _checked(

@@ -100,6 +100,17 @@ class Plan:
         )
 
     @property
+    def comparing(self) -> tuple[Detector, ...]:
+        """The detectors that need all samples; without any there is nothing to compare."""
+        return needing(self.detectors, Needs.SAMPLES)
+
+    @property
+    def rules_before_comparing(self) -> tuple[Rule, ...]:
+        """The rules that read nothing of what the comparison finds."""
+        found = evidence_columns(self.comparing).keys()
+        return tuple(rule for rule in self.rules if found.isdisjoint(rule.reads))
+
+    @property
     def consent(self) -> Consent:
         """The rules that can save a request, with the detectors that run during the fetch."""
         rules = tuple(rule for rule in self.rules if rule.saves_request)
@@ -140,7 +151,7 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-        check_files(rules)
+        check_files(detectors, rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None

@@ -11,6 +11,7 @@ from pairsieve.images.forest import bytes_of, forest_of, merge_forests, names_of
 from pairsieve.images.near_hashes import (
     BANDS,
     MOST_BITS,
+    BandSettings,
     HashIndex,
     band_values,
     most_of_band,
@@ -41,7 +42,7 @@ def all_pairs(hashes: np.ndarray, most_bits: int) -> set[tuple[int, int]]:
 def by_bands(hashes: np.ndarray, most_bits: int, **settings) -> list[tuple[int, int]]:
     found = []
     for band in range(BANDS):
-        for pairs in near_in_band(hashes, band, most_bits, **settings):
+        for pairs in near_in_band(hashes, BandSettings(band, most_bits, **settings)):
             for left, right in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
                 found.append((min(left, right), max(left, right)))
     return found
@@ -77,10 +78,32 @@ def test_differences_spread_over_all_bands():
 def test_what_a_cap_leaves_out_is_counted():
     hashes = with_copies(5, 200, 0)
     hashes[:, :2] = 7  # one value of the first band
-    pairs = list(near_in_band(hashes, 0, MOST_BITS, most_compared=50))
+    pairs = list(near_in_band(hashes, BandSettings(0, MOST_BITS, most_compared=50)))
     size, apart = len(hashes), 50
     compared = sum(min(apart, size - 1 - row) for row in range(size))
     assert sum(one.left_out for one in pairs) == size * (size - 1) // 2 - compared
+
+
+def test_a_band_can_be_divided():
+    """By the values that the larger one of a pair has; the other one only visits."""
+    hashes = with_copies(21, 500, 900)
+    found = []
+    for start in range(0, 1 << 16, 1 << 14):
+        found += by_bands(hashes, MOST_BITS, values=range(start, start + (1 << 14)))
+    assert len(found) == len(set(found))
+    assert set(found) == all_pairs(hashes, MOST_BITS)
+
+
+def test_of_two_turned_hashes_no_pair_is_told():
+    hashes = with_copies(23, 300, 900)
+    turned = np.arange(len(hashes)) % 3 > 0
+    found = set()
+    for band in range(BANDS):
+        for pairs in near_in_band(hashes, BandSettings(band), turned):
+            found |= set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    wanted = {(a, b) for a, b in all_pairs(hashes, MOST_BITS) if not (turned[a] and turned[b])}
+    assert {(min(pair), max(pair)) for pair in found} == wanted
+    assert len(found) == len(wanted) < len(all_pairs(hashes, MOST_BITS))
 
 
 def test_a_distance_that_bands_cannot_promise_is_refused():
