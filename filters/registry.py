@@ -86,6 +86,7 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "aesthetic_head": "filters.heads.detectors:AestheticHead",
         "near_copies": "filters.duplicates.detectors:NearCopies",
         "benchmark_pictures": "filters.duplicates.detectors:BenchmarkPictures",
+        "concepts": "filters.balance.concepts:Concepts",
     }
 )
 RULES: BuiltIns[Rule] = BuiltIns(
@@ -107,6 +108,7 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "decontaminate": "filters.duplicates.rules:Decontaminate",
         "near_duplicate": "filters.duplicates.rules:NearDuplicate",
         "memorisable": "filters.duplicates.rules:Memorisable",
+        "balance": "filters.balance.rule:Balance",
     }
 )
 

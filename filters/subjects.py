@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,8 @@ class ComparedPart:
       what they mean); None where there is no picture, or where copies were not looked for.
     - `hashes`: PDQ hashes of pictures with enough detail, (m, 32), with and without borders.
     - `rows_of_hashes`: the row of each hash, (m,).
+    - `captions`, `languages`: of each row.
+    - `concept_pairs`: (language, concept) -> how many pairs of all parts name it.
     """
 
     rows: int
@@ -79,3 +81,6 @@ class ComparedPart:
     caption_rank: Sequence[int | None]
     hashes: NDArray[np.uint8]
     rows_of_hashes: NDArray[np.int64]
+    captions: Sequence[str]
+    languages: Sequence[str]
+    concept_pairs: Mapping[tuple[str, str], int]

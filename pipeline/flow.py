@@ -27,7 +27,10 @@ from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
 from transforms.aggregate import WriteResult
 from transforms.compare.compare import (
+    Connect,
+    CountConcepts,
     FindNear,
+    FindNearVectors,
     ReadPictures,
     TellParts,
     WriteCompared,
@@ -166,13 +169,23 @@ def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
         # The rules decide which pairs can represent a picture. Equal hashes are one picture.
         pictures = numbers | "Read pictures" >> ReadPictures(job)
 
-        # Hashes meet by their bands, so that no picture is compared with all. What they connect
-        # are the groups.
-        found = pictures | "Find near pictures" >> FindNear(job, job.copies)
+        # Hashes meet by their bands, so that no picture is compared with all.
+        near = pictures | "Find near hashes" >> FindNear(job, job.copies)
+        if job.copies.cosine is not None:
+            # Vectors meet by the cells that they lie in.
+            by_vector = numbers | "Find near vectors" >> FindNearVectors(job, job.copies.cosine)
+            near = (near, by_vector) | "All that is near" >> beam.Flatten()
+        # What near pictures connect are the groups.
+        found = near | "Connect" >> Connect(job)
 
         # Each picture learns its group, and each part what it must know of its pictures.
         of_groups = (pictures, found) | "Tell parts" >> TellParts(job)
         told = (told, of_groups) | "All that is told" >> beam.Flatten()
+
+    if job.concepts:
+        # What captions name is counted over all samples that the rules let pass.
+        of_concepts = numbers | "Count concepts" >> CountConcepts(job, job.concepts)
+        told = (told, of_concepts) | "And of concepts" >> beam.Flatten()
 
     # A part is read again, so that none of its rows has gone through a shuffle.
     _ = told | "By part" >> beam.GroupByKey() | "Write" >> WriteCompared(job)

@@ -42,6 +42,12 @@ class NearCopies:
 
     `orientations`: turned and mirrored pictures are the same too; the search takes about 8 times
     as long.
+
+    `cosine`: pictures whose vectors have at least this cosine are the same too, as crops have that
+    no hash finds. Needs `score.keep_embeddings`. SemDeDup (Abbas et al., 2023) keeps pairs below
+    0.95 or so; the value belongs to the model, and lower ones join pictures that merely look alike.
+    Vectors are compared within the cells of a coarse quantiser: what is told is near, and a pair at
+    a border may be missed (transforms/compare/vectors.py).
     """
 
     name: ClassVar[str] = "near_copies"
@@ -56,6 +62,7 @@ class NearCopies:
 
     most_bits: Public[MostBits] = ALIKE
     orientations: Public[bool] = False
+    cosine: Public[Annotated[float, Field(gt=0, le=1)] | None] = None
 
     def load(self) -> Observe:
         def observe(part: ComparedPart) -> Evidence:

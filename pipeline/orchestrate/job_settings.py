@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
+from filters.balance.concepts import Concepts
 from filters.detector import Needs
 from filters.duplicates.detectors import NearCopies
 from filters.registry import needing, subsets_of
@@ -149,6 +150,7 @@ class Jobs:
         """The job that compares the pictures of all parts."""
         plan, results = self.plan, self.results
         copies = [one for one in plan.comparing if isinstance(one, NearCopies)]
+        concepts = [one for one in plan.comparing if isinstance(one, Concepts)]
         deciding = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         samples = results.scored.read_counts()["pair"].entered
         return CompareSettings(
@@ -156,10 +158,12 @@ class Jobs:
             folders=self._before_comparing,
             output=results.compared.folder,
             copies=copies[0] if copies else None,
+            concepts=concepts[0] if concepts else None,
             detectors=plan.comparing,
             # No ledger is written here, so that no secret is needed for its keys.
             rules=RuleSettings(plan.rules_before_comparing, deciding, b"", 1),
             division=Division.of(samples),
+            samples=samples,
             spill=self._spill(results.compared),
         )
 

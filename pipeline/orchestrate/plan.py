@@ -6,7 +6,7 @@ Errors in the config are found here, before anything starts.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -14,6 +14,7 @@ from random import Random
 import pyarrow as pa
 
 from filters.detector import Detector, Needs, is_costly
+from filters.duplicates.detectors import NearCopies
 from filters.registry import (
     FilterConfigError,
     build_detectors,
@@ -206,6 +207,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
     Without `check` detectors are not loaded (`check_ready` does that).
     """
     looked_up = look_up(config, check)
+    _check_vectors(config, looked_up.detectors)
     known: list[str] = []
     for pattern in config.extract.known:
         known += _matches(pattern, {})
@@ -220,6 +222,16 @@ def make_plan(config: Config, check: bool = True) -> Plan:
         models=looked_up.models,
         known=tuple(known),
     )
+
+
+def _check_vectors(config: Config, detectors: Sequence[Detector]) -> None:
+    """Raise ConfigError where vectors are to be compared, and are not kept."""
+    compares = any(isinstance(one, NearCopies) and one.cosine is not None for one in detectors)
+    if compares and not config.score.keep_embeddings:
+        raise ConfigError(
+            "filters.detectors.near_copies.cosine: the vectors are not kept; set "
+            "score.keep_embeddings to true"
+        )
 
 
 def _check_columns(path: str, config: InputConfig) -> None:

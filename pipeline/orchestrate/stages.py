@@ -302,10 +302,13 @@ class Run:
         from pipeline.orchestrate.job_settings import SPILLED
         from transforms.compare.compare import LEFT_OUT_FILE
 
-        files.remove_tree(result.folder)  # a killed run may have left some of it
-        job = self.jobs.compare()
-        watch = Watch("compare", result.folder, len(job.names))
-        self._run(partial(flow.compare, job=job), watch)
+        # All parts are written at the end: some of them alone are left by a killed run. A job that
+        # nobody waited for may have written all.
+        if self.jobs.unfinished(result.folder):
+            files.remove_tree(result.folder)
+            job = self.jobs.compare()
+            watch = Watch("compare", result.folder, len(job.names))
+            self._run(partial(flow.compare, job=job), watch)
         files.remove_tree(result.path(SPILLED))
         told = result.path(LEFT_OUT_FILE)
         left_out = int(files.read_text(told)) if files.exists(told) else 0

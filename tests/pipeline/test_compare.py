@@ -175,6 +175,33 @@ def test_pictures_of_an_evaluation_set(run, tmp_path):
     ]
 
 
+def test_vectors_join_what_no_hash_joins(run):
+    """The demonstration model finds all of these pictures alike: at this cosine they are one."""
+    ran = run(
+        "score.keep_embeddings=true",
+        *DROPPING,
+        "filters.detectors.near_copies.cosine=0.05",
+    )
+    assert ran.status == 0, ran.printed
+    assert dropped(ran)["near_duplicate"] > 2
+
+
+def test_a_change_of_balance_repeats_publish_alone(run, tmp_path):
+    (tmp_path / "en.txt").write_text("red star\nboat\n")
+    counting = (
+        f"filters.detectors.concepts={{lists: {{en: {tmp_path / 'en.txt'}}}}}",
+        *COMPARING[1:],
+    )
+    balance = "filters.rules.balance={most_pairs: {other: %s}, unmatched: %s}"
+    all_stay = run(*counting, balance % (3, "keep"), folder=tmp_path)
+    assert all_stay.status == 0, all_stay.printed
+    assert len(rows_of(all_stay.output)) == 5
+    some_go = run(*counting, balance % (1, "drop"), folder=tmp_path)
+    assert dropped(some_go)["concept_none"] == 1
+    assert len(list(tmp_path.glob("work/compare/*"))) == 1
+    assert len(list(tmp_path.glob("work/publish/*"))) == 2
+
+
 def test_a_run_that_compares_nothing_has_no_such_stage(demo_run):
     assert not (demo_run.work / "compare").exists()
     assert "compare" not in counts_of(demo_run.output)
@@ -206,6 +233,10 @@ def test_stages_one_by_one(run, tmp_path):
                 "filters.detectors.near_copies reads pdq, which no detector under filters.detectors "
                 "observes; add `picture_hash: {}` there"
             ),
+        ),
+        (
+            ["filters.detectors.near_copies.cosine=0.9"],
+            "near_copies.cosine: the vectors are not kept; set score.keep_embeddings to true",
         ),
         (["filters.detectors.near_copies.most_bits=32"], "less than or equal to 31"),
         (

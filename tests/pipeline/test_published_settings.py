@@ -61,7 +61,7 @@ def plugin_settings() -> Iterator[tuple[str, str]]:
     for kind in (*DETECTORS.values(), *RULES.values()):
         for name, published in settings(kind):
             by_content = name in DIGESTS or (
-                hasattr(kind, "prepare") and name in ("files", "sets", "tombstones")
+                hasattr(kind, "prepare") and name in ("files", "lists", "sets", "tombstones")
             )
             yield f"{kind.name}.{name}", "digest" if by_content else published
 
@@ -144,6 +144,7 @@ class Planted:
             "tombstones": self.tombstones,
             "files": lambda: {self.file(b"ab" * 16): "auto"},
             "most_bits": lambda: 30,  # there is no room for a canary
+            "lists": lambda: {"en": self.file(b"dog")},
             "sets": lambda: {"a_set": self.hashes()},
         }
         given_settings = {}
@@ -168,7 +169,7 @@ PUBLIC_VALUES: dict[str, Any] = {
     "min_score": 0.5, "unsure_from": 0.5, "nsfw_from": 0.9, "keep": ["en"], "profile": "audit", "min_bytes": 1, "min_side": 1,
     "max_pixels": 9, "thresholds": {"en": 0.3}, "picture_alone": 0.9, "picture_with_other": 0.5,
     "words_from": 1, "words_with_other": 1, "caption_from": 0.8, "halves_within": 1,
-    "drop_from": 0.9, "tag_from": 0.5, "action": "drop", "keep_captions": 1, "tag_above": 9, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
+    "drop_from": 0.9, "tag_from": 0.5, "action": "drop", "keep_captions": 1, "most_pairs": {"en": 9}, "unmatched": "keep", "tag_above": 9, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
 }  # fmt: skip
 
 

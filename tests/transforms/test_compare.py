@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from filters.balance.concepts import Concepts
 from filters.detector import Columns, Needs
 from filters.duplicates.detectors import BenchmarkPictures, NearCopies
 from filters.similarity import Similarity
@@ -51,6 +52,8 @@ class Shown:
     side: int = 100
     similarity: float = 0.5
     status: str = "ok"
+    vector: tuple[float, ...] | None = None
+    model: str = "m@w"
 
     @property
     def key(self) -> bytes:
@@ -69,7 +72,9 @@ class Shown:
             "pdq_trimmed": self.inner.hex() if self.inner else None,
         }
         sides = (self.side, self.side, "PNG")
-        score = Score(self.key, self.status, *sides, self.similarity, "m@w", evidence=found)
+        vector = None if self.vector is None else np.array(self.vector, np.float16)
+        scored = (self.similarity, self.model, "fp32", vector)
+        score = Score(self.key, self.status, *sides, *scored, evidence=found)
         return pair, image, score
 
 
@@ -99,14 +104,17 @@ def compared(
     """Run the stage; part -> key -> evidence. The files are in `folder / "out"`."""
     folders = written(folder, all_parts)
     copies = next((one for one in detectors if isinstance(one, NearCopies)), None)
+    concepts = next((one for one in detectors if isinstance(one, Concepts)), None)
     settings = CompareSettings(
         names=parts.part_names(folders.pairs),
         folders=folders,
         output=str(folder / "out"),
         copies=copies,
+        concepts=concepts,
         detectors=detectors,
         rules=RuleSettings(rules, (), b"", 1),
         division=division,
+        samples=sum(map(len, all_parts)),
         spill=str(folder / "spill") if spill else "",
     )
     mode = ["--direct_running_mode=multi_processing"] if workers > 1 else []
@@ -387,3 +395,123 @@ def test_many_equal_hashes_are_one_before_anything_is_compared(tmp_path):
     group = (("pictures", 0), [SHOWN + pictures.tobytes()] * 50)
     batches = list(to_bands(group, NearCopies(), ONE))
     assert {len(batch) for _, batch in batches} == {1 + 32}
+
+
+def vectors_in_groups(seed: int, groups: int, of_each: int, dimensions: int = 16) -> np.ndarray:
+    """Unit vectors, some of which lie near each other."""
+    random = np.random.default_rng(seed)
+    centres = np.repeat(random.normal(size=(groups, dimensions)), of_each, axis=0)
+    noise = random.choice([0.02, 0.1, 0.4], size=(len(centres), 1))
+    vectors = centres + random.normal(size=centres.shape) * noise
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def with_vectors(vectors: np.ndarray, **settings) -> list[Shown]:
+    """A picture of its own for each vector: no hash is near another."""
+    random = Random(1)
+    return [
+        Shown(f"https://{n}.example/", f"c{n}", random.randbytes(32), vector=tuple(one), **settings)
+        for n, one in enumerate(vectors.tolist())
+    ]
+
+
+def groups_by_cosine(vectors: np.ndarray, cosine: float) -> list[frozenset[int]]:
+    """Connected groups by scipy, of all pairs."""
+    from scipy.sparse.csgraph import connected_components
+
+    exact = vectors.astype(np.float32)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    number, label = connected_components(exact @ exact.T >= cosine, directed=False)
+    return sorted(
+        (frozenset(np.flatnonzero(label == one).tolist()) for one in range(number)), key=sorted
+    )
+
+
+def groups_found(shown: Sequence[Shown], result) -> list[frozenset[int]]:
+    group_of = {key: kept_of for key, (_, kept_of, _) in found_in(result).items()}
+    members: dict[object, set[int]] = {}
+    for number, one in enumerate(shown):
+        members.setdefault(group_of[one.key], set()).add(number)
+    return sorted(map(frozenset, members.values()), key=sorted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_vectors_within_one_cell(tmp_path, seed):
+    vectors = vectors_in_groups(seed, 20, 5)
+    shown = with_vectors(vectors)
+    result = compared(tmp_path, [shown[::2], shown[1::2]], (NearCopies(cosine=0.9),))
+    assert groups_found(shown, result) == groups_by_cosine(vectors, 0.9)
+
+
+def test_vectors_are_compared_only_where_that_is_wanted(tmp_path):
+    shown = with_vectors(vectors_in_groups(0, 3, 5))
+    assert {copies for copies, _, _ in found_in(compared(tmp_path, [shown])).values()} == {1}
+
+
+def test_vectors_of_two_models_do_not_meet(tmp_path):
+    vectors = vectors_in_groups(0, 1, 2)
+    shown = [*with_vectors(vectors[:1]), *with_vectors(vectors[1:], model="n@w")]
+    shown[1] = replace(shown[1], url="https://other.example/", pdq=bytes(range(32)))
+    result = compared(tmp_path, [shown], (NearCopies(cosine=0.5),))
+    assert {copies for copies, _, _ in found_in(result).values()} == {1}
+
+
+def test_cells_lose_few_pairs_and_tell_none_that_is_not_near(tmp_path, monkeypatch):
+    from transforms.compare import vectors as module
+
+    monkeypatch.setattr(module, "VECTORS_PER_CELL", 20)
+    monkeypatch.setattr(module, "CENTRES_PER_PART", 10)
+    vectors = vectors_in_groups(2, 100, 4)
+    shown = with_vectors(vectors)
+    cut = [shown[start::4] for start in range(4)]
+    result = compared(tmp_path, cut, (NearCopies(cosine=0.95),))
+    found, wanted = groups_found(shown, result), groups_by_cosine(vectors, 0.95)
+    assert len(found) < 0.7 * len(shown)
+    whole = {member: group for group in wanted for member in group}
+    assert all(group <= whole[min(group)] for group in found)
+    pairs, all_pairs = (
+        sum(len(group) * (len(group) - 1) for group in groups) for groups in (found, wanted)
+    )
+    assert pairs >= 0.95 * all_pairs
+
+
+def test_a_full_cell_is_compared_in_part_and_says_so(monkeypatch):
+    from transforms.compare import vectors as module
+
+    monkeypatch.setattr(module, "MOST_COMPARED", 10)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 5)
+    vectors = vectors_in_groups(0, 50, 1)
+    names = np.random.default_rng(0).integers(0, 256, (50, 32), dtype=np.uint8)
+    batch = module._packed(names.view("V32").reshape(-1), vectors)
+    (found,) = module.near_vectors((("cell", 0), [batch]), 0.99)
+    assert found.left_out == sum(5 * max(0, 50 - start - 15) for start in range(0, 50, 5))
+
+
+def test_concepts_are_counted_over_all_parts(tmp_path):
+    """By rows that no rule drops, for each language by itself; each part is told what it names."""
+    (tmp_path / "en.txt").write_text("dog\ncat\nfish\n")
+    captions = [["a dog", "a dog and a cat"], ["the dog", "a cat", "nothing"], ["a fish"]]
+    all_parts = [
+        [Shown(f"https://{n}.example/{m}", caption, None) for m, caption in enumerate(of_part)]
+        for n, of_part in enumerate(captions)
+    ]
+    all_parts[0].append(Shown("https://low.example/", "one more dog", None, similarity=0.1))
+    detectors = (Concepts({"en": str(tmp_path / "en.txt")}),)
+    for name, division in (("one", ONE), ("other", Division(7, 0))):
+        result = compared(tmp_path / name, all_parts, detectors, division)
+        found = {
+            one.caption: tuple(zip(row["concepts"], row["concept_pairs"], strict=True))
+            for of_part, shown in zip(result.values(), all_parts, strict=True)
+            for one in shown
+            for row in [of_part[one.key]]
+        }
+        assert found == {
+            "a dog": (("dog", 3),),
+            "a dog and a cat": (("cat", 2), ("dog", 3)),
+            "one more dog": (("dog", 3),),
+            "the dog": (("dog", 3),),
+            "a cat": (("cat", 2),),
+            "nothing": (),
+            "a fish": (("fish", 1),),
+        }
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "other")

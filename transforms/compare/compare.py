@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from filters.balance.concepts import Concepts
 from filters.duplicates.detectors import NearCopies
 from pairsieve.storage import files
 from transforms.compare.bands import (
@@ -21,9 +22,11 @@ from transforms.compare.bands import (
     roots_by_bucket,
     to_bands,
 )
+from transforms.compare.concepts import count_concepts, tell_concepts
 from transforms.compare.groups import tell_parts, with_roots
 from transforms.compare.pictures import name_rows, pictures_of
 from transforms.compare.settings import PART, PICTURES, CompareSettings, Key
+from transforms.compare.vectors import choose_cells, near_vectors, to_cells
 from transforms.compare.write import write_compared
 from transforms.judge import passing_rows
 from transforms.plumbing.spill import Spill
@@ -78,10 +81,10 @@ def _make_read(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key,
 
 @dataclass
 class FindNear(beam.PTransform):  # type: ignore[misc]
-    """((PICTURES, bucket), pictures) -> one Found: the groups of all near pictures.
+    """((PICTURES, bucket), pictures) -> Found: near pictures by their hashes.
 
-    Through the first shuffle go the pictures, through the second 16 hashes of 32 bytes for each
-    distinct one, and through the third the pictures that have a copy.
+    Through the first shuffle go the pictures, and through the second 16 hashes of 32 bytes for each
+    distinct one.
     """
 
     settings: CompareSettings
@@ -96,7 +99,50 @@ class FindNear(beam.PTransform):  # type: ignore[misc]
             _spilled(by_band, self.settings.spill)
             | "By band" >> beam.GroupByKey()
             | "Compare hashes" >> _each(near)
-            | "Connect" >> beam.CombineGlobally(merge_found).without_defaults()
+        )
+
+
+@dataclass
+class FindNearVectors(beam.PTransform):  # type: ignore[misc]
+    """Numbers of parts -> Found: near pictures by their vectors.
+
+    Through the shuffle go 2 bytes a dimension, for each of the two cells of a vector.
+    """
+
+    settings: CompareSettings
+    cosine: float
+
+    def expand(self, numbers: beam.PCollection) -> beam.PCollection:
+        to_all_cells = beam.ParDo(OnceAWorker(partial(_make_to_cells, self.settings)))
+        by_cell = numbers | "To cells" >> to_all_cells
+        near = partial(near_vectors, cosine=self.cosine)
+        return (
+            _spilled(by_cell, self.settings.spill)
+            | "By cell" >> beam.GroupByKey()
+            | "Compare vectors" >> _each(near)
+        )
+
+
+def _make_to_cells(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
+    cells = choose_cells(settings.folders.scores, list(settings.names), settings.samples)
+
+    def read(number: int) -> Iterator[tuple[Key, bytes]]:
+        table = read_samples(settings.names[number], settings.folders)
+        yield from to_cells(table, cells)
+
+    return read
+
+
+@dataclass
+class Connect(beam.PTransform):  # type: ignore[misc]
+    """Found -> one Found: the groups of all near pictures, 64 bytes for each that has a copy."""
+
+    settings: CompareSettings
+
+    def expand(self, found: beam.PCollection) -> beam.PCollection:
+        return (
+            found
+            | "Merge" >> beam.CombineGlobally(merge_found).without_defaults()
             | "Write what was left out" >> beam.Map(_write_left_out, self.settings.output)
         )
 
@@ -124,6 +170,39 @@ class TellParts(beam.PTransform):  # type: ignore[misc]
             | "By group" >> beam.GroupByKey()
             | "Choose representatives" >> _each(tell_parts)
         )
+
+
+@dataclass
+class CountConcepts(beam.PTransform):  # type: ignore[misc]
+    """Numbers of parts -> ((PART, number), counts of the concepts that its captions name).
+
+    Through the shuffle go the distinct concepts of each part.
+    """
+
+    settings: CompareSettings
+    concepts: Concepts
+
+    def expand(self, numbers: beam.PCollection) -> beam.PCollection:
+        count = beam.ParDo(OnceAWorker(partial(_make_count, self.settings, self.concepts)))
+        return (
+            numbers
+            | "Count" >> count
+            | "By concept" >> beam.GroupByKey()
+            | "Sum" >> _each(tell_concepts)
+        )
+
+
+def _make_count(
+    settings: CompareSettings, concepts: Concepts
+) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
+    book, match = make_rule_book(settings.rules), concepts.matcher()
+
+    def count(number: int) -> Iterator[tuple[Key, bytes]]:
+        table = read_samples(settings.names[number], settings.folders)
+        rows = passing_rows(table, book).tolist()
+        yield from count_concepts(table, number, rows, match, settings.division.buckets)
+
+    return count
 
 
 @dataclass

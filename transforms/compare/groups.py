@@ -22,6 +22,9 @@ TOLD = np.dtype(
 )
 """What a part is told of a picture; `firsts` of the keys count, the representative's first."""
 
+TOLD_OF = b"t"
+"""The letter of rows of TOLD."""
+
 
 def with_roots(group: tuple[Key, Batches], buckets: int) -> Iterator[tuple[Key, bytes]]:
     """Yield the pictures of a bucket for the bucket of their group's root."""
@@ -73,4 +76,4 @@ def tell_parts(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     told["name"] = shown["name"]
     starts = np.flatnonzero(np.append(True, shown["part"][1:] != shown["part"][:-1]))
     for start, end in zip(starts, np.append(starts[1:], len(shown)), strict=True):
-        yield (PART, int(shown["part"][start])), told[start:end].tobytes()
+        yield (PART, int(shown["part"][start])), TOLD_OF + told[start:end].tobytes()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from filters.balance.concepts import Concepts
 from filters.detector import Detector
 from filters.duplicates.detectors import NearCopies
 from transforms.rules import RuleSettings
@@ -19,8 +20,11 @@ HASHES_PER_BAND = 2_500_000
 Key = tuple[str, int]
 """(kind, number) of a group in a shuffle."""
 
-PICTURES, BAND, GROUPS, PART = "pictures", "band", "groups", "part"
-"""Kinds of groups: pictures by their name, hashes by a band, groups by their root, and parts."""
+PICTURES, BAND, CELL, GROUPS, PART = "pictures", "band", "cell", "groups", "part"
+"""Kinds of groups: pictures by name, hashes by band, vectors by cell, groups by root, parts."""
+
+CONCEPTS = "concepts"
+"""The kind of a group of concepts."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ class CompareSettings:
     """What the stage compares, and where its result goes.
 
     `names` are the parts, in their order: a part is known by its number. `copies` says when two
-    pictures are the same; None where copies are not looked for. `rules` are those that decide
-    which pairs can represent a picture. `spill` is a folder for what crosses a shuffle; empty where
-    workers share no disk.
+    pictures are the same; None where copies are not looked for. `concepts` has the lists of what
+    captions name; None where that is not counted. `rules` are those that decide
+    which pairs can represent a picture. There are at most `samples` pairs. `spill` is a folder for
+    what crosses a shuffle; empty where workers share no disk.
     """
 
     names: Sequence[str]
@@ -58,4 +63,6 @@ class CompareSettings:
     detectors: Sequence[Detector]
     rules: RuleSettings
     division: Division
+    concepts: Concepts | None = None
+    samples: int = 0
     spill: str = ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
@@ -17,22 +18,22 @@ from pairsieve.images.forest import names_of
 from pairsieve.records.outcome import Tally
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.storage import parts
-from transforms.compare.groups import TOLD
-from transforms.compare.pictures import NamedRows, name_rows
+from transforms.compare.concepts import read_counts
+from transforms.compare.groups import TOLD, TOLD_OF
+from transforms.compare.pictures import name_rows
 from transforms.samples import SampleFolders, read_samples
 
 ERRORS = "errors"
 Observers = list[tuple[Detector, Callable[[Any], Any]]]
 
 
-def compared_part(table: SampleTable, told: Iterable[bytes]) -> ComparedPart:
+def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
     """What was found of the samples of a part."""
     named = name_rows(table)
-    of_part = np.concatenate([np.empty(0, TOLD), *(np.frombuffer(one, TOLD) for one in told)])
-    of_part = of_part[np.argsort(of_part["name"])]
     copies: list[int | None] = [None] * table.rows
     kept_of: list[str | None] = [None] * table.rows
     rank: list[int | None] = [None] * table.rows
+    of_part = _told_of_pictures(told)
     if len(of_part):
         place = np.searchsorted(of_part["name"], names_of(named.names)).tolist()
         keys = table.cells["key"]
@@ -41,20 +42,27 @@ def compared_part(table: SampleTable, told: Iterable[bytes]) -> ComparedPart:
             firsts = [one.tobytes() for one in picture["first_keys"][: picture["firsts"]]]
             copies[row], kept_of[row] = int(picture["copies"]), firsts[0].hex()
             rank[row] = firsts.index(keys[row]) if keys[row] in firsts else None
-    return _as_subject(table.rows, named, copies, kept_of, rank)
+    return ComparedPart(
+        rows=table.rows,
+        copies=copies,
+        kept_of=kept_of,
+        caption_rank=rank,
+        hashes=named.hashes,
+        rows_of_hashes=named.rows_of_hashes,
+        captions=table.cells["caption"],
+        languages=[language or "" for language in table.cells["language"]],
+        concept_pairs=read_counts(told),
+    )
 
 
-def _as_subject(
-    rows: int,
-    named: NamedRows,
-    copies: list[int | None],
-    kept_of: list[str | None],
-    rank: list[int | None],
-) -> ComparedPart:
-    return ComparedPart(rows, copies, kept_of, rank, named.hashes, named.rows_of_hashes)
+def _told_of_pictures(told: Sequence[bytes]) -> NDArray[np.void]:
+    """What a part is told of its pictures, sorted by their names."""
+    rows = [np.frombuffer(one, TOLD, offset=1) for one in told if one[:1] == TOLD_OF]
+    of_part = np.concatenate([np.empty(0, TOLD), *rows])
+    return of_part[np.argsort(of_part["name"])]
 
 
-def compared_table(table: SampleTable, observers: Observers, told: Iterable[bytes]) -> pa.Table:
+def compared_table(table: SampleTable, observers: Observers, told: Sequence[bytes]) -> pa.Table:
     """The rows of a part: key, errors, and the columns of the detectors.
 
     Fails closed: where a detector raises, or does not answer for every row, all rows of the part
@@ -92,5 +100,5 @@ def write_compared(
 ) -> None:
     """Write the part of this name. Writing it again gives the same file."""
     table = read_samples(name, folders)
-    compared = compared_table(table, observers, told)
+    compared = compared_table(table, observers, list(told))
     parts.write_part(output, name, compared, Tally({("pair", "kept", ""): table.rows}))
