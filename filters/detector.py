@@ -77,6 +77,7 @@ class Needs(IntEnum):
     IMAGE = 5  # score: Picture
     EMBEDDING = 6  # score: Embedding
     EVIDENCE = 7  # publish: filters.rule.Readable, with the evidence of all other detectors
+    SAMPLES = 8  # compare: ComparedPart, many samples; each value is a list with an entry for each
 
 
 def is_costly(detector: Detector) -> bool:
@@ -99,6 +100,9 @@ class Detector(Protocol):
     True. It then looks only at pictures of pairs that could still be published: their similarity is
     high enough, and no rule drops them on the evidence of the other detectors. All columns of such
     a detector are None for pictures that it did not look at.
+
+    A detector that reads evidence of other detectors may name its columns in `reads`. A run does
+    not start when no configured detector adds one of them.
 
     A picture can stand on several pages. List columns of PAGE detectors then hold the union over
     all of these pages; other columns hold the value of the first page.

@@ -84,6 +84,9 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "nsfw_picture": "filters.pictures.nsfw_picture:NsfwPicture",
         "watermark_head": "filters.heads.detectors:WatermarkHead",
         "aesthetic_head": "filters.heads.detectors:AestheticHead",
+        "near_copies": "filters.duplicates.detectors:NearCopies",
+        "benchmark_pictures": "filters.duplicates.detectors:BenchmarkPictures",
+        "concepts": "filters.balance.concepts:Concepts",
     }
 )
 RULES: BuiltIns[Rule] = BuiltIns(
@@ -102,6 +105,10 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "documents": "filters.documents.rule:Documents",
         "parrot": "filters.documents.rule:Parrot",
         "personal_data": "filters.privacy.rule:PersonalData",
+        "decontaminate": "filters.duplicates.rules:Decontaminate",
+        "near_duplicate": "filters.duplicates.rules:NearDuplicate",
+        "memorisable": "filters.duplicates.rules:Memorisable",
+        "balance": "filters.balance.rule:Balance",
     }
 )
 
@@ -125,8 +132,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def build_detectors(settings: Settings) -> tuple[Detector, ...]:
     """Build the configured detectors, in the order of the config.
 
-    Raises FilterConfigError when a detector is unknown, when its settings are wrong, or when two
-    detectors would add the same column.
+    Raises FilterConfigError when a detector is unknown, when its settings are wrong, when two
+    detectors would add the same column, or when none adds a column that one reads.
     """
     detectors: list[Detector] = []
     for name, options in settings.items():
@@ -138,6 +145,7 @@ def build_detectors(settings: Settings) -> tuple[Detector, ...]:
             f"filters.detectors: {', '.join(repeated)} would be observed by two detectors; "
             "leave one out"
         )
+    _check_reads(detectors, columns, "detector")
     return tuple(detectors)
 
 
@@ -150,21 +158,26 @@ def build_rules(settings: Settings, detectors: Sequence[Detector]) -> tuple[Rule
     rules: list[Rule] = []
     for name, options in settings.items():
         rules.append(_build(name, options, RULES, RULE_GROUP, "rule"))
-    observed = set(evidence_columns(detectors))
-    for rule in rules:
-        for column in rule.reads:
-            if column not in observed:
-                raise FilterConfigError(_missing_evidence(rule, column))
+    _check_reads(rules, evidence_columns(detectors), "rule")
     return tuple(rules)
 
 
-def _missing_evidence(rule: Rule, column: str) -> str:
+def _check_reads(plugins: Sequence[Detector | Rule], observed: Iterable[str], kind: str) -> None:
+    """Raise FilterConfigError where no detector observes a column that one of the plugins reads."""
+    known = set(observed)
+    for plugin in plugins:
+        for column in getattr(plugin, "reads", ()):
+            if column not in known:
+                raise FilterConfigError(_missing_evidence(plugin, column, kind))
+
+
+def _missing_evidence(plugin: Detector | Rule, column: str, kind: str) -> str:
     observers = [name for name, detector in DETECTORS.items() if column in detector.columns]
     remedy = "add a detector that observes it"
     if observers:
         remedy = f"add `{observers[0]}: {{}}` there"
     return (
-        f"filters.rules.{rule.name} reads {column}, which no detector under filters.detectors "
+        f"filters.{kind}s.{plugin.name} reads {column}, which no detector under filters.detectors "
         f"observes; {remedy}"
     )
 
@@ -284,15 +297,19 @@ def digest_of(plugin: Detector | Rule) -> str:
     return sha256(canonical.encode()).hexdigest()[:16]
 
 
-def check_files(rules: Sequence[Rule]) -> None:
-    """Raise FilterConfigError when the files of a rule cannot be read."""
-    for rule in rules:
-        if not hasattr(rule, "prepare"):
-            continue
-        try:
-            rule.prepare()
-        except MissingModel as error:
-            raise FilterConfigError(f"filters.rules.{rule.name}: {error}") from None
+def check_files(detectors: Sequence[Detector], rules: Sequence[Rule]) -> None:
+    """Raise FilterConfigError when the files of a detector or rule cannot be read.
+
+    These are files that the fingerprint of a stage covers. Models are read by `check_models`.
+    """
+    for kind, plugins in (("detectors", detectors), ("rules", rules)):
+        for plugin in plugins:
+            if not hasattr(plugin, "prepare"):
+                continue
+            try:
+                plugin.prepare()
+            except MissingModel as error:
+                raise FilterConfigError(f"filters.{kind}.{plugin.name}: {error}") from None
 
 
 def check_models(detectors: Sequence[Detector], models: Iterable[str]) -> None:

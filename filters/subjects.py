@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,3 +60,27 @@ class Embedding:
     text_vectors: Callable[[tuple[str, ...]], NDArray[np.float32]]
     logit_scale: float
     model: str = ""
+
+
+@dataclass(frozen=True)
+class ComparedPart:
+    """The samples of one part, after the pictures of all parts were compared.
+
+    - `rows`: how many samples.
+    - `copies`, `kept_of`, `caption_rank`: one entry a row (filters/duplicates/detectors.py says
+      what they mean); None where there is no picture, or where copies were not looked for.
+    - `hashes`: PDQ hashes of pictures with enough detail, (m, 32), with and without borders.
+    - `rows_of_hashes`: the row of each hash, (m,).
+    - `captions`, `languages`: of each row.
+    - `concept_pairs`: (language, concept) -> how many pairs of all parts name it.
+    """
+
+    rows: int
+    copies: Sequence[int | None]
+    kept_of: Sequence[str | None]
+    caption_rank: Sequence[int | None]
+    hashes: NDArray[np.uint8]
+    rows_of_hashes: NDArray[np.int64]
+    captions: Sequence[str]
+    languages: Sequence[str]
+    concept_pairs: Mapping[tuple[str, str], int]

@@ -23,6 +23,7 @@ TASKS: Mapping[str, Mapping[str, str]] = {
     "Make a dataset": {
         "run": "Run the flow: WARC files in, a publishable dataset of links out.",
         "calibrate": "Find a threshold: score labelled pictures, and show what each one flags.",
+        "hashes": "Hash a folder of pictures, to keep an evaluation set out of a dataset.",
     },
     "See what was decided": {
         "rules": "List detectors and rules, and explain or audit what they decided.",

@@ -1,12 +1,14 @@
-"""The four jobs, read top to bottom: every step has a name, and a comment says why it is there.
+"""The jobs, read top to bottom: every step has a name, and a comment says why it is there.
 
 extract   archives   -> pairs, deduplicated and grouped by the host of their image
 fetch     pairs      -> images: their bytes, or where in the archive they lie
 score     images     -> similarity and evidence, one row a pair
+compare   samples    -> which pairs show the same picture (only where a detector asks for it)
 publish   samples    -> the rules decide; shards and ledger
 
 Image bytes go through no shuffle. Rows with text go through two in all: pairs by host (about
-100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts.
+100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts,
+and in `compare` hashes of pictures.
 
 Each step has one output. What it counted travels behind its results to the end of the job.
 """
@@ -24,6 +26,17 @@ from pairsieve.storage.job_end import PROBLEMS_FILE
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.warc.source import ArchiveSettings
 from transforms.aggregate import WriteResult
+from transforms.compare.compare import (
+    Connect,
+    CountConcepts,
+    FindNear,
+    FindNearVectors,
+    ReadPictures,
+    TellParts,
+    WriteCompared,
+    every_part,
+)
+from transforms.compare.settings import CompareSettings
 from transforms.deduplicate import Deduplicate
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
@@ -147,6 +160,37 @@ def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
     # The element is a part, so that nothing has to be regrouped after the model.
     scoring = ScoreParts(job.settings, job.detectors, job.folders)
     _ = names | "Score parts" >> scoring.with_resource_hints(**job.hints)
+
+
+def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
+    """Parts of samples -> parts of what the comparison of all pictures found."""
+    numbers = pipeline | "List parts" >> beam.Create(range(len(job.names)))
+    told = numbers | "Tell of every part" >> beam.Map(every_part)
+
+    if job.copies:
+        # The rules decide which pairs can represent a picture. Equal hashes are one picture.
+        pictures = numbers | "Read pictures" >> ReadPictures(job)
+
+        # Hashes meet by their bands, so that no picture is compared with all.
+        near = pictures | "Find near hashes" >> FindNear(job, job.copies)
+        if job.copies.cosine is not None:
+            # Vectors meet by the cells that they lie in.
+            by_vector = numbers | "Find near vectors" >> FindNearVectors(job, job.copies.cosine)
+            near = (near, by_vector) | "All that is near" >> beam.Flatten()
+        # What near pictures connect are the groups.
+        found = near | "Connect" >> Connect(job)
+
+        # Each picture learns its group, and each part what it must know of its pictures.
+        of_groups = (pictures, found) | "Tell parts" >> TellParts(job)
+        told = (told, of_groups) | "All that is told" >> beam.Flatten()
+
+    if job.concepts:
+        # What captions name is counted over all samples that the rules let pass.
+        of_concepts = numbers | "Count concepts" >> CountConcepts(job, job.concepts)
+        told = (told, of_concepts) | "And of concepts" >> beam.Flatten()
+
+    # A part is read again, so that none of its rows has gone through a shuffle.
+    _ = told | "By part" >> beam.GroupByKey() | "Write" >> WriteCompared(job)
 
 
 @dataclass(frozen=True)

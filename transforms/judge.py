@@ -94,6 +94,19 @@ def judge_part(table: SampleTable, book: RuleBook) -> Iterator[PartOutcome]:
         yield KeptSamples(kept)
 
 
+def passing_rows(table: SampleTable, book: RuleBook) -> NDArray[np.int64]:
+    """The numbers of the rows that no rule drops, and on which no detector fails."""
+    with WorkingOn(table.part), collector_paused():
+        passed = _judge_rows(table, book).passed
+        observed = _observe_all(table, book, passed)
+    rows = [
+        row
+        for (row, _, _), one in zip(passed, observed, strict=True)
+        if not isinstance(one, Failure)
+    ]
+    return np.array(rows, np.int64)
+
+
 def _judge_rows(table: SampleTable, book: RuleBook) -> Judged:
     """Judge each row by the rules that have something to say about it."""
     judged = Judged()
@@ -164,6 +177,23 @@ def _kept_samples(table: SampleTable, book: RuleBook, judged: Judged) -> list[Ke
     """The samples that passed every rule and every detector, with their ledger entries."""
     kept = []
     samples = table.take([row for row, _, _ in judged.passed]).samples()
+    all_observed = _observe_all(table, book, judged.passed)
+    for sample, (_, _, verdict), observed in zip(samples, judged.passed, all_observed, strict=True):
+        if isinstance(observed, Failure):
+            judged.quarantine(book, sample.pair.key, observed)
+            continue
+        judged.entries.extend(book.entries(sample.pair, verdict))
+        kept.append(book.kept(sample, {**sample.columns(), **observed}, verdict))
+    return kept
+
+
+def _observe_all(
+    table: SampleTable, book: RuleBook, all_passed: list[Passed]
+) -> list[dict[str, Any] | Failure]:
+    """What the detectors of this stage observe in samples that no rule drops.
+
+    What is published has passed every detector, whether or not a rule reads it.
+    """
 
     def observe(passed: Passed) -> dict[str, Any]:
         _, evidence, _ = passed
@@ -174,15 +204,7 @@ def _kept_samples(table: SampleTable, book: RuleBook, judged: Judged) -> list[Ke
         row, _, _ = passed
         return _evidence_of(row, table, book).observed()
 
-    # What is published has passed every detector, whether or not a rule reads it.
-    all_observed = attempt_each(observe, judged.passed, observe_again)
-    for sample, (_, _, verdict), observed in zip(samples, judged.passed, all_observed, strict=True):
-        if isinstance(observed, Failure):
-            judged.quarantine(book, sample.pair.key, observed)
-            continue
-        judged.entries.extend(book.entries(sample.pair, verdict))
-        kept.append(book.kept(sample, {**sample.columns(), **observed}, verdict))
-    return kept
+    return attempt_each(observe, all_passed, observe_again)
 
 
 def _make_work(settings: RuleSettings) -> Work:

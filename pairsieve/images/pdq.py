@@ -100,6 +100,18 @@ def orientations(bits: bytes) -> tuple[bytes, ...]:
     return tuple(np.packbits(turned ^ flip).tobytes() for turned, flip in product(turns, flips))
 
 
+def orientations_of_all(rows: Hashes) -> NDArray[np.uint8]:
+    """Compute `orientations` of each of n hashes, (8, n, 32); the first are the hashes as given."""
+    squares = np.unpackbits(rows, axis=1).reshape(-1, SIDE, SIDE)
+    odd = (np.arange(SIDE) % 2).astype(np.uint8)
+    turned = []
+    for square in (squares, squares.swapaxes(1, 2)):
+        for down, across in product((0 * odd, odd), repeat=2):
+            bits = square ^ (down[:, None] ^ across[None, :])
+            turned.append(np.packbits(bits.reshape(-1, SIDE * SIDE), axis=1))
+    return np.stack(turned)
+
+
 def distance(left: bytes, right: bytes) -> int:
     """Count the bits in which two hashes differ."""
     differing = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")

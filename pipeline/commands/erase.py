@@ -20,6 +20,9 @@ With --config, the config that made the dataset, the command also lists pictures
 example, as crops that no hash finds. This needs published embeddings. A person looks at them, and
 --confirm KEY takes out those that show the same.
 
+With --copies the command also finds the rows that show the same pictures at other addresses, by
+their hashes. `show` lists them, and a person looks at them; `take` takes them out as well.
+
 The command rewrites only shards that hold matches; every other file stays as it is, byte for byte.
 The version goes up, and erasures/ gets a signed list of the rows for those who have a copy
 (`pairsieve follow`). Then the
@@ -80,6 +83,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="KEY",
         help="take out a row that a person has looked at; may be given again",
     )
+    parser.add_argument(
+        "--copies",
+        choices=("show", "take"),
+        help="rows that show the same pictures elsewhere: list them, or take them out too",
+    )
     add_set(parser)
     add_no_plugins(parser)
     parser.add_argument(
@@ -132,15 +140,31 @@ def _apply(options: argparse.Namespace) -> str:
     from pipeline.dataset.erasure import erase, find, summary
 
     requests = _requests(options)
+    copies = ""
+    if options.copies:
+        # Before anything is erased: the copies are found by the rows that go.
+        requests, copies = _with_copies(options, requests)
     if options.dry_run:
         text = summary(find(options.dataset, requests), requests, "would be taken out")
     else:
         findings = erase(options.dataset, requests, _tombstone_folder(options))
         text = summary(findings, requests, "taken out")
+    text = copies + text
     if options.config:
         # The neighbours come first: scripts read the last line.
         text = _neighbours(options, requests) + text
     return text
+
+
+def _with_copies(options: argparse.Namespace, requests: list[Request]) -> tuple[list[Request], str]:
+    """The requests, with --copies take also those for copies; and the list of copies as text."""
+    from pipeline.dataset.erasure import find
+    from pipeline.dataset.picture_copies import copies_of, copy_list, requests_of
+
+    copies = copies_of(options.dataset, find(options.dataset, requests))
+    are_taken = options.copies == "take"
+    text = copy_list(copies, are_taken)
+    return [*requests, *(requests_of(copies) if are_taken else ())], text
 
 
 def _requests(options: argparse.Namespace) -> list[Request]:

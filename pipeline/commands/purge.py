@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from pipeline.commands.options import make_verb_parser
 
-STAGES = ("extract", "fetch", "score", "publish")
+STAGES = ("extract", "fetch", "score", "compare", "publish")
 RESULT = re.compile(r"[0-9a-f]{16}")
 """A fingerprint; folders of other names are not ours."""
 DAY_S = 86_400.0

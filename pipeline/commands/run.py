@@ -55,7 +55,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stages",
         metavar="A,B",
-        help="run only these of extract, fetch, score, publish, on earlier results of the others",
+        help="run only these of extract, fetch, score, compare, publish, on earlier results of the "
+        "others",
     )
     parser.add_argument(
         "--print-config",

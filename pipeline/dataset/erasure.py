@@ -91,7 +91,7 @@ def find(dataset: str, requests: Sequence[Request]) -> Findings:
     findings = Findings(version=manifest.version)
     missing_in_shards = []
     for path in shard_paths(manifest):
-        table = _read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
+        table = read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
         missing_in_shards.append(set(COLUMNS) - set(table.column_names))
         matches = matcher.find(table)
         if matches:
@@ -121,7 +121,7 @@ def _add_matches(
             findings.pictures.append({name: values.get(name) for name in PICTURE_COLUMNS})
 
 
-def _read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
+def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
     """Read those of the columns that a shard has; `own_names` maps ours to the dataset's."""
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)

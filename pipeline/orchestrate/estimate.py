@@ -302,6 +302,8 @@ def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:
         "extract": work.pages * by_unit["page"],
         "fetch": work.archived_files * by_unit["archived_picture"],
         "score": work.pairs * pair_s,
+        # The rules run here too, and are most of it.
+        "compare": work.pairs * by_unit["sample"],
         "publish": work.pairs * by_unit["sample"],
     }
     return seconds[stage]

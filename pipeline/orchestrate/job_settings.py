@@ -1,4 +1,4 @@
-"""Makes the settings of the four jobs from a plan."""
+"""Makes the settings of the jobs from a plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 
+from filters.balance.concepts import Concepts
 from filters.detector import Needs
+from filters.duplicates.detectors import NearCopies
 from filters.registry import needing, subsets_of
 from pairsieve.records.layout import EMBEDDINGS_FOLDER, LEDGER_FOLDER
 from pairsieve.storage import files, parts
@@ -18,7 +20,8 @@ from pipeline.config import MANY_FILES
 from pipeline.orchestrate.engine import LayOut
 from pipeline.orchestrate.plan import Plan, score_settings
 from pipeline.orchestrate.results import Results
-from pipeline.orchestrate.stage_result import StageName
+from pipeline.orchestrate.stage_result import StageName, StageResult
+from transforms.compare.settings import CompareSettings, Division
 from transforms.extractor import ExtractSettings
 from transforms.fetch.lanes import lane_of_each_part, make_lanes
 from transforms.fetch.part_shelf import FetchFolders
@@ -60,6 +63,8 @@ class Jobs:
             return partial(flow.fetch, job=self.fetch())
         if stage == "score":
             return partial(flow.score, job=self.score())
+        if stage == "compare":
+            return partial(flow.compare, job=self.compare())
         return partial(flow.publish, job=self.publish(staging, secret))
 
     def extract(self, folder: str, whole: bool = False) -> flow.ExtractJob:
@@ -148,6 +153,27 @@ class Jobs:
             ),
         )
 
+    def compare(self) -> CompareSettings:
+        """The job that compares the pictures of all parts."""
+        plan, results = self.plan, self.results
+        copies = [one for one in plan.comparing if isinstance(one, NearCopies)]
+        concepts = [one for one in plan.comparing if isinstance(one, Concepts)]
+        deciding = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
+        samples = results.scored.read_counts()["pair"].entered
+        return CompareSettings(
+            names=parts.part_names(results.extracted.folder),
+            folders=self._before_comparing,
+            output=results.compared.folder,
+            copies=copies[0] if copies else None,
+            concepts=concepts[0] if concepts else None,
+            detectors=plan.comparing,
+            # No ledger is written here, so that no secret is needed for its keys.
+            rules=RuleSettings(plan.rules_before_comparing, deciding, b"", 1),
+            division=Division.of(samples),
+            samples=samples,
+            spill=self._spill(results.compared),
+        )
+
     def publish(self, staging: str, secret: bytes) -> flow.PublishJob:
         """The job that publishes every part.
 
@@ -166,9 +192,7 @@ class Jobs:
         detectors = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         return flow.PublishJob(
             names=parts.part_names(results.extracted.folder),
-            folders=SampleFolders(
-                results.extracted.folder, results.fetched.folder, results.scored.folder
-            ),
+            folders=self._folders,
             rules=RuleSettings(plan.rules, detectors, secret, shards),
             redact=RedactSettings(shards, embeddings, config.publish.sensitive),
             shards=ShardSettings(
@@ -176,7 +200,7 @@ class Jobs:
                 folders,
                 shards,
                 embedding_column=embeddings == "column",
-                spill=self._spill,
+                spill=self._spill(results.published),
                 private=results.published.folder if is_private else "",
             ),
             results=results.published.folder,
@@ -188,12 +212,26 @@ class Jobs:
         names = parts.part_names(self.results.extracted.folder)
         return [name for name in names if name not in done]
 
-    @property
-    def _spill(self) -> str:
+    def _spill(self, result: StageResult) -> str:
         """The folder for packed rows; empty for none, when workers share no local disk."""
         if self.one_machine and files.is_local(self.plan.config.work):
-            return self.results.published.path(SPILLED)
+            return result.path(SPILLED)
         return ""
+
+    @property
+    def _before_comparing(self) -> SampleFolders:
+        """The folders of what there is of samples before they are compared."""
+        results = self.results
+        return SampleFolders(
+            results.extracted.folder, results.fetched.folder, results.scored.folder
+        )
+
+    @property
+    def _folders(self) -> SampleFolders:
+        """The folders of all that there is of samples."""
+        if not self.plan.comparing:
+            return self._before_comparing
+        return replace(self._before_comparing, compared=self.results.compared.folder)
 
     @property
     def _archive(self) -> ArchiveSettings:

@@ -6,7 +6,7 @@ Errors in the config are found here, before anything starts.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -14,6 +14,7 @@ from random import Random
 import pyarrow as pa
 
 from filters.detector import Detector, Needs, is_costly
+from filters.duplicates.detectors import NearCopies
 from filters.registry import (
     FilterConfigError,
     build_detectors,
@@ -100,6 +101,17 @@ class Plan:
         )
 
     @property
+    def comparing(self) -> tuple[Detector, ...]:
+        """The detectors that need all samples; without any there is nothing to compare."""
+        return needing(self.detectors, Needs.SAMPLES)
+
+    @property
+    def rules_before_comparing(self) -> tuple[Rule, ...]:
+        """The rules that read nothing of what the comparison finds."""
+        found = evidence_columns(self.comparing).keys()
+        return tuple(rule for rule in self.rules if found.isdisjoint(rule.reads))
+
+    @property
     def consent(self) -> Consent:
         """The rules that can save a request, with the detectors that run during the fetch."""
         rules = tuple(rule for rule in self.rules if rule.saves_request)
@@ -140,7 +152,7 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
         rules = build_rules(config.filters.rules, detectors)
         used = sorted(set(config.score.routes.values()))
         models = {name: identify(config.score.models[name]) for name in used}
-        check_files(rules)
+        check_files(detectors, rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
         raise ConfigError(str(error)) from None
@@ -195,6 +207,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
     Without `check` detectors are not loaded (`check_ready` does that).
     """
     looked_up = look_up(config, check)
+    _check_vectors(config, looked_up.detectors)
     known: list[str] = []
     for pattern in config.extract.known:
         known += _matches(pattern, {})
@@ -209,6 +222,16 @@ def make_plan(config: Config, check: bool = True) -> Plan:
         models=looked_up.models,
         known=tuple(known),
     )
+
+
+def _check_vectors(config: Config, detectors: Sequence[Detector]) -> None:
+    """Raise ConfigError where vectors are to be compared, and are not kept."""
+    compares = any(isinstance(one, NearCopies) and one.cosine is not None for one in detectors)
+    if compares and not config.score.keep_embeddings:
+        raise ConfigError(
+            "filters.detectors.near_copies.cosine: the vectors are not kept; set "
+            "score.keep_embeddings to true"
+        )
 
 
 def _check_columns(path: str, config: InputConfig) -> None:

@@ -82,7 +82,7 @@ class Publisher:
         counts = balances(tally, ("sample",), "publish")
         check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
 
-        before = (results.extracted, results.fetched, results.scored)
+        before = results.in_order[:-1]
         all_counts = {earlier.stage.name: earlier.read_counts() for earlier in before}
         all_counts["publish"] = counts
         history = {earlier.stage.name: read_history(earlier.folder) for earlier in before}

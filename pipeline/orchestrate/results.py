@@ -51,14 +51,14 @@ SCORE_LEAVES_OUT = (
 
 # Raise a number when the code of the stage gives another result for the same input. Results of
 # older code are then made anew.
-VERSIONS = {"extract": 8, "fetch": 7, "score": 8, "publish": 8}
+VERSIONS = {"extract": 8, "fetch": 7, "score": 8, "compare": 1, "publish": 8}
 
 PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
 class Results:
-    """The results of a plan's four stages, whether they are there yet or not.
+    """The results of a plan's stages, whether they are there yet or not.
 
     Each is looked up once, when it is first asked for: inputs, weights and lists may be large. Ask
     `again` after a fetch was reopened: scoring then has another name.
@@ -122,6 +122,17 @@ class Results:
         return self._result("score", settings, upstream, opinions)
 
     @cached_property
+    def compared(self) -> StageResult:
+        plan = self.plan
+        # Which pair represents a picture depends on what the other rules drop.
+        deciding = [*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)]
+        settings = {
+            "detectors": self._identities(plan.comparing),
+            "plugins": self._identities([*deciding, *plan.rules_before_comparing]),
+        }
+        return self._result("compare", settings, self.scored.stage.fingerprint)
+
+    @cached_property
     def published(self) -> StageResult:
         plan = self.plan
         publish = plain(plan.config.publish)
@@ -133,7 +144,8 @@ class Results:
                 [*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules]
             ),
         }
-        return self._result("publish", settings, self.scored.stage.fingerprint)
+        before = self.compared if plan.comparing else self.scored
+        return self._result("publish", settings, before.stage.fingerprint)
 
     @property
     def looking(self) -> Looking:
@@ -198,8 +210,9 @@ class Results:
 
     @property
     def in_order(self) -> tuple[StageResult, ...]:
-        """All four, in the order of the flow."""
-        return self.extracted, self.fetched, self.scored, self.published
+        """All that this plan needs, in the order of the flow."""
+        compared = (self.compared,) if self.plan.comparing else ()
+        return self.extracted, self.fetched, self.scored, *compared, self.published
 
     @property
     def pictures(self) -> str:

@@ -16,7 +16,7 @@ from pairsieve.storage import files, parts
 from pairsieve.storage.sealed import Damaged
 
 MANIFEST = "manifest.json"
-StageName = Literal["extract", "fetch", "score", "publish"]
+StageName = Literal["extract", "fetch", "score", "compare", "publish"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 READERS = 16
 NEEDED_OF_EARLIER = {"version", "settings", "upstream", "opinions"}

@@ -1,4 +1,4 @@
-"""One run: the four stages in order. A stage runs only where its result is not there yet."""
+"""One run: the stages in order. A stage runs only where its result is not there yet."""
 
 from __future__ import annotations
 
@@ -109,16 +109,7 @@ class Run:
         for line in reuse_table(self.results.in_order):
             LOGGER.info(line)
 
-        if "extract" in stages:
-            self._complete(self.results.extracted, self._extract)
-        if "fetch" in stages:
-            self._complete(self.results.fetched, self._fetch)
-        if "score" in stages:
-            self._complete(self.results.scored, self._score)
-            if self.plan.config.fetch.keep_images == "until_scored":
-                files.remove_tree(self.results.pictures)
-        if "publish" in stages:
-            self._publish()
+        self._run_stages(stages)
 
         folders = {result.stage.name: result.folder for result in self.results.in_order}
         counts: Counts = {
@@ -131,6 +122,20 @@ class Run:
             self.publisher.check_released()
         return counts
 
+    def _run_stages(self, stages: Sequence[StageName]) -> None:
+        if "extract" in stages:
+            self._complete(self.results.extracted, self._extract)
+        if "fetch" in stages:
+            self._complete(self.results.fetched, self._fetch)
+        if "score" in stages:
+            self._complete(self.results.scored, self._score)
+            if self.plan.config.fetch.keep_images == "until_scored":
+                files.remove_tree(self.results.pictures)
+        if "compare" in stages and self.plan.comparing:
+            self._complete(self.results.compared, self._compare)
+        if "publish" in stages:
+            self._publish()
+
     def submit(self, stage: StageName) -> None:
         """Hand one stage to an engine that only writes jobs down (a Dataflow template).
 
@@ -138,12 +143,14 @@ class Run:
         for is removed.
         """
         self._check_earlier([stage])
+        if stage == "compare" and not self.plan.comparing:
+            raise StageDone("no detector of this config compares pictures; there is no job")
         result = self.results.of(stage)
         if result.complete:
             raise StageDone(
                 f"{stage} is done for this config, in {result.folder}; there is no job to write"
             )
-        if stage in ("extract", "publish"):
+        if stage in ("extract", "compare", "publish"):
             files.remove_tree(result.folder)
         staging, secret = self.publisher.release.staging, b""
         if stage == "publish":
@@ -194,14 +201,20 @@ class Run:
 
     def _check_parts_before(self, stage: str) -> None:
         """Check that a stage reads what the stages before it have written. Raises Damaged."""
-        for before in STAGES[: STAGES.index(stage)]:
-            self.results.of(before).check_parts()
+        for before in self._before(stage):
+            before.check_parts()
+
+    def _before(self, stage: str) -> list[StageResult]:
+        """The results that a stage of this plan reads."""
+        earlier = STAGES[: STAGES.index(stage)]
+        return [result for result in self.results.in_order if result.stage.name in earlier]
 
     def _check_earlier(self, stages: Sequence[StageName]) -> None:
         """Raise StageMissing where a stage neither has nor gets what comes before it."""
         for stage in stages:
-            for before in STAGES[: STAGES.index(stage)]:
-                if before not in stages and not self.results.of(before).complete:
+            for result in self._before(stage):
+                before = result.stage.name
+                if before not in stages and not result.complete:
                     raise StageMissing(
                         f"{stage} needs {before}, which is not done for this config; run it first "
                         f"(--stages {before})"
@@ -285,6 +298,29 @@ class Run:
         job = self.jobs.score(self._engine("score").workers)
         if job.unfinished:
             self._run_parts(partial(flow.score, job=job), result)
+        return self._part_counts(result)
+
+    def _compare(self, result: StageResult) -> dict[Unit, UnitCounts]:
+        from pipeline import flow
+        from pipeline.orchestrate.job_settings import SPILLED
+        from transforms.compare.compare import LEFT_OUT_FILE
+
+        # All parts are written at the end: some of them alone are left by a killed run. A job that
+        # nobody waited for may have written all.
+        if self.jobs.unfinished(result.folder):
+            files.remove_tree(result.folder)
+            job = self.jobs.compare()
+            watch = Watch("compare", result.folder, len(job.names))
+            self._run(partial(flow.compare, job=job), watch)
+        files.remove_tree(result.path(SPILLED))
+        told = result.path(LEFT_OUT_FILE)
+        left_out = int(files.read_text(told)) if files.exists(told) else 0
+        if left_out:
+            LOGGER.warning(
+                "compare: %d pairs of pictures were not compared, because too many share a band of "
+                "their hashes; copies among them may be missed",
+                left_out,
+            )
         return self._part_counts(result)
 
     def _write_shards(self, staging: str, secret: bytes) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from filters.batch import numbers, rows_to_judge
 from filters.documents.rule import Documents, Parrot
+from filters.duplicates.rules import Decontaminate, Memorisable, NearDuplicate
 from filters.medical.dicom import Dicom
 from filters.pictures.nudity import Nudity
 from filters.pictures.size import ImageSize
@@ -53,6 +54,9 @@ COLUMNS: Mapping[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
         | st.sampled_from(["", "image/jpeg", " Application/DICOM ; x", "image/dicom-rle"]),
     ),
     "dicom": (pa.bool_(), st.none() | st.booleans()),
+    "copies": (pa.int64(), st.none() | st.integers(1, 12)),
+    "caption_rank": (pa.int32(), st.none() | st.integers(0, 9)),
+    "near_benchmark": (pa.string(), st.none() | st.just("coco")),
 }
 RULES_WITH_COLUMNS = {
     "similarity": Similarity({"en": 0.3, "multi": 0.2}),
@@ -64,6 +68,10 @@ RULES_WITH_COLUMNS = {
     "nudity, tags above": Nudity(drop_from=0.2, tag_from=0.8),
     "documents": Documents("default", 3, 2),
     "parrot": Parrot(0.8),
+    "near_duplicate": NearDuplicate("drop", 1),
+    "near_duplicate, three captions": NearDuplicate("tag", 3),
+    "memorisable": Memorisable(6),
+    "decontaminate": Decontaminate("drop"),
     "dicom": Dicom(),
     "rights": Rights("respect"),
     "rights, record": Rights("record", unknown_page="keep"),
@@ -102,7 +110,7 @@ FINE = {
     "text_kinds": None, "document_machine_lines": None, "page_rights_signals": [],
     "response_rights_signals": None, "picture_rights_signals": [], "licence": None,
     "picture_licence": None, "url": "https://a.example/p.jpg", "content_type": "image/jpeg",
-    "dicom": False,
+    "dicom": False, "copies": 1, "caption_rank": 0, "near_benchmark": None,
 }  # fmt: skip
 
 

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pairsieve.images.pdq import MAX_PIXELS, distance, orientations_of, pdq
+from pairsieve.images.pdq import (
+    MAX_PIXELS,
+    distance,
+    orientations,
+    orientations_of,
+    orientations_of_all,
+    pdq,
+)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
@@ -36,3 +43,11 @@ def test_a_picture_that_is_not_large_is_hashed_as_it_is():
     image = Image.fromarray(data.astronaut())
     bits, _ = pdqhash.compute(np.asarray(image))
     assert pdq(image)[0] == np.packbits(bits.astype(np.uint8)).tobytes()
+
+
+def test_many_hashes_are_turned_as_one_is():
+    hashes = np.random.default_rng(0).integers(0, 256, (20, 32), dtype=np.uint8)
+    turned = orientations_of_all(hashes)
+    for row, one in enumerate(hashes):
+        assert {way[row].tobytes() for way in turned} == set(orientations(one.tobytes()))
+    assert (turned[0] == hashes).all()

@@ -458,7 +458,7 @@ def test_jobs_that_nobody_waited_for_are_taken_over(
     [
         (["--stages=score"], "score needs extract, which is not done for this config; run it first (--stages extract)"),
         (["--stages=scoer"], "there is no stage 'scoer'"),
-        (["--stages=,"], "--stages names no stage; there are extract, fetch, score, publish"),
+        (["--stages=,"], "--stages names no stage; there are extract, fetch, score, compare, publish"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "nothing answers at localhost:1 (ConnectionRefusedError); check --job_endpoint"),
         (["--runner=FlinkRunner", "--flink_master=http://127.0.0.1:1"], "nothing answers at http://127.0.0.1:1"),
     ],

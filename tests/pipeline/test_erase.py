@@ -17,7 +17,9 @@ from PIL import Image
 
 from demo.crawl import make_crawl
 from filters.erasure import Erasure
+from pairsieve.images.pdq import orientations
 from pairsieve.storage.lock import one_writer
+from pairsieve.storage.shards import shard_bytes
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
 from pipeline.dataset import erasure as erasing
@@ -626,3 +628,70 @@ def test_recipients_find_what_is_gone_as_the_docs_say(dataset, tmp_path):
     secret = bytes.fromhex((tmp_path / "out.erased" / "recipients.key").read_text())
     assert told["without_erased"](rows, gone, secret) == rows_of(dataset)
     assert told["without_erased"](rows, gone, bytes(32)) == rows
+
+
+@pytest.fixture
+def with_copies(dataset):
+    """The dataset, where rows 1 to 3 of its largest shard show the picture of row 0: the first one
+    turned, and the third one near the second one alone.
+    """
+    path = max(dataset.glob("dataset/*/*.parquet"), key=lambda shard: pq.read_table(shard).num_rows)
+    table = pq.read_table(path)
+    digest = np.random.default_rng(0).integers(0, 256, 32, dtype=np.uint8)
+    far = digest.copy()
+    far[:2] ^= 0xFF
+    farther = far.copy()
+    farther[2:5] ^= 0xFF
+    turned = np.frombuffer(orientations(digest.tobytes())[3], np.uint8)
+    column = table["pdq"].to_pylist()
+    for row, one in enumerate((digest, turned, far, farther)):
+        column[row] = one.tobytes().hex()
+    place = table.schema.get_field_index("pdq")
+    table = table.set_column(place, table.schema.field("pdq"), [column])
+    nothing = pa.nulls(table.num_rows, pa.string())
+    place = table.schema.get_field_index("pdq_trimmed")
+    table = table.set_column(place, table.schema.field("pdq_trimmed"), nothing)
+    content = shard_bytes(table, "key")
+    path.write_bytes(content)
+    manifest = manifest_of(dataset)
+    for file in manifest["files"]:
+        if file["path"] == str(path.relative_to(dataset)):
+            file.update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    return dataset, table.to_pylist()[:4]
+
+
+def test_copies_are_shown_and_taken_out_when_somebody_agrees(with_copies, tmp_path, capsys):
+    dataset, rows = with_copies
+    path = asked(tmp_path, {"key": rows[0]["key"]})
+    arguments = ["--dataset", str(dataset), "--requests", path]
+    before = hashes(dataset)
+    assert erase([*arguments, "--copies", "show", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "3 other rows show the same pictures and stay" in said
+    assert all(f"{row['key']}  {row['URL']}" in said for row in rows[1:])
+    assert said.splitlines()[-1] == "1 rows in 1 shards would be taken out; version 1"
+    assert hashes(dataset) == before
+
+    assert erase([*arguments, "--copies", "take"]) == 0
+    said = capsys.readouterr().out
+    assert "3 more rows that show the same pictures" in said
+    assert said.splitlines()[-1] == "4 rows in 1 shards taken out; version 2"
+    left = {row["key"] for row in rows_of(dataset)}
+    assert left.isdisjoint(row["key"] for row in rows)
+    assert erase([*arguments, "--copies", "show"]) == 0
+    assert "no other row shows these pictures" in capsys.readouterr().out
+
+
+def test_copies_of_a_domains_pictures_are_not_looked_for_unless_asked(
+    with_copies, tmp_path, capsys
+):
+    dataset, rows = with_copies
+    host = rows[0]["URL"].split("/")[2]
+    others = [row for row in rows[1:] if row["URL"].split("/")[2] != host]
+    arguments = ["--dataset", str(dataset), "--copies", "show", "--dry-run", "--requests"]
+    assert erase([*arguments, asked(tmp_path, {"domain": host})]) == 0
+    assert "no other row shows these pictures" in capsys.readouterr().out
+    assert erase([*arguments, asked(tmp_path, {"domain": host, "copies": True})]) == 0
+    said = capsys.readouterr().out
+    assert [row["key"] for row in others if row["key"] not in said] == []

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from filters.registry import DETECTORS, RULES
 from pairsieve.erasure.tombstones import make_keys
+from pairsieve.images.hash_file import write_hashes
 from pairsieve.records.privacy import Public, privacy_of
 from pipeline.config import Config
 from pipeline.dataset.card import data_card
@@ -60,7 +61,7 @@ def plugin_settings() -> Iterator[tuple[str, str]]:
     for kind in (*DETECTORS.values(), *RULES.values()):
         for name, published in settings(kind):
             by_content = name in DIGESTS or (
-                hasattr(kind, "prepare") and name in ("files", "tombstones")
+                hasattr(kind, "prepare") and name in ("files", "lists", "sets", "tombstones")
             )
             yield f"{kind.name}.{name}", "digest" if by_content else published
 
@@ -94,6 +95,11 @@ class Planted:
         path.parent.mkdir()
         path.write_bytes(content)
         return str(path)
+
+    def hashes(self) -> str:
+        path = self.file(b"")
+        write_hashes(path, [bytes(32)])
+        return path
 
     def tombstones(self) -> str:
         folder = str(self.folder / self.text())
@@ -137,6 +143,9 @@ class Planted:
             "heads": lambda: {self.text(): self.file(b"head")},
             "tombstones": self.tombstones,
             "files": lambda: {self.file(b"ab" * 16): "auto"},
+            "most_bits": lambda: 30,  # there is no room for a canary
+            "lists": lambda: {"en": self.file(b"dog")},
+            "sets": lambda: {"a_set": self.hashes()},
         }
         given_settings = {}
         for name, hint, is_public in privacy_of(kind):
@@ -160,7 +169,7 @@ PUBLIC_VALUES: dict[str, Any] = {
     "min_score": 0.5, "unsure_from": 0.5, "nsfw_from": 0.9, "keep": ["en"], "profile": "audit", "min_bytes": 1, "min_side": 1,
     "max_pixels": 9, "thresholds": {"en": 0.3}, "picture_alone": 0.9, "picture_with_other": 0.5,
     "words_from": 1, "words_with_other": 1, "caption_from": 0.8, "halves_within": 1,
-    "drop_from": 0.9, "tag_from": 0.5, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
+    "drop_from": 0.9, "tag_from": 0.5, "action": "drop", "keep_captions": 1, "most_pairs": {"en": 9}, "unmatched": "keep", "tag_above": 9, "captions": "drop", "urls": "drop", "groups": {"a": ["b"], "c": ["d"]},
 }  # fmt: skip
 
 

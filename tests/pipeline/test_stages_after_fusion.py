@@ -18,9 +18,11 @@ from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import STAGES
 from tests.support.paths import DEMO
 
-MOST = {"extract": 4, "fetch": 2, "score": 2, "publish": 4}
+MOST = {"extract": 4, "fetch": 2, "score": 2, "compare": 10, "publish": 4}
 # one spreads the work over workers; in extract and publish one more carries the pairs, or the rows
-SHUFFLES = {"extract": 2, "fetch": 1, "score": 1, "publish": 2}
+# compare: hashes meet by name, by band, in one forest, with their roots, by group, and by part
+SHUFFLES = {"extract": 2, "fetch": 1, "score": 1, "compare": 7, "publish": 2}
+COMPARING = {"filters": {"detectors": {"near_copies": {}}}}
 
 
 def fused(lay_out) -> tuple[int, int]:
@@ -42,8 +44,11 @@ def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
     monkeypatch.setattr(
         Jobs, "unfinished", lambda self, folder: ["part-00000-0000", "part-00001-0000"]
     )
+    given = COMPARING if stage == "compare" else {}
     plan = make_plan(
-        load_config(DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work)})
+        load_config(
+            DEMO, given={"output": str(demo_run.output), "work": str(demo_run.work), **given}
+        )
     )
     stages, shuffles = fused(Jobs(Results(plan), 2).lay_out(stage, "/nowhere", b""))
     assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), (

@@ -1,0 +1,1 @@
+"""Balance of what captions speak of, as MetaCLIP keeps it."""

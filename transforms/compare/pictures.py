@@ -1,0 +1,195 @@
+"""The pictures of a part as small rows: their names, and the pairs that could represent them.
+
+A picture is named by its PDQ hash, so that equal hashes are one picture before anything is
+compared. One with too little detail for a hash is named by the sha256 of its bytes. Both have 32
+bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filters.duplicates.rules import MOST_CAPTIONS
+from pairsieve.images.forest import NAME, Names, names_of
+from pairsieve.images.pdq import BYTES, GOOD_QUALITY, Hashes
+from pairsieve.records.sample_table import SampleTable
+from pairsieve.web.urls import canonical
+
+KEY = np.dtype("V16")
+PICTURE = np.dtype(
+    [
+        ("name", NAME),
+        ("inner", NAME),  # the hash without borders
+        ("has_hash", "?"),  # the name is a hash
+        ("has_inner", "?"),
+        ("part", "<u4"),  # its number
+        ("urls", "<u4"),  # distinct ones; told by the first row of a picture in a part
+        ("passes", "?"),  # no rule drops the pair
+        ("pixels", "<i8"),
+        ("similarity", "<f8"),
+        ("key", KEY),  # of the pair
+        ("caption", "V8"),  # its hash
+    ]
+)
+"""A pair that shows a picture."""
+
+Pictures = NDArray[np.void]
+"""(n,) of PICTURE."""
+
+NO_SIMILARITY = -2.0
+"""Sorts behind every cosine."""
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """The rows of a part that have a picture, and its names.
+
+    `rows` are numbers in the part, (m,). `names` and `inner` are (m, 32); `inner` counts where
+    `has_inner`. A name is a hash where `has_hash`.
+    """
+
+    rows: NDArray[np.int64]
+    names: Hashes
+    inner: Hashes
+    has_hash: NDArray[np.bool_]
+    has_inner: NDArray[np.bool_]
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """All hashes, those without borders last."""
+        return np.concatenate([self.names[self.has_hash], self.inner[self.has_inner]])
+
+    @cached_property
+    def rows_of_hashes(self) -> NDArray[np.int64]:
+        """The row of each of `hashes`."""
+        return np.concatenate([self.rows[self.has_hash], self.rows[self.has_inner]])
+
+
+def name_rows(table: SampleTable) -> NamedRows:
+    """Name the picture of each row that has one."""
+    cells, rows, names, inners = table.cells, [], [], []
+    nothing: list[Any] = [None] * table.rows
+    pdq, trimmed = (_cells(cells, table, name) or nothing for name in ("pdq", "pdq_trimmed"))
+    quality = _cells(cells, table, "pdq_quality") or nothing
+    for row, status in enumerate(cells["score_status"]):
+        sha256 = cells["sha256"][row]
+        if status != "ok" or not _is_hash(sha256):
+            continue
+        has_hash = _is_hash(pdq[row]) and (quality[row] or 0) >= GOOD_QUALITY
+        rows.append(row)
+        names.append((pdq[row] if has_hash else sha256, has_hash))
+        inners.append(trimmed[row] if _is_hash(trimmed[row]) else None)
+    return NamedRows(
+        np.array(rows, np.int64),
+        _hashes([name for name, _ in names]),
+        _hashes([inner or "0" * 64 for inner in inners]),
+        np.array([has_hash for _, has_hash in names], np.bool_),
+        np.array([inner is not None for inner in inners], np.bool_),
+    )
+
+
+def _cells(cells: dict[str, list[Any]], table: SampleTable, name: str) -> list[Any] | None:
+    return cells[name] if name in table.columns else None
+
+
+def _is_hash(cell: object) -> bool:
+    """Whether a cell is a hash of 32 bytes in hex; what a plugin may have written is not."""
+    return isinstance(cell, str) and bool(_HEX.fullmatch(cell))
+
+
+def _hashes(digits: Sequence[str]) -> Hashes:
+    return np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, BYTES)
+
+
+def pictures_of(
+    table: SampleTable, named: NamedRows, part: int, passing: NDArray[np.int64]
+) -> Pictures:
+    """The rows that may represent a picture of a part, which has a number.
+
+    `passing` are the rows that no rule drops. Of each picture those rows are left out that others
+    of this part precede in any case: they have an earlier row's caption, or MOST_CAPTIONS rows go
+    before them. A URL lies in one part alone, so its distinct URLs are counted here.
+    """
+    rows, cells = named.rows, table.cells
+    pictures = np.zeros(len(rows), PICTURE)
+    pictures["name"], pictures["inner"] = names_of(named.names), names_of(named.inner)
+    pictures["has_hash"], pictures["has_inner"] = named.has_hash, named.has_inner
+    pictures["part"] = part
+    pictures["passes"] = np.isin(rows, passing)
+    pictures["pixels"] = [_pixels(cells, row) for row in rows.tolist()]
+    pictures["similarity"] = [_similarity(cells["similarity"][row]) for row in rows.tolist()]
+    keys = b"".join(cells["key"][row] for row in rows.tolist())
+    pictures["key"] = np.frombuffer(keys, KEY)
+    captions = b"".join(_short_hash(cells["caption"][row]) for row in rows.tolist())
+    pictures["caption"] = np.frombuffer(captions, "V8")
+    first = first_pairs(pictures, pictures["name"])
+    chosen = pictures[first.order[first.rank < MOST_CAPTIONS]]
+    is_first = np.append(True, chosen["name"][1:] != chosen["name"][:-1])[: len(chosen)]
+    names, numbers = _distinct_urls(named, [canonical(cells["url"][row]) for row in rows.tolist()])
+    chosen["urls"] = np.where(is_first, numbers[np.searchsorted(names, chosen["name"])], 0)
+    return chosen
+
+
+def _pixels(cells: dict[str, list[Any]], row: int) -> int:
+    """Of the picture as served, or of the one that was scored."""
+    served = (cells["original_width"][row] or 0) * (cells["original_height"][row] or 0)
+    return int(served or (cells["width"][row] or 0) * (cells["height"][row] or 0))
+
+
+def _similarity(value: float | None) -> float:
+    return NO_SIMILARITY if value is None or value != value else value
+
+
+def _short_hash(caption: str) -> bytes:
+    return hashlib.blake2b(caption.encode(), digest_size=8).digest()
+
+
+def _distinct_urls(named: NamedRows, urls: Sequence[str]) -> tuple[Names, NDArray[np.int64]]:
+    """The distinct names of a part, sorted, and how many distinct URLs show each."""
+    names, number_of = np.unique(names_of(named.names), return_inverse=True)
+    shown = set(zip(number_of.tolist(), urls, strict=True))
+    numbers = np.bincount([number for number, _ in shown], minlength=len(names))
+    return names, numbers
+
+
+def _words(names: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Names as rows of numbers that sort as the bytes of the names do."""
+    numbers = np.ascontiguousarray(names).view(">u8").astype(np.uint64)
+    return numbers.reshape(-1, names.dtype.itemsize // 8)
+
+
+@dataclass(frozen=True)
+class FirstPairs:
+    """The pairs of each group in their order, without those whose caption an earlier one has.
+
+    `order` are row numbers: groups by name, then the best pairs first. `rank` is the place of each
+    in its group.
+    """
+
+    order: NDArray[np.int64]
+    rank: NDArray[np.int64]
+
+
+def first_pairs(pictures: Pictures, groups: Names) -> FirstPairs:
+    """Order the pairs of each group: a published one, most pixels, similarity, least key."""
+    words, keys = _words(groups), _words(pictures["key"])
+    best_first = (-pictures["similarity"], -pictures["pixels"], ~pictures["passes"])
+    order = np.lexsort((keys[:, 1], keys[:, 0], *best_first, *words.T[::-1]))
+    # Stable: of the pairs with one caption the first stays the first.
+    captions = np.unique(pictures["caption"], return_inverse=True)[1].reshape(-1)[order]
+    _, group_of = np.unique(groups[order], return_inverse=True)
+    pairs = group_of.reshape(-1) * (len(order) + 1) + captions
+    _, first_of_caption = np.unique(pairs, return_index=True)
+    kept = np.sort(first_of_caption)
+    order, group = order[kept], group_of.reshape(-1)[kept]
+    starts = np.searchsorted(group, np.arange(group.max(initial=-1) + 1))
+    return FirstPairs(order, np.arange(len(order)) - starts[group])

@@ -1,0 +1,152 @@
+"""Finds near pictures by their vectors, within the cells of a coarse quantiser.
+
+A cell is what lies nearest to one of some centres, which are vectors of the samples themselves
+(an inverted file, as of Jegou, Douze and Schmid, "Product Quantization for Nearest Neighbor
+Search", 2011, whose centres are drawn and not trained). A vector goes to the NEAREST_CELLS nearest
+cells, and two vectors are compared exactly where they share one. So no pair is told that is not
+near, and a pair is missed where it shares no cell.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pairsieve.images.forest import NAME, Names, merge_forests, names_of, no_edges
+from pairsieve.records.sample_table import SampleTable
+from pairsieve.records.table import vectors_from_arrow
+from pairsieve.storage import parts
+from transforms.compare.bands import Batches, Found
+from transforms.compare.pictures import name_rows
+from transforms.compare.settings import CELL, Key
+from transforms.plumbing.spill import read_batch
+
+VECTORS_PER_CELL = 1_000
+NEAREST_CELLS = 2
+CENTRES_PER_PART = 20
+"""Centres that a part gives at most: the first vectors of parts that lie evenly among all."""
+MOST_COMPARED = 20_000
+"""Vectors of a cell that each is compared with; what is left out is counted."""
+ROWS_AT_ONCE = 1_000  # of a cell, that are compared with those behind them
+CELL_BITS = 20
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The centres of each model's cells, as unit vectors (k, d)."""
+
+    centres: Mapping[str, Vectors]
+
+    def of(self, model: str, vectors: Vectors) -> NDArray[np.int64]:
+        """The cells of vectors (n, d), nearest first: (n, NEAREST_CELLS) or fewer."""
+        centres = self.centres.get(model)
+        if centres is None:
+            # None of its vectors was drawn: it has few, which are one cell.
+            return np.zeros((len(vectors), 1), np.int64)
+        cosines = vectors @ centres.T
+        number = min(NEAREST_CELLS, len(centres))
+        # Stable: of equally near centres the first counts.
+        cells: NDArray[np.int64] = np.argsort(-cosines, axis=1, kind="stable")[:, :number]
+        return cells
+
+
+def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
+    """Choose centres from the scores of some parts.
+
+    Rows of a part are in the order of their keys, which are hashes: the first ones are a sample.
+    The choice depends on the parts alone, so every worker makes the same.
+    """
+    wanted = max(1, ceil(samples / VECTORS_PER_CELL))
+    step = max(1, len(names) * CENTRES_PER_PART // wanted)
+    of_models: dict[str, list[Vectors]] = {}
+    drawn_from = names[::step]
+    of_each = min(CENTRES_PER_PART, ceil(wanted / max(1, len(drawn_from))))
+    for name in drawn_from:
+        scores = parts.read_part(folder, name)
+        scores = scores.filter(pc.is_valid(scores.column("embedding")))
+        first = scores.slice(0, of_each)
+        models = first.column("model").to_pylist()
+        vectors = vectors_from_arrow(first.column("embedding"))
+        for model, vector in zip(models, vectors, strict=True):
+            assert vector is not None, "rows without one were left out"
+            of_models.setdefault(model, []).append(unit(vector[None]))
+    return Cells({model: np.concatenate(some) for model, some in of_models.items()})
+
+
+def unit(vectors: NDArray[np.floating]) -> Vectors:
+    """Vectors (n, d) with length 1; those of length 0 stay."""
+    exact = np.asarray(vectors, np.float32)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    return np.asarray(exact / lengths, np.float32)
+
+
+def to_cells(table: SampleTable, cells: Cells) -> Iterator[tuple[Key, bytes]]:
+    """Yield the names and vectors of a part's pictures for each cell that they go to."""
+    named = name_rows(table)
+    names = names_of(named.names)
+    place_of = {row: place for place, row in enumerate(named.rows.tolist())}
+    rows_of_models: dict[str, list[int]] = {}
+    vectors = table.cells["embedding"]
+    for row, model in enumerate(table.cells["model"]):
+        if row in place_of and vectors[row] is not None:
+            rows_of_models.setdefault(model, []).append(row)
+    for model, rows in sorted(rows_of_models.items()):
+        halves = np.stack([vectors[row] for row in rows])
+        of_rows = names[[place_of[row] for row in rows]]
+        nearest = cells.of(model, unit(halves))
+        for cell in np.unique(nearest).tolist():
+            chosen = (nearest == cell).any(axis=1)
+            yield (CELL, _number(model, cell)), _packed(of_rows[chosen], halves[chosen])
+
+
+def _number(model: str, cell: int) -> int:
+    """The number of a model's cell. Models must not meet: their vectors say nothing together."""
+    return zlib.crc32(model.encode()) << CELL_BITS | cell
+
+
+def _packed(names: Names, vectors: NDArray[np.float16]) -> bytes:
+    row = _row_type(vectors.shape[1])
+    packed = np.zeros(len(names), row)
+    packed["name"], packed["vector"] = names, vectors
+    dimensions: int = vectors.shape[1]
+    return dimensions.to_bytes(4, "little") + packed.tobytes()
+
+
+def _row_type(dimensions: int) -> np.dtype[np.void]:
+    return np.dtype([("name", NAME), ("vector", "<f2", (dimensions,))])
+
+
+def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[Found]:
+    """Yield the near pictures of a cell: those whose vectors have at least a cosine."""
+    _, batches = group
+    rows = np.concatenate([_unpacked(read_batch(batch)) for batch in batches])
+    # A picture is compared once, by the least of its vectors; the order does not depend on the
+    # batches.
+    order = np.argsort(rows.view(f"V{rows.dtype.itemsize}"), kind="stable")
+    names, first = np.unique(rows["name"][order], return_index=True)
+    vectors = unit(rows["vector"][order[first]])
+    forest, left_out = no_edges(), 0
+    for start in range(0, len(names), ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, len(names))
+        end = min(len(names), stop + MOST_COMPARED)
+        left, right = np.nonzero(vectors[start:stop] @ vectors[start:end].T >= cosine)
+        # Each pair once.
+        behind = right > left
+        left, right = left[behind] + start, right[behind] + start
+        forest = merge_forests([forest, np.stack([names[left], names[right]], axis=1)])
+        left_out += (stop - start) * (len(names) - end)
+    yield Found.of(forest, left_out)
+
+
+def _unpacked(content: bytes) -> NDArray[np.void]:
+    dimensions = int.from_bytes(content[:4], "little")
+    return np.frombuffer(content, _row_type(dimensions), offset=4)

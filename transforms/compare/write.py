@@ -1,0 +1,104 @@
+"""Writes what the comparison found: one row for each pair, in the order of the pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from filters.detector import Detector
+from filters.registry import evidence_columns
+from filters.subjects import ComparedPart
+from pairsieve.attempt import Failure, attempt
+from pairsieve.images.forest import names_of
+from pairsieve.records.outcome import Tally
+from pairsieve.records.sample_table import SampleTable
+from pairsieve.storage import parts
+from transforms.compare.concepts import read_counts
+from transforms.compare.groups import TOLD, TOLD_OF
+from transforms.compare.pictures import name_rows
+from transforms.samples import SampleFolders, read_samples
+
+ERRORS = "errors"
+Observers = list[tuple[Detector, Callable[[Any], Any]]]
+
+
+def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
+    """What was found of the samples of a part."""
+    named = name_rows(table)
+    copies: list[int | None] = [None] * table.rows
+    kept_of: list[str | None] = [None] * table.rows
+    rank: list[int | None] = [None] * table.rows
+    of_part = _told_of_pictures(told)
+    if len(of_part):
+        place = np.searchsorted(of_part["name"], names_of(named.names)).tolist()
+        keys = table.cells["key"]
+        for row, number in zip(named.rows.tolist(), place, strict=True):
+            picture = of_part[number]
+            firsts = [one.tobytes() for one in picture["first_keys"][: picture["firsts"]]]
+            copies[row], kept_of[row] = int(picture["copies"]), firsts[0].hex()
+            rank[row] = firsts.index(keys[row]) if keys[row] in firsts else None
+    return ComparedPart(
+        rows=table.rows,
+        copies=copies,
+        kept_of=kept_of,
+        caption_rank=rank,
+        hashes=named.hashes,
+        rows_of_hashes=named.rows_of_hashes,
+        captions=table.cells["caption"],
+        languages=[language or "" for language in table.cells["language"]],
+        concept_pairs=read_counts(told),
+    )
+
+
+def _told_of_pictures(told: Sequence[bytes]) -> NDArray[np.void]:
+    """What a part is told of its pictures, sorted by their names."""
+    rows = [np.frombuffer(one, TOLD, offset=1) for one in told if one[:1] == TOLD_OF]
+    of_part = np.concatenate([np.empty(0, TOLD), *rows])
+    return of_part[np.argsort(of_part["name"])]
+
+
+def compared_table(table: SampleTable, observers: Observers, told: Sequence[bytes]) -> pa.Table:
+    """The rows of a part: key, errors, and the columns of the detectors.
+
+    Fails closed: where a detector raises, or does not answer for every row, all rows of the part
+    have the error, and go to quarantine.
+    """
+    part = compared_part(table, told)
+    columns = {"key": table.pairs.column("key"), ERRORS: [[]] * table.rows}
+    for detector, observe in observers:
+        observed = attempt(partial(_observe_all, detector, observe), part)
+        if isinstance(observed, Failure):
+            columns[ERRORS] = [[*errors, observed.error] for errors in columns[ERRORS]]
+            observed = {name: [None] * table.rows for name in detector.columns}
+        columns.update(observed)
+    fields = {
+        "key": pa.binary(16),
+        ERRORS: pa.list_(pa.string()),
+        **evidence_columns([detector for detector, _ in observers]),
+    }
+    return pa.table(columns, schema=pa.schema(list(fields.items())))
+
+
+def _observe_all(
+    detector: Detector, observe: Callable[[Any], Any], part: ComparedPart
+) -> dict[str, Any]:
+    """The detector's columns. Raises ValueError unless they have an entry for every row."""
+    observed = observe(part)
+    columns = {name: list(observed[name]) for name in detector.columns}
+    if any(len(column) != part.rows for column in columns.values()):
+        raise ValueError(f"{detector.name} must answer for every row")
+    return columns
+
+
+def write_compared(
+    name: str, told: Iterable[bytes], folders: SampleFolders, output: str, observers: Observers
+) -> None:
+    """Write the part of this name. Writing it again gives the same file."""
+    table = read_samples(name, folders)
+    compared = compared_table(table, observers, list(told))
+    parts.write_part(output, name, compared, Tally({("pair", "kept", ""): table.rows}))
