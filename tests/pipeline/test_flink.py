@@ -243,12 +243,13 @@ def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
 
 
 @pytest.mark.soak
-def test_a_task_manager_that_does_not_see_the_artifacts(tmp_path_factory, started):
-    """Its workers cannot get what the job brings, and nothing fails at once."""
+def test_a_task_manager_that_does_not_see_the_artifacts(tmp_path_factory, started, wheel):
+    """Its workers do not get pairsieve, which the job brings, and nothing fails at once."""
     folder = tmp_path_factory.mktemp("apart")
+    sent = f"--extra_package={wheel}"
     with (
-        flink_cluster(folder, (REPOSITORY,), AS_INSTALLED, "taskmanager2") as apart,
-        started(apart, "--stages=extract", "--patience=5") as run,
+        flink_cluster(folder, (), AS_INSTALLED, "taskmanager2") as apart,
+        started(apart, "--stages=extract", "--patience=5", sent) as run,
     ):
         said = said_by(run)
     assert run.returncode == 1, said
