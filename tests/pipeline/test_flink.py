@@ -150,6 +150,8 @@ def test_a_task_manager_is_killed_in_publish(on_flink, started, demo_run, tmp_pa
     assert run.returncode == 0, said
     with started(on_flink) as run:
         wait_until(lambda: on_flink.jobs().get("pairsieve-demo-publish") == "RUNNING")
+        # From here on the task manager has tasks of the job.
+        wait_until(lambda: on_flink.worker(1))
         on_flink.kill("taskmanager1")
         on_flink.kill("pool1")
         on_flink.start("pool1")
