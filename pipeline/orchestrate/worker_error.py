@@ -25,8 +25,8 @@ RESTART = (
 )
 WORKER_GONE = "a worker is gone: it was killed, or its machine had no memory left"
 NO_ARTIFACTS = (
-    "`failed to retrieve staged files` in a task manager's log means that it does not see the job "
-    "server's folder of artifacts"
+    "`failed to retrieve staged files` in the log of a pool or a task manager means that this task "
+    "manager does not see the job server's folder of artifacts"
 )
 NO_WORKER = (
     "no worker came within 3 minutes. The task manager's log says why; often workers lack "

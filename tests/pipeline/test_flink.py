@@ -150,6 +150,8 @@ def test_a_task_manager_is_killed_in_publish(on_flink, started, demo_run, tmp_pa
     assert run.returncode == 0, said
     with started(on_flink) as run:
         wait_until(lambda: on_flink.jobs().get("pairsieve-demo-publish") == "RUNNING")
+        # From here on the task manager has tasks of the job.
+        wait_until(lambda: on_flink.worker(1))
         on_flink.kill("taskmanager1")
         on_flink.kill("pool1")
         on_flink.start("pool1")
@@ -243,18 +245,19 @@ def test_a_silent_job_is_cancelled(on_flink, started, tmp_path):
 
 
 @pytest.mark.soak
-def test_a_task_manager_that_does_not_see_the_artifacts(tmp_path_factory, started):
-    """Its workers cannot get what the job brings, and nothing fails at once."""
+def test_a_task_manager_that_does_not_see_the_artifacts(tmp_path_factory, started, wheel):
+    """Its workers do not get pairsieve, which the job brings, and nothing fails at once."""
     folder = tmp_path_factory.mktemp("apart")
+    sent = f"--extra_package={wheel}"
     with (
-        flink_cluster(folder, (REPOSITORY,), AS_INSTALLED, "taskmanager2") as apart,
-        started(apart, "--stages=extract", "--patience=5") as run,
+        flink_cluster(folder, (), AS_INSTALLED, "taskmanager2") as apart,
+        started(apart, "--stages=extract", "--patience=5", sent) as run,
     ):
         said = said_by(run)
     assert run.returncode == 1, said
-    assert "a task manager's log means that it does not see the job server's folder of" in said
-    assert "failed to retrieve staged files" in apart.log("taskmanager2")
-    assert "failed to retrieve staged files" not in apart.log("taskmanager1")
+    assert "does not see the job server's folder of artifacts" in said
+    logs = [apart.log(f"pool{number}") + apart.log(f"taskmanager{number}") for number in (1, 2)]
+    assert ["failed to retrieve staged files" in log for log in logs] == [False, True]
 
 
 def outcomes_of(work: Path) -> set[str]:
