@@ -6,16 +6,17 @@ place of each URL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from pairsieve.storage import files
 from pairsieve.storage.sealed import read_sealed, write_sealed
 
-Record = TypeVar("Record")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,15 @@ SEEN_SCHEMA = pa.schema(
         ("link", pa.struct(list(LINK_SCHEMA))),
     ]
 )
+
+
+def readable_sha256(cell: str | None) -> str:
+    """The sha256 in a cell of a dataset, in small letters; empty where it is none.
+
+    What is no hash would differ from the hash of every picture.
+    """
+    digits = (cell or "").lower()
+    return digits if _SHA256.fullmatch(digits) else ""
 
 
 def table_of(records: Iterable[Any], schema: pa.Schema) -> pa.Table:

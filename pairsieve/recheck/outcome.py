@@ -16,7 +16,7 @@ from typing import Literal
 
 from pairsieve.recheck.links import AskedLink, Link
 from pairsieve.records.page import Headers, header
-from pairsieve.web.again import first_bytes_of
+from pairsieve.web.again import first_bytes_of, length_of, validators_of
 from pairsieve.web.answer import Answer, Known
 from pairsieve.web.reservations import names_of
 from pairsieve.web.urls import url_id
@@ -211,11 +211,12 @@ def _with_picture(known: Link, link: AskedLink, answer: Answer, served: Served |
     if not answer.final_url:
         return known
     fetched_from = link.final_url or link.url
+    etag, last_modified = validators_of(answer.headers)
     known = replace(
         known,
         final_id=url_id(answer.final_url),
-        etag=header(answer.headers, "etag").strip(),
-        last_modified=header(answer.headers, "last-modified").strip(),
+        etag=etag,
+        last_modified=last_modified,
         size_bytes=_length(answer.headers) or known.size_bytes or link.size_bytes,
         moved=answer.final_url != fetched_from,
     )
@@ -235,8 +236,7 @@ def _length(headers: Headers) -> int | None:
     """Content-Length; none in an answer that has a part of the picture."""
     if header(headers, "content-range"):
         return None
-    value = header(headers, "content-length").strip()
-    return int(value) if value.isdecimal() and int(value) else None
+    return length_of(headers) or None
 
 
 def served_of(body: bytes, sha256: str) -> Served:

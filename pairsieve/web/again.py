@@ -41,6 +41,9 @@ FIRST_BYTES = 512
 STRONG_AFTER_S = 60
 """RFC 9110, 8.8.2.2: a date of modification that lies at least so long before the answer is exact
 enough to tell two versions apart."""
+MAX_LENGTH_DIGITS = 15  # a thousand terabytes
+MAX_VALIDATOR_CHARS = 500
+"""A longer ETag is compared by its begin, and never sent."""
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -84,13 +87,12 @@ def is_same_by_headers(known: Known, headers: Headers) -> bool:
     """
     if media_type(header(headers, "content-type")) in PAGE_TYPES:
         return False
-    length = header(headers, "content-length").strip()
-    has_length = length.isdecimal() and int(length) == known.size_bytes
+    length = length_of(headers)
+    has_length = length is not None and length == known.size_bytes
     # A length that differs is a difference, whatever the validators say.
-    if length and known.size_bytes is not None and not has_length:
+    if length is not None and known.size_bytes is not None and not has_length:
         return False
-    etag = header(headers, "etag").strip()
-    modified = header(headers, "last-modified").strip()
+    etag, modified = validators_of(headers)
     if known.etag:
         if etag != known.etag:
             return False
@@ -99,6 +101,20 @@ def is_same_by_headers(known: Known, headers: Headers) -> bool:
     if known.last_modified:
         return has_length and modified == known.last_modified
     return has_length and _is_older(modified, known.fetched_at)
+
+
+def length_of(headers: Headers) -> int | None:
+    """Content-Length in bytes; None where it is missing, or is no number that a file can have."""
+    text = header(headers, "content-length").strip()
+    if not text.isdecimal() or len(text) > MAX_LENGTH_DIGITS:
+        return None
+    return int(text)
+
+
+def validators_of(headers: Headers) -> tuple[str, str]:
+    """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
+    etag, modified = (header(headers, name).strip() for name in ("etag", "last-modified"))
+    return etag[:MAX_VALIDATOR_CHARS], modified[:MAX_VALIDATOR_CHARS]
 
 
 def _is_older(modified: str, fetched_at: str) -> bool:
@@ -124,7 +140,7 @@ def _conditions_at(known: Known) -> HeadersAt:
         if url_id(at) != known.final_id:
             return {}
         headers = {}
-        if known.etag:
+        if known.etag and len(known.etag) < MAX_VALIDATOR_CHARS:
             headers["If-None-Match"] = known.etag
         since = known.last_modified or _http_date(known.fetched_at)
         if since:

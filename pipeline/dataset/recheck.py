@@ -25,7 +25,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pairsieve.erasure.requests import Request
-from pairsieve.recheck.links import Link, SeenLink, merged, read_links, seen_in, write_links
+from pairsieve.recheck.links import (
+    Link,
+    SeenLink,
+    merged,
+    read_links,
+    readable_sha256,
+    seen_in,
+    write_links,
+)
 from pairsieve.recheck.result import RecheckResult, by_age, count_by_age
 from pairsieve.recheck.rule import PublishedRow, RecheckRule
 from pairsieve.storage import files, parts
@@ -312,5 +320,5 @@ def _why_out(
     link = suspects.get(url_id(row["URL"]))
     if link is None:
         return None
-    reason = rule.judge(link, PublishedRow(row["sha256"], row["fetched_at"]))
+    reason = rule.judge(link, PublishedRow(readable_sha256(row["sha256"]), row["fetched_at"]))
     return Out(reason, Request("image_url", (row["URL"],))) if reason else None

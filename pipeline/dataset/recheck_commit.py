@@ -116,7 +116,8 @@ def commit(place: RecheckPlace, taken_out: TakenOut, result: RecheckResult, lock
 
 
 def _is_same(left: RecheckResult, right: RecheckResult) -> bool:
-    return (left.round, left.day, left.crawled) == (right.round, right.day, right.crawled)
+    """Whether two results are of one recheck. Looking up a crawl has no round, and is done anew."""
+    return not left.crawled and (left.round, left.day) == (right.round, right.day)
 
 
 def check_gone(dataset: str, why_out: WhyOut) -> None:

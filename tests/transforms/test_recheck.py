@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.rights.rights import PageRights, Rights
-from pairsieve.recheck.links import AskedLink, Link, asked_in, read_links, write_links
+from pairsieve.recheck.links import (
+    AskedLink,
+    Link,
+    asked_in,
+    read_links,
+    readable_sha256,
+    write_links,
+)
 from pairsieve.recheck.result import RecheckResult, age_of, parse_recheck, recheck_text
 from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.records.packed import pack_rows
@@ -95,10 +102,16 @@ def test_the_limit_of_a_host(per_host, left):
 
 
 def test_rows_of_a_dataset_of_others(tmp_path):
-    table = pa.table({"link": ["https://a.example/1", None, "no url"], "sha256": ["a", "b", "c"]})
+    hashes = ["AB" * 32, "b", None]
+    table = pa.table({"link": ["https://a.example/1", None, "no url"], "sha256": hashes})
     pq.write_table(table, tmp_path / "x.parquet")
     rows = list(rows_of_shard(str(tmp_path / "x.parquet"), {"URL": "link"}))
-    assert rows == [("https://a.example/1", "a", None, "", "", "")]
+    assert rows == [("https://a.example/1", "ab" * 32, None, "", "", "")]
+
+
+@pytest.mark.parametrize("cell", [None, "", "none", "ab" * 31, "xy" * 32])
+def test_what_is_no_hash_is_compared_with_nothing(cell):
+    assert readable_sha256(cell) == ""
 
 
 def test_rows_of_one_url_are_one_link():

@@ -263,6 +263,14 @@ LENGTH = ("Content-Length", str(len(BODY)))
         ({"fetched_at": FETCHED}, [LENGTH], False),
         ({"fetched_at": FETCHED}, [LENGTH, ("Last-Modified", "yesterday")], False),
         ({"fetched_at": "soon"}, [LENGTH, ("Last-Modified", MODIFIED)], False),
+        # Numbers that no file has say nothing, and raise nothing.
+        ({"etag": '"a"'}, [("Content-Length", "9" * 5000), ("ETag", '"a"')], True),
+        (
+            {"last_modified": MODIFIED},
+            [("Content-Length", "-1"), ("Last-Modified", MODIFIED)],
+            False,
+        ),
+        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 60_000)], True),
         # A page in its place, whatever else is said.
         ({"etag": '"a"'}, [LENGTH, ("ETag", '"a"'), ("Content-Type", "text/html")], False),
     ],

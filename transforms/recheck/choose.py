@@ -24,6 +24,7 @@ from pairsieve.recheck.links import (
     AskedLink,
     Link,
     read_links,
+    readable_sha256,
     table_of,
     write_links,
 )
@@ -92,9 +93,9 @@ def rows_of_shard(path: str, own_names: Mapping[str, str]) -> Iterator[Row]:
 
 def _row(row: Mapping[str, Any]) -> Row:
     size = row.get("size_bytes")
-    texts = [row.get(name) or "" for name in ("sha256", "fetched_at", "pdq", "final_url")]
-    sha256, fetched_at, pdq, final_url = texts
-    return row["URL"], sha256, size, fetched_at, pdq, final_url
+    texts = [row.get(name) or "" for name in ("fetched_at", "pdq", "final_url")]
+    fetched_at, pdq, final_url = texts
+    return row["URL"], readable_sha256(row.get("sha256")), size, fetched_at, pdq, final_url
 
 
 def links_of_rows(rows: Iterable[Row], known: Mapping[bytes, Link]) -> list[AskedLink]:
