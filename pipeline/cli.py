@@ -45,6 +45,7 @@ TASKS: Mapping[str, Mapping[str, str]] = {
     "Take people out, and clean up": {
         "requests": "List, approve and refuse what people asked for on the search page.",
         "erase": "Take out what people ask to be taken out, and keep it out.",
+        "recheck": "Ask published links again, and take out what is refused, changed or gone.",
         "adopt": "Give a dataset that others made a manifest, so that every command works on it.",
         "follow": "Take out of your copy of a dataset what was erased from it, as its feed tells.",
         "purge": "Remove private results from a work directory: captions, pictures, scores.",

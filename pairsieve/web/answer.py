@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from pairsieve.records.page import Headers
 
 # RFC 9110, 15.4: the statuses whose Location is followed; 300 and 304 are not.
 REDIRECTS = (301, 302, 303, 307, 308)
+
+How = Literal["", "head", "condition", "first_bytes", "whole"]
+"""What settled a request with `known`: the headers of HEAD, a 304, the first bytes, or the body."""
 
 CheckHeaders = Callable[[str, str, Headers], str | None]
 """(requested URL, final URL, headers) -> the status with which to end the download before the body,
@@ -22,7 +26,9 @@ class Answer:
     """The outcome of one URL: status "ok" and a body, or the one reason why there is no body.
 
     `fetched_at` is ISO 8601 in UTC. `archive_location` is (WARC file, record offset in bytes) where
-    the body stays in an archive.
+    the body stays in an archive. The status "unchanged" answers a request with `known`: there is no
+    body, because it is the known one. `how` says by what that was found out, or that the whole
+    picture was taken; it is empty for requests without `known`.
     """
 
     url: str
@@ -34,6 +40,7 @@ class Answer:
     headers: Headers = ()
     body: bytes = b""
     archive_location: tuple[str, int] | None = None
+    how: How = ""
 
 
 Deliver = Callable[[Answer], None]
@@ -54,12 +61,32 @@ class PageLicence:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a picture that is asked for again (pairsieve/web/again.py).
+
+    `final_id` is the `url_id` of the URL that served it, after redirects. `etag` and
+    `last_modified` are those that it was served with; empty where they are not known.
+    `first_bytes`: SHA-256 of its first bytes, in hex. `fetched_at`: when it was fetched, ISO 8601
+    in UTC. With `whole` all of it is asked for, whatever the headers say.
+    """
+
+    final_id: bytes
+    size_bytes: int | None = None
+    etag: str = ""
+    last_modified: str = ""
+    first_bytes: str = ""
+    fetched_at: str = ""
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FetchRequest:
     """One URL to fetch.
 
     `check_headers` may end the download before the body. `deliver` receives the answer. `licences`
     are the licence files that the URL's pages name. With `examine`, answers that have a body go
-    there instead of to `deliver`: untrusted bytes must not keep the event loop busy.
+    there instead of to `deliver`: untrusted bytes must not keep the event loop busy. With `known`
+    the body is asked for only where headers and first bytes do not show that it is the known one.
     """
 
     url: str
@@ -67,6 +94,7 @@ class FetchRequest:
     deliver: Deliver
     licences: tuple[PageLicence, ...] = ()
     examine: Examine | None = None
+    known: Known | None = None
 
 
 def now_utc() -> str:

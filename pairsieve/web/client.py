@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 
 from pairsieve.records.page import Headers, header
+from pairsieve.web.again import ask_again
 from pairsieve.web.answer import Answer, FetchRequest, now_utc
 from pairsieve.web.body import whole_body
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.connector import guarded_connector
 from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter
 from pairsieve.web.refusals import Busy, Refused
-from pairsieve.web.requester import BUSY, ReadAnswer, Requester, ShareOf, whole_share
+from pairsieve.web.requester import BUSY, Form, ReadAnswer, Requester, ShareOf, whole_share
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.site_reader import SiteReader
 from pairsieve.web.sites import SiteTexts
@@ -26,6 +28,8 @@ ACCEPT_IMAGES = "image/*"
 # Of one header field: a value of 64 KB, which some servers send as a policy, and its name.
 MAX_HEADER_BYTES = 65 * 1024
 MAX_HEADERS = 1000
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,27 @@ class Client:
         """
         try:
             await self._check_page_licences(request)
-            answer = await self.requester.follow(
-                request.url, self.sites.check_site, self._answer_reader(request), ACCEPT_IMAGES
-            )
+            if request.known is None:
+                read = self.answer_reader(request)
+                answer = await self.follow(request, read, Form(ACCEPT_IMAGES))
+            else:
+                answer = await ask_again(self, request, request.known)
             await self._check_linked_licences(answer)
         except Refused as refused:
             # Whatever ended the request, nobody gets the body.
             return Answer(request.url, refused.status, refused.http_status, fetched_at=now_utc())
         return answer
+
+    async def follow(self, request: FetchRequest, read: ReadAnswer[Result], form: Form) -> Result:
+        """Request a URL and its redirects, where the sites of all hops allow it.
+
+        Raises Refused, and what `read` raises.
+        """
+        return await self.requester.follow(request.url, self.sites.check_site, read, form)
+
+    def leave_all_alone(self) -> None:
+        """Ask no host anything from now on: what still waits is answered `host_left_alone`."""
+        self.requester.leave_all_alone()
 
     def pause_host(self, busy: Busy, tries: int) -> None:
         """Pause a busy host, after `tries` requests for the same URL."""
@@ -88,7 +105,7 @@ class Client:
             return False
         return not self.limiter_of(busy.at).left_alone
 
-    def _answer_reader(self, request: FetchRequest) -> ReadAnswer[Answer]:
+    def answer_reader(self, request: FetchRequest) -> ReadAnswer[Answer]:
         """Return the function that reads the answer of the last hop of a request."""
 
         async def read(at: str, response: aiohttp.ClientResponse) -> Answer:
@@ -138,7 +155,7 @@ class Client:
 
         This comes after the request, because reading the licence may need the host's connection.
         """
-        if not self.settings.rsl or answer.status != "ok":
+        if not self.settings.rsl or answer.status not in ("ok", "unchanged"):
             return
         at = answer.final_url or answer.url
         links = [value for name, value in answer.headers if name.lower() == "link"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -40,6 +41,10 @@ ShareOf = Callable[[str], int]
 CheckUrl = Callable[[str], Awaitable[None]]
 """Called with the URL of each hop before its request. Raises Refused to prevent the request."""
 
+Method = Literal["GET", "HEAD"]
+HeadersAt = Callable[[str], Mapping[str, str]]
+"""URL of a hop -> headers that its request has beside the usual ones."""
+
 Result = TypeVar("Result")
 ReadAnswer = Callable[[str, aiohttp.ClientResponse], Awaitable[Result]]
 """(URL of the last hop, its answer) -> result of the request."""
@@ -48,6 +53,20 @@ ReadAnswer = Callable[[str, aiohttp.ClientResponse], Awaitable[Result]]
 def whole_share(_host: str) -> int:
     """Every host is asked by this process only."""
     return 1
+
+
+def no_headers(_at: str) -> Mapping[str, str]:
+    """No headers beside the usual ones."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a request: its method, and the headers that depend on the URL of the hop."""
+
+    accept: str
+    method: Method = "GET"
+    headers_at: HeadersAt = no_headers
 
 
 class Requester:
@@ -60,12 +79,13 @@ class Requester:
         self.settings = settings
         self.bandwidth = Bandwidth(settings.bytes_per_s)
         self._share_of = share_of
+        self._is_over = False
         self._allowed_origins: set[str] = set()
         self._limiters: dict[str, HostRateLimiter] = {}
         self._limiter_of_origin: dict[str, HostRateLimiter] = {}
 
     async def follow(
-        self, url: str, check: CheckUrl, read: ReadAnswer[Result], accept: str
+        self, url: str, check: CheckUrl, read: ReadAnswer[Result], form: Form
     ) -> Result:
         """Request a URL and its redirects, and return what `read` makes of the last answer.
 
@@ -83,7 +103,7 @@ class Requester:
             async with self.limiter_of(at).slot():
                 started = clock()
                 try:
-                    async with asyncio.timeout(left_s), self._get(at, accept) as response:
+                    async with asyncio.timeout(left_s), self._send(at, form) as response:
                         # The body is read within the host's turn and the deadline.
                         if response.status not in REDIRECTS:
                             return await read(at, response)
@@ -100,10 +120,11 @@ class Requester:
             at = target
         raise Refused("too_many_redirects")
 
-    def _get(self, at: str, accept: str) -> aiohttp.client._RequestContextManager:
+    def _send(self, at: str, form: Form) -> aiohttp.client._RequestContextManager:
         """Send a request; path and query are sent exactly as they were checked, not quoted anew."""
-        return self._session.get(
-            URL(at, encoded=True), allow_redirects=False, headers={"Accept": accept}
+        headers = {"Accept": form.accept, **form.headers_at(at)}
+        return self._session.request(
+            form.method, URL(at, encoded=True), allow_redirects=False, headers=headers
         )
 
     def _failure(self, error: Exception, at: str, took_s: dict[str, float]) -> Refused:
@@ -183,12 +204,20 @@ class Requester:
 
     def _limiter_of_host(self, host: str) -> HostRateLimiter:
         if host not in self._limiters:
-            self._limiters[host] = shared_limiter(
+            limiter = shared_limiter(
                 self.settings.connections_per_host,
                 self.settings.min_interval_s,
                 self._share_of(host),
             )
+            limiter.left_alone = self._is_over
+            self._limiters[host] = limiter
         return self._limiters[host]
+
+    def leave_all_alone(self) -> None:
+        """Ask no host anything from now on."""
+        self._is_over = True
+        for limiter in self._limiters.values():
+            limiter.left_alone = True
 
 
 def retry_after_s(value: str) -> float | None:

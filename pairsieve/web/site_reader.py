@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from pairsieve.web.body import text_of, whole_body
 from pairsieve.web.refusals import Refused
-from pairsieve.web.requester import BUSY, CheckUrl, Requester
+from pairsieve.web.requester import BUSY, CheckUrl, Form, Requester
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import RSL_MAX_BYTES
 from pairsieve.web.site_files import SITE_FILE_MAX_BYTES, usable_text
@@ -226,7 +226,7 @@ class SiteReader:
                 return ""
             raise Refused("unreachable", response.status)
 
-        return await self._requester.follow(url, check, read_if_there, ACCEPT_ANY)
+        return await self._requester.follow(url, check, read_if_there, Form(ACCEPT_ANY))
 
     async def _licence(self, address: str) -> str:
         """Read a licence file once, for all that need it.

@@ -248,6 +248,11 @@ def bucket_of_url(url: str, buckets: int) -> int:
     return int.from_bytes(url_digest(host_of(url)), "big") % buckets
 
 
+def url_id(url: str) -> bytes:
+    """16 bytes that stand for a URL: of all URLs of a dataset no two have the same."""
+    return blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def url_digest(text: str) -> bytes:
     """Eight bytes that spread URLs and hosts evenly, the same on every machine."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from filters.measured import measured, threshold_source
 from pairsieve.audit.result import HEAD
+from pairsieve.recheck.result import HEAD as RECHECK_HEAD
 from pairsieve.records.column import PRIVACY
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import published_columns
@@ -77,6 +78,8 @@ def data_card(facts: Facts) -> str:
         erased=_erased_text(manifest),
         audits=facts.audits,
         audit_head=HEAD,
+        rechecks=facts.rechecks,
+        recheck_head=RECHECK_HEAD,
     )
 
 

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,9 @@ STATUS = "status.json"
 PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", *PDQ_COLUMNS)
 """Columns by which the picture of an erased row is recognised in a later crawl."""
 MAX_REQUESTS_SHOWN = 50
+_TOMBSTONES_INSIDE = (
+    "the tombstones would lie in the dataset ({}); they are confidential: name another folder"
+)
 
 
 class ErasureIncomplete(RuntimeError):
@@ -141,10 +144,7 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
     Raises NoSuchDataset, NoTombstones, BadFeed, ErasureIncomplete, Damaged, InUse.
     """
     if lies_in(tombstones, dataset):
-        raise NoSuchDataset(
-            f"the tombstones would lie in the dataset ({tombstones}); they are confidential: name "
-            "another folder"
-        )
+        raise NoSuchDataset(_TOMBSTONES_INSIDE.format(tombstones))
     # Without this check the lock would create the folder.
     if not files.exists(dataset):
         raise NoSuchDataset(
@@ -162,6 +162,67 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
         findings.version = read_manifest(dataset).version
         _write_status(tombstones, findings, requests)
     return findings
+
+
+def rows_where(
+    dataset: str, columns: Sequence[str], choose: Callable[[pa.Table], Sequence[int]]
+) -> Findings:
+    """The rows that a function chooses from each shard's `columns`. Raises NoSuchDataset."""
+    manifest = read_manifest(dataset)
+    findings = Findings(version=manifest.version)
+    for path in shard_paths(manifest):
+        names = dict.fromkeys((*columns, *TOKENS))
+        table = read_columns(files.join(dataset, path), tuple(names), manifest.columns)
+        rows = list(choose(table))
+        if rows:
+            findings.rows[path] = rows
+            ids = table.take(pa.array(rows)).to_pylist()
+            findings.ids += [{name: row[name] for name in TOKENS if name in row} for row in ids]
+    return findings
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is put in place together with a version: `files` (path -> content) of the dataset.
+
+    `entry` is added to the version's entry in the manifest.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    entry: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOTHING_BESIDE = Beside()
+
+
+def take_out(
+    dataset: str,
+    findings: Findings,
+    stay_out: Sequence[Request],
+    tombstones: str,
+    beside: Beside,
+    lock: Lock,
+) -> None:
+    """Take out rows that nobody has asked for, by the same commit as an erasure.
+
+    The caller holds the dataset's `lock`. `stay_out` are places that later runs leave out; the
+    pictures of the rows may come back from other places. Without a row only the files beside are
+    put in place. Raises NoSuchDataset, NoTombstones, BadFeed, Damaged, InUse.
+    """
+    if not findings.number:
+        moved = _stage_files(dataset, beside)
+        lock.check()
+        _put_in_place(dataset, moved)
+        return
+    if lies_in(tombstones, dataset):
+        raise NoSuchDataset(_TOMBSTONES_INSIDE.format(tombstones))
+    with alone_in(tombstones):
+        _check_feed(dataset, tombstones)
+        make_keys(tombstones)
+        write_tombstones(tombstones, read_tombstones(tombstones).adding(stay_out, []))
+        moved = _stage(dataset, findings, _record(tombstones, 0), beside)
+        lock.check()
+        _put_in_place(dataset, moved)
 
 
 def _check_feed(dataset: str, tombstones: str) -> None:
@@ -203,12 +264,21 @@ def _replace_dataset(
     dataset: str, findings: Findings, requests: int, tombstones: str, lock: Lock
 ) -> None:
     """Write the next version beside the present one, and put it in place."""
+    moved = _stage(dataset, findings, _record(tombstones, requests), NOTHING_BESIDE)
+    lock.check()
+    _put_in_place(dataset, moved)
+
+
+def _record(tombstones: str, requests: int) -> ErasureRecord:
+    """What is published of an erasure under the keys of a folder; they are made if missing."""
     newest = read_tombstones(tombstones).keys[0]
     had_key = files.exists(files.join(tombstones, RECIPIENTS))
     keys = RecipientsKeys(recipients_key(tombstones), feeds.signing_key(tombstones), had_key)
-    record = ErasureRecord(keys, newest.id, requests)
-    moved = _stage(dataset, findings, record)
-    lock.check()
+    return ErasureRecord(keys, newest.id, requests)
+
+
+def _put_in_place(dataset: str, moved: Sequence[str]) -> None:
+    """Commit what was staged."""
     # From this file on the next version counts: a later command would finish the move.
     files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
     recover(dataset)
@@ -263,7 +333,22 @@ class ErasureRecord:
         return None if value is None else self.keys.tokens.token(name, str(value))
 
 
-def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]:
+def _stage_files(dataset: str, beside: Beside) -> list[str]:
+    """Write files beside the present version, which stays the same otherwise."""
+    manifest = read_manifest(dataset)
+    staging = files.join(dataset, STAGING)
+    mark(staging)
+    listed = {**manifest.by_path, **_put_beside(staging, beside)}
+    next_manifest = replace(manifest, files=tuple(listed.values()))
+    files.write_text(files.join(staging, MANIFEST), next_manifest.text())
+    return list(beside.files)
+
+
+def _put_beside(staging: str, beside: Beside) -> dict[str, ListedFile]:
+    return {path: put(staging, path, content, 0) for path, content in beside.files.items()}
+
+
+def _stage(dataset: str, findings: Findings, record: ErasureRecord, beside: Beside) -> list[str]:
     """Write what is new in the next version beside the present one.
 
     Returns the paths of its files without the manifest. Raises Damaged.
@@ -284,8 +369,14 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
     listed[feed_path] = put(staging, feed_path, feed.encode(), len(feed.splitlines()))
 
     erasure = ListedErasure(
-        version, record.requests, findings.number, len(findings.rows), (record.key_id,)
+        version,
+        record.requests,
+        findings.number,
+        len(findings.rows),
+        (record.key_id,),
+        dict(beside.entry),
     )
+    listed |= _put_beside(staging, beside)
     next_manifest = replace(
         manifest,
         version=version,
@@ -293,7 +384,8 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord) -> list[str]
         files=tuple(listed.values()),
     )
     files.write_text(files.join(staging, MANIFEST), next_manifest.text())
-    return [*findings.rows, *_embedding_paths(findings.rows, listed), delta_path, feed_path]
+    rewritten = [*findings.rows, *_embedding_paths(findings.rows, listed)]
+    return [*rewritten, delta_path, feed_path, *beside.files]
 
 
 def _feed_with(

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairsieve.audit.result import AUDIT, AuditResult, BadAudit, parse_audit
+from pairsieve.recheck.result import RECHECK, BadRecheck, RecheckResult, parse_recheck
 from pairsieve.records.aggregates import (
     COUNTED,
     DECISION_COLUMNS,
@@ -51,11 +52,13 @@ class Facts:
     """The numbers of one dataset.
 
     `aggregates`: what was counted of its rows and its ledger. `audits`: what people have labelled.
+    `rechecks`: what its links served when they were asked again, the oldest first.
     """
 
     manifest: Manifest
     aggregates: Aggregates = field(default_factory=Aggregates)
     audits: Sequence[AuditResult] = ()
+    rechecks: Sequence[RecheckResult] = ()
 
     @property
     def rows(self) -> int:
@@ -134,7 +137,13 @@ def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
             for table in _batches(path, DECISION_COLUMNS):
                 total = sum_aggregates([total, count_decisions(table)])
     total = replace(total, domains=Largest.of(domains))
-    return Facts(manifest, total, read_audits(dataset, manifest))
+    return facts_of(dataset, manifest, total)
+
+
+def facts_of(dataset: str, manifest: Manifest, aggregates: Aggregates) -> Facts:
+    """Facts of what was counted, with the results that lie in the dataset. Raises NoSuchDataset."""
+    audits, rechecks = read_audits(dataset, manifest), read_rechecks(dataset, manifest)
+    return Facts(manifest, aggregates, audits, rechecks)
 
 
 def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
@@ -145,6 +154,20 @@ def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
     try:
         return parse_audit(files.read_text(path))
     except (BadAudit, OSError, UnicodeDecodeError) as error:
+        raise NoSuchDataset(
+            f"{path} is damaged: {error}. Get it back from a copy; `pairsieve verify` says what "
+            "else is damaged"
+        ) from None
+
+
+def read_rechecks(dataset: str, manifest: Manifest) -> list[RecheckResult]:
+    """The results of the rechecks of a dataset, the oldest first. Raises NoSuchDataset."""
+    if RECHECK not in manifest.by_path:
+        return []
+    path = files.join(dataset, RECHECK)
+    try:
+        return parse_recheck(files.read_text(path))
+    except (BadRecheck, OSError, UnicodeDecodeError) as error:
         raise NoSuchDataset(
             f"{path} is damaged: {error}. Get it back from a copy; `pairsieve verify` says what "
             "else is damaged"

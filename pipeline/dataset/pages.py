@@ -12,7 +12,7 @@ from pairsieve.records.manifest import Manifest
 from pairsieve.storage import files
 from pipeline.dataset.card import CARD, data_card
 from pipeline.dataset.croissant import CROISSANT, croissant
-from pipeline.dataset.facts import Facts, gather, read_audits
+from pipeline.dataset.facts import facts_of, gather
 from pipeline.dataset.period import counted_period
 from pipeline.dataset.report_page import REPORT, Report
 from pipeline.monitoring.progress import History
@@ -37,7 +37,7 @@ def write_pages(
     if aggregates is None:
         facts = gather(dataset, manifest)
     else:
-        facts = Facts(manifest, aggregates, read_audits(dataset, manifest))
+        facts = facts_of(dataset, manifest, aggregates)
     files.write_text(files.join(dataset, CARD), data_card(facts))
     document = croissant(manifest, facts.columns, counted_period(facts.aggregates))
     metadata = json.dumps(document, indent=1, ensure_ascii=False)

@@ -18,6 +18,7 @@ from typing import Any
 from filters.erasure import Erasure
 from filters.rule import Rule
 from pairsieve.audit.result import AUDIT
+from pairsieve.recheck.result import RECHECK
 from pairsieve.records.aggregates import Aggregates
 from pairsieve.records.manifest import (
     KEYS_OF_A_RUN,
@@ -229,7 +230,7 @@ class Release:
         mark(self.staging)
         if below:
             mark(place)
-        self._remove_audit(place)
+        self._remove_results(place)
         self._remove_manifest(place)
         self._replace_trees(place)
         report = write_pages(place, manifest, made.aggregates)
@@ -245,11 +246,13 @@ class Release:
         if report:
             write_private_report(plan.config.work, report, made.history)
 
-    def _remove_audit(self, place: str) -> None:
-        """Remove the result of an audit: what people labelled is not what is put in place now."""
-        # A file of that name that the manifest does not list belongs to somebody else.
-        if AUDIT in _manifest_in(place).by_path:
-            files.remove_file(files.join(place, AUDIT))
+    def _remove_results(self, place: str) -> None:
+        """Remove the results of audits and rechecks: they are about the rows that were there."""
+        listed = _manifest_in(place).by_path
+        for name in (AUDIT, RECHECK):
+            # A file of that name that the manifest does not list belongs to somebody else.
+            if name in listed:
+                files.remove_file(files.join(place, name))
 
     def _remove_manifest(self, place: str) -> None:
         """Remove the earlier manifest; a copy keeps its erasures in case of a crash."""

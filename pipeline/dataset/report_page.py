@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment
 
 from pairsieve.audit.result import HEAD, NUMERIC
+from pairsieve.recheck.result import HEAD as RECHECK_HEAD
+from pairsieve.recheck.result import NUMERIC as RECHECK_NUMERIC
 from pairsieve.records.aggregates import MAX_LARGEST, Largest
 from pipeline.dataset.card import DEMO_WARNING
 from pipeline.dataset.facts import Facts
@@ -68,6 +70,7 @@ class Report:
             _funnel(self.facts),
             _reasons(self.facts),
             *_audits(self.facts),
+            *_rechecks(self.facts),
             _scores(self.facts),
             _sizes(self.facts),
             _contents(self.facts),
@@ -207,6 +210,20 @@ def _audits(facts: Facts) -> list[Section]:
             numeric=NUMERIC,
         )
         for audit in facts.audits
+    ]
+
+
+def _rechecks(facts: Facts) -> list[Section]:
+    """What links served when they were asked again, the latest recheck first."""
+    return [
+        Section(
+            f"Links asked again on {result.day}",
+            note=" ".join(result.sentences()),
+            head=RECHECK_HEAD if result.table() else (),
+            rows=result.table(),
+            numeric=RECHECK_NUMERIC,
+        )
+        for result in reversed(facts.rechecks)
     ]
 
 

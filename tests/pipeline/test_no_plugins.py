@@ -38,6 +38,7 @@ READS_CONFIG = {
         "{config}",
     ],
     "check": ["--dataset", "{dataset}", "--config", "{config}"],
+    "recheck": ["--dataset", "{dataset}", "--work", "{dataset}.work", "--config", "{config}"],
     "calibrate": ["--labels", "{labels}", "--score", "punsafe"],
     "search": ["--dataset", "{dataset}", "--meaning", "a star", "--config", "{config}"],
     "explore": ["--dataset", "{dataset}", "--config", "{config}"],

@@ -25,6 +25,7 @@ from typing import Any
 KILLED = 137
 VERBS = (
     "erase", "adopt", "index", "export", "verify", "check", "run", "requests", "audit", "follow",
+    "recheck",
 )  # fmt: skip
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC

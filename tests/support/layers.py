@@ -12,6 +12,7 @@ ROOMS = (
     "web",
     "attempt",
     "images",
+    "recheck",
     "erasure",
     "copies",
     "search",

@@ -62,6 +62,10 @@ class ImageParts:
         return Journal(self.folders.images, self.schema)
 
     @property
+    def result_folder(self) -> str:
+        return self.folders.images
+
+    @property
     def schema(self) -> pa.Schema:
         return schema_with(IMAGE_SCHEMA, self.gate.columns)
 

@@ -1,0 +1,244 @@
+"""Asks for a picture that is known already, and takes its body only where that is needed.
+
+The steps, each only where the one before did not settle it:
+
+1. Where a validator is known: HEAD without conditions. Its headers are those of the whole answer,
+   so a new X-Robots-Tag is among them. The picture is the known one where its validators say so.
+2. Where none is known, but the first bytes are: GET of these. Beside a validator that has changed
+   they would say nothing.
+3. GET of the whole picture, with conditions.
+
+A 304 may leave out headers that an answer with a body has (RFC 9110, 15.4.5), which is why
+conditions alone do not come first. A HEAD that is refused says nothing: many servers refuse any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from pairsieve.records.page import Headers, header
+from pairsieve.web.answer import Answer, FetchRequest, How, Known, now_utc
+from pairsieve.web.body import whole_body
+from pairsieve.web.fields import media_type
+from pairsieve.web.refusals import Refused
+from pairsieve.web.requester import BUSY, Form, HeadersAt, ReadAnswer, no_headers
+from pairsieve.web.text import storable
+from pairsieve.web.urls import url_id
+
+if TYPE_CHECKING:
+    from pairsieve.web.client import Client
+
+ACCEPT = "image/*"
+FIRST_BYTES = 512
+"""How many bytes are compared: the headers of all formats, and the begin of what follows."""
+STRONG_AFTER_S = 60
+"""RFC 9110, 8.8.2.2: a date of modification that lies at least so long before the answer is exact
+enough to tell two versions apart."""
+MAX_LENGTH_DIGITS = 15  # a thousand terabytes
+MAX_VALIDATOR_CHARS = 500
+"""A longer ETag is compared by its begin, and never sent."""
+PAGE_TYPES = ("text/html", "application/xhtml+xml")
+
+
+async def ask_again(client: Client, request: FetchRequest, known: Known) -> Answer:
+    """The answer to a request for a known picture: "unchanged", or its body.
+
+    Raises Refused and Busy.
+    """
+    answer: Answer | None = None
+    if known.whole:
+        pass
+    elif may_tell_by_headers(known):
+        answer = await client.follow(request, _head_reader(client, request, known), _HEAD)
+    elif known.first_bytes:
+        answer = await client.follow(request, _first_reader(client, request, known), _FIRST)
+    if answer is None:
+        headers_at = no_headers if known.whole else _conditions_at(known)
+        form = Form(ACCEPT, headers_at=headers_at)
+        answer = await client.follow(request, _whole_reader(client, request, known), form)
+    return answer
+
+
+def _first_bytes_at(_at: str) -> Mapping[str, str]:
+    return {"Range": f"bytes=0-{FIRST_BYTES - 1}"}
+
+
+_HEAD = Form(ACCEPT, "HEAD")
+_FIRST = Form(ACCEPT, headers_at=_first_bytes_at)
+
+
+def may_tell_by_headers(known: Known) -> bool:
+    """Whether headers can show that a picture is the known one."""
+    return bool(known.etag or known.last_modified or (known.fetched_at and known.size_bytes))
+
+
+def is_same_by_headers(known: Known, headers: Headers) -> bool:
+    """Whether the headers of an answer show that its body is the known one.
+
+    A strong ETag is enough. A date of modification needs the same length beside it. Where no
+    validator is known, as after the first fetch, the picture must not have been modified since.
+    """
+    if media_type(header(headers, "content-type")) in PAGE_TYPES:
+        return False
+    length = length_of(headers)
+    has_length = length is not None and length == known.size_bytes
+    # A length that differs is a difference, whatever the validators say.
+    if length is not None and known.size_bytes is not None and not has_length:
+        return False
+    etag, modified = validators_of(headers)
+    if known.etag:
+        if etag != known.etag:
+            return False
+        # A weak ETag allows other bytes (RFC 9110, 8.8.1).
+        return not etag.startswith("W/") or (bool(modified) and modified == known.last_modified)
+    if known.last_modified:
+        return has_length and modified == known.last_modified
+    return has_length and _is_older(modified, known.fetched_at)
+
+
+def length_of(headers: Headers) -> int | None:
+    """Content-Length in bytes; None where it is missing, or is no number that a file can have."""
+    text = header(headers, "content-length").strip()
+    if not text.isdecimal() or len(text) > MAX_LENGTH_DIGITS:
+        return None
+    return int(text)
+
+
+def validators_of(headers: Headers) -> tuple[str, str]:
+    """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
+    etag, modified = (header(headers, name).strip() for name in ("etag", "last-modified"))
+    return etag[:MAX_VALIDATOR_CHARS], modified[:MAX_VALIDATOR_CHARS]
+
+
+def _is_older(modified: str, fetched_at: str) -> bool:
+    """Whether a date of modification lies clearly before a time in ISO 8601."""
+    try:
+        age = datetime.fromisoformat(fetched_at) - parsedate_to_datetime(modified).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return age.total_seconds() >= STRONG_AFTER_S
+
+
+def first_bytes_of(body: bytes) -> str:
+    """What `Known.first_bytes` says of a picture; empty where it has no more bytes than these."""
+    if len(body) <= FIRST_BYTES:
+        return ""
+    return hashlib.sha256(body[:FIRST_BYTES]).hexdigest()
+
+
+def _conditions_at(known: Known) -> HeadersAt:
+    """The conditions of a request; none for a hop that did not serve the known picture."""
+
+    def headers_at(at: str) -> Mapping[str, str]:
+        if url_id(at) != known.final_id:
+            return {}
+        headers = {}
+        if known.etag and len(known.etag) < MAX_VALIDATOR_CHARS:
+            headers["If-None-Match"] = known.etag
+        since = known.last_modified or _http_date(known.fetched_at)
+        if since:
+            # RFC 9110, 13.1.3: without a date of modification, the time of the answer.
+            headers["If-Modified-Since"] = since
+        return headers
+
+    return headers_at
+
+
+def _http_date(fetched_at: str) -> str:
+    try:
+        return format_datetime(datetime.fromisoformat(fetched_at).astimezone(UTC), usegmt=True)
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _head_reader(client: Client, request: FetchRequest, known: Known) -> ReadAnswer[Answer | None]:
+    """The function that reads the answer to HEAD; None where it settles nothing."""
+
+    async def read(at: str, response: aiohttp.ClientResponse) -> Answer | None:
+        if response.status in BUSY:
+            raise client.requester.busy_answer(at, response)
+        if response.status != 200:
+            return None
+        client.requester.record_answer(at, failed=False)
+        headers = _headers_of(response)
+        status = request.check_headers(request.url, at, headers)
+        if status is not None:
+            return _bodiless(request, at, response, status, "head")
+        if url_id(at) == known.final_id and is_same_by_headers(known, headers):
+            return _bodiless(request, at, response, "unchanged", "head")
+        return None
+
+    return read
+
+
+def _first_reader(client: Client, request: FetchRequest, known: Known) -> ReadAnswer[Answer | None]:
+    """The function that reads the first bytes; None where they settle nothing."""
+    read_whole = _whole_reader(client, request, known)
+
+    async def read(at: str, response: aiohttp.ClientResponse) -> Answer | None:
+        if response.status == 416:  # the picture is shorter now
+            return None
+        if response.status != 206:
+            return await read_whole(at, response)
+        client.requester.record_answer(at, failed=False)
+        status = request.check_headers(request.url, at, _headers_of(response))
+        if status is not None:
+            return _bodiless(request, at, response, status, "first_bytes")
+        try:
+            body = await whole_body(response, FIRST_BYTES)
+        except Refused:
+            return None  # another range than was asked for
+        client.bandwidth.spend(len(body))
+        # Content-Range: bytes 0-511/12345 (RFC 9110, 14.4)
+        content_range = header(_headers_of(response), "content-range").strip()
+        expected_range = f"bytes 0-{FIRST_BYTES - 1}/{known.size_bytes}"
+        is_same = hashlib.sha256(body).hexdigest() == known.first_bytes
+        if is_same and content_range == expected_range:
+            return _bodiless(request, at, response, "unchanged", "first_bytes")
+        return None
+
+    return read
+
+
+def _whole_reader(client: Client, request: FetchRequest, known: Known) -> ReadAnswer[Answer]:
+    """The function that reads a whole picture, or a 304 where conditions were sent."""
+    read_body = client.answer_reader(request)
+
+    async def read(at: str, response: aiohttp.ClientResponse) -> Answer:
+        # A 304 that nobody asked for settles nothing: it would hide what is served.
+        is_expected = url_id(at) == known.final_id and not known.whole
+        if response.status != 304 or not is_expected:
+            return replace(await read_body(at, response), how="whole")
+        client.requester.record_answer(at, failed=False)
+        status = request.check_headers(request.url, at, _headers_of(response))
+        return _bodiless(request, at, response, status or "unchanged", "condition")
+
+    return read
+
+
+def _bodiless(
+    request: FetchRequest, at: str, response: aiohttp.ClientResponse, status: str, how: How
+) -> Answer:
+    headers = _headers_of(response)
+    return Answer(
+        url=request.url,
+        status=status,
+        http_status=response.status,
+        final_url=at,
+        fetched_at=now_utc(),
+        content_type=header(headers, "content-type"),
+        headers=headers,
+        how=how,
+    )
+
+
+def _headers_of(response: aiohttp.ClientResponse) -> Headers:
+    # Headers become evidence, so they must be valid text.
+    return tuple((storable(name), storable(value)) for name, value in response.headers.items())

@@ -1,0 +1,1 @@
+"""Recheck: published rows to what their links serve now, and newer pages to what they refuse."""

@@ -1,0 +1,155 @@
+"""Reads the pages of a newer crawl, and keeps what each of them reserves now.
+
+The functions are those of extract: a page is parsed and looked at as it was when its pairs were
+made. No request is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from filters.observe import load_all
+from filters.rights.rights import PageRights, Rights
+from filters.verdict import judge
+from pairsieve.attempt import Failure, attempt
+from pairsieve.images.processes import Crashed, GuardedFunction
+from pairsieve.records.outcome import Counted, Rejection, Tally
+from pairsieve.records.page import Location, Page
+from pairsieve.storage import parts
+from pairsieve.web.cost import is_costly
+from pairsieve.web.html import ALT_ALONE, ImageRule, parse_page
+from pairsieve.web.places import address_key
+from pairsieve.web.urls import has_credentials, url_id
+from transforms.extractor import PAGE_LIMITS, TOO_COSTLY
+from transforms.plumbing.counting import COUNTS_KEY, Counts, Work, counting
+
+PAGE_SCHEMA = pa.schema(
+    [("page_id", pa.binary(16)), ("crawl_time", pa.string()), ("no", pa.string())]
+)
+"""Parts of pages that refuse: `page_id` is `url_id` of the address, `no` the reason."""
+
+PAGE_BUCKETS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPage:
+    """What a page said when it was crawled; `no` is the reason of its refusal, or empty."""
+
+    page_id: bytes
+    crawl_time: str
+    no: str
+
+
+@dataclass(frozen=True)
+class PageJudge:
+    """Judges pages by the dataset's rule `rights`, so that none can kill the worker."""
+
+    judge_here: Callable[[Page], str]
+    guarded: GuardedFunction[Page, str]
+
+    def __call__(self, item: Page | Location) -> Iterator[SeenPage | Counted | Rejection]:
+        """Yield what a page says; places of other files say nothing here."""
+        if not isinstance(item, Page) or has_credentials(item.url):
+            return
+        if is_costly(item.payload):
+            # The other process has its own network guard, so none is needed here.
+            no = attempt(self.guarded, item, reads_storage=True)
+        else:
+            no = attempt(self.judge_here, item)
+        if isinstance(no, Crashed | Failure):
+            # What cannot be read says nothing new of a row that is published already.
+            reason = TOO_COSTLY if isinstance(no, Crashed) else no.reason
+            yield Rejection("page", reason, "quarantined")
+            return
+        yield SeenPage(url_id(address_key(item.url)), item.origin.crawl_time, no)
+        yield Rejection("page", no) if no else Counted("page", "kept")
+
+
+def page_judge(rights: Rights) -> Callable[[Page], str]:
+    """The function that gives the reason for which a page refuses its pictures, or an empty text.
+
+    What pages say of indexes counts as the dataset's own profile has it.
+    """
+    observe = load_all([PageRights()])
+    images: ImageRule = "plain"
+
+    def reason_of(page: Page) -> str:
+        found = observe(parse_page(page, images, ALT_ALONE))
+        drop = judge([rights], {"page_rights_signals": found["page_rights_signals"]}).drop
+        return drop.decision.reason if drop else ""
+
+    return reason_of
+
+
+def make_judge(rights: Rights) -> Work:
+    """The function that judges one page, with its process for costly ones."""
+    return PageJudge(page_judge(rights), GuardedFunction(page_judge, (rights,), PAGE_LIMITS))
+
+
+def newest(pages: Iterable[SeenPage]) -> list[SeenPage]:
+    """Of each page its newest capture; of two at the same time the one that refuses."""
+    by_id: dict[bytes, SeenPage] = {}
+    for page in pages:
+        other = by_id.get(page.page_id)
+        if other is None or (page.crawl_time, page.no) > (other.crawl_time, other.no):
+            by_id[page.page_id] = page
+    return [by_id[page_id] for page_id in sorted(by_id)]
+
+
+def write_refusing(bucket: tuple[int, Iterable[tuple[bytes, str, str]]], folder: str) -> None:
+    """Write the pages of a bucket that refuse in their newest capture."""
+    number, cells = bucket
+    pages = [page for page in newest(SeenPage(*row) for row in cells) if page.no]
+    if not pages:
+        return
+    rows = [{"page_id": p.page_id, "crawl_time": p.crawl_time, "no": p.no} for p in pages]
+    table = pa.Table.from_pylist(rows, PAGE_SCHEMA)
+    parts.write_part(folder, parts.part_name(number, 0), table, Tally())
+
+
+@dataclass
+class JudgePages(beam.PTransform):  # type: ignore[misc]
+    """Pages -> parts of those that refuse, in `folder`; yields the counts.
+
+    One shuffle, about 50 bytes a page: several captures of a page meet in it.
+    """
+
+    rights: Rights
+    folder: str
+
+    def expand(self, pages: beam.PCollection) -> beam.PCollection:
+        judged = pages | "Judge" >> counting(partial(make_judge, self.rights))
+        keyed = judged | "By page" >> beam.Map(_keyed)
+        grouped = keyed | "Group pages" >> beam.GroupByKey()
+        return grouped | "Write pages" >> beam.FlatMap(_write_or_pass, folder=self.folder)
+
+
+def _keyed(element: SeenPage | Counts) -> tuple[Any, Any]:
+    if isinstance(element, Counts):
+        return COUNTS_KEY, element
+    bucket = int.from_bytes(element.page_id[:4], "big") % PAGE_BUCKETS
+    return ("pages", bucket), (element.page_id, element.crawl_time, element.no)
+
+
+def _write_or_pass(group: tuple[Any, Iterable[Any]], folder: str) -> Iterator[Counts]:
+    key, elements = group
+    if key == COUNTS_KEY:
+        yield from elements
+        return
+    _, number = key
+    write_refusing((number, elements), folder)
+
+
+def read_refusing(folder: str) -> dict[bytes, tuple[str, str]]:
+    """Id of each page that refuses -> when it was crawled, and the reason. Raises Damaged."""
+    pages = {}
+    for name in parts.part_names(folder):
+        for row in parts.read_part(folder, name).to_pylist():
+            pages[row["page_id"]] = (row["crawl_time"], row["no"])
+    return pages
