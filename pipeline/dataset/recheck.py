@@ -292,6 +292,8 @@ class Recheck:
         """Remove the round's parts; what is known of the links stays."""
         text = json.dumps({"rounds": present.number})
         files.write_text(self.place.path(CLOSED_FILE), text + "\n")
+        # First the file that says that there is a round: without it the rest is of no use.
+        files.remove_file(self.place.path(ROUND, ROUND_FILE))
         files.remove_tree(self.place.path(ROUND))
 
 
