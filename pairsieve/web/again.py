@@ -44,7 +44,7 @@ STRONG_AFTER_S = 60
 enough to tell two versions apart."""
 MAX_LENGTH_DIGITS = 15  # a thousand terabytes
 MAX_VALIDATOR_CHARS = 500
-"""A longer ETag is compared by its begin, and never sent."""
+"""A longer one counts as missing: it would be kept for every link."""
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -123,8 +123,9 @@ def length_of(headers: Headers) -> int | None:
 
 def validators_of(headers: Headers) -> tuple[str, str]:
     """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
-    etag, modified = (header(headers, name).strip() for name in ("etag", "last-modified"))
-    return etag[:MAX_VALIDATOR_CHARS], modified[:MAX_VALIDATOR_CHARS]
+    values = [header(headers, name).strip() for name in ("etag", "last-modified")]
+    etag, modified = (value if len(value) <= MAX_VALIDATOR_CHARS else "" for value in values)
+    return etag, modified
 
 
 def _is_older(modified: str, fetched_at: str) -> bool:
@@ -150,7 +151,7 @@ def _conditions_at(known: Known) -> HeadersAt:
         if url_id(at) != known.final_id:
             return {}
         headers = {}
-        if known.etag and len(known.etag) < MAX_VALIDATOR_CHARS:
+        if known.etag:
             headers["If-None-Match"] = known.etag
         since = known.last_modified or _http_date(known.fetched_at)
         if since:

@@ -300,7 +300,8 @@ LENGTH = ("Content-Length", str(len(BODY)))
             [("Content-Length", "-1"), ("Last-Modified", MODIFIED)],
             False,
         ),
-        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 60_000)], True),
+        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 60_000)], False),
+        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 500)], True),
         # A page in its place, whatever else is said.
         ({"etag": '"a"'}, [LENGTH, ("ETag", '"a"'), ("Content-Type", "text/html")], False),
     ],
