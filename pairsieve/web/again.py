@@ -4,8 +4,9 @@ The steps, each only where the one before did not settle it:
 
 1. Where a validator is known: HEAD without conditions. Its headers are those of the whole answer,
    so a new X-Robots-Tag is among them. The picture is the known one where its validators say so.
-2. Where none is known, but the first bytes are: GET of these. Beside a validator that has changed
-   they would say nothing.
+2. Where HEAD is refused: GET of the first bytes, with conditions. Its headers are as good. Also
+   where no validator is known, but the first bytes are. Beside a validator that has changed they
+   would say nothing.
 3. GET of the whole picture, with conditions.
 
 A 304 may leave out headers that an answer with a body has (RFC 9110, 15.4.5), which is why
@@ -43,7 +44,7 @@ STRONG_AFTER_S = 60
 enough to tell two versions apart."""
 MAX_LENGTH_DIGITS = 15  # a thousand terabytes
 MAX_VALIDATOR_CHARS = 500
-"""A longer ETag is compared by its begin, and never sent."""
+"""A longer one counts as missing: it would be kept for every link."""
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -57,8 +58,10 @@ async def ask_again(client: Client, request: FetchRequest, known: Known) -> Answ
         pass
     elif may_tell_by_headers(known):
         answer = await client.follow(request, _head_reader(client, request, known), _HEAD)
+        if answer is not None and answer.status == _HEAD_REFUSED:
+            answer = await _ask_first_bytes(client, request, known)
     elif known.first_bytes:
-        answer = await client.follow(request, _first_reader(client, request, known), _FIRST)
+        answer = await _ask_first_bytes(client, request, known)
     if answer is None:
         headers_at = no_headers if known.whole else _conditions_at(known)
         form = Form(ACCEPT, headers_at=headers_at)
@@ -66,12 +69,19 @@ async def ask_again(client: Client, request: FetchRequest, known: Known) -> Answ
     return answer
 
 
-def _first_bytes_at(_at: str) -> Mapping[str, str]:
-    return {"Range": f"bytes=0-{FIRST_BYTES - 1}"}
+async def _ask_first_bytes(client: Client, request: FetchRequest, known: Known) -> Answer | None:
+    """The answer to a request for the first bytes; None where it settles nothing."""
+    conditions_at = _conditions_at(known)
+
+    def headers_at(at: str) -> Mapping[str, str]:
+        return {**conditions_at(at), "Range": f"bytes=0-{FIRST_BYTES - 1}"}
+
+    form = Form(ACCEPT, headers_at=headers_at)
+    return await client.follow(request, _first_reader(client, request, known), form)
 
 
 _HEAD = Form(ACCEPT, "HEAD")
-_FIRST = Form(ACCEPT, headers_at=_first_bytes_at)
+_HEAD_REFUSED = "head_refused"
 
 
 def may_tell_by_headers(known: Known) -> bool:
@@ -113,8 +123,9 @@ def length_of(headers: Headers) -> int | None:
 
 def validators_of(headers: Headers) -> tuple[str, str]:
     """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
-    etag, modified = (header(headers, name).strip() for name in ("etag", "last-modified"))
-    return etag[:MAX_VALIDATOR_CHARS], modified[:MAX_VALIDATOR_CHARS]
+    values = [header(headers, name).strip() for name in ("etag", "last-modified")]
+    etag, modified = (value if len(value) <= MAX_VALIDATOR_CHARS else "" for value in values)
+    return etag, modified
 
 
 def _is_older(modified: str, fetched_at: str) -> bool:
@@ -140,7 +151,7 @@ def _conditions_at(known: Known) -> HeadersAt:
         if url_id(at) != known.final_id:
             return {}
         headers = {}
-        if known.etag and len(known.etag) < MAX_VALIDATOR_CHARS:
+        if known.etag:
             headers["If-None-Match"] = known.etag
         since = known.last_modified or _http_date(known.fetched_at)
         if since:
@@ -165,7 +176,7 @@ def _head_reader(client: Client, request: FetchRequest, known: Known) -> ReadAns
         if response.status in BUSY:
             raise client.requester.busy_answer(at, response)
         if response.status != 200:
-            return None
+            return _bodiless(request, at, response, _HEAD_REFUSED, "head")
         client.requester.record_answer(at, failed=False)
         headers = _headers_of(response)
         status = request.check_headers(request.url, at, headers)
@@ -196,15 +207,30 @@ def _first_reader(client: Client, request: FetchRequest, known: Known) -> ReadAn
         except Refused:
             return None  # another range than was asked for
         client.bandwidth.spend(len(body))
-        # Content-Range: bytes 0-511/12345 (RFC 9110, 14.4)
-        content_range = header(_headers_of(response), "content-range").strip()
-        expected_range = f"bytes 0-{FIRST_BYTES - 1}/{known.size_bytes}"
-        is_same = hashlib.sha256(body).hexdigest() == known.first_bytes
-        if is_same and content_range == expected_range:
-            return _bodiless(request, at, response, "unchanged", "first_bytes")
-        return None
+        is_known_place = url_id(at) == known.final_id
+        headers = _with_whole_length(_headers_of(response))
+        if may_tell_by_headers(known):
+            is_same = is_known_place and is_same_by_headers(known, headers)
+        else:
+            has_length = length_of(headers) == known.size_bytes
+            is_same = has_length and hashlib.sha256(body).hexdigest() == known.first_bytes
+        return _bodiless(request, at, response, "unchanged", "first_bytes") if is_same else None
 
     return read
+
+
+def _with_whole_length(headers: Headers) -> Headers:
+    """The headers of an answer with a part of a picture, with the length of the whole.
+
+    Content-Range: bytes 0-511/12345 (RFC 9110, 14.4). A part that does not begin at 0, or does not
+    say how long the whole is, has no length here.
+    """
+    others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    content_range = header(headers, "content-range").strip()
+    _, slash, whole = content_range.partition("/")
+    if content_range.startswith("bytes 0-") and slash:
+        others.append(("Content-Length", whole))
+    return tuple(others)
 
 
 def _whole_reader(client: Client, request: FetchRequest, known: Known) -> ReadAnswer[Answer]:

@@ -197,15 +197,22 @@ def _problem_of(options: argparse.Namespace) -> str:
 
 def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> str:
     """Do what the options say; the text to print."""
+    from pairsieve.storage import files
     from pairsieve.storage.names import lies_in
     from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.recheck_commit import RecheckPlace
+    from pipeline.dataset.writer import only_writer
     from pipeline.orchestrate.engine import make_engine
 
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]
     engine = make_engine(beam_arguments, own_options, options.patience * 60)
-    read_manifest(options.dataset)
+    # Without this check the lock would create the folder.
+    if not files.exists(options.dataset):
+        read_manifest(options.dataset)
+    # A change that was cut off is finished first: until then there is no manifest.
+    with only_writer(options.dataset):
+        read_manifest(options.dataset)
     if lies_in(options.work, options.dataset):
         raise NoSuchDataset(
             f"--work ({options.work}) lies in the dataset, which is published; name another place"

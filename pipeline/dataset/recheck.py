@@ -110,7 +110,7 @@ class SeenCounts:
 
 @dataclass(frozen=True)
 class Rechecked:
-    """What came of a recheck. `reasons` is reason -> rows; `committed` says whether they are gone.
+    """What came of a recheck: its numbers, and whether the rows are gone (`committed`).
 
     `counted` is reason -> links: why they are not the same.
     """
@@ -152,7 +152,12 @@ class Recheck:
         path = self.place.path(ROUND, ROUND_FILE)
         if files.exists(path):
             present = Round(**json.loads(files.read_text(path)))
-            LOGGER.info("recheck: going on with the round that began at %s", present.at)
+            LOGGER.info(
+                "recheck: going on with the round that began at %s, with --share %g --seed %d",
+                present.at,
+                present.share,
+                present.seed,
+            )
             return present
         # Whatever is there was cut off before its links were chosen.
         files.remove_tree(self.place.path(ROUND))
@@ -292,6 +297,8 @@ class Recheck:
         """Remove the round's parts; what is known of the links stays."""
         text = json.dumps({"rounds": present.number})
         files.write_text(self.place.path(CLOSED_FILE), text + "\n")
+        # First the file that says that there is a round: without it the rest is of no use.
+        files.remove_file(self.place.path(ROUND, ROUND_FILE))
         files.remove_tree(self.place.path(ROUND))
 
 

@@ -187,7 +187,11 @@ def odd_server(behaviour: Behaviour, asked: list[str]) -> Iterator[int]:
         is_known = request.headers.get("If-None-Match") == headers.get("ETag")
         if headers.get("ETag") and is_known and not behaviour.get("ignores_conditions"):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=BODY, headers={"Content-Type": "image/png", **headers})
+        headers["Content-Type"] = "image/png"
+        if "Range" in request.headers and behaviour.get("ranges"):
+            headers["Content-Range"] = str(behaviour["ranges"])
+            return web.Response(status=206, body=BODY[:FIRST_BYTES], headers=headers)
+        return web.Response(body=BODY, headers=headers)
 
     with serve(answer) as port:
         yield port
@@ -201,6 +205,32 @@ def test_a_refused_head_says_nothing(head):
         answer = ask(url, known_at(url, etag='"a"'), port)
     assert (answer.status, answer.how) == ("unchanged", "condition")
     assert asked == ["HEAD", "GET"]
+
+
+WHOLE_RANGE = f"bytes 0-{FIRST_BYTES - 1}/{len(BODY)}"
+
+
+@pytest.mark.parametrize(
+    ("content_range", "modified", "how"),
+    [
+        (WHOLE_RANGE, MODIFIED, "first_bytes"),
+        (WHOLE_RANGE, "Sun, 01 Nov 2026 00:00:00 GMT", "whole"),
+        (WHOLE_RANGE, "", "whole"),
+        (f"bytes 0-{FIRST_BYTES - 1}/9", MODIFIED, "whole"),
+        (f"bytes 0-{FIRST_BYTES - 1}/*", MODIFIED, "whole"),
+        (f"bytes 9-{FIRST_BYTES + 8}/{len(BODY)}", MODIFIED, "whole"),
+        ("nonsense", MODIFIED, "whole"),
+    ],
+)
+def test_where_head_is_refused_the_headers_of_the_first_bytes_count(content_range, modified, how):
+    asked: list[str] = []
+    headers = {"Last-Modified": modified} if modified else {}
+    with odd_server({"head": 405, "headers": headers, "ranges": content_range}, asked) as port:
+        url = f"http://127.0.0.1:{port}/a.png"
+        answer = ask(url, known_at(url), port)
+    assert answer.how == how
+    assert answer.status == ("unchanged" if how == "first_bytes" else "ok")
+    assert answer.body == (b"" if how == "first_bytes" else BODY)
 
 
 def test_a_server_that_ignores_conditions_serves_the_picture_again():
@@ -270,7 +300,8 @@ LENGTH = ("Content-Length", str(len(BODY)))
             [("Content-Length", "-1"), ("Last-Modified", MODIFIED)],
             False,
         ),
-        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 60_000)], True),
+        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 60_000)], False),
+        ({"etag": "a" * 500}, [LENGTH, ("ETag", "a" * 500)], True),
         # A page in its place, whatever else is said.
         ({"etag": '"a"'}, [LENGTH, ("ETag", '"a"'), ("Content-Type", "text/html")], False),
     ],
