@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -21,6 +22,7 @@ from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.settings import Publisher, Settings
 from pipeline.cli import main as pairsieve
 from pipeline.dataset.erasure import count_rows
+from tests.explore.conftest import indexed
 from tests.support.datasets import picture_of, rows_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
@@ -44,6 +46,13 @@ def dataset(demo_run, tmp_path):
 
 @pytest.fixture
 def address(dataset, processes):
+    with serving(dataset, processes) as found:
+        yield found
+
+
+@contextmanager
+def serving(dataset, processes):
+    """The page of a dataset, on a port of this machine."""
     limits = RateLimits(*["100000/minute"] * 4)
     app = make_app(
         Settings(
@@ -210,6 +219,27 @@ def test_the_publisher_decides(page, address, dataset):
     )
     assert call("requests", "apply", "--dataset", dataset) == 0
     assert rows[0]["URL"] not in {row["URL"] for row in rows_of(dataset)}
+
+
+def test_copies_are_one_card(page, processes, tmp_path):
+    rows = [
+        {"URL": f"https://{host}.example/1.jpg", "TEXT": f"a star on {host}", "sha256": "a" * 64}
+        for host in ("one", "two", "long" * 15)
+    ]
+    other = {"URL": "https://other.example/2.jpg", "TEXT": "another star", "sha256": "b" * 64}
+    dataset = indexed(tmp_path / "out", [*rows, other])
+    with serving(dataset, processes) as address:
+        page.goto(f"{address}/?q=star")
+        page.get_by_role("heading", name="4 found").wait_for()
+        assert page.locator("li.card").count() == 2
+        copies = page.locator(".copies")
+        assert not copies.locator("li").first.is_visible()
+        copies.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert copies.locator("li").count() == 2
+        assert copies.locator("li").first.is_visible()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("language", ["de", "es", "fr", "pt"])
