@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Literal
@@ -76,6 +77,19 @@ class QueuedRequest:
     def lines(self) -> list[str]:
         """The requests as `pairsieve erase` reads them."""
         return [json.dumps({**request, RECEIPT: self.receipt}) for request in self.requests]
+
+    @property
+    def answer_by(self) -> date:
+        """The last day on which the request can be answered in time: a month after it came.
+
+        GDPR 12(3). The month ends on the same date of the next month, or on its last day if it has
+        no such date (Regulation (EEC, Euratom) 1182/71, article 3(2)(c)). That article moves a last
+        day which is a holiday; here it stays, so that it is never too late. Days are those of UTC.
+        Raises ValueError when `received` is no time.
+        """
+        received = datetime.fromisoformat(self.received).astimezone(UTC).date()
+        year, month = received.year + received.month // 12, received.month % 12 + 1
+        return date(year, month, min(received.day, monthrange(year, month)[1]))
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,7 @@ def _read(queue: str, receipt: str) -> QueuedRequest:
         raise ValueError("the file holds another receipt, or no requests")
     for line in queued.lines:
         parse_request(line)
+    _ = queued.answer_by  # raises for what is no time
     return queued
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from itsdangerous import TimestampSigner
+from jinja2 import Environment
 
 from pairsieve.erasure.queue import BoundedQueue
 from pairsieve.erasure.requests import MAX_EXAMPLE_BYTES
@@ -20,9 +21,10 @@ from pairsieve.explore.gate import Gate, RequestRule
 from pairsieve.explore.guard import FORM_BYTES, Signer
 from pairsieve.explore.limits import RateLimiter
 from pairsieve.explore.page import SearchPage, WorkQueues
+from pairsieve.explore.publisher import PATH, PublisherPage, RowCounter
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.rendering import make_templates
-from pairsieve.explore.settings import Encoder, Settings
+from pairsieve.explore.settings import Encoder, Publisher, Settings
 from pairsieve.images.processes import Processes
 
 UPLOAD_S = 60.0  # to send 20 MB
@@ -52,12 +54,18 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 """For the description of the JSON interface."""
 
 
-def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Processes) -> Gate:
-    """Return the application.
+def make_app(
+    settings: Settings,
+    encoders: Mapping[str, Encoder],
+    processes: Processes,
+    publisher: Publisher | None = None,
+) -> Gate:
+    """Return the application; without a `publisher` it has no /admin.
 
     It opens nothing before the first request. `processes` are for this application alone.
     """
     queues = WorkQueues()
+    templates = make_templates()
     page = SearchPage(
         settings,
         encoders,
@@ -65,7 +73,7 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
         CurrentIndex(settings.dataset, settings.index),
         BoundedQueue(settings.queue, settings.quota),
         Signer(TimestampSigner(settings.secret)),
-        make_templates(),
+        templates,
         queues,
     )
     # The documentation pages load scripts from other hosts.
@@ -76,14 +84,42 @@ def make_app(settings: Settings, encoders: Mapping[str, Encoder], processes: Pro
     app.exception_handler(Exception)(page.failed)
     _add_page(app, page)
     _add_json(app, page)
-    return Gate(
-        app,
-        rule_of,
-        settings.hosts,
-        RateLimiter(settings.limits),
-        page.refused,
-        (queues.searches, queues.pictures, queues.files),
+    work = [queues.searches, queues.pictures, queues.files]
+    hosts = settings.hosts
+    if publisher is not None:
+        admin = _publisher_page(settings, publisher, templates)
+        _add_publisher(app, admin)
+        work += [admin.work, admin.reading]
+        hosts |= publisher.hosts
+    return Gate(app, rule_of, hosts, RateLimiter(settings.limits), page.refused, tuple(work))
+
+
+def _publisher_page(
+    settings: Settings, publisher: Publisher, templates: Environment
+) -> PublisherPage:
+    return PublisherPage(
+        settings.name,
+        settings.dataset,
+        settings.queue,
+        publisher,
+        RowCounter(settings.dataset, publisher.count_rows),
+        # Salts of their own: a token of the search page must not be one of these.
+        forms=Signer(TimestampSigner(settings.secret, salt=b"publisher's forms")),
+        sessions=Signer(TimestampSigner(settings.secret, salt=b"publisher's sessions")),
+        templates=templates,
     )
+
+
+def _add_publisher(app: FastAPI, page: PublisherPage) -> None:
+    """Add the routes of the publisher's side."""
+    app.get(PATH, response_class=HTMLResponse, include_in_schema=False)(page.show)
+    for name, answer in (
+        ("login", page.log_in),
+        ("logout", page.log_out),
+        ("approve", page.approve),
+        ("refuse", page.refuse),
+    ):
+        app.post(f"{PATH}/{name}", response_class=HTMLResponse, include_in_schema=False)(answer)
 
 
 def _add_page(app: FastAPI, page: SearchPage) -> None:
@@ -110,4 +146,6 @@ def rule_of(method: str, path: str) -> RequestRule:
     """Return the rule for requests to a route."""
     if (method, path) in RULES:
         return RULES[method, path]
-    return OTHER_RULE if path.startswith("/static/") else SEARCH_RULE
+    # One person who decides is no flood, whoever else shares the address of a proxy.
+    is_other = path.startswith(("/static/", f"{PATH}/")) or path == PATH
+    return OTHER_RULE if is_other else SEARCH_RULE

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pairsieve.search.find import Hit
-from pairsieve.search.rows import marks
+from pairsieve.search.rows import NOT_JUDGED, marks
 from pairsieve.web.shown import plain, safe_link
 from pairsieve.web.urls import host_of
 
@@ -41,7 +41,24 @@ class Card:
     requests: Mapping[str, str]
     """For the form that asks for an erasure: kind of request -> value."""
     picture: str
-    """The requests about the picture as JSON, for a field of a form."""
+    """The requests about the picture and its copies, [{kind: value}] in JSON: a form's field."""
+    copies: Sequence[Card] = ()
+    """Other results that show the same picture."""
+
+
+def group_card(hits: Sequence[Hit]) -> Card:
+    """Return the card of results that show the same picture (pairsieve/explore/copies.py).
+
+    It shows the first one, and the others as its copies. What was seen in a copy counts for all.
+    """
+    first, *copies = map(card, hits)
+    seen_in_copies = [mark for each in copies for mark in each.marks if mark != NOT_JUDGED]
+    return replace(
+        first,
+        marks=list(dict.fromkeys([*first.marks, *seen_in_copies])),
+        picture=json.dumps([_of_picture(each.requests) for each in (first, *copies)]),
+        copies=copies,
+    )
 
 
 def card(hit: Hit) -> Card:
@@ -51,7 +68,6 @@ def card(hit: Hit) -> Card:
     link = safe_link(url)
     similarity = row.get("similarity")
     requests = _requests(row)
-    of_picture = {kind: requests[kind] for kind in PICTURE_KINDS if kind in requests}
     return Card(
         caption=plain(_text(row, "TEXT")),
         url=plain(url),
@@ -65,8 +81,12 @@ def card(hit: Hit) -> Card:
         evidence=_evidence(row),
         provenance=(plain(_text(row, "warc_file")), plain(_text(row, "crawl_time"))[:10]),
         requests=requests,
-        picture=json.dumps(of_picture),
+        picture=json.dumps([_of_picture(requests)]),
     )
+
+
+def _of_picture(requests: Mapping[str, str]) -> Mapping[str, str]:
+    return {kind: requests[kind] for kind in PICTURE_KINDS if kind in requests}
 
 
 def _requests(row: Mapping[str, Any]) -> Mapping[str, str]:

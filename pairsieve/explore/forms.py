@@ -18,7 +18,7 @@ PER_PAGE = 24
 MAX_FILTER_CHARS = 255
 MAX_PAGE_DIGITS = 5
 ADDRESS_REQUESTS = ("image_url", "page_url")
-_TEXT_BY_KIND = TypeAdapter(dict[str, str])
+_TEXTS_BY_KIND = TypeAdapter(dict[str, str] | list[dict[str, str]])
 
 
 class SubmittedRequests(BaseModel):
@@ -82,11 +82,12 @@ def requests_of(form: Form) -> list[dict[str, str | bool]]:
 def _fields_of(form: Form, name: str, kinds: Sequence[str]) -> list[dict[str, str | bool]]:
     """Return a request for each value of some kinds in the fields of a name.
 
-    A field holds JSON, {kind: value}. Raises ValueError.
+    A field holds JSON: {kind: value}, or a list of these. Raises ValueError.
     """
     requests: list[dict[str, str | bool]] = []
     for text in form.fields.get(name, ()):
-        values = _TEXT_BY_KIND.validate_json(text)
-        requests += [{kind: values[kind]} for kind in values if kind in kinds]
+        read = _TEXTS_BY_KIND.validate_json(text)
+        for values in [read] if isinstance(read, dict) else read:
+            requests += [{kind: values[kind]} for kind in values if kind in kinds]
     # Copies of a picture name the same hash.
     return [request for place, request in enumerate(requests) if request not in requests[:place]]

@@ -28,7 +28,8 @@ from pairsieve.erasure.queue import (
     look_up,
 )
 from pairsieve.erasure.requests import MAX_VALUE_CHARS
-from pairsieve.explore.cards import card
+from pairsieve.explore.cards import group_card
+from pairsieve.explore.copies import group_copies
 from pairsieve.explore.current_index import CurrentIndex
 from pairsieve.explore.forms import (
     MAX_FILTER_CHARS,
@@ -335,7 +336,7 @@ class SearchPage:
             "results.html.j2",
             query=query,
             results=results,
-            cards=[card(hit) for hit in results.hits],
+            cards=[group_card(group) for group in group_copies(results.hits)],
             pages=-(-results.total // query.per_page),  # rounded up
             example=example,
             addresses=addresses,

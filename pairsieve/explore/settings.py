@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pairsieve.erasure.decisions import CountRows
 from pairsieve.erasure.queue import Quota
 from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.networks import LOOPBACK_NAMES
@@ -50,3 +51,18 @@ class Settings:
     picture_s: float = PICTURE_S
     quota: Quota = field(default_factory=Quota)
     hosts: frozenset[str] = LOOPBACK_NAMES
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """What the publisher's side needs (pairsieve/explore/publisher.py).
+
+    `key` lets a browser in. `count_rows` counts what requests take out of the dataset, and raises
+    Refused while it cannot be read. All that is approved may take out `max_rows`. Besides this
+    machine, /admin answers under the names in `hosts`, before which a proxy asks who somebody is.
+    """
+
+    key: str = field(repr=False)
+    count_rows: CountRows
+    max_rows: int
+    hosts: frozenset[str] = frozenset()

@@ -6,10 +6,17 @@ pairsieve explore --dataset runs/mine --config my.yaml
     also offer search by meaning (needs published embeddings)
 pairsieve explore --dataset runs/mine --behind-proxy --public-host search.example.org
     serve to the world, through a server with TLS on this machine
+pairsieve explore --dataset runs/mine --admin
+    also serve http://127.0.0.1:8080/admin, where the publisher decides on requests
 
 `pairsieve index` makes the index, and brings it up to date after an erasure; the page notices.
 Requests wait in a private folder (--queue, by default DATASET.requests) until `pairsieve requests`
 decides on them. The page loads nothing from other hosts unless a visitor asks for pictures.
+
+/admin shows requests with the rows that they take out and the day until which they have to be
+answered, and approves and refuses them as `pairsieve requests` does. It asks for the key in
+QUEUE/admin.key, which only its owner can read, and answers on this machine alone: not through a
+proxy, unless --admin-host names where the proxy asks who somebody is.
 
 The page answers only under this machine's own names, the address in --host and the names in
 --public-host. Under any name a page of another site could read it (DNS rebinding). Ctrl-C and
@@ -27,15 +34,26 @@ import secrets
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.commands.extras import lacks
-from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
+from pipeline.commands.options import (
+    MAX_ROWS,
+    add_dataset,
+    add_no_plugins,
+    add_set,
+    make_verb_parser,
+)
 
 if TYPE_CHECKING:
-    from pairsieve.explore.settings import Encoder
+    from pairsieve.erasure.decisions import RowCounts
+    from pairsieve.erasure.requests import Request
+    from pairsieve.explore.settings import Encoder, Publisher
     from pairsieve.records.manifest import Manifest
 
+ADMIN_KEY = "admin.key"
+"""In the folder of requests: what opens /admin, beside what it shows."""
 CLOSE_S = 1.5
 """Time for the process that reads pictures to end; it also ends itself after a minute without work.
 """
@@ -74,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="trust X-Forwarded-For of a proxy on this machine",
     )
+    _add_admin(parser)
     parser.add_argument(
         "--timeout",
         type=float,
@@ -98,6 +117,28 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_admin(parser: argparse.ArgumentParser) -> None:
+    """The options of the publisher's side."""
+    parser.add_argument(
+        "--admin", action="store_true", help="serve /admin, where the publisher decides on requests"
+    )
+    parser.add_argument(
+        "--admin-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --admin and --behind-proxy: also answer under a name at which the proxy asks "
+        "who somebody is; may be given again",
+    )
+    parser.add_argument(
+        "--most-rows",
+        type=int,
+        default=MAX_ROWS,
+        metavar="N",
+        help=f"with --admin: no more rows in all that is approved there (default: {MAX_ROWS})",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
@@ -110,19 +151,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from pairsieve.search.find import check_version, open_search
     from pairsieve.search.index import BadIndex
+    from pairsieve.storage.secret import BadSecret
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
     try:
         manifest = read_manifest(options.dataset)
         check_version(open_search(options.index).contents, manifest)
         encoders = _encoders(options, manifest) if options.config else {}
-    except (BadIndex, NoSuchDataset, BadConfig) as error:
+        publisher = _publisher(options) if options.admin else None
+    except (BadIndex, NoSuchDataset, BadConfig, BadSecret, OSError) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
-    _serve(options, manifest.name or "dataset", encoders)
+    _serve(options, manifest.name or "dataset", encoders, publisher)
     return 0
 
 
@@ -136,7 +179,7 @@ def _places(options: argparse.Namespace) -> tuple[str, str]:
 
 def _problem_of(options: argparse.Namespace) -> str:
     """What is wrong with the options; empty where nothing is."""
-    from pairsieve.explore.networks import ANY_ADDRESS
+    from pairsieve.explore.networks import ANY_ADDRESS, is_loopback
     from pairsieve.storage.names import lies_in
 
     if options.host in ANY_ADDRESS and not options.public_host:
@@ -149,10 +192,62 @@ def _problem_of(options: argparse.Namespace) -> str:
             f"requests would lie in the dataset ({options.queue}), which is published; name "
             "another --queue"
         )
+    if options.admin_host and not (
+        options.admin and options.behind_proxy and is_loopback(options.host)
+    ):
+        return (
+            "--admin-host is for a proxy on this machine that asks who somebody is: give --admin "
+            "and --behind-proxy too, and listen on 127.0.0.1, else people could pass the proxy by"
+        )
+    # Names are compared as they are in a Host header, without a port.
+    shared = set(map(_bare, options.admin_host)) & set(map(_bare, options.public_host))
+    if shared:
+        return (
+            f"{min(shared)} is both --public-host and --admin-host; visitors of the first are not "
+            "asked who they are"
+        )
     return ""
 
 
-def _serve(options: argparse.Namespace, name: str, encoders: Mapping[str, Encoder]) -> None:
+def _bare(name: str) -> str:
+    return name.lower().rstrip(".")
+
+
+def _publisher(options: argparse.Namespace) -> Publisher:
+    """What /admin needs; its key is made when there is none. Raises BadSecret, OSError."""
+    from pairsieve.explore.settings import Publisher
+    from pairsieve.storage import files
+    from pairsieve.storage.secret import secret_in
+
+    path = files.join(options.queue, ADMIN_KEY)
+    key, _ = secret_in(path)
+    sys.stderr.write(f"http://{options.host}:{options.port}/admin asks for the key in {path}\n")
+    return Publisher(
+        key.hex(),
+        partial(_count_rows, options.dataset),
+        options.most_rows,
+        frozenset(map(_bare, options.admin_host)),
+    )
+
+
+def _count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
+    """Count what requests take out. Raises Refused while the dataset is being changed."""
+    from pairsieve.explore.refused import Refused
+    from pipeline.dataset.erasure import count_rows
+    from pipeline.dataset.manifest import NoSuchDataset
+
+    try:
+        return count_rows(dataset, groups)
+    except (NoSuchDataset, OSError):
+        raise Refused(503, "updating") from None
+
+
+def _serve(
+    options: argparse.Namespace,
+    name: str,
+    encoders: Mapping[str, Encoder],
+    publisher: Publisher | None,
+) -> None:
     """Serve the page until it is interrupted."""
     from pairsieve.erasure.queue import Quota
     from pairsieve.explore.app import make_app
@@ -174,7 +269,7 @@ def _serve(options: argparse.Namespace, name: str, encoders: Mapping[str, Encode
     )
     # One process: so it is known which picture has ended it.
     processes = Processes(1, Limits(wall_s=settings.picture_s))
-    app = make_app(settings, encoders, processes)
+    app = make_app(settings, encoders, processes, publisher)
     connections = ConnectionLimits(trusts_loopback=options.behind_proxy)
     address = Address(options.host, options.port, options.behind_proxy, connections)
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+MAX_ROWS = 1_000
+"""That requests may take out without --yes; more than one person's pictures."""
+
 
 def make_verb_parser(verb: str, doc: str | None) -> argparse.ArgumentParser:
     """The parser of a verb; `doc`, its module's docstring, is what `--help` shows.

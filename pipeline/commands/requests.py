@@ -13,11 +13,11 @@ pairsieve requests refuse RECEIPT --reason "not in this dataset" --dataset runs/
 
 `approve` says how many rows and shards each request takes out. It approves none of them if these
 are more than --most-rows in all, together with what was approved before and is not applied: one
-request may name a domain with half of the dataset, and many may name a row each. `list
---rows` says the same; it reads the dataset once for each request. `apply` does what `pairsieve
-erase` does: it makes a new version, writes tombstones and verifies. Then it brings the index up to
-date, and the page no longer finds the rows. `list --jsonl` prints approved requests as `pairsieve
-erase` reads them.
+request may name a domain with half of the dataset, and many may name a row each. `list --rows` says
+the same, and `list` until when a request has to be answered (GDPR 12(3)). `apply` does what
+`pairsieve erase` does: it makes a new version, writes tombstones and verifies. Then it brings the
+index up to date, and the page no longer finds the rows. `list --jsonl` prints approved requests as
+`pairsieve erase` reads them. `pairsieve explore --admin` shows the same in a browser.
 
 Addresses for answers lie in a file of their own for each request. They are removed when it is
 applied or refused; --contacts shows them, with refuse and apply as well. A request whose file is
@@ -32,15 +32,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_dataset, make_verb_parser
+from pipeline.commands.options import MAX_ROWS, add_dataset, make_verb_parser
 
 if TYPE_CHECKING:
+    from pairsieve.erasure.decisions import RowCount
     from pairsieve.erasure.queue import QueuedRequest
 
-MAX_ROWS = 1_000
-"""To approve without --yes; more than one person's pictures."""
 MAX_SHOWN_LETTERS = 2_000
 """Of what a stranger wrote: as many as it may have."""
 
@@ -93,13 +93,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class TooManyRows(RuntimeError):
-    """The requests would take out more rows than was agreed to; the message says how many."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = make_parser().parse_args(arguments)
+    from pairsieve.erasure.decisions import TooManyRows
     from pairsieve.erasure.feed import BadFeed
     from pairsieve.erasure.queue import NoSuchRequest, UnreadableRequest, forget_contacts
     from pairsieve.erasure.tombstones import NoTombstones
@@ -163,14 +160,15 @@ def _name_unreadable(queue: str) -> None:
 
 
 def _list(options: argparse.Namespace) -> Iterator[str]:
-    from pairsieve.erasure.queue import waiting
+    from pairsieve.erasure.queue import OPEN, waiting
 
     if options.jsonl:
         for request in waiting(options.queue, "approved"):
             yield from (f"{line}\n" for line in request.lines)
         return
-    states = () if options.all else ("received", "approved")
-    for request in waiting(options.queue, *states):
+    requests = list(waiting(options.queue, *(() if options.all else OPEN)))
+    counts = _counts(options, requests) if options.rows else []
+    for place, request in enumerate(requests):
         yield (
             f"{request.receipt}  {request.state:<9} {_shown(request.received)}  "
             f"{len(request.requests)} request(s)\n"
@@ -181,8 +179,18 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
         if request.reason:
             yield f"    reason: {_shown(request.reason)}\n"
         if options.rows:
-            yield f"    takes out {_rows_of(options.dataset, [request])[1]}\n"
+            yield f"    takes out {counts[place].text}\n"
+        if request.state in OPEN:
+            yield f"    answer by {request.answer_by}\n"
         yield from _contact_line(options, request.receipt)
+
+
+def _counts(options: argparse.Namespace, requests: Sequence[QueuedRequest]) -> Sequence[RowCount]:
+    """How many rows each request takes out. Raises NoSuchDataset."""
+    from pairsieve.erasure.decisions import parsed
+    from pipeline.dataset.erasure import count_rows
+
+    return count_rows(options.dataset, list(map(parsed, requests))).each
 
 
 def _contact_line(options: argparse.Namespace, receipt: str) -> list[str]:
@@ -198,33 +206,16 @@ def _approve(options: argparse.Namespace) -> Iterator[str]:
 
     Raises NoSuchRequest, UnreadableRequest, NoSuchDataset, TooManyRows.
     """
-    from pairsieve.erasure.queue import NoSuchRequest, decide, look_up, waiting
+    from pairsieve.erasure.decisions import prepare_approval
+    from pipeline.dataset.erasure import count_rows
 
-    requests = [look_up(options.queue, receipt) for receipt in dict.fromkeys(options.receipts)]
-    for request in requests:
-        if request.state == "applied":
-            raise NoSuchRequest(f"{request.receipt} was applied already; nothing was approved")
-    # The dataset is read for each request, and for all: requests may name the same rows.
-    of_each = [_rows_of(options.dataset, [request])[1] for request in requests]
-    # Many small requests take out as much as a large one: `apply` does all that was approved.
-    approved = [
-        request
-        for request in waiting(options.queue, "approved")
-        if request.receipt not in options.receipts
-    ]
-    rows, of_all = _rows_of(options.dataset, [*requests, *approved])
-    for request, text in zip(requests, of_each, strict=True):
-        yield f"{request.receipt} takes out {text}\n"
-    if rows > options.most_rows and not options.yes:
-        raise TooManyRows(
-            f"that are {of_all} in all, with what was approved before and is not applied, more "
-            f"than {options.most_rows}; nothing was approved. "
-            "Look at what is asked for "
-            f"(pairsieve requests list), then give --most-rows {rows}, or --yes"
-        )
-    for request in requests:
-        decide(options.queue, request.receipt, "approved", reason=options.reason)
-        yield f"{request.receipt} approved\n"
+    approval = prepare_approval(
+        options.queue, options.receipts, partial(count_rows, options.dataset)
+    )
+    for request, count in zip(approval.requests, approval.counts, strict=True):
+        yield f"{request.receipt} takes out {count.text}\n"
+    approval.make(None if options.yes else options.most_rows, options.reason)
+    yield from (f"{request.receipt} approved\n" for request in approval.requests)
 
 
 def _refuse(options: argparse.Namespace) -> Iterator[str]:
@@ -236,16 +227,6 @@ def _refuse(options: argparse.Namespace) -> Iterator[str]:
         decide(options.queue, receipt, "refused", reason=options.reason)
         yield f"{receipt} refused\n"
         yield from contact
-
-
-def _rows_of(dataset: str, requests: Sequence[QueuedRequest]) -> tuple[int, str]:
-    """How many rows requests take out together, and the same as text. Raises NoSuchDataset."""
-    from pairsieve.erasure.requests import parse_request
-    from pipeline.dataset.erasure import find
-
-    parsed = [parse_request(line) for request in requests for line in request.lines]
-    findings = find(dataset, parsed)
-    return findings.number, f"{findings.number} row(s) of {len(findings.rows)} shard(s)"
 
 
 def _apply(options: argparse.Namespace) -> Iterator[str]:

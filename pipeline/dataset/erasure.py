@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 
 from pairsieve.copies.erased import TOKENS
 from pairsieve.erasure import feed as feeds
-from pairsieve.erasure.match import COLUMNS, Matcher
+from pairsieve.erasure.decisions import RowCount, RowCounts
+from pairsieve.erasure.match import COLUMNS, Hits, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.erasure.tombstones import (
     RECIPIENTS,
@@ -90,18 +91,46 @@ class Findings:
 def find(dataset: str, requests: Sequence[Request]) -> Findings:
     """Find the rows that requests are about, and change nothing. Raises NoSuchDataset."""
     manifest = read_manifest(dataset)
-    matcher = Matcher(requests)
     findings = Findings(version=manifest.version)
     missing_in_shards = []
-    for path in shard_paths(manifest):
-        table = read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
+    for path, table, matches in _search_shards(dataset, manifest, requests):
         missing_in_shards.append(set(COLUMNS) - set(table.column_names))
-        matches = matcher.find(table)
         if matches:
             _add_matches(findings, path, table, matches, requests)
     if missing_in_shards:
         findings.missing = frozenset(set.intersection(*missing_in_shards))
     return findings
+
+
+def count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
+    """Count the rows of groups of requests, such as those of a receipt. Raises NoSuchDataset.
+
+    The dataset is read once, however many groups there are.
+    """
+    group_of = [number for number, group in enumerate(groups) for _ in group]
+    requests = [request for group in groups for request in group]
+    rows: Counter[int] = Counter()
+    shards: Counter[int] = Counter()
+    all_rows = all_shards = 0
+    for _, _, matches in _search_shards(dataset, read_manifest(dataset), requests):
+        groups_of_rows = [{group_of[number] for number in numbers} for numbers in matches.values()]
+        for matched_groups in groups_of_rows:
+            rows.update(matched_groups)
+        shards.update(set().union(*groups_of_rows))
+        all_rows += len(matches)
+        all_shards += bool(matches)
+    each = [RowCount(rows[number], shards[number]) for number in range(len(groups))]
+    return RowCounts(each, RowCount(all_rows, all_shards))
+
+
+def _search_shards(
+    dataset: str, manifest: Manifest, requests: Sequence[Request]
+) -> Iterator[tuple[str, pa.Table, Hits]]:
+    """Yield path, table and matching rows of each shard."""
+    matcher = Matcher(requests)
+    for path in shard_paths(manifest):
+        table = read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
+        yield path, table, matcher.find(table)
 
 
 def _add_matches(

@@ -15,6 +15,7 @@ from pairsieve.erasure.queue import (
     FULL_FOR_S,
     BoundedQueue,
     NoSuchRequest,
+    QueuedRequest,
     QueueFull,
     Quota,
     UnreadableRequest,
@@ -268,3 +269,27 @@ def test_the_folder_is_not_listed_for_each_request(tmp_path, monkeypatch):
 def test_no_field_is_longer_than_its_kind_may_be(tmp_path, request_):
     with pytest.raises(ValueError, match=r"letters|must be|not a host"):
         ask(str(tmp_path), [request_])
+
+
+@pytest.mark.parametrize(
+    ("received", "last_day"),
+    [
+        # The two examples of EDPB Guidelines 01/2022 on the right of access.
+        ("2023-03-05T10:00:00+00:00", "2023-04-05"),
+        ("2023-08-31T10:00:00+00:00", "2023-09-30"),
+        ("2024-01-31T10:00:00+00:00", "2024-02-29"),
+        ("2023-01-29T10:00:00+00:00", "2023-02-28"),
+        ("2023-12-31T23:59:59+00:00", "2024-01-31"),
+        ("2024-01-01T00:30:00+01:00", "2024-01-31"),
+    ],
+)
+def test_a_month_to_answer(received, last_day):
+    request = QueuedRequest("r" * 8, received, [{"sha256": "a" * 64}])
+    assert str(request.answer_by) == last_day
+
+
+def test_a_request_without_a_time_is_damaged(tmp_path):
+    receipt = ask(str(tmp_path), [{"sha256": "a" * 64}])
+    path = tmp_path / "requests" / f"{receipt}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "received": "yesterday"}))
+    assert [str(error)[:32] for error in unreadable(str(tmp_path))] == [receipt]

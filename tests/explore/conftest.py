@@ -108,7 +108,7 @@ def processes():
 
 @pytest.fixture
 def served(dataset, tmp_path, processes):
-    def serve(**changes):
+    def serve(publisher=None, **changes):
         limits = RateLimits(*["100000/minute"] * 4)
         given = {
             "name": "<b>hostile</b>",
@@ -118,7 +118,10 @@ def served(dataset, tmp_path, processes):
             "hosts": HOSTS,
         }
         return make_app(
-            Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}), {}, processes
+            Settings(**{**given, "secret": "s" * 32, "limits": limits, **changes}),
+            {},
+            processes,
+            publisher,
         )
 
     return serve

@@ -8,19 +8,25 @@ import shutil
 import socket
 import threading
 import time
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from pairsieve.erasure.queue import ask, look_up
 from pairsieve.explore.app import make_app
 from pairsieve.explore.limits import RateLimits
-from pairsieve.explore.settings import Settings
+from pairsieve.explore.settings import Publisher, Settings
 from pipeline.cli import main as pairsieve
+from pipeline.dataset.erasure import count_rows
+from tests.explore.conftest import indexed
 from tests.support.datasets import picture_of, rows_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
+KEY = "k" * 64
 CHROMIUM = shutil.which("chromium")
 SIZES = {"phone": {"width": 390, "height": 844}, "wide": {"width": 1280, "height": 900}}
 
@@ -40,6 +46,13 @@ def dataset(demo_run, tmp_path):
 
 @pytest.fixture
 def address(dataset, processes):
+    with serving(dataset, processes) as found:
+        yield found
+
+
+@contextmanager
+def serving(dataset, processes):
+    """The page of a dataset, on a port of this machine."""
     limits = RateLimits(*["100000/minute"] * 4)
     app = make_app(
         Settings(
@@ -52,6 +65,7 @@ def address(dataset, processes):
         ),
         {},
         processes,
+        Publisher(KEY, partial(count_rows, str(dataset)), 1_000),
     )
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -174,6 +188,58 @@ def test_the_slash_key_and_a_choice(page, address):
     page.get_by_role("button", name="Take out what I chose").click()
     assert "(2)" in page.inner_text("main")
     assert violations(page) == []
+
+
+def test_the_publisher_decides(page, address, dataset):
+    rows = rows_of(dataset)
+    queue = f"{dataset}.requests"
+    approved = ask(queue, [{"image_url": rows[0]["URL"]}], "anna@mail.example")
+    pages = [f"https://b.example/{'long' * 60}/{number}" for number in range(30)]
+    refused = ask(queue, [{"page_url": url} for url in pages])
+    page.goto(f"{address}/admin")
+    assert violations(page) == []
+    page.get_by_label("The key of this page").fill(KEY)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="2 to decide on, 0 approved").wait_for()
+    assert "Answer to: anna@mail.example" in page.inner_text("main")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "nothing is cut off on a phone"
+    )
+    page.get_by_role("button", name=f"Approve {approved}").click()
+    page.get_by_role("heading", name="1 to decide on, 1 approved").wait_for()
+    card = page.locator(f"#r-{refused}")
+    card.get_by_label("Why it is refused").fill("not in this dataset")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="0 to decide on, 1 approved").wait_for()
+    assert violations(page) == []
+    assert (look_up(queue, approved).state, look_up(queue, refused).state) == (
+        "approved",
+        "refused",
+    )
+    assert call("requests", "apply", "--dataset", dataset) == 0
+    assert rows[0]["URL"] not in {row["URL"] for row in rows_of(dataset)}
+
+
+def test_copies_are_one_card(page, processes, tmp_path):
+    rows = [
+        {"URL": f"https://{host}.example/1.jpg", "TEXT": f"a star on {host}", "sha256": "a" * 64}
+        for host in ("one", "two", "long" * 15)
+    ]
+    other = {"URL": "https://other.example/2.jpg", "TEXT": "another star", "sha256": "b" * 64}
+    dataset = indexed(tmp_path / "out", [*rows, other])
+    with serving(dataset, processes) as address:
+        page.goto(f"{address}/?q=star")
+        page.get_by_role("heading", name="4 found").wait_for()
+        assert page.locator("li.card").count() == 2
+        copies = page.locator(".copies")
+        assert not copies.locator("li").first.is_visible()
+        copies.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert copies.locator("li").count() == 2
+        assert copies.locator("li").first.is_visible()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("language", ["de", "es", "fr", "pt"])

@@ -61,7 +61,8 @@ def test_a_screenshot_is_found_and_its_picture_taken_out(client, tmp_path):
         data={"token": fields(start, "token")[0]},
         files={"picture": ("a.png", content.getvalue(), "image/png")},
     ).text
-    assert page.count("the same picture") == 99
+    assert page.count("the same picture") == 1
+    assert "Copies of this picture: 98" in page, "98 of 99 are shown with the first"
     asks = re.search(r'<form action="/ask[^>]*>(.*?)</form>', page, re.DOTALL)[1]
     assert "Take out this picture wherever it is" in asks
     form = client.post("/ask", data={"picture": fields(asks, "picture")}).text

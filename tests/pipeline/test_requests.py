@@ -73,7 +73,7 @@ def test_what_strangers_wrote_is_shown_on_its_line(dataset, capsys):
     decide(queue, receipt, "approved", reason=f"because{ESC}\nof")
     assert requests(["list", "--contacts", "--dataset", str(dataset)]) == 0
     printed = capsys.readouterr().out
-    assert len(printed.splitlines()) == 4
+    assert len(printed.splitlines()) == 5
     assert set("\x1b\x07\r\u202e\u2028\x9b\x7f\u200b") & set(printed) == set()
     assert "gpj" in printed
     assert requests(["list", "--jsonl", "--dataset", str(dataset)]) == 0
