@@ -130,6 +130,8 @@ def test_small_and_without_what_else_a_file_holds(form):
     exif = Image.Exif()
     exif[0x9286] = "anna"
     options = {"exif": exif, "icc_profile": b"anna"} if form in ("JPEG", "PNG", "WEBP") else {}
+    if form in ("JPEG", "GIF"):
+        options["comment"] = b"anna"
     preview = make_preview(content_of(PHOTOGRAPH, form, **options))
     for content in (preview.blurred, preview.clear):
         assert max(opened(content).size) == MAX_SIDE
