@@ -21,12 +21,14 @@ from pairsieve.explore.gate import Gate, RequestRule
 from pairsieve.explore.guard import FORM_BYTES, Signer
 from pairsieve.explore.limits import RateLimiter
 from pairsieve.explore.page import SearchPage, WorkQueues
+from pairsieve.explore.previews import Previews, ReadPreview
 from pairsieve.explore.publisher import PATH, PublisherPage, RowCounter
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.rendering import make_templates
 from pairsieve.explore.settings import Encoder, Publisher, Settings
 from pairsieve.images.processes import Processes
 
+PREVIEW = "/preview"
 UPLOAD_S = 60.0  # to send 20 MB
 SEARCH_RULE = RequestRule("searches")
 ERASURE_RULE = RequestRule("requests")
@@ -37,6 +39,7 @@ RULES: Mapping[tuple[str, str], RequestRule] = {
     ("POST", "/send"): ERASURE_RULE,
     ("POST", "/api/requests"): ERASURE_RULE,
     ("GET", "/healthz"): OTHER_RULE,
+    ("GET", PREVIEW): RequestRule("previews"),
 }
 """Routes that do not count as searches."""
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -59,13 +62,21 @@ def make_app(
     encoders: Mapping[str, Encoder],
     processes: Processes,
     publisher: Publisher | None = None,
+    read_preview: ReadPreview | None = None,
 ) -> Gate:
-    """Return the application; without a `publisher` it has no /admin.
+    """Return the application.
+
+    Without a `publisher` it has no /admin. With `read_preview` it shows previews, and no picture is
+    loaded from another host.
 
     It opens nothing before the first request. `processes` are for this application alone.
     """
     queues = WorkQueues()
     templates = make_templates()
+    previews = None
+    if read_preview is not None:
+        signer = TimestampSigner(settings.secret, salt=b"previews")
+        previews = Previews(read_preview, signer)
     page = SearchPage(
         settings,
         encoders,
@@ -75,6 +86,7 @@ def make_app(
         Signer(TimestampSigner(settings.secret)),
         templates,
         queues,
+        previews,
     )
     # The documentation pages load scripts from other hosts.
     app = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None)
@@ -86,12 +98,23 @@ def make_app(
     _add_json(app, page)
     work = [queues.searches, queues.pictures, queues.files]
     hosts = settings.hosts
+    if previews is not None:
+        app.get(PREVIEW, include_in_schema=False)(page.preview)
+        work.append(previews.work)
     if publisher is not None:
         admin = _publisher_page(settings, publisher, templates)
         _add_publisher(app, admin)
         work += [admin.work, admin.reading]
         hosts |= publisher.hosts
-    return Gate(app, rule_of, hosts, RateLimiter(settings.limits), page.refused, tuple(work))
+    return Gate(
+        app,
+        rule_of,
+        hosts,
+        RateLimiter(settings.limits),
+        page.refused,
+        tuple(work),
+        loads_remote=previews is None,
+    )
 
 
 def _publisher_page(

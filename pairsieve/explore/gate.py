@@ -60,7 +60,8 @@ class Gate:
     """An ASGI application around another.
 
     `rule_of` returns the rule of a method and path. `refuse` makes the answer to a refused request.
-    `queues` are those in which the application works.
+    `queues` are those in which the application works. With `loads_remote` a visitor may load
+    pictures from their own sites.
     """
 
     app: ASGIApp
@@ -70,6 +71,7 @@ class Gate:
     refuse: Callable[[Request, Refused], Awaitable[Response]]
     queues: tuple[WorkQueue, ...] = ()
     memory: BodyMemory = field(default_factory=BodyMemory)
+    loads_remote: bool = True
 
     @property
     def is_busy(self) -> bool:
@@ -83,7 +85,7 @@ class Gate:
             return
         started_s = time.perf_counter()
         request = Request(scope)
-        answer = Answer(send, pictures=shows_pictures(scope))
+        answer = Answer(send, pictures=self.loads_remote and shows_pictures(scope))
         with _tells_connection(scope), suppress(ClientGone):
             try:
                 await self._pass_on(request, receive, answer)

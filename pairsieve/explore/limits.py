@@ -30,6 +30,7 @@ class RateLimits:
     pictures: str = "30/minute"
     requests: str = "20/hour"
     others: str = "600/minute"
+    previews: str = "240/minute"
 
 
 @dataclass(frozen=True)

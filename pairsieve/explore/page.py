@@ -42,6 +42,7 @@ from pairsieve.explore.forms import (
 from pairsieve.explore.gate import address_of, route_of
 from pairsieve.explore.guard import Signer, check_site, read_form
 from pairsieve.explore.networks import network_of
+from pairsieve.explore.previews import PREVIEW_S, Previews
 from pairsieve.explore.refused import Refused
 from pairsieve.explore.rendering import linker
 from pairsieve.explore.settings import Encoder, Settings
@@ -100,6 +101,7 @@ class SearchPage:
     signer: Signer
     templates: Environment
     queues: WorkQueues
+    previews: Previews | None = None
 
     async def search(self, request: Request) -> Response:
         """Search by words, an address or meaning; without any of them show the whole dataset."""
@@ -117,6 +119,25 @@ class SearchPage:
         limit_s = self.settings.picture_s + self.settings.limit_s + MARGIN_S
         work = partial(self._answer_picture, request, body, content_type)
         return await self.queues.pictures.run(work, limit_s, _network(request))
+
+    async def preview(self, request: Request) -> Response:
+        """Show the small picture of a result, blurred unless it is asked for clear."""
+        check_site(request)
+        previews = self.previews
+        url = previews.url_of(request.query_params.get("of", "")) if previews else ""
+        if previews is None or not url:
+            raise Refused(404, "stale")
+        # The row may have been taken out since the page was made.
+        query = Query(image_url=url, per_page=1)
+        found = await self._run_search(request, lambda: self.index.search().by_words(query))
+        if not found.total:
+            raise Refused(404, "nothing")
+        work = partial(previews.get, url)
+        preview = await previews.work.run(work, PREVIEW_S, _network(request))
+        if preview is None:
+            raise Refused(404, "no_picture", "not_fetched")
+        is_clear = request.query_params.get("clear") == "1"
+        return Response(preview.clear if is_clear else preview.blurred, media_type="image/jpeg")
 
     async def ask(self, request: Request) -> Response:
         """Show the form that asks for an erasure."""
@@ -331,6 +352,7 @@ class SearchPage:
         as the one that was searched for.
         """
         parameters = request.query_params
+        preview_of = self.previews.token if self.previews else None
         return self._render(
             request,
             "results.html.j2",
@@ -342,6 +364,7 @@ class SearchPage:
             addresses=addresses,
             token=self.signer.token(),
             pics=parameters.get("pics") == "1",
+            preview_of=preview_of,
             has_meaning=bool(self.encoders),
             meaning=bool(parameters.get("meaning")),
             link=linker(parameters),

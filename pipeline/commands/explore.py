@@ -11,7 +11,8 @@ pairsieve explore --dataset runs/mine --admin
 
 `pairsieve index` makes the index, and brings it up to date after an erasure; the page notices.
 Requests wait in a private folder (--queue, by default DATASET.requests) until `pairsieve requests`
-decides on them. The page loads nothing from other hosts unless a visitor asks for pictures.
+decides on them. The page loads nothing from other hosts unless a visitor asks for pictures. With
+--previews this machine fetches them, and shows them small, blurred until they are asked for.
 
 /admin shows requests with the rows that they take out and the day until which they have to be
 answered, and approves and refuses them as `pairsieve requests` does. It asks for the key in
@@ -33,7 +34,9 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,11 +52,15 @@ from pipeline.commands.options import (
 if TYPE_CHECKING:
     from pairsieve.erasure.decisions import RowCounts
     from pairsieve.erasure.requests import Request
+    from pairsieve.explore.previews import ReadPreview
     from pairsieve.explore.settings import Encoder, Publisher
+    from pairsieve.images.processes import Processes
     from pairsieve.records.manifest import Manifest
 
 ADMIN_KEY = "admin.key"
 """In the folder of requests: what opens /admin, beside what it shows."""
+MAX_PREVIEW_BYTES = 10_000_000  # most pictures of the web have less than 1 MB
+DECODE_S = 10.0
 CLOSE_S = 1.5
 """Time for the process that reads pictures to end; it also ends itself after a minute without work.
 """
@@ -93,6 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="trust X-Forwarded-For of a proxy on this machine",
     )
     _add_admin(parser)
+    _add_previews(parser)
     parser.add_argument(
         "--timeout",
         type=float,
@@ -115,6 +123,14 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"how many megabytes they may take (default: {MAX_WAITING_MB})",
     )
     return parser
+
+
+def _add_previews(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--previews",
+        action="store_true",
+        help="fetch pictures in the visitor's place, and show them small, and blurred at first",
+    )
 
 
 def _add_admin(parser: argparse.ArgumentParser) -> None:
@@ -165,7 +181,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("pairsieve.explore").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(without_traces)
-    _serve(options, manifest.name or "dataset", encoders, publisher)
+    try:
+        with _previews(options, manifest) as read_preview:
+            _serve(options, manifest.name or "dataset", encoders, publisher, read_preview)
+    except NoSuchDataset as error:
+        sys.stderr.write(f"pairsieve: {error}\n")
+        return 2
     return 0
 
 
@@ -242,11 +263,50 @@ def _count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
         raise Refused(503, "updating") from None
 
 
+@contextmanager
+def _previews(options: argparse.Namespace, manifest: Manifest) -> Iterator[ReadPreview | None]:
+    """Give the block a function that reads previews, or None where they are not switched on.
+
+    Raises NoSuchDataset where the run made no requests.
+    """
+    if not options.previews:
+        yield None
+        return
+    from pairsieve.explore.previews import Preview, make_preview
+    from pairsieve.images.processes import Crashed, Limits, Processes
+    from pipeline.dataset.audit_rows import client_settings, web_pictures
+
+    settings = replace(client_settings(manifest), max_bytes=MAX_PREVIEW_BYTES)
+    # Not the process of uploads, which reads one picture at a time.
+    processes = Processes(1, Limits(wall_s=DECODE_S))
+    with web_pictures(settings) as web:
+
+        def read(url: str) -> Preview | None:
+            content = web.read(url)
+            preview = processes.run_alone(make_preview, content) if content else None
+            return None if isinstance(preview, Crashed) else preview
+
+        try:
+            yield read
+        finally:
+            _close(processes)
+
+
+def _close(processes: Processes) -> bool:
+    """End processes within CLOSE_S; return whether they have ended."""
+    # In a thread, since closing waits for a process that is still starting.
+    closing = threading.Thread(target=processes.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+    return not closing.is_alive()
+
+
 def _serve(
     options: argparse.Namespace,
     name: str,
     encoders: Mapping[str, Encoder],
     publisher: Publisher | None,
+    read_preview: ReadPreview | None,
 ) -> None:
     """Serve the page until it is interrupted."""
     from pairsieve.erasure.queue import Quota
@@ -269,18 +329,15 @@ def _serve(
     )
     # One process: so it is known which picture has ended it.
     processes = Processes(1, Limits(wall_s=settings.picture_s))
-    app = make_app(settings, encoders, processes, publisher)
+    app = make_app(settings, encoders, processes, publisher, read_preview)
     connections = ConnectionLimits(trusts_loopback=options.behind_proxy)
     address = Address(options.host, options.port, options.behind_proxy, connections)
     sys.stderr.write(f"http://{options.host}:{options.port} - end it with Ctrl-C\n")
     try:
         serve(app, address)
     finally:
-        # In a thread, since closing waits for a process that is still starting.
-        closing = threading.Thread(target=processes.close, daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
-    if app.is_busy or closing.is_alive():
+        has_closed = _close(processes)
+    if app.is_busy or not has_closed:
         _leave()
 
 

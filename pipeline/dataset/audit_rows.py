@@ -296,7 +296,7 @@ def client_settings(manifest: Manifest) -> ClientSettings:
     if not values.get("contact"):
         raise NoSuchDataset(
             "the run had no fetch.contact, so it made no requests, and none are made now; leave "
-            "out --pictures web"
+            "out the option that asks for pictures of the web"
         )
     # Networks beyond the public internet are private settings: they are not in the manifest.
     return ClientSettings(**{**values, "ports": tuple(values["ports"]), "allow_networks": ()})

@@ -108,7 +108,7 @@ def processes():
 
 @pytest.fixture
 def served(dataset, tmp_path, processes):
-    def serve(publisher=None, **changes):
+    def serve(publisher=None, read_preview=None, **changes):
         limits = RateLimits(*["100000/minute"] * 4)
         given = {
             "name": "<b>hostile</b>",
@@ -122,6 +122,7 @@ def served(dataset, tmp_path, processes):
             {},
             processes,
             publisher,
+            read_preview,
         )
 
     return serve

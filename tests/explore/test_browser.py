@@ -4,6 +4,7 @@ Chromium.
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import threading
@@ -14,11 +15,13 @@ from functools import partial
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from pairsieve.erasure.queue import ask, look_up
 from pairsieve.explore.app import make_app
 from pairsieve.explore.limits import RateLimits
+from pairsieve.explore.previews import make_preview
 from pairsieve.explore.settings import Publisher, Settings
 from pipeline.cli import main as pairsieve
 from pipeline.dataset.erasure import count_rows
@@ -27,6 +30,7 @@ from tests.support.datasets import picture_of, rows_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(300)]
 KEY = "k" * 64
+WIDTH_WHEN_LOADED = "image => image.decode().then(() => image.naturalWidth)"
 CHROMIUM = shutil.which("chromium")
 SIZES = {"phone": {"width": 390, "height": 844}, "wide": {"width": 1280, "height": 900}}
 
@@ -51,7 +55,7 @@ def address(dataset, processes):
 
 
 @contextmanager
-def serving(dataset, processes):
+def serving(dataset, processes, read_preview=None):
     """The page of a dataset, on a port of this machine."""
     limits = RateLimits(*["100000/minute"] * 4)
     app = make_app(
@@ -66,6 +70,7 @@ def serving(dataset, processes):
         {},
         processes,
         Publisher(KEY, partial(count_rows, str(dataset)), 1_000),
+        read_preview,
     )
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -238,6 +243,37 @@ def test_copies_are_one_card(page, processes, tmp_path):
         page.keyboard.press("Enter")
         assert copies.locator("li").count() == 2
         assert copies.locator("li").first.is_visible()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_previews_are_blurred_until_asked_for(page, processes, tmp_path):
+    """Drawings, of which the fixture of the page says that nothing comes from another host."""
+    asked, loaded = [], []
+    page.on("request", lambda one: loaded.append(one.url))
+    drawing = io.BytesIO()
+    Image.radial_gradient("L").resize((640, 480)).save(drawing, "PNG")
+
+    def read(url):
+        asked.append(url)
+        return make_preview(drawing.getvalue())
+
+    row = {"TEXT": "a star", "URL": "https://one.example/1.jpg", "sha256": "a" * 64}
+    face = {**row, "URL": "https://two.example/2.jpg", "sha256": "b" * 64, "face_count": 1}
+    dataset = indexed(tmp_path / "out", [{**row, "face_count": 0}, face])
+    with serving(dataset, processes, read) as address:
+        page.goto(f"{address}/?q=star")
+        page.get_by_role("link", name="Load small pictures").click()
+        pictures = page.locator("li.card img")
+        for place in (0, 2):
+            pictures.nth(place).scroll_into_view_if_needed()
+            assert pictures.nth(place).evaluate(WIDTH_WHEN_LOADED) == 256
+        assert [url for url in loaded if "clear=1" in url] == [], "what is closed is not loaded"
+        page.get_by_text("Show clearly").focus()
+        page.keyboard.press("Enter")
+        assert pictures.nth(1).evaluate(WIDTH_WHEN_LOADED) == 256
+        assert [url for url in loaded if "clear=1" in url] != []
+        assert len(asked) == 2
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
