@@ -19,6 +19,7 @@ from pairsieve.storage.job_end import PROBLEMS_FILE
 from pairsieve.warc.reader import ReadSettings
 from transforms.fetch.lanes import Lane
 from transforms.plumbing.gather import WriteEnd
+from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.recheck.choose import ChooseLinks, ChooseSettings, ReadRows
 from transforms.recheck.lane import Asker, AskLinks
@@ -77,7 +78,8 @@ class PagesJob:
 
 def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:
     """A newer crawl -> parts of the pages that refuse in it."""
-    inputs = pipeline | "List inputs" >> beam.Create(list(job.inputs))
+    start = pipeline | "Start" >> beam.Impulse()
+    inputs = start | "List inputs" >> ListElements(job.inputs)
 
     # As in extract: large archives are cut, and damage is counted.
     pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
@@ -87,4 +89,4 @@ def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:
     judged = read | "Judge pages" >> JudgePages(job.rights, job.folder)
 
     # All counts are summed and written last: the job has ended where this file is.
-    _ = judged | "Write counts" >> WriteEnd(job.folder, PROBLEMS_FILE)
+    _ = judged | "Write counts" >> WriteEnd(start, job.folder, PROBLEMS_FILE)
