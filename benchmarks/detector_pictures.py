@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import statistics
 import time
@@ -21,6 +23,17 @@ from filters.pictures.faces import Faces
 from filters.pictures.nsfw_picture import NsfwPicture
 from filters.pictures.picture_hash import PictureHash
 from filters.subjects import Picture
+from pairsieve.records.pair import Pair, key_of
+from pairsieve.records.sample import Image as FetchedImage
+from pairsieve.storage.settled import Looking
+from pairsieve.warc.source import ArchiveSettings
+from pipeline.config import load_config
+from pipeline.orchestrate.config_file import CONFIGS
+from pipeline.orchestrate.plan import look_up, score_settings
+from transforms.score.handler import load_scorer
+from transforms.score.scorer import score_rows
+
+DEMO = CONFIGS / "demo.yaml"
 
 ROUNDS = 3
 SIDES = (224, 320, 480, 640)  # pixels of the longer side
@@ -130,11 +143,77 @@ def picture_stage(number: int) -> Iterator[str]:
     yield f"goal images_per_s_with_text {rate_with_text:.1f} >= 35"
 
 
+def score_stage(number: int) -> Iterator[str]:
+    """Measure the whole score stage on the same pictures as JPEG files, in turns.
+
+    They are decoded, prepared and embedded by the demonstration's model, and the detectors look at
+    them: once without `text_in_picture`.
+    """
+    without: tuple[Detector, ...] = (Faces(min_score=0.5), PictureHash(), Radiograph(), Halves())
+    both: tuple[Detector, ...] = (*without, TextInPicture())
+    rounds = [(_stage_rate(without, number), _stage_rate(both, number)) for _ in range(ROUNDS)]
+    rate, rate_with_text = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    share = statistics.median(second / first for first, second in rounds)
+    yield f"the whole score stage on {number} of them as JPEG: {rate:.1f} images/s"
+    yield f"with text_in_picture: {rate_with_text:.1f} images/s, {share:.2f} of the rate without it"
+    yield f"goal stage_images_per_s_with_text {rate_with_text:.1f} >= 35"
+
+
+def _stage_rate(detectors: Sequence[Detector], number: int) -> float:
+    """Images a second of the score stage with these detectors."""
+    config = load_config(DEMO)
+    # Detectors look at every picture, however little it resembles its caption.
+    looking = Looking(-1.0, -1.0)
+    archive = ArchiveSettings(config.fetch.max_bytes)
+    settings = score_settings(config, look_up(config).models, archive, looking)
+    scorer = load_scorer(settings, detectors)
+    content_of = {hashlib.sha256(content).hexdigest(): content for content in _jpegs(number)}
+    pairs, images = [], []
+    for at, sha256 in enumerate(content_of):
+        url, caption = f"https://pictures.example/{at}.jpg", f"picture {at}"
+        key = key_of(url, caption)
+        pairs.append(Pair(key, url, caption, "en", "en", "", "", 0, "", "", 0, {}))
+        images.append(FetchedImage(key, "ok", sha256=sha256))
+
+    def read(image: FetchedImage) -> bytes:
+        return content_of[image.sha256 or ""]
+
+    try:
+        # The first pictures load what is loaded late.
+        score_rows(pairs[:4], images[:4], read, scorer)
+        started = time.perf_counter()
+        scores = score_rows(pairs[4:], images[4:], read, scorer)
+        seconds = time.perf_counter() - started
+    finally:
+        scorer.processes.close()
+        scorer.executor.shutdown()
+    wrong = [score for score in scores if score.status != "ok" or score.errors]
+    assert not wrong, wrong[:1]
+    return len(scores) / seconds
+
+
+def _jpegs(number: int) -> Iterator[bytes]:
+    """Yield JPEG files of a photograph each, no two alike."""
+    pictures = _photographs()
+    for at in range(number):
+        image = pictures[at % len(pictures)].image.copy()
+        # A spot of another place and colour makes another file.
+        spot = (at % image.width, at % image.height)
+        image.paste((at % 256, at // 256, 128), (*spot, spot[0] + 8, spot[1] + 8))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=90)
+        yield buffer.getvalue()
+
+
+def _photographs() -> list[Picture]:
+    names_and_sides = product((*WITH_FACE, "cat", "coffee", "rocket"), SIDES)
+    return [Picture(_resized(shown(name), side)) for name, side in names_and_sides]
+
+
 def _rate(detectors: Sequence[Detector], number: int) -> float:
     """Images a second of these detectors together."""
     observe = load_all(detectors)
-    names_and_sides = product((*WITH_FACE, "cat", "coffee", "rocket"), SIDES)
-    distinct = [Picture(_resized(shown(name), side)) for name, side in names_and_sides]
+    distinct = _photographs()
     work = [distinct[i % len(distinct)] for i in range(number)]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         # The first pictures load what detectors load late.

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks.detector_pictures import picture_stage, pictures
+from benchmarks.detector_pictures import picture_stage, pictures, score_stage
 from benchmarks.machine import cpu
 from benchmarks.wordnet import wordnet_sets
 from filters.detector import Needs
@@ -263,6 +263,7 @@ def main() -> None:
         medical_text(rounds, options.wordnet, options.captions),
         pictures(rounds),
         picture_stage(number),
+        score_stage(number),
         row_stage(number * 25),
     ):
         for line in lines:
