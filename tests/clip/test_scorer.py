@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import open_clip
@@ -377,6 +377,24 @@ def test_costly_detectors_look_where_a_pair_may_be_published_alone():
     assert (good.evidence, good.spared_by) == ({"small": False, "text": True}, None)
     assert (poor.evidence, poor.spared_by) == ({"small": False}, "similarity")
     assert poor.looked_at
+
+
+@pytest.mark.parametrize("options", [{}, {"small": True}, {"costly_from": -1.0}])
+def test_which_pairs_of_a_picture_are_scored_together_does_not_show(options):
+    """As parts are divided among workers in one way or another."""
+    (good_pair, image) = row(0)
+    captions = (good_pair.caption, "nothing of the kind", "a car", good_pair.caption)
+    rows = [row(n, sha256=image.sha256, caption=caption) for n, caption in enumerate(captions)]
+
+    def scored_in(*divisions):
+        scorer = replace(costly_scorer([], **options), detect_from=0.5)
+        return [one for division in divisions for one in score(division, scorer)]
+
+    together = scored_in(rows)
+    assert together == [one for each in rows for one in scored_in([each])]
+    assert together == scored_in(rows[:2], rows[2:])
+    assert together[::-1] == scored_in(rows[::-1])
+    assert {one.looked_at for one in together} == {False, True}
 
 
 def test_costly_detectors_do_not_look_at_what_a_rule_drops():

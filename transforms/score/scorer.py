@@ -452,21 +452,8 @@ def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterat
     _remember(picture, picture_evidence, scorer)
 
     spared: list[str | None] = [None] * len(picture.pairs)
-    if scorer.costly and picture_evidence and not isinstance(picture_evidence, Failure):
-        reasons = comparison.spared_by(picture, picture_evidence)
-        # A picture that is known from another page gets the evidence that it would get alone.
-        if all(reasons):
-            spared = reasons
-            hidden = scorer.costly.columns
-            picture_evidence = {k: v for k, v in picture_evidence.items() if k not in hidden}
-
-    evidence: dict[str, object] = {}
-    errors: list[str] = []
-    for observed in (picture.embedding_evidence, picture_evidence):
-        if isinstance(observed, Failure):
-            errors.append(observed.error)
-        elif observed is not None:
-            evidence |= observed
+    if picture_evidence and not isinstance(picture_evidence, Failure):
+        spared = comparison.spared_by(picture, picture_evidence)
 
     embedding = None
     if scorer.keep_embeddings:
@@ -476,14 +463,36 @@ def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterat
         if not math.isfinite(similarity):
             yield Score(pair.key, "similarity_not_finite", scored_sha256=picture.image.sha256)
             continue
+        is_looked_at = picture_evidence is not None and similarity >= scorer.detect_from
+        of_picture = _evidence_of(picture_evidence, spared_by, scorer) if is_looked_at else None
+        evidence: dict[str, object] = {}
+        errors: list[str] = []
+        for observed in (picture.embedding_evidence, of_picture):
+            if isinstance(observed, Failure):
+                errors.append(observed.error)
+            elif observed is not None:
+                evidence |= observed
         score = _score_of(picture, scorer, pair, similarity, evidence)
         yield replace(
             score,
             embedding=embedding,
             errors=(*errors, *score.errors),
-            looked_at=picture_evidence is not None,
-            spared_by=spared_by,
+            looked_at=is_looked_at,
+            spared_by=spared_by if is_looked_at else None,
         )
+
+
+def _evidence_of(
+    picture_evidence: Evidence | Failure | None, spared_by: str | None, scorer: Scorer
+) -> Evidence | Failure | None:
+    """What detectors saw in a picture, as a pair would get it if it were the only one of it.
+
+    The runner decides which pairs of a picture are scored together, and that must not show.
+    """
+    if spared_by is None or scorer.costly is None or isinstance(picture_evidence, Failure):
+        return picture_evidence
+    hidden = scorer.costly.columns
+    return {name: value for name, value in (picture_evidence or {}).items() if name not in hidden}
 
 
 def _score_of(
