@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from filters.batch import rows_to_judge
 from filters.verdict import Verdict
 from pairsieve.attempt import Failure, attempt_each
+from pairsieve.collector import collector_paused
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.pair import Pair
 from pairsieve.records.sample_table import SampleRow, SampleTable
-from transforms.plumbing.collector import collector_paused
 from transforms.plumbing.counting import Work, counting
 from transforms.plumbing.working_on import WorkingOn
 from transforms.rules import (

@@ -8,12 +8,12 @@ from functools import lru_cache, partial
 
 import apache_beam as beam
 
+from pairsieve.collector import collector_paused
 from pairsieve.records.choices import Embeddings, Sensitive
 from pairsieve.records.layout import EMBEDDINGS_FOLDER
 from pairsieve.records.row import row_of
 from pairsieve.storage import files
 from transforms.judge import KeptSamples
-from transforms.plumbing.collector import collector_paused
 from transforms.plumbing.own import on_own
 from transforms.rules import KeptSample, PartRows, ShardRow, shard_of
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 from pairsieve.erasure.requests import EXAMPLES
 from pairsieve.images.decode import Decoded, decode
+from pairsieve.images.plain_jpeg import plain_jpeg
 
 MAX_SIDE = 1024
 """Pixels; enough to read a document."""
@@ -22,6 +21,4 @@ def as_jpeg(content: bytes) -> bytes | None:
         return None
     image = decoded.image.convert("RGB")
     image.thumbnail((MAX_SIDE, MAX_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    return plain_jpeg(image, QUALITY)

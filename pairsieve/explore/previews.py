@@ -7,7 +7,6 @@ that may be killed, and encoded anew: nothing of the file but its pixels reaches
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -20,6 +19,7 @@ from pairsieve.erasure.requests import EXAMPLES
 from pairsieve.explore.guard import TOKEN_AGE_S
 from pairsieve.explore.work_queue import WorkQueue
 from pairsieve.images.decode import Decoded, decode
+from pairsieve.images.plain_jpeg import plain_jpeg
 
 MAX_SIDE = 256  # pixels; enough to recognise oneself
 # A blurred preview has so many pixels a side before it is enlarged: colours and large shapes are
@@ -96,12 +96,4 @@ def make_preview(content: bytes) -> Preview | None:
     few_pixels = clear.copy()
     few_pixels.thumbnail((BLURRED_SIDE, BLURRED_SIDE))
     blurred = few_pixels.resize(clear.size, Image.Resampling.BICUBIC)
-    return Preview(_as_jpeg(blurred), _as_jpeg(clear))
-
-
-def _as_jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    # Without the profile and the comment that Pillow would copy from the file.
-    image.info.clear()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    return Preview(plain_jpeg(blurred, QUALITY), plain_jpeg(clear, QUALITY))

@@ -25,7 +25,7 @@ output says whether it is. The list holds captions and addresses: it is for thos
 command makes no request; a browser loads a picture of the list when somebody opens it. Adopted
 datasets can be checked too.
 
-Exit status: 0 within the limits, 1 above them, 2 the dataset could not be checked.
+Exit status: 0 within the limits, 1 above them, 2 the dataset could not be checked, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.commands.options import (
     add_dataset,
+    add_log_and_patience,
     add_no_plugins,
     add_set,
     add_work,
@@ -94,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="an example picture; may be given again",
     )
     add_work(parser)
+    add_log_and_patience(parser)
     parser.add_argument(
         "--limit",
         action="append",
@@ -122,16 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline.orchestrate.review_job import review_dataset
     from transforms.review.findings import RISKS
 
-    failures = (
-        *(NoSuchDataset, NoTombstones, ConfigError, UnreadableList, NotOurs),
-        *(JobFailed, OSError),
-    )
-    configure_logging("text")
+    configure_logging(options.log)
     dataset = options.dataset
     out = options.out or f"{dataset.rstrip('/')}.check.html"
     limits: dict[str, float] = {}
     try:
-        engine = make_engine(beam_arguments, list(parser._option_string_actions))
+        engine = make_engine(
+            beam_arguments, list(parser._option_string_actions), options.patience * 60
+        )
         manifest = read_manifest(dataset)
         config = config_of(options) if options.config else None
         if config is not None:
@@ -139,10 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits.update(_limits(options.limit, RISKS))
         settings = _settings(options, manifest, config)
         shards = _shards(manifest, settings)
-        review = review_dataset(engine, settings, shards, f"{out}.job", shows_bars("text"))
-    except failures as error:
-        sys.stderr.write(f"pairsieve: {error}\n")
-        return 2
+        review = review_dataset(engine, settings, shards, f"{out}.job", shows_bars(options.log))
+    except (NoSuchDataset, NoTombstones, ConfigError, UnreadableList, NotOurs) as error:
+        return _fail(str(error), 2)
+    except (JobFailed, OSError) as error:
+        return _fail(str(error), 2)
+    except KeyboardInterrupt as error:
+        return _fail(f"interrupted: {error or 'nothing goes on running'}", 130)
     too_many = over(review, limits)
     files.write_private(out, review_page(manifest.name or dataset, review, too_many))
     sys.stdout.writelines(f"{kind:<20}{review.counts[kind]:>10,}\n" for kind in RISKS)
@@ -150,6 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.writelines(f"above the limit: {line}\n" for line in too_many)
     sys.stdout.write(f"{out}: {review.rows:,} rows looked at\n")
     return 1 if too_many else 0
+
+
+def _fail(message: str, status: int) -> int:
+    """Print an error, and return the exit status."""
+    sys.stderr.write(f"pairsieve: {message}\n")
+    return status
 
 
 def _second_detector_note(settings: ReviewSettings) -> str:

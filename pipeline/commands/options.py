@@ -48,6 +48,23 @@ def add_work(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_log_and_patience(parser: argparse.ArgumentParser) -> None:
+    """`--log` and `--patience`, for verbs that run jobs."""
+    parser.add_argument(
+        "--log",
+        default="text",
+        choices=("text", "json", "quiet"),
+        help="lines of text, with bars on a terminal; JSON lines; or errors alone (default: text)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="MINUTES",
+        help="give up a job that shows no progress for so long (default: 60; 0: never)",
+    )
+
+
 def add_no_plugins(parser: argparse.ArgumentParser) -> None:
     """`--no-plugins`, for configs that somebody else wrote."""
     parser.add_argument(

@@ -36,8 +36,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pairsieve.large_imports import large_imports
-from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
+from pairsieve.collector import collector_paused
+from pipeline.commands.options import (
+    add_dataset,
+    add_log_and_patience,
+    add_no_plugins,
+    add_set,
+    make_verb_parser,
+)
 
 if TYPE_CHECKING:
     from pairsieve.recheck.result import RecheckResult
@@ -127,19 +133,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken out, and take out nothing"
     )
-    parser.add_argument(
-        "--log",
-        default="text",
-        choices=("text", "json", "quiet"),
-        help="as for `pairsieve run` (default: text)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=60.0,
-        metavar="MINUTES",
-        help="give up a job that shows no progress for so long (default: 60; 0: never)",
-    )
+    add_log_and_patience(parser)
     add_set(parser)
     add_no_plugins(parser)
     return parser
@@ -152,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problem = _problem_of(options)
     if problem:
         return _fail(problem, 2)
-    with large_imports():
+    with collector_paused():
         from pairsieve.erasure.feed import BadFeed
         from pairsieve.erasure.tombstones import NoTombstones
         from pairsieve.storage.lock import InUse

@@ -25,8 +25,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pairsieve.large_imports import large_imports
-from pipeline.commands.options import add_no_plugins, add_set, make_verb_parser
+from pairsieve.collector import collector_paused
+from pipeline.commands.options import (
+    add_log_and_patience,
+    add_no_plugins,
+    add_set,
+    make_verb_parser,
+)
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
 
@@ -78,19 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="request again the pictures that failed for a passing reason (fetch.transient)",
     )
-    parser.add_argument(
-        "--log",
-        default="text",
-        choices=("text", "json", "quiet"),
-        help="lines of text, with bars on a terminal; JSON lines; or errors alone (default: text)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=60.0,
-        metavar="MINUTES",
-        help="give up a job that shows no progress for so long (default: 60; 0: never)",
-    )
+    add_log_and_patience(parser)
     add_set(parser)
     parser.add_argument(
         "--debug",
@@ -106,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What this parser does not know goes to Beam.
     options, beam_arguments = make_parser().parse_known_args(arguments)
 
-    with large_imports():
+    with collector_paused():
         from pipeline.monitoring.logs import configure_logging
         from pipeline.orchestrate.command import run
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -148,26 +149,23 @@ def facts_of(dataset: str, manifest: Manifest, aggregates: Aggregates) -> Facts:
 
 def read_audits(dataset: str, manifest: Manifest) -> list[AuditResult]:
     """The results of the audits of a dataset, one for each question. Raises NoSuchDataset."""
-    if AUDIT not in manifest.by_path:
-        return []
-    path = files.join(dataset, AUDIT)
-    try:
-        return parse_audit(files.read_text(path))
-    except (BadAudit, OSError, UnicodeDecodeError) as error:
-        raise NoSuchDataset(
-            f"{path} is damaged: {error}. Get it back from a copy; `pairsieve verify` says what "
-            "else is damaged"
-        ) from None
+    with _reading(dataset, AUDIT) as path:
+        return parse_audit(files.read_text(path)) if AUDIT in manifest.by_path else []
 
 
 def read_rechecks(dataset: str, manifest: Manifest) -> list[RecheckResult]:
     """The results of the rechecks of a dataset, the oldest first. Raises NoSuchDataset."""
-    if RECHECK not in manifest.by_path:
-        return []
-    path = files.join(dataset, RECHECK)
+    with _reading(dataset, RECHECK) as path:
+        return parse_recheck(files.read_text(path)) if RECHECK in manifest.by_path else []
+
+
+@contextmanager
+def _reading(dataset: str, name: str) -> Iterator[str]:
+    """Yield the path of a file of results. Raises NoSuchDataset where it cannot be read."""
+    path = files.join(dataset, name)
     try:
-        return parse_recheck(files.read_text(path))
-    except (BadRecheck, OSError, UnicodeDecodeError) as error:
+        yield path
+    except (BadAudit, BadRecheck, OSError, UnicodeDecodeError) as error:
         raise NoSuchDataset(
             f"{path} is damaged: {error}. Get it back from a copy; `pairsieve verify` says what "
             "else is damaged"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from filters.registry import nearest
-from pairsieve.large_imports import large_imports
+from pairsieve.collector import collector_paused
 from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
@@ -131,7 +131,7 @@ class Engine:
         """Import Beam. What else takes long is started first, and goes on meanwhile."""
         if self._forks_workers:
             start_fork_server()
-        with large_imports():
+        with collector_paused():
             import apache_beam  # noqa: F401
 
     @property

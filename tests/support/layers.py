@@ -6,7 +6,7 @@ from __future__ import annotations
 LAYERS = ("pairsieve", "filters", "transforms", "pipeline")
 # So may a room of pairsieve, which needs no Beam.
 ROOMS = (
-    "large_imports",
+    "collector",
     "records",
     "storage",
     "web",

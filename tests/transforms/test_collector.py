@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from transforms.plumbing.collector import collector_paused
+from pairsieve.collector import collector_paused
 
 
 def test_cycles_are_collected_again_after_the_block():

@@ -21,8 +21,8 @@ from apache_beam.ml.inference.base import ModelHandler
 from filters.detector import Detector, Needs, is_costly
 from filters.observe import load_all
 from filters.registry import digest_of, evidence_columns, needing
+from pairsieve.collector import collector_paused
 from pairsieve.images.processes import Processes
-from pairsieve.large_imports import large_imports
 from pairsieve.records.outcome import Counted, Rejection, Tally, tally_of
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
 from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
@@ -167,7 +167,7 @@ def _is_stored(image: Image) -> bool:
 
 def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Scorer:
     """Load models and detectors. Raises ModelError."""
-    with large_imports():
+    with collector_paused():
         import torch
 
         from pairsieve.clip.encoder import load_encoder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 
 from filters.detector import Detector
-from pairsieve.large_imports import large_imports
+from pairsieve.collector import collector_paused
 from pairsieve.records.outcome import Counted
 from pairsieve.storage import parts
 from transforms.plumbing.counting import Work, counting
@@ -40,7 +40,7 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
         # RunInference imports torch, which the other three jobs and their workers do not need.
-        with large_imports():
+        with collector_paused():
             from apache_beam.ml.inference.base import RunInference
 
         from transforms.score.handler import PartHandler
