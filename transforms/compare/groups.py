@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from filters.duplicates.rules import MOST_CAPTIONS
 from pairsieve.images.forest import NAME, Names
 from transforms.compare.bands import ROOTS, Batches, by_bucket
-from transforms.compare.pictures import KEY, PICTURE, first_pairs
+from transforms.compare.pictures import KEY, PICTURE, Pictures, first_pairs
 from transforms.compare.settings import GROUPS, PART, Key
 from transforms.plumbing.spill import read_batch
 
@@ -21,6 +21,9 @@ TOLD = np.dtype(
     [("name", NAME), ("copies", "<i8"), ("firsts", "u1"), ("first_keys", KEY, (MOST_CAPTIONS,))]
 )
 """What a part is told of a picture; `firsts` of the keys count, the representative's first."""
+
+SHOWN_IN = np.dtype([("part", "<u4"), ("name", NAME), ("group", "<i8")])
+"""A part that shows a picture, and the number of the picture's group."""
 
 TOLD_OF = b"t"
 """The letter of rows of TOLD."""
@@ -60,20 +63,33 @@ def tell_parts(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     _, batches = group
     members = np.concatenate([np.frombuffer(read_batch(batch), MEMBER) for batch in batches])
     pictures, roots = members["picture"], members["root"]
-    distinct_roots, number_of = np.unique(roots, return_inverse=True)
-    of_groups = np.zeros(len(distinct_roots), TOLD)
-    np.add.at(of_groups["copies"], number_of, pictures["urls"])
-    first = first_pairs(pictures, roots)
-    chosen = first.rank < MOST_CAPTIONS
-    rows, ranks = first.order[chosen], first.rank[chosen]
-    of_groups["first_keys"][number_of[rows], ranks] = pictures["key"][rows]
-    of_groups["firsts"] = np.bincount(number_of[rows], minlength=len(distinct_roots))
+    distinct_roots, group_of = np.unique(roots, return_inverse=True)
+    of_groups = _told_of_groups(pictures, roots, group_of, len(distinct_roots))
+
     # A part may have several rows of a picture, and is told once.
-    shown = np.zeros(len(pictures), [("part", "<u4"), ("name", NAME), ("group", "<i8")])
-    shown["part"], shown["name"], shown["group"] = pictures["part"], pictures["name"], number_of
+    shown = np.zeros(len(pictures), SHOWN_IN)
+    shown["part"], shown["name"], shown["group"] = pictures["part"], pictures["name"], group_of
     shown = np.unique(shown)
     told = of_groups[shown["group"]]
     told["name"] = shown["name"]
-    starts = np.flatnonzero(np.append(True, shown["part"][1:] != shown["part"][:-1]))
-    for start, end in zip(starts, np.append(starts[1:], len(shown)), strict=True):
-        yield (PART, int(shown["part"][start])), TOLD_OF + told[start:end].tobytes()
+
+    # Rows of a part lie one behind the other.
+    begins = np.flatnonzero(np.append(True, shown["part"][1:] != shown["part"][:-1]))
+    ends = np.append(begins[1:], len(shown))
+    for begin, end in zip(begins, ends, strict=True):
+        part = int(shown["part"][begin])
+        yield (PART, part), TOLD_OF + told[begin:end].tobytes()
+
+
+def _told_of_groups(
+    pictures: Pictures, roots: Names, group_of: NDArray[np.int64], groups: int
+) -> NDArray[np.void]:
+    """What is told of each group: its distinct URLs, and the keys of its first pairs."""
+    told = np.zeros(groups, TOLD)
+    np.add.at(told["copies"], group_of, pictures["urls"])
+    first = first_pairs(pictures, roots)
+    is_told = first.rank < MOST_CAPTIONS
+    rows, ranks = first.order[is_told], first.rank[is_told]
+    told["first_keys"][group_of[rows], ranks] = pictures["key"][rows]
+    told["firsts"] = np.bincount(group_of[rows], minlength=groups)
+    return told

@@ -181,15 +181,25 @@ class FirstPairs:
 
 def first_pairs(pictures: Pictures, groups: Names) -> FirstPairs:
     """Order the pairs of each group: a published one, most pixels, similarity, least key."""
-    words, keys = _words(groups), _words(pictures["key"])
+    by_name, by_key = _words(groups), _words(pictures["key"])
+    # lexsort takes the most important key last.
     best_first = (-pictures["similarity"], -pictures["pixels"], ~pictures["passes"])
-    order = np.lexsort((keys[:, 1], keys[:, 0], *best_first, *words.T[::-1]))
-    # Stable: of the pairs with one caption the first stays the first.
-    captions = np.unique(pictures["caption"], return_inverse=True)[1].reshape(-1)[order]
-    _, group_of = np.unique(groups[order], return_inverse=True)
-    pairs = group_of.reshape(-1) * (len(order) + 1) + captions
-    _, first_of_caption = np.unique(pairs, return_index=True)
+    order = np.lexsort((*by_key.T[::-1], *best_first, *by_name.T[::-1]))
+    group, caption = _numbers(groups[order]), _numbers(pictures["caption"][order])
+
+    # Of the pairs of a group with one caption the first stays. A number for each such set of pairs:
+    captions = len(order) + 1
+    _, first_of_caption = np.unique(group * captions + caption, return_index=True)
     kept = np.sort(first_of_caption)
-    order, group = order[kept], group_of.reshape(-1)[kept]
-    starts = np.searchsorted(group, np.arange(group.max(initial=-1) + 1))
-    return FirstPairs(order, np.arange(len(order)) - starts[group])
+    order, group = order[kept], group[kept]
+
+    # Groups lie one behind the other, so a pair's place in its group counts from where that begins.
+    begin_of_group = np.searchsorted(group, np.arange(group.max(initial=-1) + 1))
+    rank = np.arange(len(order)) - begin_of_group[group]
+    return FirstPairs(order, rank)
+
+
+def _numbers(values: NDArray[np.void]) -> NDArray[np.int64]:
+    """A number for each value: the same for equal ones."""
+    _, numbers = np.unique(values, return_inverse=True)
+    return numbers.reshape(-1)
