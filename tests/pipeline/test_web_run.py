@@ -38,8 +38,16 @@ def test_each_url_is_asked_for_once_and_never_again(run_web, site):
     assert not list(first.work.rglob("*.arrow")), (
         "picture bytes are deleted when scoring is complete"
     )
-    run_web("filters.rules.similarity.thresholds.en=0.2")
+    run_web("filters.rules.similarity.thresholds.en=0.9")
     assert sum(site.asked_beside_files.values()) == 3, "a changed rule asks for nothing"
+
+
+def test_a_lower_threshold_asks_again_only_for_what_was_not_looked_at(run_web, site):
+    """The words of another page for the star are too far from it, so detectors did not look."""
+    run_web()
+    site.asked.clear()
+    run_web("filters.rules.similarity.thresholds.en=0.2")
+    assert site.asked_beside_files == {"/star.png": 1}
 
 
 def test_kept_pictures_are_scored_again_without_a_request(run_web, site):
