@@ -153,14 +153,13 @@ class Search:
     def _spaces(self) -> Mapping[str, VectorIndex]:
         """The vectors of each model."""
         indexes = {}
-        for space, probes in self.contents.spaces.items():
+        for space in self.contents.spaces:
             shards = [
                 (number, self._shard_folder(number))
                 for source, number in self.contents.shards
                 if source.space == space
             ]
-            lists_path = Path(self.folder) / lists_name(space) if probes else None
-            indexes[space] = VectorIndex(shards, lists_path, probes)
+            indexes[space] = VectorIndex(shards, Path(self.folder) / lists_name(space))
         return indexes
 
     @cached_property
@@ -225,7 +224,7 @@ class Search:
                 "the dataset was published without vectors (publish.embeddings), so it cannot be "
                 "searched by meaning"
             )
-        return self._filter(query, self._look_alikes(vectors_of), with_facets=True)
+        return self._filter(query, self._look_alikes(vectors_of, by_text=True), with_facets=True)
 
     def by_picture(
         self, query: Query, example: Example, vectors_of: VectorsOf | None = None
@@ -250,11 +249,18 @@ class Search:
             return self._page(query, scores)
         return self._filter(query, scores)
 
-    def nearest(self, space: str, vector: Vectors, max_rows: int) -> list[tuple[int, int, float]]:
-        """Return (shard, row, cosine) of a model's nearest vectors, the nearest first."""
-        return self._spaces[space].nearest(vector, max_rows)
+    def nearest(
+        self, space: str, vector: Vectors, max_rows: int, by_text: bool = False
+    ) -> list[tuple[int, int, float]]:
+        """Return (shard, row, cosine) of a model's nearest vectors, the nearest first.
 
-    def _look_alikes(self, vectors_of: VectorsOf) -> Scores:
+        The vector is that of a picture, or of a text.
+        """
+        efforts = self.contents.spaces[space]
+        effort = efforts.texts if by_text else efforts.pictures
+        return self._spaces[space].nearest(vector, max_rows, effort)
+
+    def _look_alikes(self, vectors_of: VectorsOf, by_text: bool = False) -> Scores:
         """Return the rows nearest to a text or picture, in the vectors of every model.
 
         A row counts by the view that it is nearest to.
@@ -262,7 +268,7 @@ class Search:
         cosines: dict[int, float] = {}
         for space in self._spaces:
             for vector in vectors_of(space):
-                for shard, row, cosine in self.nearest(space, vector, MAX_ALIKE):
+                for shard, row, cosine in self.nearest(space, vector, MAX_ALIKE, by_text):
                     identity = row_id(shard, row)
                     cosines[identity] = max(cosine, cosines.get(identity, -1.0))
         best = sorted(cosines, key=lambda identity: (-cosines[identity], identity))[:MAX_ALIKE]

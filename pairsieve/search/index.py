@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -29,18 +29,22 @@ from pairsieve.search.vectors import (
     MEASURED_QUERIES,
     NEAREST,
     SAMPLE_VECTORS,
+    Effort,
+    Efforts,
+    Measured,
     VectorIndex,
     VectorSettings,
     add_to_lists,
+    effort_for,
+    like_texts,
     make_lists,
-    probes_for,
     remove_from_lists,
     write_vectors,
 )
 from pairsieve.search.words import HEAP_BYTES, document, open_words, row_id
 from pairsieve.storage import files
 
-FORMAT = 3
+FORMAT = 4
 INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
 CENTRES = "centres-"  # of format 1
 
@@ -59,15 +63,15 @@ class BadIndex(ValueError):
 class IndexContents:
     """What index.json holds.
 
-    `shards`: each shard and the number under which the index stores it. `spaces`: model -> number
-    of lists that a query searches (0: all vectors are compared).
+    `shards`: each shard and the number under which the index stores it. `spaces`: model -> what a
+    query of its vectors reads.
     """
 
     dataset: str
     version: int
     models: Mapping[str, Any] = field(default_factory=dict)
     shards: Sequence[tuple[Source, int]] = ()
-    spaces: Mapping[str, int] = field(default_factory=dict)
+    spaces: Mapping[str, Efforts] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -84,6 +88,10 @@ def read_index(folder: str) -> IndexContents:
                 "index"
             )
         values["shards"] = [(Source(**source), int(number)) for source, number in values["shards"]]
+        values["spaces"] = {
+            space: Efforts(Effort(**efforts["pictures"]), Effort(**efforts["texts"]))
+            for space, efforts in values["spaces"].items()
+        }
         contents = IndexContents(**values)
         _check_types(contents)
     except (BadIndex, OSError):
@@ -104,6 +112,10 @@ def _check_types(contents: IndexContents) -> None:
         raise ValueError("models and spaces must be objects")
     if not isinstance(contents.version, int):
         raise ValueError("version must be a number")
+    for efforts in contents.spaces.values():
+        for effort in (efforts.pictures, efforts.texts):
+            if not isinstance(effort.probes, int) or not isinstance(effort.compared, int):
+                raise ValueError("what a query reads must be numbers")
     for source, number in contents.shards:
         if number < 0 or not isinstance(source.path, str):
             raise ValueError("a shard needs a path and a number")
@@ -178,14 +190,14 @@ class Changes:
     """The difference between an old index and a dataset.
 
     `numbers`: all shards of the dataset and their numbers. `new`: the shards to be indexed. `gone`:
-    numbers of shards that the dataset no longer has. `probes`: model -> number of lists that a
-    query of the old index searches.
+    numbers of shards that the dataset no longer has. `efforts`: model -> what a query of the old
+    index reads.
     """
 
     numbers: Mapping[Source, int]
     new: Sequence[Source]
     gone: Sequence[int]
-    probes: Mapping[str, int]
+    efforts: Mapping[str, Efforts]
 
 
 def _compare(old: IndexContents | None, shards: Sequence[Source]) -> Changes:
@@ -274,16 +286,16 @@ class Shard:
         """The folder of its hashes and vectors."""
         return _folder(self.root, self.number)
 
-    def read_vectors(self) -> Vectors:
-        """Return its vectors as they were published, (n, d)."""
+    def read_vectors(self) -> Iterator[Vectors]:
+        """Yield its vectors as they were published, in blocks (n, d)."""
         return read_vectors(self.dataset, self.source)
 
 
 def _write_vectors(
     dataset: str, root: Path, changes: Changes, settings: VectorSettings
-) -> dict[str, int]:
-    """Write the vectors of each model; return how many lists a query of it searches."""
-    probes = {}
+) -> dict[str, Efforts]:
+    """Write the vectors of each model; return what a query of it reads."""
+    efforts = {}
     for space in sorted({source.space for source in changes.numbers if source.space}):
         shards = [
             Shard(dataset, source, number, root)
@@ -294,23 +306,23 @@ def _write_vectors(
         for shard in new:
             write_vectors(shard.folder, shard.read_vectors())
         path = root / lists_name(space)
-        old_probes = changes.probes.get(space)
+        old_efforts = changes.efforts.get(space)
         rows = sum(shard.source.rows for shard in shards)
         if rows < settings.exact_below:  # few enough to compare every vector
             path.unlink(missing_ok=True)
-            probes[space] = 0
-        elif old_probes is not None and path.exists():
+            efforts[space] = Efforts()
+        elif old_efforts is not None and path.exists():
             _update_lists(path, new, changes.gone)
-            probes[space] = old_probes
+            efforts[space] = old_efforts
         else:
-            probes[space] = _make_lists(path, shards, settings.recall)
-    return probes
+            efforts[space] = _make_lists(path, shards, settings)
+    return efforts
 
 
 def _update_lists(path: Path, new: Sequence[Shard], gone: Sequence[int]) -> None:
     """Remove the vectors of shards that are gone from a model's lists, and add those of new ones.
 
-    The centres stay, and with them the measured number of lists that a query searches.
+    The centres stay, and with them the measured efforts of a query.
     """
     import faiss
 
@@ -322,14 +334,26 @@ def _update_lists(path: Path, new: Sequence[Shard], gone: Sequence[int]) -> None
     _replace_lists(path, lists)
 
 
-def _make_lists(path: Path, shards: Sequence[Shard], recall: float) -> int:
-    """Write the lists of all shards; return how many of them a query has to search."""
+def _make_lists(path: Path, shards: Sequence[Shard], settings: VectorSettings) -> Efforts:
+    """Write the lists of all shards; return what a query has to read."""
     rows = sum(shard.source.rows for shard in shards)
     lists = make_lists(_sample(shards, SAMPLE_VECTORS), rows)
     for shard in shards:
         add_to_lists(lists, shard.number, shard.read_vectors())
+    number_of_lists = lists.nlist
     _replace_lists(path, lists)
-    return _measure_probes(path, shards, recall, lists.nlist)
+    # Their codes are read from the file from here on.
+    del lists
+
+    index = VectorIndex([(shard.number, shard.folder) for shard in shards], path)
+    pictures = _sample(shards, MEASURED_QUERIES)[:MEASURED_QUERIES]
+    of_pictures = Measured(pictures, _nearest_rows(shards, pictures))
+    texts = like_texts(pictures)
+    of_texts = Measured(texts, _nearest_rows(shards, texts))
+    return Efforts(
+        effort_for(index, of_pictures, settings.recall, number_of_lists),
+        effort_for(index, of_texts, settings.recall_of_texts, number_of_lists),
+    )
 
 
 def _replace_lists(path: Path, lists: Any) -> None:
@@ -345,33 +369,31 @@ def _sample(shards: Sequence[Shard], size: int) -> Vectors:
     """Return about `size` vectors, evenly from all shards."""
     rows = sum(shard.source.rows for shard in shards)
     step = max(1, rows // size)
-    samples = [shard.read_vectors()[::step] for shard in shards if shard.source.rows]
+    samples = []
+    for shard in shards:
+        first = 0  # the next row that is taken, counted from the start of the block
+        for block in shard.read_vectors():
+            samples.append(block[first::step].copy())  # a view would keep the whole block
+            first = (first - len(block)) % step
     return np.concatenate(samples)
-
-
-def _measure_probes(path: Path, shards: Sequence[Shard], recall: float, lists: int) -> int:
-    """Return how many of `lists` lists a query has to search for the wanted recall."""
-    queries = _sample(shards, MEASURED_QUERIES)[:MEASURED_QUERIES]
-    exact = _nearest_rows(shards, queries)
-    index = VectorIndex([(shard.number, shard.folder) for shard in shards], path)
-    return probes_for(index, exact, queries, recall, lists)
 
 
 def _nearest_rows(shards: Sequence[Shard], queries: Vectors) -> list[set[tuple[int, int]]]:
     """Return the (shard, row) of the true nearest vectors of each query, comparing all vectors."""
     best: list[list[tuple[float, int, int]]] = [[] for _ in queries]
     for shard in shards:
-        cosines = queries @ shard.read_vectors().T
-        nearest = np.argsort(-cosines, axis=1)[:, :NEAREST]
-        for query, rows in enumerate(nearest):
-            for row in rows:
-                cosine = float(cosines[query, row])
-                best[query].append((cosine, shard.number, int(row)))
-    exact = []
-    for candidates in best:
-        nearest_of_query = sorted(candidates, reverse=True)[:NEAREST]
-        exact.append({(number, row) for _, number, row in nearest_of_query})
-    return exact
+        before = 0
+        for block in shard.read_vectors():
+            cosines = queries @ block.T
+            most = min(NEAREST, len(block))
+            nearest = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
+            for query, rows in enumerate(nearest):
+                best[query] += [
+                    (float(cosines[query, row]), shard.number, before + int(row)) for row in rows
+                ]
+                best[query] = sorted(best[query], reverse=True)[:NEAREST]
+            before += len(block)
+    return [{(number, row) for _, number, row in nearest_rows} for nearest_rows in best]
 
 
 def lists_name(space: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -62,11 +63,40 @@ def _subset_of(path: str) -> str:
     return path.split("/")[1] if is_ours else ""
 
 
-def read_vectors(dataset: str, source: Source) -> Vectors:
-    """Return the vectors of a shard, (n, d), in the order of its rows."""
+BLOCK_ROWS = 65_536  # with 512 dimensions 128 MiB
+
+
+def read_vectors(dataset: str, source: Source) -> Iterator[Vectors]:
+    """Yield the vectors of a shard in the order of its rows, BLOCK_ROWS at a time."""
     with files.open_read(files.join(dataset, source.vectors)) as stream:
-        if source.vectors.endswith(".npy"):
-            return np.asarray(np.load(io.BytesIO(stream.read())), np.float32)
-        column = pq.read_table(stream, columns=[EMBEDDING.name])[EMBEDDING.name].combine_chunks()
+        blocks = _of_npy(stream) if source.vectors.endswith(".npy") else _of_column(stream)
+        for block in blocks:
+            yield np.asarray(block, np.float32)
+
+
+def _of_npy(stream: IO[bytes]) -> Iterator[NDArray[np.floating]]:
+    """Yield the rows of numpy's format, whose header says how many follow and of what kind.
+
+    Raises ValueError for a file that is cut off.
+    """
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0
+    if version > (1, 0):
+        read_header = np.lib.format.read_array_header_2_0
+    (rows, dimensions), is_by_columns, kind = read_header(stream)
+    if is_by_columns:
+        raise ValueError("the vectors are stored by columns (Fortran's order), not by rows")
+    row_bytes = dimensions * kind.itemsize
+    for start in range(0, rows, BLOCK_ROWS):
+        block_rows = min(BLOCK_ROWS, rows - start)
+        content = stream.read(block_rows * row_bytes)
+        yield np.frombuffer(content, kind).reshape(block_rows, dimensions)
+
+
+def _of_column(stream: IO[bytes]) -> Iterator[NDArray[np.floating]]:
+    """Yield the vectors that stand in a column of the shard itself."""
+    table = pq.ParquetFile(stream)
+    for batch in table.iter_batches(BLOCK_ROWS, columns=[EMBEDDING.name]):
+        column = batch.column(EMBEDDING.name)
         numbers = column.values.to_numpy(zero_copy_only=False)
-        return np.asarray(numbers, np.float32).reshape(len(column), -1)
+        yield numbers.reshape(len(column), -1)

@@ -6,15 +6,16 @@ touched is in memory, and the system can take it back).
 A large dataset has one more file, with short codes of all vectors in inverted lists (faiss IVF with
 RaBitQ: Gao and Long, 2024). K-means puts each vector into the list of its nearest centre; a code
 holds little more than the signs of the vector's difference from that centre. A query searches the
-lists of its `probes` nearest centres, and compares the best COMPARED rows by their whole vectors.
-`probes` is measured when the index is built, so that at least the share `recall` of the ten nearest
-rows is found.
+lists of its nearest centres, and compares the rows with the best codes by their whole vectors. How
+many of both is measured when the index is built, so that a wanted share of the ten nearest rows is
+found. It is measured for pictures and for texts apart: a text lies far from all pictures, so its
+nearest rows stand in more lists, and their codes tell less.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -36,9 +37,12 @@ KMEANS_ROUNDS = 10
 # one number of a vector.
 MIN_CODE_BITS, MAX_NUMBER_BITS = 512, 9
 # Rows compared by their whole vectors. With codes of 512 bits, comparing all rows finds no more of
-# the ten nearest.
-COMPARED = 500
+# the ten nearest to a picture; for texts the number is doubled while that finds more.
+COMPARED, MOST_COMPARED = 500, 8_000
 MEASURED_QUERIES, NEAREST = 200, 10  # queries, and neighbours of each, that measure recall
+TEXT_COSINE = 0.3  # of most matching pairs; LAION-400M keeps pairs from 0.3 on
+# Twice the lists that find less than this share more: what is missing is missed by the codes.
+LEAST_GAIN = 0.002
 HALVINGS = 3  # steps of the search between too few lists and twice as many
 
 Hits = tuple[NDArray[np.int64], NDArray[np.int64], Vectors]
@@ -50,24 +54,61 @@ class VectorSettings:
     """When to search exactly.
 
     Below `exact_below` rows every vector is compared. From there on, lists are searched that find
-    the share `recall` of the ten nearest rows.
+    the share `recall` of the ten nearest rows to a picture, and `recall_of_texts` to a text. 0.95 is
+    wanted of texts; the rest is for those that lie otherwise than `like_texts` supposes.
     """
 
     exact_below: int = 100_000
     recall: float = 0.99
+    recall_of_texts: float = 0.97
 
 
-def write_vectors(folder: Path, vectors: Vectors) -> None:
-    """Write the vectors (n, d) of one shard; they are numbered by their row in the shard."""
+@dataclass(frozen=True)
+class Effort:
+    """How much a query reads: `probes` lists, and the `compared` rows with the best codes.
+
+    Without probes it compares all vectors.
+    """
+
+    probes: int = 0
+    compared: int = COMPARED
+
+
+EVERY_VECTOR = Effort()
+
+
+@dataclass(frozen=True)
+class Efforts:
+    """What a query by a picture and one by a text read."""
+
+    pictures: Effort = EVERY_VECTOR
+    texts: Effort = EVERY_VECTOR
+
+
+def write_vectors(folder: Path, blocks: Iterable[Vectors]) -> None:
+    """Write the vectors of one shard, given in blocks (n, d).
+
+    They are numbered by their row in the shard.
+    """
     import faiss
 
-    index = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
-    if len(vectors):
-        index.train(vectors[:1])  # float16 has nothing to learn, but faiss asks for it
-        index.add(np.ascontiguousarray(vectors, np.float32))
+    index: Any = None
+    for block in blocks:
+        if index is None:
+            index = _empty_index(block.shape[1])
+            index.train(block[:1])  # float16 has nothing to learn, but faiss asks for it
+        index.add(np.ascontiguousarray(block, np.float32))
+    if index is None:  # A shard without rows has no vectors, and so no number of dimensions.
+        index = _empty_index(1)
     faiss.write_index(index, str(folder / VECTORS))
+
+
+def _empty_index(dimensions: int) -> Any:
+    import faiss
+
+    return faiss.IndexScalarQuantizer(
+        dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
 
 
 def make_lists(sample: Vectors, rows: int, seed: int = 0) -> Any:
@@ -90,11 +131,13 @@ def make_lists(sample: Vectors, rows: int, seed: int = 0) -> Any:
     return lists
 
 
-def add_to_lists(lists: Any, shard: int, vectors: Vectors) -> None:
-    """Add a shard's vectors (n, d)."""
-    if len(vectors):
-        ids = np.arange(row_id(shard, 0), row_id(shard, len(vectors)), dtype=np.int64)
-        lists.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids)
+def add_to_lists(lists: Any, shard: int, blocks: Iterable[Vectors]) -> None:
+    """Add a shard's vectors, given in blocks (n, d)."""
+    first = 0
+    for block in blocks:
+        ids = np.arange(row_id(shard, first), row_id(shard, first) + len(block), dtype=np.int64)
+        lists.add_with_ids(np.ascontiguousarray(block, np.float32), ids)
+        first += len(block)
 
 
 def remove_from_lists(lists: Any, shard: int) -> None:
@@ -108,13 +151,12 @@ def remove_from_lists(lists: Any, shard: int) -> None:
 class VectorIndex:
     """The vectors of one model.
 
-    `shards` holds (number of a shard, its folder). With `lists_path` a query searches `probes`
-    lists, else all vectors.
+    `shards` holds (number of a shard, its folder). `lists_path` is the file of the lists, where
+    there are any.
     """
 
     shards: Sequence[tuple[int, Path]]
     lists_path: Path | None = None
-    probes: int = 1
 
     @cached_property
     def _opened(self) -> dict[int, Any]:
@@ -133,20 +175,20 @@ class VectorIndex:
     def _lists(self) -> Any:
         import faiss
 
-        lists: Any = faiss.read_index(str(self.lists_path), faiss.IO_FLAG_MMAP)
-        lists.nprobe = min(self.probes, lists.nlist)
-        return lists
+        return faiss.read_index(str(self.lists_path), faiss.IO_FLAG_MMAP)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         """Threads that search one shard each: faiss searches for one vector on one core only."""
         return ThreadPoolExecutor(os.cpu_count() or 1)
 
-    def nearest(self, vector: Vectors, max_rows: int) -> list[tuple[int, int, float]]:
+    def nearest(
+        self, vector: Vectors, max_rows: int, effort: Effort = EVERY_VECTOR
+    ) -> list[tuple[int, int, float]]:
         """Return (shard, row, cosine) of the rows nearest to a unit vector (d,), nearest first."""
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
-        if self.lists_path:
-            hits = self._search_lists(query, max_rows)
+        if effort.probes:
+            hits = self._search_lists(query, max_rows, effort)
         else:
             hits = self._search_shards(query, max_rows)
         if not hits:
@@ -162,9 +204,14 @@ class VectorIndex:
         search = partial(_search_shard, query, max_rows)
         return list(self._pool.map(search, self._opened.items()))
 
-    def _search_lists(self, query: Vectors, max_rows: int) -> list[Hits]:
+    def _search_lists(self, query: Vectors, max_rows: int, effort: Effort) -> list[Hits]:
         """Return the rows with the best codes, with the cosines of their whole vectors."""
-        _, all_ids = self._lists.search(query, max(COMPARED, max_rows))
+        import faiss
+
+        rows = max(effort.compared, max_rows)
+        parameters: Any = faiss.SearchParametersIVF()
+        parameters.nprobe = effort.probes
+        _, all_ids = self._lists.search(query, rows, params=parameters)
         found_ids = np.sort(all_ids[0][all_ids[0] >= 0])  # faiss fills up with -1
         # Sorted ids lie together by shard; a change of the upper bits begins a new shard.
         starts = np.flatnonzero(np.diff(found_ids >> ID_BITS, prepend=-1))
@@ -186,44 +233,77 @@ def _search_shard(query: Vectors, max_rows: int, shard: tuple[int, Any]) -> Hits
     return np.full(len(rows[0]), number), rows[0], cosines[0]
 
 
-def probes_for(
-    index: VectorIndex,
-    exact: Sequence[set[tuple[int, int]]],
-    queries: Vectors,
-    recall: float,
-    lists: int,
-) -> int:
-    """Return about the fewest of `lists` lists that find the share `recall` of the nearest rows.
+def like_texts(pictures: Vectors, seed: int = 0) -> Vectors:
+    """Return a vector (n, d) for each picture that lies as far from it as a matching text does.
 
-    `exact` holds the true nearest (shard, row) pairs of each query. The number is doubled from 1
-    until it is enough, and then halved towards the last one that was not. Returns 0 if even all
-    lists are not enough: then every vector has to be compared.
+    An index has no texts of its own. CLIP's text lies at a cosine of TEXT_COSINE to its picture, in
+    directions in which pictures differ little (the modality gap: Liang et al. 2022); random
+    directions stand for these.
     """
-    needed = recall * sum(map(len, exact))
+    # Numbers of its own, unlike those of anything else that is made up with this seed.
+    random = np.random.default_rng([seed, 2203])
+    away = random.normal(size=pictures.shape).astype(np.float32)
+    away -= np.sum(away * pictures, axis=1, keepdims=True) * pictures
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    sine = (1 - TEXT_COSINE**2) ** 0.5
+    return np.asarray(TEXT_COSINE * pictures + sine * away, np.float32)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Queries (n, d), and the true nearest (shard, row) pairs of each, which tell the recall."""
+
+    queries: Vectors
+    nearest: Sequence[set[tuple[int, int]]]
+
+    def recall(self, index: VectorIndex, effort: Effort) -> float:
+        """The share of the true nearest rows that an index finds."""
+        found = 0
+        for query, true_rows in zip(self.queries, self.nearest, strict=True):
+            rows = {(shard, row) for shard, row, _ in index.nearest(query, NEAREST, effort)}
+            found += len(rows & true_rows)
+        return found / sum(map(len, self.nearest))
+
+
+def effort_for(index: VectorIndex, measured: Measured, recall: float, lists: int) -> Effort:
+    """Return about the least effort that finds the share `recall` of the nearest rows.
+
+    `lists` is the number of all lists. More rows are compared only where no number of lists is
+    enough. Returns EVERY_VECTOR if even MOST_COMPARED rows are not enough.
+    """
+    compared = COMPARED
+    while compared <= MOST_COMPARED:
+        probes = _probes_for(index, measured, recall, lists, compared)
+        if probes:
+            return Effort(probes, compared)
+        compared *= 2
+    return EVERY_VECTOR
+
+
+def _probes_for(
+    index: VectorIndex, measured: Measured, recall: float, lists: int, compared: int
+) -> int:
+    """Return about the fewest lists that are enough; 0 if all lists are not.
+
+    The number is doubled from 1 until it is enough, and then halved towards the last one that was
+    not.
+    """
     enough = 1
-    while _recalled(index, enough, exact, queries) < needed:
-        if enough == lists:
+    before = 0.0
+    while (found := measured.recall(index, Effort(enough, compared))) < recall:
+        # Close to the wanted share, more lists that find nothing more show that the codes err.
+        has_stalled = before > recall / 2 and found - before < LEAST_GAIN
+        if enough == lists or has_stalled:
             return 0
+        before = found
         enough = min(2 * enough, lists)
     too_few = enough // 2
     for _ in range(HALVINGS):
         middle = (too_few + enough) // 2
         if middle <= too_few:
             break
-        if _recalled(index, middle, exact, queries) < needed:
+        if measured.recall(index, Effort(middle, compared)) < recall:
             too_few = middle
         else:
             enough = middle
     return enough
-
-
-def _recalled(
-    index: VectorIndex, probes: int, exact: Sequence[set[tuple[int, int]]], queries: Vectors
-) -> int:
-    """Return how many of the true nearest rows are found by searching `probes` lists."""
-    tried = VectorIndex(index.shards, index.lists_path, probes)
-    recalled = 0
-    for query, true_rows in zip(queries, exact, strict=True):
-        rows = {(shard, row) for shard, row, _ in tried.nearest(query, NEAREST)}
-        recalled += len(rows & true_rows)
-    return recalled

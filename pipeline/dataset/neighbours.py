@@ -80,11 +80,12 @@ def _near(
 ) -> Iterator[Neighbour]:
     """The nearest rows of each shard; `vectors` has the example's vector under each model."""
     for shard in shards:
-        of_shard = read_vectors(dataset, shard)
-        if not len(of_shard):
-            continue
         # Both sides are unit vectors of the same model.
-        cosines = of_shard @ vectors[shard.space]
+        example = vectors[shard.space]
+        of_blocks = [block @ example for block in read_vectors(dataset, shard)]
+        if not of_blocks:
+            continue
+        cosines = np.concatenate(of_blocks)
         nearest = np.argsort(-cosines)[:MAX_NEIGHBOURS]
         rows = [int(row) for row in nearest if cosines[row] >= MIN_COSINE]
         # The vectors stand in the order of the shard's rows.

@@ -8,11 +8,12 @@ import pytest
 
 pytest.importorskip("tantivy")
 
-from pairsieve.search.index import BadIndex, read_index
+from pairsieve.search.index import FORMAT, BadIndex, read_index
 from pipeline.commands.index import main as index
 from pipeline.commands.search import main as search
 
-WHOLE = {"dataset": "d", "version": 1, "models": {}, "shards": [], "spaces": {}, "format": 3}
+WHOLE = {"dataset": "d", "version": 1, "models": {}, "shards": [], "spaces": {}, "format": FORMAT}
+EFFORT = {"probes": 3, "compared": 500}
 SOURCE = {"path": "p.parquet", "sha256": "ab", "rows": 1}
 CONTENTS = [
     b"", b"{", b"[]", b"null", b"3", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"format": 3}', b'{"format": 2}', b"{}", b"\0" * 100,
@@ -20,7 +21,9 @@ CONTENTS = [
     json.dumps({**WHOLE, "shards": [[{"path": 1}, 0]]}).encode(), json.dumps({**WHOLE, "shards": [[SOURCE, "../../x"]]}).encode(),
     json.dumps({**WHOLE, "shards": [[{**SOURCE, "path": 1}, 0]]}).encode(), json.dumps({**WHOLE, "shards": [[SOURCE, -1]]}).encode(),
     json.dumps({**WHOLE, "models": 1}).encode(), json.dumps({**WHOLE, "other": 1}).encode(), json.dumps({**WHOLE, "version": "1"}).encode(),
-    json.dumps({**WHOLE, "spaces": []}).encode(),
+    json.dumps({**WHOLE, "spaces": []}).encode(), json.dumps({**WHOLE, "spaces": {"m": 3}}).encode(),
+    json.dumps({**WHOLE, "spaces": {"m": {"pictures": EFFORT}}}).encode(),
+    json.dumps({**WHOLE, "spaces": {"m": {"pictures": EFFORT, "texts": {"probes": "3"}}}}).encode(),
 ]  # fmt: skip
 
 

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from pairsieve.images.pdq import orientations
 from pairsieve.search.hashes import HashIndex, write_hashes
 from pairsieve.search.vectors import (
+    COMPARED,
+    EVERY_VECTOR,
+    Effort,
+    Measured,
     VectorIndex,
     add_to_lists,
+    effort_for,
+    like_texts,
     make_lists,
-    probes_for,
     remove_from_lists,
     write_vectors,
 )
@@ -31,12 +36,16 @@ def vectors():
     return unit(middles[RANDOM.integers(0, 50, 5000)] + 0.15 * RANDOM.normal(size=(5000, 32)))
 
 
+def in_blocks(rows):
+    return iter(np.array_split(rows, 3))
+
+
 def shards_of(vectors, folder):
     shards = []
     for number, rows in enumerate(np.array_split(vectors, 2)):
         place = folder / str(number)
         place.mkdir()
-        write_vectors(place, rows)
+        write_vectors(place, in_blocks(rows))
         shards.append((number, place))
     return shards
 
@@ -44,7 +53,7 @@ def shards_of(vectors, folder):
 def lists_of(vectors, path):
     lists = make_lists(vectors, len(vectors))
     for number, rows in enumerate(np.array_split(vectors, 2)):
-        add_to_lists(lists, number, rows)
+        add_to_lists(lists, number, in_blocks(rows))
     faiss.write_index(lists, str(path))
     return lists
 
@@ -52,6 +61,10 @@ def lists_of(vectors, path):
 def true_neighbours(vectors, query):
     half = len(vectors) // 2
     return [(int(n) // half, int(n) % half) for n in np.argsort(-(vectors @ query))[:10]]
+
+
+def measured(vectors, queries):
+    return Measured(queries, [set(true_neighbours(vectors, query)) for query in queries])
 
 
 def test_all_vectors_looked_at(vectors, tmp_path):
@@ -69,21 +82,45 @@ def test_lists_find_what_they_promise(vectors, tmp_path):
         shards_of(vectors, tmp_path),
         lists_of(vectors, tmp_path / "lists").nlist,
     )
-    queries = vectors[::100]
-    exact = [set(true_neighbours(vectors, query)) for query in queries]
-    probes = probes_for(VectorIndex(shards, path), exact, queries, 0.99, number)
-    assert 1 <= probes < number
-    index = VectorIndex(shards, path, probes)
+    index = VectorIndex(shards, path)
+    effort = effort_for(index, measured(vectors, vectors[::100]), 0.99, number)
+    assert 1 <= effort.probes < number
     others = vectors[50::100]
-    found = [index.nearest(query, 10) for query in others]
-    hits = sum(
-        len({hit[:2] for hit in f} & set(true_neighbours(vectors, q)))
-        for f, q in zip(found, others, strict=True)
-    )
-    assert hits / (10 * len(others)) > 0.97
-    assert found[3][0][2] == pytest.approx(1, abs=2e-3), "cosines are those of the vectors"
-    impossible = [{(7, row) for row in range(10)} for _ in queries]
-    assert probes_for(VectorIndex(shards, path), impossible, queries, 0.99, number) == 0
+    assert measured(vectors, others).recall(index, effort) > 0.97
+    found = index.nearest(others[3], 10, effort)
+    assert found[0][2] == pytest.approx(1, abs=2e-3), "cosines are those of the vectors"
+    impossible = Measured(others[:5], [{(7, row) for row in range(10)}] * 5)
+    assert effort_for(index, impossible, 0.99, number) == EVERY_VECTOR
+
+
+def test_texts_need_more_than_pictures(vectors, tmp_path):
+    """The neighbours of a text are found by an effort that is measured for texts."""
+    path = tmp_path / "lists"
+    number = lists_of(vectors, path).nlist
+    index = VectorIndex(shards_of(vectors, tmp_path), path)
+    of_pictures = effort_for(index, measured(vectors, vectors[::100]), 0.95, number)
+    of_texts = effort_for(index, measured(vectors, like_texts(vectors[::100])), 0.95, number)
+    others = measured(vectors, like_texts(vectors[50::100], seed=1))
+    assert others.recall(index, of_texts) > 0.9
+    assert others.recall(index, of_pictures) < others.recall(index, of_texts)
+
+
+def test_vectors_like_those_of_texts(vectors):
+    texts = like_texts(vectors)
+    assert np.linalg.norm(texts, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.sum(texts * vectors, axis=1) == pytest.approx(0.3, abs=1e-5)
+
+
+def test_more_rows_are_compared_where_codes_err(tmp_path):
+    """A code of one bit a number is too coarse for vectors that lie near no surface."""
+    vectors = unit(RANDOM.normal(size=(10_000, 512)))
+    number = lists_of(vectors, tmp_path / "lists").nlist
+    index = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists")
+    texts = measured(vectors, like_texts(vectors[::1000]))
+    effort = effort_for(index, texts, 0.9, number)
+    assert effort.compared > COMPARED
+    assert texts.recall(index, effort) >= 0.9
+    assert effort_for(index, texts, 1.01, number) == EVERY_VECTOR
 
 
 @pytest.mark.parametrize("size", [32, 700])
@@ -92,18 +129,17 @@ def test_a_shard_leaves_the_lists(size, tmp_path):
     lists = lists_of(vectors, tmp_path / "lists")
     remove_from_lists(lists, 0)
     faiss.write_index(lists, str(tmp_path / "lists"))
-    found = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists", lists.nlist).nearest(
-        vectors[300], 400
-    )
+    index = VectorIndex(shards_of(vectors, tmp_path), tmp_path / "lists")
+    found = index.nearest(vectors[300], 400, Effort(lists.nlist))
     assert sorted(hit[:2] for hit in found) == [(1, row) for row in range(200)]
     assert found[0][:2] == (1, 100)
 
 
 def test_an_empty_shard(tmp_path):
-    write_vectors(tmp_path, np.empty((0, 32), np.float32))
+    write_vectors(tmp_path, [])
     assert VectorIndex([(0, tmp_path)]).nearest(np.ones(32, np.float32), 5) == []
     lists = make_lists(np.ones((50, 32), np.float32), 50)
-    add_to_lists(lists, 0, np.empty((0, 32), np.float32))
+    add_to_lists(lists, 0, [])
     assert lists.ntotal == 0
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ class MedicalByVector:
         (detector,) = build_detectors({MedicalPicture.name: self.settings})
         observe = detector.load()
         model = self.models[shard.space]
-        for vector in read_vectors(dataset, shard):
+        for vector in chain.from_iterable(read_vectors(dataset, shard)):
             evidence = observe(Embedding(vector, model.prompts.__getitem__, model.logit_scale))
             yield float(evidence["medical_picture_score"])  # type: ignore[arg-type]
 
