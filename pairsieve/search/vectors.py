@@ -54,8 +54,8 @@ class VectorSettings:
     """When to search exactly.
 
     Below `exact_below` rows every vector is compared. From there on, lists are searched that find
-    the share `recall` of the ten nearest rows to a picture, and `recall_of_texts` to a text. 0.95 is
-    wanted of texts; the rest is for those that lie otherwise than `like_texts` supposes.
+    the share `recall` of the ten nearest rows to a picture, and `recall_of_texts` to a text. Of
+    texts 0.95 is wanted; the rest is for those that lie otherwise than `like_texts` supposes.
     """
 
     exact_below: int = 100_000
