@@ -52,11 +52,12 @@ from benchmarks.search_rows import (
 )
 from pairsieve.images.pdq import orientations
 from pairsieve.records.manifest import Manifest
+from pairsieve.search.effort import TEXT_COSINE
 from pairsieve.search.example import Example
 from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
-from pairsieve.search.vectors import TEXT_COSINE, VectorSettings
+from pairsieve.search.vectors import VectorSettings
 
 QUERIES = 200
 NEAREST = 10

@@ -19,24 +19,27 @@ from typing import Any
 
 import numpy as np
 import tantivy
+from numpy.typing import NDArray
 
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.origin_columns import PDQ_COLUMNS
+from pairsieve.search.effort import (
+    MEASURED_QUERIES,
+    NEAREST,
+    Measured,
+    effort_for,
+    like_texts,
+)
 from pairsieve.search.hashes import write_hashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import (
-    MEASURED_QUERIES,
-    NEAREST,
     SAMPLE_VECTORS,
     Effort,
     Efforts,
-    Measured,
     VectorIndex,
     VectorSettings,
     add_to_lists,
-    effort_for,
-    like_texts,
     make_lists,
     remove_from_lists,
     write_vectors,
@@ -378,22 +381,22 @@ def _sample(shards: Sequence[Shard], size: int) -> Vectors:
     return np.concatenate(samples)
 
 
-def _nearest_rows(shards: Sequence[Shard], queries: Vectors) -> list[set[tuple[int, int]]]:
-    """Return the (shard, row) of the true nearest vectors of each query, comparing all vectors."""
-    best: list[list[tuple[float, int, int]]] = [[] for _ in queries]
+def _nearest_rows(shards: Sequence[Shard], queries: Vectors) -> NDArray[np.int64]:
+    """Return the ids (n, NEAREST) of the true nearest rows of each query, comparing all vectors."""
+    best = np.empty((len(queries), 0), np.float32)
+    best_ids = np.empty((len(queries), 0), np.int64)
     for shard in shards:
-        before = 0
+        first = row_id(shard.number, 0)
         for block in shard.read_vectors():
-            cosines = queries @ block.T
-            most = min(NEAREST, len(block))
+            cosines = np.hstack([best, queries @ block.T])
+            of_block = np.arange(first, first + len(block), dtype=np.int64)
+            ids = np.hstack([best_ids, np.tile(of_block, (len(queries), 1))])
+            most = min(NEAREST, cosines.shape[1])
             nearest = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
-            for query, rows in enumerate(nearest):
-                best[query] += [
-                    (float(cosines[query, row]), shard.number, before + int(row)) for row in rows
-                ]
-                best[query] = sorted(best[query], reverse=True)[:NEAREST]
-            before += len(block)
-    return [{(number, row) for _, number, row in nearest_rows} for nearest_rows in best]
+            best = np.take_along_axis(cosines, nearest, axis=1)
+            best_ids = np.take_along_axis(ids, nearest, axis=1)
+            first += len(block)
+    return best_ids
 
 
 def lists_name(space: str) -> str:

@@ -37,13 +37,8 @@ KMEANS_ROUNDS = 10
 # one number of a vector.
 MIN_CODE_BITS, MAX_NUMBER_BITS = 512, 9
 # Rows compared by their whole vectors. With codes of 512 bits, comparing all rows finds no more of
-# the ten nearest to a picture; for texts the number is doubled while that finds more.
-COMPARED, MOST_COMPARED = 500, 8_000
-MEASURED_QUERIES, NEAREST = 200, 10  # queries, and neighbours of each, that measure recall
-TEXT_COSINE = 0.3  # of most matching pairs; LAION-400M keeps pairs from 0.3 on
-# Twice the lists that find less than this share more: what is missing is missed by the codes.
-LEAST_GAIN = 0.002
-HALVINGS = 3  # steps of the search between too few lists and twice as many
+# the ten nearest to a picture.
+COMPARED = 500
 
 Hits = tuple[NDArray[np.int64], NDArray[np.int64], Vectors]
 """Numbers of shards, rows in them, cosines: (n,) each."""
@@ -204,15 +199,22 @@ class VectorIndex:
         search = partial(_search_shard, query, max_rows)
         return list(self._pool.map(search, self._opened.items()))
 
-    def _search_lists(self, query: Vectors, max_rows: int, effort: Effort) -> list[Hits]:
-        """Return the rows with the best codes, with the cosines of their whole vectors."""
+    def best_codes(self, queries: Vectors, rows: int, probes: int) -> NDArray[np.int64]:
+        """Return the ids (n, rows) of the rows with the best codes for queries (n, d), best first.
+
+        Where a query's `probes` lists hold fewer rows, -1 stands at the end.
+        """
         import faiss
 
-        rows = max(effort.compared, max_rows)
         parameters: Any = faiss.SearchParametersIVF()
-        parameters.nprobe = effort.probes
-        _, all_ids = self._lists.search(query, rows, params=parameters)
-        found_ids = np.sort(all_ids[0][all_ids[0] >= 0])  # faiss fills up with -1
+        parameters.nprobe = probes
+        _, ids = self._lists.search(queries, rows, params=parameters)
+        return np.asarray(ids, np.int64)
+
+    def _search_lists(self, query: Vectors, max_rows: int, effort: Effort) -> list[Hits]:
+        """Return the rows with the best codes, with the cosines of their whole vectors."""
+        (all_ids,) = self.best_codes(query, max(effort.compared, max_rows), effort.probes)
+        found_ids = np.sort(all_ids[all_ids >= 0])
         # Sorted ids lie together by shard; a change of the upper bits begins a new shard.
         starts = np.flatnonzero(np.diff(found_ids >> ID_BITS, prepend=-1))
         by_shard = [ids for ids in np.split(found_ids, starts) if len(ids)]
@@ -231,79 +233,3 @@ def _search_shard(query: Vectors, max_rows: int, shard: tuple[int, Any]) -> Hits
     number, index = shard
     cosines, rows = index.search(query, min(max_rows, index.ntotal))
     return np.full(len(rows[0]), number), rows[0], cosines[0]
-
-
-def like_texts(pictures: Vectors, seed: int = 0) -> Vectors:
-    """Return a vector (n, d) for each picture that lies as far from it as a matching text does.
-
-    An index has no texts of its own. CLIP's text lies at a cosine of TEXT_COSINE to its picture, in
-    directions in which pictures differ little (the modality gap: Liang et al. 2022); random
-    directions stand for these.
-    """
-    # Numbers of its own, unlike those of anything else that is made up with this seed.
-    random = np.random.default_rng([seed, 2203])
-    away = random.normal(size=pictures.shape).astype(np.float32)
-    away -= np.sum(away * pictures, axis=1, keepdims=True) * pictures
-    away /= np.linalg.norm(away, axis=1, keepdims=True)
-    sine = (1 - TEXT_COSINE**2) ** 0.5
-    return np.asarray(TEXT_COSINE * pictures + sine * away, np.float32)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Queries (n, d), and the true nearest (shard, row) pairs of each, which tell the recall."""
-
-    queries: Vectors
-    nearest: Sequence[set[tuple[int, int]]]
-
-    def recall(self, index: VectorIndex, effort: Effort) -> float:
-        """The share of the true nearest rows that an index finds."""
-        found = 0
-        for query, true_rows in zip(self.queries, self.nearest, strict=True):
-            rows = {(shard, row) for shard, row, _ in index.nearest(query, NEAREST, effort)}
-            found += len(rows & true_rows)
-        return found / sum(map(len, self.nearest))
-
-
-def effort_for(index: VectorIndex, measured: Measured, recall: float, lists: int) -> Effort:
-    """Return about the least effort that finds the share `recall` of the nearest rows.
-
-    `lists` is the number of all lists. More rows are compared only where no number of lists is
-    enough. Returns EVERY_VECTOR if even MOST_COMPARED rows are not enough.
-    """
-    compared = COMPARED
-    while compared <= MOST_COMPARED:
-        probes = _probes_for(index, measured, recall, lists, compared)
-        if probes:
-            return Effort(probes, compared)
-        compared *= 2
-    return EVERY_VECTOR
-
-
-def _probes_for(
-    index: VectorIndex, measured: Measured, recall: float, lists: int, compared: int
-) -> int:
-    """Return about the fewest lists that are enough; 0 if all lists are not.
-
-    The number is doubled from 1 until it is enough, and then halved towards the last one that was
-    not.
-    """
-    enough = 1
-    before = 0.0
-    while (found := measured.recall(index, Effort(enough, compared))) < recall:
-        # Close to the wanted share, more lists that find nothing more show that the codes err.
-        has_stalled = before > recall / 2 and found - before < LEAST_GAIN
-        if enough == lists or has_stalled:
-            return 0
-        before = found
-        enough = min(2 * enough, lists)
-    too_few = enough // 2
-    for _ in range(HALVINGS):
-        middle = (too_few + enough) // 2
-        if middle <= too_few:
-            break
-        if measured.recall(index, Effort(middle, compared)) < recall:
-            too_few = middle
-        else:
-            enough = middle
-    return enough
