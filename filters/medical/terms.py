@@ -32,7 +32,9 @@ LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
 UNKNOWN = "unknown"  # the language of a text
 _DASHES = re.compile(r"[\s\-‐‑–—_/]+")
-_QUOTES = str.maketrans("’‘`", "'''")
+# Also ã, õ and à in Windows-1252 that were read as Windows-1250 ("năo"); no shipped language has
+# the letters that come of it.
+_LETTERS = str.maketrans("’‘`ăőŕ", "'''ãõà")
 
 
 class Term(NamedTuple):
@@ -76,7 +78,7 @@ class TermMatches(NamedTuple):
 
 def folded(text: str) -> str:
     """A text in lower case, with one blank for each run of dashes, slashes and white space."""
-    return _DASHES.sub(" ", text.lower().translate(_QUOTES)).strip()
+    return _DASHES.sub(" ", text.lower().translate(_LETTERS)).strip()
 
 
 def parse_term(entry: str, kind: str, language: str = "") -> Term:
@@ -98,13 +100,22 @@ def shipped_terms() -> tuple[Term, ...]:
     text = files("filters.medical").joinpath("terms.yaml").read_text("utf-8")
     # language -> kind -> entries separated by commas; also `defused` -> entries
     lists: dict[str, Mapping[str, str] | str] = yaml.safe_load(text)
-    terms: list[Term] = []
+    terms: dict[Term, None] = {}  # an ordered set
     for name, kinds in lists.items():
         language = name if name in LANGUAGES else EVERY_LANGUAGE
         entries_by_kind = kinds if isinstance(kinds, Mapping) else {DEFUSED: kinds}
         for kind, entries in entries_by_kind.items():
-            terms.extend(parse_term(entry, kind, language) for entry in entries.split(","))
+            for entry in entries.split(","):
+                term = parse_term(entry, kind, language)
+                terms |= {term: None, _with_plain_capital(term): None}
     return tuple(terms)
+
+
+def _with_plain_capital(term: Term) -> Term:
+    """A French term as captions write it that begin with a capital without accent ("Eczéma")."""
+    if term.language == "fr" and term.text.startswith("é"):
+        return term._replace(text="e" + term.text[1:])
+    return term
 
 
 @lru_cache(1)

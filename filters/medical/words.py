@@ -59,7 +59,8 @@ class WordWeights:
 
     - `weights`: lower-case word -> weight; a word that is not in the table weighs nothing, or what
       `rare_words` says.
-    - `directions`: words that are no evidence without another medical word; see directions.yaml.
+    - `directions`: words of direction, shape and the like, which are no evidence without another
+      medical word; see directions.yaml.
     """
 
     weights: Mapping[str, float]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import math
 from dataclasses import replace
 from importlib.resources import files
@@ -15,7 +16,10 @@ from filters.medical.cognates import skeleton
 from filters.medical.dicom import Dicom, DicomContent
 from filters.medical.frequent import ambiguous_words, frequent_words, matches, open_hits
 from filters.medical.make_words import (
+    CLEAR_WEIGHT,
     Stops,
+    clear_cognates,
+    clear_names,
     cognate_shares,
     cognate_weights,
     load_stops,
@@ -24,7 +28,9 @@ from filters.medical.make_words import (
     weigh,
     weigh_shares,
     with_everyday_cognates,
+    with_least_weight,
     with_other_forms,
+    word_pairs,
 )
 from filters.medical.page import MedicalPage, host_checker
 from filters.medical.picture import MedicalPicture, shipped_prompts
@@ -225,9 +231,41 @@ def test_rare_diseases_are_found_by_their_english_cognates(caption, language, fl
 @pytest.mark.parametrize(
     ("caption", "language"),
     [
+        ("Störungen der Netzhaut", "de"), ("Schmerz im linken Ohr", "de"), ("Tollwut", "de"), ("Lungensepsis nach Unfall", "de"),
+        ("Affection du nerf optique", "fr"), ("Maladie de Lyme", "fr"), ("Syndrome de Potter", "fr"), ("Coqueluche du nourrisson", "fr"),
+        ("Trastornos de las uñas", "es"), ("Esquizofrenia paranoide", "es"), ("Otras anomalías de la laringe", "es"),
+        ("Malattie della ghiandola", "it"), ("Febbre gialla urbana", "it"), ("Disturbi del cristallino", "it"),
+        ("Afwijkingen van het netvlies", "nl"), ("Ziekte van Crohn", "nl"), ("Chronische nierziekte", "nl"),
+        ("Niewydolność nerek", "pl"), ("Zaburzenia snu u dzieci", "pl"), ("Niedokrwienie jelit", "pl"),
+        ("Transtornos da córnea", "pt"), ("Esquizofrenia paranoide", "pt"), ("Outras anomalias da laringe", "pt"),
+    ],
+)  # fmt: skip
+def test_names_of_diseases_are_found_in_each_language(caption, language, flagged):
+    assert flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Prämien für Stammkunden", "de"), ("Zgorzelec, rynek", "pl"), ("Vestido de lunares rojos", "es"),
+        ("Mapa de Corea de 1950", "es"), ("Les premières nevi sur les Alpes", "it"), ("Ernie e Bert", "it"),
+        ("Inspuiting van een dieselmotor", "nl"), ("Jurk met open rug", "nl"), ("Bandeira da Coreia", "pt"),
+        ("Zmiany w rozkładzie jazdy", "pl"), ("Świeca po zapaleniu", "pl"), ("Les cataractes du Nil", "fr"),
+        ("Cataratas del Iguazú", "es"), ("Cataratas do Iguaçu, vista aérea", "pt"),
+    ],
+)  # fmt: skip
+def test_everyday_words_that_look_like_names_of_diseases(caption, language, flagged):
+    assert not flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
         ("upper right corner", "en"), ("left arrow curving right", "en"), ("Raise your right hand", "en"),
         ("cuadrante superior derecho", "es"), ("sac à dos bleu", "fr"), ("taglio di capelli corto per donna", "it"),
         ("ein gebrochenes Herz aus Papier", "de"), ("corazón roto dibujado a lápiz", "es"),
+        ("a superficial mind", "en"), ("hand with index finger and thumb crossed", "en"), ("amorphous structure", "en"),
+        ("the initial statement of the sonata", "en"), ("telefon komórkowy ze strzałką", "pl"), ("moteur à combustion", "fr"),
     ],
 )  # fmt: skip
 def test_everyday_directions_and_looks_are_left_alone(caption, language, flagged):
@@ -714,6 +752,45 @@ def test_shares_of_cognates_translations_and_other_forms():
     assert translated_shares(medical, pairs) == {"cancer": 2e-5}
     forms = with_other_forms({"carcinoma": 3e-5}, ["carcinomas", "carcinomatous", "car"])
     assert forms == {"carcinoma": 3e-5, "carcinomas": 3e-5}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_clear"),
+    [
+        ("Plagiocephaly", True),
+        ("Dextrocardia NOS", True),
+        ("Shyness", False),  # no ending of diseases
+        ("Amnesia", False),  # frequent
+        ("Coria", False),  # short
+        ("Chronic osteomyelitis", False),  # two words
+    ],
+)
+def test_names_that_are_clear_by_their_ending(name, is_clear):
+    assert bool(clear_names([name], {"amnesia": 2e-6})) is is_clear
+
+
+def test_clear_names_weigh_enough_to_be_found_alone():
+    weights = with_least_weight(
+        {"dextrocardia": 0.7, "melanoma": 3.0}, ["dextrocardia", "melanoma"]
+    )
+    assert weights == {"dextrocardia": CLEAR_WEIGHT, "melanoma": 3.0}
+    assert CLEAR_WEIGHT > STRONG
+
+
+def test_clear_names_are_found_in_other_languages_by_their_skeleton():
+    frequency = {"dextrocardie": 1e-9, "mélancolie": 2e-6, "dextrose": 1e-9}
+    names = ["dextrocardia", "melancholia"]
+    assert list(clear_cognates(names, "fr", frequency)) == ["dextrocardie"]
+
+
+def test_dictionaries_are_read_in_both_directions(tmp_path):
+    entry = b"asthma\n  1. astma\n"
+    (tmp_path / "freedict-deu-pol.dict.dz").write_bytes(gzip.compress(entry))
+    # dictd's numbers are in base 64: A is 0, S is 18
+    assert len(entry) == 18
+    (tmp_path / "freedict-deu-pol.index").write_text("asthma\tA\tS\n", "utf-8")
+    assert list(word_pairs(tmp_path, "de", "pl", "de")) == [("asthma", "astma")]
+    assert list(word_pairs(tmp_path, "pl", "de", "de")) == [("astma", "asthma")]
 
 
 def test_common_words_of_no_medical_share_are_everyday():
