@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import re
 import tempfile
 import time
@@ -57,7 +58,8 @@ def captions_of(path: str | None) -> list[str]:
     captions = [caption for file in sorted(SETS.rglob("*.txt")) for caption in _captions(file)]
     found = [caption for caption in captions if _is_found(caption)]
     others = sorted(set(captions).difference(found))
-    rest = cycle(found)
+    # of all sets alike, and the same at each call
+    rest = cycle(random.Random(0).sample(found, len(found)))
     return [
         next(rest) if number % SHARE_FOUND == 0 else caption
         for number, caption in enumerate(others)

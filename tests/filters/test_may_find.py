@@ -14,7 +14,7 @@ from filters.children.text import make_child_judge
 from filters.joined_texts import find_words, join_texts
 from filters.medical.terms import folded
 from filters.medical.text import make_judge
-from filters.medical.words import reaches
+from filters.medical.words import STRONG, load_words, reaches
 from filters.privacy.spans import kinds_in_url, may_be_in_url, may_be_personal, personal_spans
 from tests.support.frozen_texts import frozen_texts
 
@@ -116,6 +116,25 @@ def test_other_settings():
     assert judge.may_find(texts, ["en"] * 3, SCORE_FROM)[0]
     assert judge.may_find(texts, ["en"] * 3, 0.0).all()
     assert make_child_judge(("zorb*",)).may_find(texts, ["de"] * 3)[0]
+
+
+def test_what_a_defused_term_leaves_of_a_word():
+    judge = make_judge(extra_defused=("foo*",))
+    # medical by their weights alone
+    strong = (word for word, weight in load_words("en").weights.items() if weight >= STRONG)
+    words = [f"foo{word}" for word in strong if not make_judge().finder.hits(word, "en")]
+    texts = [" ".join(words[:3])]
+    assert reaches(judge.judge(texts[0], "en").score, SCORE_FROM)
+    assert judge.may_find(texts, ["en"], SCORE_FROM).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("petite Anne", "fr"), ("pequeña María", "es"), ("mały Antek", "pl")]
+)
+def test_a_name_without_a_number(text, language):
+    texts = [f"{text}, {'au bord de la mer ' * 3}"]
+    assert is_about_children(texts[0], language)
+    assert not passed_over(texts, [language], *GATES[0])
 
 
 def test_personal_data_of_frozen_texts():
