@@ -50,11 +50,12 @@ class Memory:
     """The peak of resident memory, summed over this process and all processes below it.
 
     It is sampled every `interval_s` seconds while the block runs. With `children_only` this process
-    does not count. `most` is in bytes.
+    does not count. `most` is in bytes; `most_of_this` is the peak of this process alone.
     """
 
     def __init__(self, interval_s: float = 0.5, children_only: bool = False) -> None:
         self.most = 0
+        self.most_of_this = 0
         self._interval_s = interval_s
         self._children_only = children_only
         self._stop = threading.Event()
@@ -74,6 +75,7 @@ class Memory:
             processes = this_process.children(recursive=True)
             if not self._children_only:
                 processes.append(this_process)
+            self.most_of_this = max(self.most_of_this, resident_bytes(this_process))
             total = sum(resident_bytes(process) for process in processes)
             self.most = max(self.most, total)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 UNSURE = "?"  # behind a name of the list that is also a place or an everyday word
-_WORD = re.compile(r"[^\W\d_]{3,}")
+WORD = re.compile(r"[^\W\d_]{3,}")
 # words directly before a name that belongs to a place or a saint: "San Mateo", "St. Martin"
 _SAINT = re.compile(r"\b(?:st|saint|sainte|san|santa|santo|são|sankt|sint|św|święty)\.? $", re.I)
 _SAINT_CHARS = 8  # before a name
@@ -22,6 +22,17 @@ def given_names() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(line.removesuffix(UNSURE) for line in lines), unsure
 
 
+def is_sure_name(word: str) -> bool:
+    """Whether a word of a text is a given name of the list, and nothing else."""
+    names, unsure = given_names()
+    listed = _as_listed(word)
+    return listed in names and listed not in unsure
+
+
+def _as_listed(word: str) -> str:
+    return word.capitalize() if word.isupper() else word
+
+
 def find_names(text: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Characters [start, end) of each given name in a text, without and with the unsure ones.
 
@@ -31,8 +42,8 @@ def find_names(text: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]
     names, unsure = given_names()
     sure_places: list[tuple[int, int]] = []
     places: list[tuple[int, int]] = []
-    for match in _WORD.finditer(text):
-        word = match[0].capitalize() if match[0].isupper() else match[0]
+    for match in WORD.finditer(text):
+        word = _as_listed(match[0])
         start = match.start()
         if word not in names or _SAINT.search(text[max(0, start - _SAINT_CHARS) : start]):
             continue

@@ -6,19 +6,24 @@ A place is (start, end): the characters [start, end) of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from filters.batch import RowMask
 from filters.children.ages import Age
+from filters.medical.terms import with_blanks
 
 MAX_CHARS = 2_000  # of a text that are read
-# A text without a name, an age and all these kinds of terms has no sign.
+# Each of these kinds of terms, and an age, may be a sign.
 SIGN_KINDS = (
     "clear", "child", "youth", "school", "class", "pupil", "birthday", "born", "junior", "team",
 )  # fmt: skip
 Place = tuple[int, int]
-_DASHES = re.compile(r"[\s\-‐‑–—_/]+")
-_QUOTES = str.maketrans("’‘`", "'''")
+# A name is part of a sign with a number beside it, or with a term of this kind before it.
+BEFORE_NAME = ("little_name",)
+DIGIT = re.compile(r"\d")
+T = TypeVar("T", bool, RowMask)
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,26 @@ class Reading:
     maybe_names: Sequence[Place]
     ages: Sequence[Age]
 
-    @property
-    def may_have_signs(self) -> bool:
-        """Whether there is anything at all from which a sign could be put together."""
-        return bool(self.ages or self.names or any(map(self.terms.get, SIGN_KINDS)))
-
     def places(self, *kinds: str) -> list[Place]:
         """The places of the terms of some kinds."""
         return [place for kind in kinds for place in self.terms[kind]]
 
 
+def may_have_signs(
+    has_any: Callable[[Sequence[str]], T], has_age: T, has_name: T, has_digit: T
+) -> T:
+    """Whether there is anything in a text from which a sign could be put together.
+
+    `has_any` says whether it has a term of some kinds. All are truth values of one text, or masks
+    of many texts, and so is the answer.
+    """
+    of_name = has_name & (has_digit | has_any(BEFORE_NAME))
+    return has_any(SIGN_KINDS) | has_age | of_name
+
+
 def folded_with_capitals(text: str) -> tuple[str, str]:
     """A text in lower case and as it is, both with one blank for each run of dashes and blanks."""
-    cased = _DASHES.sub(" ", text.translate(_QUOTES)).strip()
+    cased = with_blanks(text)
     lower = cased.lower()
     # a few letters, such as the capital dotted I, become two
     return lower, cased if len(lower) == len(cased) else lower

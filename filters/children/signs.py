@@ -64,8 +64,6 @@ class Sign:
 
 def find_signs(reading: Reading) -> Iterator[Sign]:
     """Every sign of a child in a text."""
-    if not reading.may_have_signs:
-        return
     for place in reading.places("clear"):
         yield Sign("word", place, True)
     for place in reading.places("school"):

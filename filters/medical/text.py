@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
+from filters.batch import RowMask
+from filters.joined_texts import (
+    JoinedTexts,
+    Words,
+    find_words,
+    joined_rows,
+    lengths_of,
+    rows_by_key,
+)
 from filters.medical.terms import (
     DEFUSED,
     LANGUAGES,
     UNKNOWN,
     WORDS,
     Finder,
+    folded,
     make_finder,
+    may_have_terms,
     parse_term,
     shipped_phrases,
     shipped_terms,
 )
-from filters.medical.words import load_words, words_of
+from filters.medical.words import WORD, load_words, words_of
 
 # What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
 MIN_CHARS_OF_LANGUAGE = 20
@@ -48,8 +62,7 @@ class TextJudge:
 
         The language of a very short text counts as unknown, except English.
         """
-        if language != "en" and len(text) < MIN_CHARS_OF_LANGUAGE:
-            language = UNKNOWN
+        language = _judged_as(language, len(text) >= MIN_CHARS_OF_LANGUAGE)
         matches = self.finder.find(text, language)
         words = words_of(matches.remaining_text)
         if language in LANGUAGES:
@@ -64,6 +77,40 @@ class TextJudge:
             (terms if is_supported else unsure).update(found)
         return MedicalText(tuple(sorted(terms)), tuple(sorted(unsure - terms)), score)
 
+    def may_find(
+        self, texts: Sequence[str], languages: Sequence[str], score_from: float
+    ) -> RowMask:
+        """Which of many texts may have terms, or a score of `score_from` at least.
+
+        `judge` finds neither in any other text. No text may hold BORDER.
+        """
+        found = np.zeros(len(texts), np.bool_)
+        is_long = lengths_of(texts) >= MIN_CHARS_OF_LANGUAGE
+        for language, rows in rows_by_key(languages, is_long, _judged_as).items():
+            found[rows] = self._may_find(joined_rows(texts, rows), language, score_from)
+        return found
+
+    def _may_find(self, texts: JoinedTexts, language: str, score_from: float) -> RowMask:
+        folded_texts = texts.changed(folded)
+        number = len(folded_texts.texts)
+        rows_by_kind = self.finder.rows_by_kind(folded_texts, language)
+        found = may_have_terms(rows_by_kind, number)
+        # a defused term that is taken out may leave parts of words
+        found |= rows_by_kind.get(DEFUSED, False)
+        words = find_words(folded_texts.changed(str.lower), WORD)
+        known = "en" if language == UNKNOWN else language
+        found |= load_words(known).may_reach(words, score_from)
+        if language == UNKNOWN:
+            for other in LANGUAGES[1:]:
+                found |= _may_reach_unknown(words, other, score_from)
+        return found
+
+
+def _judged_as(language: str, is_long: bool) -> str:
+    """The language in which a text is judged: its own, or UNKNOWN."""
+    is_sure = language == "en" or is_long
+    return language if is_sure and language in LANGUAGES else UNKNOWN
+
 
 def _score_of_unknown(words: frozenset[str], language: str) -> float:
     """The score in a language, if two words at least are medical in it."""
@@ -71,6 +118,13 @@ def _score_of_unknown(words: frozenset[str], language: str) -> float:
     if language != "en" and weights.medical_words(words) < MIN_SUPPORTING:
         return 0.0
     return weights.score_words(words)
+
+
+def _may_reach_unknown(words: Words, language: str, score_from: float) -> RowMask:
+    """The texts for which `_score_of_unknown` may reach `score_from` in a language."""
+    weights = load_words(language)
+    supported = weights.may_support(words, MIN_SUPPORTING)
+    return supported & weights.may_reach(words.of(supported), score_from)
 
 
 @lru_cache(4)

@@ -15,8 +15,11 @@ from importlib.resources import files
 from math import fsum, sqrt
 from struct import Struct
 
+import numpy as np
 import yaml
 
+from filters.batch import RowMask
+from filters.joined_texts import Words
 from filters.medical.cognates import skeleton
 
 COGNATES = "cognates.tsv"
@@ -27,8 +30,9 @@ TELLING = 1.0  # such a word supports a term, where the language of a text is un
 # A text of fewer words counts as one of so many: few words are no surer for being few.
 MIN_WORDS = 4
 MIN_RARE_CHARS = 7  # of a word that is weighed by its cognate
-_WORD = re.compile(r"[^\W\d_]{2,}")
+WORD = re.compile(r"[^\W\d_]{2,}")
 _SINGLE = Struct("f")
+_ROUNDING = 1e-6  # more than the relative error of single precision
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,25 @@ class WordWeights:
         # fsum: the order of a set differs between processes, and so would the last digit of sum
         return fsum(found) / sqrt(max(len(words), MIN_WORDS))
 
+    def may_reach(self, words: Words, threshold: float) -> RowMask:
+        """The texts whose score may reach a threshold, by their words of positive weight alone.
+
+        `score_words` never exceeds half of their sum, because it divides by 2 at least.
+        """
+        # None becomes NaN
+        weights = np.array(self._weigh(words.distinct), np.float64)
+        positive = np.nan_to_num(np.maximum(weights, 0.0))
+        is_enough = (words.sums(positive > 0) >= 2) | (words.sums(positive >= STRONG) > 0)
+        most = words.sums(positive) / sqrt(MIN_WORDS)
+        # A little less, for what is lost where numbers are rounded. A text with no medical word
+        # has the score 0.
+        return (is_enough & (most >= threshold * (1 - _ROUNDING))) | (threshold <= 0)
+
+    def may_support(self, words: Words, least: int) -> RowMask:
+        """The texts of which `medical_words` says that so many words are medical."""
+        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
+        return np.asarray(words.sums(weights >= TELLING) >= least, np.bool_)
+
     def medical_words(self, words: Collection[str]) -> int:
         """How many of these words are more medical than everyday by a factor of ten."""
         found = map(self.weights.get, words)
@@ -127,7 +150,7 @@ def _single(number: float) -> float:
 
 def words_of(text: str) -> frozenset[str]:
     """The distinct words of a text, in lower case."""
-    return frozenset(_WORD.findall(text.lower()))
+    return frozenset(WORD.findall(text.lower()))
 
 
 def table_name(language: str) -> str:

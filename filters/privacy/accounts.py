@@ -46,7 +46,7 @@ NETWORKS = {
     "troy": Network("9792", (16,), ()),
 }  # fmt: skip
 
-_CARD = re.compile(
+CARD_FORM = re.compile(
     r"(?<![A-Za-z0-9_])(?<!\d[.,-])[1-69]\d{2}(?:[ -]?\d){9,16}(?![\d_]|[.,-]\d)", re.ASCII
 )
 _CARD_CUE = re.compile(
@@ -67,7 +67,7 @@ _OTHER_WINDOW = 24
 _ATTACHED = re.compile(r"[/_.=@&?-]")  # a part of a URL or of the name of a file
 _SUFFIX = re.compile(r"[_@&=]|\.\w|-\w")
 
-_IBAN = re.compile(
+IBAN_FORM = re.compile(
     r"(?<![A-Za-z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Za-z0-9])",
     re.ASCII | re.IGNORECASE,
 )
@@ -82,7 +82,7 @@ def card_spans(text: str) -> Iterator[Span]:
     else.
     """
     is_about_cards = None
-    for match in _CARD.finditer(text):
+    for match in CARD_FORM.finditer(text):
         digits = match[0].replace(" ", "").replace("-", "")
         if not _has_correct_check_digit(digits):
             continue
@@ -119,7 +119,7 @@ def _stands_alone(text: str, match: re.Match[str]) -> bool:
 
 def iban_spans(text: str) -> Iterator[Span]:
     """IBANs with correct check digits and the length and form of their country (ISO 13616)."""
-    for match in _IBAN.finditer(text):
+    for match in IBAN_FORM.finditer(text):
         length = _iban_length(match[0])
         if length:
             yield Span("IBAN", match.start(), match.start() + length)

@@ -30,6 +30,7 @@ _SPOKEN = re.compile(
     r"(?:com|org|net|edu|info|de|fr|es|it|nl|pl|pt|uk))\b",
     re.IGNORECASE,
 )
+EMAIL_FORMS = (_EMAIL, _ASCII_EMAIL, _SPOKEN)
 _DOT_WRITTEN = re.compile(rf"\s?{_DOT_WORD}\s?|\s?\bdot\b\s?", re.IGNORECASE)
 # a picture for dense screens, logo@2x.art
 _DENSITY = re.compile(r"\d(?:\.\d)?x\.")
@@ -43,7 +44,7 @@ def email_spans(text: str) -> Iterator[Span]:
     # most captions have no such sign, and the patterns below are slow
     if not (_has_sign(text) and _EMAIL_SIGN.search(text)):
         return
-    for pattern in (_EMAIL, _ASCII_EMAIL, _SPOKEN):
+    for pattern in EMAIL_FORMS:
         for match in pattern.finditer(text):
             host = _DOT_WRITTEN.sub(".", match["host"]).lower()
             # an unknown suffix is a file's: logo@2x.png is not an address

@@ -8,6 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 
+import numpy as np
+import pyarrow as pa
+
+from filters.batch import RowMask
+from filters.joined_texts import find_words, join_column
+from filters.loosened import rows_with
 from filters.privacy.national_numbers import Identifier, behind_word, without_word
 from filters.rule import Span
 
@@ -33,7 +39,7 @@ _BORN = (
     r"|nat[oa](?: il)?|nascid[oa](?: em)?|data de nascimento"
     r"|urodzon[ya]|ur\.|data urodzenia|geboortedatum)(?!\w)"
 )
-_BIRTH_DATE = re.compile(rf"{_BORN}[^\d]{{0,20}}?(?<!\d)(?P<date>{_DATE})(?!\d)", re.IGNORECASE)
+BIRTH_FORM = re.compile(rf"{_BORN}[^\d]{{0,20}}?(?<!\d)(?P<date>{_DATE})(?!\d)", re.IGNORECASE)
 
 
 def identity_spans(text: str) -> Iterator[Span]:
@@ -51,14 +57,34 @@ def identity_spans(text: str) -> Iterator[Span]:
         yield from _behind(text, identifier, start)
 
 
+def may_have_identity(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
+    """Which texts of a column may have a national number; `identity_spans` finds none in others.
+
+    Only texts of the mask `among` are looked at.
+    """
+    found = rows_with(texts, _any_form(), among=among)
+    others = rows_with(texts, _any_announced_form(), among=among & ~found)
+    found |= rows_with(texts, _joined_words(), among=others)
+    rows = np.flatnonzero(others & ~found)
+    if rows.size:
+        words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
+        found[rows] = words.texts_with(lambda word: bool(_identifiers_behind(word)))
+    return found
+
+
+def _identifiers_behind(word: str) -> Sequence[Identifier]:
+    """The kinds of numbers that a word announces."""
+    words = _identifiers_by_word()
+    # a word of the table in capitals is one in capitals only
+    return words.get(word) or words.get(word.lower(), ())
+
+
 def _announced(text: str) -> Iterator[tuple[Identifier, int]]:
     """Each kind of number that a word announces, and where that word ends."""
-    words = _identifiers_by_word()
     for word in _WORD.finditer(text):
-        # a word of the table in capitals is one in capitals only
-        identifiers = words.get(word[0]) or words.get(word[0].lower(), ())
-        for identifier in identifiers:
+        for identifier in _identifiers_behind(word[0]):
             yield identifier, word.end()
+    words = _identifiers_by_word()
     for match in _joined_words().finditer(text):
         for identifier in words[match[0]]:
             yield identifier, match.end()
@@ -113,6 +139,13 @@ def _any_form() -> re.Pattern[str]:
     return _whole_number("|".join(identifier.form for identifier in without_word()))
 
 
+@lru_cache(1)
+def _any_announced_form() -> re.Pattern[str]:
+    """What is in every text that has a national number behind a word."""
+    forms = "|".join(f"(?:{identifier.form})" for identifier in behind_word())
+    return re.compile(forms, re.ASCII)
+
+
 @lru_cache(None)
 def _whole_number(form: str) -> re.Pattern[str]:
     """The form where it is not part of a longer word or number."""
@@ -121,5 +154,5 @@ def _whole_number(form: str) -> re.Pattern[str]:
 
 def birth_spans(text: str) -> Iterator[Span]:
     """Full dates since 1900 after a word for birth, in the shipped languages."""
-    for match in _BIRTH_DATE.finditer(text):
+    for match in BIRTH_FORM.finditer(text):
         yield Span("BIRTH_DATE", match.start("date"), match.end("date"))

@@ -15,7 +15,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from filters.privacy.phone_words import WINDOW, Announced, announced
+import pyarrow as pa
+
+from filters.batch import RowMask
+from filters.loosened import rows_with
+from filters.privacy.phone_words import WINDOW, Announced, announced, may_announce
 from filters.rule import Span
 
 _GAP = r"[\s().\-/\u2010-\u2013\u00b7]"
@@ -95,6 +99,17 @@ _NOTHING_ATTACHED = re.compile(r"$|\s|[.,;:!?](?:\s|$)|[)\]/|]|[^\W\da-zA-Z_]")
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "MX", "NL", "PL")
 _LEAST_OF_LONG = 9  # digits that are enough where their form is that of a number
 LEAST_DIGITS, MOST_DIGITS = 7, 15  # of a number in full (ITU-T E.164: at most 15)
+
+
+def may_have_phone(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
+    """Which texts of a column may have a telephone number; `phone_spans` finds none in others.
+
+    Only texts of the mask `among` are looked at.
+    """
+    with_digits = rows_with(texts, _DIGITS, among=among)
+    own_forms = [form for _, form in _FORMS]
+    found = rows_with(texts, _INTERNATIONAL, *own_forms, among=with_digits)
+    return found | may_announce(texts, with_digits & ~found)
 
 
 def phone_spans(text: str) -> Iterator[Span]:

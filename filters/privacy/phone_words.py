@@ -10,11 +10,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import yaml
+
+from filters.batch import RowMask
+from filters.joined_texts import find_words, join_column
+from filters.loosened import rows_with
 
 WINDOW = 48  # characters before a number in which a word may announce it
 _WORD = re.compile(r"[^\W\d_]+")
@@ -100,6 +106,22 @@ def announced(text: str, start: int, end: int) -> Announced:
         return Announced.CLEARLY
     by_sign = Announced.NEAR if lists.joined.search(window) else Announced.NOT
     return max(by_words, by_sign)
+
+
+def may_announce(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
+    """Which texts of a column have something that may announce a number, of those in `among`."""
+    lists = phone_words()
+    found = rows_with(texts, lists.joined, lists.bracketed, among=among)
+    rows = np.flatnonzero(among & ~found)
+    if rows.size:
+        words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
+        found[rows] = words.texts_with(partial(_is_listed, lists))
+    return found
+
+
+def _is_listed(lists: PhoneWords, word: str) -> bool:
+    name = word.lower()
+    return name in lists.words or name in lists.owners
 
 
 def _by_words(lists: PhoneWords, window: str, found: list[re.Match[str]]) -> Announced:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from filters.rule import Span
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IP = re.compile(
+IP_FORM = re.compile(
     rf"(?<![\w.:])(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?![\w]|\.\d)|(?=[0-9a-f:]{{0,43}}?(?:::|(?:[0-9a-f]{{1,4}}:){{7}}))[0-9a-f]{{1,4}}:[0-9a-f:]{{2,38}}(?![\w:]))",
     re.IGNORECASE | re.ASCII,
 )
@@ -80,7 +80,7 @@ _BEFORE_POSTCODE = (
     rf"(?:Am|An de[rn]|Auf de[rm]|Im|In der|Zu[mr]|Unter de[nr]) {_NAMES} "
     r"\d{1,3}[a-z]?(?=,? (?:D-)?\d{5}\b)"
 )
-_ADDRESS = re.compile(
+ADDRESS_FORM = re.compile(
     rf"(?<![\w./])(?:{_ENGLISH}|{_FRENCH}|{_WAY_FIRST}|{_WAY_LAST}|{_BEFORE_POSTCODE}){_FLAT}"
     r"(?!\w|\.[A-Z]\b)"
     # "Rundweg 12 km" is a length, "Via Appia 312 a.C." a year
@@ -91,7 +91,7 @@ _ADDRESS = re.compile(
 
 def ip_spans(text: str) -> Iterator[Span]:
     """Public IP addresses; numbers of versions and sections, which look the same, are left out."""
-    for match in _IP.finditer(text):
+    for match in IP_FORM.finditer(text):
         window_start = max(0, match.start() - _VERSION_WINDOW)
         is_numbering = _NUMBERED.search(text, window_start, match.start())
         if not is_numbering and _is_public(match[0]) and not _is_version(text, match):
@@ -117,6 +117,6 @@ def _is_public(written: str) -> bool:
 
 def address_spans(text: str) -> Iterator[Span]:
     """Streets with a house number, as written in en, de, fr, es, it, nl, pt and pl."""
-    for match in _ADDRESS.finditer(text):
+    for match in ADDRESS_FORM.finditer(text):
         if not _COUNTING.match(match[0]):
             yield Span("ADDRESS", match.start(), match.end())

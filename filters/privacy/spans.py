@@ -13,11 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 from urllib.parse import unquote
 
-from filters.privacy.accounts import card_spans, iban_spans
-from filters.privacy.email import email_spans
-from filters.privacy.identity import birth_spans, identity_spans
-from filters.privacy.phone import phone_spans
-from filters.privacy.places import address_spans, ip_spans
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.batch import RowMask, truth
+from filters.loosened import rows_with
+from filters.privacy.accounts import CARD_FORM, IBAN_FORM, card_spans, iban_spans
+from filters.privacy.email import EMAIL_FORMS, email_spans
+from filters.privacy.identity import BIRTH_FORM, birth_spans, identity_spans, may_have_identity
+from filters.privacy.phone import may_have_phone, phone_spans
+from filters.privacy.places import ADDRESS_FORM, IP_FORM, address_spans, ip_spans
 from filters.rule import Span
 
 Kind = Literal["EMAIL", "PHONE", "CARD", "IBAN", "NATIONAL_ID", "IP", "BIRTH_DATE", "ADDRESS"]
@@ -49,9 +55,9 @@ _NUMBER_FINDERS: tuple[Find, ...] = (
 )
 _DIGIT = re.compile(r"\d")
 # a file's suffix behind an address, as in anna@example.org.jpg
-_FILE_SUFFIX = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)(?=[/?#&]|$)", re.IGNORECASE
-)
+_SUFFIX = r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)"
+_FILE_SUFFIX = re.compile(rf"{_SUFFIX}(?=[/?#&]|$)", re.IGNORECASE)
+_INNER_SUFFIX = re.compile(rf"{_SUFFIX}[/?#&\n]", re.IGNORECASE)
 # A number that a URL names as one: in a parameter (tel=030...), as a scheme, or as an account of
 # WhatsApp. In a path, "/phone/12345678.jpg" is the name of a picture.
 _NAMED_NUMBER = re.compile(
@@ -60,6 +66,7 @@ _NAMED_NUMBER = re.compile(
     r"(?P<number>[+ ]{0,2}\d[\d ().-]{6,18})",
     re.IGNORECASE,
 )
+_URL_FORMS = (*EMAIL_FORMS, IBAN_FORM, _NAMED_NUMBER)
 _DATE_DIGITS = re.compile(r"\s*(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\s*")
 
 
@@ -80,6 +87,16 @@ def personal_spans(text: str) -> list[Span]:
             break
         spans = _merged([*spans, *new_spans])
     return spans
+
+
+def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
+    """Which texts of a column may hold personal data; `personal_spans` finds none in others."""
+    found = rows_with(texts, *EMAIL_FORMS)
+    with_digits = rows_with(texts, _DIGIT) & ~found
+    forms = (ADDRESS_FORM, IBAN_FORM, CARD_FORM, BIRTH_FORM, IP_FORM)
+    found |= rows_with(texts, *forms, among=with_digits)
+    found |= may_have_phone(texts, with_digits & ~found)
+    return found | may_have_identity(texts, with_digits & ~found)
 
 
 def _all_spans(text: str) -> Iterator[Span]:
@@ -168,7 +185,7 @@ def kinds_in_url(url: str) -> set[Kind]:
     A number counts only where the URL names it as one (`tel=`, `wa.me/`): digits alone are usually
     the name of a picture, and so are those in a folder `phone/`.
     """
-    text = _FILE_SUFFIX.sub("", unquote(url).replace("+", " "))
+    text = _as_text(url)
     kinds: set[Kind] = set()
     if any(email_spans(text)):
         kinds.add("EMAIL")
@@ -178,3 +195,20 @@ def kinds_in_url(url: str) -> set[Kind]:
     if named and not _DATE_DIGITS.fullmatch(named["number"]):
         kinds.add("PHONE")
     return kinds
+
+
+def _as_text(url: str) -> str:
+    """A URL without escapes, and without the suffix of a file."""
+    return _FILE_SUFFIX.sub("", unquote(url).replace("+", " "))
+
+
+def may_be_in_url(urls: pa.ChunkedArray) -> RowMask:
+    """Which URLs of a column may hold personal data; `kinds_in_url` finds none in others."""
+    # A suffix at the end may stay: what stands before it is found with the point behind it, too.
+    is_changed = truth(pc.match_substring(urls, "%")) | rows_with(urls, _INNER_SUFFIX)
+    rows = np.flatnonzero(is_changed)
+    texts = pc.replace_substring(urls, "+", " ")
+    changed = [_as_text(url) for url in urls.take(pa.array(rows)).to_pylist()]
+    found = rows_with(texts, *_URL_FORMS)
+    found[rows] = rows_with(pa.chunked_array([changed], pa.string()), *_URL_FORMS)
+    return found

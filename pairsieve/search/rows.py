@@ -37,18 +37,18 @@ UNSAFE = ("NSFW", "UNSURE")
 
 
 def batches(
-    path: str, columns: Sequence[str], names: Mapping[str, str]
+    path: str, columns: Sequence[str], names: Mapping[str, str], rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
     """Yield a shard's rows, with those of `columns` that it has, under our names.
 
-    `names` maps our names to the dataset's own.
+    `rows` is the most of a batch. `names` maps our names to the dataset's own.
     """
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
         present = set(shard.schema_arrow.names)
         our_names = [name for name in columns if names.get(name, name) in present]
         their_names = [names.get(name, name) for name in our_names]
-        for batch in shard.iter_batches(BATCH_ROWS, columns=their_names):
+        for batch in shard.iter_batches(rows, columns=their_names):
             arrays = [batch.column(name) for name in their_names]
             table = pa.Table.from_arrays(arrays, names=our_names)
             yield from as_ours(table).combine_chunks().to_batches()

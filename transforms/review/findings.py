@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from filters.batch import RowMask
 from filters.children.place import find_cues
 from filters.children.text import make_child_judge
 from filters.medical.terms import NEAR_CHARS
@@ -28,7 +29,10 @@ from pairsieve.web.places import address_key
 MIN_WORD_SCORE, MIN_PICTURE_SCORE = 0.9, 0.5
 # What redaction writes (filters/verdict.py). The words that stood there kept others apart, so that
 # none come near each other in its place.
-_REDACTED = re.compile(r"\[[A-Z_]+\]")
+REDACTED = re.compile(r"\[[A-Z_]+\]")
+# The rule `documents` leaves rows with such tags in with its profiles `lenient` and `audit`.
+DOCUMENT_TAGS = "document_"
+WITHOUT_PAGE = "none"  # of a pair that was read without a page
 _GAP = "·" * (NEAR_CHARS + 1)
 RISKS: Mapping[str, float] = {
     "tombstoned": 100.0,
@@ -75,13 +79,33 @@ class MedicalWords:
 
         Weights are not asked about a redacted caption: the words that it lost would count.
         """
-        gapped, redacted = _REDACTED.subn(_GAP, caption)
+        gapped, redacted = REDACTED.subn(_GAP, caption)
         words = make_judge(self.extra_terms, self.extra_defused).judge(gapped, language)
         if words.terms:
             return ", ".join(words.terms)
         if not redacted and reaches(words.score, self.words_from):
             return "by the weights of its words"
         return ""
+
+    def may_be_found(self, captions: Sequence[str], languages: Sequence[str]) -> RowMask:
+        """In which of many captions `found` may find something, if none was redacted.
+
+        No caption may hold BORDER.
+        """
+        judge = make_judge(self.extra_terms, self.extra_defused)
+        return judge.may_find(captions, languages, self.words_from)
+
+
+class Looks(NamedTuple):
+    """What to look for in the texts of a row; what is left out is known not to be there."""
+
+    personal: bool = True
+    urls: bool = True
+    medical: bool = True
+    children: bool = True
+
+
+_EVERYTHING = Looks()
 
 
 @dataclass(frozen=True)
@@ -101,7 +125,15 @@ class Reviewer:
     second: FindKinds | None = None
     medical: MedicalWords = MedicalWords()
 
-    def findings(self, row: Mapping[str, Any], score: float | None = None) -> Iterator[Finding]:
+    @property
+    def has_lists(self) -> bool:
+        """Whether it looks for something that only a look at each row can tell."""
+        examples = bool(self.example_hashes or self.example_digests)
+        return examples or any((self.stones, self.opted_out, self.second))
+
+    def findings(
+        self, row: Mapping[str, Any], score: float | None = None, looks: Looks = _EVERYTHING
+    ) -> Iterator[Finding]:
         """Every reason to look at a row.
 
         `score` says how medical its picture is by its vector; without it the row's own column does.
@@ -110,16 +142,15 @@ class Reviewer:
         yield from self._erased(row, urls)
         yield from self._examples(row)
         yield from self._opted_out(row, urls)
-        yield from self._personal(row, urls)
-        medical = list(self._medical(row, score))
+        yield from self._personal(row, urls, looks)
+        medical = list(self._medical(row, score, looks))
         yield from medical
         if medical and row.get("face_count"):
             yield Finding("face_and_medical", f"{row['face_count']} face(s)")
         for tag in _tags(row):
-            # The rule `documents` leaves such rows in with its profiles `lenient` and `audit`.
-            if tag.startswith("document_"):
+            if tag.startswith(DOCUMENT_TAGS):
                 yield Finding("document", f"its tag is {tag}")
-        yield from _children(row, urls)
+        yield from _children(row, urls, looks)
         if not _has_provenance(row):
             yield Finding("no_provenance", "no page or no time of its crawl")
 
@@ -139,6 +170,8 @@ class Reviewer:
             yield Finding("tombstoned", "was taken out before")
 
     def _examples(self, row: Mapping[str, Any]) -> Iterator[Finding]:
+        if not (self.example_hashes or self.example_digests):
+            return
         digest = row.get("sha256")
         same_file = bool(digest) and digest in self.example_digests
         hashes = [bytes.fromhex(row[name]) for name in PDQ_COLUMNS if row.get(name)]
@@ -160,9 +193,13 @@ class Reviewer:
         if self.opted_out.match_picture(row.get("md5"), row.get("sha256")):
             yield Finding("opt_out", "its picture is on a registry")
 
-    def _personal(self, row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
-        kinds: set[str] = {span.kind for span in personal_spans(row.get("TEXT") or "")}
-        for url in urls:
+    def _personal(
+        self, row: Mapping[str, Any], urls: Sequence[str], looks: Looks
+    ) -> Iterator[Finding]:
+        kinds: set[str] = set()
+        if looks.personal:
+            kinds |= {span.kind for span in personal_spans(row.get("TEXT") or "")}
+        for url in urls if looks.urls else ():
             kinds |= {f"{kind} in a URL" for kind in kinds_in_url(url)}
         for kind in sorted(kinds):
             yield Finding("personal_data", kind)
@@ -170,9 +207,13 @@ class Reviewer:
             for kind in sorted(self.second(row.get("TEXT") or "")):
                 yield Finding("second_detector", f"{kind} by Presidio")
 
-    def _medical(self, row: Mapping[str, Any], score: float | None) -> Iterator[Finding]:
-        if found := self.medical.found(row.get("TEXT") or "", row.get("LANGUAGE") or ""):
-            yield Finding("medical_words", found)
+    def _medical(
+        self, row: Mapping[str, Any], score: float | None, looks: Looks
+    ) -> Iterator[Finding]:
+        if looks.medical:
+            found = self.medical.found(row.get("TEXT") or "", row.get("LANGUAGE") or "")
+            if found:
+                yield Finding("medical_words", found)
         if score is None:
             score = row.get("medical_picture_score")
         if score is not None and score >= MIN_PICTURE_SCORE:
@@ -185,10 +226,12 @@ def _tags(row: Mapping[str, Any]) -> Iterator[str]:
     yield from row.get("private_tags") or ()
 
 
-def _children(row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
+def _children(row: Mapping[str, Any], urls: Sequence[str], looks: Looks) -> Iterator[Finding]:
     """Signs of a child in the caption; two kinds of evidence are what the rule `children` drops."""
     caption = row.get("TEXT") or ""
-    signs = make_child_judge().judge(caption, row.get("LANGUAGE") or "").clear
+    signs: tuple[str, ...] = ()
+    if looks.children:
+        signs = make_child_judge().judge(caption, row.get("LANGUAGE") or "").clear
     if not signs and not row.get("face_count"):
         return  # cues alone are one kind, and take as long as all else
     cues = find_cues(urls, caption).clear
@@ -202,6 +245,6 @@ def _children(row: Mapping[str, Any], urls: Sequence[str]) -> Iterator[Finding]:
 
 def _has_provenance(row: Mapping[str, Any]) -> bool:
     # Pairs that were read without a page say so; they have nothing to lack.
-    if row.get("page_source", "warc") == "none":
+    if row.get("page_source", "warc") == WITHOUT_PAGE:
         return True
     return bool(row.get("page_url") and row.get("crawl_time"))

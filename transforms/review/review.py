@@ -10,12 +10,13 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from filters.medical.picture import MedicalPicture
@@ -30,8 +31,11 @@ from pairsieve.search.sources import Source, read_vectors
 from pairsieve.storage import files
 from pairsieve.storage.sidecar import read_cells
 from transforms.review.findings import COLUMNS, RISKS, Finding, MedicalWords, Reviewer
+from transforms.review.looks import looks_of
 
 MAX_LISTED = 2_000
+# What is done once for a batch, such as preparing patterns, takes as long as some thousand rows.
+BATCH_ROWS = 50_000
 REVIEW_FILE = "review.json"
 
 Place = tuple[int, int]
@@ -186,21 +190,51 @@ def _counted_review(
 
 def review_shard(shard: NumberedShard, settings: ReviewSettings, reviewer: Reviewer) -> Review:
     """Look at every row of a shard. Raises OSError where it cannot be read."""
-    number, counts, risky = 0, Counter[str](), list[RiskyRow]()
-    for cells, score in zip(_rows(shard, settings), _scores(shard, settings), strict=False):
-        number += 1
-        findings = tuple(reviewer.findings(cells, score))
-        if not findings:
-            continue
-        kinds = {finding.kind for finding in findings}
-        counts.update(kinds)
-        shown = {name: cells.get(name) for name in ("URL", "TEXT", "page_url", "key")}
-        risk = sum(RISKS[kind] for kind in kinds)
-        risky.append(RiskyRow(risk, (shard.number, number), shown, findings))
-        # A shard of millions of risky rows must not be held whole.
-        if len(risky) >= 2 * MAX_LISTED:
-            risky = _riskiest(risky)
-    return Review(number, counts, _riskiest(risky))
+    counts, risky = Counter[str](), list[RiskyRow]()
+    private_cells = read_cells(settings.private, shard.source.path)
+    scores = iter(_scores(shard, settings))
+    rows = 0
+    for batch in _batches(shard, settings):
+        scores_of = [next(scores, None) for _ in range(batch.num_rows)]
+        for row, cells, findings in _found(batch, scores_of, reviewer, private_cells):
+            kinds = {finding.kind for finding in findings}
+            counts.update(kinds)
+            shown = {name: cells.get(name) for name in ("URL", "TEXT", "page_url", "key")}
+            risk = sum(RISKS[kind] for kind in kinds)
+            # Rows have been counted from 1 here since there are reviews.
+            place = (shard.number, rows + row + 1)
+            risky.append(RiskyRow(risk, place, shown, findings))
+            # A shard of millions of risky rows must not be held whole.
+            if len(risky) >= 2 * MAX_LISTED:
+                risky = _riskiest(risky)
+        rows += batch.num_rows
+    return Review(rows, counts, _riskiest(risky))
+
+
+def _batches(shard: NumberedShard, settings: ReviewSettings) -> Iterator[pa.Table]:
+    path = files.join(settings.dataset, shard.source.path)
+    for batch in batches(path, COLUMNS, settings.columns, BATCH_ROWS):
+        yield pa.Table.from_batches([batch])
+
+
+def _found(
+    batch: pa.Table,
+    scores: Sequence[float | None],
+    reviewer: Reviewer,
+    private_cells: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[int, Mapping[str, Any], tuple[Finding, ...]]]:
+    """Yield the rows of a batch that have findings: number in the batch, cells and findings."""
+    looks = looks_of(batch, reviewer, scores)
+    if private_cells:
+        # The cells of a row that are private are not among the columns.
+        looks = replace(looks, others=np.ones(batch.num_rows, np.bool_))
+    to_read = list(looks.rows())
+    rows = batch.take(pa.array([row for row, _ in to_read], pa.int64())).to_pylist()
+    for published, (row, looks_of_row) in zip(rows, to_read, strict=True):
+        cells = {**published, **private_cells.get(published.get("key") or "", {})}
+        findings = tuple(reviewer.findings(cells, scores[row], looks_of_row))
+        if findings:
+            yield row, cells, findings
 
 
 def _scores(shard: NumberedShard, settings: ReviewSettings) -> Iterator[float | None]:
@@ -208,15 +242,6 @@ def _scores(shard: NumberedShard, settings: ReviewSettings) -> Iterator[float | 
     if settings.vectors is None or not shard.source.vectors:
         return repeat(None)
     return settings.vectors.scores(settings.dataset, shard.source)
-
-
-def _rows(shard: NumberedShard, settings: ReviewSettings) -> Iterator[dict[str, Any]]:
-    """Yield a shard's rows, with the private cells of those that have some."""
-    private_cells = read_cells(settings.private, shard.source.path)
-    path = files.join(settings.dataset, shard.source.path)
-    for batch in batches(path, COLUMNS, settings.columns):
-        for row in batch.to_pylist():
-            yield {**row, **private_cells.get(row.get("key") or "", {})}
 
 
 def write_review(review: Review, folder: str) -> None:

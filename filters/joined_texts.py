@@ -1,0 +1,166 @@
+"""Many texts as one, so that they are read by a few calls and not by some calls each.
+
+Functions that read a text letter by letter, such as `str.lower`, a search for words or an automaton
+of terms, read many texts at the cost of one call. Between two texts stands BORDER, which is neither
+a letter, a digit nor a blank: words end there as they end where a text does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from filters.batch import RowMask
+
+BORDER = "\0"
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class JoinedTexts:
+    """Texts with BORDER between them; no text may hold one itself. Made by `join_texts`.
+
+    Masks have one truth value for each text.
+    """
+
+    joined: str
+
+    def changed(self, change: Callable[[str], str]) -> JoinedTexts:
+        """The same texts after a change that reads letter by letter, and keeps borders."""
+        return JoinedTexts(change(self.joined))
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Every text."""
+        return self.joined.split(BORDER)
+
+    @cached_property
+    def column(self) -> pa.ChunkedArray:
+        """The texts as a column."""
+        return pa.chunked_array([self.texts], pa.string())
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Characters of each text."""
+        return lengths_of(self.texts)
+
+    def rows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the text that stands at each of these places in `joined`."""
+        ends = np.cumsum(self.lengths + 1)
+        return np.searchsorted(ends, positions, side="right")
+
+    def marked(self, rows: NDArray[np.int64]) -> RowMask:
+        """The mask of the texts with these numbers."""
+        mask = np.zeros(len(self.texts), np.bool_)
+        mask[rows] = True
+        return mask
+
+    def any(self, masks: Iterable[RowMask | None]) -> RowMask:
+        """The texts that are in one of these masks; None stands for a mask without any."""
+        found = np.zeros(len(self.texts), np.bool_)
+        for mask in masks:
+            if mask is not None:
+                found |= mask
+        return found
+
+    def are(self, positions: NDArray[np.int64], is_such: Callable[[str], bool]) -> RowMask:
+        """Whether the characters at these places are of a kind; False outside of `joined`."""
+        padded = np.concatenate([self._codes, np.zeros(1, np.uint32)])
+        kinds, of_kind = np.unique(padded[positions], return_inverse=True)
+        return np.array([is_such(chr(code)) for code in kinds], np.bool_)[of_kind]
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint32]:
+        return np.frombuffer(self.joined.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of many texts; made by `find_words`.
+
+    - `distinct`: each word once, and perhaps BORDER.
+    - `numbers`: for each place of a word, its number in `distinct`. `rows`: the number of its text.
+    - `texts`: how many texts there are.
+    """
+
+    distinct: Sequence[str]
+    numbers: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    texts: int
+
+    def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
+        """The texts that have a word of a kind. BORDER must be of no kind."""
+        such = np.array([is_such(word) for word in self.distinct], np.bool_)
+        mask = np.zeros(self.texts, np.bool_)
+        mask[self.rows[such[self.numbers]]] = True
+        return mask
+
+    def of(self, texts: RowMask) -> Words:
+        """The words of some of the texts."""
+        chosen = texts[self.rows]
+        used, numbers = np.unique(self.numbers[chosen], return_inverse=True)
+        distinct = [self.distinct[number] for number in used]
+        return Words(distinct, numbers, self.rows[chosen], self.texts)
+
+    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of the values of each text's words, given those of `distinct`; shape (texts,)."""
+        weights = np.asarray(values, np.float64)[self.numbers]
+        sums = np.bincount(self.rows, weights=weights, minlength=self.texts)
+        return np.asarray(sums, np.float64)
+
+
+def lengths_of(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Characters of each text."""
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def join_texts(texts: Sequence[str]) -> JoinedTexts:
+    """Join texts, of which there is one at least and none holds BORDER."""
+    return JoinedTexts(BORDER.join(texts))
+
+
+def join_column(texts: pa.ChunkedArray) -> JoinedTexts:
+    """Join the texts of a column; a blank stands for each BORDER in them, and for empty cells."""
+    return join_texts([(text or "").replace(BORDER, " ") for text in texts.to_pylist()])
+
+
+def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
+    """The words of texts, where a pattern says what a word is. It must not match BORDER."""
+    words = re.findall(f"{word.pattern}|{BORDER}", texts.joined, word.flags)
+    distinct = list(dict.fromkeys([BORDER, *words]))
+    known = dict(zip(distinct, range(len(distinct)), strict=True))
+    numbers = np.fromiter(map(known.__getitem__, words), np.int64, len(words))
+    # BORDER has the number 0
+    rows = np.cumsum(numbers == 0)
+    return Words(distinct, numbers, rows, len(texts.texts))
+
+
+def rows_by_key(
+    languages: Sequence[str], is_long: RowMask, key_of: Callable[[str, bool], Key]
+) -> Mapping[Key, NDArray[np.int64]]:
+    """Key -> the rows that have it, in order; a key is made of a language and of `is_long`.
+
+    `key_of` is asked once about each language, long and short.
+    """
+    distinct = list(dict.fromkeys(languages))
+    known = dict(zip(distinct, range(len(distinct)), strict=True))
+    kinds = 2 * np.fromiter(map(known.__getitem__, languages), np.int64) + is_long
+    keys = {kind: key_of(distinct[kind // 2], bool(kind % 2)) for kind in np.unique(kinds)}
+    return {
+        key: np.flatnonzero(np.isin(kinds, [kind for kind, other in keys.items() if other == key]))
+        for key in set(keys.values())
+    }
+
+
+def joined_rows(texts: Sequence[str], rows: NDArray[np.int64]) -> JoinedTexts:
+    """Join some of many texts, of which none holds BORDER."""
+    if len(rows) == len(texts):
+        return join_texts(texts)
+    return join_texts(list(map(texts.__getitem__, rows.tolist())))
