@@ -38,12 +38,40 @@ class Matcher:
     requests: Sequence[Request]
 
     def find(self, table: pa.Table) -> Hits:
-        """Return the rows that requests are about. The table has some or all of COLUMNS."""
+        """Return the rows that requests are about.
+
+        The table has some or all of `columns`; others are not looked at.
+        """
         hits: Hits = defaultdict(set)
-        ours = [name for name in COLUMNS if name in table.column_names]
+        ours = [name for name in self.columns if name in table.column_names]
         for row, number in self._matches(as_ours(table.select(ours))):
             hits[row].add(number)
         return dict(hits)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in which the requests have something to find, in the order of COLUMNS."""
+        wanted = {name for name, numbers_by_value in self._exact.items() if numbers_by_value}
+        if self._urls["image_url"] or self._urls["place"]:
+            wanted.update(IMAGE_URLS)
+        if self._urls["page_url"] or self._urls["place"]:
+            wanted.add(PAGE_URL)
+        if self._hashes:
+            wanted.update(PDQ_COLUMNS)
+        return tuple(name for name in COLUMNS if name in wanted)
+
+    def may_match(self, column: str, least: str, most: str) -> bool:
+        """Return whether a column whose cells lie between two texts may have a match.
+
+        Only values of EXACT_COLUMNS can be ruled out. Cells may have capital letters: those sort
+        before small ones, so that all ways to write a value lie between its two forms.
+        """
+        if column not in self._exact:
+            return True
+        return any(
+            not value.isascii() or (value.lower() >= least and value.upper() <= most)
+            for value in self._exact[column]
+        )
 
     def _matches(self, table: pa.Table) -> Iterator[tuple[int, int]]:
         """Yield (row, number of a request) for each match."""

@@ -22,10 +22,10 @@ from pairsieve.storage.lock import one_writer
 from pairsieve.storage.shards import shard_bytes
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
-from pipeline.dataset import erasure as erasing
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import hashes, manifest_of, rows_of
 from tests.support.warcs import page, response
+from transforms.erase import rewrite
 
 ARGUMENTS = ["--set", "publish.shards=4"]
 
@@ -297,10 +297,11 @@ def test_asking_again_finds_nothing_and_makes_no_version(dataset, tmp_path):
 def test_what_is_found_again_fails_loudly(dataset, tmp_path, monkeypatch, capsys):
     row = some_row(dataset)
 
-    def keeps_everything(dataset, path, rows, listed):
-        yield path, (tmp_path / "out" / path).read_bytes(), listed[path].rows
+    def keeps_everything(source, target, gone):
+        target.write(source.read())
+        return 0
 
-    monkeypatch.setattr(erasing, "_files_without_rows", keeps_everything)
+    monkeypatch.setattr(rewrite, "write_table_without", keeps_everything)
     assert (
         erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
     )
