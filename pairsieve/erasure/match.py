@@ -25,6 +25,8 @@ COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", *PDQ_COLUMNS)
 EXACT_COLUMNS = ("key", "sha256", "md5")
 # URLs of this form have the host that is written in them, whoever reads them.
 _PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"
+MAX_ENDS = 100
+"""Hosts of requests up to which the ends of all hosts are compared with each of them."""
 Hits = dict[int, set[int]]
 """Row number -> numbers of the requests that are about it."""
 RequestsByValue = Mapping[str, set[int]]
@@ -147,10 +149,10 @@ class Matcher:
         hosts = plain_hosts.combine_chunks().dictionary_encode()
         if not len(hosts):
             return
-        is_named = [self._names_host(host) for host in hosts.dictionary.to_pylist()]
+        is_named = self._are_named(hosts.dictionary)
         # URLs in any other form get a code of their own, and are always parsed.
         other_form = len(is_named)
-        must_parse = np.array([*is_named, True])
+        must_parse = np.append(is_named, True)
         codes = hosts.indices.fill_null(other_form).to_numpy(zero_copy_only=False)
         is_present = pc.is_valid(column).to_numpy()
         self._log_unreadable(column, np.nonzero((codes == other_form) & is_present)[0], kind)
@@ -181,6 +183,24 @@ class Matcher:
                 unreadable,
                 kind,
             )
+
+    def _are_named(self, hosts: pa.StringArray) -> NDArray[np.bool_]:
+        """Return for each of these plain hosts whether a request names it or a domain above it.
+
+        A shard has tens of thousands of hosts. Where few are wanted, one look at the ends of all
+        hosts leaves few to be split into their labels.
+        """
+        if len(self._hosts) > MAX_ENDS:
+            return np.array([self._names_host(host) for host in hosts.to_pylist()], np.bool_)
+        ends = pc.utf8_rtrim(pc.ascii_lower(hosts), ".")
+        # Addresses have several forms, such as 127.1; their last label begins with a digit.
+        may_be_named = pc.match_substring_regex(ends, r"(?:^|\.)[0-9][^.]*$")
+        for named in self._hosts:
+            may_be_named = pc.or_(may_be_named, pc.ends_with(ends, named))
+        are_named = np.zeros(len(hosts), np.bool_)
+        for row in np.flatnonzero(may_be_named.to_numpy(zero_copy_only=False)):
+            are_named[row] = self._names_host(hosts[int(row)].as_py())
+        return are_named
 
     def _names_host(self, host: str) -> bool:
         """Return whether a request names a host or a domain above it."""
