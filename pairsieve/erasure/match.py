@@ -25,6 +25,8 @@ COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", *PDQ_COLUMNS)
 EXACT_COLUMNS = ("key", "sha256", "md5")
 # URLs of this form have the host that is written in them, whoever reads them.
 _PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"
+MAX_ENDS = 100
+"""Hosts of requests up to which the ends of all hosts are compared with each of them."""
 Hits = dict[int, set[int]]
 """Row number -> numbers of the requests that are about it."""
 RequestsByValue = Mapping[str, set[int]]
@@ -38,12 +40,40 @@ class Matcher:
     requests: Sequence[Request]
 
     def find(self, table: pa.Table) -> Hits:
-        """Return the rows that requests are about. The table has some or all of COLUMNS."""
+        """Return the rows that requests are about.
+
+        The table has some or all of `columns`; others are not looked at.
+        """
         hits: Hits = defaultdict(set)
-        ours = [name for name in COLUMNS if name in table.column_names]
+        ours = [name for name in self.columns if name in table.column_names]
         for row, number in self._matches(as_ours(table.select(ours))):
             hits[row].add(number)
         return dict(hits)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in which the requests have something to find, in the order of COLUMNS."""
+        wanted = {name for name, numbers_by_value in self._exact.items() if numbers_by_value}
+        if self._urls["image_url"] or self._urls["place"]:
+            wanted.update(IMAGE_URLS)
+        if self._urls["page_url"] or self._urls["place"]:
+            wanted.add(PAGE_URL)
+        if self._hashes:
+            wanted.update(PDQ_COLUMNS)
+        return tuple(name for name in COLUMNS if name in wanted)
+
+    def may_match(self, column: str, least: str, most: str) -> bool:
+        """Return whether a column whose cells lie between two texts may have a match.
+
+        Only values of EXACT_COLUMNS can be ruled out. Cells may have capital letters: those sort
+        before small ones, so that all ways to write a value lie between its two forms.
+        """
+        if column not in self._exact:
+            return True
+        return any(
+            not value.isascii() or (value.lower() >= least and value.upper() <= most)
+            for value in self._exact[column]
+        )
 
     def _matches(self, table: pa.Table) -> Iterator[tuple[int, int]]:
         """Yield (row, number of a request) for each match."""
@@ -119,10 +149,10 @@ class Matcher:
         hosts = plain_hosts.combine_chunks().dictionary_encode()
         if not len(hosts):
             return
-        is_named = [self._names_host(host) for host in hosts.dictionary.to_pylist()]
+        is_named = self._are_named(hosts.dictionary)
         # URLs in any other form get a code of their own, and are always parsed.
         other_form = len(is_named)
-        must_parse = np.array([*is_named, True])
+        must_parse = np.append(is_named, True)
         codes = hosts.indices.fill_null(other_form).to_numpy(zero_copy_only=False)
         is_present = pc.is_valid(column).to_numpy()
         self._log_unreadable(column, np.nonzero((codes == other_form) & is_present)[0], kind)
@@ -153,6 +183,24 @@ class Matcher:
                 unreadable,
                 kind,
             )
+
+    def _are_named(self, hosts: pa.StringArray) -> NDArray[np.bool_]:
+        """Return for each of these plain hosts whether a request names it or a domain above it.
+
+        A shard has tens of thousands of hosts. Where few are wanted, one look at the ends of all
+        hosts leaves few to be split into their labels.
+        """
+        if len(self._hosts) > MAX_ENDS:
+            return np.array([self._names_host(host) for host in hosts.to_pylist()], np.bool_)
+        ends = pc.utf8_rtrim(pc.ascii_lower(hosts), ".")
+        # Addresses have several forms, such as 127.1; their last label begins with a digit.
+        may_be_named = pc.match_substring_regex(ends, r"(?:^|\.)[0-9][^.]*$")
+        for named in self._hosts:
+            may_be_named = pc.or_(may_be_named, pc.ends_with(ends, named))
+        are_named = np.zeros(len(hosts), np.bool_)
+        for row in np.flatnonzero(may_be_named.to_numpy(zero_copy_only=False)):
+            are_named[row] = self._names_host(hosts[int(row)].as_py())
+        return are_named
 
     def _names_host(self, host: str) -> bool:
         """Return whether a request names a host or a domain above it."""

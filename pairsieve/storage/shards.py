@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +28,9 @@ DuckDB gives each thread a row group and recommends 100,000 rows or more. Huggin
 needs less than 300 MB in each. A row of ours has less than 1 kB.
 """
 
+CHUNK_BYTES = 1 << 20
+"""Bytes of a file that are hashed at a time."""
+
 RESTORE = (
     "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is "
     "damaged. Nothing was changed"
@@ -33,31 +39,60 @@ RESTORE = (
 
 
 def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
-    """Encode a table as zstd parquet with statistics and a page index.
+    """Encode a table as a shard; `sorted_by` is that of `open_shard`."""
+    buffer = io.BytesIO()
+    with open_shard(buffer, table.schema, sorted_by) as writer:
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+    return buffer.getvalue()
+
+
+class Target(Protocol):
+    """What pyarrow needs of a stream that it writes to."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def write(self, content: bytes, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+@contextmanager
+def open_shard(
+    stream: Target, schema: pa.Schema, sorted_by: str | None = None
+) -> Iterator[pq.ParquetWriter]:
+    """Write a shard into a stream: zstd parquet with statistics and a page index.
 
     `sorted_by` names the column by which the rows are sorted; readers may search it by bisection.
+    Each table that the block writes begins a row group.
+
+    Pages end where the content says so, and not after a number of rows. Without one of its rows a
+    shard then has the same pages but a few, and stores that know chunks of files by their content
+    keep and send only these (https://arrow.apache.org/docs/python/parquet.html, "Content-Defined
+    Chunking").
     """
     sorting_columns = None
     if sorted_by:
-        sorting_columns = [pq.SortingColumn(table.schema.get_field_index(sorted_by))]
-    buffer = io.BytesIO()
-    pq.write_table(
-        table,
-        buffer,
+        sorting_columns = [pq.SortingColumn(schema.get_field_index(sorted_by))]
+    with pq.ParquetWriter(
+        stream,
+        schema,
         compression="zstd",
-        row_group_size=ROW_GROUP_ROWS,
         write_statistics=True,
         write_page_index=True,
         sorting_columns=sorting_columns,
-    )
-    return buffer.getvalue()
+        use_content_defined_chunking=True,
+    ) as writer:
+        yield writer
 
 
 def read_listed(dataset: str, listed: ListedFile) -> bytes:
     """Read a file that a manifest lists. Raises Damaged if its sha256 is not the listed one.
 
-    Commands that rewrite files must read them here: otherwise a damaged file would get a new,
-    valid checksum.
+    Commands that write what they read must read it here or ask `check_listed`: otherwise a damaged
+    file would get a new, valid checksum.
     """
     path = files.join(dataset, listed.path)
     with files.open_read(path) as stream:
@@ -65,6 +100,17 @@ def read_listed(dataset: str, listed: ListedFile) -> bytes:
     if hashlib.sha256(content).hexdigest() != listed.sha256:
         raise Damaged(path, RESTORE)
     return content
+
+
+def check_listed(dataset: str, listed: ListedFile) -> None:
+    """As `read_listed`, for files that may be larger than the memory."""
+    path = files.join(dataset, listed.path)
+    digest = hashlib.sha256()
+    with files.open_read(path) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    if digest.hexdigest() != listed.sha256:
+        raise Damaged(path, RESTORE)
 
 
 def shard_paths(manifest: Manifest) -> list[str]:

@@ -10,6 +10,8 @@ pairsieve erase status --dataset runs/mine
     requests, rows, shards, last verification
 pairsieve erase rotate-keys --dataset runs/mine
     make a new secret; tombstones under the one before still count
+pairsieve erase --dataset s3://data/mine --requests requests.jsonl --runner=FlinkRunner ...
+    on a cluster: options that are not listed here go to Beam, as those of `pairsieve run` do
 
 A request is one JSON object a line: {"image_url": ...}, {"page_url": ...}, {"domain": ...},
 {"prefix": "host/path/"}, {"sha256": ...}, {"md5": ...}, {"pdq": ...}, {"image": "example.jpg"} or
@@ -30,8 +32,11 @@ command searches the dataset again to verify that nothing matches. Tombstones go
 of their own (--tombstones, by default DATASET.erased beside the dataset). Name it in the config as
 `filters.rules.erasure: {tombstones: ...}`, so that later runs keep out what was erased.
 
+Shards are searched and written by workers. What they find lies in DATASET.erase.job, a private
+folder beside the dataset, until the command ends; all of them must reach it.
+
 Exit status: 0 done, 1 something is left or went wrong, 2 something is missing or malformed and
-nothing was done.
+nothing was done, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -41,10 +46,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_dataset, add_no_plugins, add_set, make_verb_parser
+from pipeline.commands.options import (
+    add_dataset,
+    add_log_and_patience,
+    add_no_plugins,
+    add_set,
+    make_verb_parser,
+)
 
 if TYPE_CHECKING:
     from pairsieve.erasure.requests import Request
+    from pipeline.orchestrate.erase_job import EraseJobs
+
+
+GOES_ON = "The same command goes on from there."
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -93,22 +108,27 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken out, and change nothing"
     )
+    add_log_and_patience(parser)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    # What this parser does not know goes to Beam.
+    options, beam_arguments = parser.parse_known_args(arguments)
     from pairsieve.erasure.feed import BadFeed
     from pairsieve.erasure.list_file import UnreadableList
     from pairsieve.erasure.requests import MalformedRequests
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.marked import NotOurs
-    from pairsieve.storage.sealed import Damaged
     from pipeline.dataset.erasure import ErasureIncomplete
     from pipeline.dataset.manifest import NoSuchDataset
+    from pipeline.monitoring.logs import configure_logging, shows_bars
     from pipeline.orchestrate.config_file import ConfigError
+    from pipeline.orchestrate.engine import JobFailed, make_engine
+    from pipeline.orchestrate.erase_job import EraseJobs
 
     # Each of these is found before anything is changed.
     nothing_done = (
@@ -120,14 +140,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UnreadableList,
         ConfigError,
     )
+    configure_logging(options.log)
     try:
-        sys.stdout.write(_VERBS[options.verb](options))
+        engine = make_engine(
+            beam_arguments, list(parser._option_string_actions), options.patience * 60
+        )
+        jobs = EraseJobs(engine, shows_bars(options.log))
+        sys.stdout.write(_VERBS[options.verb](options, jobs))
     except nothing_done as error:
         return _fail(str(error), 2)
-    except Damaged as error:
-        return _fail(str(error), 1)
-    except (ErasureIncomplete, InUse, OSError) as error:
-        return _fail(f"the erasure failed: {error}\nThe same command goes on from there.", 1)
+    except (ErasureIncomplete, InUse, JobFailed, OSError) as error:
+        return _fail(f"the erasure failed: {error}\n{GOES_ON}", 1)
+    except KeyboardInterrupt as error:
+        return _fail(f"interrupted: {error or 'nothing goes on running'}\n{GOES_ON}", 130)
     return 0
 
 
@@ -135,19 +160,23 @@ def _tombstone_folder(options: argparse.Namespace) -> str:
     return str(options.tombstones or f"{options.dataset.rstrip('/')}.erased")
 
 
-def _apply(options: argparse.Namespace) -> str:
+def _apply(options: argparse.Namespace, jobs: EraseJobs) -> str:
     """Erase, or say what would be erased; the text to print."""
     from pipeline.dataset.erasure import erase, find, summary
+    from pipeline.orchestrate.erase_job import job_folder
 
     requests = _requests(options)
     copies = ""
     if options.copies:
         # Before anything is erased: the copies are found by the rows that go.
-        requests, copies = _with_copies(options, requests)
+        requests, copies = _with_copies(options, requests, jobs)
     if options.dry_run:
-        text = summary(find(options.dataset, requests), requests, "would be taken out")
+        _check_is_there(options.dataset)
+        with job_folder(options.dataset) as folder:
+            findings = find(options.dataset, requests, folder, jobs)
+        text = summary(findings, requests, "would be taken out")
     else:
-        findings = erase(options.dataset, requests, _tombstone_folder(options))
+        findings = erase(options.dataset, requests, _tombstone_folder(options), jobs)
         text = summary(findings, requests, "taken out")
     text = copies + text
     if options.config:
@@ -156,12 +185,24 @@ def _apply(options: argparse.Namespace) -> str:
     return text
 
 
-def _with_copies(options: argparse.Namespace, requests: list[Request]) -> tuple[list[Request], str]:
+def _check_is_there(dataset: str) -> None:
+    """Raise NoSuchDataset before a folder is made beside a dataset that is not there."""
+    from pipeline.dataset.manifest import read_manifest
+
+    read_manifest(dataset)
+
+
+def _with_copies(
+    options: argparse.Namespace, requests: list[Request], jobs: EraseJobs
+) -> tuple[list[Request], str]:
     """The requests, with --copies take also those for copies; and the list of copies as text."""
     from pipeline.dataset.erasure import find
     from pipeline.dataset.picture_copies import copies_of, copy_list, requests_of
+    from pipeline.orchestrate.erase_job import job_folder
 
-    copies = copies_of(options.dataset, find(options.dataset, requests))
+    _check_is_there(options.dataset)
+    with job_folder(options.dataset) as folder:
+        copies = copies_of(options.dataset, find(options.dataset, requests, folder, jobs))
     are_taken = options.copies == "take"
     text = copy_list(copies, are_taken)
     return [*requests, *(requests_of(copies) if are_taken else ())], text
@@ -198,20 +239,20 @@ def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str
     return neighbour_list(neighbours(options.dataset, requests, config_of(options)))
 
 
-def _status(options: argparse.Namespace) -> str:
+def _status(options: argparse.Namespace, jobs: EraseJobs) -> str:
     from pipeline.dataset.erasure import status
 
     return status(options.dataset, _tombstone_folder(options))
 
 
-def _rotate_keys(options: argparse.Namespace) -> str:
+def _rotate_keys(options: argparse.Namespace, jobs: EraseJobs) -> str:
     from pairsieve.erasure.tombstones import rotate_keys
 
     key_id = rotate_keys(_tombstone_folder(options))
     return f"tombstones are made under the key {key_id} from now on\n"
 
 
-_VERBS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+_VERBS: Mapping[str, Callable[[argparse.Namespace, EraseJobs], str]] = {
     "apply": _apply,
     "status": _status,
     "rotate-keys": _rotate_keys,

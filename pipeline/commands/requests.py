@@ -102,10 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.marked import NotOurs
-    from pairsieve.storage.sealed import Damaged
     from pipeline.commands.explore import queue_of
     from pipeline.dataset.erasure import ErasureIncomplete
     from pipeline.dataset.manifest import NoSuchDataset
+    from pipeline.orchestrate.engine import JobFailed
 
     options.queue = options.queue or queue_of(options.dataset)
     if options.verb in ("approve", "refuse") and not options.receipts:
@@ -127,9 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run_verb(options)
     except nothing_done as error:
         return _fail(str(error), 2)
-    except Damaged as error:
-        return _fail(str(error), 1)
-    except (ErasureIncomplete, InUse, OSError) as error:
+    except (ErasureIncomplete, InUse, JobFailed, OSError) as error:
         return _fail(f"the erasure failed: {error}\nThe same command goes on from there.", 1)
     return 0
 
@@ -234,6 +232,7 @@ def _apply(options: argparse.Namespace) -> Iterator[str]:
     from pairsieve.erasure.queue import decide, waiting
     from pairsieve.erasure.requests import parse_request
     from pipeline.dataset.erasure import erase, summary
+    from pipeline.orchestrate.erase_job import local_jobs
 
     approved = list(waiting(options.queue, "approved"))
     requests = [parse_request(line) for request in approved for line in request.lines]
@@ -241,7 +240,7 @@ def _apply(options: argparse.Namespace) -> Iterator[str]:
         yield "nothing was approved that is not applied\n"
         return
     tombstones = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
-    findings = erase(options.dataset, requests, tombstones)
+    findings = erase(options.dataset, requests, tombstones, local_jobs())
     for request in approved:
         # Deciding removes the address: read it before.
         contact = _contact_line(options, request.receipt)

@@ -1,10 +1,10 @@
 """Erase rows from a finished dataset: find them, write the next version, and search again.
 
-1. `find` searches every shard for the rows that the requests name.
+1. `find` searches every shard for the rows that the requests name (a job).
 2. Tombstones are written first: a crash after that point lets nothing come back.
-3. Shards that hold matches are written without them, beside the present version.
+3. Shards that hold matches are written without them, beside the present version (a job).
 4. The next version replaces the present one (`pipeline/dataset/writer.py` survives a crash there).
-5. The dataset is searched again. Nothing may match.
+5. The dataset is searched again (the first job). Nothing may match.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pairsieve.copies.erased import TOKENS
 from pairsieve.erasure import feed as feeds
 from pairsieve.erasure.decisions import RowCount, RowCounts
-from pairsieve.erasure.match import COLUMNS, Hits, Matcher
+from pairsieve.erasure.match import COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.erasure.tombstones import (
     RECIPIENTS,
@@ -39,22 +40,38 @@ from pairsieve.images.pdq import orientations
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.manifest import MANIFEST, ListedErasure, ListedFile, Manifest
 from pairsieve.records.origin_columns import PDQ_COLUMNS
-from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.lock import Lock
 from pairsieve.storage.marked import mark
 from pairsieve.storage.names import lies_in
-from pairsieve.storage.shards import DELTAS, read_listed, shard_bytes, shard_paths
+from pairsieve.storage.shards import (
+    DELTAS,
+    ROW_GROUP_ROWS,
+    open_shard,
+    shard_paths,
+)
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.writer import COMMIT, STAGING, alone_in, only_writer, recover
+from pipeline.orchestrate.erase_job import EraseJobs, job_folder
+from transforms.erase.found import (
+    COVERS_COPIES,
+    PICTURE_COLUMNS,
+    ROW,
+    Found,
+    FoundShard,
+    open_rows,
+    read_row_numbers,
+    read_rows,
+)
+from transforms.erase.rewrite import RewriteSettings, ShardToRewrite
+from transforms.erase.search import matches_in
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 STATUS = "status.json"
-PICTURE_COLUMNS = ("URL", "final_url", "sha256", "md5", *PDQ_COLUMNS)
-"""Columns by which the picture of an erased row is recognised in a later crawl."""
 MAX_REQUESTS_SHOWN = 50
+TOKEN_BYTES = 16
 _TOMBSTONES_INSIDE = (
     "the tombstones would lie in the dataset ({}); they are confidential: name another folder"
 )
@@ -64,93 +81,84 @@ class ErasureIncomplete(RuntimeError):
     """Rows that should be gone were found again after the erasure."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Findings:
-    """The rows that requests are about.
+    """The rows that requests are about: how many, and where they are described.
 
-    `rows`: shard -> numbers of its rows. `rows_of` and `shards_of`: number of the request -> how
-    many rows and shards it matches. `ids`: the TOKENS of each row. `pictures`: PICTURE_COLUMNS of
-    rows that a request shows the picture of. `missing`: columns that no shard has. `version`: the
-    version of the dataset.
+    `folder` is the private folder of the found rows, a file for each shard, while it is there.
+    `found` has their numbers. `version` is that of the dataset.
     """
 
-    rows: dict[str, list[int]] = field(default_factory=dict)
-    rows_of: Counter[int] = field(default_factory=Counter)
-    shards_of: Counter[int] = field(default_factory=Counter)
-    ids: list[dict[str, Any]] = field(default_factory=list)
-    pictures: list[dict[str, Any]] = field(default_factory=list)
-    missing: frozenset[str] = frozenset()
-    version: int = 0
+    folder: str
+    found: Found
+    version: int
 
     @property
     def number(self) -> int:
         """How many rows."""
-        return sum(map(len, self.rows.values()))
+        return self.found.rows
+
+    @property
+    def paths(self) -> list[str]:
+        """The shards that hold them."""
+        return [shard.path for shard in self.found.shards]
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The columns that no shard has."""
+        return frozenset(COLUMNS) - self.found.columns
+
+    def rows_in(self, path: str) -> frozenset[int]:
+        """The numbers of the rows of one shard."""
+        if path not in self.paths:
+            return frozenset()
+        return frozenset(read_row_numbers(self.folder, path).tolist())
+
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the rows of all shards in pieces, with those of `columns` that they have."""
+        for path in self.paths:
+            yield from read_rows(self.folder, path, columns)
+
+    def pictures(self) -> Iterator[dict[str, Any]]:
+        """Yield PICTURE_COLUMNS of the rows whose pictures are to stay out wherever they appear."""
+        for table in self.tables([*PICTURE_COLUMNS, COVERS_COPIES]):
+            for row in table.filter(table[COVERS_COPIES]).to_pylist():
+                yield {name: row.get(name) for name in PICTURE_COLUMNS}
 
 
-def find(dataset: str, requests: Sequence[Request]) -> Findings:
-    """Find the rows that requests are about, and change nothing. Raises NoSuchDataset."""
+def find(dataset: str, requests: Sequence[Request], folder: str, jobs: EraseJobs) -> Findings:
+    """Find the rows that requests are about, and change nothing.
+
+    They go to files below `folder`. Raises NoSuchDataset, JobFailed.
+    """
     manifest = read_manifest(dataset)
-    findings = Findings(version=manifest.version)
-    missing_in_shards = []
-    for path, table, matches in _search_shards(dataset, manifest, requests):
-        missing_in_shards.append(set(COLUMNS) - set(table.column_names))
-        if matches:
-            _add_matches(findings, path, table, matches, requests)
-    if missing_in_shards:
-        findings.missing = frozenset(set.intersection(*missing_in_shards))
-    return findings
+    found = jobs.find(dataset, manifest, requests, folder)
+    return Findings(folder, found, manifest.version)
 
 
 def count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
     """Count the rows of groups of requests, such as those of a receipt. Raises NoSuchDataset.
 
-    The dataset is read once, however many groups there are.
+    The dataset is read once, however many groups there are. It is read here and without a job,
+    because a page waits for the answer.
     """
     group_of = [number for number, group in enumerate(groups) for _ in group]
-    requests = [request for group in groups for request in group]
+    matcher = Matcher([request for group in groups for request in group])
+    manifest = read_manifest(dataset)
     rows: Counter[int] = Counter()
     shards: Counter[int] = Counter()
     all_rows = all_shards = 0
-    for _, _, matches in _search_shards(dataset, read_manifest(dataset), requests):
-        groups_of_rows = [{group_of[number] for number in numbers} for numbers in matches.values()]
-        for matched_groups in groups_of_rows:
-            rows.update(matched_groups)
-        shards.update(set().union(*groups_of_rows))
-        all_rows += len(matches)
-        all_shards += bool(matches)
+    for path in shard_paths(manifest):
+        groups_in_shard = set[int]()
+        for numbers in matches_in(files.join(dataset, path), manifest.columns, matcher):
+            groups_of_row = {group_of[number] for number in numbers}
+            rows.update(groups_of_row)
+            groups_in_shard |= groups_of_row
+            all_rows += 1
+        shards.update(groups_in_shard)
+        all_shards += bool(groups_in_shard)
     each = [RowCount(rows[number], shards[number]) for number in range(len(groups))]
     return RowCounts(each, RowCount(all_rows, all_shards))
-
-
-def _search_shards(
-    dataset: str, manifest: Manifest, requests: Sequence[Request]
-) -> Iterator[tuple[str, pa.Table, Hits]]:
-    """Yield path, table and matching rows of each shard."""
-    matcher = Matcher(requests)
-    for path in shard_paths(manifest):
-        table = read_columns(files.join(dataset, path), (*COLUMNS, *TOKENS), manifest.columns)
-        yield path, table, matcher.find(table)
-
-
-def _add_matches(
-    findings: Findings,
-    path: str,
-    table: pa.Table,
-    matches: Mapping[int, set[int]],
-    requests: Sequence[Request],
-) -> None:
-    """Add a shard's matches (row -> the numbers of the requests that match it) to the findings."""
-    rows = sorted(matches)
-    findings.rows[path] = rows
-    for numbers in matches.values():
-        findings.rows_of.update(numbers)
-    findings.shards_of.update(set().union(*matches.values()))
-    matched_values = table.take(pa.array(rows)).to_pylist()
-    for row, values in zip(rows, matched_values, strict=True):
-        findings.ids.append({name: values[name] for name in TOKENS if name in values})
-        if any(requests[number].covers_copies for number in matches[row]):
-            findings.pictures.append({name: values.get(name) for name in PICTURE_COLUMNS})
 
 
 def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
@@ -167,10 +175,11 @@ def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]
     return as_ours(table.select(list(present.values())).rename_columns(list(present)))
 
 
-def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Findings:
+def erase(dataset: str, requests: Sequence[Request], tombstones: str, jobs: EraseJobs) -> Findings:
     """Take rows out, keep them out by tombstones, and search again.
 
-    Raises NoSuchDataset, NoTombstones, BadFeed, ErasureIncomplete, Damaged, InUse.
+    Raises NoSuchDataset, NoTombstones, BadFeed, ErasureIncomplete, InUse, NotOurs, JobFailed (also
+    for a shard that is damaged).
     """
     if lies_in(tombstones, dataset):
         raise NoSuchDataset(_TOMBSTONES_INSIDE.format(tombstones))
@@ -179,35 +188,51 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str) -> Finding
         raise NoSuchDataset(
             f"{dataset} holds no {MANIFEST}; give the output directory of a finished run"
         )
-    with only_writer(dataset) as lock, alone_in(tombstones):
+    with (
+        only_writer(dataset) as lock,
+        alone_in(tombstones),
+        job_folder(dataset) as folder,
+    ):
         _check_feed(dataset, tombstones)
-        findings = find(dataset, requests)
+        findings = find(dataset, requests, files.join(folder, "found"), jobs)
         make_keys(tombstones)
         # Also without a match: a later crawl may have what the dataset does not have now.
         _write_tombstones(tombstones, findings, requests)
         if findings.number:
-            _replace_dataset(dataset, findings, len(requests), tombstones, lock)
-        _check_erased(dataset, requests)
-        findings.version = read_manifest(dataset).version
+            record = _record(tombstones, len(requests))
+            moved = _stage(dataset, findings, record, NOTHING_BESIDE, jobs)
+            lock.check()
+            _put_in_place(dataset, moved)
+        left = find(dataset, requests, files.join(folder, "again"), jobs)
+        check_none_left(left)
+        findings = replace(findings, version=left.version)
         _write_status(tombstones, findings, requests)
     return findings
 
 
 def rows_where(
-    dataset: str, columns: Sequence[str], choose: Callable[[pa.Table], Sequence[int]]
+    dataset: str,
+    columns: Sequence[str],
+    choose: Callable[[pa.Table], Sequence[int]],
+    folder: str,
 ) -> Findings:
-    """The rows that a function chooses from each shard's `columns`. Raises NoSuchDataset."""
+    """The rows that a function chooses from each shard's `columns`; they go to files in `folder`.
+
+    Raises NoSuchDataset.
+    """
     manifest = read_manifest(dataset)
-    findings = Findings(version=manifest.version)
+    files.remove_tree(folder)
+    shards = []
     for path in shard_paths(manifest):
         names = dict.fromkeys((*columns, *TOKENS))
         table = read_columns(files.join(dataset, path), tuple(names), manifest.columns)
-        rows = list(choose(table))
-        if rows:
-            findings.rows[path] = rows
-            ids = table.take(pa.array(rows)).to_pylist()
-            findings.ids += [{name: row[name] for name in TOKENS if name in row} for row in ids]
-    return findings
+        rows = pa.array(choose(table), pa.int64())
+        if len(rows):
+            tokens = table.select([name for name in TOKENS if name in table.column_names])
+            with open_rows(folder, path) as add:
+                add(tokens.take(rows).append_column(ROW, rows))
+            shards.append(FoundShard(path, len(rows), {}))
+    return Findings(folder, Found(shards), manifest.version)
 
 
 @dataclass(frozen=True)
@@ -231,12 +256,13 @@ def take_out(
     tombstones: str,
     beside: Beside,
     lock: Lock,
+    jobs: EraseJobs,
 ) -> None:
     """Take out rows that nobody has asked for, by the same commit as an erasure.
 
     The caller holds the dataset's `lock`. `stay_out` are places that later runs leave out; the
     pictures of the rows may come back from other places. Without a row only the files beside are
-    put in place. Raises NoSuchDataset, NoTombstones, BadFeed, Damaged, InUse.
+    put in place. Raises NoSuchDataset, NoTombstones, BadFeed, InUse, JobFailed.
     """
     if not findings.number:
         moved = _stage_files(dataset, beside)
@@ -249,7 +275,7 @@ def take_out(
         _check_feed(dataset, tombstones)
         make_keys(tombstones)
         write_tombstones(tombstones, read_tombstones(tombstones).adding(stay_out, []))
-        moved = _stage(dataset, findings, _record(tombstones, 0), beside)
+        moved = _stage(dataset, findings, _record(tombstones, 0), beside, jobs)
         lock.check()
         _put_in_place(dataset, moved)
 
@@ -277,7 +303,7 @@ def _check_feed(dataset: str, tombstones: str) -> None:
 
 def _write_tombstones(folder: str, findings: Findings, requests: Sequence[Request]) -> None:
     """Add what was asked for, and the pictures it led to, in all their orientations."""
-    pictures = [_with_orientations(picture) for picture in findings.pictures]
+    pictures = [_with_orientations(picture) for picture in findings.pictures()]
     write_tombstones(folder, read_tombstones(folder).adding(requests, pictures))
 
 
@@ -289,15 +315,6 @@ def _with_orientations(picture: dict[str, Any]) -> dict[str, Any]:
     return {**picture, "orientations": hashes}
 
 
-def _replace_dataset(
-    dataset: str, findings: Findings, requests: int, tombstones: str, lock: Lock
-) -> None:
-    """Write the next version beside the present one, and put it in place."""
-    moved = _stage(dataset, findings, _record(tombstones, requests), NOTHING_BESIDE)
-    lock.check()
-    _put_in_place(dataset, moved)
-
-
 def _record(tombstones: str, requests: int) -> ErasureRecord:
     """What is published of an erasure under the keys of a folder; they are made if missing."""
     newest = read_tombstones(tombstones).keys[0]
@@ -306,19 +323,18 @@ def _record(tombstones: str, requests: int) -> ErasureRecord:
     return ErasureRecord(keys, newest.id, requests)
 
 
-def _put_in_place(dataset: str, moved: Sequence[str]) -> None:
-    """Commit what was staged."""
+def _put_in_place(dataset: str, moved: Mapping[str, str]) -> None:
+    """Commit what was staged: `moved` has the path of each file, and its path in the staging."""
     # From this file on the next version counts: a later command would finish the move.
     files.write_text(files.join(dataset, STAGING, COMMIT), json.dumps(moved) + "\n")
     recover(dataset)
 
 
-def _check_erased(dataset: str, requests: Sequence[Request]) -> None:
-    """Search again. Raises ErasureIncomplete where anything matches."""
-    left = find(dataset, requests)
+def check_none_left(left: Findings) -> None:
+    """Raise ErasureIncomplete where a search after an erasure has found anything."""
     if left.number:
         raise ErasureIncomplete(
-            f"{left.number} rows in {len(left.rows)} shards were found again; do not publish this "
+            f"{left.number} rows in {len(left.paths)} shards were found again; do not publish this "
             "version"
         )
 
@@ -346,23 +362,54 @@ class ErasureRecord:
     key_id: str
     requests: int
 
-    def delta(self, ids: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """What the erased rows are known by, as tokens.
+    def delta(self, findings: Findings) -> bytes:
+        """What the erased rows are known by, as tokens; a parquet file sorted by all its columns.
 
         Plain ids would tell whoever has the crawl which pairs were erased: they could compute the
         ids of all pairs themselves.
         """
-        names = [name for name in TOKENS if any(name in row for row in ids)]
-        rows = [{name: self._token(name, row.get(name)) for name in names} for row in ids]
-        rows.sort(key=lambda row: [token or "" for token in row.values()])
-        return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
+        pieces = [self._tokens_of(table) for table in findings.tables(TOKENS)]
+        tokens = pa.concat_tables(pieces, promote_options="default")
+        names = [name for name in TOKENS if name in tokens.column_names]
+        order = [(name, "ascending", "at_start") for name in names]
+        tokens = tokens.select(names).take(pc.sort_indices(tokens, sort_keys=order))
+        buffer = io.BytesIO()
+        with open_shard(buffer, pa.schema([(name, pa.string()) for name in names])) as writer:
+            # In pieces: as text they take twice the memory.
+            for batch in tokens.to_batches(ROW_GROUP_ROWS):
+                writer.write_table(_as_text(batch))
+        return buffer.getvalue()
 
-    def _token(self, name: str, value: Any) -> str | None:
+    def _tokens_of(self, table: pa.Table) -> pa.Table:
+        columns = {
+            name: pa.array(
+                [self._token(name, value) for value in table[name].to_pylist()],
+                pa.binary(TOKEN_BYTES),
+            )
+            for name in table.column_names
+        }
+        return pa.table(columns)
+
+    def _token(self, name: str, value: Any) -> bytes | None:
         # Rows without a value must not share a token: a recipient would drop all of them.
-        return None if value is None else self.keys.tokens.token(name, str(value))
+        if value is None:
+            return None
+        return bytes.fromhex(self.keys.tokens.token(name, str(value)))
 
 
-def _stage_files(dataset: str, beside: Beside) -> list[str]:
+def _as_text(tokens: pa.RecordBatch) -> pa.Table:
+    """Tokens as hex digits."""
+    columns = {
+        name: pa.array(
+            [None if token is None else token.hex() for token in tokens[name].to_pylist()],
+            pa.string(),
+        )
+        for name in tokens.schema.names
+    }
+    return pa.table(columns)
+
+
+def _stage_files(dataset: str, beside: Beside) -> dict[str, str]:
     """Write files beside the present version, which stays the same otherwise."""
     manifest = read_manifest(dataset)
     staging = files.join(dataset, STAGING)
@@ -370,29 +417,33 @@ def _stage_files(dataset: str, beside: Beside) -> list[str]:
     listed = {**manifest.by_path, **_put_beside(staging, beside)}
     next_manifest = replace(manifest, files=tuple(listed.values()))
     files.write_text(files.join(staging, MANIFEST), next_manifest.text())
-    return list(beside.files)
+    return {path: path for path in beside.files}
 
 
 def _put_beside(staging: str, beside: Beside) -> dict[str, ListedFile]:
     return {path: put(staging, path, content, 0) for path, content in beside.files.items()}
 
 
-def _stage(dataset: str, findings: Findings, record: ErasureRecord, beside: Beside) -> list[str]:
+def _stage(
+    dataset: str, findings: Findings, record: ErasureRecord, beside: Beside, jobs: EraseJobs
+) -> dict[str, str]:
     """Write what is new in the next version beside the present one.
 
-    Returns the paths of its files without the manifest. Raises Damaged.
+    Returns the paths of its files without the manifest, and their paths in the staging folder.
+    Raises JobFailed.
     """
     manifest = read_manifest(dataset)
     staging = files.join(dataset, STAGING)
     mark(staging)
     listed = manifest.by_path
-    for path, rows in findings.rows.items():
-        for name, content, number in _files_without_rows(dataset, path, rows, listed):
-            listed[name] = put(staging, name, content, number)
+    # A job that was given up may go on writing somewhere: each has a folder of its own.
+    attempt = f"rewritten-{uuid4().hex}"
+    settings = RewriteSettings(dataset, files.join(staging, attempt), findings.folder)
+    rewritten = jobs.rewrite(_shards_to_rewrite(findings.paths, listed), settings)
+    listed |= {each.path: each for each in rewritten}
     version = manifest.version + 1
     delta_path = f"{DELTAS}/delta-{version:05d}.parquet"
-    delta = shard_bytes(record.delta(findings.ids))
-    listed[delta_path] = put(staging, delta_path, delta, len(findings.ids))
+    listed[delta_path] = put(staging, delta_path, record.delta(findings), findings.number)
     feed_path = f"{DELTAS}/{feeds.FEED}"
     feed = _feed_with(dataset, manifest, listed[delta_path], version, record.keys)
     listed[feed_path] = put(staging, feed_path, feed.encode(), len(feed.splitlines()))
@@ -401,7 +452,7 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord, beside: Besi
         version,
         record.requests,
         findings.number,
-        len(findings.rows),
+        len(findings.paths),
         (record.key_id,),
         dict(beside.entry),
     )
@@ -413,8 +464,8 @@ def _stage(dataset: str, findings: Findings, record: ErasureRecord, beside: Besi
         files=tuple(listed.values()),
     )
     files.write_text(files.join(staging, MANIFEST), next_manifest.text())
-    rewritten = [*findings.rows, *_embedding_paths(findings.rows, listed)]
-    return [*rewritten, delta_path, feed_path, *beside.files]
+    moved = {each.path: f"{attempt}/{each.path}" for each in rewritten}
+    return moved | {path: path for path in (delta_path, feed_path, *beside.files)}
 
 
 def _feed_with(
@@ -452,39 +503,19 @@ def _version_of(delta_path: str) -> int:
     return int(delta_path.rpartition("-")[2].removesuffix(".parquet"))
 
 
-def _files_without_rows(
-    dataset: str, path: str, rows: Sequence[int], listed: Mapping[str, ListedFile]
-) -> Iterator[tuple[str, bytes, int]]:
-    """A shard without some rows, then its embeddings without the same rows.
-
-    Yields path, content and number of rows. Raises Damaged.
-    """
-    shard = pq.ParquetFile(pa.BufferReader(read_listed(dataset, listed[path])))
-    groups = shard.metadata.num_row_groups
-    # The new shard is sorted only where the present one says that it is.
-    is_sorted = bool(groups and shard.metadata.row_group(0).sorting_columns)
-    table = shard.read()
-    stays = np.ones(table.num_rows, bool)
-    stays[list(rows)] = False
-    number = int(stays.sum())
-    yield path, shard_bytes(table.filter(pa.array(stays)), KEY if is_sorted else None), number
-    for name in _embedding_paths([path], listed):
-        vectors = np.load(io.BytesIO(read_listed(dataset, listed[name])))
-        buffer = io.BytesIO()
-        np.save(buffer, vectors[stays])
-        yield name, buffer.getvalue(), number
-
-
-def _embedding_paths(shards: Iterable[str], listed: Mapping[str, ListedFile]) -> list[str]:
-    """The listed files of vectors that belong to shards, row by row.
+def _shards_to_rewrite(
+    paths: Iterable[str], listed: Mapping[str, ListedFile]
+) -> list[ShardToRewrite]:
+    """Shards, with the listed files of vectors that belong to them, row by row.
 
     `embeddings/en/part-....npy` belongs to `dataset/en/part-....parquet`.
     """
-    paths = []
-    for shard in shards:
-        stem = shard.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
-        paths.append(f"{stem}.npy")
-    return [path for path in paths if path in listed]
+    shards = []
+    for path in paths:
+        stem = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
+        vectors = listed.get(f"{stem}.npy")
+        shards.append(ShardToRewrite(listed[path], (vectors,) if vectors else ()))
+    return shards
 
 
 def put(folder: str, path: str, content: bytes, rows: int) -> ListedFile:
@@ -498,13 +529,14 @@ def _write_status(tombstones: str, findings: Findings, requests: Sequence[Reques
     """Add the outcome of each request under its receipt, and nothing of what it was about."""
     earlier = _read_status(tombstones)["requests"]
     outcomes = []
+    rows_of, shards_of = findings.found.rows_of, findings.found.shards_of
     for number, request in enumerate(requests):
         outcomes.append(
             {
                 "receipt": request.receipt,
                 "kind": request.kind,
-                "rows": findings.rows_of[number],
-                "shards": findings.shards_of[number],
+                "rows": rows_of[number],
+                "shards": shards_of[number],
                 "version": findings.version,
             }
         )
@@ -551,8 +583,9 @@ def status(dataset: str, tombstones: str) -> str:
 def summary(findings: Findings, requests: Sequence[Request], what_happened: str) -> str:
     """The findings as text: one line a request, and a last line for scripts."""
     lines = [f"{'request':<10}{'kind':<12}{'rows':>9}{'shards':>8}  receipt"]
+    rows_of, shards_of = findings.found.rows_of, findings.found.shards_of
     for number, request in enumerate(requests[:MAX_REQUESTS_SHOWN]):
-        counts = f"{findings.rows_of[number]:>9}{findings.shards_of[number]:>8}"
+        counts = f"{rows_of[number]:>9}{shards_of[number]:>8}"
         line = f"{number + 1:<10}{request.kind:<12}{counts}  {request.receipt}"
         lines.append(line.rstrip())
     if len(requests) > MAX_REQUESTS_SHOWN:
@@ -564,7 +597,7 @@ def summary(findings: Findings, requests: Sequence[Request], what_happened: str)
             f"the dataset has no {', '.join(unsearched)}: requests by these find nothing in it"
         )
     lines.append(
-        f"{findings.number} rows in {len(findings.rows)} shards {what_happened}; "
+        f"{findings.number} rows in {len(findings.paths)} shards {what_happened}; "
         f"version {findings.version}"
     )
     return "\n".join(lines) + "\n"

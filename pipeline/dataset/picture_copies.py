@@ -43,14 +43,15 @@ def copies_of(dataset: str, findings: Findings) -> list[PictureCopy]:
     31 bits, in any orientation, with or without borders. The dataset is read once, and once more
     as long as what was found leads to further rows. Raises NoSuchDataset.
     """
-    asked = _hashes_in(findings.pictures)
+    asked = _hashes_in(findings.pictures())
     copies: dict[str, PictureCopy] = {}
+    found = {path: findings.rows_in(path) for path in findings.paths}
     while len(asked):
         # Both sides of a pair may be turned: it is enough to turn one.
         index = HashIndex.of(_turned(asked))
         further: list[Mapping[str, Any]] = []
         for path, row, values in _near_rows(dataset, index):
-            if row in findings.rows.get(path, ()) or values[KEY] in copies:
+            if row in found.get(path, ()) or values[KEY] in copies:
                 continue
             copies[values[KEY]] = PictureCopy(values[KEY], values.get(URL) or "")
             further.append(values)

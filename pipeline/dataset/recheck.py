@@ -53,6 +53,7 @@ from pipeline.dataset.recheck_settings import Asking
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine, LayOut
+from pipeline.orchestrate.erase_job import EraseJobs
 
 if TYPE_CHECKING:
     from transforms.recheck.choose import Chosen
@@ -266,7 +267,7 @@ class Recheck:
     def _decide(self, present: Round, seen: SeenCounts, lock: Lock, dry_run: bool) -> Rechecked:
         """Decide on every row by all that is known, and commit. Raises ErasureIncomplete."""
         why = partial(_why_out, suspects=self._suspects(), rule=self.settings.rule)
-        taken_out = find_rows(self.place.dataset, why)
+        taken_out = find_rows(self.place, why)
         result = RecheckResult(
             round=present.number,
             day=present.at[:10],
@@ -277,8 +278,8 @@ class Recheck:
             taken_out=dict(taken_out.reasons),
         )
         if not dry_run:
-            commit(self.place, taken_out, result, lock)
-            check_gone(self.place.dataset, why)
+            commit(self.place, taken_out, result, lock, EraseJobs(self.engine, self.bars))
+            check_gone(self.place, why)
         return Rechecked(result, dict(seen.reasons.most_common()), not dry_run)
 
     def _suspects(self) -> dict[bytes, Link]:

@@ -16,12 +16,15 @@ from pairsieve.storage import files
 from pairsieve.storage.lock import Lock
 from pairsieve.web.urls import url_id
 from pipeline.dataset.audit_rows import keep_installed
-from pipeline.dataset.erasure import Beside, ErasureIncomplete, Findings, rows_where, take_out
+from pipeline.dataset.erasure import Beside, Findings, check_none_left, rows_where, take_out
 from pipeline.dataset.facts import read_rechecks
 from pipeline.dataset.manifest import read_manifest
+from pipeline.orchestrate.erase_job import EraseJobs
 
 RECHECKS = "recheck"
 """The folder of rechecks in a work directory."""
+GOING = "going"
+"""In the folder of a dataset's rechecks: the rows that are to go, by shard."""
 ROW_COLUMNS = ("URL", "sha256", "fetched_at", "page_url", "crawl_time")
 
 
@@ -74,8 +77,8 @@ class TakenOut:
         return self.findings.version + bool(self.findings.number)
 
 
-def find_rows(dataset: str, why_out: WhyOut) -> TakenOut:
-    """The rows that go out. Raises NoSuchDataset."""
+def find_rows(place: RecheckPlace, why_out: WhyOut) -> TakenOut:
+    """The rows that go out. The caller is alone in the recheck's folder. Raises NoSuchDataset."""
     reasons, stay_out = Counter[str](), dict[Request, None]()
 
     def choose(table: pa.Table) -> list[int]:
@@ -90,14 +93,16 @@ def find_rows(dataset: str, why_out: WhyOut) -> TakenOut:
                 stay_out[out.place] = None
         return rows
 
-    findings = rows_where(dataset, ROW_COLUMNS, choose)
+    findings = rows_where(place.dataset, ROW_COLUMNS, choose, place.path(GOING))
     return TakenOut(findings, reasons, stay_out)
 
 
-def commit(place: RecheckPlace, taken_out: TakenOut, result: RecheckResult, lock: Lock) -> None:
+def commit(
+    place: RecheckPlace, taken_out: TakenOut, result: RecheckResult, lock: Lock, jobs: EraseJobs
+) -> None:
     """Put the next version in place, with the numbers of the recheck. The caller holds the lock.
 
-    Raises NoSuchDataset, NoTombstones, BadFeed, Damaged, InUse.
+    Raises NoSuchDataset, NoTombstones, BadFeed, InUse, JobFailed.
     """
     dataset = place.dataset
     manifest = read_manifest(dataset)
@@ -109,7 +114,10 @@ def commit(place: RecheckPlace, taken_out: TakenOut, result: RecheckResult, lock
         return
     text = recheck_text([*earlier, result]).encode()
     beside = Beside({RECHECK: text}, {"recheck": dict(taken_out.reasons)})
-    take_out(dataset, taken_out.findings, list(taken_out.stay_out), place.tombstones, beside, lock)
+    stay_out = list(taken_out.stay_out)
+    take_out(dataset, taken_out.findings, stay_out, place.tombstones, beside, lock, jobs)
+    # What it holds of the rows is of no more use.
+    files.remove_tree(place.path(GOING))
     if not taken_out.findings.number:
         # The rows are those of the run: it has nothing to put in place again.
         keep_installed(dataset, place.work, before)
@@ -120,11 +128,6 @@ def _is_same(left: RecheckResult, right: RecheckResult) -> bool:
     return not left.crawled and (left.round, left.day) == (right.round, right.day)
 
 
-def check_gone(dataset: str, why_out: WhyOut) -> None:
+def check_gone(place: RecheckPlace, why_out: WhyOut) -> None:
     """Search again. Raises ErasureIncomplete where a row is left."""
-    left = find_rows(dataset, why_out).findings
-    if left.number:
-        raise ErasureIncomplete(
-            f"{left.number} rows in {len(left.rows)} shards were found again; do not publish this "
-            "version"
-        )
+    check_none_left(find_rows(place, why_out).findings)

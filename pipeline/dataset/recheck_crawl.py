@@ -27,6 +27,7 @@ from pipeline.dataset.recheck_commit import Out, RecheckPlace, check_gone, commi
 from pipeline.dataset.writer import alone_in, only_writer
 from pipeline.orchestrate.check_inputs import check_inputs
 from pipeline.orchestrate.engine import Engine
+from pipeline.orchestrate.erase_job import EraseJobs
 
 PAGES = "pages"
 PAGE_RESERVED = "page_reserved"
@@ -74,7 +75,7 @@ def recheck_crawl(
         refusing = read_refusing(folder)
         why = partial(_why_out, refusing=refusing)
         with only_writer(place.dataset) as lock:
-            taken_out = find_rows(place.dataset, why)
+            taken_out = find_rows(place, why)
             manifest = read_manifest(place.dataset)
             result = RecheckResult(
                 round=0,
@@ -85,8 +86,8 @@ def recheck_crawl(
                 crawled=True,
             )
             if not dry_run:
-                commit(place, taken_out, result, lock)
-                check_gone(place.dataset, why)
+                commit(place, taken_out, result, lock, EraseJobs(engine))
+                check_gone(place, why)
         files.remove_tree(folder)
     pages = balance(tally, "page")
     judged = pages.kept + sum(pages.dropped.values())

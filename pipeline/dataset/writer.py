@@ -82,10 +82,10 @@ def recover(dataset: str) -> None:
     moved = _read_moved(dataset, staging)
     manifest = _read_next_manifest(dataset, staging)
     files.remove_file(files.join(dataset, MANIFEST))
-    for path in moved:
+    for path, staged in moved.items():
         # An earlier attempt may have moved it already.
-        if files.exists(files.join(staging, path)):
-            files.move(files.join(staging, path), files.join(dataset, path))
+        if files.exists(files.join(staging, staged)):
+            files.move(files.join(staging, staged), files.join(dataset, path))
     # The pages name domains of images: they are written anew too.
     write_pages(dataset, manifest)
     files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
@@ -109,15 +109,17 @@ def _read_next_manifest(dataset: str, staging: str) -> Manifest:
     return manifest
 
 
-def _read_moved(dataset: str, staging: str) -> list[str]:
-    """The paths of the files to move into place, from COMMIT.
+def _read_moved(dataset: str, staging: str) -> dict[str, str]:
+    """The paths of the files to move into place, and where they lie in the staging folder.
 
     Raises NoSuchDataset where they are not plain names in both folders.
     """
     try:
-        moved: list[str] = json.loads(files.read_text(files.join(staging, COMMIT)))
-        for folder in (dataset, staging):
-            check_names(folder, moved)
+        content = json.loads(files.read_text(files.join(staging, COMMIT)))
+        # Earlier versions wrote a list: files lay at the same path.
+        moved = dict(content if isinstance(content, dict) else zip(content, content, strict=True))
+        check_names(dataset, moved)
+        check_names(staging, moved.values())
     except (ValueError, TypeError, LeadsOut) as error:
         raise NoSuchDataset(
             f"{dataset}: an erasure was cut off and cannot be finished: {STAGING}/{COMMIT} is "

@@ -8,6 +8,8 @@ from random import Random
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from demo.pictures import picture
@@ -203,3 +205,24 @@ def test_the_digest_of_tombstones_is_the_same_in_every_process(tmp_path):
         )
         digests.add(ran.stdout)
     assert len(digests) == 1
+
+
+LABELS = st.sampled_from(["a", "B", "named", "example", "xnamed", "7", "0x7f"])
+HOSTS = st.tuples(
+    st.lists(LABELS, min_size=1, max_size=8).map(".".join), st.sampled_from(["", "."])
+)
+
+
+@given(st.lists(HOSTS.map("".join), min_size=1, max_size=20), st.sampled_from([100, 0]))
+def test_looking_at_ends_leaves_no_host_out(hosts, max_ends):
+    """What is right is said by the labels of each host."""
+    requests = [
+        {"domain": "named.example"},
+        {"domain": "127.0.0.7"},
+        {"page_url": "http://a.example/"},
+    ]
+    matcher = Matcher([parse_request(json.dumps(request)) for request in requests])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pairsieve.erasure.match.MAX_ENDS", max_ends)
+        are_named = matcher._are_named(pa.array(hosts))
+    assert are_named.tolist() == [matcher._names_host(host) for host in hosts]

@@ -19,13 +19,14 @@ from demo.crawl import make_crawl
 from filters.erasure import Erasure
 from pairsieve.images.pdq import orientations
 from pairsieve.storage.lock import one_writer
+from pairsieve.storage.marked import mark
 from pairsieve.storage.shards import shard_bytes
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
-from pipeline.dataset import erasure as erasing
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import hashes, manifest_of, rows_of
 from tests.support.warcs import page, response
+from transforms.erase import rewrite
 
 ARGUMENTS = ["--set", "publish.shards=4"]
 
@@ -190,6 +191,120 @@ def test_hash_lists_of_others(dataset, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 rows in 0 shards taken out")
 
 
+def test_the_next_version_is_the_same_on_two_workers(embedded, tmp_path, capsys):
+    """Shards, vectors, list and feed, under the same keys."""
+    made, printed = [], []
+    for workers in (1, 2):
+        place = tmp_path / str(workers)
+        shutil.copytree(embedded.output, place / "out")
+        if workers == 2:
+            shutil.copytree(tmp_path / "1" / "out.erased", place / "out.erased")
+            for name in ("tombstones.json", "status.json"):
+                (place / "out.erased" / name).unlink()
+        path = asked(place, {"domain": "shapes.example"}, {"key": rows_of(place / "out")[0]["key"]})
+        arguments = ["--dataset", str(place / "out"), "--requests", path]
+        arguments.append(f"--direct_num_workers={workers}")
+        assert erase([*arguments, "--dry-run"]) == 0
+        assert erase(arguments) == 0
+        made.append(hashes(place / "out"))
+        printed.append(capsys.readouterr().out)
+        assert [path.name for path in sorted(place.iterdir())] == [
+            "out",
+            "out.erased",
+            "requests.jsonl",
+        ]
+    assert printed[0] == printed[1]
+    assert "would be taken out" in printed[0]
+    assert made[0] == made[1]
+    before = hashes(embedded.output)
+    assert sum(made[0][name] != digest for name, digest in before.items() if name.endswith(".npy"))
+
+
+def test_what_keeps_an_erasure_from_its_end_is_named(dataset, tmp_path, capsys):
+    row, before = some_row(dataset), hashes(dataset)
+    arguments = ["--dataset", str(dataset)]
+    arguments += ["--requests", asked(tmp_path, {"key": row["key"]})]
+    assert erase([*arguments, "--runer=DirectRunner"]) == 2
+    assert "did you mean '--runner'?" in capsys.readouterr().err
+    folder = tmp_path / "out.erase.job"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("of somebody else")
+    for given in (arguments, [*arguments, "--dry-run"]):
+        assert erase(given) == 2
+        assert "pairsieve did not make it; move it away" in capsys.readouterr().err
+    assert (folder / "letter.txt").exists()
+    shutil.rmtree(folder)
+    assert hashes(dataset) == before
+    shard = next(path for path in sorted(dataset.rglob("dataset/*/*.parquet")))
+    shard.write_bytes(shard.read_bytes()[:100])
+    assert erase(arguments) == 1
+    said = capsys.readouterr().err
+    assert shard.name in said
+    assert row["key"] not in said
+    assert "Traceback" not in said
+    assert not folder.exists()
+
+
+def test_what_a_killed_command_found_is_removed(dataset, tmp_path, capsys):
+    """Addresses of those who asked, in the private folder of its jobs."""
+    folder = tmp_path / "out.erase.job"
+    mark(str(folder))
+    (folder / "found").mkdir()
+    (folder / "found" / "requests.json").write_text("of somebody")
+    with one_writer(str(folder)):
+        # It is still at work.
+        path = asked(tmp_path, {"domain": "nowhere.example"})
+        assert erase(["--dataset", str(dataset), "--requests", path, "--dry-run"]) == 1
+        assert "another run works there" in capsys.readouterr().err
+        assert (folder / "found" / "requests.json").exists()
+    assert erase(["--dataset", str(dataset), "--requests", path, "--dry-run"]) == 0
+    assert not folder.exists()
+
+
+def test_a_list_of_erased_rows_has_no_token_for_what_a_row_lacks(tmp_path):
+    """Sorted by all its columns, as the lists of earlier versions."""
+    folder = tmp_path / "ds"
+    folder.mkdir()
+    columns = {
+        "URL": [f"https://a.example/{n}" for n in range(6)],
+        "key": [f"{n:032x}" for n in range(6)],
+        "sha256": ["ab" * 32, None, None, "cd" * 32, None, "ef" * 32],
+    }
+    table = pa.table(columns)
+    pq.write_table(table.slice(0, 4), folder / "0.parquet", row_group_size=2)
+    pq.write_table(table.slice(4), folder / "1.parquet")
+    assert adopt(["--dataset", str(folder)]) == 0
+    path = asked(tmp_path, {"domain": "a.example"})
+    assert erase(["--dataset", str(folder), "--requests", path]) == 0
+    stones = tmp_path / "ds.erased"
+    tokens = []
+    for row in table.select(["key", "URL", "sha256"]).to_pylist():
+        known = {name: value and token(stones, name, value) for name, value in row.items()}
+        tokens.append(known)
+    tokens.sort(key=lambda row: [value or "" for value in row.values()])
+    listed = pq.read_table(folder / "erasures" / "delta-00002.parquet")
+    assert listed.schema.types == [pa.string()] * 3
+    assert listed.to_pylist() == tokens
+    # Every row of both shards is gone, and both are tables still.
+    assert [pq.read_table(folder / f"{n}.parquet").num_rows for n in range(2)] == [0, 0]
+
+
+def test_an_erasure_of_an_earlier_version_is_finished(dataset, tmp_path):
+    """Its COMMIT lists the files, which lie in the staging folder as in the dataset."""
+    staging = dataset / "unfinished-erasure"
+    mark(str(staging))
+    shard = next(path for path in sorted(dataset.rglob("dataset/*/*.parquet")))
+    name = str(shard.relative_to(dataset))
+    (staging / name).parent.mkdir(parents=True)
+    shutil.move(shard, staging / name)
+    shutil.copy(dataset / "manifest.json", staging / "manifest.json")
+    (staging / "COMMIT").write_text(json.dumps([name]))
+    path = asked(tmp_path, {"domain": "nowhere.example"})
+    assert erase(["--dataset", str(dataset), "--requests", path]) == 0
+    assert shard.exists()
+    assert not staging.exists()
+
+
 def test_malformed_requests_change_nothing(dataset, tmp_path, capsys):
     before, row = hashes(dataset), some_row(dataset)
     path = asked(tmp_path, {"image_url": row["URL"]}, {"image_url": row["URL"], "name": "somebody"})
@@ -297,10 +412,11 @@ def test_asking_again_finds_nothing_and_makes_no_version(dataset, tmp_path):
 def test_what_is_found_again_fails_loudly(dataset, tmp_path, monkeypatch, capsys):
     row = some_row(dataset)
 
-    def keeps_everything(dataset, path, rows, listed):
-        yield path, (tmp_path / "out" / path).read_bytes(), listed[path].rows
+    def keeps_everything(source, target, gone):
+        target.write(source.read())
+        return 0
 
-    monkeypatch.setattr(erasing, "_files_without_rows", keeps_everything)
+    monkeypatch.setattr(rewrite, "write_table_without", keeps_everything)
     assert (
         erase(["--dataset", str(dataset), "--requests", asked(tmp_path, {"key": row["key"]})]) == 1
     )

@@ -89,6 +89,7 @@ def main() -> None:
         import_module(f"pipeline.commands.{verb}")
     for name in (
         "pipeline.dataset.erasure",
+        "pipeline.erase_flow",
         "pipeline.orchestrate.command",
         "pipeline.dataset.review",
         "pipeline.dataset.copy",

@@ -1,0 +1,111 @@
+"""Runs the jobs of an erasure: the search for rows, and the writing of shards without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from pairsieve.erasure.match import EXACT_COLUMNS, Matcher
+from pairsieve.erasure.requests import Request
+from pairsieve.records.manifest import ListedFile, Manifest
+from pairsieve.storage import files
+from pairsieve.storage.marked import mark, remove_ours
+from pairsieve.storage.shards import shard_paths
+from pipeline.dataset.writer import alone_in
+from pipeline.monitoring.progress import Watch, reporting
+from pipeline.orchestrate.engine import Engine, LayOut, make_engine
+from transforms.erase.found import Found, read_found
+from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, read_rewritten
+from transforms.erase.search import SearchSettings, write_requests_file
+
+JOB_FOLDER = ".erase.job"
+"""Behind the name of a dataset: the private folder in which jobs put what they find."""
+
+# Rows that one core handles in a second (docs/benchmarks.md): by keys and digests, by addresses and
+# perceptual hashes, and of shards that are written anew.
+EXACT_PER_CORE_S, FOUND_PER_CORE_S, WRITTEN_PER_CORE_S = 5_000_000, 700_000, 150_000
+
+
+@dataclass(frozen=True)
+class EraseJobs:
+    """Runs the jobs on an engine; `bars` shows on a terminal how far they are.
+
+    Raises JobFailed and Interrupted.
+    """
+
+    engine: Engine
+    bars: bool = False
+
+    def find(
+        self, dataset: str, manifest: Manifest, requests: Sequence[Request], folder: str
+    ) -> Found:
+        """Find the rows that requests are about; they go to files below a private folder."""
+        from pipeline import erase_flow
+
+        paths = shard_paths(manifest)
+        settings = SearchSettings(dataset, folder, manifest.columns)
+        files.make_private_folder(folder)
+        write_requests_file(requests, folder)
+        rows = sum(manifest.by_path[path].rows for path in paths)
+        lay_out = partial(erase_flow.find, job=erase_flow.FindJob(paths, settings))
+        watch = Watch("find", folder, len(paths), "shards", ("file kept",))
+        self._run(lay_out, watch, rows / _found_per_core_s(requests))
+        return read_found(folder)
+
+    def rewrite(
+        self, shards: Sequence[ShardToRewrite], settings: RewriteSettings
+    ) -> list[ListedFile]:
+        """Write shards without the rows that were found; returns the entries of the new files.
+
+        A file that is not what the manifest lists stops the job.
+        """
+        from pipeline import erase_flow
+
+        rows = sum(shard.table.rows for shard in shards)
+        lay_out = partial(erase_flow.rewrite, job=erase_flow.RewriteJob(shards, settings))
+        watch = Watch("rewrite", settings.folder, len(shards), "shards", ("file kept",))
+        self._run(lay_out, watch, rows / WRITTEN_PER_CORE_S)
+        return read_rewritten(settings.folder)
+
+    def _run(self, lay_out: LayOut, watch: Watch, core_s: float) -> None:
+        engine = self.engine.for_work(core_s)
+        engine.prepare()
+        with reporting(watch, self.bars) as heard:
+            engine.run(lay_out, f"pairsieve-erase/{watch.stage}", heard.quiet_s)
+
+
+def local_jobs() -> EraseJobs:
+    """Jobs in processes of this machine, for commands without options of a runner."""
+    return EraseJobs(make_engine(()))
+
+
+def _found_per_core_s(requests: Sequence[Request]) -> int:
+    is_exact = set(Matcher(requests).columns) <= set(EXACT_COLUMNS)
+    return EXACT_PER_CORE_S if is_exact else FOUND_PER_CORE_S
+
+
+@contextmanager
+def job_folder(dataset: str) -> Iterator[str]:
+    """Make the private folder beside a dataset for the time of the block.
+
+    What a command has left there that was killed is removed first. Raises InUse, and NotOurs where
+    somebody else's folder has this name.
+    """
+    folder = f"{dataset.rstrip('/')}{JOB_FOLDER}"
+    # Before the marker, which would make a folder that everybody may list.
+    files.make_private_folder(folder)
+    mark(folder)
+    with alone_in(folder):
+        try:
+            _remove_below(folder)
+            yield folder
+        finally:
+            remove_ours(folder)
+
+
+def _remove_below(folder: str) -> None:
+    for name in files.folders_in(folder):
+        if not name.startswith("."):  # the lock of an object store
+            files.remove_tree(files.join(folder, name))

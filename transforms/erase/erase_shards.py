@@ -1,0 +1,70 @@
+"""Search shards for rows that requests are about, and write shards without the rows found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+
+from pairsieve.records.manifest import ListedFile
+from transforms.erase.found import merge_found, write_found
+from transforms.erase.rewrite import RewriteSettings, make_rewrite, write_rewritten
+from transforms.erase.search import SearchSettings, make_search
+from transforms.plumbing.counting import Counts, counting
+
+
+@dataclass
+class SearchShards(beam.PTransform):  # type: ignore[misc]
+    """Paths of shards -> the found rows of each, in files, and one file of counts.
+
+    Numbers of rows go through the shuffle, one for each request that is about rows of a shard.
+    """
+
+    settings: SearchSettings
+
+    def expand(self, paths: beam.PCollection) -> beam.PCollection:
+        folder = self.settings.folder
+        return (
+            paths
+            | "Find rows" >> counting(partial(make_search, self.settings), progress_dir=folder)
+            | "Without counts" >> beam.Filter(_is_result)
+            | "Merge" >> beam.CombineGlobally(merge_found)
+            | "Write" >> beam.Map(write_found, folder=folder)
+        )
+
+
+@dataclass
+class RewriteShards(beam.PTransform):  # type: ignore[misc]
+    """ShardToRewrite -> new files, and one list of them. 100 bytes a file cross the shuffle."""
+
+    settings: RewriteSettings
+
+    def expand(self, shards: beam.PCollection) -> beam.PCollection:
+        folder = self.settings.folder
+        return (
+            shards
+            | "Write anew" >> counting(partial(make_rewrite, self.settings), progress_dir=folder)
+            | "Without counts" >> beam.Filter(_is_result)
+            | "List" >> beam.CombineGlobally(_listed)
+            | "Write list" >> beam.Map(write_rewritten, folder=folder)
+        )
+
+
+def _is_result(element: Any) -> bool:
+    return not isinstance(element, Counts)
+
+
+def _listed(several: Iterable[ListedFile | list[ListedFile]]) -> list[ListedFile]:
+    """All files of several lists, some of which a combiner has made already."""
+    return list(_each(several))
+
+
+def _each(several: Iterable[ListedFile | list[ListedFile]]) -> Iterator[ListedFile]:
+    for each in several:
+        if isinstance(each, list):
+            yield from each
+        else:
+            yield each

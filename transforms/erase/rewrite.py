@@ -1,0 +1,193 @@
+"""Writes a shard, and the vectors that belong to it, without some of their rows.
+
+Row groups keep their borders, and pages end where the content says so
+(`pairsieve/storage/shards.py`): where one row is gone nearly all bytes stay the same, which makes
+copies cheap. A row group is in memory at a time. Nothing here imports Beam.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from pairsieve.records.manifest import ListedFile
+from pairsieve.records.outcome import Counted
+from pairsieve.records.row import KEY
+from pairsieve.storage import files
+from pairsieve.storage.shards import check_listed, open_shard
+from transforms.erase.found import read_row_numbers
+
+REWRITTEN_FILE = "rewritten.json"
+VECTOR_ROWS = 50_000
+"""Vectors in memory at a time: 100 MB of 1,024 numbers of 2 bytes each."""
+
+Gone = NDArray[np.int64]
+"""Numbers of rows, ascending."""
+
+
+@dataclass(frozen=True)
+class RewriteSettings:
+    """Where shards lie, where new ones go, and the private folder of the rows that were found."""
+
+    dataset: str
+    staging: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardToRewrite:
+    """A shard as the manifest lists it, and the files of vectors that belong to it row by row."""
+
+    table: ListedFile
+    vectors: Sequence[ListedFile] = ()
+
+    @property
+    def path(self) -> str:
+        """The shard's file in the dataset, by which errors name it."""
+        return self.table.path
+
+
+def rewrite_shard(shard: ShardToRewrite, settings: RewriteSettings) -> Iterator[ListedFile]:
+    """Write a shard and its vectors without the rows that were found; yields their new entries.
+
+    Raises Damaged where a file is not what the manifest lists, before anything is written of it.
+    """
+    gone = read_row_numbers(settings.folder, shard.path)
+    yield _rewritten(shard.table, settings, partial(write_table_without, gone=gone))
+    for vectors in shard.vectors:
+        yield _rewritten(vectors, settings, partial(write_vectors_without, gone=gone))
+
+
+def _rewritten(
+    listed: ListedFile,
+    settings: RewriteSettings,
+    write: Callable[[IO[bytes], Digesting], int],
+) -> ListedFile:
+    check_listed(settings.dataset, listed)
+    with (
+        files.open_read(files.join(settings.dataset, listed.path)) as source,
+        files.open_whole(files.join(settings.staging, listed.path)) as stream,
+    ):
+        target = Digesting(stream)
+        rows = write(source, target)
+    return ListedFile(listed.path, rows, target.written, target.digest.hexdigest())
+
+
+class Digesting:
+    """A stream to write to that computes the sha256 of what is written, and counts its bytes.
+
+    It has the methods that pyarrow calls.
+    """
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.written = 0
+
+    def write(self, content: bytes) -> int:
+        """Write some bytes."""
+        self._stream.write(content)
+        self.digest.update(content)
+        self.written += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self.written
+
+    def flush(self) -> None:
+        """Do nothing: the stream is flushed when it is closed."""
+
+
+def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int:
+    """Write a parquet table without some rows, group by group; returns how many rows are left."""
+    shard = pq.ParquetFile(source)
+    groups = shard.num_row_groups
+    # The new shard is sorted only where the present one says that it is.
+    is_sorted = bool(groups and shard.metadata.row_group(0).sorting_columns)
+    first_row, left = 0, 0
+    with open_shard(target, shard.schema_arrow, KEY if is_sorted else None) as writer:
+        for group in range(groups):
+            table = shard.read_row_group(group)
+            stays = _stays(first_row, table.num_rows, gone)
+            first_row += table.num_rows
+            table = table if stays.all() else table.filter(pa.array(stays))
+            if table.num_rows:
+                writer.write_table(table, row_group_size=table.num_rows)
+            left += table.num_rows
+    return left
+
+
+def _stays(first_row: int, rows: int, gone: Gone) -> NDArray[np.bool_]:
+    """Which of the rows from `first_row` on stay."""
+    stays = np.ones(rows, np.bool_)
+    here = gone[np.searchsorted(gone, first_row) : np.searchsorted(gone, first_row + rows)]
+    stays[here - first_row] = False
+    return stays
+
+
+def write_vectors_without(source: IO[bytes], target: Digesting, gone: Gone) -> int:
+    """Write an .npy file of vectors (n, d) without some of them; returns how many are left.
+
+    Raises ValueError for a file that is no such array.
+    """
+    shape, by_columns, dtype = _read_header(source)
+    if by_columns or dtype.hasobject or len(shape) != 2:
+        raise ValueError("the vectors are no array of numbers, one row after another")
+    rows, width = shape
+    left = rows - len(gone)
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (left, width)}
+    npy.write_array_header_1_0(target, header)
+    for first_row in range(0, rows, VECTOR_ROWS):
+        number = min(VECTOR_ROWS, rows - first_row)
+        content = source.read(number * width * dtype.itemsize)
+        vectors = np.frombuffer(content, dtype).reshape(number, width)
+        target.write(vectors[_stays(first_row, number, gone)].tobytes())
+    return left
+
+
+def _read_header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether columns come first, and type of an .npy file."""
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(source)
+    if version not in read:
+        raise ValueError(f"the vectors are an .npy file of version {version}")
+    return read[version](source)
+
+
+def make_rewrite(
+    settings: RewriteSettings,
+) -> Callable[[ShardToRewrite], Iterator[ListedFile | Counted]]:
+    """The function that writes one shard anew."""
+    return partial(_counted_rewrite, settings=settings)
+
+
+def _counted_rewrite(
+    shard: ShardToRewrite, settings: RewriteSettings
+) -> Iterator[ListedFile | Counted]:
+    yield from rewrite_shard(shard, settings)
+    yield Counted("file", "kept")
+
+
+def write_rewritten(listed: Iterable[ListedFile], folder: str) -> None:
+    """Write the entries of all new files below a folder."""
+    entries = sorted((each.path, each.rows, each.bytes, each.sha256) for each in listed)
+    files.write_text(files.join(folder, REWRITTEN_FILE), json.dumps(entries))
+
+
+def read_rewritten(folder: str) -> list[ListedFile]:
+    """Read what `write_rewritten` has written."""
+    content = json.loads(files.read_text(files.join(folder, REWRITTEN_FILE)))
+    return [ListedFile(*entry) for entry in content]
