@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from random import Random
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
@@ -13,7 +14,9 @@ from demo.pictures import picture
 from demo.scenes import Scene
 from pairsieve.images.hash_file import write_hashes
 from pairsieve.images.pdq import orientations_of
+from pipeline.commands.hashes import main as hashes_main
 from tests.support.datasets import counts_of, hashes, rows_of
+from tests.support.paths import DEMO
 from tests.support.warcs import page, response
 
 STAR, SHIP, RING = (
@@ -175,6 +178,42 @@ def test_pictures_of_an_evaluation_set(run, tmp_path):
     ]
 
 
+def test_an_evaluation_set_by_vectors(run, tmp_path):
+    """A crop that no hash finds; what is left is what open_clip says is no nearer than that."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    drawn(SHIP, 2).crop((20, 20, 236, 236)).save(folder / "crop.png")
+    out = tmp_path / "eval.parquet"
+    demo = ["--config", str(DEMO)]
+    assert hashes_main(["--pictures", str(folder), "--out", str(out), *demo]) == 0
+    ran = {}
+    for cosine in ("null", "0.999", "0.05"):
+        ran[cosine] = run(
+            "score.keep_embeddings=true",
+            f"filters.detectors.benchmark_pictures={{sets: {{boats: {out}}}, cosine: {cosine}}}",
+            *COMPARING[1:],
+            "filters.rules.decontaminate={action: drop}",
+        )
+        assert ran[cosine].status == 0, ran[cosine].printed
+    found = {name: dropped(one).get("near_benchmark_boats", 0) for name, one in ran.items()}
+    assert found["null"] == found["0.999"] == 0
+    assert found["0.05"] >= 1
+    assert "https://d.example/boat.png" not in urls(ran["0.05"])
+
+
+def test_an_evaluation_set_of_another_model_is_refused(run, tmp_path):
+    path = str(tmp_path / "eval.parquet")
+    write_hashes(path, [bytes(32)], {"ViT-B-32@0123456789abcdef": [np.ones(512, np.float16)]})
+    ran = run(
+        "score.keep_embeddings=true",
+        f"filters.detectors.benchmark_pictures={{sets: {{coco: {path}}}, cosine: 0.9}}",
+    )
+    assert ran.status == 2
+    assert "sets.coco has no vectors by the model" in ran.printed
+    assert "ViT-B-32@0123456789abcdef, which cannot be compared" in ran.printed
+    assert not (ran.work / "extract").exists()
+
+
 def test_vectors_join_what_no_hash_joins(run):
     """The demonstration model finds all of these pictures alike: at this cosine they are one."""
     ran = run(
@@ -237,6 +276,10 @@ def test_stages_one_by_one(run, tmp_path):
         (
             ["filters.detectors.near_copies.cosine=0.9"],
             "near_copies.cosine: the vectors are not kept; set score.keep_embeddings to true",
+        ),
+        (
+            ["filters.detectors.benchmark_pictures={sets: {}, cosine: 0.9}"],
+            "cosine: no set has vectors; make its file with `pairsieve hashes --config FILE`",
         ),
         (["filters.detectors.near_copies.most_bits=32"], "less than or equal to 31"),
         (

@@ -17,7 +17,7 @@ from apache_beam.pipeline import Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from filters.balance.concepts import Concepts
-from filters.detector import Columns, Needs
+from filters.detector import Columns, MissingModel, Needs
 from filters.duplicates.detectors import BenchmarkPictures, NearCopies
 from filters.similarity import Similarity
 from pairsieve.images.hash_file import write_hashes
@@ -340,6 +340,79 @@ def test_near_an_evaluation_set(tmp_path):
         "no detail": None,
         "no picture": None,
     }
+
+
+def test_near_an_evaluation_set_by_vectors(tmp_path):
+    """faiss's IndexFlatIP says which vectors are near; hashes and vectors count together."""
+    faiss = pytest.importorskip("faiss")
+    vectors = vectors_in_groups(4, 12, 4)
+    known, kept = vectors[::2], vectors[1::2]
+    files = {}
+    for name, some in (("a", known[:12]), ("b", known[12:])):
+        files[name] = str(tmp_path / f"{name}.parquet")
+        write_hashes(files[name], [], {"m@w": list(some)})
+    shown = with_vectors(kept)
+    by_hash = Random(1).randbytes(32)
+    assert shown[0].pdq == by_hash
+    files["hashes"] = str(tmp_path / "hashes.parquet")
+    write_hashes(files["hashes"], [by_hash])
+    of_another_model = replace(shown[1], model="n@w", url="https://other.example/")
+    sets = BenchmarkPictures(files, cosine=0.97)
+    folder = tmp_path / "run"
+    (of_part,) = compared(folder, [[*shown, of_another_model]], (sets,)).values()
+
+    exact = known.astype(np.float32)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    asked = kept.astype(np.float32)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(exact.shape[1])
+    index.add(exact)
+    limits, _, rows = index.range_search(asked, 0.97)
+    limits = limits.astype(int)
+    near = [rows[begin:end] for begin, end in zip(limits[:-1], limits[1:], strict=True)]
+    wanted = [None if not len(some) else "a" if some.min() < 12 else "b" for some in near]
+    wanted[0] = wanted[0] or "hashes"
+    assert [of_part[one.key]["near_benchmark"] for one in shown] == wanted
+    assert {"a", "b", None} <= set(wanted)
+    assert of_part[of_another_model.key]["near_benchmark"] is None
+
+
+@pytest.mark.parametrize(
+    ("cosine", "message"),
+    [(None, "sets.x has vectors and no hashes; set cosine"), (0.9, None)],
+)
+def test_a_set_of_vectors_alone(tmp_path, cosine, message):
+    path = str(tmp_path / "x.parquet")
+    write_hashes(path, [], {"m@w": [np.array([1, 0], np.float16)]})
+    sets = BenchmarkPictures({"x": path}, cosine=cosine)
+    if message is None:
+        sets.check_models(["m@w"])
+        with pytest.raises(MissingModel, match=r"no vectors by the model n@w.*those by m@w"):
+            sets.check_models(["m@w", "n@w"])
+    else:
+        with pytest.raises(MissingModel, match=message):
+            sets.prepare()
+
+
+def test_a_cosine_for_sets_without_vectors_is_refused(tmp_path):
+    path = str(tmp_path / "x.parquet")
+    write_hashes(path, [bytes(32)])
+    with pytest.raises(MissingModel, match=r"no set has vectors.*pairsieve hashes --config"):
+        BenchmarkPictures({"x": path}, cosine=0.9).prepare()
+
+
+def test_the_digest_of_sets_is_that_of_what_is_compared(tmp_path):
+    """Vectors that no cosine compares change nothing, so that earlier results stay."""
+    one, two = (np.array(numbers, np.float16) for numbers in ([1, 0], [0, 1]))
+    for name, vectors in (("x", None), ("y", {"m@w": [one]}), ("z", {"m@w": [two]})):
+        write_hashes(str(tmp_path / name), [bytes(32)], vectors)
+
+    def digest(name, **settings):
+        return BenchmarkPictures({"s": str(tmp_path / name)}, **settings).prepare()
+
+    assert digest("x") == digest("y") == digest("z")
+    digests = [digest("y", cosine=0.9), digest("z", cosine=0.9), digest("y", cosine=0.8)]
+    assert len({*digests, digest("x")}) == 4
 
 
 @dataclass(frozen=True)

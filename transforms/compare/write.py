@@ -14,6 +14,7 @@ from filters.detector import Detector
 from filters.registry import evidence_columns
 from filters.subjects import ComparedPart
 from pairsieve.attempt import Failure, attempt
+from pairsieve.images.cells import unit
 from pairsieve.images.forest import names_of
 from pairsieve.records.outcome import Tally
 from pairsieve.records.sample_table import SampleTable
@@ -21,6 +22,7 @@ from pairsieve.storage import parts
 from transforms.compare.concepts import read_counts
 from transforms.compare.groups import TOLD, TOLD_OF
 from transforms.compare.pictures import name_rows
+from transforms.compare.vectors import kept_vectors
 from transforms.samples import SampleFolders, read_samples
 
 ERRORS = "errors"
@@ -52,6 +54,10 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
         captions=table.cells["caption"],
         languages=[language or "" for language in table.cells["language"]],
         concept_pairs=read_counts(told),
+        vectors={
+            model: (np.array(rows, np.int64), unit(halves))
+            for model, (rows, halves) in kept_vectors(table, named.rows.tolist()).items()
+        },
     )
 
 
