@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -15,8 +18,9 @@ from demo.scenes import Scene
 from pairsieve.images.hash_file import write_hashes
 from pairsieve.images.pdq import orientations_of
 from pipeline.commands.hashes import main as hashes_main
+from tests.support.cluster import prism_server
 from tests.support.datasets import counts_of, hashes, rows_of
-from tests.support.paths import DEMO
+from tests.support.paths import DEMO, REPOSITORY
 from tests.support.warcs import page, response
 
 STAR, SHIP, RING = (
@@ -106,20 +110,62 @@ def test_all_but_the_best_copy_are_dropped(dropping):
     assert compared["entered"] == compared["kept"] == 5
 
 
-def test_two_workers_write_the_same_bytes(dropping, run):
-    two = run(*DROPPING, options=["--direct_num_workers=2"])
+EVERYTHING = (
+    *DROPPING,
+    "score.keep_embeddings=true",
+    "filters.detectors.near_copies={orientations: true, cosine: 0.99}",
+    "filters.rules.memorisable={tag_above: 1}",
+)
+"""With `concepts` every step of the stage has something to do."""
+
+
+def bytes_of_stage(output: Path, work: Path) -> dict[str, str]:
+    """The hashes of the stage's parts, and of what is published of them."""
+    whole = hashes(output)
+    rows = {
+        name: digest for name, digest in whole.items() if name.startswith(("dataset", "ledger"))
+    }
+    (stage,) = work.glob("compare/*")
+    parts = {name: digest for name, digest in hashes(stage).items() if name.startswith("part-")}
+    assert rows
+    assert parts
+    return rows | parts
+
+
+@pytest.fixture(scope="module")
+def one_worker(run, concepts):
+    ran = run(*EVERYTHING, concepts)
+    assert ran.status == 0, ran.printed
+    return bytes_of_stage(ran.output, ran.work)
+
+
+@pytest.fixture(scope="module")
+def concepts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lists") / "en.txt"
+    path.write_text("red star\nboat\n")
+    return f"filters.detectors.concepts={{lists: {{en: {path}}}}}"
+
+
+def test_two_workers_write_the_same_bytes(one_worker, concepts, run):
+    two = run(*EVERYTHING, concepts, options=["--direct_num_workers=2"])
     assert two.status == 0, two.printed
+    assert bytes_of_stage(two.output, two.work) == one_worker
 
-    def rows(ran):
-        whole = hashes(ran.output)
-        return {name: digest for name, digest in whole.items() if name.startswith("dataset/")}
 
-    assert rows(two) == rows(dropping)
-    parts = [
-        {path.name: path.read_bytes() for path in ran.work.glob("compare/*/part-*")}
-        for ran in (two, dropping)
-    ]
-    assert parts[0] == parts[1]
+@pytest.mark.alone  # Prism gives up a worker by the clock
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_prism_writes_the_same_bytes(workers, one_worker, concepts, crawl, key_file, tmp_path):
+    with prism_server(tmp_path) as address:
+        command = [sys.executable, "-m", "pipeline.run", "--runner=PortableRunner"]
+        command += [f"--job_endpoint={address}", "--environment_type=LOOPBACK"]
+        command += [f"--sdk_worker_parallelism={workers}", "--input", str(crawl)]
+        command += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+        settings = (*EVERYTHING, concepts, f"publish.key_file={key_file}")
+        command += [f"--set={setting}" for setting in settings]
+        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert bytes_of_stage(tmp_path / "out", tmp_path / "work") == one_worker
 
 
 def test_captions_of_one_picture(run):

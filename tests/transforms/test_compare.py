@@ -15,6 +15,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from filters.balance.concepts import Concepts
 from filters.detector import Columns, MissingModel, Needs
@@ -28,6 +29,7 @@ from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from pairsieve.records.table import schema_with, to_table
 from pairsieve.storage import parts
 from pipeline import flow
+from tests.support.cluster import prism_server
 from transforms.compare.settings import CompareSettings, Division
 from transforms.rules import RuleSettings
 from transforms.samples import SampleFolders, read_samples
@@ -100,8 +102,12 @@ def compared(
     rules=(SIMILAR,),
     spill: bool = False,
     workers: int = 1,
+    prism: str = "",
 ) -> dict[str, dict[bytes, dict[str, object]]]:
-    """Run the stage; part -> key -> evidence. The files are in `folder / "out"`."""
+    """Run the stage; part -> key -> evidence. The files are in `folder / "out"`.
+
+    `prism` is the address of a Prism that runs it, with workers in this process.
+    """
     folders = written(folder, all_parts)
     copies = next((one for one in detectors if isinstance(one, NearCopies)), None)
     concepts = next((one for one in detectors if isinstance(one, Concepts)), None)
@@ -117,9 +123,14 @@ def compared(
         samples=sum(map(len, all_parts)),
         spill=str(folder / "spill") if spill else "",
     )
-    mode = ["--direct_running_mode=multi_processing"] if workers > 1 else []
-    options = PipelineOptions([*mode, f"--direct_num_workers={workers}"])
-    with Pipeline(runner=FnApiRunner(), options=options) as pipeline:
+    if prism:
+        runner = PortableRunner()
+        given = [f"--job_endpoint={prism}", f"--sdk_worker_parallelism={workers}"]
+        given.append("--environment_type=LOOPBACK")
+    else:
+        runner, given = FnApiRunner(), [f"--direct_num_workers={workers}"]
+        given += ["--direct_running_mode=multi_processing"] if workers > 1 else []
+    with Pipeline(runner=runner, options=PipelineOptions(given)) as pipeline:
         flow.compare(pipeline, settings)
     return {
         name: {row["key"]: row for row in parts.read_part(settings.output, name).to_pylist()}
@@ -267,6 +278,19 @@ def test_two_workers_write_the_same_bytes(tmp_path):
     compared(tmp_path / "one", all_parts)
     compared(tmp_path / "two", all_parts, division=Division(3, 1), workers=2, spill=True)
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+
+
+@pytest.mark.alone  # Prism gives up a worker by the clock
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_prism_writes_the_same_bytes(tmp_path, workers):
+    all_parts = crowd(9)
+    compared(tmp_path / "here", all_parts)
+    with prism_server(tmp_path) as address:
+        division = Division(3, 1)
+        compared(tmp_path / "prism", all_parts, division=division, workers=workers, prism=address)
+    assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "prism")
+    assert bytes_of(tmp_path / "here")
 
 
 def test_the_division_of_many_samples():
