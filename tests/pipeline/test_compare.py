@@ -287,6 +287,23 @@ def test_a_change_of_balance_repeats_publish_alone(run, tmp_path):
     assert len(list(tmp_path.glob("work/publish/*"))) == 2
 
 
+def test_a_change_of_quotas_repeats_publish_alone(run, tmp_path):
+    """Quotas and thresholds of languages: the captions are English."""
+    counting = ("filters.detectors.language_pairs={}", *COMPARING[1:])
+    quota = "filters.rules.language_quota={most_pairs: {en: %s, other: %s}}"
+    kept = {}
+    for of_english in (5, 2, 0):
+        ran = run(*counting, quota % (of_english, 100), folder=tmp_path)
+        assert ran.status == 0, ran.printed
+        kept[of_english] = {row["URL"] for row in rows_of(ran.output) if row["LANGUAGE"] == "en"}
+    assert kept[0] < kept[5]
+    assert kept[0] <= kept[2] <= kept[5]
+    assert not kept[0]
+    assert dropped(ran)["language_frequent"] == len(kept[5])
+    assert len(list(tmp_path.glob("work/compare/*"))) == 1
+    assert len(list(tmp_path.glob("work/publish/*"))) == 3
+
+
 def test_a_run_that_compares_nothing_has_no_such_stage(demo_run):
     assert not (demo_run.work / "compare").exists()
     assert "compare" not in counts_of(demo_run.output)

@@ -18,6 +18,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from filters.balance.concepts import Concepts
+from filters.balance.languages import LanguagePairs
 from filters.detector import Columns, MissingModel, Needs
 from filters.duplicates.detectors import BenchmarkPictures, NearCopies
 from filters.similarity import Similarity
@@ -56,15 +57,17 @@ class Shown:
     status: str = "ok"
     vector: tuple[float, ...] | None = None
     model: str = "m@w"
+    language: str = "en"
 
     @property
     def key(self) -> bytes:
         return key_of(self.url, self.caption)
 
     def records(self) -> tuple[Pair, Image, Score]:
-        page = "https://a.example/"
+        page, code = "https://a.example/", self.language
+        subset = "en" if code == "en" else "multi" if code else "nolang"
         pair = Pair(
-            self.key, self.url, self.caption, "en", "en", page, "w", 7, "sha1:D", "T", 0, {}
+            self.key, self.url, self.caption, subset, code, page, "w", 7, "sha1:D", "T", 0, {}
         )
         digest = self.sha256 or hashlib.sha256(self.url.encode()).hexdigest()
         image = Image(self.key, "ok", 200, self.url, "T", "image/png", 9000, digest, "m")
@@ -111,6 +114,7 @@ def compared(
     folders = written(folder, all_parts)
     copies = next((one for one in detectors if isinstance(one, NearCopies)), None)
     concepts = next((one for one in detectors if isinstance(one, Concepts)), None)
+    languages = any(isinstance(one, LanguagePairs) for one in detectors)
     settings = CompareSettings(
         names=parts.part_names(folders.pairs),
         folders=folders,
@@ -122,6 +126,7 @@ def compared(
         division=division,
         samples=sum(map(len, all_parts)),
         spill=str(folder / "spill") if spill else "",
+        languages=languages,
     )
     if prism:
         runner = PortableRunner()
@@ -611,4 +616,34 @@ def test_concepts_are_counted_over_all_parts(tmp_path):
             "nothing": (),
             "a fish": (("fish", 1),),
         }
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "other")
+
+
+@pytest.mark.parametrize("with_concepts", [False, True])
+def test_languages_are_counted_over_all_parts(tmp_path, with_concepts):
+    """By rows that no rule drops; captions without a language are one of their own."""
+    (tmp_path / "en.txt").write_text("dog\n")
+    languages = [["en", "de", "en", ""], ["de", "en", "fi"], [""]]
+    all_parts = [
+        [
+            Shown(f"https://{n}.example/{m}", "a dog", None, language=code)
+            for m, code in enumerate(of)
+        ]
+        for n, of in enumerate(languages)
+    ]
+    low = Shown("https://low.example/", "c", None, similarity=0.1, language="fi")
+    all_parts[2].append(low)
+    detectors = (LanguagePairs(), *[Concepts({"en": str(tmp_path / "en.txt")})] * with_concepts)
+    rules = (Similarity({"en": 0.3, "multi": 0.3, "nolang": 0.3}),)
+    wanted = {"en": 3, "de": 2, "fi": 1, "": 2}
+    for name, division in (("one", ONE), ("other", Division(7, 0))):
+        result = compared(tmp_path / name, all_parts, detectors, division, rules)
+        for of_part, shown in zip(result.values(), all_parts, strict=True):
+            for one in shown:
+                row = of_part[one.key]
+                assert row["language_pairs"] == wanted[one.language]
+                if with_concepts:
+                    is_found = one.language == "en"
+                    assert row["concepts"] == (["dog"] if is_found else [])
+                    assert row["concept_pairs"] == ([3] if is_found else [])
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "other")
