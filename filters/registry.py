@@ -87,6 +87,7 @@ DETECTORS: BuiltIns[Detector] = BuiltIns(
         "near_copies": "filters.duplicates.detectors:NearCopies",
         "benchmark_pictures": "filters.duplicates.detectors:BenchmarkPictures",
         "concepts": "filters.balance.concepts:Concepts",
+        "language_pairs": "filters.balance.languages:LanguagePairs",
     }
 )
 RULES: BuiltIns[Rule] = BuiltIns(
@@ -109,6 +110,7 @@ RULES: BuiltIns[Rule] = BuiltIns(
         "near_duplicate": "filters.duplicates.rules:NearDuplicate",
         "memorisable": "filters.duplicates.rules:Memorisable",
         "balance": "filters.balance.rule:Balance",
+        "language_quota": "filters.balance.languages:LanguageQuota",
     }
 )
 

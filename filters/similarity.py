@@ -15,11 +15,12 @@ from pairsieve.records.privacy import Public
 
 @dataclass(frozen=True)
 class Similarity:
-    """Drop samples whose cosine similarity is below the threshold of their subset.
+    """Drop samples whose cosine similarity is below the threshold of their language or subset.
 
     `thresholds`: subset -> lowest similarity that is kept. LAION-400M used 0.30 (ViT-B/32).
     LAION-5B used 0.28 for `en`, and 0.26 for `multi` and `nolang`. A threshold fits one model only:
-    another model needs its own.
+    another model needs its own. A model's similarities also differ from language to language: the
+    code of a language, as the column LANGUAGE has it, counts before the subset that it is in.
     """
 
     name: ClassVar[str] = "similarity"
@@ -32,14 +33,22 @@ class Similarity:
 
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         similarity: float = evidence["similarity"]
-        threshold = self.thresholds[evidence["subset"]]
+        threshold = self.thresholds.get(evidence["language"])
+        if threshold is None:
+            threshold = self.thresholds[evidence["subset"]]
         # `not >=` and not `<`: a similarity of NaN must be dropped too
         if not similarity >= threshold:
             yield Decision(Action.DROP, "similarity_low", score=similarity)
 
     def speaks(self, columns: SampleColumns) -> RowMask:
         """The rows below their threshold, and those that lack a similarity or a threshold."""
-        subsets = columns["subset"].to_pylist()
-        thresholds = np.array([self.thresholds.get(name, np.nan) for name in subsets], float)
+        subsets, languages = columns["subset"].to_pylist(), columns["language"].to_pylist()
+        thresholds = np.array(
+            [
+                self.thresholds.get(language, self.thresholds.get(subset, np.nan))
+                for language, subset in zip(languages, subsets, strict=True)
+            ],
+            float,
+        )
         mask: RowMask = ~(numbers(columns["similarity"]) >= thresholds)
         return mask

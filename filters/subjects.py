@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,9 @@ class ComparedPart:
     - `rows_of_hashes`: the row of each hash, (m,).
     - `captions`, `languages`: of each row.
     - `concept_pairs`: (language, concept) -> how many pairs of all parts name it.
+    - `language_pairs`: language -> how many pairs of all parts are in it.
+    - `vectors`: identity of a model -> rows with a vector by it, (k,), and their unit vectors,
+      float32, (k, d). Empty where vectors are not kept.
     """
 
     rows: int
@@ -84,3 +87,7 @@ class ComparedPart:
     captions: Sequence[str]
     languages: Sequence[str]
     concept_pairs: Mapping[tuple[str, str], int]
+    language_pairs: Mapping[str, int] = field(default_factory=dict)
+    vectors: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(
+        default_factory=dict
+    )

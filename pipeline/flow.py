@@ -184,9 +184,9 @@ def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
         of_groups = (pictures, found) | "Tell parts" >> TellParts(job)
         told = (told, of_groups) | "All that is told" >> beam.Flatten()
 
-    if job.concepts:
+    if job.concepts or job.languages:
         # What captions name is counted over all samples that the rules let pass.
-        of_concepts = numbers | "Count concepts" >> CountConcepts(job, job.concepts)
+        of_concepts = numbers | "Count concepts" >> CountConcepts(job)
         told = (told, of_concepts) | "And of concepts" >> beam.Flatten()
 
     # A part is read again, so that none of its rows has gone through a shuffle.

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from filters.detector import Columns, MissingModel, Needs, Observe
 from filters.subjects import ComparedPart
-from pairsieve.images.hash_file import UnreadableHashes, read_hashes
+from pairsieve.images.cells import VectorIndex, Vectors
+from pairsieve.images.hash_file import KnownPictures, UnreadableHashes, read_pictures
 from pairsieve.images.near_hashes import MOST_BITS, HashIndex
-from pairsieve.images.pdq import ALIKE, Hashes
+from pairsieve.images.pdq import ALIKE
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
 
@@ -79,11 +81,16 @@ class NearCopies:
 class BenchmarkPictures:
     """`near_benchmark`: the evaluation set that has a picture near this one; None for none.
 
-    `sets`: name -> parquet file of PDQ hashes. `pairsieve hashes` makes one of a folder of
-    pictures; any table with a column `pdq` will do. The name becomes part of a reason, so it holds
-    small letters, digits and _ alone. Of several sets the first by name counts.
+    `sets`: name -> parquet file of PDQ hashes or of CLIP vectors. `pairsieve hashes` makes one of a
+    folder of pictures (pairsieve/images/hash_file.py has its columns). The name becomes part of a
+    reason, so it holds small letters, digits and _ alone. Of several sets the first by name counts.
 
     Near are hashes that differ in at most `most_bits` bits, with or without borders.
+
+    `cosine`: near are also pictures whose vectors have at least this cosine, as crops have that no
+    hash finds. Needs `score.keep_embeddings`, and sets that have vectors by each model of the run.
+    A set without vectors is compared by its hashes. Vectors of large sets are compared within cells
+    (pairsieve/images/cells.py): what is told is near, and a pair at a border may be missed.
     """
 
     name: ClassVar[str] = "benchmark_pictures"
@@ -94,24 +101,33 @@ class BenchmarkPictures:
 
     sets: Mapping[str, str]
     most_bits: MostBits = ALIKE
+    cosine: Public[Annotated[float, Field(gt=0, le=1)] | None] = None
 
     @cached_property
-    def _hashes(self) -> dict[str, Hashes]:
-        """The hashes of each set, by name. Raises MissingModel."""
-        hashes = {}
+    def _known(self) -> dict[str, KnownPictures]:
+        """What is known of each set, by name. Raises MissingModel."""
+        known = {}
         for name, path in sorted(self.sets.items()):
             if not _SET_NAME.fullmatch(name):
                 raise MissingModel(
                     f"sets: {name!r} is no name of a set; use small letters, digits and _"
                 )
             try:
-                hashes[name] = read_hashes(path)
+                known[name] = read_pictures(path)
             except UnreadableHashes as error:
                 raise MissingModel(f"sets.{name}: {error}") from None
-        return hashes
+            if self.cosine is None and not len(known[name].hashes):
+                raise MissingModel(
+                    f"sets.{name} has vectors and no hashes; set cosine to compare by vectors"
+                )
+        if self.cosine is not None and not any(one.vectors for one in known.values()):
+            raise MissingModel(
+                "cosine: no set has vectors; make its file with `pairsieve hashes --config FILE`"
+            )
+        return known
 
     def prepare(self) -> str:
-        """Read the sets; returns a digest of names, hashes and settings in hex.
+        """Read the sets; returns a digest of names, hashes, vectors and settings in hex.
 
         Raises MissingModel when one cannot be read.
         """
@@ -120,25 +136,71 @@ class BenchmarkPictures:
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256(f"{self.most_bits}\n".encode())
-        for name, hashes in self._hashes.items():
-            digest.update(f"{name} {len(hashes)}\n".encode())
-            digest.update(hashes.tobytes())
+        for name, known in self._known.items():
+            digest.update(f"{name} {len(known.hashes)}\n".encode())
+            digest.update(known.hashes.tobytes())
+        if self.cosine is not None:
+            digest.update(f"{self.cosine}\n".encode())
+            for name, known in self._known.items():
+                for model, vectors in known.vectors.items():
+                    digest.update(f"{name} {model} {vectors.shape}\n".encode())
+                    digest.update(vectors.tobytes())
         return digest.hexdigest()
 
+    def check_models(self, models: Iterable[str]) -> None:
+        """Raise MissingModel where the vectors of a set are not by each of these models.
+
+        Vectors of two models say nothing together: such a set would seem to be compared.
+        """
+        if self.cosine is None:
+            return
+        for name, known in self._known.items():
+            lacking = sorted(set(models) - known.vectors.keys())
+            if known.vectors and lacking:
+                has = ", ".join(known.vectors)
+                raise MissingModel(
+                    f"sets.{name} has no vectors by the model {lacking[0]}, which this run uses "
+                    f"(it has those by {has}, which cannot be compared); make the file again with "
+                    "`pairsieve hashes --config FILE` and the config of this run"
+                )
+
     def load(self) -> Observe:
-        names = list(self._hashes)
-        of_sets = list(self._hashes.values())
+        names = list(self._known)
+        of_sets = [known.hashes for known in self._known.values()]
         sizes = [len(hashes) for hashes in of_sets]
         # One index for all sets: a hash tells its set by its row.
         set_of = np.repeat(np.arange(len(names)), sizes)
         index = HashIndex.of(np.concatenate([np.empty((0, 32), np.uint8), *of_sets]))
+        of_vectors = {} if self.cosine is None else _vector_indices(self._known.values())
 
         def observe(part: ComparedPart) -> Evidence:
             near = index.near(part.hashes, self.most_bits)
             # Sets are sorted by name, so the least number is the first name.
             first_set = np.full(part.rows, len(names))
             np.minimum.at(first_set, part.rows_of_hashes[near.left], set_of[near.right])
+            for model, (vectors, set_of_vector) in of_vectors.items():
+                if model not in part.vectors:
+                    continue
+                rows, asked = part.vectors[model]
+                for left, right in vectors.near(asked, self.cosine or 1):
+                    np.minimum.at(first_set, rows[left], set_of_vector[right])
             named = [*names, None]
             return {"near_benchmark": [named[number] for number in first_set.tolist()]}
 
         return observe
+
+
+def _vector_indices(
+    sets: Iterable[KnownPictures],
+) -> dict[str, tuple[VectorIndex, NDArray[np.int64]]]:
+    """Model -> an index of the vectors of all sets, and the number of each vector's set."""
+    of_models: dict[str, list[tuple[int, Vectors]]] = {}
+    for number, known in enumerate(sets):
+        for model, vectors in known.vectors.items():
+            of_models.setdefault(model, []).append((number, vectors))
+    indices = {}
+    for model, of_sets in of_models.items():
+        set_of = np.repeat([number for number, _ in of_sets], [len(some) for _, some in of_sets])
+        index = VectorIndex.of(np.concatenate([some for _, some in of_sets]))
+        indices[model] = (index, set_of)
+    return indices

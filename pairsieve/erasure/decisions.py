@@ -7,8 +7,8 @@ datasets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pairsieve.erasure.queue import NoSuchRequest, QueuedRequest, decide, look_up, waiting
 from pairsieve.erasure.requests import Request, parse_request
@@ -37,6 +37,17 @@ class RowCounts:
     each: Sequence[RowCount]
     together: RowCount
 
+
+@dataclass(frozen=True, order=True)
+class PictureCopy:
+    """A row that shows a picture which another row shows that is to be erased."""
+
+    key: str
+    url: str
+
+
+FindCopies = Callable[[Sequence[Request]], Sequence[PictureCopy]]
+"""Finds the rows that show the pictures of requests at other addresses, and changes nothing."""
 
 CountRows = Callable[[Sequence[Sequence[Request]]], RowCounts]
 """Counts the rows of groups of requests in the dataset, and changes nothing."""
@@ -77,15 +88,26 @@ class Approval:
         if max_rows is not None and self.together.rows > max_rows:
             raise TooManyRows(self.together, max_rows)
         for request in self.requests:
-            decide(self.queue, request.receipt, "approved", reason=reason)
+            decide(self.queue, request.receipt, "approved", reason=reason, more=request.requests)
 
 
-def prepare_approval(queue: str, receipts: Sequence[str], count_rows: CountRows) -> Approval:
+def prepare_approval(
+    queue: str,
+    receipts: Sequence[str],
+    count_rows: CountRows,
+    copies: Mapping[str, Sequence[str]] | None = None,
+) -> Approval:
     """Count what an approval would take out, and change nothing.
 
-    Raises NoSuchRequest, UnreadableRequest, and what `count_rows` raises.
+    `copies`: receipt -> keys of rows that somebody has looked at, which show the same pictures and
+    are to be taken out with it. Raises NoSuchRequest, UnreadableRequest, ValueError for what is no
+    key, and what `count_rows` raises.
     """
-    requests = [look_up(queue, receipt) for receipt in dict.fromkeys(receipts)]
+    copies = copies or {}
+    requests = [
+        _with_copies(look_up(queue, receipt), copies.get(receipt, ()))
+        for receipt in dict.fromkeys(receipts)
+    ]
     for request in requests:
         if request.state == "applied":
             raise NoSuchRequest(f"{request.receipt} was applied already; nothing was approved")
@@ -94,6 +116,12 @@ def prepare_approval(queue: str, receipts: Sequence[str], count_rows: CountRows)
     ]
     counts = count_rows(list(map(parsed, [*requests, *approved_before])))
     return Approval(queue, requests, counts.each[: len(requests)], counts.together)
+
+
+def _with_copies(request: QueuedRequest, keys: Sequence[str]) -> QueuedRequest:
+    """Return a request that names some rows too."""
+    asked = [*request.requests, *({"key": key} for key in dict.fromkeys(keys))]
+    return replace(request, requests=asked)
 
 
 def parsed(request: QueuedRequest) -> list[Request]:

@@ -213,19 +213,26 @@ def contact_of(queue: str, receipt: str) -> str:
 
 
 def decide(
-    queue: str, receipt: str, state: State, version: int = 0, reason: str = ""
+    queue: str,
+    receipt: str,
+    state: State,
+    version: int = 0,
+    reason: str = "",
+    more: Sequence[QueuedFields] = (),
 ) -> QueuedRequest:
     """Set the state of a request; return it. The contact is removed once it is answered.
 
-    Raises UnreadableRequest, and NoSuchRequest also for a request that was applied: that cannot be
-    undone.
+    `more` is asked for too from now on, as copies of a picture that somebody has looked at.
+    Raises UnreadableRequest, and NoSuchRequest also for a request that was applied: that cannot
+    be undone.
     """
     queued = look_up(queue, receipt)
     if queued.state == "applied":
         raise NoSuchRequest(
             f"this request was applied in version {queued.version}; that cannot be undone"
         )
-    decided = replace(queued, state=state, version=version, reason=reason)
+    asked = [*queued.requests, *(each for each in more if each not in queued.requests)]
+    decided = replace(queued, state=state, version=version, reason=reason, requests=asked)
     _write(queue, decided)
     # After the request was written: a crash in between leaves a contact, and `forget_contacts`
     # removes it later.

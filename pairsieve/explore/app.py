@@ -139,6 +139,7 @@ def _add_publisher(app: FastAPI, page: PublisherPage) -> None:
     for name, answer in (
         ("login", page.log_in),
         ("logout", page.log_out),
+        ("copies", page.copies),
         ("approve", page.approve),
         ("refuse", page.refuse),
     ):

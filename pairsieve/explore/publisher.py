@@ -26,7 +26,15 @@ from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
 
-from pairsieve.erasure.decisions import CountRows, RowCount, TooManyRows, parsed, prepare_approval
+from pairsieve.erasure.decisions import (
+    CountRows,
+    FindCopies,
+    PictureCopy,
+    RowCount,
+    TooManyRows,
+    parsed,
+    prepare_approval,
+)
 from pairsieve.erasure.queue import (
     OPEN,
     NoSuchRequest,
@@ -35,6 +43,7 @@ from pairsieve.erasure.queue import (
     contact_of,
     decide,
     forget_contacts,
+    look_up,
     unreadable,
     waiting,
 )
@@ -53,6 +62,7 @@ PER_PAGE = 20
 MAX_KNOWN_COUNTS = 10_000  # requests whose rows are remembered; some 2 MB
 MAX_SHOWN_VALUES = 5  # things that one request asks for; the others behind a click
 MAX_REASON_CHARS = 500
+MAX_SHOWN_COPIES = 200  # a form has MAX_FIELDS fields
 # The folder of requests is read within seconds. A dataset of many rows takes longer to read than
 # somebody waits for a page: the rows are then counted on, and shown when the page is loaded again.
 FILES_S, COUNT_S, DECIDE_S = 20.0, 15.0, 100.0
@@ -178,10 +188,32 @@ class PublisherPage:
         response.delete_cookie(COOKIE, path=PATH)
         return response
 
-    async def approve(self, request: Request) -> Response:
-        """Approve a request, if all that is approved takes out no more rows than was agreed to."""
+    async def copies(self, request: Request) -> Response:
+        """Show the rows that show the pictures of a request at other addresses, to choose from."""
         receipt = (await self._form(request)).first("receipt")
-        said = await self.work.run(partial(self._approve, receipt), DECIDE_S)
+        if self.publisher.find_copies is None:
+            raise HTTPException(404)
+        work = partial(self._copies, receipt, self.publisher.find_copies)
+        found = await self.work.run(work, DECIDE_S)
+        if isinstance(found, str):
+            return await self._show(request, found)
+        return self._render(
+            "publisher_copies.html.j2",
+            receipt=receipt,
+            copies=found[:MAX_SHOWN_COPIES],
+            others=len(found[MAX_SHOWN_COPIES:]),
+            links={copy.url: _search_for("image_url", copy.url) for copy in found},
+            token=self.forms.token(),
+        )
+
+    async def approve(self, request: Request) -> Response:
+        """Approve a request, if all that is approved takes out no more rows than was agreed to.
+
+        The copies that were chosen become part of the request.
+        """
+        form = await self._form(request)
+        receipt, copies = form.first("receipt"), form.fields.get("copy", [])
+        said = await self.work.run(partial(self._approve, receipt, copies), DECIDE_S)
         return await self._show(request, said)
 
     async def refuse(self, request: Request) -> Response:
@@ -193,16 +225,26 @@ class PublisherPage:
         said = await self.work.run(partial(self._refuse, receipt, reason), DECIDE_S)
         return await self._show(request, said)
 
-    def _approve(self, receipt: str) -> str:
+    def _copies(self, receipt: str, find_copies: FindCopies) -> Sequence[PictureCopy] | str:
+        """Return the copies of what a request is about; what is wrong, where it cannot be read."""
+        try:
+            return find_copies(parsed(look_up(self.queue, receipt)))
+        except (NoSuchRequest, UnreadableRequest) as error:
+            return f"Not approved: {error}."
+
+    def _approve(self, receipt: str, copies: Sequence[str]) -> str:
         """Approve; return what happened."""
         try:
-            approval = prepare_approval(self.queue, [receipt], self.rows.count_rows)
+            approval = prepare_approval(
+                self.queue, [receipt], self.rows.count_rows, {receipt: copies}
+            )
             approval.make(self.publisher.max_rows)
         except TooManyRows as error:
             return f"Not approved: {error}."
-        except (NoSuchRequest, UnreadableRequest) as error:
+        except (NoSuchRequest, UnreadableRequest, ValueError) as error:
             return f"Not approved: {error}."
-        return f"{receipt} was approved. It takes out {approval.counts[0].text}."
+        with_copies = f", {len(copies)} of them copies that were chosen" if copies else ""
+        return f"{receipt} was approved. It takes out {approval.counts[0].text}{with_copies}."
 
     def _refuse(self, receipt: str, reason: str) -> str:
         """Refuse; return what happened."""
@@ -255,6 +297,7 @@ class PublisherPage:
             apply=f"pairsieve requests apply --dataset {shlex.quote(self.dataset)}",
             max_values=MAX_SHOWN_VALUES,
             max_reason=MAX_REASON_CHARS,
+            shows_copies=self.publisher.find_copies is not None,
         )
 
     def _open_requests(self, page: int) -> OpenRequests:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pairsieve.erasure.decisions import CountRows
+from pairsieve.erasure.decisions import CountRows, FindCopies
 from pairsieve.erasure.queue import Quota
 from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.networks import LOOPBACK_NAMES
@@ -60,9 +60,11 @@ class Publisher:
     `key` lets a browser in. `count_rows` counts what requests take out of the dataset, and raises
     Refused while it cannot be read. All that is approved may take out `max_rows`. Besides this
     machine, /admin answers under the names in `hosts`, before which a proxy asks who somebody is.
+    With `find_copies` rows that show the same picture are shown before a request is approved.
     """
 
     key: str = field(repr=False)
     count_rows: CountRows
     max_rows: int
     hosts: frozenset[str] = frozenset()
+    find_copies: FindCopies | None = None

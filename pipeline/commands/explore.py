@@ -14,7 +14,8 @@ Requests wait in a private folder (--queue, by default DATASET.requests) until `
 decides on them. The page loads nothing from other hosts unless a visitor asks for pictures. With
 --previews this machine fetches them, and shows them small, blurred until they are asked for.
 
-/admin shows requests with the rows that they take out and the day until which they have to be
+/admin shows requests with the rows that they take out, before an approval also the rows that show
+the same pictures at other addresses, to choose from, and the day until which requests have to be
 answered, and approves and refuses them as `pairsieve requests` does. It asks for the key in
 QUEUE/admin.key, which only its owner can read, and answers on this machine alone: not through a
 proxy, unless --admin-host names where the proxy asks who somebody is.
@@ -38,6 +39,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline.commands.extras import lacks
@@ -50,7 +52,7 @@ from pipeline.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from pairsieve.erasure.decisions import RowCounts
+    from pairsieve.erasure.decisions import PictureCopy, RowCounts
     from pairsieve.erasure.requests import Request
     from pairsieve.explore.previews import ReadPreview
     from pairsieve.explore.settings import Encoder, Publisher
@@ -248,6 +250,7 @@ def _publisher(options: argparse.Namespace) -> Publisher:
         partial(_count_rows, options.dataset),
         options.most_rows,
         frozenset(map(_bare, options.admin_host)),
+        partial(_find_copies, options.dataset),
     )
 
 
@@ -259,6 +262,20 @@ def _count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
 
     try:
         return count_rows(dataset, groups)
+    except (NoSuchDataset, OSError):
+        raise Refused(503, "updating") from None
+
+
+def _find_copies(dataset: str, requests: Sequence[Request]) -> Sequence[PictureCopy]:
+    """Find copies of what is asked for. Raises Refused while the dataset is being changed."""
+    from pairsieve.explore.refused import Refused
+    from pipeline.dataset.erasure import find_here
+    from pipeline.dataset.manifest import NoSuchDataset
+    from pipeline.dataset.picture_copies import copies_of
+
+    try:
+        with TemporaryDirectory() as folder:  # only this user may read it
+            return copies_of(dataset, find_here(dataset, requests, folder))
     except (NoSuchDataset, OSError):
         raise Refused(503, "updating") from None
 

@@ -59,12 +59,13 @@ from transforms.erase.found import (
     ROW,
     Found,
     FoundShard,
+    merge_found,
     open_rows,
     read_row_numbers,
     read_rows,
 )
 from transforms.erase.rewrite import RewriteSettings, ShardToRewrite
-from transforms.erase.search import matches_in
+from transforms.erase.search import SearchSettings, matches_in, search_shard
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -134,6 +135,18 @@ def find(dataset: str, requests: Sequence[Request], folder: str, jobs: EraseJobs
     manifest = read_manifest(dataset)
     found = jobs.find(dataset, manifest, requests, folder)
     return Findings(folder, found, manifest.version)
+
+
+def find_here(dataset: str, requests: Sequence[Request], folder: str) -> Findings:
+    """As `find`, in this process and without a job, because a page waits for the answer.
+
+    Raises NoSuchDataset, and OSError or ArrowInvalid for a shard that cannot be read.
+    """
+    manifest = read_manifest(dataset)
+    settings = SearchSettings(dataset, folder, manifest.columns)
+    matcher = Matcher(requests)
+    searched = (search_shard(path, settings, matcher) for path in shard_paths(manifest))
+    return Findings(folder, merge_found(searched), manifest.version)
 
 
 def count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:

@@ -7,12 +7,12 @@ because near hashes may belong to different pictures, as of one drawing with oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from pairsieve.erasure.decisions import PictureCopy
 from pairsieve.erasure.requests import Request
 from pairsieve.images.near_hashes import HashIndex
 from pairsieve.images.pdq import Hashes, as_hashes, orientations
@@ -25,14 +25,6 @@ from pipeline.dataset.manifest import read_manifest
 
 URL = "URL"
 MAX_SHOWN = 50
-
-
-@dataclass(frozen=True, order=True)
-class PictureCopy:
-    """A row that shows a picture which another row shows that is to be erased."""
-
-    key: str
-    url: str
 
 
 def copies_of(dataset: str, findings: Findings) -> list[PictureCopy]:

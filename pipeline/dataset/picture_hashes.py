@@ -1,36 +1,94 @@
-"""Hashes the pictures of a folder, which may be anything, in processes that may be killed."""
+"""Hashes the pictures of a folder, which may be anything, in processes that may be killed.
+
+With models it also makes their vectors.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pairsieve.erasure.requests import EXAMPLES
 from pairsieve.images.decode import Decoded, decode
 from pairsieve.images.pdq import orientations_of
+from pairsieve.images.prepare import Pixels, Square, squared
 from pairsieve.images.processes import Crashed, Processes, Task
 from pairsieve.storage import files
 
-Hashes = tuple[bytes, ...]
+if TYPE_CHECKING:
+    from pairsieve.clip.encoder import Encoder
+
 WAITING_PER_PROCESS = 4
 """Pictures that are read ahead for each process."""
+AT_ONCE = 256
+"""Pictures that are held as pixels until their vectors are made: 40 MB at 224 pixels a side."""
 
 
-def hash_pictures(folder: str) -> Iterator[tuple[str, Hashes]]:
-    """Yield each file below a folder with the hashes of its picture, sorted by name.
+@dataclass(frozen=True)
+class Looked:
+    """What was made of a picture: hashes of its orientations, and its pixels for each model.
 
-    There are up to 16: of each orientation, with and without borders. A file that is no picture, or
-    shows too little, has none.
+    Both are empty for what is no picture, and for one that shows too little for a hash.
     """
+
+    hashes: tuple[bytes, ...] = ()
+    squares: tuple[Pixels, ...] = ()
+
+
+@dataclass(frozen=True)
+class HashedPicture:
+    """A file, the hashes of its picture, and its unit vector (d,) by each model.
+
+    There are up to 16 hashes: of each orientation, with and without borders. A file that is no
+    picture, or shows too little, has neither hashes nor vectors.
+    """
+
+    name: str
+    hashes: tuple[bytes, ...]
+    vectors: Mapping[str, NDArray[np.float32]]
+
+
+def hash_pictures(folder: str, encoders: Sequence[Encoder] = ()) -> Iterator[HashedPicture]:
+    """Yield each file below a folder, sorted by name, with the vectors of some models."""
+    squares = tuple(encoder.square for encoder in encoders)
+    batch: list[tuple[str, Looked]] = []
+    for looked in _looked_at(folder, squares):
+        batch.append(looked)
+        if len(batch) == AT_ONCE:
+            yield from _with_vectors(batch, encoders)
+            batch = []
+    yield from _with_vectors(batch, encoders)
+
+
+def _with_vectors(
+    batch: Sequence[tuple[str, Looked]], encoders: Sequence[Encoder]
+) -> Iterator[HashedPicture]:
+    vectors: list[dict[str, NDArray[np.float32]]] = [{} for _ in batch]
+    pictures = [number for number, (_, looked) in enumerate(batch) if looked.squares]
+    for place, encoder in enumerate(encoders if pictures else ()):
+        made = encoder.pictures([batch[number][1].squares[place] for number in pictures])
+        for number, vector in zip(pictures, made, strict=True):
+            vectors[number][str(encoder.identity)] = vector
+    for (name, looked), of_models in zip(batch, vectors, strict=True):
+        yield HashedPicture(name, looked.hashes, of_models)
+
+
+def _looked_at(folder: str, squares: tuple[Square, ...]) -> Iterator[tuple[str, Looked]]:
+    """Yield each file below a folder with what was made of it."""
     number = os.cpu_count() or 1
     processes = Processes(number)
-    waiting: deque[tuple[str, Task[Hashes]]] = deque()
+    waiting: deque[tuple[str, Task[Looked]]] = deque()
     try:
         for name in files.files_below(folder):
             with files.open_read(files.join(folder, name)) as stream:
                 content = stream.read()
-            waiting.append((name, processes.submit(hashes_of, content)))
+            waiting.append((name, processes.submit(look_at, content, squares)))
             if len(waiting) > number * WAITING_PER_PROCESS:
                 yield _first(processes, waiting)
         while waiting:
@@ -39,13 +97,17 @@ def hash_pictures(folder: str) -> Iterator[tuple[str, Hashes]]:
         processes.close()
 
 
-def _first(processes: Processes, waiting: deque[tuple[str, Task[Hashes]]]) -> tuple[str, Hashes]:
+def _first(processes: Processes, waiting: deque[tuple[str, Task[Looked]]]) -> tuple[str, Looked]:
     name, task = waiting.popleft()
-    hashes = processes.result(task)
-    return name, () if isinstance(hashes, Crashed) else hashes
+    looked = processes.result(task)
+    return name, Looked() if isinstance(looked, Crashed) else looked
 
 
-def hashes_of(content: bytes) -> Hashes:
-    """The hashes of a picture in all orientations; none for what is no picture."""
+def look_at(content: bytes, squares: tuple[Square, ...]) -> Looked:
+    """Hash a picture in all orientations and resize it for models."""
     picture = decode(content, EXAMPLES)
-    return orientations_of(picture.image) if isinstance(picture, Decoded) else ()
+    hashes = orientations_of(picture.image) if isinstance(picture, Decoded) else ()
+    if not isinstance(picture, Decoded) or not hashes:
+        return Looked()
+    pixels = tuple(np.asarray(squared(picture.image, square)) for square in squares)
+    return Looked(hashes, pixels)

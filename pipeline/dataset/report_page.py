@@ -15,6 +15,7 @@ from pairsieve.audit.result import HEAD, NUMERIC
 from pairsieve.recheck.result import HEAD as RECHECK_HEAD
 from pairsieve.recheck.result import NUMERIC as RECHECK_NUMERIC
 from pairsieve.records.aggregates import MAX_LARGEST, Largest
+from pairsieve.web.language import SUBSETS
 from pipeline.dataset.card import DEMO_WARNING
 from pipeline.dataset.facts import Facts
 from pipeline.dataset.figures import histogram_svg, rate_svg
@@ -22,6 +23,8 @@ from pipeline.monitoring.progress import PARTS, History
 
 REPORT = "report.html"
 MAX_BARS = 20
+MAX_LINES = 12
+"""Thresholds that are drawn into a chart."""
 NO_VALUE = "(not said)"
 UNITS = {"extract": "pieces"}
 """Stage -> what its history counts; parts in all other stages."""
@@ -231,6 +234,9 @@ def _scores(facts: Facts) -> Section | None:
     """Histograms of scores, with the thresholds of the rules that read them."""
     settings = {rule["name"]: rule["settings"] for rule in facts.manifest.rules}
     similarity = settings.get("similarity", {}).get("thresholds", {})
+    if len(similarity) > MAX_LINES:
+        # A hundred languages would hide the bars: the subsets' thresholds are drawn alone.
+        similarity = {name: at for name, at in similarity.items() if name in SUBSETS}
     medical = _thresholds(settings.get("medical"), "picture_alone", "picture_with_other")
     nudity = _thresholds(settings.get("nudity"), "drop_from", "tag_from")
     charts = []

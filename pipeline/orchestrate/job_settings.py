@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from filters.balance.concepts import Concepts
+from filters.balance.languages import LanguagePairs
 from filters.detector import Needs
 from filters.duplicates.detectors import NearCopies
 from filters.registry import needing, subsets_of
@@ -172,6 +173,7 @@ class Jobs:
             division=Division.of(samples),
             samples=samples,
             spill=self._spill(results.compared),
+            languages=any(isinstance(one, LanguagePairs) for one in plan.comparing),
         )
 
     def publish(self, staging: str, secret: bytes) -> flow.PublishJob:

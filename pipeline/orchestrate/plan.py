@@ -6,15 +6,15 @@ Errors in the config are found here, before anything starts.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from random import Random
 
 import pyarrow as pa
 
-from filters.detector import Detector, Needs, is_costly
-from filters.duplicates.detectors import NearCopies
+from filters.detector import Detector, MissingModel, Needs, is_costly
+from filters.duplicates.detectors import BenchmarkPictures, NearCopies
 from filters.registry import (
     FilterConfigError,
     build_detectors,
@@ -150,8 +150,7 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
     try:
         detectors = build_detectors(config.filters.detectors)
         rules = build_rules(config.filters.rules, detectors)
-        used = sorted(set(config.score.routes.values()))
-        models = {name: identify(config.score.models[name]) for name in used}
+        models = identify_models(config)
         check_files(detectors, rules)
         find_detector(config.extract.language.detector)
     except (FilterConfigError, ModelError, LanguageConfigError) as error:
@@ -160,6 +159,12 @@ def look_up(config: Config, check: bool = True) -> LookedUp:
     if check:
         check_ready(looked_up)
     return looked_up
+
+
+def identify_models(config: Config) -> dict[str, ModelIdentity]:
+    """The identity of each model that a config uses, by its name there. Raises ModelError."""
+    used = sorted(set(config.score.routes.values()))
+    return {name: identify(config.score.models[name]) for name in used}
 
 
 def check_ready(plugins: LookedUp | Plan) -> None:
@@ -207,7 +212,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
     Without `check` detectors are not loaded (`check_ready` does that).
     """
     looked_up = look_up(config, check)
-    _check_vectors(config, looked_up.detectors)
+    _check_vectors(config, looked_up)
     known: list[str] = []
     for pattern in config.extract.known:
         known += _matches(pattern, {})
@@ -224,14 +229,21 @@ def make_plan(config: Config, check: bool = True) -> Plan:
     )
 
 
-def _check_vectors(config: Config, detectors: Sequence[Detector]) -> None:
-    """Raise ConfigError where vectors are to be compared, and are not kept."""
-    compares = any(isinstance(one, NearCopies) and one.cosine is not None for one in detectors)
-    if compares and not config.score.keep_embeddings:
-        raise ConfigError(
-            "filters.detectors.near_copies.cosine: the vectors are not kept; set "
-            "score.keep_embeddings to true"
-        )
+def _check_vectors(config: Config, plugins: LookedUp) -> None:
+    """Raise ConfigError where vectors are to be compared and are not kept, or are of two models."""
+    for detector in plugins.detectors:
+        if not isinstance(detector, NearCopies | BenchmarkPictures) or detector.cosine is None:
+            continue
+        if not config.score.keep_embeddings:
+            raise ConfigError(
+                f"filters.detectors.{detector.name}.cosine: the vectors are not kept; set "
+                "score.keep_embeddings to true"
+            )
+        if isinstance(detector, BenchmarkPictures):
+            try:
+                detector.check_models(map(str, plugins.models.values()))
+            except MissingModel as error:
+                raise ConfigError(f"filters.detectors.{detector.name}: {error}") from None
 
 
 def _check_columns(path: str, config: InputConfig) -> None:

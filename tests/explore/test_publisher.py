@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from pairsieve.erasure.decisions import PictureCopy, RowCount, RowCounts
 from pairsieve.erasure.queue import ask, contact_of, decide, look_up
 from pairsieve.explore import publisher as publisher_module
 from pairsieve.explore.publisher import COOKIE, PER_PAGE
@@ -26,7 +27,7 @@ from tests.explore.conftest import HOSTILE
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KEY = "k" * 64
 LOCAL = ("127.0.0.1", 50_000)
-POSTS = ["/admin/approve", "/admin/refuse", "/admin/logout"]
+POSTS = ["/admin/copies", "/admin/approve", "/admin/refuse", "/admin/logout"]
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def queue(tmp_path):
 
 @pytest.fixture
 def app(served, dataset):
-    def make(max_rows=1_000, hosts=frozenset(), count=None):
+    def make(max_rows=1_000, hosts=frozenset(), count=None, find_copies=None):
         count = count or partial(count_rows, str(dataset))
-        return served(Publisher(KEY, count, max_rows, hosts))
+        return served(Publisher(KEY, count, max_rows, hosts, find_copies))
 
     return make
 
@@ -408,3 +409,87 @@ def test_while_the_dataset_is_changed(app, queue, tmp_path):
     answer = send(client, "approve", receipt=receipt)
     assert answer.status_code == 503
     assert look_up(queue, receipt).state == "received"
+
+
+OTHERS = (
+    PictureCopy(f"{1:032x}", "https://x.example/same.jpg"),
+    PictureCopy(f"{2:032x}", "javascript:alert(5)//<b>"),
+)
+
+
+def test_copies_are_shown_before_an_approval_and_go_by_choice(app, queue):
+    asked = []
+
+    def find_copies(requests):
+        asked.extend(requests)
+        return OTHERS
+
+    receipt = ask(queue, [{"image_url": "https://a.example/cat.jpg"}])
+    client = opened(app(find_copies=find_copies))
+    page = send(client, "copies", receipt=receipt)
+    assert [one.values for one in asked] == [("https://a.example/cat.jpg",)]
+    assert all(f'value="{copy.key}"' in page.text for copy in OTHERS)
+    assert "https://x.example/same.jpg" in page.text
+    assert "<b>" not in page.text.partition("<main>")[2]
+    assert 'href="javascript' not in page.text
+    assert "checked" not in page.text, "somebody has to look at each"
+    assert look_up(queue, receipt).state == "received", "nothing is decided yet"
+
+    fields = {"token": token_of(page.text), "receipt": receipt, "copy": OTHERS[0].key}
+    answer = client.post("/admin/approve", data=fields)
+    assert "1 of them copies that were chosen" in said(answer)
+    approved = look_up(queue, receipt)
+    assert approved.state == "approved"
+    assert approved.requests == [
+        {"image_url": "https://a.example/cat.jpg"},
+        {"key": OTHERS[0].key},
+    ]
+
+
+def test_without_a_choice_the_request_stays_as_it_was(app, queue):
+    receipt = ask(queue, [{"domain": "c.example"}])
+    client = opened(app(find_copies=lambda requests: []))
+    assert "No other row shows these pictures" in send(client, "copies", receipt=receipt).text
+    send(client, "approve", receipt=receipt)
+    assert look_up(queue, receipt).requests == [{"domain": "c.example"}]
+    assert look_up(queue, receipt).state == "approved"
+
+
+@pytest.mark.parametrize("key", ["", "x", "a" * 31, "../" * 10, "g" * 32])
+def test_a_copy_that_is_no_key_approves_nothing(app, queue, key):
+    receipt = ask(queue, [{"domain": "c.example"}])
+    client = opened(app(find_copies=lambda requests: OTHERS))
+    assert "Not approved" in said(send(client, "approve", receipt=receipt, copy=key))
+    assert look_up(queue, receipt).state == "received"
+
+
+def test_copies_count_towards_the_rows_that_were_agreed_to(app, queue):
+    rows = []
+
+    def count(groups):
+        rows.extend([[request.kind for request in group] for group in groups])
+        counts = [RowCount(len(group), 1) for group in groups]
+        return RowCounts(counts, RowCount(sum(len(group) for group in groups), 1))
+
+    receipt = ask(queue, [{"sha256": "a" * 64}])
+    client = opened(app(max_rows=2, count=count, find_copies=lambda requests: OTHERS))
+    both = [copy.key for copy in OTHERS]
+    assert "more than 2" in said(send(client, "approve", receipt=receipt, copy=both))
+    assert ["sha256", "key", "key"] in rows
+    assert look_up(queue, receipt).state == "received"
+    assert len(look_up(queue, receipt).requests) == 1
+
+
+def test_many_copies_are_cut_and_counted(app, queue):
+    many = [PictureCopy(f"{n:032x}", f"https://{n}.example/") for n in range(250)]
+    receipt = ask(queue, [{"sha256": "a" * 64}])
+    page = send(opened(app(find_copies=lambda requests: many)), "copies", receipt=receipt).text
+    assert page.count('name="copy"') == 200
+    assert "50 more are not listed" in page
+
+
+def test_without_a_way_to_find_copies_there_is_no_such_page(app, queue):
+    receipt = ask(queue, [{"sha256": "a" * 64}])
+    client = opened(app())
+    assert send(client, "copies", receipt=receipt).status_code == 404
+    assert "Look for copies" not in client.get("/admin").text

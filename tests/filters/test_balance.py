@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from filters.balance.concepts import Concepts, folded
+from filters.balance.languages import LanguageQuota
 from filters.balance.rule import Balance, drawn
 from filters.detector import MissingModel
 from filters.subjects import ComparedPart
@@ -136,6 +137,53 @@ def test_languages_have_thresholds_of_their_own():
     assert reasons(rule, evidence(1, (), (), "fi")) == ["concept_none"]
     assert reasons(Balance({"en": 1}, "drop"), evidence(1, (), (), "fi")) == []
     assert reasons(Balance({"en": 1}, "keep"), evidence(1, (), ())) == []
+
+
+def of_language(number: int, language: str, pairs: int):
+    return {"key": number.to_bytes(16, "big"), "language": language, "language_pairs": pairs}
+
+
+def stays(rule: LanguageQuota, of) -> bool:
+    return not list(rule.judge(of))
+
+
+@pytest.mark.parametrize(
+    ("language", "pairs", "share"),
+    [
+        ("en", 100, 1.0),
+        ("en", 400, 0.25),
+        ("fi", 400, 0.025),  # other
+        ("", 400, 0.5),  # nolang
+        ("zu", 400, 0.0),
+    ],
+)
+def test_a_language_keeps_its_quota(language, pairs, share):
+    """quota / count, within five standard deviations."""
+    rule = LanguageQuota({"en": 100, "other": 10, "nolang": 200, "zu": 0})
+    number = 20_000
+    kept = sum(stays(rule, of_language(n, language, pairs)) for n in range(number))
+    assert abs(kept / number - share) <= 5 * sqrt(share * (1 - share) / number)
+
+
+def test_a_language_without_a_quota_is_not_limited():
+    rule = LanguageQuota({"en": 1})
+    assert all(stays(rule, of_language(n, "de", 10**9)) for n in range(100))
+    assert not all(stays(rule, of_language(n, "en", 10**9)) for n in range(100))
+
+
+@given(st.integers(0, 2**128 - 1), *[st.integers(0, 5_000)] * 2, st.integers(1, 10_000))
+def test_a_larger_quota_keeps_what_a_smaller_one_kept(number, one, other, pairs):
+    less, more = sorted((one, other))
+    of = of_language(number, "en", pairs)
+    if stays(LanguageQuota({"en": less}), of):
+        assert stays(LanguageQuota({"en": more}), of)
+
+
+def test_the_draw_of_a_language_is_not_that_of_a_concept():
+    """Else a pair that one rule keeps would be kept by the other."""
+    keys = [n.to_bytes(16, "big") for n in range(4_000)]
+    both = np.array([[drawn(key, "dog"), drawn(key, "\0language")] for key in keys])
+    assert abs(np.corrcoef(both.T)[0, 1]) < 0.08
 
 
 def test_draws_are_the_same_everywhere():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.balance.languages import LanguageQuota
 from filters.batch import numbers, rows_to_judge
 from filters.documents.rule import Documents, Parrot
 from filters.duplicates.rules import Decontaminate, Memorisable, NearDuplicate
@@ -56,10 +57,16 @@ COLUMNS: Mapping[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "dicom": (pa.bool_(), st.none() | st.booleans()),
     "copies": (pa.int64(), st.none() | st.integers(1, 12)),
     "caption_rank": (pa.int32(), st.none() | st.integers(0, 9)),
+    "language": (pa.string(), st.none() | st.sampled_from(["", "en", "de"])),
+    "language_pairs": (pa.int64(), st.none() | st.integers(0, 100)),
+    "key": (pa.binary(16), st.binary(min_size=16, max_size=16)),
     "near_benchmark": (pa.string(), st.none() | st.just("coco")),
 }
 RULES_WITH_COLUMNS = {
     "similarity": Similarity({"en": 0.3, "multi": 0.2}),
+    "similarity, by language": Similarity({"en": 0.3, "multi": 0.2, "de": 0.1}),
+    "language_quota": LanguageQuota({"en": 20, "other": 60}),
+    "language_quota, none": LanguageQuota({}),
     "image_size": ImageSize(min_bytes=100, min_side=100, max_pixels=9459 * 9459),
     "image_size, beyond 2^53": ImageSize(2**53 + 1, 1, 2**53 + 1),
     "subset": Subset(("en", "multi")),
@@ -111,11 +118,13 @@ FINE = {
     "response_rights_signals": None, "picture_rights_signals": [], "licence": None,
     "picture_licence": None, "url": "https://a.example/p.jpg", "content_type": "image/jpeg",
     "dicom": False, "copies": 1, "caption_rank": 0, "near_benchmark": None,
+    "language": "en", "language_pairs": 5, "key": bytes(16),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(RULES_WITH_COLUMNS) - {"rights, strict", "subset, none"})
+    "name",
+    sorted(set(RULES_WITH_COLUMNS) - {"rights, strict", "subset, none", "language_quota, none"}),
 )
 def test_ordinary_rows_are_passed_over(name):
     if "2^53" not in name:

@@ -45,15 +45,34 @@ def test_size(size_bytes, width, height, reasons):
 )
 def test_similarity(subset, similarity, dropped):
     rule = Similarity(thresholds={"en": 0.28, "multi": 0.26})
-    assert bool(list(rule.judge({"subset": subset, "similarity": similarity}))) == dropped
+    evidence = {"subset": subset, "language": "", "similarity": similarity}
+    assert bool(list(rule.judge(evidence))) == dropped
+
+
+@pytest.mark.parametrize(
+    ("language", "subset", "similarity", "dropped"),
+    [
+        ("de", "multi", 0.21, False),
+        ("de", "multi", 0.19, True),
+        ("fr", "multi", 0.25, True),
+        ("fr", "multi", 0.26, False),
+        ("en", "en", 0.27, True),
+        ("", "nolang", 0.39, True),
+    ],
+)
+def test_similarity_by_language(language, subset, similarity, dropped):
+    """A code counts before the subset, and every other language has that of its subset."""
+    rule = Similarity({"en": 0.28, "multi": 0.26, "nolang": 0.4, "de": 0.2})
+    evidence = {"subset": subset, "language": language, "similarity": similarity}
+    assert bool(list(rule.judge(evidence))) == dropped
 
 
 def test_similarity_without_a_threshold_or_a_score_cannot_be_judged():
     rule = Similarity(thresholds={"en": 0.28})
     with pytest.raises(KeyError):
-        list(rule.judge({"subset": "nolang", "similarity": 1.0}))
+        list(rule.judge({"subset": "nolang", "language": "", "similarity": 1.0}))
     with pytest.raises(TypeError):
-        list(rule.judge({"subset": "en", "similarity": None}))
+        list(rule.judge({"subset": "en", "language": "en", "similarity": None}))
 
 
 @pytest.mark.parametrize(("subset", "dropped"), [("en", False), ("multi", True)])
@@ -62,7 +81,7 @@ def test_subset(subset, dropped):
 
 
 def test_verdict():
-    evidence = {"subset": "multi", "similarity": 0.1}
+    evidence = {"subset": "multi", "language": "de", "similarity": 0.1}
     verdict = judge((Similarity({"multi": 0.5}), Subset(("en",))), evidence)
     assert [ruling.decision.reason for ruling in verdict.rulings] == [
         "similarity_low",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
@@ -13,7 +17,10 @@ from demo.pictures import picture
 from demo.scenes import Scene
 from pairsieve.images.hash_file import write_hashes
 from pairsieve.images.pdq import orientations_of
+from pipeline.commands.hashes import main as hashes_main
+from tests.support.cluster import prism_server
 from tests.support.datasets import counts_of, hashes, rows_of
+from tests.support.paths import DEMO, REPOSITORY
 from tests.support.warcs import page, response
 
 STAR, SHIP, RING = (
@@ -103,20 +110,62 @@ def test_all_but_the_best_copy_are_dropped(dropping):
     assert compared["entered"] == compared["kept"] == 5
 
 
-def test_two_workers_write_the_same_bytes(dropping, run):
-    two = run(*DROPPING, options=["--direct_num_workers=2"])
+EVERYTHING = (
+    *DROPPING,
+    "score.keep_embeddings=true",
+    "filters.detectors.near_copies={orientations: true, cosine: 0.99}",
+    "filters.rules.memorisable={tag_above: 1}",
+)
+"""With `concepts` every step of the stage has something to do."""
+
+
+def bytes_of_stage(output: Path, work: Path) -> dict[str, str]:
+    """The hashes of the stage's parts, and of what is published of them."""
+    whole = hashes(output)
+    rows = {
+        name: digest for name, digest in whole.items() if name.startswith(("dataset", "ledger"))
+    }
+    (stage,) = work.glob("compare/*")
+    parts = {name: digest for name, digest in hashes(stage).items() if name.startswith("part-")}
+    assert rows
+    assert parts
+    return rows | parts
+
+
+@pytest.fixture(scope="module")
+def one_worker(run, concepts):
+    ran = run(*EVERYTHING, concepts)
+    assert ran.status == 0, ran.printed
+    return bytes_of_stage(ran.output, ran.work)
+
+
+@pytest.fixture(scope="module")
+def concepts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lists") / "en.txt"
+    path.write_text("red star\nboat\n")
+    return f"filters.detectors.concepts={{lists: {{en: {path}}}}}"
+
+
+def test_two_workers_write_the_same_bytes(one_worker, concepts, run):
+    two = run(*EVERYTHING, concepts, options=["--direct_num_workers=2"])
     assert two.status == 0, two.printed
+    assert bytes_of_stage(two.output, two.work) == one_worker
 
-    def rows(ran):
-        whole = hashes(ran.output)
-        return {name: digest for name, digest in whole.items() if name.startswith("dataset/")}
 
-    assert rows(two) == rows(dropping)
-    parts = [
-        {path.name: path.read_bytes() for path in ran.work.glob("compare/*/part-*")}
-        for ran in (two, dropping)
-    ]
-    assert parts[0] == parts[1]
+@pytest.mark.alone  # Prism gives up a worker by the clock
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_prism_writes_the_same_bytes(workers, one_worker, concepts, crawl, key_file, tmp_path):
+    with prism_server(tmp_path) as address:
+        command = [sys.executable, "-m", "pipeline.run", "--runner=PortableRunner"]
+        command += [f"--job_endpoint={address}", "--environment_type=LOOPBACK"]
+        command += [f"--sdk_worker_parallelism={workers}", "--input", str(crawl)]
+        command += ["--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+        settings = (*EVERYTHING, concepts, f"publish.key_file={key_file}")
+        command += [f"--set={setting}" for setting in settings]
+        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert bytes_of_stage(tmp_path / "out", tmp_path / "work") == one_worker
 
 
 def test_captions_of_one_picture(run):
@@ -175,6 +224,42 @@ def test_pictures_of_an_evaluation_set(run, tmp_path):
     ]
 
 
+def test_an_evaluation_set_by_vectors(run, tmp_path):
+    """A crop that no hash finds; what is left is what open_clip says is no nearer than that."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    drawn(SHIP, 2).crop((20, 20, 236, 236)).save(folder / "crop.png")
+    out = tmp_path / "eval.parquet"
+    demo = ["--config", str(DEMO)]
+    assert hashes_main(["--pictures", str(folder), "--out", str(out), *demo]) == 0
+    ran = {}
+    for cosine in ("null", "0.999", "0.05"):
+        ran[cosine] = run(
+            "score.keep_embeddings=true",
+            f"filters.detectors.benchmark_pictures={{sets: {{boats: {out}}}, cosine: {cosine}}}",
+            *COMPARING[1:],
+            "filters.rules.decontaminate={action: drop}",
+        )
+        assert ran[cosine].status == 0, ran[cosine].printed
+    found = {name: dropped(one).get("near_benchmark_boats", 0) for name, one in ran.items()}
+    assert found["null"] == found["0.999"] == 0
+    assert found["0.05"] >= 1
+    assert "https://d.example/boat.png" not in urls(ran["0.05"])
+
+
+def test_an_evaluation_set_of_another_model_is_refused(run, tmp_path):
+    path = str(tmp_path / "eval.parquet")
+    write_hashes(path, [bytes(32)], {"ViT-B-32@0123456789abcdef": [np.ones(512, np.float16)]})
+    ran = run(
+        "score.keep_embeddings=true",
+        f"filters.detectors.benchmark_pictures={{sets: {{coco: {path}}}, cosine: 0.9}}",
+    )
+    assert ran.status == 2
+    assert "sets.coco has no vectors by the model" in ran.printed
+    assert "ViT-B-32@0123456789abcdef, which cannot be compared" in ran.printed
+    assert not (ran.work / "extract").exists()
+
+
 def test_vectors_join_what_no_hash_joins(run):
     """The demonstration model finds all of these pictures alike: at this cosine they are one."""
     ran = run(
@@ -200,6 +285,23 @@ def test_a_change_of_balance_repeats_publish_alone(run, tmp_path):
     assert dropped(some_go)["concept_none"] == 1
     assert len(list(tmp_path.glob("work/compare/*"))) == 1
     assert len(list(tmp_path.glob("work/publish/*"))) == 2
+
+
+def test_a_change_of_quotas_repeats_publish_alone(run, tmp_path):
+    """Quotas and thresholds of languages: the captions are English."""
+    counting = ("filters.detectors.language_pairs={}", *COMPARING[1:])
+    quota = "filters.rules.language_quota={most_pairs: {en: %s, other: %s}}"
+    kept = {}
+    for of_english in (5, 2, 0):
+        ran = run(*counting, quota % (of_english, 100), folder=tmp_path)
+        assert ran.status == 0, ran.printed
+        kept[of_english] = {row["URL"] for row in rows_of(ran.output) if row["LANGUAGE"] == "en"}
+    assert kept[0] < kept[5]
+    assert kept[0] <= kept[2] <= kept[5]
+    assert not kept[0]
+    assert dropped(ran)["language_frequent"] == len(kept[5])
+    assert len(list(tmp_path.glob("work/compare/*"))) == 1
+    assert len(list(tmp_path.glob("work/publish/*"))) == 3
 
 
 def test_a_run_that_compares_nothing_has_no_such_stage(demo_run):
@@ -237,6 +339,10 @@ def test_stages_one_by_one(run, tmp_path):
         (
             ["filters.detectors.near_copies.cosine=0.9"],
             "near_copies.cosine: the vectors are not kept; set score.keep_embeddings to true",
+        ),
+        (
+            ["filters.detectors.benchmark_pictures={sets: {}, cosine: 0.9}"],
+            "cosine: no set has vectors; make its file with `pairsieve hashes --config FILE`",
         ),
         (["filters.detectors.near_copies.most_bits=32"], "less than or equal to 31"),
         (

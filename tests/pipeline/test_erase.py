@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,17 @@ from PIL import Image
 
 from demo.crawl import make_crawl
 from filters.erasure import Erasure
+from pairsieve.erasure.decisions import parsed, prepare_approval
+from pairsieve.erasure.queue import ask, look_up
 from pairsieve.images.pdq import orientations
 from pairsieve.storage.lock import one_writer
 from pairsieve.storage.marked import mark
 from pairsieve.storage.shards import shard_bytes
 from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
+from pipeline.commands.explore import _find_copies
+from pipeline.commands.requests import main as requests_main
+from pipeline.dataset.erasure import count_rows
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import hashes, manifest_of, rows_of
 from tests.support.warcs import page, response
@@ -797,6 +803,24 @@ def test_copies_are_shown_and_taken_out_when_somebody_agrees(with_copies, tmp_pa
     assert left.isdisjoint(row["key"] for row in rows)
     assert erase([*arguments, "--copies", "show"]) == 0
     assert "no other row shows these pictures" in capsys.readouterr().out
+
+
+def test_copies_that_were_chosen_go_with_a_request_of_the_page(with_copies, tmp_path):
+    """What /admin does: find, choose, approve; and `requests apply` takes them out."""
+    dataset, rows = with_copies
+    queue = str(tmp_path / "queue")
+    receipt = ask(queue, [{"key": rows[0]["key"]}])
+    copies = _find_copies(str(dataset), parsed(look_up(queue, receipt)))
+    assert {copy.key: copy.url for copy in copies} == {row["key"]: row["URL"] for row in rows[1:]}
+
+    count = partial(count_rows, str(dataset))
+    chosen = {receipt: [rows[1]["key"], rows[3]["key"]]}
+    approval = prepare_approval(queue, [receipt], count, chosen)
+    assert approval.together.rows == 3
+    approval.make(max_rows=3)
+    assert requests_main(["apply", "--dataset", str(dataset), "--queue", queue]) == 0
+    left = {row["key"] for row in rows_of(dataset)}
+    assert [row["key"] in left for row in rows] == [False, False, True, False]
 
 
 def test_copies_of_a_domains_pictures_are_not_looked_for_unless_asked(

@@ -9,9 +9,15 @@ import pytest
 from PIL import Image, ImageOps
 from skimage import data
 
-from pairsieve.images.hash_file import UnreadableHashes, read_hashes, write_hashes
+from pairsieve.images.hash_file import (
+    UnreadableHashes,
+    read_hashes,
+    read_pictures,
+    write_hashes,
+)
 from pairsieve.images.pdq import ALIKE, nearest, pdq
 from pipeline.commands.hashes import main
+from tests.support.paths import DEMO
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_no_picture_writes_no_file(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"other": ["a"]}, "cannot be read as a parquet file with a column pdq"),
+        ({"other": ["a"]}, "cannot be read as a parquet file with a column pdq or embedding"),
         ({"pdq": ["ab" * 32, "short"]}, "1 cells that are no PDQ hash"),
         ({"pdq": [7]}, "1 cells that are no PDQ hash"),
         ({"pdq": pa.array([None], pa.string())}, "no hash in the column"),
@@ -96,3 +102,79 @@ def test_hashes_are_written_once_and_sorted(tmp_path):
     with_gaps = pa.table({"pdq": ["AB" * 32, None]})
     pq.write_table(with_gaps, path)
     assert read_hashes(path)[:, 0].tolist() == [0xAB]
+
+
+def test_vectors_are_those_of_open_clip(pictures, tmp_path, capsys):
+    """The model as open_clip itself loads it, with its own transform."""
+    import open_clip
+    import torch
+
+    (pictures / "notes.txt").write_text("no picture")
+    out = tmp_path / "set.parquet"
+    assert main(["--pictures", str(pictures), "--out", str(out), "--config", str(DEMO)]) == 1
+    known = read_pictures(str(out))
+    ((model, vectors),) = known.vectors.items()
+    assert f"vectors by {model}; 1 files have none" in capsys.readouterr().out
+    assert len(known.hashes) == 16
+
+    folder = DEMO.parent / "demo" / "clip"
+    oracle, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    shown = [
+        Image.open(path) for path in (pictures / "astronaut.png", pictures / "below/coffee.jpg")
+    ]
+    with torch.inference_mode():
+        batch = torch.stack([transform(picture.convert("RGB")) for picture in shown])
+        wanted = torch.nn.functional.normalize(oracle.eval().encode_image(batch), dim=-1).numpy()
+    cosines = np.sort((vectors @ wanted.T).max(axis=0))
+    assert len(vectors) == 2
+    assert cosines.min() > 0.999
+
+
+def test_a_config_that_cannot_be_read_is_named(pictures, tmp_path, capsys):
+    arguments = ["--pictures", str(pictures), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--config", str(tmp_path / "nothing.yaml")]) == 2
+    assert "nothing.yaml" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def listed(values, kind=None):
+    return pa.array(values, pa.list_(kind or pa.float32()))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"embedding": listed([[1, 0]])}, "vectors without the identity of their model"),
+        ({"embedding": listed([[1, 0]]), "model": [""]}, "without the identity"),
+        ({"embedding": listed([[0, 0]]), "model": ["m"]}, "not finite or have no length"),
+        ({"embedding": listed([[1, float("nan")]]), "model": ["m"]}, "not finite or have"),
+        ({"embedding": listed([[1, None]]), "model": ["m"]}, "not finite or have no length"),
+        ({"embedding": listed([[1], [1, 0]]), "model": ["m", "m"]}, "different numbers"),
+        ({"embedding": [1.5], "model": ["m"]}, "a column embedding of double"),
+        ({"embedding": listed([None]), "model": ["m"]}, "no vector"),
+        ({"embedding": listed([[1]]), "model": ["m"], "pdq": ["short"]}, "no PDQ hash"),
+    ],
+)
+def test_vectors_that_are_none_are_refused(tmp_path, columns, message):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(UnreadableHashes, match=message):
+        read_pictures(str(path))
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_vectors_of_others(tmp_path, kind):
+    """Of any precision and length, with gaps, and with or without hashes."""
+    path = tmp_path / "x.parquet"
+    column = listed([[3.0, 4.0], [0.0, 2.0]], kind)
+    columns = {
+        "embedding": pa.concat_arrays([column, listed([None], kind)]),
+        "model": ["a", "b", "a"],
+    }
+    pq.write_table(pa.table(columns), path)
+    known = read_pictures(str(path))
+    assert known.hashes.shape == (0, 32)
+    assert {model: some.tolist() for model, some in known.vectors.items()} == {
+        "a": [[pytest.approx(0.6, 1e-6), pytest.approx(0.8, 1e-6)]],
+        "b": [[0.0, 1.0]],
+    }

@@ -40,6 +40,7 @@ READS_CONFIG = {
     "check": ["--dataset", "{dataset}", "--config", "{config}"],
     "recheck": ["--dataset", "{dataset}", "--work", "{dataset}.work", "--config", "{config}"],
     "calibrate": ["--labels", "{labels}", "--score", "punsafe"],
+    "hashes": ["--pictures", "{dataset}", "--out", "{labels}", "--config", "{config}"],
     "search": ["--dataset", "{dataset}", "--meaning", "a star", "--config", "{config}"],
     "explore": ["--dataset", "{dataset}", "--config", "{config}"],
 }

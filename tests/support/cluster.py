@@ -165,6 +165,23 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 _end(process)
 
 
+@contextmanager
+def prism_server(folder: Path) -> Iterator[str]:
+    """Prism alone, for jobs whose workers are in the process that sends them; gives its address."""
+    prism = shutil.which("prism")
+    if prism is None:
+        pytest.skip(f"Prism is not installed: {BUILT}")
+    port = free_port()
+    with open(folder / "prism.log", "wb") as log:
+        command = [prism, f"-job_port={port}", "-serve_http=false"]
+        server = psutil.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(port)
+        yield f"localhost:{port}"
+    finally:
+        _end(server)
+
+
 def free_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])

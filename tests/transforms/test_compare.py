@@ -15,9 +15,11 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from filters.balance.concepts import Concepts
-from filters.detector import Columns, Needs
+from filters.balance.languages import LanguagePairs
+from filters.detector import Columns, MissingModel, Needs
 from filters.duplicates.detectors import BenchmarkPictures, NearCopies
 from filters.similarity import Similarity
 from pairsieve.images.hash_file import write_hashes
@@ -28,6 +30,7 @@ from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from pairsieve.records.table import schema_with, to_table
 from pairsieve.storage import parts
 from pipeline import flow
+from tests.support.cluster import prism_server
 from transforms.compare.settings import CompareSettings, Division
 from transforms.rules import RuleSettings
 from transforms.samples import SampleFolders, read_samples
@@ -54,15 +57,17 @@ class Shown:
     status: str = "ok"
     vector: tuple[float, ...] | None = None
     model: str = "m@w"
+    language: str = "en"
 
     @property
     def key(self) -> bytes:
         return key_of(self.url, self.caption)
 
     def records(self) -> tuple[Pair, Image, Score]:
-        page = "https://a.example/"
+        page, code = "https://a.example/", self.language
+        subset = "en" if code == "en" else "multi" if code else "nolang"
         pair = Pair(
-            self.key, self.url, self.caption, "en", "en", page, "w", 7, "sha1:D", "T", 0, {}
+            self.key, self.url, self.caption, subset, code, page, "w", 7, "sha1:D", "T", 0, {}
         )
         digest = self.sha256 or hashlib.sha256(self.url.encode()).hexdigest()
         image = Image(self.key, "ok", 200, self.url, "T", "image/png", 9000, digest, "m")
@@ -100,11 +105,16 @@ def compared(
     rules=(SIMILAR,),
     spill: bool = False,
     workers: int = 1,
+    prism: str = "",
 ) -> dict[str, dict[bytes, dict[str, object]]]:
-    """Run the stage; part -> key -> evidence. The files are in `folder / "out"`."""
+    """Run the stage; part -> key -> evidence. The files are in `folder / "out"`.
+
+    `prism` is the address of a Prism that runs it, with workers in this process.
+    """
     folders = written(folder, all_parts)
     copies = next((one for one in detectors if isinstance(one, NearCopies)), None)
     concepts = next((one for one in detectors if isinstance(one, Concepts)), None)
+    languages = any(isinstance(one, LanguagePairs) for one in detectors)
     settings = CompareSettings(
         names=parts.part_names(folders.pairs),
         folders=folders,
@@ -116,10 +126,16 @@ def compared(
         division=division,
         samples=sum(map(len, all_parts)),
         spill=str(folder / "spill") if spill else "",
+        languages=languages,
     )
-    mode = ["--direct_running_mode=multi_processing"] if workers > 1 else []
-    options = PipelineOptions([*mode, f"--direct_num_workers={workers}"])
-    with Pipeline(runner=FnApiRunner(), options=options) as pipeline:
+    if prism:
+        runner = PortableRunner()
+        given = [f"--job_endpoint={prism}", f"--sdk_worker_parallelism={workers}"]
+        given.append("--environment_type=LOOPBACK")
+    else:
+        runner, given = FnApiRunner(), [f"--direct_num_workers={workers}"]
+        given += ["--direct_running_mode=multi_processing"] if workers > 1 else []
+    with Pipeline(runner=runner, options=PipelineOptions(given)) as pipeline:
         flow.compare(pipeline, settings)
     return {
         name: {row["key"]: row for row in parts.read_part(settings.output, name).to_pylist()}
@@ -269,6 +285,19 @@ def test_two_workers_write_the_same_bytes(tmp_path):
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
 
 
+@pytest.mark.alone  # Prism gives up a worker by the clock
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_prism_writes_the_same_bytes(tmp_path, workers):
+    all_parts = crowd(9)
+    compared(tmp_path / "here", all_parts)
+    with prism_server(tmp_path) as address:
+        division = Division(3, 1)
+        compared(tmp_path / "prism", all_parts, division=division, workers=workers, prism=address)
+    assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "prism")
+    assert bytes_of(tmp_path / "here")
+
+
 def test_the_division_of_many_samples():
     assert Division.of(0) == Division.of(1_000_000) == Division(1, 0)
     assert Division.of(10_000_000) == Division(10, 2)
@@ -340,6 +369,79 @@ def test_near_an_evaluation_set(tmp_path):
         "no detail": None,
         "no picture": None,
     }
+
+
+def test_near_an_evaluation_set_by_vectors(tmp_path):
+    """faiss's IndexFlatIP says which vectors are near; hashes and vectors count together."""
+    faiss = pytest.importorskip("faiss")
+    vectors = vectors_in_groups(4, 12, 4)
+    known, kept = vectors[::2], vectors[1::2]
+    files = {}
+    for name, some in (("a", known[:12]), ("b", known[12:])):
+        files[name] = str(tmp_path / f"{name}.parquet")
+        write_hashes(files[name], [], {"m@w": list(some)})
+    shown = with_vectors(kept)
+    by_hash = Random(1).randbytes(32)
+    assert shown[0].pdq == by_hash
+    files["hashes"] = str(tmp_path / "hashes.parquet")
+    write_hashes(files["hashes"], [by_hash])
+    of_another_model = replace(shown[1], model="n@w", url="https://other.example/")
+    sets = BenchmarkPictures(files, cosine=0.97)
+    folder = tmp_path / "run"
+    (of_part,) = compared(folder, [[*shown, of_another_model]], (sets,)).values()
+
+    exact = known.astype(np.float32)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    asked = kept.astype(np.float32)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(exact.shape[1])
+    index.add(exact)
+    limits, _, rows = index.range_search(asked, 0.97)
+    limits = limits.astype(int)
+    near = [rows[begin:end] for begin, end in zip(limits[:-1], limits[1:], strict=True)]
+    wanted = [None if not len(some) else "a" if some.min() < 12 else "b" for some in near]
+    wanted[0] = wanted[0] or "hashes"
+    assert [of_part[one.key]["near_benchmark"] for one in shown] == wanted
+    assert {"a", "b", None} <= set(wanted)
+    assert of_part[of_another_model.key]["near_benchmark"] is None
+
+
+@pytest.mark.parametrize(
+    ("cosine", "message"),
+    [(None, "sets.x has vectors and no hashes; set cosine"), (0.9, None)],
+)
+def test_a_set_of_vectors_alone(tmp_path, cosine, message):
+    path = str(tmp_path / "x.parquet")
+    write_hashes(path, [], {"m@w": [np.array([1, 0], np.float16)]})
+    sets = BenchmarkPictures({"x": path}, cosine=cosine)
+    if message is None:
+        sets.check_models(["m@w"])
+        with pytest.raises(MissingModel, match=r"no vectors by the model n@w.*those by m@w"):
+            sets.check_models(["m@w", "n@w"])
+    else:
+        with pytest.raises(MissingModel, match=message):
+            sets.prepare()
+
+
+def test_a_cosine_for_sets_without_vectors_is_refused(tmp_path):
+    path = str(tmp_path / "x.parquet")
+    write_hashes(path, [bytes(32)])
+    with pytest.raises(MissingModel, match=r"no set has vectors.*pairsieve hashes --config"):
+        BenchmarkPictures({"x": path}, cosine=0.9).prepare()
+
+
+def test_the_digest_of_sets_is_that_of_what_is_compared(tmp_path):
+    """Vectors that no cosine compares change nothing, so that earlier results stay."""
+    one, two = (np.array(numbers, np.float16) for numbers in ([1, 0], [0, 1]))
+    for name, vectors in (("x", None), ("y", {"m@w": [one]}), ("z", {"m@w": [two]})):
+        write_hashes(str(tmp_path / name), [bytes(32)], vectors)
+
+    def digest(name, **settings):
+        return BenchmarkPictures({"s": str(tmp_path / name)}, **settings).prepare()
+
+    assert digest("x") == digest("y") == digest("z")
+    digests = [digest("y", cosine=0.9), digest("z", cosine=0.9), digest("y", cosine=0.8)]
+    assert len({*digests, digest("x")}) == 4
 
 
 @dataclass(frozen=True)
@@ -514,4 +616,34 @@ def test_concepts_are_counted_over_all_parts(tmp_path):
             "nothing": (),
             "a fish": (("fish", 1),),
         }
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "other")
+
+
+@pytest.mark.parametrize("with_concepts", [False, True])
+def test_languages_are_counted_over_all_parts(tmp_path, with_concepts):
+    """By rows that no rule drops; captions without a language are one of their own."""
+    (tmp_path / "en.txt").write_text("dog\n")
+    languages = [["en", "de", "en", ""], ["de", "en", "fi"], [""]]
+    all_parts = [
+        [
+            Shown(f"https://{n}.example/{m}", "a dog", None, language=code)
+            for m, code in enumerate(of)
+        ]
+        for n, of in enumerate(languages)
+    ]
+    low = Shown("https://low.example/", "c", None, similarity=0.1, language="fi")
+    all_parts[2].append(low)
+    detectors = (LanguagePairs(), *[Concepts({"en": str(tmp_path / "en.txt")})] * with_concepts)
+    rules = (Similarity({"en": 0.3, "multi": 0.3, "nolang": 0.3}),)
+    wanted = {"en": 3, "de": 2, "fi": 1, "": 2}
+    for name, division in (("one", ONE), ("other", Division(7, 0))):
+        result = compared(tmp_path / name, all_parts, detectors, division, rules)
+        for of_part, shown in zip(result.values(), all_parts, strict=True):
+            for one in shown:
+                row = of_part[one.key]
+                assert row["language_pairs"] == wanted[one.language]
+                if with_concepts:
+                    is_found = one.language == "en"
+                    assert row["concepts"] == (["dog"] if is_found else [])
+                    assert row["concept_pairs"] == ([3] if is_found else [])
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "other")

@@ -9,7 +9,6 @@ from typing import Any
 
 import apache_beam as beam
 
-from filters.balance.concepts import Concepts
 from filters.duplicates.detectors import NearCopies
 from pairsieve.storage import files
 from transforms.compare.bands import (
@@ -22,7 +21,7 @@ from transforms.compare.bands import (
     roots_by_bucket,
     to_bands,
 )
-from transforms.compare.concepts import count_concepts, tell_concepts
+from transforms.compare.concepts import count_concepts, tell_concepts, what_counts
 from transforms.compare.groups import tell_parts, with_roots
 from transforms.compare.pictures import name_rows, pictures_of
 from transforms.compare.settings import PART, PICTURES, CompareSettings, Key
@@ -174,16 +173,15 @@ class TellParts(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class CountConcepts(beam.PTransform):  # type: ignore[misc]
-    """Numbers of parts -> ((PART, number), counts of the concepts that its captions name).
+    """Numbers of parts -> ((PART, number), counts of its languages and of what its captions name).
 
-    Through the shuffle go the distinct concepts of each part.
+    Through the shuffle go the distinct languages and concepts of each part.
     """
 
     settings: CompareSettings
-    concepts: Concepts
 
     def expand(self, numbers: beam.PCollection) -> beam.PCollection:
-        count = beam.ParDo(OnceAWorker(partial(_make_count, self.settings, self.concepts)))
+        count = beam.ParDo(OnceAWorker(partial(_make_count, self.settings)))
         return (
             numbers
             | "Count" >> count
@@ -192,10 +190,9 @@ class CountConcepts(beam.PTransform):  # type: ignore[misc]
         )
 
 
-def _make_count(
-    settings: CompareSettings, concepts: Concepts
-) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
-    book, match = make_rule_book(settings.rules), concepts.matcher()
+def _make_count(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
+    book = make_rule_book(settings.rules)
+    match = what_counts(settings.concepts, settings.languages)
 
     def count(number: int) -> Iterator[tuple[Key, bytes]]:
         table = read_samples(settings.names[number], settings.folders)

@@ -1,4 +1,4 @@
-"""Counts the concepts of captions over all parts, and tells each part the counts of its own."""
+"""Counts languages and concepts of captions over all parts, and tells each part its own counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from filters.balance.concepts import Match
+from filters.balance.concepts import Concepts, Match
 from pairsieve.records.sample_table import SampleTable
 from transforms.compare.bands import Batches
 from transforms.compare.settings import CONCEPTS, PART, Key
@@ -18,7 +18,22 @@ COUNTED = b"c"
 """The letter of what a part is told of its concepts."""
 
 Named = tuple[str, str]
-"""(language, concept)."""
+"""(language, concept); the concept WHOLE for the language itself."""
+
+WHOLE = ""
+"""No concept is empty (filters/balance/concepts.py)."""
+
+
+def what_counts(concepts: Concepts | None, languages: bool) -> Match:
+    """What of a caption is counted: its concepts, and its language. Raises MissingModel."""
+    match: Match = concepts.matcher() if concepts else _nothing
+    if not languages:
+        return match
+    return lambda caption, language: (WHOLE, *match(caption, language))
+
+
+def _nothing(caption: str, language: str) -> tuple[str, ...]:
+    return ()
 
 
 def count_concepts(
@@ -34,7 +49,7 @@ def count_concepts(
     for row, (caption, language) in enumerate(zip(captions, languages, strict=True)):
         for concept in match(caption, language or ""):
             bucket = zlib.crc32(concept.encode()) % buckets
-            numbers[bucket][language, concept] += row in counted
+            numbers[bucket][language or "", concept] += row in counted
     for bucket, of_bucket in sorted(numbers.items()):
         listed = sorted([*named, number] for named, number in of_bucket.items())
         yield (CONCEPTS, bucket), json.dumps([part, listed]).encode()

@@ -51,7 +51,8 @@ class CompareSettings:
 
     `names` are the parts, in their order: a part is known by its number. `copies` says when two
     pictures are the same; None where copies are not looked for. `concepts` has the lists of what
-    captions name; None where that is not counted. `rules` are those that decide
+    captions name; None where that is not counted. `languages`: how many pairs each language has is
+    counted. `rules` are those that decide
     which pairs can represent a picture. There are at most `samples` pairs. `spill` is a folder for
     what crosses a shuffle; empty where workers share no disk.
     """
@@ -66,3 +67,4 @@ class CompareSettings:
     concepts: Concepts | None = None
     samples: int = 0
     spill: str = ""
+    languages: bool = False

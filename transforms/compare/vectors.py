@@ -1,16 +1,12 @@
-"""Finds near pictures by their vectors, within the cells of a coarse quantiser.
+"""Finds near pictures by their vectors, within the cells of pairsieve/images/cells.py.
 
-A cell is what lies nearest to one of some centres, which are vectors of the samples themselves
-(an inverted file, as of Jegou, Douze and Schmid, "Product Quantization for Nearest Neighbor
-Search", 2011, whose centres are drawn and not trained). A vector goes to the NEAREST_CELLS nearest
-cells, and two vectors are compared exactly where they share one. So no pair is told that is not
-near, and a pair is missed where it shares no cell.
+The centres are vectors of the samples themselves. Each model has cells of its own.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -18,6 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pairsieve.images.cells import VECTORS_PER_CELL, Vectors, cells_of, unit
 from pairsieve.images.forest import NAME, Names, merge_forests, names_of, no_edges
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.records.table import vectors_from_arrow
@@ -27,16 +24,12 @@ from transforms.compare.pictures import name_rows
 from transforms.compare.settings import CELL, Key
 from transforms.plumbing.spill import read_batch
 
-VECTORS_PER_CELL = 1_000
-NEAREST_CELLS = 2
 CENTRES_PER_PART = 20
 """Centres that a part gives at most: the first vectors of parts that lie evenly among all."""
 MOST_COMPARED = 20_000
 """Vectors of a cell that each is compared with; what is left out is counted."""
 ROWS_AT_ONCE = 1_000  # of a cell, that are compared with those behind them
 CELL_BITS = 20
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,11 +44,7 @@ class Cells:
         if centres is None:
             # None of its vectors was drawn: it has few, which are one cell.
             return np.zeros((len(vectors), 1), np.int64)
-        cosines = vectors @ centres.T
-        number = min(NEAREST_CELLS, len(centres))
-        # Stable: of equally near centres the first counts.
-        cells: NDArray[np.int64] = np.argsort(-cosines, axis=1, kind="stable")[:, :number]
-        return cells
+        return cells_of(vectors, centres)
 
 
 def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
@@ -81,31 +70,34 @@ def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
     return Cells({model: np.concatenate(some) for model, some in of_models.items()})
 
 
-def unit(vectors: NDArray[np.floating]) -> Vectors:
-    """Vectors (n, d) with length 1; those of length 0 stay."""
-    exact = np.asarray(vectors, np.float32)
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1
-    return np.asarray(exact / lengths, np.float32)
-
-
 def to_cells(table: SampleTable, cells: Cells) -> Iterator[tuple[Key, bytes]]:
     """Yield the names and vectors of a part's pictures for each cell that they go to."""
     named = name_rows(table)
     names = names_of(named.names)
     place_of = {row: place for place, row in enumerate(named.rows.tolist())}
-    rows_of_models: dict[str, list[int]] = {}
-    vectors = table.cells["embedding"]
-    for row, model in enumerate(table.cells["model"]):
-        if row in place_of and vectors[row] is not None:
-            rows_of_models.setdefault(model, []).append(row)
-    for model, rows in sorted(rows_of_models.items()):
-        halves = np.stack([vectors[row] for row in rows])
+    for model, (rows, halves) in sorted(kept_vectors(table, named.rows.tolist()).items()):
         of_rows = names[[place_of[row] for row in rows]]
         nearest = cells.of(model, unit(halves))
         for cell in np.unique(nearest).tolist():
             chosen = (nearest == cell).any(axis=1)
             yield (CELL, _number(model, cell)), _packed(of_rows[chosen], halves[chosen])
+
+
+def kept_vectors(
+    table: SampleTable, rows: Iterable[int]
+) -> dict[str, tuple[list[int], NDArray[np.float16]]]:
+    """Model -> those of some rows that have a vector by it, and their vectors (k, d)."""
+    if "embedding" not in table.columns:
+        return {}
+    rows_of_models: dict[str, list[int]] = {}
+    vectors, models = table.cells["embedding"], table.cells["model"]
+    for row in rows:
+        if vectors[row] is not None:
+            rows_of_models.setdefault(models[row], []).append(row)
+    return {
+        model: (of_model, np.stack([vectors[row] for row in of_model]))
+        for model, of_model in rows_of_models.items()
+    }
 
 
 def _number(model: str, cell: int) -> int:

@@ -14,13 +14,15 @@ from filters.detector import Detector
 from filters.registry import evidence_columns
 from filters.subjects import ComparedPart
 from pairsieve.attempt import Failure, attempt
+from pairsieve.images.cells import unit
 from pairsieve.images.forest import names_of
 from pairsieve.records.outcome import Tally
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.storage import parts
-from transforms.compare.concepts import read_counts
+from transforms.compare.concepts import WHOLE, read_counts
 from transforms.compare.groups import TOLD, TOLD_OF
 from transforms.compare.pictures import name_rows
+from transforms.compare.vectors import kept_vectors
 from transforms.samples import SampleFolders, read_samples
 
 ERRORS = "errors"
@@ -34,6 +36,7 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
     kept_of: list[str | None] = [None] * table.rows
     rank: list[int | None] = [None] * table.rows
     of_part = _told_of_pictures(told)
+    counts = read_counts(told)
     if len(of_part):
         place = np.searchsorted(of_part["name"], names_of(named.names)).tolist()
         keys = table.cells["key"]
@@ -51,7 +54,14 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
         rows_of_hashes=named.rows_of_hashes,
         captions=table.cells["caption"],
         languages=[language or "" for language in table.cells["language"]],
-        concept_pairs=read_counts(told),
+        concept_pairs={named: number for named, number in counts.items() if named[1] != WHOLE},
+        language_pairs={
+            language: number for (language, what), number in counts.items() if what == WHOLE
+        },
+        vectors={
+            model: (np.array(rows, np.int64), unit(halves))
+            for model, (rows, halves) in kept_vectors(table, named.rows.tolist()).items()
+        },
     )
 
 
