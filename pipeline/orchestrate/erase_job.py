@@ -27,8 +27,8 @@ JOB_FOLDER = ".erase.job"
 # perceptual hashes, and of shards that are written anew.
 EXACT_PER_CORE_S, FOUND_PER_CORE_S, WRITTEN_PER_CORE_S = 5_000_000, 700_000, 150_000
 
-# Without workers of its own the launcher holds what is read of a row group: some 200 MB where shards
-# are written. So workers begin with less work than other jobs have (500,000 rows that are written).
+# Without workers the launcher itself holds what is read of a row group: some 200 MB where shards
+# are written. So workers begin with less work than for other jobs: from 500,000 rows to write on.
 WORTH_SOONER = 3
 
 
