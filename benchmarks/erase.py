@@ -145,25 +145,32 @@ def all_anew(paths: Sequence[Path], keys: Sequence[str], target: Path, processes
 def command(dataset: Path, requests: Path, *further: str) -> Measured:
     """Run `pairsieve erase` in a process of its own, its start included."""
     arguments = ["erase", "--dataset", str(dataset), "--requests", str(requests), "--log=quiet"]
-    started, used = time.perf_counter(), _used_s()
     launched = [sys.executable, "-m", "pipeline.cli", *arguments, *further]
+    started = time.perf_counter()
+    launcher = worker = 0
+    used_s: dict[int, float] = {}
     with subprocess.Popen(launched, stdout=subprocess.DEVNULL) as running:
         process = psutil.Process(running.pid)
-        launcher = worker = 0
         while running.poll() is None:
             launcher = max(launcher, resident_bytes(process))
-            worker = max([worker, *map(resident_bytes, _below(process))])
+            below = _below(process)
+            worker = max([worker, *map(resident_bytes, below)])
+            for each in (process, *below):
+                used_s[each.pid] = max(used_s.get(each.pid, 0.0), _used_s(each))
             time.sleep(SAMPLE_EVERY_S)
     if running.returncode:
         raise SystemExit(f"the command failed: {' '.join(launched)}")
-    passed_s, cpu_s = time.perf_counter() - started, _used_s() - used
-    return Measured(passed_s, cpu_s, launcher / 1e9, worker / 1e9)
+    passed_s = time.perf_counter() - started
+    return Measured(passed_s, sum(used_s.values()), launcher / 1e9, worker / 1e9)
 
 
-def _used_s() -> float:
-    """The processor time of this process and of all that have ended below it."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+def _used_s(process: psutil.Process) -> float:
+    """The processor time of a process; 0 if it has ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _below(process: psutil.Process) -> list[psutil.Process]:
@@ -174,10 +181,10 @@ def _below(process: psutil.Process) -> list[psutil.Process]:
 
 
 def measured(work: Callable[[], object]) -> Measured:
-    """Measure something that runs in this process and in those that it starts."""
-    started, used = time.perf_counter(), _used_s()
+    """Measure something that runs in this process alone, or that others do for it."""
+    started, used = time.perf_counter(), time.process_time()
     work()
-    return Measured(time.perf_counter() - started, _used_s() - used)
+    return Measured(time.perf_counter() - started, time.process_time() - used)
 
 
 def share_changed(before: bytes, after: bytes) -> float:
@@ -236,7 +243,9 @@ def measure(folder: Path, rows: int, shards: int) -> Goals:
     print("|---|---|---|---|---|")
     for name, side in sides.items():
         memory = f"{side.launcher_gb:.2f} | {side.worker_gb:.2f}"
-        print(f"| {name} | {side.seconds:.1f} | {side.cpu_s:.1f} | {memory} |")
+        # What a pool of processes has used nobody counts here.
+        cpu_s = "" if side is bare_cores else f"{side.cpu_s:.1f}"
+        print(f"| {name} | {side.seconds:.1f} | {cpu_s} | {memory} |")
     print(f"one row of {rows // shards:,} changes {changed:.1%} of a shard's bytes")
     erasure, dry_run = sides["erasure of 10 rows by key"], sides["dry run by key"]
     own = sides["erasure of a row of each shard"]

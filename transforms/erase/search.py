@@ -53,12 +53,15 @@ class OpenShard:
     names: Mapping[str, str]
 
     def read(self, group: int, columns: Sequence[str]) -> pa.Table:
-        """Read those of the columns that the shard has, of one row group, under our names."""
+        """Read those of the columns that the shard has, of one row group, under our names.
+
+        They have the types of the shard.
+        """
         present = [name for name in columns if name in self.names]
         own_names = [self.names[name] for name in present]
         table = self.file.read_row_group(group, columns=own_names)
         # A file gives columns in its own order: select before they are renamed.
-        return as_ours(table.select(own_names).rename_columns(present))
+        return table.select(own_names).rename_columns(present)
 
     def may_match(self, group: int, matcher: Matcher) -> bool:
         """Whether the statistics of a row group leave room for a match."""
@@ -142,7 +145,8 @@ def _found_rows(
     """The cells of SHOWN of the found rows of a row group, and what a file of them adds."""
     rows = sorted(hits)
     covers = [any(requests[number].covers_copies for number in hits[row]) for row in rows]
-    table = shard.read(group, SHOWN).take(pa.array(rows))
+    # Only these rows get our types: that copies them several times.
+    table = as_ours(shard.read(group, SHOWN).take(pa.array(rows)))
     numbers = pa.array([first_row + row for row in rows], pa.int64())
     return table.append_column(ROW, numbers).append_column(COVERS_COPIES, pa.array(covers))
 
