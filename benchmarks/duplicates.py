@@ -1,12 +1,21 @@
 """Finds planted copies of pictures among others, and near hashes among many; beside faiss.
 
     python -m benchmarks.duplicates [--quick] [--planted N] [--others N] [--hashes N] [--only PART]
+                                    [--config FILE]
 
 Copies: some pictures are each changed in eight ways and put among many others. All pictures are
-noise with the spectrum of photographs (amplitude 1/f), in colour. They are hashed as the flow does,
-and go through the steps of the stage `compare`. Recall is the share of changed copies that are in
-the group of their original; precision is the share of pairs in groups that are copies of one
-picture.
+noise with the spectrum of photographs (amplitude 1/f), in colour. Planted ones have sides of 256 to
+640 pixels, and the others 96, which takes a twentieth of the time; the spread of their hashes is
+the same. They are hashed as the flow does, and go through the steps of the stage `compare`. Recall is
+the share of changed copies that are in the group of their original; precision is the share of pairs
+in groups that are copies of one picture.
+
+Mirrored: how far the hash that is computed from a hash lies off that of the mirrored picture, by
+the size of the picture.
+
+Vectors: what `cosine` finds of the planted copies, by the models of --config. The demonstration
+model, which it takes without, was trained on drawn shapes: noise looks alike to it, and its figures
+say nothing of a real model.
 
 Hashes: random ones go through the same steps on two workers. faiss's IndexBinaryMultiHash has the
 same bands and promises the same pairs (16 bands of 16 bits, one bit may differ); it answers a
@@ -34,7 +43,16 @@ from benchmarks.machine import Goals, Memory, cpu, print_goals
 from benchmarks.picture_changes import WHITE, bordered, cropped, encoded, scaled, written
 from filters.duplicates.detectors import NearCopies
 from pairsieve.images.forest import Forest, bytes_of, names_of
-from pairsieve.images.pdq import ALIKE, GOOD_QUALITY, pdq, pdq_trimmed
+from pairsieve.images.pdq import (
+    ALIKE,
+    GOOD_QUALITY,
+    distance,
+    orientations,
+    pdq,
+    pdq_trimmed,
+)
+from pairsieve.images.prepare import Pixels, squared
+from pipeline.orchestrate.config_file import CONFIGS
 from transforms.compare.bands import SHOWN, Found, by_bucket
 from transforms.compare.compare import Connect, FindNear
 from transforms.compare.pictures import PICTURE, Pictures
@@ -57,26 +75,42 @@ TURNED = ("mirrored",)
 """Changes that only `orientations` sees through."""
 BEYOND_HASHES = ("crop, 5 %",)
 """Changes that PDQ at 31 bits mostly misses (benchmarks/picture_changes.py)."""
-SIDE = 256
+SIDES = (256, 640)
+"""Pixels of the sides of planted pictures; score shows detectors 640 at most."""
+OTHER_SIDE = 96
+MIRRORED_SIZES = ((256, 256), (320, 320), (384, 384), (500, 333), (512, 512), (640, 480))
+VECTOR_PICTURES = 300
+JOINED_BY_CHANCE = 0.001
+"""The share of pairs of different pictures that the cosine for the table of vectors joins."""
 BATCH = 100_000
 WORKERS = 2
 FAISS_ROWS = 10_000
 
 
-def noise_picture(seed: int) -> Image.Image:
-    """A picture whose amplitudes fall with the frequency, as those of photographs do."""
+def noise_picture(seed: int, size: tuple[int, int]) -> Image.Image:
+    """A picture whose amplitudes fall with the frequency, as those of photographs do.
+
+    `size` is width and height.
+    """
     random = np.random.default_rng(seed)
-    down, across = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, :]
+    shape = size[::-1]
+    down, across = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
     frequency = np.hypot(down, across)
     frequency[0, 0] = 1
     channels = []
-    shared = random.normal(size=(SIDE, SIDE))
+    shared = random.normal(size=shape)
     for _ in range(3):
-        white = shared + 0.5 * random.normal(size=(SIDE, SIDE))
-        channel = np.fft.irfft2(np.fft.rfft2(white) / frequency, s=(SIDE, SIDE))
+        white = shared + 0.5 * random.normal(size=shape)
+        channel = np.fft.irfft2(np.fft.rfft2(white) / frequency, s=shape)
         low, high = np.percentile(channel, (1, 99))
         channels.append(np.clip(255 * (channel - low) / (high - low), 0, 255))
     return Image.fromarray(np.stack(channels, axis=2).astype(np.uint8))
+
+
+def planted_picture(seed: int) -> Image.Image:
+    """A picture with sides as those of pictures that detectors see."""
+    width, height = np.random.default_rng([seed, 1]).integers(*SIDES, 2, endpoint=True).tolist()
+    return noise_picture(seed, (width, height))
 
 
 def hashed(image: Image.Image) -> tuple[bytes, bytes | None]:
@@ -87,13 +121,13 @@ def hashed(image: Image.Image) -> tuple[bytes, bytes | None]:
 
 def with_changes(seed: int) -> list[tuple[bytes, bytes | None]]:
     """The hashes of a picture and of its changed copies."""
-    image = noise_picture(seed)
+    image = planted_picture(seed)
     return [hashed(image), *(hashed(change(image)) for change in CHANGES.values())]
 
 
 def alone(seed: int) -> list[tuple[bytes, bytes | None]]:
     """The hashes of one picture."""
-    return [hashed(noise_picture(seed))]
+    return [hashed(noise_picture(seed, (OTHER_SIDE, OTHER_SIDE)))]
 
 
 def rows_of(hashes: list[tuple[bytes, bytes | None]]) -> Pictures:
@@ -198,6 +232,52 @@ def measure_copies(planted: int, others: int, goals: Goals) -> None:
             goals[f"recall_{change.split(',')[0].replace(' ', '_')}"] = (recall, ">=", 0.95)
 
 
+def measure_mirrored(pictures: int) -> None:
+    """Print how far hashes that are computed from hashes lie off, by the size of pictures."""
+    print("| picture | bits off, median | most | within 31 bits |\n|---|---|---|---|")
+    for size in MIRRORED_SIZES:
+        bits = []
+        for seed in range(pictures):
+            image = noise_picture(seed, size)
+            mirrored = pdq(ImageOps.mirror(image))[0]
+            bits.append(min(distance(one, mirrored) for one in orientations(pdq(image)[0])))
+        share = np.mean(np.array(bits) <= ALIKE)
+        print(f"| {size[0]} x {size[1]} | {np.median(bits):.0f} | {max(bits)} | {share:.2f} |")
+
+
+def measure_vectors(pictures: int, config: str) -> None:
+    """Print what vectors find of changed copies, by each model of a config."""
+    from pipeline.config import load_config
+    from pipeline.dataset.encoders import load_all_encoders
+
+    for encoder in load_all_encoders(load_config(config)).values():
+        originals: list[Pixels] = []
+        copies: dict[str, list[Pixels]] = {change: [] for change in CHANGES}
+        for seed in range(pictures):
+            image = planted_picture(seed)
+            originals.append(np.asarray(squared(image, encoder.square)))
+            for change, make in CHANGES.items():
+                copies[change].append(np.asarray(squared(make(image), encoder.square)))
+        vectors = encoder.pictures(originals)
+        different = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+        cosine = float(np.quantile(different, 1 - JOINED_BY_CHANCE))
+        print(
+            f"Vectors by {encoder.identity}, {pictures} pictures: one pair of different ones in "
+            f"{1 / JOINED_BY_CHANCE:,.0f} has a cosine above {cosine:.4f}; the median is "
+            f"{np.median(different):.4f}"
+        )
+        print("| change | cosine to the original, median | above | nearest of all |")
+        print("|---|---|---|---|")
+        for change, changed in copies.items():
+            cosines = encoder.pictures(changed) @ vectors.T
+            own = np.diag(cosines)
+            is_nearest = cosines.argmax(axis=1) == np.arange(len(own))
+            print(
+                f"| {change} | {np.median(own):.4f} | {(own > cosine).mean():.3f} | "
+                f"{is_nearest.mean():.3f} |"
+            )
+
+
 def groups_of(rows: Pictures, forest: Forest) -> np.ndarray:
     """The number of each row's group."""
     roots = dict(zip(forest[:, 0].tolist(), forest[:, 1].tolist(), strict=True))
@@ -280,14 +360,22 @@ def main() -> None:
     parser.add_argument("--planted", type=int, help="pictures with copies (default: 3,000)")
     parser.add_argument("--others", type=int, help="pictures without (default: 197,000)")
     parser.add_argument("--hashes", type=int, help="how many (default: 10 million)")
-    parser.add_argument("--only", choices=("copies", "hashes"), help="one of the two parts")
+    parser.add_argument(
+        "--only", choices=("copies", "mirrored", "vectors", "hashes"), help="one of the parts"
+    )
+    demo = str(CONFIGS / "demo.yaml")
+    parser.add_argument("--config", default=demo, help="whose models make vectors (default: demo)")
     options = parser.parse_args()
     goals: Goals = {}
     print(cpu())
-    if options.only != "hashes":
+    if options.only in (None, "copies"):
         planted, others = (50, 500) if options.quick else (3000, 200_000 - 3000)
         measure_copies(options.planted or planted, options.others or others, goals)
-    if options.only != "copies":
+    if options.only in (None, "mirrored"):
+        measure_mirrored(10 if options.quick else 100)
+    if options.only in (None, "vectors"):
+        measure_vectors(20 if options.quick else VECTOR_PICTURES, options.config)
+    if options.only in (None, "hashes"):
         measure_hashes(options.hashes or (100_000 if options.quick else 10_000_000), goals)
     print_goals(goals)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pairsieve.images import near_hashes
 from pairsieve.images.forest import bytes_of, forest_of, merge_forests, names_of, no_edges
 from pairsieve.images.near_hashes import (
     BANDS,
@@ -16,7 +17,16 @@ from pairsieve.images.near_hashes import (
     band_values,
     most_of_band,
     near_in_band,
+    order_of,
+    words_of,
 )
+
+
+@pytest.fixture(params=[0, 1 << 40], ids=["from value to value", "whole bands"])
+def way(request, monkeypatch):
+    """Bands of few and of many hashes are compared in two ways."""
+    monkeypatch.setattr(near_hashes, "SPARSE_ROWS", request.param)
+    monkeypatch.setattr(near_hashes, "SPARSE_CELLS", 50)
 
 
 def with_copies(seed: int, number: int, copies: int, most_bits: int = 40) -> np.ndarray:
@@ -48,6 +58,7 @@ def by_bands(hashes: np.ndarray, most_bits: int, **settings) -> list[tuple[int, 
     return found
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("most_bits", [0, 7, 15, 16, 24, MOST_BITS])
 def test_every_pair_is_found_once(most_bits):
     hashes = with_copies(most_bits, 600, 900)
@@ -57,6 +68,7 @@ def test_every_pair_is_found_once(most_bits):
     assert found or not most_bits
 
 
+@pytest.mark.usefixtures("way")
 def test_full_buckets_too():
     """All hashes share their first bands, as pictures of one layout do."""
     hashes = with_copies(3, 300, 600)
@@ -65,6 +77,7 @@ def test_full_buckets_too():
     assert set(by_bands(hashes, MOST_BITS)) == all_pairs(hashes, MOST_BITS)
 
 
+@pytest.mark.usefixtures("way")
 def test_differences_spread_over_all_bands():
     """The worst case of the pigeonhole: 31 bits, of which each band has at least one."""
     one = np.zeros((1, 32), np.uint8)
@@ -84,6 +97,7 @@ def test_what_a_cap_leaves_out_is_counted():
     assert sum(one.left_out for one in pairs) == size * (size - 1) // 2 - compared
 
 
+@pytest.mark.usefixtures("way")
 def test_a_band_can_be_divided():
     """By the values that the larger one of a pair has; the other one only visits."""
     hashes = with_copies(21, 500, 900)
@@ -94,6 +108,7 @@ def test_a_band_can_be_divided():
     assert set(found) == all_pairs(hashes, MOST_BITS)
 
 
+@pytest.mark.usefixtures("way")
 def test_of_two_turned_hashes_no_pair_is_told():
     hashes = with_copies(23, 300, 900)
     turned = np.arange(len(hashes)) % 3 > 0
@@ -106,11 +121,24 @@ def test_of_two_turned_hashes_no_pair_is_told():
     assert len(found) == len(wanted) < len(all_pairs(hashes, MOST_BITS))
 
 
+@given(st.data(), st.integers(1, 256), st.integers(0, 40))
+def test_rows_are_ordered_by_everything(data, most, number):
+    """As numpy's lexsort orders them, however many rows share their first bits."""
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    hashes = random.integers(0, most, (number, 32), dtype=np.uint8)
+    turned = random.integers(0, 2, number).astype(np.bool_)
+    for band in (0, 7, 15):
+        values = band_values(hashes, band)
+        wanted = np.lexsort([*words_of(hashes).T, turned, values])
+        assert order_of(hashes, turned, values).tolist() == wanted.tolist()
+
+
 def test_a_distance_that_bands_cannot_promise_is_refused():
     with pytest.raises(ValueError, match="32 bits; it must be from 0 to 31"):
         most_of_band(32)
 
 
+@pytest.mark.usefixtures("way")
 def test_the_order_of_hashes_does_not_matter():
     hashes = with_copies(9, 200, 400)
     order = np.random.default_rng(1).permutation(len(hashes))
