@@ -14,7 +14,7 @@ from pairsieve.records.privacy import Public
 
 DropOrTag = Literal["drop", "tag"]
 MOST_CAPTIONS = 10
-"""So many captions of a picture get a rank (transforms/compare/totals.py)."""
+"""So many captions of a picture get a rank (transforms/compare/pictures.py)."""
 
 
 @dataclass(frozen=True)
