@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,9 @@ class Embedding:
     model: str = ""
 
 
+VectorsOfRows = Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]]
+
+
 @dataclass(frozen=True)
 class ComparedPart:
     """The samples of one part, after the pictures of all parts were compared.
@@ -74,8 +78,7 @@ class ComparedPart:
     - `captions`, `languages`: of each row.
     - `concept_pairs`: (language, concept) -> how many pairs of all parts name it.
     - `language_pairs`: language -> how many pairs of all parts are in it.
-    - `vectors`: identity of a model -> rows with a vector by it, (k,), and their unit vectors,
-      float32, (k, d). Empty where vectors are not kept.
+    - `make_vectors`: makes `vectors`.
     """
 
     rows: int
@@ -88,6 +91,13 @@ class ComparedPart:
     languages: Sequence[str]
     concept_pairs: Mapping[tuple[str, str], int]
     language_pairs: Mapping[str, int] = field(default_factory=dict)
-    vectors: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(
-        default_factory=dict
-    )
+    make_vectors: Callable[[], VectorsOfRows] = dict
+
+    @cached_property
+    def vectors(self) -> VectorsOfRows:
+        """Identity of a model -> rows with a vector by it, (k,), and their unit vectors, (k, d).
+
+        Empty where vectors are not kept. They are made when a detector asks for them: those of a
+        part may take 200 MB.
+        """
+        return self.make_vectors()

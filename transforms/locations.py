@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import apache_beam as beam
 
@@ -18,7 +17,7 @@ from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
 from transforms.group import Batch, BucketKey, GroupSettings
-from transforms.plumbing.counting import Counts
+from transforms.plumbing.counting import is_result
 from transforms.plumbing.own import on_own
 
 BUCKETS_IN_MEMORY = 4
@@ -81,9 +80,4 @@ class IndexLocations(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         write = partial(write_locations, settings=self.settings)
-        return groups | "Write locations" >> on_own(_is_of_locations, write)
-
-
-def _is_of_locations(element: Any) -> bool:
-    """Whether an element is a bucket of locations; pairs are in their parts already."""
-    return not isinstance(element, Counts)
+        return groups | "Write locations" >> on_own(is_result, write)

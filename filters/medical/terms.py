@@ -129,7 +129,7 @@ def shipped_terms() -> tuple[Term, ...]:
 
 
 def _with_plain_capital(term: Term) -> Term:
-    """A French term as captions write it that begin with a capital without accent ("Eczéma")."""
+    """A French term as captions write it that begin with a capital without accent ("Epilepsie")."""
     if term.language == "fr" and term.text.startswith("é"):
         return term._replace(text="e" + term.text[1:])
     return term

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +57,16 @@ class VectorIndex:
     @classmethod
     def of(cls, vectors: Vectors, vectors_per_cell: int = VECTORS_PER_CELL) -> VectorIndex:
         """Draw centres evenly from the rows. Up to `vectors_per_cell` vectors are one cell."""
-        number = max(1, -(-len(vectors) // vectors_per_cell))
-        centres = vectors[:: max(1, len(vectors) // number)][:number]
+        number = max(1, ceil(len(vectors) / vectors_per_cell))
+        step = max(1, len(vectors) // number)
+        centres = vectors[::step][:number]
+        # (m, NEAREST_CELLS): the cells of each row
         cells = np.concatenate([cells_of(rows, centres) for rows in _blocks(vectors)])
-        members = tuple(np.flatnonzero((cells == cell).any(axis=1)) for cell in range(len(centres)))
-        return cls(vectors, centres, members)
+        members = []
+        for cell in range(len(centres)):
+            is_member = (cells == cell).any(axis=1)
+            members.append(np.flatnonzero(is_member))
+        return cls(vectors, centres, tuple(members))
 
     def near(
         self, asked: Vectors, cosine: float

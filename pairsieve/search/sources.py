@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import EMBEDDING
 from pairsieve.storage import files
+from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.shards import shard_paths
 
 Vectors = NDArray[np.float32]
@@ -67,30 +68,17 @@ BLOCK_ROWS = 65_536  # with 512 dimensions 128 MiB
 
 
 def read_vectors(dataset: str, source: Source) -> Iterator[Vectors]:
-    """Yield the vectors of a shard in the order of its rows, BLOCK_ROWS at a time."""
+    """Yield the vectors of a shard in the order of its rows, BLOCK_ROWS at a time.
+
+    Raises ValueError for a file that is cut off, or is no array of vectors.
+    """
     with files.open_read(files.join(dataset, source.vectors)) as stream:
-        blocks = _of_npy(stream) if source.vectors.endswith(".npy") else _of_column(stream)
+        if source.vectors.endswith(".npy"):
+            blocks = vector_blocks(stream, read_vector_header(stream), BLOCK_ROWS)
+        else:
+            blocks = _of_column(stream)
         for block in blocks:
             yield np.asarray(block, np.float32)
-
-
-def _of_npy(stream: IO[bytes]) -> Iterator[NDArray[np.floating]]:
-    """Yield the rows of numpy's format, whose header says how many follow and of what kind.
-
-    Raises ValueError for a file that is cut off.
-    """
-    version = np.lib.format.read_magic(stream)
-    read_header = np.lib.format.read_array_header_1_0
-    if version > (1, 0):
-        read_header = np.lib.format.read_array_header_2_0
-    (rows, dimensions), is_by_columns, kind = read_header(stream)
-    if is_by_columns:
-        raise ValueError("the vectors are stored by columns (Fortran's order), not by rows")
-    row_bytes = dimensions * kind.itemsize
-    for start in range(0, rows, BLOCK_ROWS):
-        block_rows = min(BLOCK_ROWS, rows - start)
-        content = stream.read(block_rows * row_bytes)
-        yield np.frombuffer(content, kind).reshape(block_rows, dimensions)
 
 
 def _of_column(stream: IO[bytes]) -> Iterator[NDArray[np.floating]]:

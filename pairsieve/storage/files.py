@@ -7,6 +7,7 @@ or not at all.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -113,6 +114,12 @@ def open_read(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
     """Open a file as a seekable binary stream."""
     with fsspec.open(path, "rb", **options) as stream:
         yield stream
+
+
+def sha256_of(path: str) -> str:
+    """Compute the sha256 of a file in hex; the file may be larger than memory."""
+    with open_read(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def open_stream(path: str, options: Options) -> IO[bytes]:

@@ -28,9 +28,6 @@ DuckDB gives each thread a row group and recommends 100,000 rows or more. Huggin
 needs less than 300 MB in each. A row of ours has less than 1 kB.
 """
 
-CHUNK_BYTES = 1 << 20
-"""Bytes of a file that are hashed at a time."""
-
 RESTORE = (
     "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is "
     "damaged. Nothing was changed"
@@ -105,11 +102,7 @@ def read_listed(dataset: str, listed: ListedFile) -> bytes:
 def check_listed(dataset: str, listed: ListedFile) -> None:
     """As `read_listed`, for files that may be larger than the memory."""
     path = files.join(dataset, listed.path)
-    digest = hashlib.sha256()
-    with files.open_read(path) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != listed.sha256:
+    if files.sha256_of(path) != listed.sha256:
         raise Damaged(path, RESTORE)
 
 

@@ -38,7 +38,6 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "SAMPLE_ID": ("sample_id", "id"),
 }
 """Our name -> names that known datasets have instead."""
-CHUNK_BYTES = 1 << 20
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -138,11 +137,9 @@ def _read_shard(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
     from pairsieve.records.manifest import ListedFile
     from pairsieve.storage import files
 
-    digest, size = hashlib.sha256(), 0
     with files.open_read(files.join(dataset, name)) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
+        digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
+        size = stream.tell()
         try:
             shard = pq.ParquetFile(stream)
         except (pa.ArrowInvalid, OSError):

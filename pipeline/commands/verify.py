@@ -16,7 +16,6 @@ dataset.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -26,8 +25,6 @@ from pipeline.commands.options import add_dataset, make_verb_parser
 
 if TYPE_CHECKING:
     from pairsieve.records.manifest import ListedFile, Manifest
-
-CHUNK_BYTES = 1 << 20
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -95,7 +92,7 @@ def _problem(path: str, listed: ListedFile, quick: bool) -> str:
     problem = _problem_of_rows(path, listed) if path.endswith(".parquet") else ""
     if problem or quick:
         return problem
-    return "" if _sha256(path) == listed.sha256 else "its sha256 is not the manifest's"
+    return "" if files.sha256_of(path) == listed.sha256 else "its sha256 is not the manifest's"
 
 
 def _problem_of_rows(path: str, listed: ListedFile) -> str:
@@ -112,16 +109,6 @@ def _problem_of_rows(path: str, listed: ListedFile) -> str:
     if rows != listed.rows:
         return f"it has {rows} rows, and the manifest says {listed.rows}"
     return ""
-
-
-def _sha256(path: str) -> str:
-    from pairsieve.storage import files
-
-    digest = hashlib.sha256()
-    with files.open_read(path) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _unlisted(dataset: str, manifest: Manifest) -> Iterator[str]:

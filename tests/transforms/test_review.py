@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import cycle, islice
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsieve.search.sources import Source
+from pairsieve.storage.sealed import Damaged
 from tests.support.frozen_texts import frozen_texts
 from transforms.review import review
 from transforms.review.findings import RISKS, Looks, Reviewer
@@ -121,6 +123,23 @@ def test_cells_that_are_private_count(tmp_path, monkeypatch):
     got = review_shard(shard, settings, load_reviewer(settings))
     assert [(row.place, row.risk) for row in got.riskiest] == [((0, 2), RISKS["medical_picture"])]
     assert merge_reviews([got, got]).rows == 4
+
+
+class TwoScores:
+    """Stands for the vectors of a model, of which there are two."""
+
+    def scores(self, dataset, shard):
+        return iter([0.1, 0.8])
+
+
+def test_fewer_vectors_than_rows_are_damage(tmp_path):
+    table = pa.table({"TEXT": ["a bay"] * 3, "page_source": ["none"] * 3, "key": ["1", "2", "3"]})
+    shard = written(table, tmp_path)
+    vectors = "embeddings/en/part-00000-of-00001.npy"
+    shard = replace(shard, source=replace(shard.source, vectors=vectors))
+    settings = ReviewSettings(str(tmp_path), vectors=TwoScores())
+    with pytest.raises(Damaged, match=vectors):
+        review_shard(shard, settings, load_reviewer(settings))
 
 
 def test_an_empty_shard(tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from filters.subjects import ComparedPart
+from filters.subjects import ComparedPart, VectorsOfRows
 from pairsieve.attempt import Failure, attempt
 from pairsieve.images.cells import unit
 from pairsieve.images.forest import names_of
@@ -58,11 +58,15 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
         language_pairs={
             language: number for (language, what), number in counts.items() if what == WHOLE
         },
-        vectors={
-            model: (np.array(rows, np.int64), unit(halves))
-            for model, (rows, halves) in kept_vectors(table, named.rows.tolist()).items()
-        },
+        make_vectors=partial(_unit_vectors, table, named.rows.tolist()),
     )
+
+
+def _unit_vectors(table: SampleTable, rows: Sequence[int]) -> VectorsOfRows:
+    return {
+        model: (np.array(of_model, np.int64), unit(halves))
+        for model, (of_model, halves) in kept_vectors(table, rows).items()
+    }
 
 
 def _told_of_pictures(told: Sequence[bytes]) -> NDArray[np.void]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import apache_beam as beam
 
-from pairsieve.records.manifest import ListedFile
 from transforms.erase.found import merge_found, write_found
 from transforms.erase.rewrite import RewriteSettings, make_rewrite, write_rewritten
 from transforms.erase.search import SearchSettings, make_search
-from transforms.plumbing.counting import Counts, counting
+from transforms.plumbing.counting import counting, is_result
 
 
 @dataclass
@@ -30,7 +27,7 @@ class SearchShards(beam.PTransform):  # type: ignore[misc]
         return (
             paths
             | "Find rows" >> counting(partial(make_search, self.settings), progress_dir=folder)
-            | "Without counts" >> beam.Filter(_is_result)
+            | "Without counts" >> beam.Filter(is_result)
             | "Merge" >> beam.CombineGlobally(merge_found)
             | "Write" >> beam.Map(write_found, folder=folder)
         )
@@ -47,24 +44,7 @@ class RewriteShards(beam.PTransform):  # type: ignore[misc]
         return (
             shards
             | "Write anew" >> counting(partial(make_rewrite, self.settings), progress_dir=folder)
-            | "Without counts" >> beam.Filter(_is_result)
-            | "List" >> beam.CombineGlobally(_listed)
+            | "Without counts" >> beam.Filter(is_result)
+            | "List" >> beam.combiners.ToList()
             | "Write list" >> beam.Map(write_rewritten, folder=folder)
         )
-
-
-def _is_result(element: Any) -> bool:
-    return not isinstance(element, Counts)
-
-
-def _listed(several: Iterable[ListedFile | list[ListedFile]]) -> list[ListedFile]:
-    """All files of several lists, some of which a combiner has made already."""
-    return list(_each(several))
-
-
-def _each(several: Iterable[ListedFile | list[ListedFile]]) -> Iterator[ListedFile]:
-    for each in several:
-        if isinstance(each, list):
-            yield from each
-        else:
-            yield each

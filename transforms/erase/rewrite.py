@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from pairsieve.records.manifest import ListedFile
 from pairsieve.records.outcome import Counted
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
+from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.shards import check_listed, open_shard
 from transforms.erase.found import read_row_numbers
 
@@ -143,28 +144,16 @@ def write_vectors_without(source: IO[bytes], target: Digesting, gone: Gone) -> i
 
     Raises ValueError for a file that is no such array.
     """
-    shape, by_columns, dtype = _read_header(source)
-    if by_columns or dtype.hasobject or len(shape) != 2:
-        raise ValueError("the vectors are no array of numbers, one row after another")
-    rows, width = shape
-    left = rows - len(gone)
-    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (left, width)}
-    npy.write_array_header_1_0(target, header)
-    for first_row in range(0, rows, VECTOR_ROWS):
-        number = min(VECTOR_ROWS, rows - first_row)
-        content = source.read(number * width * dtype.itemsize)
-        vectors = np.frombuffer(content, dtype).reshape(number, width)
-        target.write(vectors[_stays(first_row, number, gone)].tobytes())
+    header = read_vector_header(source)
+    left = header.rows - len(gone)
+    shape = (left, header.dimensions)
+    new_header = {"descr": npy.dtype_to_descr(header.kind), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(target, new_header)
+    first_row = 0
+    for vectors in vector_blocks(source, header, VECTOR_ROWS):
+        target.write(vectors[_stays(first_row, len(vectors), gone)].tobytes())
+        first_row += len(vectors)
     return left
-
-
-def _read_header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read shape, whether columns come first, and type of an .npy file."""
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    version = npy.read_magic(source)
-    if version not in read:
-        raise ValueError(f"the vectors are an .npy file of version {version}")
-    return read[version](source)
 
 
 def make_rewrite(

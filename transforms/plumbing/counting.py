@@ -133,6 +133,11 @@ def _is_group_of_counts(element: Any) -> bool:
     return isinstance(element, tuple) and bool(element) and element[0] == COUNTS_KEY
 
 
+def is_result(element: Any) -> bool:
+    """Whether an element is what a step has made, and not what it has counted."""
+    return not isinstance(element, Counts)
+
+
 def counting(
     make: Callable[[], Work], passes: tuple[type, ...] = (), progress_dir: str = ""
 ) -> beam.PTransform:

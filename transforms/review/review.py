@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from pairsieve.records.outcome import Counted
 from pairsieve.search.rows import batches
 from pairsieve.search.sources import Source, read_vectors
 from pairsieve.storage import files
+from pairsieve.storage.sealed import Damaged
+from pairsieve.storage.shards import RESTORE
 from pairsieve.storage.sidecar import read_cells
 from transforms.review.findings import COLUMNS, RISKS, Finding, MedicalWords, Reviewer
 from transforms.review.looks import looks_of
@@ -189,13 +191,18 @@ def _counted_review(
 
 
 def review_shard(shard: NumberedShard, settings: ReviewSettings, reviewer: Reviewer) -> Review:
-    """Look at every row of a shard. Raises OSError where it cannot be read."""
+    """Look at every row of a shard.
+
+    Raises OSError where it cannot be read, and Damaged where it has fewer vectors than rows.
+    """
     counts, risky = Counter[str](), list[RiskyRow]()
     private_cells = read_cells(settings.private, shard.source.path)
     scores = iter(_scores(shard, settings))
     rows = 0
     for batch in _batches(shard, settings):
-        scores_of = [next(scores, None) for _ in range(batch.num_rows)]
+        scores_of = list(islice(scores, batch.num_rows))
+        if len(scores_of) < batch.num_rows:
+            raise Damaged(files.join(settings.dataset, shard.source.vectors), RESTORE)
         for row, cells, findings in _found(batch, scores_of, reviewer, private_cells):
             kinds = {finding.kind for finding in findings}
             counts.update(kinds)

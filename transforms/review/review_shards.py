@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import apache_beam as beam
 
-from transforms.plumbing.counting import counting
+from transforms.plumbing.counting import counting, is_result
 from transforms.review.review import (
-    Review,
     ReviewSettings,
     make_shard_review,
     merge_reviews,
@@ -34,12 +31,7 @@ class ReviewShards(beam.PTransform):  # type: ignore[misc]
         return (
             shards
             | "Look at rows" >> counting(make, progress_dir=self.folder)
-            | "Without counts" >> beam.FlatMap(_reviews_alone)
+            | "Without counts" >> beam.Filter(is_result)
             | "Merge" >> beam.CombineGlobally(merge_reviews).without_defaults()
             | "Write" >> beam.Map(write_review, folder=self.folder)
         )
-
-
-def _reviews_alone(element: Any) -> Iterator[Review]:
-    if isinstance(element, Review):
-        yield element
