@@ -58,6 +58,7 @@ from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
+from pipeline.orchestrate.index_job import local_jobs
 
 QUERIES = 200
 NEAREST = 10
@@ -131,15 +132,16 @@ def measure_build(built: Built) -> float:
     """Build the index, and build it again with nothing changed; return the seconds of the first."""
     settings = VectorSettings(exact_below=min(built.rows, 100_000))
     manifest = built.manifest
+    make = local_jobs().make
     started = time.perf_counter()
     with Memory() as memory:
-        build(str(built.dataset), manifest, str(built.index), settings)
+        build(str(built.dataset), manifest, str(built.index), settings, make)
     seconds = time.perf_counter() - started
     size = sum(path.stat().st_size for path in built.index.rglob("*") if path.is_file())
     print(f"{built.rows:,} rows: built in {seconds:.0f} s, {size / 1e9:.2f} GB on disk")
     print(f"goal build_memory_gb {memory.most / 1e9:.2f} <= 4")
     started = time.perf_counter()
-    build(str(built.dataset), manifest, str(built.index), settings)
+    build(str(built.dataset), manifest, str(built.index), settings, make)
     print(f"nothing changed: {time.perf_counter() - started:.1f} s", flush=True)
     return seconds
 

@@ -20,7 +20,8 @@ import tantivy
 from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
-from pairsieve.search.index import SHARDS, WORDS, BadIndex, IndexContents, lists_name, read_index
+from pairsieve.search.index import SHARDS, BadIndex, IndexContents, lists_name, read_index
+from pairsieve.search.piece import WORDS, piece_name
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
 from pairsieve.search.words import EXACT, FACETS, WordQuery, open_words, row_id, says_nothing
@@ -173,7 +174,7 @@ class Search:
         return ThreadPoolExecutor(os.cpu_count() or 1)
 
     def _shard_folder(self, number: int) -> Path:
-        return Path(self.folder) / SHARDS / f"{number:05d}"
+        return Path(self.folder) / SHARDS / piece_name(number)
 
     def by_words(self, query: Query) -> Results:
         """Return rows that have all words and values."""

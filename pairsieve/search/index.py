@@ -2,27 +2,27 @@
 
 INDEX/index.json         what the index holds; written last, so that an interrupted build leaves no
                          index
-INDEX/words/             tantivy: captions, addresses, exact values
+INDEX/words/             tantivy: captions, addresses, exact values of all shards
 INDEX/shards/NNNNN/      perceptual hashes and vectors of one shard
 INDEX/lists-MODEL.faiss  short codes of all vectors of a model, if there are many
+
+Each shard is indexed by itself (pairsieve/search/piece.py), by whom the caller chooses.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tantivy
 from numpy.typing import NDArray
 
 from pairsieve.records.manifest import Manifest
-from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.search.effort import (
     MEASURED_QUERIES,
     NEAREST,
@@ -30,9 +30,9 @@ from pairsieve.search.effort import (
     effort_for,
     like_texts,
 )
-from pairsieve.search.hashes import write_hashes
-from pairsieve.search.rows import READ, batches, entry
-from pairsieve.search.sources import Source, Vectors, read_vectors, sources
+from pairsieve.search.piece import WORDS, Shard, piece_name, write_piece
+from pairsieve.search.segments import add_segments, remove_shards
+from pairsieve.search.sources import Source, Vectors, sources
 from pairsieve.search.vectors import (
     SAMPLE_VECTORS,
     Effort,
@@ -42,17 +42,15 @@ from pairsieve.search.vectors import (
     add_to_lists,
     make_lists,
     remove_from_lists,
-    write_vectors,
 )
-from pairsieve.search.words import HEAP_BYTES, document, open_words, row_id
-from pairsieve.storage import files
+from pairsieve.search.words import row_id
 
 FORMAT = 4
-INDEX, WORDS, SHARDS, LISTS = "index.json", "words", "shards", "lists-"
+INDEX, SHARDS, LISTS = "index.json", "shards", "lists-"
 CENTRES = "centres-"  # of format 1
 
-Progress = Callable[[int, int], None]
-"""Called with the number of rows done and of rows to do."""
+MakePieces = Callable[[Sequence[Shard], Path], None]
+"""Makes the piece of each shard, in the local folder that holds those of an index."""
 
 
 class BadIndex(ValueError):
@@ -124,8 +122,10 @@ def _check_types(contents: IndexContents) -> None:
             raise ValueError("a shard needs a path and a number")
 
 
-def _report_nothing(_done: int, _total: int) -> None:
-    pass
+def make_pieces(shards: Sequence[Shard], folder: Path) -> None:
+    """Make the piece of each shard, one after the other."""
+    for shard in shards:
+        write_piece(shard, folder / shard.piece)
 
 
 def build(
@@ -133,7 +133,7 @@ def build(
     manifest: Manifest,
     folder: str,
     settings: VectorSettings,
-    report_progress: Progress = _report_nothing,
+    make: MakePieces = make_pieces,
 ) -> tuple[int, int]:
     """Index what changed since the index was made; return (shards indexed, shards in all).
 
@@ -144,12 +144,22 @@ def build(
     changes = _compare(old, sources(manifest))
     if old is None:
         _clear(root)
-    (root / SHARDS).mkdir(parents=True, exist_ok=True)
+    pieces = root / SHARDS
+    pieces.mkdir(parents=True, exist_ok=True)
     (root / WORDS).mkdir(exist_ok=True)
     # From here on the index is unfinished: without index.json nobody opens it.
     (root / INDEX).unlink(missing_ok=True)
-    _write_rows(dataset, manifest.columns, root, changes, report_progress)
-    spaces = _write_vectors(dataset, root, changes, settings)
+
+    def shard(source: Source) -> Shard:
+        return Shard(dataset, source, changes.numbers[source], manifest.columns)
+
+    # New shards get the numbers of those that are gone.
+    for number in changes.gone:
+        shutil.rmtree(pieces / piece_name(number), ignore_errors=True)
+    new = [shard(source) for source in changes.new]
+    make(new, pieces)
+    _update_words(root / WORDS, pieces, changes.gone, new)
+    spaces = _update_vectors(root, [shard(source) for source in changes.numbers], changes, settings)
     contents = IndexContents(
         manifest.name,
         manifest.version,
@@ -222,92 +232,22 @@ def _compare(old: IndexContents | None, shards: Sequence[Source]) -> Changes:
     return Changes(numbers, new, gone, old.spaces if old else {})
 
 
-def _write_rows(
-    dataset: str,
-    names: Mapping[str, str],
-    root: Path,
-    changes: Changes,
-    report_progress: Progress,
-) -> None:
-    """Write the words and hashes of new shards; remove shards that are gone.
-
-    `names` maps our column names to the dataset's own.
-    """
-    index = open_words(str(root / WORDS), make=True)
-    writer = index.writer(HEAP_BYTES)
-    for number in changes.gone:
-        writer.delete_documents_by_query(tantivy.Query.term_query(index.schema, "shard", number))
-        shutil.rmtree(_folder(root, number), ignore_errors=True)
-    total = sum(source.rows for source in changes.new)
-    done = 0
-    for source in changes.new:
-        shard = Shard(dataset, source, changes.numbers[source], root)
-
-        def report_rows(rows: int, before: int = done) -> None:
-            report_progress(before + rows, total)
-
-        done += _write_shard_rows(shard, names, writer, report_rows)
-    writer.commit()
-    # Merging still changes files, and index.json must come last.
-    writer.wait_merging_threads()
+def _update_words(words: Path, pieces: Path, gone: Sequence[int], new: Sequence[Shard]) -> None:
+    """Remove the words of shards that are gone, and take over those of new pieces."""
+    remove_shards(words, gone)
+    folders = [pieces / shard.piece / WORDS for shard in new]
+    add_segments(words, folders)
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
-def _write_shard_rows(
-    shard: Shard, names: Mapping[str, str], writer: Any, report_rows: Callable[[int], None]
-) -> int:
-    """Add the rows of a shard to the words, and write their hashes; return how many rows."""
-    hashes: list[tuple[int, str]] = []
-    row_number = 0
-    source = shard.source
-    for batch in batches(files.join(shard.dataset, source.path), READ, names):
-        for row in batch.to_pylist():
-            identity = row_id(shard.number, row_number)
-            writer.add_document(document(identity, shard.number, entry(row, source.subset)))
-            hashes += [(row_number, row[name]) for name in PDQ_COLUMNS if row.get(name)]
-            row_number += 1
-        report_rows(row_number)
-    shard.folder.mkdir(exist_ok=True)
-    write_hashes(shard.folder, hashes)
-    return row_number
-
-
-def _folder(root: Path, number: int) -> Path:
-    return root / SHARDS / f"{number:05d}"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A shard of the dataset, and its place in the index at `root`."""
-
-    dataset: str
-    source: Source
-    number: int
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        """The folder of its hashes and vectors."""
-        return _folder(self.root, self.number)
-
-    def read_vectors(self) -> Iterator[Vectors]:
-        """Yield its vectors as they were published, in blocks (n, d)."""
-        return read_vectors(self.dataset, self.source)
-
-
-def _write_vectors(
-    dataset: str, root: Path, changes: Changes, settings: VectorSettings
+def _update_vectors(
+    root: Path, all_shards: Sequence[Shard], changes: Changes, settings: VectorSettings
 ) -> dict[str, Efforts]:
-    """Write the vectors of each model; return what a query of it reads."""
+    """Bring the lists of each model up to date; return what a query of it reads."""
     efforts = {}
-    for space in sorted({source.space for source in changes.numbers if source.space}):
-        shards = [
-            Shard(dataset, source, number, root)
-            for source, number in changes.numbers.items()
-            if source.space == space
-        ]
-        new = [shard for shard in shards if shard.source in changes.new]
-        for shard in new:
-            write_vectors(shard.folder, shard.read_vectors())
+    for space in sorted({shard.source.space for shard in all_shards if shard.source.space}):
+        shards = [shard for shard in all_shards if shard.source.space == space]
         path = root / lists_name(space)
         old_efforts = changes.efforts.get(space)
         rows = sum(shard.source.rows for shard in shards)
@@ -315,10 +255,11 @@ def _write_vectors(
             path.unlink(missing_ok=True)
             efforts[space] = Efforts()
         elif old_efforts is not None and path.exists():
+            new = [shard for shard in shards if shard.source in changes.new]
             _update_lists(path, new, changes.gone)
             efforts[space] = old_efforts
         else:
-            efforts[space] = _make_lists(path, shards, settings)
+            efforts[space] = _make_lists(path, root / SHARDS, shards, settings)
     return efforts
 
 
@@ -337,7 +278,9 @@ def _update_lists(path: Path, new: Sequence[Shard], gone: Sequence[int]) -> None
     _replace_lists(path, lists)
 
 
-def _make_lists(path: Path, shards: Sequence[Shard], settings: VectorSettings) -> Efforts:
+def _make_lists(
+    path: Path, pieces: Path, shards: Sequence[Shard], settings: VectorSettings
+) -> Efforts:
     """Write the lists of all shards; return what a query has to read."""
     rows = sum(shard.source.rows for shard in shards)
     lists = make_lists(_sample(shards, SAMPLE_VECTORS), rows)
@@ -348,7 +291,7 @@ def _make_lists(path: Path, shards: Sequence[Shard], settings: VectorSettings) -
     # Their codes are read from the file from here on.
     del lists
 
-    index = VectorIndex([(shard.number, shard.folder) for shard in shards], path)
+    index = VectorIndex([(shard.number, pieces / shard.piece) for shard in shards], path)
     pictures = _sample(shards, MEASURED_QUERIES)[:MEASURED_QUERIES]
     of_pictures = Measured(pictures, _nearest_rows(shards, pictures))
     texts = like_texts(pictures)

@@ -27,6 +27,7 @@ EXACT = ("image", "page", "image_alike", "page_alike", "sha256", "md5", "host", 
 ANALYZER = "folded_words"
 MAX_WORDS = 32  # of a query, and of a phrase in it; the rest is ignored
 HEAP_BYTES = 256_000_000
+"""Memory of a writer; what does not fit into it tantivy writes as a segment of its own."""
 ID_BITS = 32
 """A row's id is the number of its shard and, in the lower 32 bits, its position in the shard."""
 OTHER_WEIGHT = 0.2

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pairsieve.web.addresses import is_address
 from pairsieve.web.paths import comparable_target
@@ -23,6 +24,7 @@ MAX_FOLDERS = 32  # of a URL's path, that are compared with prefixes
 # A request has at most 2,000 letters (pairsieve/erasure/requests.py), and an escaped letter takes
 # up to 9 characters: no prefix is longer.
 MAX_COMPARED_CHARS = 20_000
+KNOWN_ADDRESSES = 64  # whose form is remembered
 # A colon before digits alone stands before a port.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))/*")
 _WEB = ("http", "https")
@@ -93,7 +95,7 @@ def read_url(text: str) -> str:
 
 def address_key(url: str) -> str:
     """The one form of all spellings of an address; of a text that is no URL, the text."""
-    key = canonical(absolute(url, "") or url)
+    key = canonical(_as_browsers_read(url))
     origin = _ORIGIN.match(key)
     if origin is None:
         return key
@@ -179,7 +181,14 @@ def _forms(url: str) -> Iterable[str]:
 
     Browsers change hosts in full-width letters, backslashes and dots.
     """
-    return dict.fromkeys((absolute(url, "") or url, url))
+    return dict.fromkeys((_as_browsers_read(url), url))
+
+
+# The steps that look at a row ask for the same address one after the other.
+@lru_cache(KNOWN_ADDRESSES)
+def _as_browsers_read(url: str) -> str:
+    """Return a URL by the URL Standard; of a text that is no URL, the text."""
+    return absolute(url, "") or url
 
 
 def _hosts(url: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from pairsieve.web.picture_urls import is_template
 MAX_BASE_CHARS = 8_000
 MAX_REFERENCE_CHARS = 100_000  # the longest URL that a config of ours takes (laion400m.yaml)
 KNOWN = 1 << 13  # URLs and hosts that a worker remembers: pages of a site share theirs
+KNOWN_HOSTS = 1 << 16  # whose registered domain a worker remembers
 # Nothing in it that the WHATWG rules would change: no scheme, dot segment, escape, query or
 # fragment.
 _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -131,7 +132,12 @@ def registered_domain(url: str) -> str:
     """example.co.uk of https://shop.example.co.uk/a (Public Suffix List); the host itself where it
     has none, or is an address.
     """
-    host = host_of(url)
+    return _registered_domain_of(host_of(url))
+
+
+# The rows of a shard have far fewer hosts than addresses.
+@lru_cache(KNOWN_HOSTS)
+def _registered_domain_of(host: str) -> str:
     if not host.rpartition(".")[2].isalpha() and "xn--" not in host:
         return host
     return public_suffixes().privatesuffix(host) or host
@@ -182,7 +188,10 @@ def joined(base: str, reference: str) -> str:
 
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
-    return parts_of(url).host
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # as in `parts_of`
+        return ""
 
 
 def origin_of(url: str) -> str:

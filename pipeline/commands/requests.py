@@ -265,9 +265,11 @@ def _update_index(options: argparse.Namespace) -> None:
     # Here, since a dataset without an index needs no search engine.
     from pairsieve.search.index import build
     from pairsieve.search.vectors import VectorSettings
+    from pipeline.orchestrate.index_job import local_jobs
 
     with held_still(options.dataset):
-        build(options.dataset, read_manifest(options.dataset), index, VectorSettings())
+        manifest = read_manifest(options.dataset)
+        build(options.dataset, manifest, index, VectorSettings(), local_jobs().make)
 
 
 def _shown(text: str) -> str:

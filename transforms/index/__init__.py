@@ -1,0 +1,1 @@
+"""Index the shards of a dataset."""
