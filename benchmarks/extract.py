@@ -4,7 +4,7 @@
 
 Takes the pages of a WARC file (the demonstration crawl by default) and repeats the body of each
 until it has the size of Common Crawl's pages, about 100 KB. Everything is measured on the same
-files, in turn, in one process. `--memory` also groups two million pairs on this machine, which
+files, in turn, in one process, and by its processor time, user and system. `--memory` also groups two million pairs on this machine, which
 takes some minutes.
 """
 
@@ -49,7 +49,7 @@ Side = Callable[[], int]
 
 @dataclass(frozen=True)
 class Measured:
-    """The median seconds of each side, and the number of images or pairs that each counted."""
+    """The median seconds of the processor for each side, and the number of images or pairs that each counted."""
 
     seconds: Mapping[str, float]
     counts: Mapping[str, int]
@@ -126,7 +126,7 @@ def measure(folder: Path, source: str, quick: bool) -> Goals:
     return {
         "rows_against_bare_loop": (bare_s / rows_s, ">=", 0.8),
         "rows_against_resiliparse": (seconds[RESILIPARSE] / rows_s, ">=", 3),
-        "everything_against_bare_loop": (bare_s / all_s, ">=", 0.5),
+        "everything_against_bare_loop": (bare_s / all_s, ">=", 0.7),
         "beam_against_plain_loop": (ten_files_s / jobs["plain loop, 10 files"], "<=", 1.1),
         "ten_files_against_ten_times_one": ((ten_files_s - starting_s) / ten_loops_s, "<=", 1.1),
         "peak_megabytes_of_a_worker": (peak_mb, "<=", 500),
@@ -179,9 +179,10 @@ def _in_turn(sides: Mapping[str, Side], rounds: int) -> Measured:
     counts: dict[str, int] = {}
     for _ in range(rounds):
         for name, side in sides.items():
-            started = time.perf_counter()
+            # Not the time on the clock, because other processes may share the machine.
+            started = time.process_time()
             counts[name] = side()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(time.process_time() - started)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     return Measured(medians, counts)
 
@@ -192,10 +193,10 @@ def _print_table(pages: int, rounds: int, sides: Measured, jobs: Mapping[str, fl
         f"{PAGE_BYTES:,} bytes"
     )
     bare_s = sides.seconds[BARE_LOOP]
-    print("| | s | of the bare loop's speed | images or pairs |\n|---|---|---|---|")
+    print("| | CPU s | of the bare loop's speed | images or pairs |\n|---|---|---|---|")
     for name, seconds in sides.seconds.items():
         print(f"| {name} | {seconds:.2f} | {bare_s / seconds:.2f} | {sides.counts[name]:,} |")
-    print("\n| the whole extract job | s |\n|---|---|")
+    print("\n| the whole extract job | CPU s |\n|---|---|")
     for name, seconds in jobs.items():
         print(f"| {name} | {seconds:.2f} |")
 

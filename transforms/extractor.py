@@ -31,6 +31,7 @@ from pairsieve.web.html import (
     ImageElement,
     ImageRule,
     PageTooCostly,
+    ParsedPage,
     parse_page,
 )
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
@@ -70,6 +71,8 @@ class Caption:
     subset: str = ""
 
 
+WordedBy = tuple[CaptionSource, Caption]
+"""Where the words of an image stood, and its caption."""
 Work = Callable[[Any], Iterable[Any]]
 ReadCaption = Callable[[str], Caption]
 
@@ -134,35 +137,59 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
         return
     try:
         parsed = parse_page(page, extractor.images, extractor.captions)
-        evidence = extractor.observe(parsed)
-        images, wordless = parsed.images, parsed.wordless
+        found = _images_of_page(parsed, extractor)
+        # Evidence costs more than everything else here, and only pairs carry it.
+        evidence = extractor.observe(parsed) if found.kept else {}
     except (PageTooCostly, MemoryError):
         yield Rejection("page", TOO_COSTLY, "quarantined", _where(page))
         return
-    rejected: Counter[str] = Counter()
+    for image, url, worded in found.kept:
+        image_evidence = evidence_of_image(evidence, image.position)
+        yield _page_pair(url, image, worded, page, image_evidence)
+    kept_from = Counter(source for _, _, (source, _) in found.kept)
+    for reason, number in found.rejected.items():
+        if number:
+            yield Rejection("image", reason, number=number)
+    yield from _notes_on_captions(kept_from, parsed.wordless, extractor)
+    yield Counted("image", "in", found.number)
+    yield Counted("page", "kept")
+
+
+@dataclass(slots=True)
+class FoundImages:
+    """The images of a page: those that become pairs, with URL and caption; how many of the others
+    there are by reason; and how many there are in all.
+    """
+
+    kept: list[tuple[ImageElement, str, WordedBy]]
+    rejected: Counter[str]
+    number: int
+
+
+def _images_of_page(parsed: ParsedPage, extractor: Extractor) -> FoundImages:
+    """Apply the rules on URL and caption to the images of a page. Raises PageTooCostly."""
+    found = FoundImages([], Counter(), 0)
+    rejected = found.rejected
     known: set[tuple[str, str]] = set()
-    kept_from: Counter[CaptionSource] = Counter()
-    for image in images:
-        source, caption = _best_caption(image, extractor)
-        problem = _url_problem(image.url, extractor) or caption.problem
+    for image in parsed.images:
+        found.number += image.times
+        problem = _url_problem(image.url, extractor)
         if image.url is None or problem:
             rejected[problem or ""] += image.times
+            continue
+        # After the URL, because the language of a caption takes longest.
+        source, caption = _best_caption(image, extractor)
+        if caption.problem:
+            rejected[caption.problem] += image.times
             continue
         identity = (canonical(image.url), caption.text)
         if identity in known:
             rejected["duplicate"] += image.times
             continue
         known.add(identity)
-        kept_from[source] += 1
+        found.kept.append((image, image.url, (source, caption)))
         rejected["duplicate"] += image.times - 1  # the parser counts identical elements
-        image_evidence = evidence_of_image(evidence, image.position)
-        yield _page_pair(image.url, image, (source, caption), page, image_evidence)
-    for reason, number in rejected.items():
-        if number:
-            yield Rejection("image", reason, number=number)
-    yield from _notes_on_captions(kept_from, wordless, extractor)
-    yield Counted("image", "in", sum(image.times for image in images))
-    yield Counted("page", "kept")
+    return found
 
 
 def _notes_on_captions(
@@ -176,7 +203,7 @@ def _notes_on_captions(
         yield Noted("image", "without_words", wordless)
 
 
-def _best_caption(image: ImageElement, extractor: Extractor) -> tuple[CaptionSource, Caption]:
+def _best_caption(image: ImageElement, extractor: Extractor) -> WordedBy:
     """The first caption that is taken, and where it stands; else the first that is not empty."""
     if len(image.texts) == 1:
         return extractor.captions[0], extractor.caption_of(image.texts[0])
@@ -206,7 +233,7 @@ def _url_problem(url: str | None, extractor: Extractor) -> str | None:
 def _page_pair(
     url: str,
     element: ImageElement,
-    worded: tuple[CaptionSource, Caption],
+    worded: WordedBy,
     page: Page,
     evidence: Evidence,
 ) -> Pair:

@@ -115,6 +115,9 @@ class ChildJudge:
         if not may_have_signs(partial(_has_any, kinds), has_age, True, digit):
             return
         names = find_names(cased)
+        # Most texts with a digit and nothing else end here, before each language reads them.
+        if not may_have_signs(partial(_has_any, kinds), has_age, bool(names[0]), digit):
+            return
         for code, ages in ages_by_language.items():
             is_known = code == language
             terms = words.by_kind(matches, code, is_known)

@@ -8,7 +8,6 @@ text of a `<meta>` about something else are not obeyed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import webencodings
 
@@ -21,6 +20,8 @@ _ATTRIBUTE = re.compile(
     rb"""(?:[%(s)b]*+=[%(s)b]*+(?:"([^"]*+)"|'([^']*+)'|(?=>)|([^%(s)b>"'][^%(s)b>]*+)(?=[%(s)b>]))"""
     rb"""|[%(s)b]*+(?=[^%(s)b=]))""" % {b"s": _SPACE}
 )
+# All attributes of a tag at once: of most tags only their end is asked for.
+_ATTRIBUTES = re.compile(rb"(?:%b)*+" % _ATTRIBUTE.pattern)
 _NO_ATTRIBUTE = re.compile(rb"[%b/]*+>" % _SPACE)
 _META = re.compile(rb"<meta[%b/]" % _SPACE, re.IGNORECASE)
 _TAG = re.compile(rb"</?[A-Za-z][^%b>]*+(?=[%b>])" % (_SPACE, _SPACE))
@@ -63,15 +64,13 @@ def _read_markup(head: bytes, at: int) -> tuple[int, webencodings.Encoding | Non
     meta = _META.match(head, at)
     tag = meta or _TAG.match(head, at)
     if tag:
-        end = meta.end() - 1 if meta else tag.end()
-        attributes = dict[bytes, bytes]()
-        for found in _attributes(head, end):
-            end = found.end()
-            value = found[2] or found[3] or found[4] or b""
-            attributes.setdefault(found[1].lower(), value)  # of equal names the first counts
+        start = meta.end() - 1 if meta else tag.end()
+        rest = _ATTRIBUTES.match(head, start)
+        assert rest is not None  # it matches the empty string
+        end = rest.end()
         if not _NO_ATTRIBUTE.match(head, end):  # the bytes ran out in the middle of the tag
             return len(head), None
-        return end, _of_meta(attributes) if meta else None
+        return end, _of_meta(_attributes(head, start)) if meta else None
     if head[at + 1 : at + 2] in (b"!", b"/", b"?"):
         return _behind(head, b">", at + 1), None
     return at + 1, None
@@ -82,11 +81,14 @@ def _behind(head: bytes, sign: bytes, start: int) -> int:
     return len(head) if at < 0 else at + len(sign)
 
 
-def _attributes(head: bytes, at: int) -> Iterator[re.Match[bytes]]:
-    """The attributes of a tag whose name ends at `at`."""
+def _attributes(head: bytes, at: int) -> dict[bytes, bytes]:
+    """Name in lower case -> value of the attributes of a tag whose name ends at `at`."""
+    attributes = dict[bytes, bytes]()
     while found := _ATTRIBUTE.match(head, at):
         at = found.end()
-        yield found
+        value = found[2] or found[3] or found[4] or b""
+        attributes.setdefault(found[1].lower(), value)  # of equal names the first counts
+    return attributes
 
 
 def _of_meta(attributes: dict[bytes, bytes]) -> webencodings.Encoding | None:

@@ -239,7 +239,8 @@ def header_signals(headers: Headers) -> set[str]:
         if any(tdm_answers(value)):
             signals.add(TDM_RESERVED)
     for name in USAGE_FIELDS:
-        signals.update(usage_signals(*values.get(name, ())))
+        if name in values:
+            signals.update(usage_signals(*values[name]))
     return signals
 
 

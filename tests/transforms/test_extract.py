@@ -232,9 +232,16 @@ class Raises:
 
 def test_what_is_raised_over_a_page_quarantines_it():
     raising = GuardedExtractor(SETTINGS, [Raises()])
-    assert raising(page("x")) == [
+    assert raising(page("<img src=p.jpg alt='a red star'>")) == [
         Rejection("page", "error:AssertionError", "quarantined", "f.warc.gz@7")
     ]
+
+
+@pytest.mark.parametrize("body", ["x", "<img src=p.svg alt='a red star'>", "<img src=p.jpg alt=x>"])
+def test_a_page_without_pairs_is_not_observed(body):
+    counts = GuardedExtractor(SETTINGS, [Raises()])(page(body))
+    assert counts[-1] == Counted("page", "kept")
+    assert balance(tally_of(counts), "image").adds_up
 
 
 def test_what_is_raised_over_a_link_quarantines_it_and_the_counts_add_up(monkeypatch):

@@ -4,6 +4,7 @@ from unicodedata import bidirectional, category
 
 import ftfy
 import pytest
+from ftfy.chardata import LIGATURES, WIDTH_MAP
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from pairsieve.web.text import (
     mended_caption,
     storable,
     to_utf8,
+    without_mojibake,
 )
 
 
@@ -159,6 +161,23 @@ def test_storable(text, expected):
 )
 def test_escapes_of_escapes_are_undone_as_ftfy_does(text):
     assert mended_caption(text) == ftfy.fix_text(text).strip()
+
+
+# Letters that some step of ftfy's changes, and such as look like mojibake.
+FTFY_LETTERS = st.sampled_from("".join(map(chr, (*LIGATURES, *WIDTH_MAP)))) | st.sampled_from(
+    "\"'‘’‚“”„»«ÃâÂ€™©œ\x80\x85\x92\xa0\xad\ufffd\u2028\n\r\x1b[31m&;eé\u0301ΩЖкнИ漢한 "
+)
+
+
+@given(st.text(FTFY_LETTERS | st.characters(), max_size=30))
+def test_mojibake_is_mended_as_ftfy_does(text):
+    assert without_mojibake(text) == ftfy.fix_text(text)
+
+
+@pytest.mark.parametrize("letter", [chr(code) for code in (*LIGATURES, *WIDTH_MAP, 0x85, 0x2028)])
+def test_letters_that_ftfy_changes_are_not_passed_over(letter):
+    text = f"é{letter}b"
+    assert without_mojibake(text) == ftfy.fix_text(text) != text
 
 
 def test_combining_marks_are_bounded_before_they_are_sorted():
