@@ -10,7 +10,7 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from pairsieve.records.page import header
 from pairsieve.records.pair import Evidence
-from pairsieve.web.html import ParsedPage
+from pairsieve.web.html import ROOT, ParsedPage
 
 MAX_TITLE_CHARS = 300
 MAX_LANGUAGE_CHARS = 35  # the longest tag to expect, by RFC 5646, 4.4.1
@@ -42,7 +42,7 @@ def title_of(page: ParsedPage) -> str:
 
 def language_of_page(page: ParsedPage) -> str:
     """The first language tag that a page declares, in lower case."""
-    html_nodes = page.elements["html"]
+    html_nodes = page.elements[ROOT]
     declared = html_nodes[0].attributes.get("lang") if html_nodes else None
     declared = declared or header(page.headers, "content-language")
     first = declared.partition(",")[0].strip()

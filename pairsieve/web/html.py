@@ -21,7 +21,8 @@ from pairsieve.web.text import json_value, to_utf8
 from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, resolver
 from pairsieve.web.xhtml import as_html, is_xhtml
 
-TAGS = ("html", "title", "meta", "link", "script", "h1")
+ROOT = "html"
+TAGS = ("title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
 _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
@@ -64,15 +65,17 @@ class ParsedPage:
 
     @cached_property
     def elements(self) -> Elements:
-        """The nodes of TAGS by tag, under LICENSED links that name a licence or Creative Commons,
-        under TYPED those with microdata.
+        """The nodes of TAGS by tag, under ROOT the root, under LICENSED links that name a licence
+        or Creative Commons, under TYPED those with microdata.
         """
         nodes: dict[str, list[LexborNode]] = {kind: [] for kind in (*TAGS, LICENSED, TYPED)}
+        # Not by a selector, which every element would be compared with.
+        nodes[ROOT] = [] if self.tree.root is None else [self.tree.root]
         for node in _found(self.tree, _EVIDENCE):
             tag = node.tag or ""
             if tag == "a":
                 nodes[LICENSED].append(node)
-            elif tag in nodes:
+            elif tag in TAGS:
                 nodes[tag].append(node)
             if "itemtype" in node.attributes:
                 nodes[TYPED].append(node)
