@@ -20,8 +20,10 @@ COPY constraints.txt ./
 RUN pip install --constraint constraints.txt --extra-index-url "${TORCH_INDEX}" torch torchvision
 COPY . ./
 RUN pip install --constraint constraints.txt '.[c2pa,faces,gcp,s3]' \
-    && useradd --create-home --uid 10001 worker
+    && useradd --create-home --uid 10001 worker \
+    && install --directory --owner=10001 --group=10001 /data
 COPY --from=models / /models/
+# A volume at /data belongs to this user, as the folder does.
 # What a job sends along is installed into the home of this user.
 USER 10001
 WORKDIR /home/worker

@@ -19,7 +19,8 @@ COPY constraints.txt ./
 RUN pip install --constraint constraints.txt torch torchvision
 COPY . ./
 RUN pip install --constraint constraints.txt '.[c2pa,faces,gcp,s3]' \
-    && useradd --create-home --uid 10001 worker
+    && useradd --create-home --uid 10001 worker \
+    && install --directory --owner=10001 --group=10001 /data
 COPY --from=models / /models/
 # What a job sends along is installed into the home of this user.
 USER 10001

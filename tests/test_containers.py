@@ -167,6 +167,31 @@ def test_every_job_server_is_of_the_flink_image():
         assert "/opt/flink/bin/beam-job-server" in str(server)
 
 
+def test_whoever_works_in_a_container_may_write_its_volumes():
+    """A new volume belongs to root, but where the image has the folder, or a pod says otherwise."""
+    images = {"pairsieve:flink": FLINK_IMAGE, "pairsieve:cpu": CONTAINERS / "cpu.Dockerfile"}
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    mounted = set()
+    for service in services.values():
+        for volume in service.get("volumes", ()):
+            mounted.add((service["image"], volume.split(":")[1]))
+    assert len(mounted) == 2
+    for image, folder in mounted:
+        text = images[image].read_text()
+        (user,) = re.findall(r"^USER (\d+)$", text, re.M)
+        assert f"install --directory --owner={user} --group={user} {folder}\n" in text, folder
+    (user,) = re.findall(r"^USER (\d+)$", FLINK_IMAGE.read_text(), re.M)
+    pods = [
+        document["spec"]["template"]["spec"]
+        for document in documents(CONTAINERS / "kubernetes" / "job-servers.yaml")
+        if document["kind"] == "Deployment"
+    ]
+    for path in sorted(CONTAINERS.glob("kubernetes/*-cluster.yaml")):
+        (cluster,) = documents(path)
+        pods.append(cluster["spec"]["podTemplate"]["spec"])
+    assert [pod["securityContext"]["fsGroup"] for pod in pods] == [int(user)] * 4
+
+
 def test_compose():
     compose = shutil.which("cmd", path=str(REPOSITORY / ".tools" / "compose"))
     if compose is None:

@@ -48,6 +48,10 @@ NO_JOB_MANAGER = (
     "the job manager does not answer: it was ended, and its jobs with it. Start it, then run the "
     "same command again"
 )
+CANCELLED = (
+    "somebody cancelled the job on the cluster, by `flink cancel` or on its page: run the same "
+    "command again"
+)
 CAUSES: tuple[tuple[str, str], ...] = (
     ("No module named", f"workers lack what is here; send it with {SEND}"),
     ("worker disconnected", WORKER_GONE),
@@ -58,13 +62,14 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("didn't get control connection", NO_WORKER_ON_PRISM),
     ("NoResourceAvailableException", NO_SLOTS),
     ("Timeout has occurred", NO_SLOTS),
+    ("JobCancellationException", CANCELLED),
     ("UNAVAILABLE: ", NO_JOB_SERVER),
     ("java.net.ConnectException", NO_JOB_MANAGER),
 )
 """A sign in a worker's or an engine's error -> its cause and the remedy.
 
 Each was seen on Flink 1.19.3 with Beam's job server, one on Prism: workers, task managers and the
-job server were killed, and slots or pairsieve were missing.
+job server were killed, a job was cancelled, and slots or pairsieve were missing.
 """
 
 

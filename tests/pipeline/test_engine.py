@@ -71,6 +71,10 @@ def test_every_runner_takes_every_name_and_label(run, stage):
             "the job server does not answer any more",
         ),
         (
+            "org.apache.flink.runtime.client.JobCancellationException: Job was cancelled.",
+            "somebody cancelled the job on the cluster",
+        ),
+        (
             "OSError: [Errno 28] No space left on device",
             "OSError: [Errno 28] No space left on device",
         ),

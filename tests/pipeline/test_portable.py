@@ -19,8 +19,8 @@ from tests.support.datasets import hashes
 from tests.support.demo_runs import PLANTED
 from tests.support.slow_runs import (
     PIP,
+    build_slow_plugin,
     parts_in,
-    slow_plugin_source,
     started_run,
     wait_until,
 )
@@ -35,9 +35,7 @@ def plugin(wheel, tmp_path_factory):
     itself.
     """
     folder = tmp_path_factory.mktemp("plugin")
-    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
-    subprocess.run([*build, slow_plugin_source(folder)], check=True)
-    (slow,) = folder.glob("*.whl")
+    slow = build_slow_plugin(folder)
     install = [*PIP, "install", "--no-deps", "--target", folder / "site"]
     subprocess.run([*install, slow], check=True)
     return [

@@ -182,6 +182,12 @@ class FlinkCluster:
         found = self.rest(f"/jobs/{self._newest(name)}/exceptions")
         return len(found["exceptionHistory"]["entries"])
 
+    def job_ids(self, name: str) -> set[str]:
+        """The ids of all jobs of that name, ended ones too."""
+        return {
+            str(job["jid"]) for job in self.rest("/jobs/overview")["jobs"] if job["name"] == name
+        }
+
     def _newest(self, name: str) -> str:
         """The id of the newest job of that name."""
         found = [job for job in self.rest("/jobs/overview")["jobs"] if job["name"] == name]
@@ -258,7 +264,7 @@ class FlinkCluster:
             hosts = f"-Djdk.net.hosts.file={self.folder}/hosts{number}"
             return [*java, f"-Dlog4j.configurationFile={self.folder}/log4j.properties", hosts, main,
                     "--configDir", self.folder, "-D", f"taskmanager.resource-id=tm{number}"]  # fmt: skip
-        return [self.folder / "worker" / "bin" / "python", self.folder / "pool.py",
+        return [self.folder / f"worker{number}" / "bin" / "python", self.folder / "pool.py",
                 f"127.0.0.1{number}", f"--service_port={self.ports['pool']}",
                 f"--container_executable={self.folder}/boot{number}"]  # fmt: skip
 
@@ -267,7 +273,7 @@ class FlinkCluster:
         if name.startswith("pool"):
             environment.pop("PYTHONPATH", None)
             environment["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] = "1"
-            environment["PATH"] = f"{self.folder}/worker/bin:{environment['PATH']}"
+            environment["PATH"] = f"{self.folder}/worker{name[-1]}/bin:{environment['PATH']}"
         return environment
 
 
@@ -345,11 +351,12 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n\n"
     )
     (folder / "elsewhere").mkdir()
-    environment_without_us(folder / "worker")
-    site = next((folder / "worker" / "lib").glob("python*/site-packages"))
-    (site / "installed.pth").write_text("".join(f"{path}\n" for path in installed))
     (folder / "pool.py").write_text(POOL_PROGRAM)
     for number in TASK_MANAGERS:
+        # One for each pool, as on machines of their own: what a job sends along is installed there.
+        environment_without_us(folder / f"worker{number}")
+        site = next((folder / f"worker{number}" / "lib").glob("python*/site-packages"))
+        (site / "installed.pth").write_text("".join(f"{path}\n" for path in installed))
         (folder / f"hosts{number}").write_text(f"127.0.0.1 localhost\n127.0.0.1{number} pool\n")
         staged = folder / f"staged{number}"
         staged.mkdir()

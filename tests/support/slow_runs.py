@@ -36,6 +36,14 @@ def install_slow_plugin(folder: Path) -> Path:
     return folder / "site"
 
 
+def build_slow_plugin(folder: Path) -> Path:
+    """The wheel of the slow plugin."""
+    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    subprocess.run([*command, slow_plugin_source(folder)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 def slow_file(folder: Path, stage: str) -> Path:
     """The file that slows fetch or score down while it is there."""
     return folder / f"slow-{stage}"
