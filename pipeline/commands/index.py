@@ -4,7 +4,6 @@ pairsieve index --dataset runs/mine
     write runs/mine.index
 pairsieve index --dataset runs/mine --out /srv/index
     write it elsewhere, to a local folder
-
 pairsieve index --dataset s3://data/mine --out /srv/index --runner=FlinkRunner ...
     on a cluster: options that are not listed here go to Beam, as those of `pairsieve run` do
 

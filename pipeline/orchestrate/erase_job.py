@@ -11,11 +11,10 @@ from pairsieve.erasure.match import EXACT_COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.storage import files
-from pairsieve.storage.marked import mark, remove_ours
 from pairsieve.storage.shards import shard_paths
-from pipeline.dataset.writer import alone_in
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine, LayOut, make_engine
+from pipeline.orchestrate.job_folder import folder_for_job
 from transforms.erase.found import Found, read_found
 from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, read_rewritten
 from transforms.erase.search import SearchSettings, write_requests_file
@@ -94,22 +93,10 @@ def _found_per_core_s(requests: Sequence[Request]) -> int:
 def job_folder(dataset: str) -> Iterator[str]:
     """Make the private folder beside a dataset for the time of the block.
 
-    What a command has left there that was killed is removed first. Raises InUse, and NotOurs where
-    somebody else's folder has this name.
+    Raises InUse, and NotOurs where somebody else's folder has this name.
     """
     folder = f"{dataset.rstrip('/')}{JOB_FOLDER}"
     # Before the marker, which would make a folder that everybody may list.
     files.make_private_folder(folder)
-    mark(folder)
-    with alone_in(folder):
-        try:
-            _remove_below(folder)
-            yield folder
-        finally:
-            remove_ours(folder)
-
-
-def _remove_below(folder: str) -> None:
-    for name in files.folders_in(folder):
-        if not name.startswith("."):  # the lock of an object store
-            files.remove_tree(files.join(folder, name))
+    with folder_for_job(folder):
+        yield folder

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pairsieve.search.index import make_pieces
 from pairsieve.search.piece import Shard
-from pairsieve.storage.marked import mark, remove_ours
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import LOCAL_RUNNERS, Engine, make_engine
+from pipeline.orchestrate.job_folder import folder_for_job
 from transforms.index.pieces import fetch_pieces
 
 JOB_FOLDER = ".job"
@@ -34,8 +34,8 @@ class IndexJobs:
     def make(self, shards: Sequence[Shard], folder: Path) -> None:
         """Make the piece of each shard in the local folder of an index's pieces.
 
-        Raises JobFailed, Interrupted, and NotOurs where a folder of somebody else is in the way of
-        the job's.
+        Raises JobFailed, Interrupted, InUse where another command works in the job's folder, and
+        NotOurs where somebody else's folder has its name.
         """
         if not shards:
             return
@@ -56,13 +56,10 @@ class IndexJobs:
 
         job = index_flow.IndexJob(shards, shared)
         watch = Watch("index", shared, len(shards), "shards", ("file kept",))
-        mark(shared)
-        try:
+        with folder_for_job(shared):
             with reporting(watch, self.bars) as heard:
                 engine.run(partial(index_flow.index, job=job), "pairsieve/index", heard.quiet_s)
             fetch_pieces(shared, shards, folder)
-        finally:
-            remove_ours(shared)
 
 
 def local_jobs() -> IndexJobs:

@@ -21,6 +21,7 @@ from pairsieve.search.index import SHARDS, build, make_pieces
 from pairsieve.search.piece import WORDS
 from pairsieve.search.segments import MANAGED, MAX_SEGMENTS, META
 from pairsieve.search.vectors import VectorSettings
+from pairsieve.storage.marked import NotOurs
 from pipeline.orchestrate import index_job
 from pipeline.orchestrate.engine import make_engine
 from pipeline.orchestrate.index_job import IndexJobs
@@ -159,6 +160,15 @@ def test_by_workers(tmp_path, two_workers):
     index_of(tmp_path / "out", manifest, tmp_path / "index", two_workers.make)
     check_finds(tmp_path / "index", range(120))
     assert names_below(tmp_path) == ["index", "out"]
+
+
+def test_nothing_of_others_is_removed(tmp_path, two_workers):
+    manifest = dataset_of(tmp_path / "out", [30])
+    (tmp_path / "index.job").mkdir()
+    (tmp_path / "index.job" / "letter.txt").write_text("dear")
+    with pytest.raises(NotOurs, match="move it away"):
+        index_of(tmp_path / "out", manifest, tmp_path / "index", two_workers.make)
+    assert (tmp_path / "index.job" / "letter.txt").read_text() == "dear"
 
 
 def test_by_workers_elsewhere(tmp_path, two_workers, monkeypatch):
