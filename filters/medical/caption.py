@@ -26,7 +26,7 @@ class MedicalCaption:
     """
 
     name: ClassVar[str] = "medical_caption"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "medical_terms": pa.list_(pa.string()),

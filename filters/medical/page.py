@@ -57,7 +57,7 @@ class MedicalPage:
     """
 
     name: ClassVar[str] = "medical_page"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {
         "page_medical_terms": pa.list_(pa.string()),

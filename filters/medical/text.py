@@ -17,6 +17,7 @@ from filters.joined_texts import (
     lengths_of,
     rows_by_key,
 )
+from filters.medical.cognates import skeleton
 from filters.medical.terms import (
     DEFUSED,
     LANGUAGES,
@@ -30,7 +31,15 @@ from filters.medical.terms import (
     shipped_phrases,
     shipped_terms,
 )
-from filters.medical.words import WORD, load_words, words_of
+from filters.medical.words import (
+    MIN_RARE_CHARS,
+    STRONG,
+    TELLING,
+    WORD,
+    load_cognates,
+    load_words,
+    words_of,
+)
 
 # What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
 MIN_CHARS_OF_LANGUAGE = 20
@@ -67,12 +76,13 @@ class TextJudge:
         words = words_of(matches.remaining_text)
         if language in LANGUAGES:
             return MedicalText(matches.terms, (), load_words(language).score_words(words))
-        score = max(_score_of_unknown(words, known) for known in LANGUAGES) if words else 0.0
+        by_language = {known: _words_of_unknown(words, known) for known in LANGUAGES}
+        score = max(_score_of_unknown(found, known) for known, found in by_language.items())
         terms, unsure = set(matches.terms), set[str]()
         for term_language, found in matches.unsure.items():
             # a term is one of its medical words itself, so that another one is support
             is_supported = term_language in LANGUAGES and load_words(term_language).medical_words(
-                words
+                by_language[term_language]
             ) > len(found)
             (terms if is_supported else unsure).update(found)
         return MedicalText(tuple(sorted(terms)), tuple(sorted(unsure - terms)), score)
@@ -112,18 +122,61 @@ def _judged_as(language: str, is_long: bool) -> str:
     return language if is_sure and language in LANGUAGES else UNKNOWN
 
 
+def _words_of_unknown(words: frozenset[str], language: str) -> frozenset[str]:
+    """The words of a text as one of a language, without medical ones that are everyday elsewhere.
+
+    "pattern" is a word of medicine in French, and one of everyday life in English.
+    """
+    if language == "en":
+        return words
+    weights = load_words(language).weights
+    return frozenset(
+        word for word in words if weights.get(word, 0.0) <= 0 or not _is_everyday_word(word)
+    )
+
+
+@lru_cache(50_000)
+def _is_everyday_word(word: str) -> bool:
+    """Whether a word is everyday in a shipped language, or English and not clearly medical."""
+    is_plain_english = load_words("en").weights.get(word, TELLING) < TELLING
+    return is_plain_english or any(
+        load_words(language).weights.get(word, 0.0) < 0 for language in LANGUAGES
+    )
+
+
 def _score_of_unknown(words: frozenset[str], language: str) -> float:
-    """The score in a language, if two words at least are medical in it."""
+    """The score in a language, if two words at least are medical in it, or one is everywhere."""
     weights = load_words(language)
     if language != "en" and weights.medical_words(words) < MIN_SUPPORTING:
-        return 0.0
+        strong = weights.strong_words(words)
+        if not any(map(_is_medical_everywhere, strong)):
+            return 0.0
     return weights.score_words(words)
+
+
+@lru_cache(50_000)
+def _is_medical_everywhere(word: str) -> bool:
+    """Whether a word has a clearly medical English cognate, and no shipped language uses it for
+    anything else ("ösophagitis", "diverticulite").
+    """
+    if len(word) < MIN_RARE_CHARS:
+        return False
+    cognates = load_cognates()
+    is_cognate = any(
+        cognates.get(skeleton(word, language), 0.0) >= STRONG for language in LANGUAGES[1:]
+    )
+    return is_cognate and all(_is_no_everyday_word(word, language) for language in LANGUAGES)
+
+
+def _is_no_everyday_word(word: str, language: str) -> bool:
+    known = load_words(language)
+    return known.weights.get(word, STRONG) >= TELLING and word not in known.directions
 
 
 def _may_reach_unknown(words: Words, language: str, score_from: float) -> RowMask:
     """The texts for which `_score_of_unknown` may reach `score_from` in a language."""
     weights = load_words(language)
-    supported = weights.may_support(words, MIN_SUPPORTING)
+    supported = weights.may_support(words, MIN_SUPPORTING) | weights.may_be_strong(words)
     return supported & weights.may_reach(words.of(supported), score_from)
 
 

@@ -23,6 +23,7 @@ from filters.joined_texts import Words
 from filters.medical.cognates import skeleton
 
 COGNATES = "cognates.tsv"
+NO_EVIDENCE_ALONE = ("directions.yaml", "everyday_words.yaml")
 
 # One word of less weight is no evidence by itself: "anterior", "radius".
 STRONG = 2.0
@@ -64,7 +65,7 @@ class WordWeights:
     - `weights`: lower-case word -> weight; a word that is not in the table weighs nothing, or what
       `rare_words` says.
     - `directions`: words of direction, shape and the like, which are no evidence without another
-      medical word; see directions.yaml.
+      medical word; see directions.yaml and everyday_words.yaml.
     """
 
     weights: Mapping[str, float]
@@ -109,6 +110,15 @@ class WordWeights:
         """The texts of which `medical_words` says that so many words are medical."""
         weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
         return np.asarray(words.sums(weights >= TELLING) >= least, np.bool_)
+
+    def may_be_strong(self, words: Words) -> RowMask:
+        """The texts of which `strong_words` finds words."""
+        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
+        return np.asarray(words.sums(weights >= STRONG) > 0, np.bool_)
+
+    def strong_words(self, words: Collection[str]) -> list[str]:
+        """Those of these words that may be evidence by themselves."""
+        return [word for word in words if self.weights.get(word, 0.0) >= STRONG]
 
     def medical_words(self, words: Collection[str]) -> int:
         """How many of these words are more medical than everyday by a factor of ten."""
@@ -175,13 +185,15 @@ def load_cognates() -> Mapping[str, float]:
 
 @lru_cache(1)
 def load_directions() -> Mapping[str, frozenset[str]]:
-    """Load directions.yaml: language -> words."""
-    text = files("filters.medical").joinpath("directions.yaml").read_text("utf-8")
-    lists: dict[str, str] = yaml.safe_load(text)
-    return {
-        language: frozenset(word.strip() for word in words.split(","))
-        for language, words in lists.items()
-    }
+    """Load directions.yaml and everyday_words.yaml: language -> words of both."""
+    found: dict[str, frozenset[str]] = {}
+    for name in NO_EVIDENCE_ALONE:
+        text = files("filters.medical").joinpath(name).read_text("utf-8")
+        lists: dict[str, str] = yaml.safe_load(text)
+        for language, words in lists.items():
+            listed = frozenset(word.strip() for word in words.split(","))
+            found[language] = found.get(language, frozenset()) | listed
+    return found
 
 
 def _read_weights(name: str) -> dict[str, float]:

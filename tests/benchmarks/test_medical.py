@@ -36,6 +36,17 @@ def test_captions_of_others(captions, capsys, arguments, goal, wrong):
     assert wrong in listed
 
 
+def test_captions_that_are_medical_after_all_are_not_false(captions, tmp_path, capsys):
+    listed = tmp_path / "after_all.txt"
+    listed.write_text("CT scan of the thorax\n", "utf-8")
+    options = ["--captions", captions, "--expect", "everyday", "--show"]
+    main([*options, "--medical-after-all", str(listed)])
+    printed = capsys.readouterr().out
+    assert "falsely flagged 0 of 2" in printed
+    assert "goal medical_given_everyday 0.0000 <= 0.0045" in printed
+    assert "'CT scan" not in printed
+
+
 def test_captions_are_not_listed_unasked(captions, capsys):
     main(["--captions", captions, "--expect", "medical"])
     assert "kite" not in capsys.readouterr().out
@@ -43,8 +54,11 @@ def test_captions_are_not_listed_unasked(captions, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--captions", "x"], ["--expect", "medical"], ["--language", "xx"]],
-)
+    [
+        ["--captions", "x"], ["--expect", "medical"], ["--language", "xx"],
+        ["--captions", "x", "--expect", "medical", "--medical-after-all", "y"],
+    ],
+)  # fmt: skip
 def test_wrong_options(arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)

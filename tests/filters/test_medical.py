@@ -272,6 +272,46 @@ def test_everyday_directions_and_looks_are_left_alone(caption, language, flagged
     assert not flagged(caption, language)
 
 
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        # a translation or a cognate gave these words a medical weight
+        ("weiblicher Flaschengeist", "de"), ("Auftritte der Gruppe", "de"), ("preguntar a los camareros", "es"),
+        ("Un globo terráqueo de madera", "es"), ("matières ordinaires du lycée", "fr"), ("chiffons et coutures", "fr"),
+        ("colletto di camicia bianco", "it"), ("wereldbol met meridianen", "nl"), ("croissants op het stationsplein", "nl"),
+        ("wodospady w górach jesienią", "pl"), ("krzyż łaciński na wieży", "pl"), ("poltronas de couro marrom", "pt"),
+        # English words that are everyday, technical, or names of animals, plants and places, too
+        ("Bursa, Turkey skyline", "en"), ("Phalanx of Greek soldiers", "en"), ("Fascia boards and gutters", "en"),
+        ("Vitreous enamel pendant", "en"), ("Venomous snake in the grass", "en"), ("convulsions of laughter", "en"),
+        ("Fossil tibia of a mammoth", "en"), ("Ambient occlusion render", "en"), ("Stamp perforation 14 by 15", "en"),
+        ("Mayor presented with an award", "en"), ("Nitrocellulose lacquer guitar finish", "en"),
+        ("A patient fisherman waits by the river", "en"), ("Forest plot for sale in Devon", "en"),
+        # English words in a text of unknown language
+        ("diamond squares 4 filled pattern", ""), ("spider web", "de"),
+    ],
+)  # fmt: skip
+def test_everyday_words_need_another_medical_word(caption, language, flagged):
+    assert not flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        # they still count beside another one
+        ("Gewebe eines Karzinoms", "de"), ("tela adhesiva sobre la herida infectada", "es"),
+        ("fracture of the tibia with displacement", "en"), ("Venous phase of the angiography", "en"),
+        # a word that is medical in every language is evidence in a text of an unknown one
+        ("Ösophagitis", ""), ("Diverticulite", ""), ("Onicólisis", ""),
+        # figures of articles, treatments
+        ("Confocal image of transfected cells", "en"), ("Odds ratios of both groups with 95% CI", "en"),
+        ("Hüftgelenk nach Ablation", "de"), ("Revisión de laringostomía", "es"), ("Bexiga hiperativa", "pt"),
+        ("Autres troubles du mouvement", "fr"), ("Desarticulación de hombro", "es"),
+    ],
+)  # fmt: skip
+def test_words_that_are_evidence_with_another_or_everywhere(caption, language, flagged):
+    assert flagged(caption, language)
+
+
 def test_everyday_words_that_look_like_medical_ones_weigh_nothing():
     cognates = {"superior": 1.5}
     completed = with_everyday_cognates({"mano": -0.5}, cognates, "es", ["superior", "mano", "casa"])
