@@ -58,6 +58,7 @@ from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
+from pairsieve.search.words import ID_BITS
 from pipeline.orchestrate.index_job import local_jobs
 
 QUERIES = 200
@@ -303,12 +304,17 @@ def _faiss_ways(built: Built, queries: Vectors, lists: Any, probes: int) -> dict
     bare = faiss.IndexIVFScalarQuantizer(lists.quantizer, SIZE, lists.nlist, kind, metric, False)
     flat = faiss.IndexScalarQuantizer(SIZE, kind, metric)
     few = built.rows < MANY_ROWS
-    for number, block in enumerate(built.blocks()):
-        if number == 0:
+    list_of = lists_of_rows(lists, built)
+    before = 0
+    for block in built.blocks():
+        if before == 0:
             # float16 needs no training, but faiss asks for a call.
             bare.train(block[:1])
             flat.train(block[:1])
-        bare.add(block)
+        # The centres are the same, so each row stands in the list that it has in our index.
+        of_block = np.ascontiguousarray(list_of[before : before + len(block)])
+        bare.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(of_block))
+        before += len(block)
         if few:
             flat.add(block)
     bare.nprobe = probes
@@ -324,6 +330,21 @@ def _faiss_ways(built: Built, queries: Vectors, lists: Any, probes: int) -> dict
         return lambda number: faiss_index.search(queries[number : number + 1], MAX_ALIKE)
 
     return {name: with_index(index) for name, index in indexes.items()}
+
+
+def lists_of_rows(lists: Any, built: Built) -> NDArray[np.int64]:
+    """Return for each row, numbered over all shards, the list of our index that holds it."""
+    numbers = dict(open_search(str(built.index)).contents.shards)
+    offsets = np.cumsum([0, *(shard.rows for shard in built.shards)])
+    offset_of = np.zeros(len(built.shards), np.int64)
+    for place, shard in enumerate(built.shards):
+        offset_of[numbers[shard]] = offsets[place]
+    list_of = np.empty(built.rows, np.int64)
+    for number in range(lists.nlist):
+        size = lists.invlists.list_size(number)
+        ids = faiss.rev_swig_ptr(lists.invlists.get_ids(number), size)
+        list_of[offset_of[ids >> ID_BITS] + (ids & ((1 << ID_BITS) - 1))] = number
+    return list_of
 
 
 def compare_words(search: Search, built: Built) -> None:
