@@ -38,11 +38,13 @@ def merge_ends(ends: Iterable[PublishEnd]) -> PublishEnd:
         tally.update(end.outcomes)
         listed += end.files
         aggregates.append(end.aggregates)
+    # Sorted, because shards end in any order, and the list must be the same in every run.
     return PublishEnd(dict(tally), tuple(sorted(listed)), sum_aggregates(aggregates))
 
 
 def write_publish_end(end: PublishEnd, folder: str) -> None:
     """Write aggregates, list of files and tally. Where the tally is, the others are too."""
+    # The tally is written last: `has_ended` looks for it alone.
     files.write_text(files.join(folder, AGGREGATES_FILE), end.aggregates.text())
     write_end((end.outcomes, list(end.files)), folder, SHARDS_FILE)
 
@@ -71,8 +73,10 @@ def _ends_of(element: Any) -> Iterator[PublishEnd]:
     if isinstance(element, WrittenShard):
         yield PublishEnd(files=(element.file,), aggregates=element.aggregates)
         return
+    # What is left are groups of the shuffle; the kind in their key says what they hold.
     (kind, _), batches = element
     if kind == DOMAINS:
+        # A domain is in one bucket, so that the lists of buckets can be merged exactly.
         yield PublishEnd(aggregates=Aggregates(domains=largest_domains(batches)))
     elif kind == COUNTS:
         yield from (PublishEnd(outcomes=counts.outcomes) for counts in batches)

@@ -115,6 +115,7 @@ def distinct_pairs(
         return
     contents = BucketContents(rows)
     distinct = deduplicate(contents, identity)
+    # Only now: known identities come in any place among the batches.
     new = distinct
     if contents.known:
         new = [
@@ -141,6 +142,7 @@ class BucketContents:
 
     def __iter__(self) -> Iterator[Pair]:
         for row in self._rows:
+            # A known identity is a tuple of one; a batch of pairs is bytes.
             if isinstance(row, tuple):
                 self.known.add(row[0])
                 continue

@@ -140,6 +140,7 @@ def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection 
         found = _images_of_page(parsed, extractor)
         # Evidence costs more than everything else here, and only pairs carry it.
         evidence = extractor.observe(parsed) if found.kept else {}
+    # MemoryError: the process of costly pages has reached its limit.
     except (PageTooCostly, MemoryError):
         yield Rejection("page", TOO_COSTLY, "quarantined", _where(page))
         return
@@ -277,6 +278,8 @@ def extract_link(link: Link, extractor: Extractor) -> Iterator[Pair | Rejection 
         subset=caption.subset,
         language=caption.language,
         page_url="",
+        # File and row stand for the place of a record, by which the first of several pairs is
+        # chosen.
         warc_file=link.file,
         record_offset=link.row,
         payload_digest="",
@@ -310,7 +313,8 @@ class GuardedExtractor:
 
     def __call__(self, item: Page | Link) -> list[Any]:
         if isinstance(item, Page) and is_costly(item.payload):
-            # The other process has its own network guard, so none is needed here.
+            # The other process has its own network guard. The guard of `attempt` must be off here,
+            # since it would not let that process start.
             results = attempt(self._guarded, item, reads_storage=True)
         else:
             results = attempt(self._extract_here, item)

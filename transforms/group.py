@@ -80,4 +80,5 @@ def _pack(key: BucketKey, elements: Sequence[Any]) -> Batch:
     """Pack the pairs, or the locations, of one bucket."""
     if _kind_of(key) == PAIRS:
         return pack_pairs(elements)
+    # Locations: nothing else is packed here.
     return pack_rows(map(astuple, elements))

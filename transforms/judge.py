@@ -126,6 +126,7 @@ def _judge_rows(table: SampleTable, book: RuleBook) -> Judged:
         evidence = _evidence_of(row, table, book)
         return evidence, book.decide(evidence, rules_of(row), standings[row])
 
+    # A row that an earlier detector failed on is not judged; it goes to quarantine below.
     whole = [row for row, of_row in enumerate(errors) if not of_row]
     for start in range(0, len(whole), ROWS_AT_ONCE):
         rows = whole[start : start + ROWS_AT_ONCE]
@@ -169,6 +170,7 @@ def _rules_by_row(table: SampleTable, book: RuleBook) -> Callable[[int], RulesAs
     for pattern in patterns:
         chosen = [rule for rule, is_asked in zip(rules, pattern, strict=True) if is_asked]
         by_pattern.append(RulesAsked.of(chosen))
+    # Some versions of NumPy give the numbers of rows as a column.
     numbers = pattern_of.reshape(-1).tolist()
     return lambda row: by_pattern[numbers[row]]
 

@@ -58,6 +58,7 @@ class ReadKnown(beam.PTransform):  # type: ignore[misc]
             pipeline
             | "Known files" >> beam.Create(list(self.settings.paths))
             | "Known row groups" >> beam.FlatMap(partial(row_groups, options=self.settings.options))
+            # Otherwise the worker that lists the row groups of a file also reads them all.
             | "Spread known" >> beam.Reshuffle()
             | "Known identities" >> beam.FlatMap(partial(known_identities, settings=self.settings))
         )

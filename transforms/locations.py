@@ -37,6 +37,7 @@ def write_locations(group: tuple[BucketKey, Iterable[Batch]], settings: GroupSet
         for row in unpack_rows(batch):
             location = Location(*row)
             best[location.url] = prefer(best.get(location.url), location)
+    # Sorted, so that the file does not depend on the order in which batches come.
     table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
     write_sealed(locations_path(settings.folder, bucket), table)
 

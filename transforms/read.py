@@ -120,7 +120,8 @@ class SplitInputs(beam.PTransform):  # type: ignore[misc]
 class ReadPieces(beam.PTransform):  # type: ignore[misc]
     """Pieces -> pages, links and locations, and counts behind them.
 
-    The reshuffle spreads the pieces over the workers.
+    The reshuffle spreads the pieces over the workers. Runners fuse steps, so without it the worker
+    that has split an input would read all of its pieces.
     """
 
     settings: ReadSettings

@@ -60,6 +60,7 @@ def redact_sample(kept: KeptSample, settings: RedactSettings) -> Iterator[ShardR
         yield ShardRow(f"dataset/{subset}", shard, (*row, vector))
         return
     yield ShardRow(f"dataset/{subset}", shard, row)
+    # Same shard, same key: both files are sorted by it, so that vectors stand in the order of rows.
     yield ShardRow(f"{EMBEDDINGS_FOLDER}/{subset}", shard, (public_key.hex(), vector.tobytes()))
 
 

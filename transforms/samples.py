@@ -41,6 +41,7 @@ def _with_compared(scores: pa.Table, compared: pa.Table) -> pa.Table:
     if not compared.column("key").equals(scores.column("key")):
         raise ValueError("what was compared are other pairs than those that were scored")
     own, further = scores.column("errors").to_pylist(), compared.column("errors").to_pylist()
+    # Without an error the column of the scores stays as it is.
     if any(further):
         errors = [[*first, *second] for first, second in zip(own, further, strict=True)]
         place = scores.schema.get_field_index("errors")

@@ -133,7 +133,8 @@ def write_shard(
 ) -> WrittenShard:
     """Write one shard, sorted by key, and count its rows. The ledger is sorted by all its columns.
 
-    The same rows give the same bytes, in whatever order they come.
+    The same rows give the same bytes, in whatever order they come. So it does no harm when a runner
+    writes a shard again.
     """
     (folder, shard), batches = group
     schema = settings.schema(folder)
@@ -145,6 +146,7 @@ def write_shard(
             _write_sidecar(table, path, settings.private)
         table = table.select(settings.published)
     if schema is VECTOR_SCHEMA:
+        # Vectors are shuffled as a table, and published as a plain array.
         path = path.removesuffix(".parquet") + ".npy"
         content = _vectors(table)
     else:
@@ -186,6 +188,7 @@ def _sorted_table(
 def _vectors(table: pa.Table) -> bytes:
     """An .npy file of vectors (n, d), float16, in the order of the rows beside them."""
     vectors = table.column("vector").to_pylist()
+    # Without a row nothing says how many dimensions a vector has.
     array = np.empty((0, 0), np.float16)
     if vectors:
         array = np.frombuffer(b"".join(vectors), np.float16).reshape(len(vectors), -1)
@@ -354,6 +357,7 @@ def _shard_key(row: ShardRow) -> ShardKey:
 
 
 def _counted_name(key: ShardKey) -> str:
+    # One counter for all shards: a name for each would make thousands of them.
     return "shelved"
 
 

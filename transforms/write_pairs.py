@@ -39,6 +39,7 @@ def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
 def write_parts(bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns) -> None:
     """Write a bucket's pairs."""
     schema = schema_with(PAIR_SCHEMA, evidence)
+    # A bucket that is written again gives the same parts, under the same names.
     for chunk, rows in enumerate(slice_pairs(bucket.pairs, settings.part_rows)):
         name = parts.part_name(bucket.number, chunk)
         parts.write_part(settings.folder, name, to_table(rows, schema), Tally())

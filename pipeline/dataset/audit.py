@@ -191,7 +191,9 @@ def write_result(dataset: str, sample: DrawnSample, result: AuditResult) -> None
         listed[AUDIT] = put(staging, AUDIT, audit_text(results.values()).encode(), 0)
         next_manifest = replace(manifest, files=tuple(listed.values()))
         files.write_text(files.join(staging, MANIFEST), next_manifest.text())
+        # In an object store another command may have taken the lock over.
         lock.check()
         # From this file on the result counts: a later command would finish the move.
         files.write_text(files.join(staging, COMMIT), json.dumps([AUDIT]) + "\n")
+        # The same move as after a crash, so that there is one way to do it.
         recover(dataset)

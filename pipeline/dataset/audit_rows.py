@@ -149,6 +149,7 @@ def _numbers_of(keys: list[bytes], secret: bytes, wanted: frozenset[str]) -> dic
     """Id -> number of its row in a part. A row is known by its key, or by its id in the ledger."""
     numbers = {}
     for number, key in enumerate(keys):
+        # The second is the id in the ledger, and the published key of a redacted row.
         for row_id in (key.hex(), keyed(secret, key).hex()):
             if row_id in wanted:
                 numbers[row_id] = number
@@ -260,6 +261,7 @@ class WebPictures:
         try:
             return await self.client.ask(request)
         except Busy as busy:
+            # The next request to this host then waits.
             self.client.pause_host(busy, 1)
             return None
 

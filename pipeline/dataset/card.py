@@ -28,6 +28,7 @@ PUBLISHER = ("url", "licence", "contact", "creator", "date")
 MAX_VALUES = 30
 """So many values of a column are listed; the others are counted together."""
 MAX_SETTINGS_LETTERS = 200
+"""So much of a plugin's settings stands in a cell of the card's table."""
 MIN_LANGUAGE_SHARE = 0.01
 """Share of the rows from which a language counts as one of the dataset's."""
 SIZES = (

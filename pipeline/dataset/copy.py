@@ -23,6 +23,7 @@ def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tupl
     Returns the number of rows and of shards. Raises NoSuchDataset, Damaged.
     """
     manifest = read_manifest(dataset)
+    # So that no file of others is written over, or taken for a part of the copy.
     if files.names_in(out):
         raise NoSuchDataset(f"{out} is not empty; name a new directory with --out")
     if columns is None:

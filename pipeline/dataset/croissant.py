@@ -82,6 +82,7 @@ def croissant(
         "name": manifest.name,
         "description": summary_of(manifest),
         "conformsTo": list(CONFORMS_TO),
+        # Croissant recommends semantic versions.
         "version": f"{manifest.version}.0.0",
         "url": publisher["url"] or NO_URL,
         "license": publisher["licence"] or NO_LICENCE,

@@ -119,6 +119,7 @@ def reasons_of(dataset: str) -> list[Row]:
     ledger = read_manifest(dataset).below(LEDGER_TREE)
     if not ledger:
         return []
+    # All entries at once: medians cannot be summed shard by shard.
     decisions = pa.concat_tables([_read_table(dataset, listed) for listed in ledger])
     names = ["stage", "rule", "rule_version", "action", "reason"]
     scores = [("score", "min"), ("score", "approximate_median"), ("score", "max")]

@@ -214,8 +214,11 @@ def erase(dataset: str, requests: Sequence[Request], tombstones: str, jobs: Eras
         if findings.number:
             record = _record(tombstones, len(requests))
             moved = _stage(dataset, findings, record, NOTHING_BESIDE, jobs)
+            # The job may have taken long: in an object store another command may have the lock by
+            # now.
             lock.check()
             _put_in_place(dataset, moved)
+        # The new version is read from its place, as readers will read it.
         left = find(dataset, requests, files.join(folder, "again"), jobs)
         check_none_left(left)
         findings = replace(findings, version=left.version)
@@ -234,6 +237,7 @@ def rows_where(
     Raises NoSuchDataset.
     """
     manifest = read_manifest(dataset)
+    # What an earlier search has left: a shard without a row now would keep its file.
     files.remove_tree(folder)
     shards = []
     for path in shard_paths(manifest):
@@ -287,6 +291,7 @@ def take_out(
     with alone_in(tombstones):
         _check_feed(dataset, tombstones)
         make_keys(tombstones)
+        # Before the commit, as in `erase`: a crash lets nothing come back.
         write_tombstones(tombstones, read_tombstones(tombstones).adding(stay_out, []))
         moved = _stage(dataset, findings, _record(tombstones, 0), beside, jobs)
         lock.check()
@@ -331,6 +336,7 @@ def _with_orientations(picture: dict[str, Any]) -> dict[str, Any]:
 def _record(tombstones: str, requests: int) -> ErasureRecord:
     """What is published of an erasure under the keys of a folder; they are made if missing."""
     newest = read_tombstones(tombstones).keys[0]
+    # Asked first: the next line makes the key where there is none.
     had_key = files.exists(files.join(tombstones, RECIPIENTS))
     keys = RecipientsKeys(recipients_key(tombstones), feeds.signing_key(tombstones), had_key)
     return ErasureRecord(keys, newest.id, requests)

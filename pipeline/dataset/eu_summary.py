@@ -124,6 +124,7 @@ def count(dataset: str) -> Content:
 
 
 def _add_shard(content: Content, path: str) -> None:
+    # A dataset of others has names of its own for these columns.
     names = {content.manifest.columns.get(ours, ours): ours for ours in _COLUMNS}
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)

@@ -106,6 +106,7 @@ def follow(copy: str, source: Source, dry_run: bool = False) -> Followed:
         outcome = _take_out(copy, erased)
         if entries:
             _finish_manifest(copy, entries[-1].version, outcome)
+            # Last: a command that was cut off before this applies all entries again.
             seen = Seen(public_key, entries[-1].sequence, entries[-1].digest)
             files.write_text(files.join(copy, SEEN), json.dumps(asdict(seen)) + "\n")
     return Followed(entries, outcome)
@@ -148,6 +149,7 @@ def _download(folder: str, name: str, max_bytes: int) -> bytes | None:
         if not files.exists(path):
             return None
         with files.open_read(path) as stream:
+            # One byte more tells a longer file without reading all of it.
             content = bytes(stream.read(max_bytes + 1))
     except (OSError, aiohttp.ClientError) as error:
         raise BadFeed(
@@ -231,6 +233,7 @@ def _take_out(copy: str, erased: Erased) -> Outcome:
     """Change one group after another."""
     outcome = Outcome()
     for group in _groups(copy, outcome):
+        # Read for each group: changing the group before may have put a new one in place.
         manifest = _manifest(copy)
         place = Copy(copy, erased, manifest.by_path if manifest else {})
         changed = change_of(place, group, outcome)

@@ -106,6 +106,7 @@ def push(dataset: str, hub: Hub, record: Record) -> Pushed:
         manifest = read_manifest(dataset)
         paths = _paths(dataset, manifest)
         api = hub.api()
+        # A new one is private until its owner opens it. One that exists stays as it is.
         api.create_repo(hub.repo, repo_type=DATASET, private=True, exist_ok=True)
         if manifest.setting("publish", "gate_prompt"):
             # Before anything is there to be read.
@@ -197,6 +198,7 @@ def _commit(
 
     wanted = {addition.path_in_repo for addition in additions}
     gone = [path for path in remote if path not in wanted and path != ATTRIBUTES]
+    # Additions and deletions in one commit: no reader sees both versions.
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         *additions,
         *(CommitOperationDelete(path_in_repo=path) for path in gone),

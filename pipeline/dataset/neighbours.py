@@ -86,6 +86,7 @@ def _near(
         if not of_blocks:
             continue
         cosines = np.concatenate(of_blocks)
+        # Of a shard no more can be among the first of all shards.
         nearest = np.argsort(-cosines)[:MAX_NEIGHBOURS]
         rows = [int(row) for row in nearest if cosines[row] >= MIN_COSINE]
         # The vectors stand in the order of the shard's rows.

@@ -38,6 +38,7 @@ def copies_of(dataset: str, findings: Findings) -> list[PictureCopy]:
     asked = _hashes_in(findings.pictures())
     copies: dict[str, PictureCopy] = {}
     found = {path: findings.rows_in(path) for path in findings.paths}
+    # It ends: each turn asks only for hashes of rows that were not known before.
     while len(asked):
         # Both sides of a pair may be turned: it is enough to turn one.
         index = HashIndex.of(_turned(asked))

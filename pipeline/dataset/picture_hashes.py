@@ -89,6 +89,7 @@ def _looked_at(folder: str, squares: tuple[Square, ...]) -> Iterator[tuple[str, 
             with files.open_read(files.join(folder, name)) as stream:
                 content = stream.read()
             waiting.append((name, processes.submit(look_at, content, squares)))
+            # Results are taken in the order of the names, so the first is waited for.
             if len(waiting) > number * WAITING_PER_PROCESS:
                 yield _first(processes, waiting)
         while waiting:

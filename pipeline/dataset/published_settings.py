@@ -91,6 +91,7 @@ def public_plugin(plugin: Detector | Rule) -> dict[str, Any]:
     # Where `content` stands for the settings, it is the digest of all of them.
     if "content" not in digests:
         settings = {**public_part(plugin), **digests}
+    # In the order of the settings, so that equal runs have equal manifests.
     in_order = {name: settings[name] for name in whole["settings"] if name in settings}
     return {"name": whole["name"], "version": whole["version"], "settings": in_order}
 

@@ -142,6 +142,7 @@ class Recheck:
             present = self._round()
             self._ask(present)
             seen = self._merge(present)
+            # Only now: asking takes hours, and needs no lock on the dataset.
             with only_writer(self.place.dataset) as lock:
                 rechecked = self._decide(present, seen, lock, dry_run)
             if not dry_run:
@@ -174,6 +175,7 @@ class Recheck:
             chosen.asked,
             chosen.postponed,
         )
+        # Last: where this file is, all links are chosen.
         files.write_text(path, json.dumps(asdict(present)) + "\n")
         return present
 
@@ -225,6 +227,7 @@ class Recheck:
         if not unfinished:
             return
         LOGGER.info("recheck: %d of %d parts to ask", len(unfinished), len(names))
+        # A command that goes on with a round has the whole time again.
         ends_at = time.time() + self.settings.hours * 3600
         sites = SiteTextCache(
             self.place.path(SITES), self.asking.buckets, self.asking.robots_max_age_s
@@ -255,6 +258,7 @@ class Recheck:
         counts = SeenCounts()
         seen_folder, known_folder = self.place.path(ROUND, SEEN), self.place.path(LINKS)
         names = parts.part_names(seen_folder)
+        # Names of parts begin with their bucket, so that those of one stand together.
         for bucket, of_bucket in groupby(names, key=parts.bucket_of):
             links = read_links(known_folder, bucket)
             for name in of_bucket:
@@ -296,6 +300,7 @@ class Recheck:
 
     def _close(self, present: Round) -> None:
         """Remove the round's parts; what is known of the links stays."""
+        # Before the round's file goes: the next round must have another number.
         text = json.dumps({"rounds": present.number})
         files.write_text(self.place.path(CLOSED_FILE), text + "\n")
         # First the file that says that there is a round: without it the rest is of no use.

@@ -120,6 +120,7 @@ def _why_out(row: Mapping[str, str], refusing: Refusing) -> Out | None:
     if found is None:
         return None
     crawl_time, _ = found
+    # ISO 8601 in UTC sorts by time.
     if crawl_time < row["crawl_time"]:
         return None
     return Out(PAGE_RESERVED, Request("page_url", (page_url,)))

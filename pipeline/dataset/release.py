@@ -79,6 +79,7 @@ def _manifest_in(output: str) -> Manifest:
     It is empty where there is none of ours: check_output refuses such a directory.
     """
     candidates = [files.join(output, MANIFEST)]
+    # `_remove_manifest` keeps the earlier one there before it removes it.
     candidates += [files.join(folder, PREVIOUS) for folder in _unfinished(output)]
     for path in candidates:
         if files.exists(path):
@@ -214,6 +215,7 @@ class Release:
         text = files.read_text(files.join(place, MANIFEST))
         if _digest(text) != self._installed()["manifest_sha256"]:
             return False
+        # By size alone: to read every byte of a dataset takes long, and `pairsieve verify` does it.
         return all(
             files.size_of(files.join(place, listed.path)) == listed.bytes
             for listed in parse_manifest(text).files
@@ -262,6 +264,7 @@ class Release:
         files.remove_file(manifest)
 
     def _replace_trees(self, place: str) -> None:
+        # One tree after the other, while there is no manifest: readers wait for it.
         for tree in TREES:
             staged, present = files.join(self.staging, tree), files.join(place, tree)
             if files.exists(staged):

@@ -107,6 +107,7 @@ def verify_hub(hub: Hub, erased: Erased, record: Record) -> Verified:
             if not isinstance(entry, RepoFile) or not entry.path.endswith(JUDGED):
                 continue
             content = f"{entry.path} {entry.lfs.sha256 if entry.lfs else entry.blob_id}"
+            # Most files are the same in many revisions, and are downloaded once.
             if content not in judged:
                 judged[content] = _judge_remote(api, hub.repo, commit, entry.path, erased)
             found = judged[content]

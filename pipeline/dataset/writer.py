@@ -88,7 +88,9 @@ def recover(dataset: str) -> None:
             files.move(files.join(staging, staged), files.join(dataset, path))
     # The pages name domains of images: they are written anew too.
     write_pages(dataset, manifest)
+    # A copy: until COMMIT is gone, the next command may have to begin again from here.
     files.copy(files.join(staging, MANIFEST), files.join(dataset, MANIFEST))
+    # After the manifest: without COMMIT the staging folder is removed unread.
     files.remove_file(files.join(staging, COMMIT))
     remove_ours(staging)
 

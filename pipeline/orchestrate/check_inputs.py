@@ -73,6 +73,7 @@ def _nothing_was_read(tally: Tally, settings: InputConfig) -> bool:
         # A table without rows was read, and has no piece.
         return not pieces.kept and bool(pieces.entered or not tally["file", "kept", ""])
     records = balance(tally, "record")
+    # Also where there was no record at all.
     return records.entered == sum(records.quarantined.values())
 
 

@@ -118,6 +118,7 @@ def _execute(
         LOGGER.info("done", extra={"counts": plain(counts)})
     if options.log == "text":
         sys.stdout.write(f"{table(counts)}\n")
+    # Without publish there is no dataset to point at.
     folder = plan.config.output if "publish" in stages else plan.config.work
     sys.stdout.write(f"{last_line(folder, stages, counts)}\n")
     return DONE
@@ -178,10 +179,12 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple
 
 def _prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Results, Engine]:
     """Like `prepare`, with the plan's results: they are looked up once in a run."""
+    # For the message on an unknown option, which names the nearest one.
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]
     engine = make_engine(beam_arguments, own_options, options.patience * 60)
     config = _config(options)
     check_apart(config)
+    # Only for these checks: publish takes the lock again, and checks again (Publisher.check_place).
     # The writer first finishes an erasure that was interrupted, so that its tombstones apply.
     with only_writer(config.output):
         check_output(config.output)

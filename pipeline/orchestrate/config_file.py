@@ -65,6 +65,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"cannot read the config {path} ({reason}); shipped ones: {shipped}"
         ) from None
     try:
+        # Before YAML is read, so that `{here}` may stand inside any text.
         settings: Any = yaml.safe_load(text.replace("{here}", str(path.resolve().parent)))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None

@@ -146,6 +146,7 @@ class Engine:
 
         Each process would hold a model of its own (docs/operations.md).
         """
+        # Dataflow starts a process for each core of a worker, unless it is told not to.
         if self.runner_name != "DataflowRunner":
             return self
         return replace(self, arguments=(*self.arguments, f"--experiments={ONE_PROCESS}"))
@@ -191,6 +192,7 @@ class Engine:
         cloud = options.view_as(GoogleCloudOptions)
         cloud.job_name = job_name(cloud.job_name or run, stage)
         if self.runner_name == "DataflowRunner":
+            # By these a run can be found in the console, and in the bill.
             cloud.labels = [
                 *(cloud.labels or []),
                 f"pairsieve-run={label(run)}",
@@ -282,6 +284,7 @@ class Engine:
 
         options = _beam_options(self.arguments)
         worker = options.view_as(WorkerOptions)
+        # -1, Beam's default, leaves it to the cluster.
         parallelism = options.get_all_options().get("parallelism") or 1
         return int(worker.max_num_workers or worker.num_workers or max(1, parallelism))
 
@@ -369,6 +372,7 @@ def _counters(result: Any) -> BeamCounters:
 
     total: dict[str, int] = {}
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    # Committed counters leave out bundles that were tried again.
     has_committed = any(counter.committed is not None for counter in counters)
     kind: Literal["committed", "attempted"] = "committed"
     if counters and not has_committed:
@@ -415,6 +419,7 @@ def _check_known(arguments: Sequence[str], own_options: Sequence[str]) -> None:
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for kind in _subclasses(PipelineOptions):
+        # Not an inherited one: its options would be added twice.
         if "_add_argparse_args" in vars(kind):
             kind._add_argparse_args(parser)
     # The job server has options of its own; Beam asks it for them when a job is sent.

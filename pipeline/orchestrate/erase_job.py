@@ -85,6 +85,7 @@ def local_jobs() -> EraseJobs:
 
 
 def _found_per_core_s(requests: Sequence[Request]) -> int:
+    # Row groups can be passed over by their statistics only where all columns are exact.
     is_exact = set(Matcher(requests).columns) <= set(EXACT_COLUMNS)
     return EXACT_PER_CORE_S if is_exact else FOUND_PER_CORE_S
 

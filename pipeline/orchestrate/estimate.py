@@ -169,6 +169,7 @@ def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
 
     Only some are asked for: a store answers slowly, and the archives of a crawl are alike.
     """
+    # Evenly from the whole list: files of one kind may lie together.
     step = max(1, len(inputs) // SIZED_FILES)
     sizes = [files.size_of(path, options) for path in inputs[::step]]
     if min(sizes) < 0:
@@ -179,7 +180,10 @@ def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
 def estimate(
     work: Work, rates: Rates, prices: Prices, settings: Mapping[str, int] | None = None
 ) -> list[StageEstimate]:
-    """The four stages, with settings that suit the work unless `settings` are given."""
+    """The four stages that every run has.
+
+    Settings are those that suit the work, unless `settings` are given.
+    """
     settings = settings or settings_for(work, rates)
     parts = parts_of(work, settings, hosts(work, prices))
     return [

@@ -17,6 +17,7 @@ PRELOADED = ("apache_beam.runners.worker.sdk_worker_main", "pipeline.flow")
 def start_fork_server() -> ForkServerContext:
     """Start the fork server unless it runs. Does not wait for its imports."""
     context = multiprocessing.get_context("forkserver")
+    # Has an effect only before the server starts.
     context.set_forkserver_preload(list(PRELOADED))
     forkserver.ensure_running()
     return context

@@ -20,6 +20,7 @@ def folder_for_job(folder: str) -> Iterator[None]:
     mark(folder)
     with alone_in(folder):
         try:
+            # Under the lock: what another command is writing stays.
             _remove_below(folder)
             yield
         finally:

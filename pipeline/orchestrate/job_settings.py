@@ -74,6 +74,7 @@ class Jobs:
         inputs, extract = config.input, config.extract
         split_bytes: int | None = int(inputs.split_mb * 1_000_000)
         if whole or len(plan.inputs) >= MANY_FILES:
+            # `whole`: an archive lies inside a record. MANY_FILES: every worker has enough files.
             split_bytes = None
         known = None
         if plan.known:
@@ -106,6 +107,7 @@ class Jobs:
         source: WebSource | ArchiveSettings
         if config.fetch.source == "web":
             # A host belongs to one lane, so that one worker keeps its limits.
+            # A bucket is divided among as many lanes at most as a host allows connections.
             lanes = make_lanes(unfinished, self.workers, config.fetch.connections_per_host)
             source = WebSource(config.fetch.client(), self._sites)
         else:
@@ -134,6 +136,7 @@ class Jobs:
         """
         plan, results = self.plan, self.results
         score = plan.config.score
+        # Of machines elsewhere nothing is known here; each worker there counts its own cores.
         cores = (os.cpu_count() or 1) if self.one_machine else None
         decoders = max(1, cores // processes) if cores else None
         settings = score_settings(
@@ -183,6 +186,7 @@ class Jobs:
         """
         plan, config, results = self.plan, self.plan.config, self.results
         embeddings = config.publish.embeddings
+        # No more rows can be published; rules drop some of them.
         max_rows = results.scored.read_counts()["pair"].kept
         shards = shard_count(max_rows, config.publish.shards, config.publish.rows_per_shard)
         is_private = config.publish.sensitive == "private"

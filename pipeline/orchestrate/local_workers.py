@@ -74,16 +74,19 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
             target=run_worker, args=(environment,), name=FORKED_WORKER
         )
         self._process.start()
+        # The watchdog knows this thread by its name.
         self._thread = Thread(target=self._wait, name=LOCAL_WORKER)
         self._thread.start()
 
     def _wait(self) -> None:
         self._process.join()
         self._logging.stop()
+        # An error in a thread reaches threading.excepthook, where the watchdog listens.
         if self._process.exitcode:
             raise RuntimeError(f"a worker process ended with exit code {self._process.exitcode}")
 
     def stop_worker(self) -> None:
+        # Beam has closed the control stream by now, at which a worker ends by itself.
         self._thread.join()
 
 

@@ -218,6 +218,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
         known += _matches(pattern, {})
     inputs = find_inputs(config.input)
     if config.input.kind == "pairs":
+        # The first table alone: opening every file of a large set would take long.
         _check_columns(inputs[0], config.input)
     return Plan(
         config=config,
@@ -278,6 +279,7 @@ def find_inputs(config: InputConfig) -> tuple[str, ...]:
             )
         # From sorted paths and a seed, so that every run draws the same files.
         paths = sorted(Random(config.seed).sample(paths, config.sample))  # noqa: S311 - seeded
+    # After the sample, as `InputConfig` says.
     return tuple(paths[: config.limit])
 
 

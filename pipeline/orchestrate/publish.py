@@ -73,12 +73,14 @@ class Publisher:
         """
         config, results = self.plan.config, self.results
         if not self._is_staged(result):
+            # Marked first, so that a later run may remove what a killed one has left there.
             mark(self.release.staging)
             self.write_shards(self.release.staging, self.secret())
         tally = read_tally(result.folder)
         models = {note.removeprefix("sample: "): n for note, n in notes(tally).items()}
         for model, number in models.items():
             LOGGER.info("publish: %d pairs scored by %s", number, model)
+        # Before anything is put in place: a dataset whose counts do not add up is not published.
         counts = balances(tally, ("sample",), "publish")
         check_quarantine(counts["sample"], config.publish.max_quarantine, "publish, samples")
 
@@ -161,6 +163,7 @@ class Publisher:
             tombstones=erasures[0].tombstones if erasures else "",
             medical=medical_words_of(config.filters),
         )
+        # On the staged shards: what fails the check never lies where readers look.
         review = self.review_shards(settings, shards, self.results.published.path(REVIEW_FOLDER))
         too_many = over(review, config.publish.release_limits)
         page = review_page(config.name, review, too_many)

@@ -138,7 +138,9 @@ class Results:
         publish = plain(plan.config.publish)
         settings = {
             "name": plan.config.name,
+            # `max_quarantine` only decides whether a run stops.
             "publish": {name: v for name, v in publish.items() if name != "max_quarantine"},
+            # The job writes its shards below the output directory.
             "output": plan.config.output,
             "plugins": self._identities(
                 [*needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE), *plan.rules]
@@ -185,6 +187,7 @@ class Results:
             same_pairs = manifest["upstream"] == upstream
             if _serves(manifest["opinions"], wanted, plan.published_from, same_pairs):
                 usable.append(manifest["opinions"])
+        # The highest similarity leaves detectors the least work.
         return max(usable, key=lambda opinions: opinions[0]["similarity"], default=wanted)
 
     def _result(
@@ -198,6 +201,7 @@ class Results:
         identities = []
         for plugin in plugins:
             # By object: a plugin with a mapping among its settings cannot be the key of a dict.
+            # The plan keeps its plugins, so that no id stands for two of them.
             key = id(plugin)
             if key not in self._identities_by_id:
                 self._identities_by_id[key] = identity(plugin)
@@ -239,6 +243,7 @@ def _serves(
     same_pairs: bool,
 ) -> bool:
     """Whether detectors that looked as `before` says have seen all that may be published now."""
+    # One of them has costly detectors, and the other has none.
     if len(before) != len(wanted):
         return False
     for then, now in zip(before, wanted, strict=True):

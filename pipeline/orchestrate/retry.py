@@ -65,7 +65,10 @@ def reopen_parts(fetched: StageResult, names: Collection[str]) -> None:
 
     The next fetch requests the images in them whose bytes are missing, and no others.
     """
+    # First. After a crash behind this line the fetch is complete still, and scoring has a new name
+    # and takes over all scores.
     files.write_text(fetched.path(GENERATION), str(generation_of(fetched) + 1))
+    # Before the parts move: a complete result must have all its parts.
     files.remove_file(fetched.path(MANIFEST))
     previous = fetched.path(PREVIOUS)
     for name in names:

@@ -26,6 +26,7 @@ def _state(result: StageResult) -> str:
 def _reason(result: StageResult) -> str:
     """Why a stage has to run, and how many of its parts are there already."""
     before = result.manifests.of(result.stage.name)
+    # Compared with the newest one, which is most likely the one that a user has in mind.
     reasons = _differences(result, before[-1]) if before else ["not done before"]
     reason = ", ".join(reasons)
     finished = len(parts.part_names(result.folder))

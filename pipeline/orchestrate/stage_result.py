@@ -148,6 +148,7 @@ class StageResult:
 
     def finish(self, counts: Mapping[Unit, UnitCounts]) -> None:
         """Write the manifest: from now on the stage is complete."""
+        # Temporary files of workers that were killed.
         files.remove_leftovers(self.folder)
         finished = summaries(self.folder, parts.part_names(self.folder))
         manifest = {

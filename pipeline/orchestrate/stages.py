@@ -98,6 +98,7 @@ class Run:
         With `retry_failed` pictures that could not be had for now are asked for again. Raises
         StageMissing, NotReleased, and what a failed job raises.
         """
+        # First, because what is gone makes a stage incomplete, and the next check asks for that.
         self._reopen_what_is_gone()
         self._check_earlier(stages)
         if retry_failed and self.results.fetched.complete:
@@ -150,6 +151,7 @@ class Run:
             raise StageDone(
                 f"{stage} is done for this config, in {result.folder}; there is no job to write"
             )
+        # Fetch and score go on from the parts that are there; these three begin anew.
         if stage in ("extract", "compare", "publish"):
             files.remove_tree(result.folder)
         staging, secret = self.publisher.release.staging, b""
@@ -174,6 +176,7 @@ class Run:
     def _publish(self) -> None:
         publisher, result = self.publisher, self.results.published
         with only_writer(self.plan.config.output) as lock:
+            # Again, and now under the lock that is held to the end.
             publisher.check_place()
             publish = partial(publisher.publish, lock=lock)
             self._complete(result, publish, is_there=publisher.release.is_whole())
@@ -183,6 +186,7 @@ class Run:
 
         Otherwise a dataset would be made without them.
         """
+        # Not publish: whether its dataset is whole is asked in `_publish`.
         for result in self.results.in_order[:-1]:
             gone = result.missing() if result.complete else []
             if not gone:
@@ -194,6 +198,7 @@ class Run:
                 gone[0],
             )
             if result.stage.name == "fetch":
+                # A new generation: pictures may be others this time, and scoring must see them.
                 reopen_parts(result, [])
             forget_end(result.folder)
             files.remove_file(result.path(MANIFEST))
@@ -268,6 +273,8 @@ class Run:
     def _run_extract(self, result: StageResult, whole: bool) -> Tally:
         from pipeline import flow
 
+        # Extract counts in its tally alone, which a killed job has not written: its parts are of no
+        # use.
         files.remove_tree(result.folder)
         job = self.jobs.extract(result.folder, whole)
         done = ("split kept", "split quarantined")
@@ -282,6 +289,7 @@ class Run:
         if job.lanes:
             self._run_parts(partial(flow.fetch, job=job), result)
         counts = self._part_counts(result)
+        # Every part is there now, so that no answer is needed from the journal.
         files.remove_tree(files.join(result.folder, JOURNAL))
         number = sum(counts["pair"].dropped.get(status, 0) for status in job.transient)
         if number:

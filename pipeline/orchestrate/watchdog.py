@@ -24,7 +24,7 @@ FORKED_WORKER = "pairsieve-worker"
 # Name of the thread in which Beam reads what a job server says.
 JOB_SERVER_READER = "wait_until_finish_read"
 
-# Module that such a process runs.
+# Module that a worker process runs which Beam has started by itself.
 WORKER_MODULE = "apache_beam.runners.worker.sdk_worker_main"
 LOOK_EVERY_S, READER_ENDS_S = 0.5, 5.0
 KILLED = (
@@ -54,6 +54,7 @@ def watched(quiet_s: Callable[[], float], patience_s: float) -> Iterator[None]:
     threading.excepthook = partial(_on_dead_thread, alarm, old_excepthook)
     signal.signal(signal.SIGINT, partial(_on_interrupt, alarm, old_interrupt))
     listen = partial(_listen, alarm, left, quiet_s, patience_s)
+    # A daemon: it must not keep the command from ending.
     threading.Thread(target=listen, daemon=True).start()
     try:
         try:

@@ -39,13 +39,16 @@ HASHES, VIEWS, ROOTS, SHOWN = b"h", b"v", b"r", b"p"
 VIEW = np.dtype([("hash", NAME), ("name", NAME), ("turned", "?")])
 """A further hash of a picture: without borders, turned or mirrored."""
 MOST_EDGES = 1_000_000
-"""Edges that a worker holds before it reduces them to a forest."""
+"""Edges that a worker holds before it reduces them to a forest: 64 bytes each."""
 
 Batches = Iterable[bytes | Spilled]
 
 
 def bucket_of(names: Names, buckets: int) -> NDArray[np.int64]:
-    """The bucket of each name (n,). Hashes are no even numbers, so their bits are mixed first."""
+    """The bucket of each name (n,).
+
+    The bits of a perceptual hash are not spread evenly, so they are mixed before they are divided.
+    """
     words = bytes_of(names).view("<u8")
     mixed = np.zeros(len(words), np.uint64)
     for word in words.T:
@@ -97,6 +100,7 @@ def to_bands(
     # A million pairs with one hash are one from here on.
     hashes, views = _distinct(batches)
     if copies.orientations:
+        # The plain hashes stay too: of two pictures it is enough to turn one.
         views = np.concatenate([views, *_turned(hashes, views)])
     for band in range(BANDS):
         yield from _to_parts(HASHES, hashes, hashes, band, division)
@@ -158,6 +162,7 @@ def near_pictures(
     band, part = divmod(number, 1 << division.band_bits)
     hashes, names, turned = _read_band(batches)
     shift = BAND_BITS - division.band_bits
+    # A pair is told by the part with the larger value of the band, so that no two parts tell it.
     values = range(part << shift, part + 1 << shift)
     forest, edges, held, left_out = forest_of(np.empty((0, 2), NAME)), [], 0, 0
     for pairs in near_in_band(hashes, BandSettings(band, copies.most_bits, values), turned):

@@ -38,7 +38,10 @@ LEFT_OUT_FILE = "pairs-left-out"
 
 
 class OnceAWorker(beam.DoFn):  # type: ignore[misc]
-    """Runs a function that each worker makes once, as it loads files or detectors."""
+    """Runs a function that each worker makes once, as it loads files or detectors.
+
+    Only `make` is sent with the job.
+    """
 
     def __init__(self, make: Callable[[], Callable[[Any], Iterable[Any]]]) -> None:
         self._make = make
@@ -70,6 +73,7 @@ def _make_read(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key,
         named = name_rows(table)
         if not len(named.rows):
             return
+        # What no rule drops comes first among the pairs that may represent a picture.
         pictures = pictures_of(table, named, number, passing_rows(table, book))
         buckets = settings.division.buckets
         for key, batch in by_bucket(PICTURES, pictures, pictures["name"], buckets):
@@ -141,6 +145,8 @@ class Connect(beam.PTransform):  # type: ignore[misc]
     def expand(self, found: beam.PCollection) -> beam.PCollection:
         return (
             found
+            # Workers sum their own forests first, and the last one merges what is left of them.
+            # Without pictures there is nothing to merge, and no default is needed.
             | "Merge" >> beam.CombineGlobally(merge_found).without_defaults()
             | "Write what was left out" >> beam.Map(_write_left_out, self.settings.output)
         )
@@ -164,8 +170,10 @@ class TellParts(beam.PTransform):  # type: ignore[misc]
         return (
             (pictures, roots)
             | "Pictures and roots" >> beam.Flatten()
+            # Roots go to the bucket of their picture, so that no worker holds the whole forest.
             | "Meet" >> beam.GroupByKey()
             | "Find roots" >> _each(partial(with_roots, buckets=buckets))
+            # The pictures of a group may lie in many buckets, and meet in the bucket of their root.
             | "By group" >> beam.GroupByKey()
             | "Choose representatives" >> _each(tell_parts)
         )
@@ -219,6 +227,7 @@ def _make_write(settings: CompareSettings) -> Callable[[tuple[Key, Iterable[byte
         (_, number), told = group
         name = settings.names[number]
         write_compared(name, told, settings.folders, settings.output, observers)
+        # The part is in its folder; no step comes after this one.
         return []
 
     return write
@@ -240,4 +249,5 @@ def _named(group: Any, function: Callable[[Any], Iterator[Any]]) -> Iterator[Any
 
 def _spilled(batches: beam.PCollection, folder: str) -> beam.PCollection:
     """The batches in files, where all workers have one disk."""
+    # `bool` is true of every keyed batch: all are spilled.
     return batches | beam.ParDo(Spill(folder, bool)) if folder else batches

@@ -21,7 +21,7 @@ Named = tuple[str, str]
 """(language, concept); the concept WHOLE for the language itself."""
 
 WHOLE = ""
-"""No concept is empty (filters/balance/concepts.py)."""
+"""Stands for a language as a whole; no concept is empty (filters/balance/concepts.py)."""
 
 
 def what_counts(concepts: Concepts | None, languages: bool) -> Match:
@@ -48,6 +48,7 @@ def count_concepts(
     numbers: dict[int, Counter[Named]] = defaultdict(Counter)
     for row, (caption, language) in enumerate(zip(captions, languages, strict=True)):
         for concept in match(caption, language or ""):
+            # Not `hash`, which differs from process to process.
             bucket = zlib.crc32(concept.encode()) % buckets
             numbers[bucket][language or "", concept] += row in counted
     for bucket, of_bucket in sorted(numbers.items()):

@@ -20,7 +20,11 @@ MEMBER = np.dtype([("root", NAME), ("picture", PICTURE)])
 TOLD = np.dtype(
     [("name", NAME), ("copies", "<i8"), ("firsts", "u1"), ("first_keys", KEY, (MOST_CAPTIONS,))]
 )
-"""What a part is told of a picture; `firsts` of the keys count, the representative's first."""
+"""What a part is told of a picture.
+
+Only the first `firsts` of the keys are set. The first of all is that of the pair that represents
+the group.
+"""
 
 SHOWN_IN = np.dtype([("part", "<u4"), ("name", NAME), ("group", "<i8")])
 """A part that shows a picture, and the number of the picture's group."""
@@ -40,6 +44,7 @@ def with_roots(group: tuple[Key, Batches], buckets: int) -> Iterator[tuple[Key, 
         else:
             pictures.append(np.frombuffer(content, PICTURE, offset=1))
     forest = np.concatenate(forests)
+    # Sorted for the binary search in `_roots`.
     forest = forest[np.argsort(forest[:, 0])]
     shown = np.concatenate(pictures)
     members = np.zeros(len(shown), MEMBER)
@@ -52,6 +57,7 @@ def _roots(names: Names, forest: NDArray[np.void]) -> Names:
     """The root of each name; a name without a row is its own root."""
     roots = names.copy()
     if len(forest):
+        # A name behind all others would get a place behind the last row.
         place = np.minimum(np.searchsorted(forest[:, 0], names), len(forest) - 1)
         is_there = forest[place, 0] == names
         roots[is_there] = forest[place[is_there], 1]
@@ -86,6 +92,7 @@ def _told_of_groups(
 ) -> NDArray[np.void]:
     """What is told of each group: its distinct URLs, and the keys of its first pairs."""
     told = np.zeros(groups, TOLD)
+    # Not `+=`, which adds only once where a group occurs several times.
     np.add.at(told["copies"], group_of, pictures["urls"])
     first = first_pairs(pictures, roots)
     is_told = first.rank < MOST_CAPTIONS

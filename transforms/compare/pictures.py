@@ -133,6 +133,7 @@ def pictures_of(
     pictures["caption"] = np.frombuffer(captions, "V8")
     first = first_pairs(pictures, pictures["name"])
     chosen = pictures[first.order[first.rank < MOST_CAPTIONS]]
+    # Where nothing was chosen, the slice takes the leading True away.
     is_first = np.append(True, chosen["name"][1:] != chosen["name"][:-1])[: len(chosen)]
     names, numbers = _distinct_urls(named, [canonical(cells["url"][row]) for row in rows.tolist()])
     chosen["urls"] = np.where(is_first, numbers[np.searchsorted(names, chosen["name"])], 0)
@@ -146,6 +147,7 @@ def _pixels(cells: dict[str, list[Any]], row: int) -> int:
 
 
 def _similarity(value: float | None) -> float:
+    # Only NaN differs from itself.
     return NO_SIMILARITY if value is None or value != value else value
 
 

@@ -41,6 +41,7 @@ class Division:
     @classmethod
     def of(cls, samples: int) -> Division:
         """The division for so many samples at most."""
+        # A band has a power of two of parts, so that the first bits of a value tell its part.
         parts = ceil(samples / HASHES_PER_BAND)
         return cls(max(1, ceil(samples / PICTURES_PER_BUCKET)), max(0, parts - 1).bit_length())
 
@@ -51,10 +52,10 @@ class CompareSettings:
 
     `names` are the parts, in their order: a part is known by its number. `copies` says when two
     pictures are the same; None where copies are not looked for. `concepts` has the lists of what
-    captions name; None where that is not counted. `languages`: how many pairs each language has is
-    counted. `rules` are those that decide
-    which pairs can represent a picture. There are at most `samples` pairs. `spill` is a folder for
-    what crosses a shuffle; empty where workers share no disk.
+    captions name; None where that is not counted. `languages`: whether the pairs of each language
+    are counted. `rules` are those that decide which pairs can represent a picture. There are at
+    most `samples` pairs. `spill` is a folder for what crosses a shuffle; empty where workers share
+    no disk.
     """
 
     names: Sequence[str]

@@ -29,6 +29,7 @@ CENTRES_PER_PART = 20
 MOST_COMPARED = 20_000
 """Vectors of a cell that each is compared with; what is left out is counted."""
 ROWS_AT_ONCE = 1_000  # of a cell, that are compared with those behind them
+# Lower bits of a number in the shuffle that tell the cell; those above tell the model.
 CELL_BITS = 20
 
 
@@ -124,6 +125,7 @@ def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[Found]:
     # A picture is compared once, by the least of its vectors; the order does not depend on the
     # batches.
     order = np.argsort(rows.view(f"V{rows.dtype.itemsize}"), kind="stable")
+    # The first row of a name in this order is its least.
     names, first = np.unique(rows["name"][order], return_index=True)
     vectors = unit(rows["vector"][order[first]])
     forest, left_out = no_edges(), 0

@@ -38,6 +38,7 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
     of_part = _told_of_pictures(told)
     counts = read_counts(told)
     if len(of_part):
+        # Every picture of the part is there: the part has sent a row of each.
         place = np.searchsorted(of_part["name"], names_of(named.names)).tolist()
         keys = table.cells["key"]
         for row, number in zip(named.rows.tolist(), place, strict=True):
@@ -115,4 +116,5 @@ def write_compared(
     """Write the part of this name. Writing it again gives the same file."""
     table = read_samples(name, folders)
     compared = compared_table(table, observers, list(told))
+    # Nothing is dropped here; publish decides on what was found.
     parts.write_part(output, name, compared, Tally({("pair", "kept", ""): table.rows}))

@@ -27,7 +27,10 @@ class SearchShards(beam.PTransform):  # type: ignore[misc]
         return (
             paths
             | "Find rows" >> counting(partial(make_search, self.settings), progress_dir=folder)
+            # Counts only show the progress of workers; what the launcher needs is in `Found`.
             | "Without counts" >> beam.Filter(is_result)
+            # A dataset without shards gets the default, an empty sum: the launcher always reads a
+            # file.
             | "Merge" >> beam.CombineGlobally(merge_found)
             | "Write" >> beam.Map(write_found, folder=folder)
         )
@@ -44,6 +47,7 @@ class RewriteShards(beam.PTransform):  # type: ignore[misc]
         return (
             shards
             | "Write anew" >> counting(partial(make_rewrite, self.settings), progress_dir=folder)
+            # Counts only show the progress of workers.
             | "Without counts" >> beam.Filter(is_result)
             | "List" >> beam.combiners.ToList()
             | "Write list" >> beam.Map(write_rewritten, folder=folder)

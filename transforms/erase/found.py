@@ -42,7 +42,10 @@ class FoundShard:
 
 @dataclass(frozen=True)
 class Found:
-    """The shards with found rows, by path; `columns` are those of COLUMNS that any shard has."""
+    """The shards with found rows, by path, and `columns`: those that any shard has.
+
+    Of all columns only those count by which requests are compared (pairsieve/erasure/match.py).
+    """
 
     shards: Sequence[FoundShard] = ()
     columns: frozenset[str] = field(default_factory=frozenset)
@@ -80,6 +83,7 @@ def merge_found(several: Iterable[Found]) -> Found:
 
 def write_found(found: Found, folder: str) -> None:
     """Write the counts below the private folder."""
+    # A list of pairs: JSON would make texts of the numbers of requests.
     shards = [[shard.path, shard.rows, list(shard.rows_of.items())] for shard in found.shards]
     content = {"shards": shards, "columns": sorted(found.columns)}
     files.write_private(files.join(folder, FOUND_FILE), json.dumps(content))
@@ -103,6 +107,7 @@ def open_rows(folder: str, path: str) -> Iterator[Callable[[pa.Table], None]]:
 
         def add(rows: pa.Table) -> None:
             if not writers:
+                # Opened with the first rows, because the schema is theirs.
                 stream = stack.enter_context(files.open_whole(_rows_path(folder, path), True))
                 writer = pq.ParquetWriter(stream, rows.schema, compression="zstd")
                 writers.append(stack.enter_context(writer))

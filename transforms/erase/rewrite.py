@@ -74,6 +74,7 @@ def _rewritten(
     settings: RewriteSettings,
     write: Callable[[IO[bytes], Digesting], int],
 ) -> ListedFile:
+    # First, since the new entry has the digest of what is written: it would hide the damage.
     check_listed(settings.dataset, listed)
     with (
         files.open_read(files.join(settings.dataset, listed.path)) as source,
@@ -148,6 +149,7 @@ def write_vectors_without(source: IO[bytes], target: Digesting, gone: Gone) -> i
     left = header.rows - len(gone)
     shape = (left, header.dimensions)
     new_header = {"descr": npy.dtype_to_descr(header.kind), "fortran_order": False, "shape": shape}
+    # The header comes first in the file, and names the number of rows.
     npy.write_array_header_1_0(target, new_header)
     first_row = 0
     for vectors in vector_blocks(source, header, VECTOR_ROWS):

@@ -108,6 +108,7 @@ def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[in
             hits = matcher.find(shard.read(group, matcher.columns))
             if hits:
                 yield group, first_row, hits
+        # Counted also for row groups that are passed over.
         first_row += shard.file.metadata.row_group(group).num_rows
 
 

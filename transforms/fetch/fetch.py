@@ -35,6 +35,7 @@ class Fetcher:
 
     def __call__(self, lane: Lane) -> Iterator[Rejection | Counted]:
         """Fetch every part of a lane that is not written yet. Raises StoreFull."""
+        # The job lists unfinished parts only. But a runner that tries a lane again gives all of it.
         done = set(parts.part_names(self.folders.images))
         names = [name for name in lane.names if name not in done]
         earlier = EarlierImages(self.folders.earlier)

@@ -54,7 +54,8 @@ class Piece:
 def make_lanes(names: Sequence[str], lanes: int, max_shares: int) -> list[Lane]:
     """Divide parts into at most `lanes` lanes, and a bucket into at most `max_shares` pieces.
 
-    Parts count as equally long. The longest pieces are given out first, each to the shortest lane
+    `max_shares` is the number of connections that a host allows, since each piece needs one. Parts
+    count as equally long. The longest pieces are given out first, each to the shortest lane
     that has none of its bucket.
     """
     if not names:
@@ -68,6 +69,7 @@ def make_lanes(names: Sequence[str], lanes: int, max_shares: int) -> list[Lane]:
     pieces_of_lanes: list[dict[int, Piece]] = [{} for _ in range(lanes)]
     for piece in sorted(pieces, key=lambda piece: (-len(piece.names), piece.names)):
         without_bucket = [lane for lane in pieces_of_lanes if piece.bucket not in lane]
+        # There is always one: a bucket has no more pieces than there are lanes.
         shortest = min(without_bucket, key=_length)
         shortest[piece.bucket] = piece
     used = [lane for lane in pieces_of_lanes if lane]

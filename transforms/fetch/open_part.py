@@ -207,6 +207,7 @@ class OpenPart:
             if image is None:
                 continue
             if image.sha256 and image.warc_file is None:
+                # An object store keeps nothing of an upload that was cut off.
                 if image.sha256 not in contents:
                     continue
                 self.store(image.sha256, contents[image.sha256])
@@ -245,6 +246,7 @@ def open_part(
         elif evidence is None:
             part.settled[pair.key] = Image(pair.key, NOT_REQUESTED)
         else:
+            # One request for all pairs of a URL. Publish judges each of them by its own evidence.
             part.admitted.setdefault(pair.url, evidence)
             licences = part.licences.setdefault(pair.url, {})
             licences.update(dict.fromkeys(_licences(pair)))
@@ -276,6 +278,7 @@ def _image(answer: Answer, gate: Gate) -> Image:
             image,
             size_bytes=len(answer.body),
             sha256=hashlib.sha256(answer.body).hexdigest(),
+            # Registries of opt-outs name pictures by either digest.
             md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest(),
         )
     if answer.archive_location:

@@ -85,6 +85,8 @@ class ImageParts:
         settled = {key: earlier.image for key, earlier in reused.items()}
         settled.update(own)
 
+        # A part that was reopened keeps the pictures that it has: settled images are not asked
+        # again.
         store = stack.enter_context(self.stores.open(name, keep=bool(own)))
         part = open_part(pairs, self.gate, store.add, settled)
         part.describe = store.described
@@ -101,6 +103,7 @@ class ImageParts:
         entries: list[Entry] = []
         for name, part in opened.items():
             unsaved = part.unsaved
+            # A new list: answers may come while the journal is written.
             part.unsaved = []
             if unsaved:
                 part.flush()  # the journal names no picture that a killed run would lose
@@ -109,12 +112,17 @@ class ImageParts:
             self.journal.write(entries)
 
     def finish(self, name: str, part: OpenPart, stack: ExitStack) -> Outcomes:
-        """Write a part whose URLs are all answered: first its pictures, then its images."""
+        """Write a part whose URLs are all answered: first its pictures, then its images.
+
+        A part that is there then has its pictures. After a crash in between the next run finds them
+        in the store.
+        """
         stack.close()
         images = part.images()
         outcomes = [image_outcome(image) for image in images]
         table = to_table(images, self.schema)
         parts.write_part(self.folders.images, name, table, tally_of(outcomes))
+        # Not before: until the part is there, nothing else has the rows of its settled images.
         forget_previous(self.folders.images, name)
         # Unfinished stores of killed runs: what they held is in the store now.
         for path in files.leftovers(parts.pictures_path(self.folders.pictures, name)):

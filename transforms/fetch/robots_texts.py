@@ -58,4 +58,6 @@ class SiteTextCache:
                 by_bucket[bucket][origin] = (site.texts, site.read_at)
         for bucket, entries in by_bucket.items():
             if entries:
+                # Lanes that share a bucket write the same file. The last one wins: a site that only
+                # another had is asked again by the next run.
                 files.write_text(self.path(bucket), json.dumps(entries, ensure_ascii=False))

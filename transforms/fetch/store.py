@@ -54,6 +54,7 @@ class Store:
         # The reducing process has its own network guard, so none is needed here.
         reduced = attempt(self._processes.result, task, reads_storage=True)
         if isinstance(reduced, Reduced):
+            # Only size and format are kept: the bytes would fill the memory.
             self._originals[sha256] = replace(reduced, content=b"")
             self._write(sha256, reduced.content)
         else:

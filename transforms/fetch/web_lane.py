@@ -116,12 +116,14 @@ class WebLane(Generic[Part]):
     async def run(self) -> Outcomes:
         """Fetch until every part is written.
 
-        If anything raises, open parts are dropped whole.
+        If anything raises, nothing is written of open parts. The next run takes the answers that
+        `save` has kept, and asks for the others again.
         """
         lane, sites = self._lane, self._source.sites
         texts = sites.read(lane.shares)
         limits = _share(self._source.client, lane.lanes)
         share_of = lane.share_of(sites.buckets)
+        # One thread: the event loop is not held up, and no two parts are read or written at once.
         with ThreadPoolExecutor(1) as writer, ExitStack() as opened:
             self._writer, self._opened = writer, opened
             async with (
@@ -158,6 +160,7 @@ class WebLane(Generic[Part]):
 
     async def _write_progress(self, schedule: Schedule) -> None:
         """Write every few seconds how far this lane is."""
+        # A lane is named by its first part, which no other lane has.
         folder, worker = self._lane_parts.result_folder, self._lane.names[0]
         while True:
             await asyncio.sleep(PROGRESS_S)

@@ -71,6 +71,8 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
         self._teller = ProgressWriter(self._progress_dir)
 
     def start_bundle(self) -> None:
+        # A tally for each bundle: where a runner tries a bundle again, it drops the counts of the
+        # first try with its results, and nothing is counted twice.
         self._tally = Tally()
         self._problems: list[Problem] = []
 
@@ -106,6 +108,7 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
             name = "_".join(word for word in key if word)  # a count without a reason has two words
             Metrics.counter("pairsieve", name).inc(number)
         if self._tally:
+            # At the end of a bundle Beam knows no element, so the window must be given.
             window = GlobalWindow()
             counts = Counts(dict(self._tally), first_problems(self._problems))
             yield WindowedValue(counts, window.max_timestamp(), [window])

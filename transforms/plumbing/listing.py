@@ -23,6 +23,8 @@ class ListElements(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, start: beam.PCollection) -> beam.PCollection:
         listed = start | "List" >> beam.FlatMap(_listed, self.elements)
+        # Runners fuse steps: without the reshuffle the worker that lists the elements gets them
+        # all.
         # One element cannot be spread.
         return listed | "Spread" >> beam.Reshuffle() if len(self.elements) > 1 else listed
 
@@ -32,7 +34,8 @@ class WithAll(beam.PTransform):  # type: ignore[misc]
     """Calls a function once, with all elements of a collection, when there are no more.
 
     `start` is an Impulse, whose one element makes that one call. The elements are a side input: it
-    needs no shuffle, and so no tasks for one.
+    needs no shuffle, and so no tasks for one. A runner may repeat the call after a failure, so the
+    function must leave the same when it is called again.
     """
 
     start: beam.PCollection

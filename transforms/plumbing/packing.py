@@ -42,6 +42,7 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
         self._max_held = max_held
 
     def start_bundle(self) -> None:
+        # Nothing is held beyond a bundle: the runner takes it for done at its end.
         self._held: dict[Key, list[Any]] = {}
         self._number = 0
 
@@ -69,6 +70,7 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
             _count(name, "batches", 1)
             _count(name, "bytes", len(batch))
             batches.append((key, batch))
+        # Begins with nothing held.
         self.start_bundle()
         return batches
 

@@ -53,7 +53,10 @@ class Spill(beam.DoFn):  # type: ignore[misc]
             return
         key, batch = keyed
         if self._stream is None:  # a bundle without batches writes no file
+            # A new name for each try of a bundle, so that none writes over the file of another.
             self._path = files.join(self._folder, uuid.uuid4().hex + SUFFIX)
+            # Not synced: after a power cut the job begins anew, and needs no file of the one
+            # before.
             self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))
         self._stream.write(batch)
         self._places.append((key, Spilled(self._path, self._offset, len(batch))))

@@ -181,6 +181,7 @@ def write_chosen(bucket: tuple[int, Iterable[bytes]], settings: ChooseSettings) 
 
     turn = choose(links, number, settings)
     asked, postponed = within_host_limit(turn, settings.per_host)
+    # Another seed than that of `choose`, so that the two draws do not depend on each other.
     draw_whole = partial(_draw, settings.seed + 1, settings.round_number)
     drawn = [
         replace(link, whole=draw_whole(url_id(link.url)) < settings.whole_share) for link in asked
@@ -192,6 +193,7 @@ def write_chosen(bucket: tuple[int, Iterable[bytes]], settings: ChooseSettings) 
         parts.write_part(settings.asked, parts.part_name(number, chunk), table, Tally())
     summary = Chosen(len(links), len(asked), postponed)
     path = files.join(settings.asked, SUMMARIES, f"{number:05d}.json")
+    # Not synced: it is read once, before the file of the round is written.
     files.write_text(path, json.dumps(asdict(summary)), synced=False)
 
 

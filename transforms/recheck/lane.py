@@ -261,6 +261,7 @@ class AskLinks(beam.PTransform):  # type: ignore[misc]
     asker: Asker
 
     def expand(self, lanes: beam.PCollection) -> beam.PCollection:
+        # The asker loads its detectors when it is called, so that there is nothing to make before.
         return lanes | "Ask lanes" >> counting(partial(_itself, self.asker))
 
 

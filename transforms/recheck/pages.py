@@ -35,6 +35,7 @@ PAGE_SCHEMA = pa.schema(
 """Parts of pages that refuse: `page_id` is `url_id` of the address, `no` the reason."""
 
 PAGE_BUCKETS = 64
+"""Groups of pages in the shuffle. Each becomes one part, or none where no page of it refuses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class MedicalWords:
     def may_be_found(self, captions: Sequence[str], languages: Sequence[str]) -> RowMask:
         """In which of many captions `found` may find something, if none was redacted.
 
-        No caption may hold BORDER.
+        No caption may hold BORDER (filters/joined_texts.py).
         """
         judge = make_judge(self.extra_terms, self.extra_defused)
         return judge.may_find(captions, languages, self.words_from)

@@ -208,7 +208,7 @@ def review_shard(shard: NumberedShard, settings: ReviewSettings, reviewer: Revie
             counts.update(kinds)
             shown = {name: cells.get(name) for name in ("URL", "TEXT", "page_url", "key")}
             risk = sum(RISKS[kind] for kind in kinds)
-            # Rows have been counted from 1 here since there are reviews.
+            # The first row of a shard is number 1, in all reviews that were ever written.
             place = (shard.number, rows + row + 1)
             risky.append(RiskyRow(risk, place, shown, findings))
             # A shard of millions of risky rows must not be held whole.
@@ -233,7 +233,7 @@ def _found(
     """Yield the rows of a batch that have findings: number in the batch, cells and findings."""
     looks = looks_of(batch, reviewer, scores)
     if private_cells:
-        # The cells of a row that are private are not among the columns.
+        # The columns hold no private cells, so that every row must be looked at.
         looks = replace(looks, others=np.ones(batch.num_rows, np.bool_))
     to_read = list(looks.rows())
     rows = batch.take(pa.array([row for row, _ in to_read], pa.int64())).to_pylist()

@@ -31,6 +31,7 @@ class ReviewShards(beam.PTransform):  # type: ignore[misc]
         return (
             shards
             | "Look at rows" >> counting(make, progress_dir=self.folder)
+            # Counts only show the progress of workers; the review has its own.
             | "Without counts" >> beam.Filter(is_result)
             | "Merge" >> beam.CombineGlobally(merge_reviews).without_defaults()
             | "Write" >> beam.Map(write_review, folder=self.folder)

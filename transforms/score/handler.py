@@ -76,6 +76,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         self, settings: ScoreSettings, detectors: Sequence[Detector], folders: ScoreFolders
     ) -> None:
         number = CPU_PARTS if settings.encoder.device == "cpu" else DEVICE_PARTS
+        # With both limits equal Beam does not try other sizes by the time that they take.
         super().__init__(min_batch_size=number, max_batch_size=number)
         self._settings = settings
         self._detectors = detectors
@@ -154,6 +155,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return read
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
+        # Of the names alone: Beam only reports the number.
         return sum(map(len, batch))
 
     def get_metrics_namespace(self) -> str:

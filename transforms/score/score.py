@@ -39,7 +39,7 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
     folders: ScoreFolders
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
-        # RunInference imports torch, which the other three jobs and their workers do not need.
+        # RunInference imports torch, which the other jobs and their workers do not need.
         with collector_paused():
             from apache_beam.ml.inference.base import RunInference
 

@@ -149,6 +149,7 @@ def score_rows(
     `read` returns the bytes of an image. Distinct pictures are taken in the order of their hashes,
     so that the same rows give the same batches.
     """
+    # What has no picture keeps this status.
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
     pairs_by_picture, images_by_picture = _by_picture(pairs, images, scorer.routes)
     known = _known_pictures(pairs_by_picture, scorer)
@@ -194,6 +195,7 @@ def _by_picture(
         images_by_picture.setdefault(image.sha256, image)
         pairs_by_model = pairs_by_picture.setdefault(image.sha256, {})
         pairs_by_model.setdefault(routes[pair.subset], []).append(pair)
+    # Sorted, so that batches do not depend on the order of the pairs.
     return dict(sorted(pairs_by_picture.items())), images_by_picture
 
 
@@ -269,6 +271,7 @@ def _caption_vectors(
             captions.update(pair.caption for pair in pairs)
     vectors: dict[tuple[str, str], Vector] = {}
     for model, captions in captions_by_model.items():
+        # A set has another order in each process, and batches must be the same.
         in_order = sorted(captions)
         rows = scorer.encoders[model].texts(in_order)
         for caption, vector in zip(in_order, rows, strict=True):
