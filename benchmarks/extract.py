@@ -4,8 +4,8 @@
 
 Takes the pages of a WARC file (the demonstration crawl by default) and repeats the body of each
 until it has the size of Common Crawl's pages, about 100 KB. Everything is measured on the same
-files, in turn, in one process, and by its processor time, user and system. `--memory` also groups two million pairs on this machine, which
-takes some minutes.
+files, in turn, in one process, by its processor time (user and system). `--memory` also groups two
+million pairs on this machine, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Side = Callable[[], int]
 
 @dataclass(frozen=True)
 class Measured:
-    """The median seconds of the processor for each side, and the number of images or pairs that each counted."""
+    """The median processor seconds of each side, and how many images or pairs each counted."""
 
     seconds: Mapping[str, float]
     counts: Mapping[str, int]

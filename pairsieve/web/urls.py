@@ -188,10 +188,7 @@ def joined(base: str, reference: str) -> str:
 
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # as in `parts_of`
-        return ""
+    return parts_of(url).host
 
 
 def origin_of(url: str) -> str:

@@ -204,7 +204,7 @@ def test_pieces_through_an_object_store(tmp_path):
     check_finds(tmp_path / "index", range(70))
 
 
-def test_an_attempt_after_a_failed_one(tmp_path, two_workers):
+def test_an_attempt_after_a_failed_one(tmp_path):
     """A runner repeats what failed; what lies there already is not indexed twice."""
     manifest = dataset_of(tmp_path / "out", [30])
 
