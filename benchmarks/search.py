@@ -58,7 +58,7 @@ from pairsieve.search.find import MAX_ALIKE, Query, Search, open_search
 from pairsieve.search.index import build, lists_name
 from pairsieve.search.sources import Source, Vectors, read_vectors, sources
 from pairsieve.search.vectors import VectorSettings
-from pairsieve.search.words import ID_BITS
+from pairsieve.search.words import ID_BITS, ROW_MASK
 from pipeline.orchestrate.index_job import local_jobs
 
 QUERIES = 200
@@ -343,7 +343,7 @@ def lists_of_rows(lists: Any, built: Built) -> NDArray[np.int64]:
     for number in range(lists.nlist):
         size = lists.invlists.list_size(number)
         ids = faiss.rev_swig_ptr(lists.invlists.get_ids(number), size)
-        list_of[offset_of[ids >> ID_BITS] + (ids & ((1 << ID_BITS) - 1))] = number
+        list_of[offset_of[ids >> ID_BITS] + (ids & ROW_MASK)] = number
     return list_of
 
 

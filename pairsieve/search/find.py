@@ -20,7 +20,7 @@ import tantivy
 from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
-from pairsieve.search.index import SHARDS, BadIndex, IndexContents, lists_name, read_index
+from pairsieve.search.index import HASHES, SHARDS, BadIndex, IndexContents, lists_name, read_index
 from pairsieve.search.piece import WORDS, piece_name
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
@@ -165,9 +165,7 @@ class Search:
 
     @cached_property
     def _hashes(self) -> HashIndex:
-        numbers = [number for _, number in self.contents.shards]
-        # Every shard has hashes, also one without vectors.
-        return HashIndex([(number, self._shard_folder(number)) for number in numbers])
+        return HashIndex(Path(self.folder) / HASHES)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -240,9 +238,8 @@ class Search:
         same_picture = self._hashes.alike([*example.pdq, *example.pdq_of_views])
         scores = look_alikes.result() if look_alikes else {}
         # A better reason replaces a weaker one.
-        for number, row, bits in same_picture:
-            score = SAME_PICTURE_SCORE - bits / PDQ_BITS
-            scores[row_id(number, row)] = score, "same picture"
+        for identity, bits in same_picture:
+            scores[identity] = SAME_PICTURE_SCORE - bits / PDQ_BITS, "same picture"
         for name, value in (("sha256", example.sha256), ("md5", example.md5)):
             for identity in self._ids_with(name, value):
                 scores[identity] = SAME_FILE_SCORE, "same file"

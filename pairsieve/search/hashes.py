@@ -8,17 +8,26 @@ hashing: Norouzi, Punjani and Fleet, 2012).
 
 from __future__ import annotations
 
+import shutil
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pairsieve.images.pdq import ALIKE, BYTES, Hashes, as_hashes
+from pairsieve.search.words import row_id
 
+# Of a shard: its hashes, and the row of each.
 HASHES, ROWS = "pdq.npy", "pdq_rows.npy"
+# Of all shards: the hashes (n, 32), the row id of each, for each part the hashes in the order of
+# its value (16, n), and where each value begins in that order (16, 65,537).
+ALL_HASHES, IDS, ORDERS, STARTS = "hashes.npy", "ids.npy", "orders.npy", "starts.npy"
+UNFINISHED = ".unfinished"
 PART_BITS = 16
 PARTS, VALUES = BYTES * 8 // PART_BITS, 1 << PART_BITS
 assert ALIKE < 2 * PARTS, "else a part might differ in more than one bit"
@@ -26,52 +35,97 @@ NEAR = np.array([0, *(1 << bit for bit in range(PART_BITS))], np.uint16)
 """XORed with a value these give the 17 values that differ from it in one bit or none."""
 
 
-def write_hashes(folder: Path, hashes: Sequence[tuple[int, str]]) -> None:
-    """Write (row, hex hash) for the rows of a shard that have a hash, or two."""
-    bits = as_hashes(bytes.fromhex(digits) for _, digits in hashes)
-    rows = np.array([row for row, _ in hashes], np.uint32)
-    np.save(folder / HASHES, bits)
-    np.save(folder / ROWS, rows)
+@dataclass(frozen=True)
+class ShardHashes:
+    """Collects the hashes of a shard's rows, 36 bytes each."""
+
+    rows: array[int] = field(default_factory=lambda: array("I"))
+    bits: bytearray = field(default_factory=bytearray)
+
+    def add(self, row: int, digits: str) -> None:
+        """Add a hash (hex) of a row; a row may have several."""
+        self.rows.append(row)
+        self.bits.extend(bytes.fromhex(digits))
+
+    def write(self, folder: Path) -> None:
+        """Write them into the folder of the shard's piece."""
+        np.save(folder / HASHES, np.frombuffer(self.bits, np.uint8).reshape(-1, BYTES))
+        np.save(folder / ROWS, np.array(self.rows, np.uint32))
+
+
+def write_tables(folder: Path, shards: Sequence[tuple[int, Path]]) -> None:
+    """Write the hashes of all shards, and the order of each part, into a folder of their own.
+
+    `shards` holds (number, folder). A search maps these files, so memory holds only what queries
+    have touched. A folder of an earlier build is replaced as a whole, because a running search page
+    has its files mapped.
+    """
+    unfinished = folder.with_name(f"{folder.name}{UNFINISHED}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    hashes = _join_hashes(unfinished, shards)
+    orders = _new_array(unfinished / ORDERS, (PARTS, len(hashes)), np.uint32)
+    starts = _new_array(unfinished / STARTS, (PARTS, VALUES + 1), np.int64)
+    for part in range(PARTS):
+        values = np.ascontiguousarray(hashes.view(np.uint16)[:, part])
+        orders[part] = np.argsort(values, kind="stable")
+        starts[part, 1:] = np.cumsum(np.bincount(values, minlength=VALUES))
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+def _join_hashes(folder: Path, shards: Sequence[tuple[int, Path]]) -> Hashes:
+    """Write the hashes of all shards one after the other, with their row ids."""
+    sizes = [len(_mapped(of_shard / ROWS)) for _, of_shard in shards]
+    hashes = _new_array(folder / ALL_HASHES, (sum(sizes), BYTES), np.uint8)
+    ids = _new_array(folder / IDS, (sum(sizes),), np.int64)
+    first = 0
+    for (number, of_shard), size in zip(shards, sizes, strict=True):
+        hashes[first : first + size] = _mapped(of_shard / HASHES)
+        ids[first : first + size] = row_id(number, 0) + _mapped(of_shard / ROWS).astype(np.int64)
+        first += size
+    return hashes
+
+
+def _new_array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """Make the file of an array, and return the array mapped to it."""
+    return np.lib.format.open_memmap(path, "w+", kind, shape)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """Return the array of a file, mapped into memory."""
+    # Without its class: each slice of a memmap would make another one.
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 @dataclass(frozen=True)
 class HashIndex:
-    """The hashes of all shards; `shards` holds (number, folder). A million take 0.1 GB."""
+    """The hashes of all shards, in the folder that `write_tables` filled."""
 
-    shards: Sequence[tuple[int, Path]]
+    folder: Path
 
     @cached_property
     def _hashes(self) -> Hashes:
         """All hashes, (n, 32)."""
-        of_shards = [np.load(folder / HASHES) for _, folder in self.shards]
-        return np.concatenate([np.empty((0, BYTES), np.uint8), *of_shards])
+        return _mapped(self.folder / ALL_HASHES)
 
     @cached_property
-    def _positions(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """For each hash the number of its shard, and its row in the shard."""
-        numbers = [np.empty(0, np.int64)]
-        rows = [np.empty(0, np.uint32)]
-        for number, folder in self.shards:
-            shard_rows = np.load(folder / ROWS)
-            numbers.append(np.full(len(shard_rows), number))
-            rows.append(shard_rows)
-        return np.concatenate(numbers), np.concatenate(rows)
+    def _ids(self) -> NDArray[np.int64]:
+        """The row id of each hash, (n,)."""
+        return _mapped(self.folder / IDS)
 
     @cached_property
-    def _by_value(self) -> list[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
-        """For each part the hashes in the order of its value, and where each value begins."""
-        all_parts = self._hashes.view(np.uint16)
-        tables = []
-        for part in range(PARTS):
-            values = all_parts[:, part]
-            order = np.argsort(values, kind="stable").astype(np.uint32)
-            counts = np.bincount(values, minlength=VALUES)
-            starts = np.concatenate([[0], np.cumsum(counts)])
-            tables.append((order, starts))
-        return tables
+    def _orders(self) -> NDArray[np.uint32]:
+        """For each part the hashes in the order of its value, (16, n)."""
+        return _mapped(self.folder / ORDERS)
 
-    def alike(self, hashes: Sequence[bytes]) -> list[tuple[int, int, int]]:
-        """Return (shard, row, bits that differ) of the rows that show the same picture.
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """For each part where each value begins in that order, (16, 65,537)."""
+        return _mapped(self.folder / STARTS)
+
+    def alike(self, hashes: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Return (row id, bits that differ) of the rows that show the same picture.
 
         `hashes` are those of one picture in its orientations; the nearest of them counts.
         """
@@ -85,13 +139,11 @@ class HashIndex:
         differing = self._hashes.view(np.uint64)[candidates] ^ queries.view(np.uint64)[query_of]
         distances = np.bitwise_count(differing).sum(axis=1)
         is_alike = distances <= ALIKE
-        shards, rows = self._positions
-        best: dict[tuple[int, int], int] = {}  # (shard, row) -> bits that differ
-        alike = zip(candidates[is_alike].tolist(), distances[is_alike].tolist(), strict=True)
-        for position, bits in alike:
-            place = int(shards[position]), int(rows[position])
-            best[place] = min(bits, best.get(place, bits))
-        return [(shard, row, bits) for (shard, row), bits in sorted(best.items())]
+        ids = self._ids[candidates[is_alike]].tolist()
+        best: dict[int, int] = {}  # row id -> bits that differ
+        for identity, bits in zip(ids, distances[is_alike].tolist(), strict=True):
+            best[identity] = min(bits, best.get(identity, bits))
+        return sorted(best.items())
 
     def _candidates(
         self, part: int, queries: Hashes
@@ -100,7 +152,7 @@ class HashIndex:
 
         The second array holds for each of them the number of that query.
         """
-        order, starts = self._by_value[part]
+        starts = self._starts[part]
         query_values = queries.view(np.uint16)[:, part]
         values = (query_values[:, None] ^ NEAR[None, :]).ravel().astype(np.int64)
         first = starts[values]
@@ -111,4 +163,4 @@ class HashIndex:
         begins = ends - lengths
         indices = np.arange(ends[-1]) + np.repeat(first - begins, lengths)
         query_numbers = np.arange(len(values)) // len(NEAR)
-        return order[indices], np.repeat(query_numbers, lengths)
+        return self._orders[part][indices], np.repeat(query_numbers, lengths)

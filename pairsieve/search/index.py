@@ -4,6 +4,7 @@ INDEX/index.json         what the index holds; written last, so that an interrup
                          index
 INDEX/words/             tantivy: captions, addresses, exact values of all shards
 INDEX/shards/NNNNN/      perceptual hashes and vectors of one shard
+INDEX/pdq/               perceptual hashes of all shards, in the orders in which they are searched
 INDEX/lists-MODEL.faiss  short codes of all vectors of a model, if there are many
 
 Each shard is indexed by itself (pairsieve/search/piece.py), by whom the caller chooses.
@@ -30,6 +31,7 @@ from pairsieve.search.effort import (
     effort_for,
     like_texts,
 )
+from pairsieve.search.hashes import UNFINISHED, write_tables
 from pairsieve.search.piece import WORDS, Shard, piece_name, write_piece
 from pairsieve.search.segments import add_segments, remove_shards
 from pairsieve.search.sources import Source, Vectors, sources
@@ -45,9 +47,10 @@ from pairsieve.search.vectors import (
 )
 from pairsieve.search.words import row_id
 
-FORMAT = 4
-INDEX, SHARDS, LISTS = "index.json", "shards", "lists-"
+FORMAT = 5
+INDEX, SHARDS, HASHES, LISTS = "index.json", "shards", "pdq", "lists-"
 CENTRES = "centres-"  # of format 1
+FOLDERS = (WORDS, SHARDS, HASHES, f"{HASHES}{UNFINISHED}")
 
 MakePieces = Callable[[Sequence[Shard], Path], None]
 """Makes the piece of each shard, in the local folder that holds those of an index."""
@@ -159,6 +162,10 @@ def build(
     new = [shard(source) for source in changes.new]
     make(new, pieces)
     _update_words(root / WORDS, pieces, changes.gone, new)
+    if old is None or changes.new or changes.gone:
+        # Every shard has hashes, also one without vectors.
+        numbers = sorted(changes.numbers.values())
+        write_tables(root / HASHES, [(number, pieces / piece_name(number)) for number in numbers])
     spaces = _update_vectors(root, [shard(source) for source in changes.numbers], changes, settings)
     contents = IndexContents(
         manifest.name,
@@ -187,12 +194,12 @@ def _clear(root: Path) -> None:
     """
     names = sorted(path.name for path in root.iterdir()) if root.exists() else []
     vector_files = [name for name in names if name.startswith((LISTS, CENTRES))]
-    others = [name for name in names if name not in (INDEX, WORDS, SHARDS, *vector_files)]
+    others = [name for name in names if name not in (INDEX, *FOLDERS, *vector_files)]
     if others:
         raise BadIndex(
             f"{root} holds {others[0]}, which is not part of an index; name a new folder"
         )
-    for name in (WORDS, SHARDS):
+    for name in FOLDERS:
         shutil.rmtree(root / name, ignore_errors=True)
     for name in vector_files:
         (root / name).unlink()

@@ -1,8 +1,8 @@
 """Index one shard by itself, in a folder that any worker can make.
 
-PIECE/words/         a tantivy index of its rows: captions, addresses, exact values
-PIECE/pdq.npy ...    perceptual hashes
-PIECE/vectors.faiss  vectors, where some were published
+PIECE/words/               a tantivy index of its rows: captions, addresses, exact values
+PIECE/pdq.npy ...          perceptual hashes
+PIECE/vectors-NNNNN.faiss  vectors, where some were published
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pairsieve.collector import collector_paused
 from pairsieve.records.origin_columns import PDQ_COLUMNS
-from pairsieve.search.hashes import write_hashes
+from pairsieve.search.hashes import ShardHashes
 from pairsieve.search.rows import READ, batches, entry
 from pairsieve.search.sources import Source, Vectors, read_vectors
 from pairsieve.search.vectors import write_vectors
@@ -69,7 +69,7 @@ def _write_rows(shard: Shard, folder: Path) -> None:
     """Write the words and hashes of all rows."""
     # One thread: workers are processes, and the rows of a segment keep their order.
     writer = open_words(str(folder / WORDS), make=True).writer(HEAP_BYTES, num_threads=1)
-    hashes: list[tuple[int, str]] = []
+    hashes = ShardHashes()
     row_number = 0
     source = shard.source
     for batch in batches(files.join(shard.dataset, source.path), READ, shard.names):
@@ -78,9 +78,11 @@ def _write_rows(shard: Shard, folder: Path) -> None:
             for row in batch.to_pylist():
                 identity = row_id(shard.number, row_number)
                 writer.add_document(document(identity, shard.number, entry(row, source.subset)))
-                hashes += [(row_number, row[name]) for name in PDQ_COLUMNS if row.get(name)]
+                for name in PDQ_COLUMNS:
+                    if row.get(name):
+                        hashes.add(row_number, row[name])
                 row_number += 1
     writer.commit()
     # Merging still changes files.
     writer.wait_merging_threads()
-    write_hashes(folder, hashes)
+    hashes.write(folder)

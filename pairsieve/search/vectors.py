@@ -1,7 +1,8 @@
 """Find the nearest vectors: exactly among few rows, else by short codes and then exactly.
 
-Every shard has its vectors in a file of its own (float16, memory-mapped: only what queries have
-touched is in memory, and the system can take it back).
+Every shard has its vectors in files of its own (float16, memory-mapped: only what queries have
+touched is in memory, and the system can take it back). A file holds one block of them, so that a
+worker need not hold a whole shard.
 
 A large dataset has one more file, with short codes of all vectors in inverted lists (faiss IVF with
 RaBitQ: Gao and Long, 2024). K-means puts each vector into the list of its nearest centre; a code
@@ -26,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairsieve.search.sources import Vectors
-from pairsieve.search.words import ID_BITS, row_id
+from pairsieve.search.words import ID_BITS, ROW_MASK, row_id
 
-VECTORS = "vectors.faiss"
+VECTORS = "vectors-"  # and the number of the first row
 SAMPLE_VECTORS = 100_000  # from which the centres are computed
 VECTORS_PER_CENTRE = 40  # in that sample, at least (faiss warns below 39)
 LISTS_PER_ROOT = 4  # lists = 4 * sqrt(rows)
@@ -40,8 +41,8 @@ MIN_CODE_BITS, MAX_NUMBER_BITS = 512, 9
 # the ten nearest to a picture.
 COMPARED = 500
 
-Hits = tuple[NDArray[np.int64], NDArray[np.int64], Vectors]
-"""Numbers of shards, rows in them, cosines: (n,) each."""
+Hits = tuple[NDArray[np.int64], Vectors]
+"""Row ids and cosines: (n,) each."""
 
 
 @dataclass(frozen=True)
@@ -81,29 +82,23 @@ class Efforts:
 
 
 def write_vectors(folder: Path, blocks: Iterable[Vectors]) -> None:
-    """Write the vectors of one shard, given in blocks (n, d).
+    """Write the vectors of one shard, given in blocks (n, d), to a file a block.
 
     They are numbered by their row in the shard.
     """
     import faiss
 
-    index: Any = None
+    first = 0
     for block in blocks:
-        if index is None:
-            index = _empty_index(block.shape[1])
-            index.train(block[:1])  # float16 has nothing to learn, but faiss asks for it
+        if not len(block):
+            continue
+        index = faiss.IndexScalarQuantizer(
+            block.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        )
+        index.train(block[:1])  # float16 has nothing to learn, but faiss asks for it
         index.add(np.ascontiguousarray(block, np.float32))
-    if index is None:  # A shard without rows has no vectors, and so no number of dimensions.
-        index = _empty_index(1)
-    faiss.write_index(index, str(folder / VECTORS))
-
-
-def _empty_index(dimensions: int) -> Any:
-    import faiss
-
-    return faiss.IndexScalarQuantizer(
-        dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
+        faiss.write_index(index, str(folder / f"{VECTORS}{first:010d}.faiss"))
+        first += len(block)
 
 
 def make_lists(sample: Vectors, rows: int, seed: int = 0) -> Any:
@@ -143,6 +138,14 @@ def remove_from_lists(lists: Any, shard: int) -> None:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Vectors of consecutive rows of a shard, the first of which has the id `first_id`."""
+
+    first_id: int
+    index: Any
+
+
+@dataclass(frozen=True)
 class VectorIndex:
     """The vectors of one model.
 
@@ -154,17 +157,23 @@ class VectorIndex:
     lists_path: Path | None = None
 
     @cached_property
-    def _opened(self) -> dict[int, Any]:
-        """The index of each shard that is not empty, by the shard's number."""
+    def _opened(self) -> list[Block]:
+        """The vectors of all shards, in the order of their row ids."""
         import faiss
 
-        opened = {}
-        # This flag maps flat codes into memory; IO_FLAG_MMAP does so for inverted lists.
-        for number, folder in self.shards:
-            index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
-            if index.ntotal:
-                opened[number] = index
+        opened = []
+        for number, folder in sorted(self.shards):
+            for path in sorted(folder.glob(f"{VECTORS}*.faiss")):
+                first_row = int(path.stem.removeprefix(VECTORS))
+                # This flag maps flat codes into memory; IO_FLAG_MMAP does so for inverted lists.
+                index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+                opened.append(Block(row_id(number, first_row), index))
         return opened
+
+    @cached_property
+    def _first_ids(self) -> NDArray[np.int64]:
+        """The id of the first row of each block."""
+        return np.array([block.first_id for block in self._opened], np.int64)
 
     @cached_property
     def _lists(self) -> Any:
@@ -174,7 +183,7 @@ class VectorIndex:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """Threads that search one shard each: faiss searches for one vector on one core only."""
+        """Threads that search one block each: faiss searches for one vector on one core only."""
         return ThreadPoolExecutor(os.cpu_count() or 1)
 
     def nearest(
@@ -185,19 +194,15 @@ class VectorIndex:
         if effort.probes:
             hits = self._search_lists(query, max_rows, effort)
         else:
-            hits = self._search_shards(query, max_rows)
+            hits = list(self._pool.map(partial(_search_block, query, max_rows), self._opened))
         if not hits:
             return []
-        shards = np.concatenate([of_shard[0] for of_shard in hits])
-        rows = np.concatenate([of_shard[1] for of_shard in hits])
-        cosines = np.concatenate([of_shard[2] for of_shard in hits])
-        # Equal cosines are ordered by shard and row, so that every search has the same order.
-        order = np.lexsort((rows, shards, -cosines))[:max_rows]
-        return [(int(shards[i]), int(rows[i]), float(cosines[i])) for i in order]
-
-    def _search_shards(self, query: Vectors, max_rows: int) -> list[Hits]:
-        search = partial(_search_shard, query, max_rows)
-        return list(self._pool.map(search, self._opened.items()))
+        ids = np.concatenate([of_block[0] for of_block in hits])
+        cosines = np.concatenate([of_block[1] for of_block in hits])
+        # Equal cosines are ordered by id, so that every search has the same order.
+        order = np.lexsort((ids, -cosines))[:max_rows]
+        nearest = zip(ids[order].tolist(), cosines[order].tolist(), strict=True)
+        return [(identity >> ID_BITS, identity & ROW_MASK, cosine) for identity, cosine in nearest]
 
     def best_codes(self, queries: Vectors, rows: int, probes: int) -> NDArray[np.int64]:
         """Return the ids (n, rows) of the rows with the best codes for queries (n, d), best first.
@@ -215,21 +220,20 @@ class VectorIndex:
         """Return the rows with the best codes, with the cosines of their whole vectors."""
         (all_ids,) = self.best_codes(query, max(effort.compared, max_rows), effort.probes)
         found_ids = np.sort(all_ids[all_ids >= 0])
-        # Sorted ids lie together by shard; a change of the upper bits begins a new shard.
-        starts = np.flatnonzero(np.diff(found_ids >> ID_BITS, prepend=-1))
-        by_shard = [ids for ids in np.split(found_ids, starts) if len(ids)]
-        return [self._compare(query, ids) for ids in by_shard]
-
-    def _compare(self, query: Vectors, ids: NDArray[np.int64]) -> Hits:
-        """Compute the cosines of rows of one shard."""
-        shard = int(ids[0] >> ID_BITS)
-        rows = ids & ((1 << ID_BITS) - 1)
-        vectors = self._opened[shard].reconstruct_batch(rows)
-        cosines = np.einsum("nd,d->n", vectors, query[0])
-        return np.full(len(rows), shard), rows, cosines
+        # Sorted ids lie together by block.
+        block_of = np.searchsorted(self._first_ids, found_ids, side="right") - 1
+        starts = np.flatnonzero(np.diff(block_of, prepend=-1))
+        by_block = [ids for ids in np.split(found_ids, starts) if len(ids)]
+        blocks = [self._opened[number] for number in block_of[starts]]
+        return list(map(partial(_compare, query), blocks, by_block))
 
 
-def _search_shard(query: Vectors, max_rows: int, shard: tuple[int, Any]) -> Hits:
-    number, index = shard
-    cosines, rows = index.search(query, min(max_rows, index.ntotal))
-    return np.full(len(rows[0]), number), rows[0], cosines[0]
+def _compare(query: Vectors, block: Block, ids: NDArray[np.int64]) -> Hits:
+    """Compute the cosines of rows of one block."""
+    vectors = block.index.reconstruct_batch(ids - block.first_id)
+    return ids, np.einsum("nd,d->n", vectors, query[0])
+
+
+def _search_block(query: Vectors, max_rows: int, block: Block) -> Hits:
+    cosines, rows = block.index.search(query, min(max_rows, block.index.ntotal))
+    return block.first_id + rows[0], cosines[0]

@@ -30,6 +30,7 @@ HEAP_BYTES = 256_000_000
 """Memory of a writer; what does not fit into it tantivy writes as a segment of its own."""
 ID_BITS = 32
 """A row's id is the number of its shard and, in the lower 32 bits, its position in the shard."""
+ROW_MASK = (1 << ID_BITS) - 1
 OTHER_WEIGHT = 0.2
 """Of what a word may also mean (`서울의`: 서울), beside the word as it was typed."""
 _CHUNK = re.compile(r'(-?)(?:"([^"]*)"?|(\S+))')

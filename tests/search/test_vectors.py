@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pairsieve.images.pdq import orientations
 from pairsieve.search.effort import Measured, effort_for, like_texts
-from pairsieve.search.hashes import HashIndex, write_hashes
+from pairsieve.search.hashes import HashIndex, ShardHashes, write_tables
 from pairsieve.search.vectors import (
     COMPARED,
     EVERY_VECTOR,
@@ -152,33 +152,59 @@ def test_an_empty_shard(tmp_path):
     assert lists.ntotal == 0
 
 
+def write_hashes(folder, hashes):
+    of_shard = ShardHashes()
+    for row, bits in hashes:
+        of_shard.add(row, bits.hex())
+    of_shard.write(folder)
+
+
+def hash_index(folder, hashes_of_shards):
+    """Index {number of a shard: [(row, hash)]}."""
+    shards = []
+    for number, hashes in hashes_of_shards.items():
+        of_shard = folder / str(number)
+        of_shard.mkdir()
+        write_hashes(of_shard, hashes)
+        shards.append((number, of_shard))
+    write_tables(folder / "tables", shards)
+    return HashIndex(folder / "tables")
+
+
 def test_hashes_are_found_turned_and_nearly_the_same(tmp_path):
     hashes = [RANDOM.bytes(32) for _ in range(100)]
-    write_hashes(tmp_path, [(2 * n, bits.hex()) for n, bits in enumerate(hashes)])
-    index = HashIndex([(5, tmp_path)])
-    assert index.alike([hashes[7]]) == [(5, 14, 0)]
+    rows = [(2 * n, bits) for n, bits in enumerate(hashes)]
+    index = hash_index(tmp_path, {3: rows[:8], 4: [], 5: rows[8:]})
+    assert index.alike([hashes[7]]) == [(row_id(3, 14), 0)]
     nearly = bytes([hashes[7][0] ^ 0b101, *hashes[7][1:]])
-    assert index.alike(orientations(nearly)) == [(5, 14, 2)]
-    for flipped, found in ((31, [(5, 18, 31)]), (32, [])):
+    assert index.alike(orientations(nearly)) == [(row_id(3, 14), 2)]
+    for flipped, found in ((31, [(row_id(5, 18), 31)]), (32, [])):
         bits = np.unpackbits(np.frombuffer(hashes[9], np.uint8))
         bits[:flipped] ^= 1
         assert index.alike([np.packbits(bits).tobytes()]) == found
     assert index.alike([]) == []
 
 
-def test_a_shard_without_hashes(tmp_path):
-    write_hashes(tmp_path, [])
-    assert HashIndex([(0, tmp_path)]).alike([bytes(32)]) == []
+def test_shards_without_hashes(tmp_path):
+    assert hash_index(tmp_path, {0: [], 1: []}).alike([bytes(32)]) == []
+
+
+def test_an_open_index_of_hashes_keeps_its_files(tmp_path):
+    one, other = RANDOM.bytes(32), RANDOM.bytes(32)
+    index = hash_index(tmp_path, {0: [(0, one)]})
+    assert index.alike([one]) == [(row_id(0, 0), 0)]
+    write_hashes(tmp_path / "0", [(4, other)])
+    write_tables(tmp_path / "tables", [(0, tmp_path / "0")])
+    assert index.alike([one]) == [(row_id(0, 0), 0)]
+    assert HashIndex(tmp_path / "tables").alike([other]) == [(row_id(0, 4), 0)]
 
 
 @given(st.integers(0, 2**31), st.integers(1, 31))
 def test_no_hash_within_the_limit_is_missed(tmp_path_factory, seed, flipped):
     random = np.random.default_rng(seed)
-    folder = tmp_path_factory.mktemp("hashes")
     hashes = [random.bytes(32) for _ in range(20)]
-    write_hashes(folder, [(n, bits.hex()) for n, bits in enumerate(hashes)])
+    index = hash_index(tmp_path_factory.mktemp("hashes"), {0: list(enumerate(hashes))})
     bits = np.unpackbits(np.frombuffer(hashes[3], np.uint8))
     bits[random.choice(256, flipped, replace=False)] ^= 1
-    assert HashIndex([(0, folder)]).alike([random.bytes(32), np.packbits(bits).tobytes()]) == [
-        (0, 3, flipped)
-    ]
+    found = index.alike([random.bytes(32), np.packbits(bits).tobytes()])
+    assert found == [(row_id(0, 3), flipped)]
