@@ -66,11 +66,22 @@ class DecodeSettings:
 
     `formats` are Pillow's names of formats (LAION-5B: JPEG, PNG, WEBP). `max_aspect_ratio` refuses
     very long and thin pictures: resized to a model's shorter side they would fill the memory.
+    `reduced`: a JPEG may be decoded at a half, a quarter or an eighth of its size where all copies
+    that are made of it are far smaller.
     """
 
     formats: tuple[str, ...]
     max_pixels: int
     max_aspect_ratio: float
+    reduced: bool = True
+
+
+@dataclass(frozen=True)
+class LeastSize:
+    """The pixels that the shorter and the longer side of a picture must keep."""
+
+    shorter: int
+    longer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +106,12 @@ class Undecodable:
 
 
 def decode(
-    content: bytes, settings: DecodeSettings, at_least: int | None = None
+    content: bytes, settings: DecodeSettings, at_least: LeastSize | None = None
 ) -> Decoded | Undecodable:
     """Decode a picture by its content; its name and its declared type do not matter.
 
     With `at_least` a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as
-    its shorter side keeps that many pixels. Never raises, whatever the bytes are.
+    its sides keep that many pixels. Never raises, whatever the bytes are.
     """
     if not content:
         return Undecodable("empty")
@@ -174,7 +185,7 @@ def load_decoders(formats: tuple[str, ...]) -> None:
 
 
 def _decode(
-    content: bytes, settings: DecodeSettings, at_least: int | None
+    content: bytes, settings: DecodeSettings, at_least: LeastSize | None
 ) -> Decoded | Undecodable:
     """Decode a picture. Raises some of DECODE_ERRORS where it is broken."""
     load_decoders(settings.formats)
@@ -192,7 +203,7 @@ def _decode(
         stored_size = image.size
         if at_least is not None:
             # Does nothing for other formats than JPEG.
-            image.draft(None, _size_with_shorter_side(stored_size, at_least))
+            image.draft(None, _scaled_down(stored_size, at_least))
         image.load()
         width, height = stored_size
         if _turn_upright(image):
@@ -256,11 +267,10 @@ def _halved(image: Image.Image) -> Image.Image:
     return image.reduce(2)
 
 
-def _size_with_shorter_side(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return a size of the same shape whose shorter side is `side`; the other is rounded up."""
-    width, height = size
-    shorter = min(size)
-    return ceil(width * side / shorter), ceil(height * side / shorter)
+def _scaled_down(size: tuple[int, int], at_least: LeastSize) -> tuple[int, int]:
+    """Return the smallest size (rounded up) of the same shape whose sides are long enough."""
+    share = max(at_least.shorter / min(size), at_least.longer / max(size))
+    return ceil(size[0] * share), ceil(size[1] * share)
 
 
 def _turn_upright(image: Image.Image) -> bool:

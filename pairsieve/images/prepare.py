@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pairsieve.images.decode import DecodeSettings, Undecodable, decode
+from pairsieve.images.decode import DecodeSettings, LeastSize, Undecodable, decode
 
 Pixels = NDArray[np.uint8]
+# A reduced JPEG keeps this many times the pixels a side that its copies have, so that resizing it
+# still decides what they look like (docs/benchmarks.md#scoring: how much similarities move).
+REDUCED_TO = 2
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -51,8 +54,12 @@ def prepare(
 
     With `small_side` there is also a copy whose longer side has at most that many pixels.
     """
+    at_least = None
+    if settings.reduced:
+        sides = [square.side for square in squares]
+        at_least = LeastSize(REDUCED_TO * max(sides, default=1), REDUCED_TO * (small_side or 0))
     # Decoding costs most, so it is done once for all copies.
-    decoded = decode(content, settings)
+    decoded = decode(content, settings, at_least)
     if isinstance(decoded, Undecodable):
         return decoded
     pixels = tuple(np.asarray(squared(decoded.image, square)) for square in squares)

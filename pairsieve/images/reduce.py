@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pairsieve.images.decode import Decoded, DecodeSettings, decode
+from pairsieve.images.decode import Decoded, DecodeSettings, LeastSize, decode
 
 QUALITY = 95  # img2dataset's default for the JPEG files that it stores
 # Pillow's documentation of resize: from 3.0 on the result is close to that without a gap.
@@ -30,7 +30,7 @@ def reduce(content: bytes, side: int, settings: DecodeSettings) -> Reduced | Non
     Returns None where the picture is not larger than that, or cannot be decoded. A JPEG file is
     decoded at a fraction of its size, as its format allows.
     """
-    decoded = decode(content, settings, at_least=side)
+    decoded = decode(content, settings, LeastSize(side))
     if not isinstance(decoded, Decoded):
         return None
     shorter_side = min(decoded.width, decoded.height)

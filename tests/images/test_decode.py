@@ -19,6 +19,7 @@ from pairsieve.images.decode import (
     MAX_SCANS,
     Decoded,
     DecodeSettings,
+    LeastSize,
     Undecodable,
     decode,
     problem_of_formats,
@@ -229,7 +230,7 @@ def test_a_jpeg_with_further_pictures_is_its_first():
     )
     with Image.open(io.BytesIO(content)) as opened:
         assert opened.format == "MPO"
-    for at_least in (None, 5):
+    for at_least in (None, LeastSize(5)):
         decoded = decode(content, SETTINGS, at_least)
         assert isinstance(decoded, Decoded)
         assert (decoded.format, decoded.width, decoded.height) == ("JPEG", 40, 20)

@@ -14,7 +14,7 @@ import apache_beam as beam
 
 from filters.subjects import Content, Response
 from pairsieve.attempt import Failure, attempt
-from pairsieve.images.decode import Decoded, DecodeSettings, decode
+from pairsieve.images.decode import Decoded, DecodeSettings, LeastSize, decode
 from pairsieve.images.pdq import GOOD_QUALITY, distance, pdq
 from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.recheck.links import SEEN_SCHEMA, AskedLink, SeenLink, asked_in, table_of
@@ -121,7 +121,7 @@ def make_pdq(settings: DecodeSettings) -> Callable[[bytes], str | None]:
     """
 
     def pdq_of(content: bytes) -> str | None:
-        picture = decode(content, settings, DECODE_AT_LEAST)
+        picture = decode(content, settings, LeastSize(DECODE_AT_LEAST))
         if not isinstance(picture, Decoded):
             return None
         bits, quality = pdq(picture.image)
