@@ -89,23 +89,24 @@ TRACEBACK = """Pipeline job-001 failed in state FAILED: bundle inst001 stage-001
     response = task()
 ModuleNotFoundError: No module named 'transforms'
 """
+MISSING = "ModuleNotFoundError: No module named 'transforms' (in _execute at sdk_worker.py:1)"
 
 
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (TRACEBACK, "ModuleNotFoundError: No module named 'transforms'"),
+        (TRACEBACK, MISSING),
         (
             (
                 f"{TRACEBACK}\nThe above exception was the direct cause of the following "
                 "exception:\n\nRuntimeError: Error processing instruction x. "
                 "Check prior failing response and attached exception for details."
             ),
-            "ModuleNotFoundError: No module named 'transforms'",
+            MISSING,
         ),
         (
             f"{TRACEBACK}\n and more that no traceback has",
-            "ModuleNotFoundError: No module named 'transforms'",
+            MISSING,
         ),
         ("RuntimeError: the disk is full", "the disk is full"),
         (
@@ -141,6 +142,49 @@ def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
         "extract: Write pairs: KeyError: ('part-00003-0001', 1) "
         f"(in break_on_part at {__file__}:{line}, working on part-00003-0001)"
     )
+
+
+def break_in_loading():
+    raise TypeError("a bug of loading")
+
+
+def break_in_a_sum(numbers):
+    raise TypeError("a bug of a sum")
+
+
+class BreaksWithTheBundle(beam.DoFn):
+    def process(self, element):
+        yield element
+
+    def finish_bundle(self):
+        raise LookupError("a bug at the end")
+
+
+OUTSIDE_OF_ELEMENTS = [
+    (counting(break_in_loading), "TypeError: a bug of loading", break_in_loading, 1),
+    (beam.Map(break_in_a_sum), "TypeError: a bug of a sum", break_in_a_sum, 1),
+    (
+        beam.ParDo(BreaksWithTheBundle()),
+        "LookupError: a bug at the end",
+        BreaksWithTheBundle.finish_bundle,
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("step", "said", "function", "line"), OUTSIDE_OF_ELEMENTS)
+def test_an_error_outside_of_the_work_on_an_element(step, said, function, line, workers):
+    """Loading, sums and the ends of bundles; a worker in this process is no bug of the command."""
+
+    def lay_out(pipeline):
+        _ = pipeline | beam.Create(["part-00003-0001"]) | "Write pairs" >> step
+
+    with pytest.raises(JobFailed) as failed:
+        Engine((f"--direct_num_workers={workers}",)).run(lay_out, "run/extract")
+    line += function.__code__.co_firstlineno
+    place = f"(in {function.__name__} at {__file__}:{line})"
+    assert str(failed.value) == f"extract: Write pairs: {said} {place}"
 
 
 @pytest.fixture
