@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pairsieve.attempt import attempt
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
@@ -185,6 +187,35 @@ def test_an_error_outside_of_the_work_on_an_element(step, said, function, line, 
     line += function.__code__.co_firstlineno
     place = f"(in {function.__name__} at {__file__}:{line})"
     assert str(failed.value) == f"extract: Write pairs: {said} {place}"
+
+
+def fail_on_row(row):
+    raise OverflowError("what a row holds")
+
+
+def quarantine_rows(name):
+    for row in range(3):
+        attempt(fail_on_row, row)
+    logging.getLogger("a library").warning("what a row holds")
+    return []
+
+
+def make_quarantine():
+    return quarantine_rows
+
+
+def test_the_log_of_a_worker_process_names_the_place_once(caplog):
+    """What a library logs may hold what a row holds, and is not shown."""
+
+    def lay_out(pipeline):
+        _ = pipeline | beam.Create(["part-00003-0001"]) | counting(make_quarantine)
+
+    Engine(("--direct_num_workers=2",)).run(lay_out, "run/extract")
+    line = fail_on_row.__code__.co_firstlineno + 1
+    # Beam's own advice for its runner never reaches the user (pipeline/monitoring/logs.py).
+    records = [each for each in caplog.records if not each.name.startswith("apache_beam")]
+    shown = [record.getMessage() for record in records]
+    assert shown == [f"OverflowError at {__file__}:{line} in fail_on_row; the row is quarantined"]
 
 
 @pytest.fixture
