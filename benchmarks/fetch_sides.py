@@ -28,7 +28,7 @@ from pairsieve.records.table import schema_with, to_table
 from pairsieve.storage import parts
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.urls import bucket_of_url
-from transforms.fetch.fetch import Fetcher
+from transforms.fetch.fetch import Fetcher, FetchSettings
 from transforms.fetch.lanes import Lane, make_lanes
 from transforms.fetch.open_part import Consent, Gate, load_gate
 from transforms.fetch.part_shelf import FetchFolders
@@ -208,7 +208,8 @@ def _fetch_lane(lane: Lane, folder: Path, port: int, pixels: bool) -> Cost:
     source = WebSource(client_settings(port), SiteTextCache(str(folder / "sites"), BUCKETS, 0))
     started = time.perf_counter()
     cpu_started = time.process_time()
-    fetcher = Fetcher(_gate(), source, folders, StoreSettings(DECODE))
+    settings = FetchSettings(consent(), source, folders, StoreSettings(DECODE))
+    fetcher = Fetcher(_gate(), settings)
     number = sum(outcome.number for outcome in fetcher(lane))
     if pixels:
         for name in lane.names:

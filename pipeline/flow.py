@@ -24,7 +24,6 @@ from filters.detector import Detector
 from filters.registry import evidence_columns
 from pairsieve.storage.job_end import PROBLEMS_FILE
 from pairsieve.warc.reader import ReadSettings
-from pairsieve.warc.source import ArchiveSettings
 from transforms.aggregate import WriteResult
 from transforms.compare.compare import (
     Connect,
@@ -40,12 +39,8 @@ from transforms.compare.settings import CompareSettings
 from transforms.deduplicate import Deduplicate
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
-from transforms.fetch.fetch import FetchImages
+from transforms.fetch.fetch import FetchImages, FetchSettings
 from transforms.fetch.lanes import Lane
-from transforms.fetch.open_part import Consent
-from transforms.fetch.part_shelf import FetchFolders
-from transforms.fetch.settings import StoreSettings
-from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupByHost, GroupSettings
 from transforms.judge import ApplyRules
 from transforms.known import KnownSettings, ReadKnown
@@ -120,11 +115,7 @@ class FetchJob:
     """What `fetch` needs; parts that are there already are in no lane."""
 
     lanes: Sequence[Lane]
-    consent: Consent
-    source: WebSource | ArchiveSettings
-    folders: FetchFolders
-    store: StoreSettings
-    transient: Sequence[str]
+    settings: FetchSettings
 
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
@@ -134,9 +125,7 @@ def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
     lanes = pipeline | "List lanes" >> beam.Create(list(job.lanes))
 
     # Rules that can save a request run first. Images go to files: nothing crosses a shuffle.
-    _ = lanes | "Fetch images" >> FetchImages(
-        job.consent, job.source, job.folders, job.store, job.transient
-    )
+    _ = lanes | "Fetch images" >> FetchImages(job.settings)
 
 
 @dataclass(frozen=True)

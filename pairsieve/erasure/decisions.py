@@ -1,7 +1,7 @@
 """Decide on requests that wait in the queue: for `pairsieve requests` and for the page's /admin.
 
 Both decide by these functions, so that a decision means the same wherever it was made. The rows of
-a request are counted by a function which is passed in, since pipeline/dataset/erasure.py reads
+a request are counted by a function which is passed in, since pipeline/dataset/found_rows.py reads
 datasets.
 """
 

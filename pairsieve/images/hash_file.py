@@ -70,11 +70,6 @@ def write_hashes(
     return len(digits)
 
 
-def read_hashes(path: str) -> Hashes:
-    """Read the distinct hashes of a file, sorted, as (n, 32). Raises UnreadableHashes."""
-    return read_pictures(path).hashes
-
-
 def read_pictures(path: str) -> KnownPictures:
     """Read hashes and vectors of a file. Raises UnreadableHashes.
 

@@ -9,7 +9,6 @@ from pairsieve.images.pdq import ALIKE
 from pairsieve.recheck.links import Link
 
 Reason = Literal["reserved", "changed", "gone", "unreachable", "page_reserved"]
-REASONS: tuple[Reason, ...] = ("reserved", "changed", "gone", "unreachable", "page_reserved")
 """Why a row was taken out. They never change their meaning. `page_reserved` is said by a newer
 crawl of the row's page."""
 

@@ -20,7 +20,6 @@ from pairsieve.web.sites import (
     ROBOTS_TXT,
     RSL_PREFIX,
     Site,
-    SiteFileSettings,
     SiteTexts,
     licence_refusal,
 )
@@ -66,14 +65,6 @@ class SiteReader:
     def __init__(self, requester: Requester, known: MutableMapping[str, SiteTexts]) -> None:
         self._requester = requester
         self._known = known
-        limits = requester.settings
-        self._settings = SiteFileSettings(
-            ai_agents=limits.robots_ai_agents,
-            tdmrep=limits.tdmrep,
-            ai_txt=limits.ai_txt,
-            trust_txt=limits.trust_txt,
-            rsl=limits.rsl,
-        )
         self._readings: dict[str, SiteReading] = {}
         self._licences: MutableMapping[str, asyncio.Task[str]] = LRUCache(KNOWN_LICENCES)
 
@@ -139,7 +130,7 @@ class SiteReader:
         self._readings[origin] = reading
         known = self._known.get(origin)
         if known is not None:
-            site = Site(origin, known.texts, self._settings)
+            site = Site(origin, known.texts, self._requester.settings)
             # Other settings may need files that were not read then.
             if next(site.missing(), None) is None:
                 reading.texts.update(site.texts)
@@ -162,7 +153,7 @@ class SiteReader:
             # Another task may have finished while this one waited for the lock.
             if reading.site or reading.failed:
                 return
-            site = Site(reading.origin, dict(reading.texts), self._settings)
+            site = Site(reading.origin, dict(reading.texts), self._requester.settings)
             missing = next(site.missing(), None)
             if missing is None:
                 reading.site = site
@@ -176,7 +167,8 @@ class SiteReader:
                 return
             reading.texts[missing] = text
             if missing == ROBOTS_TXT:
-                self._keep_crawl_delay(reading, Robots(text, self._settings.ai_agents))
+                ai_agents = self._requester.settings.robots_ai_agents
+                self._keep_crawl_delay(reading, Robots(text, ai_agents))
 
     async def _text(self, origin: str, name: str) -> str:
         """Read one file; empty where there is none.

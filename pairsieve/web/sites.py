@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.robots import Robots
 from pairsieve.web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
 from pairsieve.web.site_files import (
@@ -37,30 +38,16 @@ class SiteTexts:
 
 
 @dataclass(frozen=True)
-class SiteFileSettings:
-    """Which files are read beside robots.txt.
-
-    With `ai_agents` a no to any known AI crawler is a no to us.
-    """
-
-    ai_agents: bool
-    tdmrep: bool
-    ai_txt: bool
-    trust_txt: bool
-    rsl: bool
-
-
-@dataclass(frozen=True)
 class Site:
-    """An origin with the texts of its files."""
+    """An origin with the texts of its files; the settings say which of them are respected."""
 
     origin: str
     texts: Mapping[str, str]
-    settings: SiteFileSettings
+    settings: ClientSettings
 
     @cached_property
     def robots(self) -> Robots:
-        return Robots(self.texts[ROBOTS_TXT], self.settings.ai_agents)
+        return Robots(self.texts[ROBOTS_TXT], self.settings.robots_ai_agents)
 
     @cached_property
     def licences(self) -> tuple[str, ...]:
@@ -102,7 +89,7 @@ class Site:
     @cached_property
     def _ai_txt(self) -> AiTxt | None:
         text = self.texts.get(AI_TXT, "")
-        return AiTxt(text, self.settings.ai_agents) if text else None
+        return AiTxt(text, self.settings.robots_ai_agents) if text else None
 
     @cached_property
     def _trust_refuses(self) -> bool:

@@ -40,6 +40,10 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 """Our name -> names that known datasets have instead."""
 
 
+class CannotAdopt(ValueError):
+    """A dataset of others, or what is said of its columns, does not fit; the message says why."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = make_verb_parser("adopt", __doc__)
@@ -58,17 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     from pairsieve.storage import files
     from pairsieve.storage.lock import InUse
+    from pairsieve.storage.marked import NotOurs
+    from pairsieve.storage.names import LeadsOut
+    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.writer import only_writer
 
     try:
         # Without this check the lock would create the folder.
         if not files.exists(options.dataset):
-            raise ValueError(f"{options.dataset} holds no parquet files")
-        pairs = [pair for pair in options.columns.split(",") if pair]
-        columns = dict(pair.split("=", 1) for pair in pairs)
+            raise CannotAdopt(f"{options.dataset} holds no parquet files")
+        columns = _given_columns(options.columns)
         with only_writer(options.dataset):
             manifest = adopt(options.dataset, columns)
-    except (ValueError, InUse) as error:
+    except (CannotAdopt, InUse, LeadsOut, NoSuchDataset, NotOurs) as error:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     rows = sum(listed.rows for listed in manifest.files)
@@ -77,6 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{_column_list(manifest.columns)}\n"
     )
     return 0
+
+
+def _given_columns(option: str) -> dict[str, str]:
+    """Our names -> theirs, as --columns gives them. Raises CannotAdopt."""
+    columns = {}
+    for pair in filter(None, option.split(",")):
+        ours, is_pair, theirs = pair.partition("=")
+        if not is_pair:
+            raise CannotAdopt(f"--columns {pair}: give a pair, as --columns URL=link")
+        columns[ours] = theirs
+    return columns
 
 
 def _column_list(columns: Mapping[str, str]) -> str:
@@ -89,7 +106,7 @@ def _column_list(columns: Mapping[str, str]) -> str:
 def adopt(dataset: str, columns: Mapping[str, str]) -> Manifest:
     """Write the manifest of a dataset that others made, and return it.
 
-    `columns` maps our names to the dataset's own. Raises ValueError, which says what is wrong.
+    `columns` maps our names to the dataset's own. Raises CannotAdopt and LeadsOut.
     """
     from pairsieve.records.manifest import KEYS_OF_A_COPY, MANIFEST, Manifest
     from pairsieve.storage import files
@@ -99,22 +116,24 @@ def adopt(dataset: str, columns: Mapping[str, str]) -> Manifest:
 
     path = files.join(dataset, MANIFEST)
     if files.exists(path):
-        raise ValueError(f"{dataset} has a manifest already; there is nothing to adopt")
+        raise CannotAdopt(f"{dataset} has a manifest already; there is nothing to adopt")
     if any(name.startswith(UNFINISHED) for name in files.folders_in(dataset)):
-        raise ValueError(
+        raise CannotAdopt(
             f"a run was cut off in {dataset} while it put its result in place; the same command "
             "finishes it"
         )
     names = [name for name in files.files_below(dataset) if name.endswith(".parquet")]
     if not names:
-        raise ValueError(f"{dataset} holds no parquet files")
+        raise CannotAdopt(f"{dataset} holds no parquet files")
     check_names(dataset, names)
     shards = [_read_shard(dataset, name) for name in names]
     first, present = shards[0]
     known = _known_columns(dataset, present, columns)
     for listed, own_columns in shards:
         if not set(known.values()) <= set(own_columns):
-            raise ValueError(f"{listed.path} lacks columns that {first.path} has; adopt them apart")
+            raise CannotAdopt(
+                f"{listed.path} lacks columns that {first.path} has; adopt them apart"
+            )
     manifest = Manifest(
         pairsieve=__version__,
         adopted=True,
@@ -143,20 +162,20 @@ def _read_shard(dataset: str, name: str) -> tuple[ListedFile, list[str]]:
         try:
             shard = pq.ParquetFile(stream)
         except (pa.ArrowInvalid, OSError):
-            raise ValueError(f"{name} is no parquet file that can be read") from None
+            raise CannotAdopt(f"{name} is no parquet file that can be read") from None
         rows, columns = shard.metadata.num_rows, list(shard.schema_arrow.names)
     return ListedFile(name, rows, size, digest.hexdigest()), columns
 
 
 def _known_columns(dataset: str, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Our names of the columns that a shard has -> its own. Raises ValueError without a URL."""
+    """Our names of the columns that a shard has -> its own. Raises CannotAdopt without a URL."""
     present = list(names)
     wrong = []
     for ours, theirs in given.items():
         if ours not in ADOPTED or theirs not in present:
             wrong.append(f"{ours}={theirs}")
     if wrong:
-        raise ValueError(
+        raise CannotAdopt(
             f"--columns {', '.join(wrong)}: known are {', '.join(ADOPTED)}; {dataset} has "
             f"{', '.join(present)}"
         )
@@ -168,7 +187,7 @@ def _known_columns(dataset: str, names: Iterable[str], given: Mapping[str, str])
         elif candidates:
             known[ours] = candidates[0]
     if "URL" not in known:
-        raise ValueError(
+        raise CannotAdopt(
             f"{dataset} has no column of image URLs that is known; name it, as --columns URL=link "
             f"(it has {', '.join(present)})"
         )

@@ -162,7 +162,9 @@ def _tombstone_folder(options: argparse.Namespace) -> str:
 
 def _apply(options: argparse.Namespace, jobs: EraseJobs) -> str:
     """Erase, or say what would be erased; the text to print."""
-    from pipeline.dataset.erasure import erase, find, summary
+    from pipeline.dataset.erasure import erase
+    from pipeline.dataset.erasure_status import summary
+    from pipeline.dataset.found_rows import find
     from pipeline.orchestrate.erase_job import job_folder
 
     requests = _requests(options)
@@ -196,7 +198,7 @@ def _with_copies(
     options: argparse.Namespace, requests: list[Request], jobs: EraseJobs
 ) -> tuple[list[Request], str]:
     """The requests, with --copies take also those for copies; and the list of copies as text."""
-    from pipeline.dataset.erasure import find
+    from pipeline.dataset.found_rows import find
     from pipeline.dataset.picture_copies import copies_of, copy_list, requests_of
     from pipeline.orchestrate.erase_job import job_folder
 
@@ -240,7 +242,7 @@ def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str
 
 
 def _status(options: argparse.Namespace, jobs: EraseJobs) -> str:
-    from pipeline.dataset.erasure import status
+    from pipeline.dataset.erasure_status import status
 
     return status(options.dataset, _tombstone_folder(options))
 

@@ -257,7 +257,7 @@ def _publisher(options: argparse.Namespace) -> Publisher:
 def _count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
     """Count what requests take out. Raises Refused while the dataset is being changed."""
     from pairsieve.explore.refused import Refused
-    from pipeline.dataset.erasure import count_rows
+    from pipeline.dataset.found_rows import count_rows
     from pipeline.dataset.manifest import NoSuchDataset
 
     try:
@@ -269,7 +269,7 @@ def _count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
 def _find_copies(dataset: str, requests: Sequence[Request]) -> Sequence[PictureCopy]:
     """Find copies of what is asked for. Raises Refused while the dataset is being changed."""
     from pairsieve.explore.refused import Refused
-    from pipeline.dataset.erasure import find_here
+    from pipeline.dataset.found_rows import find_here
     from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.picture_copies import copies_of
 

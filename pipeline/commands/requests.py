@@ -186,7 +186,7 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
 def _counts(options: argparse.Namespace, requests: Sequence[QueuedRequest]) -> Sequence[RowCount]:
     """How many rows each request takes out. Raises NoSuchDataset."""
     from pairsieve.erasure.decisions import parsed
-    from pipeline.dataset.erasure import count_rows
+    from pipeline.dataset.found_rows import count_rows
 
     return count_rows(options.dataset, list(map(parsed, requests))).each
 
@@ -205,7 +205,7 @@ def _approve(options: argparse.Namespace) -> Iterator[str]:
     Raises NoSuchRequest, UnreadableRequest, NoSuchDataset, TooManyRows.
     """
     from pairsieve.erasure.decisions import prepare_approval
-    from pipeline.dataset.erasure import count_rows
+    from pipeline.dataset.found_rows import count_rows
 
     approval = prepare_approval(
         options.queue, options.receipts, partial(count_rows, options.dataset)
@@ -231,7 +231,8 @@ def _apply(options: argparse.Namespace) -> Iterator[str]:
     """Take out what was approved, and bring the index up to date."""
     from pairsieve.erasure.queue import decide, waiting
     from pairsieve.erasure.requests import parse_request
-    from pipeline.dataset.erasure import erase, summary
+    from pipeline.dataset.erasure import erase
+    from pipeline.dataset.erasure_status import summary
     from pipeline.orchestrate.erase_job import local_jobs
 
     approved = list(waiting(options.queue, "approved"))

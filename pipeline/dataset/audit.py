@@ -29,9 +29,9 @@ from pairsieve.search.rows import batches
 from pairsieve.storage import files
 from pairsieve.storage.marked import mark
 from pairsieve.storage.shards import shard_paths
-from pipeline.dataset.erasure import put
 from pipeline.dataset.facts import read_audits
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
+from pipeline.dataset.next_version import put
 from pipeline.dataset.sidecar import private_results, read_sidecar
 from pipeline.dataset.writer import COMMIT, STAGING, only_writer, recover
 

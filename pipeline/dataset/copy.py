@@ -13,8 +13,8 @@ from pairsieve.records.row import COLUMNS, KEY, LAION_COLUMNS
 from pairsieve.storage import files
 from pairsieve.storage.shards import read_listed, shard_bytes, shard_paths
 from pipeline import __version__
-from pipeline.dataset.erasure import put
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
+from pipeline.dataset.next_version import put
 
 
 def export(dataset: str, out: str, columns: Sequence[str] | None = None) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
-from pipeline.dataset.erasure import Findings, read_columns
+from pipeline.dataset.found_rows import Findings, read_columns
 from pipeline.dataset.manifest import read_manifest
 
 URL = "URL"

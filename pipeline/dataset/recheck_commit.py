@@ -16,9 +16,11 @@ from pairsieve.storage import files
 from pairsieve.storage.lock import Lock
 from pairsieve.web.urls import url_id
 from pipeline.dataset.audit_rows import keep_installed
-from pipeline.dataset.erasure import Beside, Findings, check_none_left, rows_where, take_out
+from pipeline.dataset.erasure import check_none_left, take_out
 from pipeline.dataset.facts import read_rechecks
+from pipeline.dataset.found_rows import Findings, rows_where
 from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.next_version import Beside
 from pipeline.orchestrate.erase_job import EraseJobs
 
 RECHECKS = "recheck"

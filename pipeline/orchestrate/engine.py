@@ -14,9 +14,10 @@ import argparse
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from pipeline.monitoring.metrics import BeamCounters
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
-from pipeline.orchestrate.worker_error import NO_ARTIFACTS, worker_error
+from pipeline.orchestrate.worker_error import NO_ARTIFACTS, names_step, worker_error
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -109,12 +110,12 @@ class Engine:
         import apache_beam as beam
 
         options = self._options(name)
-        with _failing_as(name):
+        with _FailingAs(name):
             pipeline = beam.Pipeline(runner=self._runner(options), options=options)
-        # Outside of _failing_as: an error here is a bug in the command, and keeps its traceback.
+        # Outside of _FailingAs: an error here is a bug in the command, and keeps its traceback.
         lay_out(pipeline)
         result: Any = None
-        with _failing_as(name):
+        with _FailingAs(name):
             try:
                 with watched(quiet_s, self.patience_s):
                     result = pipeline.run()
@@ -346,21 +347,39 @@ def label(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:LONGEST_NAME]
 
 
-@contextmanager
-def _failing_as(name: str) -> Iterator[None]:
-    """Turn what runners raise into JobFailed.
+class _FailingAs:
+    """A block in which what runners raise becomes JobFailed.
 
     Runners raise a RuntimeError for a worker's error, a ValueError for options that do not go
-    together, and gRPC's error where a job server is gone. A TypeError or a KeyError is a bug in the
-    command, and keeps its traceback.
+    together, and gRPC's error where a job server is gone. A worker in this process raises anything;
+    Beam then adds the step. Any other TypeError or KeyError is a bug in the command, and keeps its
+    traceback.
+
+    A class, because `__exit__` is handed the error: no broad `except` is needed.
     """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and _is_of_the_job(error):
+            _, _, stage = self._name.rpartition("/")
+            raise JobFailed(f"{stage}: {worker_error(error)}") from error
+
+
+def _is_of_the_job(error: Exception) -> bool:
     from grpc import RpcError
 
-    try:
-        yield
-    except (RuntimeError, OSError, ValueError, ImportError, RpcError) as error:
-        _, _, stage = name.rpartition("/")
-        raise JobFailed(f"{stage}: {worker_error(error)}") from error
+    raised_by_runners = (RuntimeError, OSError, ValueError, ImportError, RpcError)
+    return isinstance(error, raised_by_runners) or names_step(error)
 
 
 def _counters(result: Any) -> BeamCounters:

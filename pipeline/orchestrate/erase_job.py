@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from pairsieve.erasure.match import EXACT_COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
-from pipeline.monitoring.progress import Watch, reporting
-from pipeline.orchestrate.engine import Engine, LayOut, make_engine
+from pipeline.orchestrate.engine import Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
+from pipeline.orchestrate.shards_job import run_over_shards
 from transforms.erase.found import Found, read_found
 from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, read_rewritten
 from transforms.erase.search import SearchSettings, write_requests_file
@@ -45,16 +44,17 @@ class EraseJobs:
         self, dataset: str, manifest: Manifest, requests: Sequence[Request], folder: str
     ) -> Found:
         """Find the rows that requests are about; they go to files below a private folder."""
-        from pipeline import erase_flow
-
         paths = shard_paths(manifest)
         settings = SearchSettings(dataset, folder, manifest.columns)
         files.make_private_folder(folder)
         write_requests_file(requests, folder)
         rows = sum(manifest.by_path[path].rows for path in paths)
-        lay_out = partial(erase_flow.find, job=erase_flow.FindJob(paths, settings))
-        watch = Watch("find", folder, len(paths), "shards", ("file kept",))
-        self._run(lay_out, watch, rows / _found_per_core_s(requests))
+        engine = self._engine(rows / _found_per_core_s(requests))
+        from pipeline.shards_flow import ShardsJob
+        from transforms.erase.erase_shards import SearchShards
+
+        job = ShardsJob(paths, "Search shards", SearchShards(settings))
+        run_over_shards(engine, "pairsieve-erase/find", job, folder, self.bars)
         return read_found(folder)
 
     def rewrite(
@@ -64,19 +64,19 @@ class EraseJobs:
 
         A file that is not what the manifest lists stops the job.
         """
-        from pipeline import erase_flow
-
         rows = sum(shard.table.rows for shard in shards)
-        lay_out = partial(erase_flow.rewrite, job=erase_flow.RewriteJob(shards, settings))
-        watch = Watch("rewrite", settings.folder, len(shards), "shards", ("file kept",))
-        self._run(lay_out, watch, rows / WRITTEN_PER_CORE_S)
+        engine = self._engine(rows / WRITTEN_PER_CORE_S)
+        from pipeline.shards_flow import ShardsJob
+        from transforms.erase.erase_shards import RewriteShards
+
+        job = ShardsJob(shards, "Rewrite shards", RewriteShards(settings))
+        run_over_shards(engine, "pairsieve-erase/rewrite", job, settings.folder, self.bars)
         return read_rewritten(settings.folder)
 
-    def _run(self, lay_out: LayOut, watch: Watch, core_s: float) -> None:
+    def _engine(self, core_s: float) -> Engine:
         engine = self.engine.for_work(WORTH_SOONER * core_s)
         engine.prepare()
-        with reporting(watch, self.bars) as heard:
-            engine.run(lay_out, f"pairsieve-erase/{watch.stage}", heard.quiet_s)
+        return engine
 
 
 def local_jobs() -> EraseJobs:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from pairsieve.search.index import make_pieces
 from pairsieve.search.piece import Shard
-from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import LOCAL_RUNNERS, Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
+from pipeline.orchestrate.shards_job import run_over_shards
 from transforms.index.pieces import fetch_pieces
 
 JOB_FOLDER = ".job"
@@ -52,13 +51,12 @@ class IndexJobs:
     def _run(self, engine: Engine, shards: Sequence[Shard], shared: str, folder: Path) -> None:
         """Make the pieces in a folder that all workers reach, and fetch them."""
         engine.prepare()
-        from pipeline import index_flow
+        from pipeline.shards_flow import ShardsJob
+        from transforms.index.index_shards import IndexShards
 
-        job = index_flow.IndexJob(shards, shared)
-        watch = Watch("index", shared, len(shards), "shards", ("file kept",))
+        job = ShardsJob(shards, "Index shards", IndexShards(shared))
         with folder_for_job(shared):
-            with reporting(watch, self.bars) as heard:
-                engine.run(partial(index_flow.index, job=job), "pairsieve/index", heard.quiet_s)
+            run_over_shards(engine, "pairsieve/index", job, shared, self.bars)
             fetch_pieces(shared, shards, folder)
 
 

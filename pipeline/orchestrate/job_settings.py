@@ -24,6 +24,7 @@ from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import StageName, StageResult
 from transforms.compare.settings import CompareSettings, Division
 from transforms.extractor import ExtractSettings
+from transforms.fetch.fetch import FetchSettings
 from transforms.fetch.lanes import lane_of_each_part, make_lanes
 from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SiteTextCache
@@ -113,8 +114,7 @@ class Jobs:
         else:
             lanes = lane_of_each_part(unfinished)
             source = self._archive
-        return flow.FetchJob(
-            lanes=lanes,
+        settings = FetchSettings(
             consent=self.plan.consent,
             source=source,
             store=config.fetch.store(config.score.decode),
@@ -127,6 +127,7 @@ class Jobs:
                 earlier=results.earlier,
             ),
         )
+        return flow.FetchJob(lanes, settings)
 
     def score(self, processes: int = 1) -> flow.ScoreJob:
         """The job that scores the parts that are not there yet.

@@ -7,23 +7,35 @@ for the whole run, and each worker is a copy of it.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stderr
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import grpc
-from apache_beam.portability.api import beam_fn_api_pb2_grpc, endpoints_pb2
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
-from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
 from apache_beam.transforms.environments import Environment, python_sdk_capabilities
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import FORKED_WORKER, LOCAL_WORKER
+
+LOGGER = logging.getLogger(__name__)
+
+# The folder that our packages lie in. Only what they log is shown: what a library logs may hold
+# what a row holds.
+OUR_FOLDER = Path(__file__).parents[2]
+OUR_PACKAGES = tuple(
+    f"{OUR_FOLDER / package}{os.sep}" for package in ("pairsieve", "filters", "transforms")
+)
+# Different messages of one worker that are shown. One that fails on every row says the same each
+# time.
+MAX_MESSAGES = 100
 
 FORKED = "pairsieve:environment:forked_process:v1"
 
@@ -90,6 +102,31 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
         self._thread.join()
 
 
+class _WorkerLog(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[misc]
+    """Shows the warnings of one worker, each once: without them nobody learns what fails on a row.
+
+    Errors that stop a job are left to the runner, which reports them.
+    """
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def Logging(self, log_bundles: Iterable[Any], context: Any = None) -> Iterator[Any]:  # noqa: N802 - Beam's name
+        for bundle in log_bundles:
+            for entry in bundle.log_entries:
+                self._show(entry)
+        return iter(())
+
+    def _show(self, entry: Any) -> None:
+        is_ours = entry.log_location.startswith(OUR_PACKAGES)
+        is_warning = entry.severity == beam_fn_api_pb2.LogEntry.Severity.WARN
+        if not (is_ours and is_warning) or len(self._shown) >= MAX_MESSAGES:
+            return
+        if entry.message not in self._shown:
+            self._shown.add(entry.message)
+            LOGGER.warning("%s", entry.message)
+
+
 class _LoggingServer:
     """Receives the log records of one worker, as Beam's own subprocess workers have it."""
 
@@ -99,9 +136,7 @@ class _LoggingServer:
         pool = thread_pool_executor.shared_unbounded_instance()
         self._server = grpc.server(pool, options=options)
         port = self._server.add_insecure_port("localhost:0")
-        beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(
-            BeamFnLoggingServicer(), self._server
-        )
+        beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(_WorkerLog(), self._server)
         self._server.start()
         self.address = f"localhost:{port}"
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from pairsieve.search.sources import Source
 from pairsieve.storage.marked import mark, remove_ours
-from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine
+from pipeline.orchestrate.shards_job import run_over_shards
 from transforms.review.review import NumberedShard, Review, ReviewSettings, read_review
 
 # Rows that one core looks at in a second (benchmarks/check.py).
@@ -33,14 +32,13 @@ def review_dataset(
         return Review()
     engine = engine.for_work(rows / ROWS_PER_CORE_S)
     engine.prepare()
-    from pipeline import check_flow
+    from pipeline.shards_flow import ShardsJob
+    from transforms.review.review_shards import ReviewShards
 
-    job = check_flow.CheckJob(numbered, settings, folder)
-    watch = Watch("check", folder, len(shards), "shards", ("file kept",))
+    job = ShardsJob(numbered, "Review shards", ReviewShards(settings, folder))
     mark(folder)
     try:
-        with reporting(watch, bars) as heard:
-            engine.run(partial(check_flow.check, job=job), "pairsieve/check", heard.quiet_s)
+        run_over_shards(engine, "pairsieve/check", job, folder, bars)
         return read_review(folder)
     finally:
         remove_ours(folder)

@@ -291,7 +291,7 @@ class Run:
         counts = self._part_counts(result)
         # Every part is there now, so that no answer is needed from the journal.
         files.remove_tree(files.join(result.folder, JOURNAL))
-        number = sum(counts["pair"].dropped.get(status, 0) for status in job.transient)
+        number = sum(counts["pair"].dropped.get(status, 0) for status in job.settings.transient)
         if number:
             LOGGER.info(
                 "fetch: %d pictures were not to be had this time; --retry-failed asks again for "

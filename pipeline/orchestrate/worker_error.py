@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Sequence
 from typing import Any
 
 # How the last line of a traceback begins: the class of the exception.
 RAISED = re.compile(r"[A-Za-z_][\w.]*: ")
+
+# A line of a traceback that names a place in the code.
+FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+# How far before the error that line stands: the code, and the mark below it, are between them.
+FRAME_LINES = 3
+TRACEBACK = "Traceback (most recent call last)"
 
 # A worker's second error, which only refers to its first one.
 SECOND_ERROR = "prior failing response"
 
 # Classes that say nothing: ours, which carries another one's name, and the one that Beam raises.
 CARRIERS = re.compile(r"^(?:[\w.]*\bWorkFailed|RuntimeError): ")
+NAMES_PLACE = re.compile(r"\(in .+ at .+:\d+, working on ")
 
 # What Beam adds: the step, below its stage of the flow, with a number that differs by runner.
 STEP = re.compile(r" \[while running '(?P<step>[^']*?)(?:-ptransform-\d+)?'\]")
@@ -100,15 +109,39 @@ def last_line(error: BaseException) -> str:
     """
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and SECOND_ERROR not in line]
-    raised = [line for line in lines if RAISED.match(line)]
+    raised = [number for number, line in enumerate(lines) if RAISED.match(line)]
     last = ""
-    if raised:
-        last = raised[-1]
-    elif lines:
-        last = lines[-1]
+    if lines:
+        number = raised[-1] if raised else len(lines) - 1
+        last = f"{lines[number]}{_place(error, lines, number)}"
     if not isinstance(error, RuntimeError):
         return f"{type(error).__name__}: {last}"
     return CARRIERS.sub("", last)
+
+
+def _place(error: BaseException, lines: Sequence[str], number: int) -> str:
+    """The place in the code at which the error in a line was raised; empty where nothing tells it.
+
+    Errors in the work on an element name it themselves (transforms/plumbing/working_on.py). Those
+    of loading, of packing and of sums are named here.
+    """
+    if NAMES_PLACE.search(lines[number]):
+        return ""
+    for line in reversed(lines[max(0, number - FRAME_LINES) : number]):
+        frame = FRAME.match(line)
+        if frame:
+            return f" (in {frame['function']} at {frame['file']}:{frame['line']})"
+    # Where the worker is this process, the error is the worker's own.
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and names_step(error):
+        return f" (in {frames[-1].name} at {frames[-1].filename}:{frames[-1].lineno})"
+    return ""
+
+
+def names_step(error: BaseException) -> bool:
+    """Whether an error was raised in a step of a job that runs in this process."""
+    text = str(error)
+    return STEP.search(text) is not None and TRACEBACK not in text
 
 
 def with_step(line: str) -> str:

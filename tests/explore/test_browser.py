@@ -24,7 +24,7 @@ from pairsieve.explore.limits import RateLimits
 from pairsieve.explore.previews import make_preview
 from pairsieve.explore.settings import Publisher, Settings
 from pipeline.cli import main as pairsieve
-from pipeline.dataset.erasure import count_rows
+from pipeline.dataset.found_rows import count_rows
 from tests.explore.conftest import indexed
 from tests.support.datasets import picture_of, rows_of
 

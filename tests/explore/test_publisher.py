@@ -21,7 +21,7 @@ from pairsieve.explore.publisher import COOKIE, PER_PAGE
 from pairsieve.explore.settings import Publisher
 from pipeline.commands.explore import main as explore
 from pipeline.commands.requests import main as requests
-from pipeline.dataset.erasure import count_rows
+from pipeline.dataset.found_rows import count_rows
 from tests.explore.conftest import HOSTILE
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pairsieve.attempt import attempt
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
@@ -89,23 +91,24 @@ TRACEBACK = """Pipeline job-001 failed in state FAILED: bundle inst001 stage-001
     response = task()
 ModuleNotFoundError: No module named 'transforms'
 """
+MISSING = "ModuleNotFoundError: No module named 'transforms' (in _execute at sdk_worker.py:1)"
 
 
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (TRACEBACK, "ModuleNotFoundError: No module named 'transforms'"),
+        (TRACEBACK, MISSING),
         (
             (
                 f"{TRACEBACK}\nThe above exception was the direct cause of the following "
                 "exception:\n\nRuntimeError: Error processing instruction x. "
                 "Check prior failing response and attached exception for details."
             ),
-            "ModuleNotFoundError: No module named 'transforms'",
+            MISSING,
         ),
         (
             f"{TRACEBACK}\n and more that no traceback has",
-            "ModuleNotFoundError: No module named 'transforms'",
+            MISSING,
         ),
         ("RuntimeError: the disk is full", "the disk is full"),
         (
@@ -141,6 +144,78 @@ def test_a_failed_worker_is_named_with_step_part_file_and_line(workers):
         "extract: Write pairs: KeyError: ('part-00003-0001', 1) "
         f"(in break_on_part at {__file__}:{line}, working on part-00003-0001)"
     )
+
+
+def break_in_loading():
+    raise TypeError("a bug of loading")
+
+
+def break_in_a_sum(numbers):
+    raise TypeError("a bug of a sum")
+
+
+class BreaksWithTheBundle(beam.DoFn):
+    def process(self, element):
+        yield element
+
+    def finish_bundle(self):
+        raise LookupError("a bug at the end")
+
+
+OUTSIDE_OF_ELEMENTS = [
+    (counting(break_in_loading), "TypeError: a bug of loading", break_in_loading, 1),
+    (beam.Map(break_in_a_sum), "TypeError: a bug of a sum", break_in_a_sum, 1),
+    (
+        beam.ParDo(BreaksWithTheBundle()),
+        "LookupError: a bug at the end",
+        BreaksWithTheBundle.finish_bundle,
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("step", "said", "function", "line"), OUTSIDE_OF_ELEMENTS)
+def test_an_error_outside_of_the_work_on_an_element(step, said, function, line, workers):
+    """Loading, sums and the ends of bundles; a worker in this process is no bug of the command."""
+
+    def lay_out(pipeline):
+        _ = pipeline | beam.Create(["part-00003-0001"]) | "Write pairs" >> step
+
+    with pytest.raises(JobFailed) as failed:
+        Engine((f"--direct_num_workers={workers}",)).run(lay_out, "run/extract")
+    line += function.__code__.co_firstlineno
+    place = f"(in {function.__name__} at {__file__}:{line})"
+    assert str(failed.value) == f"extract: Write pairs: {said} {place}"
+
+
+def fail_on_row(row):
+    raise OverflowError("what a row holds")
+
+
+def quarantine_rows(name):
+    for row in range(3):
+        attempt(fail_on_row, row)
+    logging.getLogger("a library").warning("what a row holds")
+    return []
+
+
+def make_quarantine():
+    return quarantine_rows
+
+
+def test_the_log_of_a_worker_process_names_the_place_once(caplog):
+    """What a library logs may hold what a row holds, and is not shown."""
+
+    def lay_out(pipeline):
+        _ = pipeline | beam.Create(["part-00003-0001"]) | counting(make_quarantine)
+
+    Engine(("--direct_num_workers=2",)).run(lay_out, "run/extract")
+    line = fail_on_row.__code__.co_firstlineno + 1
+    # Beam's own advice for its runner never reaches the user (pipeline/monitoring/logs.py).
+    records = [each for each in caplog.records if not each.name.startswith("apache_beam")]
+    shown = [record.getMessage() for record in records]
+    assert shown == [f"OverflowError at {__file__}:{line} in fail_on_row; the row is quarantined"]
 
 
 @pytest.fixture

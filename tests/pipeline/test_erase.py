@@ -21,6 +21,7 @@ from filters.erasure import Erasure
 from pairsieve.erasure.decisions import parsed, prepare_approval
 from pairsieve.erasure.queue import ask, look_up
 from pairsieve.images.pdq import orientations
+from pairsieve.storage import files
 from pairsieve.storage.lock import one_writer
 from pairsieve.storage.marked import mark
 from pairsieve.storage.shards import shard_bytes
@@ -28,7 +29,7 @@ from pipeline.commands.adopt import main as adopt
 from pipeline.commands.erase import main as erase
 from pipeline.commands.explore import _find_copies
 from pipeline.commands.requests import main as requests_main
-from pipeline.dataset.erasure import count_rows
+from pipeline.dataset.found_rows import count_rows
 from pipeline.orchestrate.config_file import CONFIGS
 from tests.support.datasets import hashes, manifest_of, rows_of
 from tests.support.warcs import page, response
@@ -692,11 +693,21 @@ def test_the_list_of_what_is_gone_is_no_shard(tmp_path):
         (["--dataset", "{empty}"], "holds no parquet files"),
         (["--dataset", "{foreign}", "--columns", "URL=link"], "known are"),
         (["--dataset", "{foreign}", "--columns", "NAME=TEXT"], "known are"),
+        (["--dataset", "{foreign}", "--columns", "URL"], "--columns URL: give a pair"),
     ],
 )
 def test_what_cannot_be_adopted(arguments, message, foreign, tmp_path, capsys):
     assert adopt([a.format(empty=tmp_path / "empty", foreign=foreign) for a in arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_bug_of_adopting_keeps_its_traceback(foreign, monkeypatch):
+    def break_down(folder):
+        raise ValueError("a bug of ours")
+
+    monkeypatch.setattr(files, "files_below", break_down)
+    with pytest.raises(ValueError, match="a bug of ours"):
+        adopt(["--dataset", str(foreign)])
 
 
 def test_a_file_that_is_no_parquet_is_named(foreign, capsys):

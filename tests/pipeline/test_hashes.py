@@ -11,7 +11,6 @@ from skimage import data
 
 from pairsieve.images.hash_file import (
     UnreadableHashes,
-    read_hashes,
     read_pictures,
     write_hashes,
 )
@@ -40,7 +39,7 @@ def bits_to(hashes, picture) -> int:
 def test_pictures_in_all_orientations(pictures, tmp_path, capsys):
     out = tmp_path / "set.parquet"
     assert run(pictures, out) == 0
-    hashes = read_hashes(str(out))
+    hashes = read_pictures(str(out)).hashes
     assert capsys.readouterr().out == f"{out}: 16 hashes of 2 pictures; 0 files have none\n"
     for array in (data.astronaut(), data.coffee()):
         picture = Image.fromarray(array)
@@ -85,23 +84,23 @@ def test_a_file_of_something_else_is_refused(tmp_path, columns, message):
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table(columns), path)
     with pytest.raises(UnreadableHashes, match=message):
-        read_hashes(str(path))
+        read_pictures(str(path))
 
 
 def test_files_that_are_no_tables_are_refused(tmp_path):
     (tmp_path / "x").write_text("no table")
     for path in (tmp_path / "x", tmp_path / "missing"):
         with pytest.raises(UnreadableHashes, match="pairsieve hashes"):
-            read_hashes(str(path))
+            read_pictures(str(path))
 
 
 def test_hashes_are_written_once_and_sorted(tmp_path):
     path = str(tmp_path / "x.parquet")
     assert write_hashes(path, [bytes([2]) * 32, bytes([1]) * 32, bytes([2]) * 32]) == 2
-    assert read_hashes(path)[:, 0].tolist() == [1, 2]
+    assert read_pictures(path).hashes[:, 0].tolist() == [1, 2]
     with_gaps = pa.table({"pdq": ["AB" * 32, None]})
     pq.write_table(with_gaps, path)
-    assert read_hashes(path)[:, 0].tolist() == [0xAB]
+    assert read_pictures(path).hashes[:, 0].tolist() == [0xAB]
 
 
 def test_vectors_are_those_of_open_clip(pictures, tmp_path, capsys):

@@ -89,7 +89,8 @@ def main() -> None:
         import_module(f"pipeline.commands.{verb}")
     for name in (
         "pipeline.dataset.erasure",
-        "pipeline.erase_flow",
+        "pipeline.shards_flow",
+        "transforms.erase.erase_shards",
         "pipeline.orchestrate.command",
         "pipeline.dataset.review",
         "pipeline.dataset.copy",

@@ -24,27 +24,40 @@ from transforms.plumbing.counting import Work, counting
 
 
 @dataclass(frozen=True)
-class Fetcher:
-    """Fetches lanes of parts, from the web or from the archive that the pairs come from."""
+class FetchSettings:
+    """What may be fetched, and where from: the web, or the archive that the pairs come from.
 
-    gate: Gate
+    `transient` are the statuses of earlier fetches that are asked again.
+    """
+
+    consent: Consent
     source: WebSource | ArchiveSettings
     folders: FetchFolders
     store: StoreSettings
     transient: Sequence[str] = ()
 
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Fetches lanes of parts. `gate` is the consent of the settings, loaded."""
+
+    gate: Gate
+    settings: FetchSettings
+
     def __call__(self, lane: Lane) -> Iterator[Rejection | Counted]:
         """Fetch every part of a lane that is not written yet. Raises StoreFull."""
         # The job lists unfinished parts only. But a runner that tries a lane again gives all of it.
-        done = set(parts.part_names(self.folders.images))
+        settings = self.settings
+        folders, source = settings.folders, settings.source
+        done = set(parts.part_names(folders.images))
         names = [name for name in lane.names if name not in done]
-        earlier = EarlierImages(self.folders.earlier)
-        with open_stores(self.folders.pictures, self.store, lane.lanes) as stores:
-            image_parts = ImageParts(self.gate, self.folders, self.transient, stores, earlier)
-            if isinstance(self.source, WebSource):
-                yield from fetch_from_web(lane, names, image_parts, self.source)
+        earlier = EarlierImages(folders.earlier)
+        with open_stores(folders.pictures, settings.store, lane.lanes) as stores:
+            image_parts = ImageParts(self.gate, folders, settings.transient, stores, earlier)
+            if isinstance(source, WebSource):
+                yield from fetch_from_web(lane, names, image_parts, source)
             else:
-                yield from _fetch_from_archive(names, image_parts, self.source)
+                yield from _fetch_from_archive(names, image_parts, source)
 
 
 def _fetch_from_archive(
@@ -59,20 +72,15 @@ def _fetch_from_archive(
             yield from image_parts.finish(name, part, stack)
 
 
-def _make_fetcher(images: FetchImages) -> Work:
-    gate = load_gate(images.consent)
-    return Fetcher(gate, images.source, images.folders, images.store, images.transient)
+def _make_fetcher(settings: FetchSettings) -> Work:
+    return Fetcher(load_gate(settings.consent), settings)
 
 
 @dataclass
 class FetchImages(beam.PTransform):  # type: ignore[misc]
     """Lanes -> image parts and picture bytes in their folders; yields counts."""
 
-    consent: Consent
-    source: WebSource | ArchiveSettings
-    folders: FetchFolders
-    store: StoreSettings
-    transient: Sequence[str]
+    settings: FetchSettings
 
     def expand(self, lanes: beam.PCollection) -> beam.PCollection:
-        return lanes | "Fetch lanes" >> counting(partial(_make_fetcher, self))
+        return lanes | "Fetch lanes" >> counting(partial(_make_fetcher, self.settings))

@@ -105,7 +105,9 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         new_scores = {score.key: score for score in scores}
         _measure(model, time.perf_counter() - started)
         for part in unscored_parts:
-            yield self._scored(part, new_scores)
+            with WorkingOn(part.name):
+                scored = self._scored(part, new_scores)
+            yield scored
 
     def _read(self, name: str) -> UnscoredPart:
         pairs = from_table(parts.read_part(self._folders.pairs, name), Pair, PAIR_SCHEMA)
