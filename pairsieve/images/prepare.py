@@ -16,6 +16,7 @@ Pixels = NDArray[np.uint8]
 # A reduced JPEG keeps this many times the pixels a side that its copies have, so that resizing it
 # still decides what they look like (docs/benchmarks.md#scoring: how much similarities move).
 REDUCED_TO = 2
+STRIP = 4  # times longer than high, or higher than long
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -81,8 +82,8 @@ def squared(image: Image.Image, square: Square) -> Image.Image:
     resized = _resized_to_shorter_side(image.size, side)
     crop = _centre(resized, side)
     # A small picture is enlarged. There the rounding of `box` below would change pixels, and
-    # little time is to be saved.
-    if min(image.size) <= side:
+    # little time is to be saved, except for a strip: 1,000 x 20 would become 11,200 x 224.
+    if min(image.size) <= side and max(resized) <= STRIP * side:
         return image.resize(resized, resample).crop(crop)
     # The crop in coordinates of the original picture.
     across = image.width / resized[0]
