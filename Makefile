@@ -1,7 +1,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 
-.PHONY: demo test soak lint types bench clean
+.PHONY: demo test soak soak-short lint types bench clean
 
 # Installed once, and again when what is declared changes.
 .venv/installed: pyproject.toml setup.py constraints.txt
@@ -13,11 +13,13 @@ demo: .venv/installed  ## run the whole flow on the demonstration crawl
 	$(BIN)/python -m pipeline.run --runner=DirectRunner
 
 test: .venv/installed  ## the whole test suite, on up to eight cores (each takes 2 GB of memory)
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not soak and not alone"
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not soak and not alone"
+
+soak-short: .venv/installed  ## minutes, one test at a time: servers of others (Flink, Prism, a browser) that give up by the clock
 	$(BIN)/python -m pytest -m "alone and not soak"
 
-soak: .venv/installed  ## hours: 10,000 mutations at each border, a kill at every change of the disk; the suite has a part of each
-	$(BIN)/python -m pytest -m soak
+soak: .venv/installed  ## hours: 10,000 mutations at each border, a kill at every change of the disk, whole clusters; `test` and `soak-short` have a part of each
+	$(BIN)/python -m pytest -m "soak or alone"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -49,7 +49,17 @@ def reused_charts() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def run_demo(tmp_path_factory, key_file, reused_charts) -> Callable[..., DemoRun]:
+def quick_beam() -> Iterator[None]:
+    """Jobs in this process take half of the time; what they compute stays the same."""
+    from tests.support.quick_beam import quicken_beam
+
+    with pytest.MonkeyPatch.context() as patch:
+        quicken_beam(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_demo(tmp_path_factory, key_file, reused_charts, quick_beam) -> Callable[..., DemoRun]:
     """Run the command in this process, with one worker, into a fresh folder (or a given one)."""
 
     def run(*arguments: str, folder: Path | None = None) -> DemoRun:

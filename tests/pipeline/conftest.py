@@ -10,8 +10,8 @@ from tests.support.web_crawl import web_settings, write_crawl
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _reused_charts(reused_charts):
-    """Commands that tests call without `run_demo` write reports as well."""
+def _quick_commands(reused_charts, quick_beam):
+    """Commands that tests call without `run_demo` run jobs and write reports as well."""
 
 
 @pytest.fixture(scope="session")

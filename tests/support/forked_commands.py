@@ -25,7 +25,7 @@ class ForkedCommands:
         """Run a command; kill it before the n-th change below a folder (0: never).
 
         Gives `status` (KILLED when it was killed), and of a command that ended by itself also
-        `printed` and `changes`, the number of changes that it made.
+        `printed`, `changes`, the number of changes that it made, and `made`, what they were.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

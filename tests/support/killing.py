@@ -3,8 +3,8 @@ would have it.
 
 Reads one JSON object a line: {"arguments": ["erase", ...], "kill_at": 3, "below": "/folder"}
 (kill_at 0: never), and answers each with {"status": exit status or KILLED, "changes": how many
-changes came, "printed": what was printed}. Nothing is cleaned up in a process that ends so: no
-`finally`, no `except`.
+changes came, "made": what each of them was ("os.rename ds/manifest.json"), "printed": what was
+printed}. Nothing is cleaned up in a process that ends so: no `finally`, no `except`.
 
 A process of its own for all this, with everything imported and no thread yet, so that it can fork.
 """
@@ -21,6 +21,10 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support.quick_beam import quicken_beam
 
 KILLED = 137
 VERBS = (
@@ -53,13 +57,13 @@ def changes(event: str, arguments: tuple[Any, ...], below: str) -> bool:
     return path.startswith(below) or not path.startswith("/")
 
 
-def ending_at(kill_at: int, below: str, count: list[int]) -> None:
-    """From now on count changes, and end this process before the one with this number."""
+def ending_at(kill_at: int, below: str, made: list[str]) -> None:
+    """From now on note changes, and end this process before the one with this number."""
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if changes(event, arguments, below):
-            count[0] += 1
-            if count[0] == kill_at:
+            made.append(f"{event} {str(arguments[0]).removeprefix(below).lstrip('/')}")
+            if len(made) == kill_at:
                 os._exit(KILLED)
 
     sys.addaudithook(watch)
@@ -68,8 +72,8 @@ def ending_at(kill_at: int, below: str, count: list[int]) -> None:
 def run(order: dict[str, Any], answer: str) -> None:
     """In a process of its own: run the command, and leave what it said in a file."""
     verb, *arguments = order["arguments"]
-    printed, count = io.StringIO(), [0]
-    ending_at(order["kill_at"], order["below"], count)
+    printed, made = io.StringIO(), list[str]()
+    ending_at(order["kill_at"], order["below"], made)
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             status = import_module(f"pipeline.commands.{verb}").main(arguments)
@@ -79,7 +83,9 @@ def run(order: dict[str, Any], answer: str) -> None:
             traceback.print_exc()
             status = -1
     Path(answer).write_text(
-        json.dumps({"status": status, "changes": count[0], "printed": printed.getvalue()})
+        json.dumps(
+            {"status": status, "changes": len(made), "made": made, "printed": printed.getvalue()}
+        )
     )
 
 
@@ -101,6 +107,7 @@ def main() -> None:
     # Charts take longer than all the rest, and no test here looks at one.
     report_page = import_module("pipeline.dataset.report_page")
     report_page.histogram_svg = report_page.rate_svg = lambda *_, **__: "<svg></svg>"
+    quicken_beam(pytest.MonkeyPatch())
     with tempfile.TemporaryDirectory() as folder:
         for number, line in enumerate(sys.stdin):
             answer = str(Path(folder) / str(number))
