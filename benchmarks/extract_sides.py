@@ -93,7 +93,9 @@ def plain_job(plan: Plan, folder: Path) -> int:
         buckets.setdefault(bucket, []).append(pair)
     evidence = evidence_columns(needing(plan.detectors, Needs.PAGE))
     for bucket, pairs in buckets.items():
-        for result in distinct_pairs(((PAIRS, bucket), [pack_pairs(pairs)]), job.group.identity):
+        for result in distinct_pairs(
+            ((PAIRS, bucket), [pack_pairs(pairs)]), identity=job.group.identity
+        ):
             # Besides pairs there are counts.
             if isinstance(result, Bucket):
                 write_parts(result, job.group, evidence)

@@ -43,7 +43,7 @@ from transforms.fetch.fetch import FetchImages, FetchSettings
 from transforms.fetch.lanes import Lane
 from transforms.group import GroupByHost, GroupSettings
 from transforms.judge import ApplyRules
-from transforms.known import KnownSettings, ReadKnown
+from transforms.known import GroupKnown, KnownSettings
 from transforms.locations import IndexLocations
 from transforms.plumbing.gather import WriteEnd
 from transforms.plumbing.listing import ListElements
@@ -91,16 +91,18 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     # Page detectors run here, because the page is gone afterwards.
     extracted = read | "Extract pairs" >> ExtractPairs(job.settings, job.detectors, folder)
 
-    # Pairs that earlier datasets have: 16 bytes each, through the same shuffle as the pairs.
-    known = pipeline | "Read known pairs" >> ReadKnown(job.known) if job.known else None
-
     # The one shuffle of pairs, packed to about 100 bytes each. A host then lies in one bucket:
     # duplicates of a URL meet, and one worker at a time asks a host. The places of pictures in the
     # archives go with them, about 15 bytes each.
-    grouped = extracted | "Group by host" >> GroupByHost(job.group, known)
+    grouped = extracted | "Group by host" >> GroupByHost(job.group)
 
-    # Which pages show an image is united here, so that one page's refusal counts for all.
-    distinct = grouped | "Deduplicate" >> Deduplicate(job.group.identity)
+    # Pairs that earlier datasets have go to files, 16 bytes each. Only the names of these files
+    # leave the worker. Those of an earlier run are there already.
+    known = start | "Group known pairs" >> GroupKnown(job.known) if job.known else None
+
+    # Which pages show an image is united here, so that one page's refusal counts for all. Then
+    # those go that a file of known pairs has.
+    distinct = grouped | "Deduplicate" >> Deduplicate(job.group.identity, known)
     columns = evidence_columns(job.detectors)
     written = distinct | "Write pairs" >> WritePairs(job.group, columns)
     located = written | "Index locations" >> IndexLocations(job.group)

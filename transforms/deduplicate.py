@@ -6,7 +6,7 @@ A bucket holds every pair of its hosts, so duplicates are found bucket by bucket
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ import apache_beam as beam
 from pairsieve.records.choices import Identity
 from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.records.pair import Evidence, Pair, key_of, unpack_pairs
+from pairsieve.storage.identities import found_among
 from pairsieve.web.urls import canonical
-from transforms.group import LOCATIONS, Batch, BucketKey, KnownPair
+from transforms.group import LOCATIONS, Batch, BucketKey
 from transforms.plumbing.counting import Work, counting
 
 
@@ -28,7 +29,7 @@ class Bucket(NamedTuple):
     pairs: list[Pair]
 
 
-Group = tuple[BucketKey, Iterable[Batch | KnownPair]]
+Group = tuple[BucketKey, Iterable[Batch]]
 """The batches of one bucket."""
 
 UnitedLists = dict[str, dict[str, Any]]
@@ -103,50 +104,47 @@ def _has_all(own: object, united: Mapping[str, Any]) -> bool:
 
 
 def distinct_pairs(
-    group: Group, identity: Identity
+    group: Group, known_files: Sequence[str] = (), *, identity: Identity
 ) -> Iterator[Bucket | Group | Rejection | Counted]:
     """A bucket without duplicates, and without pairs that an earlier dataset has.
 
-    A bucket of locations passes as it is.
+    `known_files` are the files of the identities that earlier datasets have. A bucket of locations
+    passes as it is. Raises Damaged, OSError.
     """
-    (kind, number), rows = group
+    (kind, number), batches = group
     if kind == LOCATIONS:
         yield group
         return
-    contents = BucketContents(rows)
-    distinct = deduplicate(contents, identity)
-    # Only now: known identities come in any place among the batches.
-    new = distinct
-    if contents.known:
-        new = [
-            pair
-            for pair in distinct
-            if identity_of(pair.url, pair.caption, identity) not in contents.known
-        ]
-    yield Rejection("image", "duplicate", number=contents.number - len(distinct))
+    pairs = CountedPairs(batches)
+    distinct = deduplicate(pairs, identity)
+    new = _new_ones(distinct, known_files, number, identity)
+    yield Rejection("image", "duplicate", number=pairs.number - len(distinct))
     yield Rejection("image", "already_known", number=len(distinct) - len(new))
     yield Counted("image", "kept", len(new))
     yield Bucket(number, new)
 
 
-class BucketContents:
-    """The pairs of a bucket, unpacked batch by batch as they are read.
+def _new_ones(
+    distinct: list[Pair], known_files: Sequence[str], number: int, identity: Identity
+) -> list[Pair]:
+    """Those of the pairs of a bucket that no earlier dataset has, in their order."""
+    if not known_files:
+        return distinct
+    own = [identity_of(pair.url, pair.caption, identity) for pair in distinct]
+    known = found_among(own, known_files, number)
+    return [pair for pair, same in zip(distinct, own, strict=True) if same not in known]
 
-    Once all are read, `known` has the identities of known pairs, and `number` counts the others.
-    """
 
-    def __init__(self, rows: Iterable[Batch | KnownPair]) -> None:
-        self._rows = rows
-        self.known: set[bytes] = set()
+class CountedPairs:
+    """The pairs of a bucket, unpacked batch by batch as they are read; `number` counts them."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
         self.number = 0
 
     def __iter__(self) -> Iterator[Pair]:
-        for row in self._rows:
-            # A known identity is a tuple of one; a batch of pairs is bytes.
-            if isinstance(row, tuple):
-                self.known.add(row[0])
-                continue
-            for pair in unpack_pairs(row):
+        for batch in self._batches:
+            for pair in unpack_pairs(batch):
                 self.number += 1
                 yield pair
 
@@ -157,9 +155,16 @@ def _make_work(identity: Identity) -> Work:
 
 @dataclass
 class Deduplicate(beam.PTransform):  # type: ignore[misc]
-    """Batches of buckets -> Bucket, and counts behind them. Buckets of locations pass."""
+    """Batches of buckets -> Bucket, and counts behind them. Buckets of locations pass.
+
+    `known_files` are the paths of the identities of earlier datasets (transforms/known.py). They
+    are a side input: no bucket is looked at before all of these files are written.
+    """
 
     identity: Identity = "pair"
+    known_files: beam.PCollection | None = None
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Find duplicates" >> counting(partial(_make_work, self.identity))
+        side = None if self.known_files is None else beam.pvalue.AsList(self.known_files)
+        make = partial(_make_work, self.identity)
+        return groups | "Find duplicates" >> counting(make, side=side)

@@ -27,9 +27,6 @@ BucketKey = tuple[str, int]
 Batch = bytes
 """Packed pairs, or packed locations, of one bucket."""
 
-KnownPair = tuple[bytes]
-"""The identity of a pair that an earlier dataset has."""
-
 
 @dataclass(frozen=True)
 class GroupSettings:
@@ -49,20 +46,16 @@ class GroupSettings:
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
     """Pairs, locations and counts -> (BucketKey, its batches); counts have a key of their own.
 
-    The one shuffle carries about 100 bytes a pair, and 15 bytes a location. `known` are (BucketKey,
-    identity) of pairs that are not taken again: 16 bytes each.
+    The one shuffle carries about 100 bytes a pair, and 15 bytes a location.
     """
 
     settings: GroupSettings
-    known: beam.PCollection | None = None
 
     def expand(self, extracted: beam.PCollection) -> beam.PCollection:
         # One shuffle for all: on Flink each costs tasks, and may start every worker anew.
         key_of = partial(_key_of, buckets=self.settings.buckets)
         packing = PackByKey(_kind_of, key_of, _pack)
         keyed = extracted | "Pack by host" >> beam.ParDo(packing)
-        if self.known is not None:
-            keyed = (keyed, self.known) | "With known pairs" >> beam.Flatten()
         return keyed | "Group hosts" >> beam.GroupByKey()
 
 

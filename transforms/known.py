@@ -1,64 +1,155 @@
-"""Reads the pairs of earlier datasets, so that they are not taken again."""
+"""Groups the pairs of earlier datasets by bucket, so that they are not taken again.
+
+Their identities go to files in the work directory, of which whoever deduplicates a bucket reads
+what is of this bucket. None of them goes through a shuffle. A file that is there already is not
+written again, so that a run over other inputs does not read the earlier datasets a second time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 
 import apache_beam as beam
 
 from pairsieve.links.tables import RowGroup, read_row_group, row_groups
 from pairsieve.records.choices import Identity
+from pairsieve.records.link import Link
 from pairsieve.storage import files
+from pairsieve.storage.identities import MAX_IDENTITIES, write_identities
+from pairsieve.storage.progress import ProgressWriter
 from pairsieve.web.text import clean_caption
 from pairsieve.web.urls import absolute, bucket_of_url
 from transforms.deduplicate import identity_of
-from transforms.group import PAIRS, BucketKey, KnownPair
+from transforms.plumbing.listing import ListElements
+from transforms.plumbing.working_on import named
+
+# Rows after which a worker says that it is at work.
+TELL_ROWS = 1 << 13
+ROWS_READ = ("known", "in", "")
+"""What workers count of the rows of earlier datasets while they read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A parquet file of an earlier dataset, and the folder for the identities of its pairs.
+
+    The name of the folder stands for everything that the identities depend on.
+    """
+
+    path: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPiece:
+    """Row groups of a file that one worker reads: MAX_IDENTITIES rows, or one row group."""
+
+    path: str
+    folder: str
+    groups: tuple[RowGroup, ...]
+
+    @property
+    def identity_files(self) -> list[str]:
+        """The files that its identities go to, MAX_IDENTITIES rows each."""
+        first_row = self.groups[0].first_row
+        end_row = self.groups[-1].first_row + self.groups[-1].rows
+        return [
+            files.join(self.folder, f"rows-{first:012d}.identities")
+            for first in range(first_row, end_row, MAX_IDENTITIES)
+        ]
 
 
 @dataclass(frozen=True)
 class KnownSettings:
-    """The parquet files of earlier datasets.
+    """The earlier datasets, and which pairs are the same as theirs.
 
-    `columns` names their columns where they are not those of a known dataset. `identity` says which
-    pairs are the same. `options` go to fsspec.
+    `columns` names their columns where they are not those of a known dataset. `options` go to
+    fsspec. `progress_dir` is the folder in which workers write how far they are.
     """
 
-    paths: tuple[str, ...]
+    earlier: tuple[KnownFile, ...]
     buckets: int
     identity: Identity
     columns: Mapping[str, str] = field(default_factory=dict)
     options: files.Options = field(default_factory=dict)
+    progress_dir: str = ""
 
 
-def known_identities(
-    group: RowGroup, settings: KnownSettings
-) -> Iterator[tuple[BucketKey, KnownPair]]:
-    """Yield (BucketKey, identity) of each row of a table."""
-    for link in read_row_group(group, settings.columns, settings.options):
+def list_pieces(known: KnownFile, settings: KnownSettings) -> list[KnownPiece]:
+    """The pieces of a file. Raises pyarrow.ArrowInvalid for what is no parquet file, OSError."""
+    pieces = []
+    few: list[RowGroup] = []
+    for group in row_groups(known.path, settings.options):
+        if few and sum(held.rows for held in few) + group.rows > MAX_IDENTITIES:
+            pieces.append(KnownPiece(known.path, known.folder, tuple(few)))
+            few = []
+        few.append(group)
+    if few:
+        pieces.append(KnownPiece(known.path, known.folder, tuple(few)))
+    return pieces
+
+
+def write_piece(piece: KnownPiece, settings: KnownSettings) -> list[str]:
+    """Write the identities of a piece, unless they are there. Returns the paths of their files.
+
+    Raises MissingColumns, pyarrow.ArrowInvalid, OSError.
+    """
+    paths = piece.identity_files
+    if all(map(files.exists, paths)):
+        return paths
+    links = chain.from_iterable(
+        read_row_group(group, settings.columns, settings.options) for group in piece.groups
+    )
+    rows = _telling(links, settings.progress_dir)
+    for path in paths:
+        identities, numbers = _identities(islice(rows, MAX_IDENTITIES), settings)
+        write_identities(path, identities, numbers, settings.buckets)
+    return paths
+
+
+def _identities(links: Iterable[Link], settings: KnownSettings) -> tuple[bytearray, array[int]]:
+    """The identity of each link that is one of a pair, and the number of its bucket."""
+    identities, numbers = bytearray(), array("Q")
+    for link in links:
         url = absolute(link.url, "")
         if url is None:
             continue  # no pair can have it
-        identity = identity_of(url, clean_caption(link.caption), settings.identity)
-        yield (PAIRS, bucket_of_url(url, settings.buckets)), (identity,)
+        identities += identity_of(url, clean_caption(link.caption), settings.identity)
+        numbers.append(bucket_of_url(url, settings.buckets))
+    return identities, numbers
+
+
+def _telling(links: Iterable[Link], progress_dir: str) -> Iterator[Link]:
+    """Pass links on, and report how many there were: a job that is silent for long is ended."""
+    teller = ProgressWriter(progress_dir)
+    for number, link in enumerate(links, start=1):
+        if number % TELL_ROWS == 0:
+            teller.report(Counter({ROWS_READ: number}))
+        yield link
 
 
 @dataclass
-class ReadKnown(beam.PTransform):  # type: ignore[misc]
-    """A pipeline -> (BucketKey, identity) of every pair of the earlier datasets.
+class GroupKnown(beam.PTransform):  # type: ignore[misc]
+    """The one element of an Impulse -> the paths of all files of identities.
 
     A file that cannot be read stops the job: otherwise its pairs would be taken again.
     """
 
     settings: KnownSettings
 
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+    def expand(self, start: beam.PCollection) -> beam.PCollection:
+        listed = named(partial(list_pieces, settings=self.settings))
+        written = named(partial(write_piece, settings=self.settings))
         return (
-            pipeline
-            | "Known files" >> beam.Create(list(self.settings.paths))
-            | "Known row groups" >> beam.FlatMap(partial(row_groups, options=self.settings.options))
-            # Otherwise the worker that lists the row groups of a file also reads them all.
+            start
+            | "Known files" >> ListElements(self.settings.earlier)
+            | "Known pieces" >> beam.FlatMap(listed)
+            # Otherwise the worker that lists the pieces of a file also reads them all.
             | "Spread known" >> beam.Reshuffle()
-            | "Known identities" >> beam.FlatMap(partial(known_identities, settings=self.settings))
+            | "Write identities" >> beam.FlatMap(written)
         )

@@ -23,6 +23,7 @@ class RowGroup:
     path: str
     group: int
     first_row: int
+    rows: int
 
 
 def row_groups(path: str, options: files.Options) -> Iterator[RowGroup]:
@@ -31,8 +32,9 @@ def row_groups(path: str, options: files.Options) -> Iterator[RowGroup]:
         footer = pq.ParquetFile(stream).metadata
         first_row = 0
         for group in range(footer.num_row_groups):
-            yield RowGroup(path, group, first_row)
-            first_row += footer.row_group(group).num_rows
+            rows = footer.row_group(group).num_rows
+            yield RowGroup(path, group, first_row, rows)
+            first_row += rows
 
 
 def column_names(path: str, options: files.Options) -> list[str]:

@@ -251,7 +251,20 @@ def is_below(host: str, domains: tuple[str, ...]) -> bool:
 
 def bucket_of_url(url: str, buckets: int) -> int:
     """The bucket of a URL's host: the same host is always in the same bucket."""
-    return int.from_bytes(url_digest(host_of(url)), "big") % buckets
+    # All URLs of a site share their origin, and to take one apart is most of the work. Others than
+    # these have no end of an origin: a data URL would be remembered whole.
+    if url.startswith(("http://", "https://")):
+        return _bucket_of_origin(origin_of(url), buckets)
+    return _bucket_of_host(host_of(url), buckets)
+
+
+@lru_cache(KNOWN_HOSTS)
+def _bucket_of_origin(origin: str, buckets: int) -> int:
+    return _bucket_of_host(host_of(origin), buckets)
+
+
+def _bucket_of_host(host: str, buckets: int) -> int:
+    return int.from_bytes(url_digest(host), "big") % buckets
 
 
 def url_id(url: str) -> bytes:

@@ -10,7 +10,8 @@ pairsieve purge --work work/mine --pictures --yes
     remove stored pictures alone
 
 Without --yes the command removes nothing, and says what it would remove. The secret of the ledger's
-keys and robots.txt files stay. A later run that needs a removed result makes it again.
+keys and robots.txt files stay. A later run that needs a removed result makes it again. The hashes
+of the pairs of earlier datasets (extract.known) are results of extract.
 
 Exit status: 0 done, 2 there is nothing to choose from.
 """
@@ -27,6 +28,9 @@ from dataclasses import dataclass
 from pipeline.commands.options import make_verb_parser
 
 STAGES = ("extract", "fetch", "score", "compare", "publish")
+FOLDERS = (*((stage, stage) for stage in STAGES), ("known", "extract"))
+"""Folders of a work directory, and the stage whose results they hold."""
+
 RESULT = re.compile(r"[0-9a-f]{16}")
 """A fingerprint; folders of other names are not ours."""
 DAY_S = 86_400.0
@@ -132,11 +136,11 @@ def _result_folders(work: str, pictures: bool) -> Iterator[ResultFolder]:
     """The folders of all results, or of the pictures in them."""
     from pairsieve.storage import files
 
-    for stage in STAGES:
-        for name in files.folders_in(files.join(work, stage)):
+    for folder, stage in FOLDERS:
+        for name in files.folders_in(files.join(work, folder)):
             if not RESULT.fullmatch(name):
                 continue
-            path = files.join(work, stage, name)
+            path = files.join(work, folder, name)
             if pictures:
                 path = files.join(path, "pictures")
                 if not files.exists(path):

@@ -20,8 +20,8 @@ from pipeline import flow
 from pipeline.config import MANY_FILES
 from pipeline.orchestrate.engine import LayOut
 from pipeline.orchestrate.plan import Plan, score_settings
-from pipeline.orchestrate.results import Results
-from pipeline.orchestrate.stage_result import StageName, StageResult
+from pipeline.orchestrate.results import VERSIONS, Results
+from pipeline.orchestrate.stage_result import Stage, StageName, StageResult
 from transforms.compare.settings import CompareSettings, Division
 from transforms.extractor import ExtractSettings
 from transforms.fetch.fetch import FetchSettings
@@ -30,7 +30,7 @@ from transforms.fetch.part_shelf import FetchFolders
 from transforms.fetch.robots_texts import SiteTextCache
 from transforms.fetch.web_lane import WebSource
 from transforms.group import GroupSettings
-from transforms.known import KnownSettings
+from transforms.known import KnownFile, KnownSettings
 from transforms.read import InputSettings
 from transforms.redact import RedactSettings
 from transforms.rules import RuleSettings
@@ -38,7 +38,7 @@ from transforms.samples import SampleFolders
 from transforms.score.settings import ScoreFolders
 from transforms.shard import ShardSettings, shard_count
 
-SITES, SPILLED = "sites", "spilled"
+SITES, SPILLED, KNOWN = "sites", "spilled", "known"
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,6 @@ class Jobs:
         if whole or len(plan.inputs) >= MANY_FILES:
             # `whole`: an archive lies inside a record. MANY_FILES: every worker has enough files.
             split_bytes = None
-        known = None
-        if plan.known:
-            known = KnownSettings(plan.known, extract.buckets, extract.dedup)
         return flow.ExtractJob(
             inputs=plan.inputs,
             input=InputSettings(inputs.kind, split_bytes, inputs.base, inputs.columns),
@@ -98,7 +95,24 @@ class Jobs:
             ),
             detectors=needing(plan.detectors, Needs.PAGE),
             group=GroupSettings(extract.buckets, extract.part_rows, folder, extract.dedup),
-            known=known,
+            known=self._known(folder) if plan.known else None,
+        )
+
+    def _known(self, progress_dir: str) -> KnownSettings:
+        """The earlier datasets, with the folder of each of their files.
+
+        The files of a folder are of use as long as the earlier dataset and these settings stay.
+        """
+        plan, extract = self.plan, self.plan.config.extract
+        known_files = []
+        for path, key in zip(plan.known, files.ukeys(plan.known), strict=True):
+            settings = {"file": (path, key), "buckets": extract.buckets, "dedup": extract.dedup}
+            # Of the version of extract, which rises when captions are cleaned in another way.
+            made = Stage(KNOWN, VERSIONS["extract"], settings, upstream="")
+            folder = files.join(plan.config.work, KNOWN, made.fingerprint)
+            known_files.append(KnownFile(path, folder))
+        return KnownSettings(
+            tuple(known_files), extract.buckets, extract.dedup, progress_dir=progress_dir
         )
 
     def fetch(self) -> flow.FetchJob:

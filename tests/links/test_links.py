@@ -7,8 +7,6 @@ import pytest
 from pairsieve.links.columns import LinkColumns, MissingColumns, find_columns
 from pairsieve.links.tables import read_row_group, row_groups
 from pairsieve.records.link import Link
-from pairsieve.web.urls import bucket_of_url
-from transforms.known import KnownSettings, known_identities
 from transforms.read import InputSettings, split_input
 
 
@@ -59,23 +57,13 @@ def test_rows(tmp_path):
     path = str(tmp_path / "t.parquet")
     pq.write_table(TABLE, path, row_group_size=2)
     groups = list(row_groups(path, {}))
-    assert [group.first_row for group in groups] == [0, 2]
+    assert [(group.first_row, group.rows) for group in groups] == [(0, 2), (2, 1)]
     links = [link for group in groups for link in read_row_group(group, {}, {})]
     assert links == [
         Link("https://a.example/1.jpg", "one", path, 0, "x"),
         Link("", "two", path, 1, "y"),
         Link("p q", "", path, 2, "z"),
     ]
-
-
-def test_identities_of_known_pairs(tmp_path):
-    path = str(tmp_path / "t.parquet")
-    pq.write_table(TABLE, path)
-    (group,) = row_groups(path, {})
-    (((kind, bucket), (identity,)),) = known_identities(group, KnownSettings((path,), 64, "pair"))
-    assert kind == "pairs"
-    assert bucket == bucket_of_url("https://a.example/1.jpg", 64)
-    assert len(identity) == 16
 
 
 def test_what_is_no_table(tmp_path):

@@ -71,6 +71,16 @@ def test_pictures_alone(work):
     assert not list(work.rglob("*.arrow"))
 
 
+def test_hashes_of_earlier_datasets_go_with_extract(work):
+    folder = work / "known" / "cccccccccccccccc"
+    folder.mkdir(parents=True)
+    (folder / "rows-000000000000.identities").write_text("x")
+    assert purge(["--work", str(work), "--stage", "fetch", "--yes"]) == 0
+    assert folder.exists()
+    assert purge(["--work", str(work), "--stage", "extract", "--yes"]) == 0
+    assert not folder.exists()
+
+
 def test_nothing_to_purge(tmp_path, capsys):
     assert purge(["--work", str(tmp_path)]) == 2
     assert "give the --work of a run" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.config import load_config
+from pipeline.flow import extract
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results
@@ -54,3 +55,25 @@ def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
     assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), (
         "each stage more costs a cluster seconds: is it needed?"
     )
+
+
+def test_known_pairs_go_through_no_shuffle(demo_run, tmp_path):
+    """Two reshuffles spread their files and the pieces of these: paths and numbers alone."""
+    known = str(demo_run.output / "dataset" / "*" / "*.parquet")
+    folders = {"output": str(tmp_path / "out"), "work": str(tmp_path / "work")}
+    plan = make_plan(load_config(DEMO, given={**folders, "extract": {"known": [known]}}))
+    job = Jobs(Results(plan), 2).extract("/nowhere")
+    pipeline = Pipeline(options=PipelineOptions([]))
+    extract(pipeline, job)
+    transforms = pipeline.to_runner_api().components.transforms.values()
+    shuffles = [
+        transform.unique_name
+        for transform in transforms
+        if transform.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
+    ]
+    assert sorted(name.partition("/")[0] for name in shuffles) == [
+        "Group by host",
+        "Group known pairs",
+        "Group known pairs",
+        "Read archives",
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,13 @@ def test_one_host_one_bucket():
         )
         == 1
     )
+
+
+@given(st.sampled_from(["http://", "https://", "data:", "x://", "//", ""]), st.text(), st.text())
+def test_the_bucket_is_that_of_the_host(scheme, authority, rest):
+    for url in (f"{scheme}{authority}/{rest}", f"{scheme}{authority}?{rest}", scheme + authority):
+        digest = blake2b(host_of(url).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        assert bucket_of_url(url, 1000) == int.from_bytes(digest, "big") % 1000
 
 
 @given(st.text(), st.text())

@@ -23,7 +23,8 @@ from pairsieve.storage.job_end import Outcomes
 from pairsieve.storage.progress import ProgressWriter
 from transforms.plumbing.working_on import WorkingOn
 
-Work = Callable[[Any], Iterable[Any]]
+Work = Callable[..., Iterable[Any]]
+"""Gets an element, and behind it the side input where its step has one."""
 
 Problem = tuple[str, str, str]
 """(where, unit, reason) of something that could not be read."""
@@ -53,7 +54,8 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
     An error of the function stops the job.
 
     Counts of earlier steps, and elements whose type is in `passes`, are passed on unread.
-    `progress_dir` is the folder in which workers write how far they are.
+    `progress_dir` is the folder in which workers write how far they are. A side input goes to the
+    function, behind each element.
     """
 
     def __init__(
@@ -76,18 +78,18 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
         self._tally = Tally()
         self._problems: list[Problem] = []
 
-    def process(self, element: Any) -> Iterator[Any]:
+    def process(self, element: Any, side: Any = None) -> Iterator[Any]:
         if isinstance(element, self._passes):
             yield element
         elif _is_group_of_counts(element):
             _, counts = element
             yield from counts
         else:
-            yield from self._work_on(element)
+            yield from self._work_on(element, () if side is None else (side,))
 
-    def _work_on(self, element: Any) -> Iterator[Any]:
+    def _work_on(self, element: Any, sides: tuple[Any, ...]) -> Iterator[Any]:
         with WorkingOn(element):
-            for result in self._function(element):
+            for result in self._function(element, *sides):
                 if isinstance(result, (Rejection, Counted, Noted)):
                     self._count(result)
                 else:
@@ -142,10 +144,14 @@ def is_result(element: Any) -> bool:
 
 
 def counting(
-    make: Callable[[], Work], passes: tuple[type, ...] = (), progress_dir: str = ""
+    make: Callable[[], Work],
+    passes: tuple[type, ...] = (),
+    progress_dir: str = "",
+    side: beam.pvalue.AsSideInput | None = None,
 ) -> beam.PTransform:
-    """CountingStep as a step of the flow."""
-    each = beam.ParDo(CountingStep(make, passes, progress_dir))
+    """CountingStep as a step of the flow, with its side input."""
+    sides = () if side is None else (side,)
+    each = beam.ParDo(CountingStep(make, passes, progress_dir), *sides)
     # Instead of ParDo(CountingStep): pages of runners and error messages show it.
     each.label = "Each"
     return each
