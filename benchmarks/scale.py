@@ -37,7 +37,7 @@ from pairsieve.storage import parts
 from pipeline.commands.run import make_parser
 from pipeline.monitoring.metrics import read_counters
 from pipeline.orchestrate.command import prepare
-from pipeline.orchestrate.config_file import CONFIGS
+from pipeline.orchestrate.config_file import CONFIGS, read_config_file
 from pipeline.orchestrate.estimate import (
     Rates,
     Work,
@@ -118,7 +118,8 @@ def run(inputs: Sequence[Path], folder: Path) -> Measured:
         f"extract.part_rows={PART_ROWS}",
     ]
     config = folder / "scale.yaml"
-    raw = yaml.safe_load((CONFIGS / "laion5b.yaml").read_text())
+    # With the settings of the config that it extends.
+    raw = read_config_file(CONFIGS / "laion5b.yaml")
     # Detecting faces is slow and changes no size.
     del raw["filters"]["detectors"]["faces"]
     config.write_text(yaml.safe_dump(raw))

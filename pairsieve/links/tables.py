@@ -37,6 +37,12 @@ def row_groups(path: str, options: files.Options) -> Iterator[RowGroup]:
             first_row += rows
 
 
+def number_of_rows(path: str) -> int:
+    """The rows of a parquet file, from its footer. Raises pyarrow.ArrowInvalid, OSError."""
+    with files.open_read(path) as stream:
+        return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
 def column_names(path: str, options: files.Options) -> list[str]:
     """The columns of a parquet file. Raises pyarrow.ArrowInvalid for other files, OSError."""
     with files.open_read(path, options) as stream:

@@ -34,7 +34,7 @@ from pipeline.orchestrate.estimate import (
     work_left,
     work_of,
 )
-from pipeline.orchestrate.plan import Plan, check_ready, find_inputs, make_plan
+from pipeline.orchestrate.plan import Plan, check_ready, find_inputs, find_known, make_plan
 from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased, ledger_key_file
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import (
@@ -144,7 +144,7 @@ def _estimate(options: argparse.Namespace) -> int:
     """Print what the run will take. No model has to be there for that. Raises ConfigError."""
     rates = read_rates()
     config = _config(options)
-    work = work_of(config, find_inputs(config.input), rates)
+    work = work_of(config, find_inputs(config.input), rates, find_known(config))
     if work is None:
         raise ConfigError(
             "an estimate needs archives whose size is known; these inputs are no archives, or "

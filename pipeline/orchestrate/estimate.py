@@ -6,7 +6,7 @@ That is core hours, GPU hours, bytes through each shuffle, storage, requests, da
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,9 @@ class Prices:
 class Work:
     """How much there is to do.
 
-    `web`: pictures are requested from their hosts. `gpu`: an accelerator scores. `interval_s`: the
-    time between two requests to a host.
+    `known_rows`: the rows of earlier datasets, each of which is read once for all runs. `web`:
+    pictures are requested from their hosts. `gpu`: an accelerator scores. `interval_s`: the time
+    between two requests to a host.
     """
 
     pages: float
@@ -85,6 +86,7 @@ class Work:
     web: bool = True
     gpu: bool = False
     interval_s: float = 1.0
+    known_rows: float = 0
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,14 @@ def _read(path: str | Path, record_type: Any) -> Any:
         ) from None
 
 
-def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
+def work_of(
+    config: Config, inputs: Sequence[str], rates: Rates, known: Sequence[str] = ()
+) -> Work | None:
     """The work of a whole run, from the size of its archives; None if that is not known.
 
-    Assumes that the archives are like those that were measured.
+    Assumes that the archives are like those that were measured, and that no file of the earlier
+    datasets in `known` has been read by a run before. Raises ConfigError for one that is no parquet
+    file.
     """
     if config.input.kind != "archives":
         return None
@@ -140,14 +146,15 @@ def work_of(config: Config, inputs: Sequence[str], rates: Rates) -> Work | None:
         pages = size / rates.warc_bytes_per_page
     else:
         pages = size / rates.warc_bytes_per_page_alone
-    return _work(config, pages, pages * rates.pairs_per_page, rates)
+    work = _work(config, pages, pages * rates.pairs_per_page, rates)
+    return replace(work, known_rows=_rows_of(known))
 
 
 def work_left(results: Results, rates: Rates) -> Work | None:
     """Like `work_of`, but with the counted pages and pairs once extract is complete."""
     plan, extracted = results.plan, results.extracted
     if not extracted.complete:
-        return work_of(plan.config, plan.inputs, rates)
+        return work_of(plan.config, plan.inputs, rates, plan.known)
     counts = extracted.read_counts()
     return _work(plan.config, counts["page"].entered, counts["image"].kept, rates)
 
@@ -169,12 +176,39 @@ def _bytes_of(inputs: Sequence[str], options: files.Options) -> float | None:
 
     Only some are asked for: a store answers slowly, and the archives of a crawl are alike.
     """
-    # Evenly from the whole list: files of one kind may lie together.
-    step = max(1, len(inputs) // SIZED_FILES)
-    sizes = [files.size_of(path, options) for path in inputs[::step]]
+    sizes = [files.size_of(path, options) for path in _some(inputs)]
     if min(sizes) < 0:
         return None
     return sum(sizes) / len(sizes) * len(inputs)
+
+
+def _rows_of(paths: Sequence[str]) -> float:
+    """The rows of parquet files, from the footers of some. Raises ConfigError."""
+    if not paths:
+        return 0
+    some = _some(paths)
+    return sum(map(_rows_of_one, some)) / len(some) * len(paths)
+
+
+def _rows_of_one(path: str) -> int:
+    # pyarrow takes long to import, and most runs have no earlier datasets.
+    import pyarrow as pa
+
+    from pairsieve.links.tables import number_of_rows
+
+    try:
+        return number_of_rows(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(
+            f"{path} is no parquet file that can be read ({type(error).__name__}); it is among "
+            "the earlier datasets of extract.known"
+        ) from None
+
+
+def _some(paths: Sequence[str]) -> Sequence[str]:
+    """About SIZED_FILES of some files."""
+    # Evenly from the whole list: files of one kind may lie together.
+    return paths[:: max(1, len(paths) // SIZED_FILES)]
 
 
 def estimate(
@@ -198,11 +232,13 @@ def _extract(work: Work, rates: Rates, parts: float) -> StageEstimate:
     size = rates.bytes
     return StageEstimate(
         stage="extract",
-        core_h=work.pages * _core_h(rates, "page"),
+        core_h=work.pages * _core_h(rates, "page") + work.known_rows * _core_h(rates, "known_row"),
         gpu_h=0,
         shuffled=work.pairs * size["shuffled_pair"]
         + work.archived_files * size["shuffled_location"],
-        stored=work.pairs * size["pair"] + parts * size["pair_file"],
+        stored=work.pairs * size["pair"]
+        + parts * size["pair_file"]
+        + work.known_rows * size["known_row"],
     )
 
 
@@ -303,7 +339,7 @@ def core_s_of(stage: str, config: Config, work: Work, rates: Rates) -> float:
     is_demo = all(model.demo for model in config.score.models.values())
     pair_s = DEMO_PAIR_S if is_demo else by_unit["pair"]
     seconds = {
-        "extract": work.pages * by_unit["page"],
+        "extract": work.pages * by_unit["page"] + work.known_rows * by_unit["known_row"],
         "fetch": work.archived_files * by_unit["archived_picture"],
         "score": work.pairs * pair_s,
         # The rules run here too, and are most of it.

@@ -213,9 +213,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
     """
     looked_up = look_up(config, check)
     _check_vectors(config, looked_up)
-    known: list[str] = []
-    for pattern in config.extract.known:
-        known += _matches(pattern, {})
+    known = find_known(config)
     inputs = find_inputs(config.input)
     if config.input.kind == "pairs":
         # The first table alone: opening every file of a large set would take long.
@@ -226,7 +224,7 @@ def make_plan(config: Config, check: bool = True) -> Plan:
         detectors=looked_up.detectors,
         rules=looked_up.rules,
         models=looked_up.models,
-        known=tuple(known),
+        known=known,
     )
 
 
@@ -258,6 +256,14 @@ def _check_columns(path: str, config: InputConfig) -> None:
             f"{path} is no parquet file that can be read ({type(error).__name__}); input.kind is "
             "pairs"
         ) from None
+
+
+def find_known(config: Config) -> tuple[str, ...]:
+    """The files of earlier datasets. Raises ConfigError for a pattern that matches nothing."""
+    known: list[str] = []
+    for pattern in config.extract.known:
+        known += _matches(pattern, files.NO_OPTIONS)
+    return tuple(known)
 
 
 def find_inputs(config: InputConfig) -> tuple[str, ...]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from pipeline.orchestrate.estimate import (
     work_left,
     work_of,
 )
-from pipeline.orchestrate.plan import make_plan
+from pipeline.orchestrate.plan import find_known, make_plan
 from pipeline.orchestrate.results import Results
 from tests.support.paths import DEMO
 
@@ -74,6 +76,29 @@ def test_an_accelerator_takes_the_work_of_cores_away():
     _, _, score, _ = estimate(Work(1e6, 1e6, gpu=True), RATES, PRICES)
     assert score.core_h == 0
     assert score.gpu_h == pytest.approx(1e6 / PRICES.gpu_pairs_per_s / 3600)
+
+
+def test_rows_of_earlier_datasets_are_read_and_not_shuffled():
+    alone, beside = (
+        estimate(Work(1e6, 1e6, known_rows=rows), RATES, PRICES)[0] for rows in (0, 4e8)
+    )
+    assert beside.shuffled == alone.shuffled
+    assert beside.stored - alone.stored == pytest.approx(4e8 * 16)
+    more_s = 3600 * (beside.core_h - alone.core_h)
+    assert more_s == pytest.approx(4e8 * RATES.core_s["known_row"])
+
+
+def test_rows_of_earlier_datasets_are_counted_by_footers(tmp_path):
+    for number in range(50):
+        table = pa.table({"url": ["u"] * (1 + number % 2), "caption": ["c"] * (1 + number % 2)})
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    config = load_config(DEMO, given={"extract": {"known": [f"{tmp_path}/*.parquet"]}})
+    work = work_of(config, (str(CONFIGS / "demo" / "crawl.warc.gz"),), RATES, find_known(config))
+    assert 50 <= work.known_rows <= 100
+
+    (tmp_path / "0.parquet").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"0\.parquet is no parquet file"):
+        work_of(config, (str(CONFIGS / "demo" / "crawl.warc.gz"),), RATES, find_known(config))
 
 
 def test_no_number_of_workers_makes_politeness_shorter():

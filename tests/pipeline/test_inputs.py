@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -105,6 +107,68 @@ def test_pairs_of_an_earlier_dataset_are_not_taken_again(demo_run, run_demo, tmp
     assert len(before) - len(redacted) <= known <= len(before)
     urls = {(row["URL"], row["TEXT"]) for row in before if row not in redacted}
     assert not urls & {(row["URL"], row["TEXT"]) for row in rows_of(again.output)}
+
+
+def dropped(work) -> dict[str, int]:
+    """The reasons of images in the newest result of extract."""
+    newest = max(work.glob("extract/*/manifest.json"), key=lambda path: path.stat().st_mtime_ns)
+    reasons = json.loads(newest.read_text())["counts"]["image"]["dropped"]
+    return {reason: number for reason, number in reasons.items() if number}
+
+
+def identity_files(work) -> dict[str, int]:
+    """Name and time of each file of known pairs."""
+    return {str(path): path.stat().st_mtime_ns for path in work.glob("known/*/*.identities")}
+
+
+def test_an_earlier_dataset_is_grouped_once(run_demo, tmp_path):
+    path, known = tmp_path / "x.warc.gz", tmp_path / "earlier.parquet"
+    path.write_bytes(
+        page(body="<img src=/b.jpg alt='one caption'><img src=/%62.jpg alt='another one'>")
+    )
+    urls = ["https://a.example/b.jpg", None]
+
+    def run(*more):
+        given = ("--stages=extract", "--set", f"extract.known=['{known}']", *more)
+        return run_demo("--input", str(path), *given, folder=tmp_path)
+
+    pq.write_table(pa.table({"url": urls, "caption": ["one caption", ""]}), known)
+    first = run()
+    assert first.status == 0, first.printed
+    assert dropped(first.work) == {"already_known": 1}
+    (there,) = identity_files(first.work).items()
+
+    # Other settings of extract make another result of it, with the same file of known pairs.
+    run("--set=extract.max_page_bytes=1000000")
+    assert list(identity_files(first.work).items()) == [there]
+
+    # What was made of an earlier dataset that has changed, or for other settings, is of no use.
+    pq.write_table(pa.table({"url": urls, "caption": ["a third one", ""]}), known)
+    run()
+    assert dropped(first.work) == {}
+    run("--set=extract.dedup=url")
+    assert dropped(first.work) == {"duplicate": 1, "already_known": 1}
+    assert len(identity_files(first.work)) == 3
+
+
+def test_what_is_known_and_cannot_be_read_stops_the_run(run_demo, tmp_path):
+    path, known = tmp_path / "x.warc.gz", tmp_path / "earlier.parquet"
+    path.write_bytes(page(body="<img src=/b.jpg alt='one caption'>"))
+    given = ("--stages=extract", "--set", f"extract.known=['{known}']", "--input", str(path))
+
+    known.write_bytes(b"nothing")
+    ran = run_demo(*given, folder=tmp_path)
+    assert ran.status == 2
+    assert "earlier.parquet is no parquet file that can be read" in ran.printed
+
+    pq.write_table(pa.table({"url": ["https://a.example/x.jpg"], "caption": ["x"]}), known)
+    assert run_demo(*given, folder=tmp_path).status == 0
+    ((name, _),) = identity_files(tmp_path / "work").items()
+    with open(name, "r+b") as stream:
+        stream.truncate(stream.seek(0, 2) - 1)
+    again = run_demo(*given, "--set=extract.max_page_bytes=1000000", folder=tmp_path)
+    assert again.status == 1
+    assert f"{name} is damaged" in again.printed
 
 
 @pytest.mark.parametrize(("dedup", "kept"), [("pair", 2), ("url", 1)])
