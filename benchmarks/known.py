@@ -35,7 +35,7 @@ HOSTS = 50_000
 WORDS = tuple(f"word{number}" for number in range(251))
 # A URL is made absolute and canonical, its host found, and the caption cleaned, besides reading and
 # hashing. 12 times were measured at 200,000 rows (docs/benchmarks.md).
-MAX_TIMES_OF_BARE_LOOP = 15
+MAX_TIMES_OF_BARE_LOOP = 10
 # What a worker holds is meant to be 100 MB at most (pairsieve/storage/identities.py), beside the
 # 325 MB of a run without any.
 MAX_MEMORY_TIMES = 1.5
