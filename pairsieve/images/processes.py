@@ -19,7 +19,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
-from weakref import ref
+from weakref import finalize, ref
 
 import cloudpickle
 from loky import ProcessPoolExecutor
@@ -156,6 +156,11 @@ class Processes:
             initializer=_begin_process,
             initargs=(self._start, self._limits),
         )
+        # A pool that is only forgotten asks its processes to end, through a queue. Where this process
+        # ends at the same moment, the queue is closed first, and both wait for each other for ever.
+        # So the processes of a forgotten pool are killed.
+        forgotten = finalize(self, pool.shutdown, wait=False, kill_workers=True)
+        forgotten.atexit = False
         # A forked worker waits for its children when it ends. They would stay until IDLE_S has
         # passed, because loky's own exit function comes later. Finalizers come earlier; those of
         # queues, which a pool needs to its end, have priority 10.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 
 import psutil
 import pytest
@@ -131,3 +132,19 @@ def test_a_process_does_not_outlive_a_parent_that_was_killed():
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
     child.wait(timeout=60)
+
+
+def forget_a_pool():
+    processes = Processes(1)
+    assert processes.run_alone(len, b"four") == 4
+
+
+def test_a_forked_worker_that_has_forgotten_its_pool_ends():
+    """Seen in real runs: the worker waited for its child, and the child for a word of the worker."""
+    worker = get_context("forkserver").Process(target=forget_a_pool)
+    worker.start()
+    try:
+        worker.join(120)
+        assert worker.exitcode == 0
+    finally:
+        worker.kill()
