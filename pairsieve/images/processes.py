@@ -156,9 +156,9 @@ class Processes:
             initializer=_begin_process,
             initargs=(self._start, self._limits),
         )
-        # A pool that is only forgotten asks its processes to end, through a queue. Where this process
-        # ends at the same moment, the queue is closed first, and both wait for each other for ever.
-        # So the processes of a forgotten pool are killed.
+        # A pool that is only forgotten asks its processes to end, through a queue. Where this
+        # process ends at the same moment, the queue is closed first, and both wait for each other
+        # for ever. So the processes of a forgotten pool are killed.
         forgotten = finalize(self, pool.shutdown, wait=False, kill_workers=True)
         forgotten.atexit = False
         # A forked worker waits for its children when it ends. They would stay until IDLE_S has
