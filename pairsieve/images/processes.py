@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -34,6 +34,9 @@ MAX_MEMORY_BYTES = 4_000_000_000
 MAX_TASK_S = 60.0  # the slowest picture within the limit of pixels needs about 5 s
 IDLE_S = 60.0  # a process without work ends after this time
 CHECK_PARENT_EVERY_S = 1.0
+
+# What a pool is for: tasks side by side, and those that run by themselves, in one process.
+MANY, ALONE = "many", "alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +94,25 @@ class Processes:
         self._number = number
         self._limits = limits
         self._start = start
-        self._pool: ProcessPoolExecutor | None = None
-        # A second pool of one process, for tasks that run by themselves.
-        self._single: ProcessPoolExecutor | None = None
+        self._pools: dict[str, ProcessPoolExecutor] = {}
         self._lock = Lock()
+        # A pool that is only forgotten asks its processes to end, through a queue. Where this
+        # process ends at the same moment, the queue is closed first, and both wait for each other
+        # for ever. So the processes of forgotten pools are killed.
+        forgotten = finalize(self, _kill_processes, self._pools)
+        forgotten.atexit = False
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Task[Result]:
         """Start `function(*arguments)` and return at once; both are pickled."""
         with self._lock:
-            if self._pool is None:
-                self._pool = self._open(self._number)
+            pool = self._pools.get(MANY) or self._open(MANY, self._number)
             try:
-                future = self._pool.submit(_run_limited, self._limits, function, *arguments)
+                future = pool.submit(_run_limited, self._limits, function, *arguments)
             except BrokenExecutor:
                 # An earlier task killed the pool, and nobody has asked for its result yet.
-                self._pool = self._open(self._number)
-                future = self._pool.submit(_run_limited, self._limits, function, *arguments)
-            return Task(function, arguments, self._pool, future)
+                pool = self._open(MANY, self._number)
+                future = pool.submit(_run_limited, self._limits, function, *arguments)
+            return Task(function, arguments, pool, future)
 
     def result(self, task: Task[Result]) -> Result | Crashed:
         """Wait for the result of a task. Raises what the function raised."""
@@ -123,13 +128,12 @@ class Processes:
         what the function raised.
         """
         with self._lock:
-            if self._single is None:
-                self._single = self._open(1)
+            pool = self._pools.get(ALONE) or self._open(ALONE, 1)
             try:
-                future = self._single.submit(_run_limited, self._limits, function, *arguments)
+                future = pool.submit(_run_limited, self._limits, function, *arguments)
                 result: Result = future.result()
             except BrokenExecutor:
-                self._single = None
+                self._pools.pop(ALONE, None)
                 return CRASHED
             return result
 
@@ -137,35 +141,36 @@ class Processes:
         """Run a task of a broken pool again, by itself."""
         with self._lock:
             # Another thread may have replaced the broken pool already.
-            if self._pool is task.pool:
-                self._pool = None
+            if self._pools.get(MANY) is task.pool:
+                del self._pools[MANY]
         return self.run_alone(task.function, *task.arguments)
 
     def close(self) -> None:
         """End the processes without waiting for running tasks."""
-        for pool in (self._pool, self._single):
-            if pool is not None:
-                pool.shutdown(wait=True, kill_workers=True)
-        self._pool = None
-        self._single = None
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, kill_workers=True)
+        self._pools.clear()
 
-    def _open(self, number: int) -> ProcessPoolExecutor:
+    def _open(self, use: str, number: int) -> ProcessPoolExecutor:
+        """Open a pool for this use. A pool that it had before is broken."""
         pool = ProcessPoolExecutor(
             number,
             timeout=IDLE_S,
             initializer=_begin_process,
             initargs=(self._start, self._limits),
         )
-        # A pool that is only forgotten asks its processes to end, through a queue. Where this
-        # process ends at the same moment, the queue is closed first, and both wait for each other
-        # for ever. So the processes of a forgotten pool are killed.
-        forgotten = finalize(self, pool.shutdown, wait=False, kill_workers=True)
-        forgotten.atexit = False
         # A forked worker waits for its children when it ends. They would stay until IDLE_S has
         # passed, because loky's own exit function comes later. Finalizers come earlier; those of
         # queues, which a pool needs to its end, have priority 10.
         Finalize(pool, _end_pool, args=(ref(pool),), exitpriority=20)
+        self._pools[use] = pool
         return pool
+
+
+def _kill_processes(pools: Mapping[str, ProcessPoolExecutor]) -> None:
+    """Kill the processes of pools that nobody has any more, without waiting for it."""
+    for pool in pools.values():
+        pool.shutdown(wait=False, kill_workers=True)
 
 
 def _end_pool(pool_ref: ref[ProcessPoolExecutor]) -> None:
