@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 
@@ -68,23 +68,20 @@ class KnownPiece:
 class KnownSettings:
     """The earlier datasets, and which pairs are the same as theirs.
 
-    `columns` names their columns where they are not those of a known dataset. `options` go to
-    fsspec. `progress_dir` is the folder in which workers write how far they are.
+    `progress_dir` is the folder in which workers write how far they are.
     """
 
     earlier: tuple[KnownFile, ...]
     buckets: int
     identity: Identity
-    columns: Mapping[str, str] = field(default_factory=dict)
-    options: files.Options = field(default_factory=dict)
     progress_dir: str = ""
 
 
-def list_pieces(known: KnownFile, settings: KnownSettings) -> list[KnownPiece]:
+def list_pieces(known: KnownFile) -> list[KnownPiece]:
     """The pieces of a file. Raises pyarrow.ArrowInvalid for what is no parquet file, OSError."""
     pieces = []
     few: list[RowGroup] = []
-    for group in row_groups(known.path, settings.options):
+    for group in row_groups(known.path, files.NO_OPTIONS):
         if few and sum(held.rows for held in few) + group.rows > MAX_IDENTITIES:
             pieces.append(KnownPiece(known.path, known.folder, tuple(few)))
             few = []
@@ -102,8 +99,9 @@ def write_piece(piece: KnownPiece, settings: KnownSettings) -> list[str]:
     paths = piece.identity_files
     if all(map(files.exists, paths)):
         return paths
+    # Their columns are those of a known dataset (pairsieve/links/columns.py).
     links = chain.from_iterable(
-        read_row_group(group, settings.columns, settings.options) for group in piece.groups
+        read_row_group(group, {}, files.NO_OPTIONS) for group in piece.groups
     )
     rows = _telling(links, settings.progress_dir)
     for path in paths:
@@ -143,7 +141,7 @@ class GroupKnown(beam.PTransform):  # type: ignore[misc]
     settings: KnownSettings
 
     def expand(self, start: beam.PCollection) -> beam.PCollection:
-        listed = named(partial(list_pieces, settings=self.settings))
+        listed = named(list_pieces)
         written = named(partial(write_piece, settings=self.settings))
         return (
             start

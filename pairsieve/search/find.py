@@ -20,7 +20,14 @@ import tantivy
 from pairsieve.records.manifest import Manifest
 from pairsieve.search.example import Example
 from pairsieve.search.hashes import HashIndex
-from pairsieve.search.index import HASHES, SHARDS, BadIndex, IndexContents, lists_name, read_index
+from pairsieve.search.index import (
+    HASH_TABLES,
+    SHARDS,
+    BadIndex,
+    IndexContents,
+    lists_name,
+    read_index,
+)
 from pairsieve.search.piece import WORDS, piece_name
 from pairsieve.search.sources import Vectors
 from pairsieve.search.vectors import VectorIndex
@@ -165,7 +172,7 @@ class Search:
 
     @cached_property
     def _hashes(self) -> HashIndex:
-        return HashIndex(Path(self.folder) / HASHES)
+        return HashIndex(Path(self.folder) / HASH_TABLES)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

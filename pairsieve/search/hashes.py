@@ -35,7 +35,7 @@ NEAR = np.array([0, *(1 << bit for bit in range(PART_BITS))], np.uint16)
 """XORed with a value these give the 17 values that differ from it in one bit or none."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ShardHashes:
     """Collects the hashes of a shard's rows, 36 bytes each."""
 

@@ -48,9 +48,9 @@ from pairsieve.search.vectors import (
 from pairsieve.search.words import row_id
 
 FORMAT = 5
-INDEX, SHARDS, HASHES, LISTS = "index.json", "shards", "pdq", "lists-"
+INDEX, SHARDS, HASH_TABLES, LISTS = "index.json", "shards", "pdq", "lists-"
 CENTRES = "centres-"  # of format 1
-FOLDERS = (WORDS, SHARDS, HASHES, f"{HASHES}{UNFINISHED}")
+FOLDERS = (WORDS, SHARDS, HASH_TABLES, f"{HASH_TABLES}{UNFINISHED}")
 
 MakePieces = Callable[[Sequence[Shard], Path], None]
 """Makes the piece of each shard, in the local folder that holds those of an index."""
@@ -165,7 +165,8 @@ def build(
     if old is None or changes.new or changes.gone:
         # Every shard has hashes, also one without vectors.
         numbers = sorted(changes.numbers.values())
-        write_tables(root / HASHES, [(number, pieces / piece_name(number)) for number in numbers])
+        shards = [(number, pieces / piece_name(number)) for number in numbers]
+        write_tables(root / HASH_TABLES, shards)
     spaces = _update_vectors(root, [shard(source) for source in changes.numbers], changes, settings)
     contents = IndexContents(
         manifest.name,

@@ -1,8 +1,8 @@
 """Index one shard by itself, in a folder that any worker can make.
 
-PIECE/words/               a tantivy index of its rows: captions, addresses, exact values
-PIECE/pdq.npy ...          perceptual hashes
-PIECE/vectors-NNNNN.faiss  vectors, where some were published
+PIECE/words/             a tantivy index of its rows: captions, addresses, exact values
+PIECE/pdq.npy ...        perceptual hashes
+PIECE/vectors-ROW.faiss  vectors from this row on, a block a file, where some were published
 """
 
 from __future__ import annotations

@@ -126,10 +126,12 @@ def _slices(paths: Sequence[str], bucket: int) -> list[_Slice]:
     for path, content in zip(paths, contents, strict=True):
         if len(content) != _ENTRY.itemsize:
             raise Damaged(path)
-        slices.append(_Slice(path, *np.frombuffer(content, dtype=_ENTRY)[0].tolist()))
-        is_possible = 0 <= slices[-1].end - slices[-1].start <= MAX_IDENTITIES * IDENTITY_BYTES
-        if not is_possible:
+        described = _Slice(path, *np.frombuffer(content, dtype=_ENTRY)[0].tolist())
+        size_bytes = described.end - described.start
+        # A damaged entry must not make a worker read without end.
+        if not 0 <= size_bytes <= MAX_IDENTITIES * IDENTITY_BYTES:
             raise Damaged(path)
+        slices.append(described)
     return slices
 
 

@@ -120,11 +120,15 @@ class _WorkerLog(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[mi
     def _show(self, entry: Any) -> None:
         is_ours = entry.log_location.startswith(OUR_PACKAGES)
         is_warning = entry.severity == beam_fn_api_pb2.LogEntry.Severity.WARN
-        if not (is_ours and is_warning) or len(self._shown) >= MAX_MESSAGES:
+        if not (is_ours and is_warning) or entry.message in self._shown:
             return
-        if entry.message not in self._shown:
-            self._shown.add(entry.message)
+        if len(self._shown) < MAX_MESSAGES:
             LOGGER.warning("%s", entry.message)
+        elif len(self._shown) == MAX_MESSAGES:
+            LOGGER.warning("further messages of this worker are not shown")
+        else:
+            return
+        self._shown.add(entry.message)
 
 
 class _LoggingServer:

@@ -151,10 +151,16 @@ def test_folding_knows_no_case(text):
     assert fold(text.casefold()) == fold(text)
 
 
-@given(st.sampled_from(range(len(PAIRS))), st.sampled_from(["NFC", "NFD", "NFKC"]), st.booleans())
-def test_a_row_is_found_by_its_whole_caption(captions, number, form, is_phrase):
-    text = unicodedata.normalize(form, PAIRS[number][4])
-    assert number in captions.found(f'"{text}"' if is_phrase else text)
+@pytest.mark.parametrize("is_phrase", [False, True])
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC"])
+def test_a_row_is_found_by_its_whole_caption(captions, form, is_phrase):
+    missed = []
+    for number, (*_, caption) in enumerate(PAIRS):
+        text = unicodedata.normalize(form, caption)
+        if number not in captions.found(f'"{text}"' if is_phrase else text):
+            missed.append(caption)
+    # NFKC makes letters of a sign that is no part of a word: `NikeTM` is another word than `Nike`.
+    assert missed == [caption for *_, caption in PAIRS if form == "NFKC" and "™" in caption]
 
 
 @given(st.integers(41, 1_500), st.sampled_from("aß東서ก"))

@@ -31,7 +31,7 @@ def all_written(settings: KnownSettings) -> list[str]:
     return [
         path
         for earlier in settings.earlier
-        for piece in list_pieces(earlier, settings)
+        for piece in list_pieces(earlier)
         for path in write_piece(piece, settings)
     ]
 
