@@ -15,16 +15,11 @@ import pytest
 from pairsieve.explore.connections import ConnectionLimits
 from pairsieve.explore.serve import Address, make_server, raise_file_limit
 from pipeline.commands.explore import main as explore
+from tests.support.cluster import free_port
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(120)]
 WAIT_S = 60.0
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @contextmanager

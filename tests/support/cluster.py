@@ -6,6 +6,7 @@ pairsieve depends on and not pairsieve itself.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import socket
@@ -14,7 +15,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,8 +184,24 @@ def prism_server(folder: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
+    """A port that nothing listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports that nothing listens on.
+
+    They lie below those that systems give to outgoing connections (32,768 and up on Linux). Until a
+    server binds the port, seconds may pass, and a connection of another process could take it.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 1000):
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"fewer than {count} of 1,000 ports from 20,000 to 32,000 are free")
 
 
 def wait_for(port: int) -> None:

@@ -5,6 +5,7 @@ Beam's job server. Jars, settings and Java flags are those of containers/.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -22,7 +23,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.support.cluster import environment_without_us, free_port
+from tests.support.cluster import environment_without_us, free_ports
 from tests.support.paths import REPOSITORY
 
 FLINK = "1.19.3"
@@ -163,7 +164,9 @@ class FlinkCluster:
 
     def rest(self, path: str) -> Any:
         """An answer of Flink's REST interface."""
-        with urllib.request.urlopen(f"http://localhost:{self.ports['rest']}/v1{path}") as answer:
+        with urllib.request.urlopen(
+            f"http://localhost:{self.ports['rest']}/v1{path}", timeout=60
+        ) as answer:
             return json.load(answer)
 
     def jobs(self) -> dict[str, str]:
@@ -220,10 +223,30 @@ class FlinkCluster:
             "--parallelism=2",
         ]
 
+    def start_all(self) -> None:
+        """Start every process, on free ports, and wait until everything answers."""
+        names = ("rest", "rpc", "blob", "jobs", "artifacts", "expansion", "pool")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        _write_settings(self)
+        self.start("jobmanager")
+        self.start("jobserver")
+        for number in TASK_MANAGERS:
+            self.start(f"taskmanager{number}")
+            self.start(f"pool{number}")
+        self.wait()
+
+    def kill_all(self) -> None:
+        """Kill every process, with all that it started."""
+        for name in list(self.processes):
+            self.kill(name)
+
     def wait(self, slots: int | None = None) -> None:
-        """Wait until everything answers, and the cluster has so many slots."""
+        """Wait until everything answers, and the cluster has so many slots.
+
+        Raises TimeoutError with the last lines of each log.
+        """
         wanted = self.slots * len(TASK_MANAGERS) if slots is None else slots
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 150
         while time.monotonic() < deadline:
             try:
                 if self.rest("/overview")["slots-total"] == wanted:
@@ -237,7 +260,8 @@ class FlinkCluster:
                 if process.poll() is not None:
                     self.start(name)
             time.sleep(0.2)
-        raise TimeoutError(f"no cluster of {wanted} slots: see the logs in {self.folder}")
+        logs = "\n".join(f"{name}: {self.log(name)[-1500:]}" for name in self.processes)
+        raise TimeoutError(f"no cluster of {wanted} slots after 150 s:\n{logs}")
 
     def _check_answers(self) -> None:
         """Raise OSError where the job server or a pool does not listen yet."""
@@ -308,22 +332,22 @@ def flink_cluster(
     if boot is None:
         pytest.skip("the worker's entry program is not installed: .ci/run installs it (Go)")
     cluster = FlinkCluster(folder, settings or {}, without_artifacts)
-    names = ("rest", "rpc", "blob", "jobs", "artifacts", "expansion", "pool")
-    cluster.ports = {name: free_port() for name in names}
-    _write_settings(cluster, boot, installed)
-    started = ["jobmanager", "jobserver"]
-    started += [f"{kind}{n}" for n in TASK_MANAGERS for kind in ("taskmanager", "pool")]
+    _write_workers(folder, boot, installed)
     try:
-        for name in started:
-            cluster.start(name)
-        cluster.wait()
+        try:
+            cluster.start_all()
+        except TimeoutError as error:
+            # One more time, on other ports; pytest shows what is logged if this one fails, too.
+            logging.getLogger(__name__).warning("%s", error)
+            cluster.kill_all()
+            cluster.start_all()
         yield cluster
     finally:
-        for name in list(cluster.processes):
-            cluster.kill(name)
+        cluster.kill_all()
 
 
-def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path]) -> None:
+def _write_settings(cluster: FlinkCluster) -> None:
+    """Write the files that Flink's processes read."""
     folder, ports = cluster.folder, cluster.ports
     shipped = yaml.safe_load((SHIPPED / "config.yaml").read_text())
     addresses = {
@@ -350,6 +374,10 @@ def _write_settings(cluster: FlinkCluster, boot: str, installed: Sequence[Path])
         "appender.console.layout.type = PatternLayout\n"
         "appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n\n"
     )
+
+
+def _write_workers(folder: Path, boot: str, installed: Sequence[Path]) -> None:
+    """Write what the pools of workers are started from."""
     (folder / "elsewhere").mkdir()
     (folder / "pool.py").write_text(POOL_PROGRAM)
     for number in TASK_MANAGERS:
