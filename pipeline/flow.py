@@ -10,7 +10,8 @@ Image bytes go through no shuffle. Rows with text go through two in all: pairs b
 100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts,
 and in `compare` hashes of pictures.
 
-Each step has one output. What it counted travels behind its results to the end of the job.
+Each step has one output. What it counted travels behind its results. In extract and publish each
+group of the shuffle writes what it has counted, and whoever waits for the job sums that.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ import apache_beam as beam
 
 from filters.detector import Detector
 from filters.registry import evidence_columns
-from pairsieve.storage.job_end import PROBLEMS_FILE
+from pairsieve.storage.job_end import GroupKey
 from pairsieve.warc.reader import ReadSettings
-from transforms.aggregate import WriteResult
 from transforms.compare.compare import (
     Connect,
     CountConcepts,
@@ -37,6 +37,7 @@ from transforms.compare.compare import (
 )
 from transforms.compare.settings import CompareSettings
 from transforms.deduplicate import Deduplicate
+from transforms.domains import RankDomains
 from transforms.extract import ExtractPairs
 from transforms.extractor import ExtractSettings
 from transforms.fetch.fetch import FetchImages, FetchSettings
@@ -45,7 +46,8 @@ from transforms.group import GroupByHost, GroupSettings
 from transforms.judge import ApplyRules
 from transforms.known import GroupKnown, KnownSettings
 from transforms.locations import IndexLocations
-from transforms.plumbing.gather import WriteEnd
+from transforms.plumbing.counting import COUNTS_KEY
+from transforms.plumbing.gather import WriteEnds
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
@@ -53,13 +55,7 @@ from transforms.rules import RuleSettings
 from transforms.samples import ReadSamples, SampleFolders
 from transforms.score.score import ScoreParts
 from transforms.score.settings import ScoreFolders, ScoreSettings
-from transforms.shard import (
-    EveryShard,
-    PackByShard,
-    ShardSettings,
-    WriteLedger,
-    WriteShards,
-)
+from transforms.shard import PackByShard, ShardSettings, WriteLedger, WriteShards
 from transforms.write_pairs import WritePairs
 
 
@@ -75,12 +71,18 @@ class ExtractJob:
     group: GroupSettings
     known: KnownSettings | None = None
 
+    @property
+    def groups(self) -> list[GroupKey]:
+        """Those that have written their counts when the job has ended."""
+        return [COUNTS_KEY, *self.group.every_key]
+
 
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     """Archives (or links that others collected) -> parts of pairs."""
     folder = job.group.folder
     start = pipeline | "Start" >> beam.Impulse()
-    inputs = start | "List inputs" >> ListElements(job.inputs)
+    # Behind the inputs stands one element for an empty batch of every bucket.
+    inputs = start | "List inputs" >> ListElements(job.inputs, every_group=True)
 
     # Large archives are cut at record borders, so that several workers read one file.
     pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
@@ -107,9 +109,9 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     written = distinct | "Write pairs" >> WritePairs(job.group, columns)
     located = written | "Index locations" >> IndexLocations(job.group)
 
-    # Every step has passed on what earlier ones counted. All counts are summed and written last:
-    # the job has ended where this file is. The one element of `start` makes one worker do it.
-    _ = located | "Write counts" >> WriteEnd(start, folder, PROBLEMS_FILE)
+    # Every bucket writes what it has counted, and so does the group of all earlier counts. The job
+    # has ended when each of them has, so no worker waits for the others.
+    _ = located | "Write counts" >> WriteEnds(folder)
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,18 @@ class PublishJob:
     shards: ShardSettings
     results: str
 
+    @property
+    def groups(self) -> list[GroupKey]:
+        """Those that have written their counts when the job has ended."""
+        return [COUNTS_KEY, *self.shards.every_key]
+
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     """Samples -> shards of the dataset and of the ledger."""
-    # Beside the parts stands one element for an empty batch of every shard.
     start = pipeline | "Start" >> beam.Impulse()
-    names = start | "List parts" >> ListElements([*job.names, EveryShard()])
+    # Behind the parts stands one element for an empty batch of every shard.
+    names = start | "List parts" >> ListElements(job.names, every_group=True)
+
     # The element is a part: its samples as the columns of three files.
     samples = names | "Read samples" >> ReadSamples(job.folders)
 
@@ -217,7 +225,8 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     grouped = packed | "Group by shard" >> beam.GroupByKey()
     shards = grouped | "Write shards" >> WriteShards(job.shards)
     written = shards | "Write ledger" >> WriteLedger(job.shards)
+    ranked = written | "Rank domains" >> RankDomains()
 
-    # Counts, list of files and all numbers of card and report, so that nothing reads the rows
-    # again: a few kB a shard. The tally is written last: the job has ended where it is.
-    _ = written | "Write result" >> WriteResult(start, job.results)
+    # Every shard writes its place in the list of files, and all numbers of card and report, so that
+    # nothing reads the rows again: a few kB. The job has ended when each of them has.
+    _ = ranked | "Write counts" >> WriteEnds(job.results)

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from filters.rights.rights import Rights
-from pairsieve.storage.job_end import PROBLEMS_FILE
+from pairsieve.storage.job_end import GroupKey
 from pairsieve.warc.reader import ReadSettings
 from transforms.fetch.lanes import Lane
-from transforms.plumbing.gather import WriteEnd
+from transforms.plumbing.counting import COUNTS_KEY
+from transforms.plumbing.gather import WriteEnds
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.recheck.choose import ChooseLinks, ChooseSettings, ReadRows
 from transforms.recheck.lane import Asker, AskLinks
-from transforms.recheck.pages import JudgePages
+from transforms.recheck.pages import EVERY_PAGE_KEY, JudgePages
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,16 @@ class PagesJob:
     rights: Rights
     folder: str
 
+    @property
+    def groups(self) -> list[GroupKey]:
+        """Those that have written their counts when the job has ended."""
+        return [COUNTS_KEY, *EVERY_PAGE_KEY]
+
 
 def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:
     """A newer crawl -> parts of the pages that refuse in it."""
     start = pipeline | "Start" >> beam.Impulse()
-    inputs = start | "List inputs" >> ListElements(job.inputs)
+    inputs = start | "List inputs" >> ListElements(job.inputs, every_group=True)
 
     # As in extract: large archives are cut, and damage is counted.
     pieces = inputs | "Split inputs" >> SplitInputs(job.input, job.read.options)
@@ -88,5 +94,5 @@ def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:
     # Captures of one page meet, so that its newest word counts.
     judged = read | "Judge pages" >> JudgePages(job.rights, job.folder)
 
-    # All counts are summed and written last: the job has ended where this file is.
-    _ = judged | "Write counts" >> WriteEnd(start, job.folder, PROBLEMS_FILE)
+    # Every group writes what it has counted: the job has ended when each of them has.
+    _ = judged | "Write counts" >> WriteEnds(job.folder)

@@ -14,19 +14,21 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from pairsieve.records.choices import Identity
-from pairsieve.records.outcome import Counted, Rejection
+from pairsieve.records.outcome import Counted, Rejection, tally_of
 from pairsieve.records.pair import Evidence, Pair, key_of, unpack_pairs
 from pairsieve.storage.identities import found_among
+from pairsieve.storage.job_end import Outcomes
 from pairsieve.web.urls import canonical
 from transforms.group import LOCATIONS, Batch, BucketKey
 from transforms.plumbing.counting import Work, counting
 
 
 class Bucket(NamedTuple):
-    """The distinct pairs of one bucket."""
+    """The distinct pairs of one bucket, and what was counted of them."""
 
     number: int
     pairs: list[Pair]
+    outcomes: Outcomes
 
 
 Group = tuple[BucketKey, Iterable[Batch]]
@@ -118,10 +120,13 @@ def distinct_pairs(
     pairs = CountedPairs(batches)
     distinct = deduplicate(pairs, identity)
     new = _new_ones(distinct, known_files, number, identity)
-    yield Rejection("image", "duplicate", number=pairs.number - len(distinct))
-    yield Rejection("image", "already_known", number=len(distinct) - len(new))
-    yield Counted("image", "kept", len(new))
-    yield Bucket(number, new)
+    counted: list[Rejection | Counted] = [
+        Rejection("image", "duplicate", number=pairs.number - len(distinct)),
+        Rejection("image", "already_known", number=len(distinct) - len(new)),
+        Counted("image", "kept", len(new)),
+    ]
+    yield from counted
+    yield Bucket(number, new, dict(tally_of(counted)))
 
 
 def _new_ones(
@@ -143,7 +148,8 @@ class CountedPairs:
         self.number = 0
 
     def __iter__(self) -> Iterator[Pair]:
-        for batch in self._batches:
+        # One batch of each bucket is empty.
+        for batch in filter(None, self._batches):
             for pair in unpack_pairs(batch):
                 self.number += 1
                 yield pair
@@ -155,7 +161,7 @@ def _make_work(identity: Identity) -> Work:
 
 @dataclass
 class Deduplicate(beam.PTransform):  # type: ignore[misc]
-    """Batches of buckets -> Bucket, and counts behind them. Buckets of locations pass.
+    """Batches of buckets -> Bucket, with its counts. Buckets of locations pass.
 
     `known_files` are the paths of the identities of earlier datasets (transforms/known.py). They
     are a side input: no bucket is looked at before all of these files are written.
@@ -167,4 +173,4 @@ class Deduplicate(beam.PTransform):  # type: ignore[misc]
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         side = None if self.known_files is None else beam.pvalue.AsList(self.known_files)
         make = partial(_make_work, self.identity)
-        return groups | "Find duplicates" >> counting(make, side=side)
+        return groups | "Find duplicates" >> counting(make, side=side, without_counts=True)

@@ -10,8 +10,14 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pairsieve.records.aggregates import Largest
+import apache_beam as beam
+
+from pairsieve.records.aggregates import Aggregates, Largest
+from pairsieve.storage.job_end import GroupEnd, GroupKey
+from transforms.plumbing.own import kind_of, on_own
 
 DOMAINS = "domains"
 """The kind of a key under which domains go through the shuffle of shards."""
@@ -19,8 +25,10 @@ DOMAINS = "domains"
 DOMAIN_BUCKETS = 64
 """A crawl of 10 million domains then has 160,000 in each: some 20 MB in a worker."""
 
-DomainKey = tuple[str, int]
+DomainKey = GroupKey
 """(DOMAINS, number of the bucket)."""
+
+EVERY_DOMAIN_KEY: list[DomainKey] = [(DOMAINS, bucket) for bucket in range(DOMAIN_BUCKETS)]
 
 
 def bucket_of_domain(domain: str) -> int:
@@ -41,7 +49,26 @@ def pack_domains(rows_of: Mapping[str, int]) -> Iterator[tuple[DomainKey, bytes]
 def largest_domains(batches: Iterable[bytes]) -> Largest:
     """The top list of one bucket. No domain is in another bucket, so it is exact."""
     total: Counter[str] = Counter()
-    for batch in batches:
+    # One batch of each bucket is empty.
+    for batch in filter(None, batches):
         rows_of: Mapping[str, int] = json.loads(zlib.decompress(batch))
         total.update(rows_of)
     return Largest.of(total)
+
+
+def _end_of_domains(group: tuple[DomainKey, Iterable[bytes]]) -> GroupEnd:
+    """The top list of a bucket. A domain is in one bucket, so these lists are merged exactly."""
+    key, batches = group
+    return GroupEnd(key, aggregates=Aggregates(domains=largest_domains(batches)))
+
+
+@dataclass
+class RankDomains(beam.PTransform):  # type: ignore[misc]
+    """Groups of domains -> GroupEnd, with the largest domains of each. Everything else passes."""
+
+    def expand(self, groups: beam.PCollection) -> beam.PCollection:
+        return groups | "Largest of each bucket" >> on_own(_are_domains, _end_of_domains)
+
+
+def _are_domains(element: Any) -> bool:
+    return kind_of(element) == DOMAINS

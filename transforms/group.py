@@ -16,16 +16,17 @@ from pairsieve.records.choices import Identity
 from pairsieve.records.packed import pack_rows
 from pairsieve.records.page import Location
 from pairsieve.records.pair import Pair, pack_pairs
+from pairsieve.storage.job_end import GroupKey
 from pairsieve.web.urls import bucket_of_url
 from transforms.plumbing.packing import PackByKey
 
 PAIRS, LOCATIONS = "pairs", "locations"
 
-BucketKey = tuple[str, int]
+BucketKey = GroupKey
 """(PAIRS or LOCATIONS, number of the bucket): what a group holds."""
 
 Batch = bytes
-"""Packed pairs, or packed locations, of one bucket."""
+"""Packed pairs, or packed locations, of one bucket. One of each bucket is empty."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class GroupSettings:
     folder: str
     identity: Identity = "pair"
 
+    @property
+    def every_key(self) -> list[BucketKey]:
+        """The keys of all groups of pairs and locations."""
+        return [(kind, number) for kind in (PAIRS, LOCATIONS) for number in range(self.buckets)]
+
 
 @dataclass
 class GroupByHost(beam.PTransform):  # type: ignore[misc]
@@ -54,7 +60,7 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     def expand(self, extracted: beam.PCollection) -> beam.PCollection:
         # One shuffle for all: on Flink each costs tasks, and may start every worker anew.
         key_of = partial(_key_of, buckets=self.settings.buckets)
-        packing = PackByKey(_kind_of, key_of, _pack)
+        packing = PackByKey(_kind_of, key_of, _pack, every_key=self.settings.every_key)
         keyed = extracted | "Pack by host" >> beam.ParDo(packing)
         return keyed | "Group hosts" >> beam.GroupByKey()
 

@@ -39,7 +39,6 @@ from transforms.rules import (
     make_rule_book,
     standing_of,
 )
-from transforms.shard import EveryShard
 
 ROWS_AT_ONCE = 500
 """So few verdicts are in memory at a time: Python's garbage collector walks over all of them."""
@@ -224,9 +223,5 @@ class ApplyRules(beam.PTransform):  # type: ignore[misc]
     progress_dir: str = ""
 
     def expand(self, tables: beam.PCollection) -> beam.PCollection:
-        decide = counting(
-            partial(_make_work, self.settings),
-            passes=(EveryShard,),
-            progress_dir=self.progress_dir,
-        )
+        decide = counting(partial(_make_work, self.settings), progress_dir=self.progress_dir)
         return tables | "Decide" >> decide

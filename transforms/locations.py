@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import apache_beam as beam
 
@@ -12,13 +13,16 @@ from pairsieve.records.packed import unpack_rows
 from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.table import to_table
 from pairsieve.storage import files
+from pairsieve.storage.job_end import GroupEnd
 from pairsieve.storage.parts import LOCATIONS as LOCATIONS_FOLDER
 from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
-from transforms.group import Batch, BucketKey, GroupSettings
-from transforms.plumbing.counting import is_result
-from transforms.plumbing.own import on_own
+from transforms.group import LOCATIONS, Batch, BucketKey, GroupSettings
+from transforms.plumbing.own import kind_of, on_own
+
+Group = tuple[BucketKey, Iterable[Batch]]
+"""The batches of locations of one bucket."""
 
 BUCKETS_IN_MEMORY = 4
 """Buckets whose locations a fetch worker holds at a time."""
@@ -29,17 +33,20 @@ def locations_path(folder: str, bucket: int) -> str:
     return files.join(folder, LOCATIONS_FOLDER, f"bucket-{bucket:05d}.parquet")
 
 
-def write_locations(group: tuple[BucketKey, Iterable[Batch]], settings: GroupSettings) -> None:
-    """Write the best location of each URL of a bucket."""
-    (_, bucket), batches = group
+def write_locations(group: Group, settings: GroupSettings) -> GroupEnd:
+    """Write the best location of each URL of a bucket, if there is any."""
+    key, batches = group
+    _, bucket = key
     best: dict[str, Location] = {}
-    for batch in batches:
+    for batch in filter(None, batches):
         for row in unpack_rows(batch):
             location = Location(*row)
             best[location.url] = prefer(best.get(location.url), location)
-    # Sorted, so that the file does not depend on the order in which batches come.
-    table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
-    write_sealed(locations_path(settings.folder, bucket), table)
+    if best:
+        # Sorted, so that the file does not depend on the order in which batches come.
+        table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
+        write_sealed(locations_path(settings.folder, bucket), table)
+    return GroupEnd(key)
 
 
 def prefer(known: Location | None, other: Location) -> Location:
@@ -75,10 +82,14 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Buckets of locations -> one file each. Counts pass."""
+    """Buckets of locations -> one file each, and GroupEnd. Everything else passes."""
 
     settings: GroupSettings
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         write = partial(write_locations, settings=self.settings)
-        return groups | "Write locations" >> on_own(is_result, write)
+        return groups | "Write locations" >> on_own(_are_locations, write)
+
+
+def _are_locations(element: Any) -> bool:
+    return kind_of(element) == LOCATIONS

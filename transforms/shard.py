@@ -30,24 +30,23 @@ from pairsieve.records.row import (
 )
 from pairsieve.records.table import is_vector, vectors_to_arrow
 from pairsieve.storage import files
+from pairsieve.storage.job_end import GroupEnd, GroupKey
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
 from pairsieve.web.domains import count_domains
-from transforms.domains import DomainKey, pack_domains
+from transforms.domains import EVERY_DOMAIN_KEY, DomainKey, pack_domains
 from transforms.plumbing.counting import Counts
-from transforms.plumbing.own import on_own
+from transforms.plumbing.listing import EveryGroup
+from transforms.plumbing.own import kind_of, on_own
 from transforms.plumbing.packing import MAX_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 from transforms.rules import PartRows, ShardRow
 
-ShardKey = tuple[str, int]
+ShardKey = GroupKey
 """(folder below the output directory, number of the shard)."""
 
-FileInfo = tuple[str, int, int, str]
-"""(path below the output directory, rows, bytes, sha256)."""
-
 Batch = bytes
-"""Packed rows of one shard: a compressed Arrow stream."""
+"""Packed rows of one shard: a compressed Arrow stream. One of each shard is empty."""
 
 # Where a row has its URL.
 URL_COLUMN = SHUFFLED_SCHEMA.get_field_index("URL")
@@ -83,6 +82,15 @@ class ShardSettings:
     spill: str = ""
     private: str = ""
 
+    @property
+    def every_key(self) -> list[ShardKey | DomainKey]:
+        """The keys of all shards, with or without rows, and of all buckets of domains.
+
+        So a dataset always has the same files.
+        """
+        shards = [(folder, shard) for folder in self.folders for shard in range(self.shards)]
+        return [*shards, *EVERY_DOMAIN_KEY]
+
     def schema(self, folder: str) -> pa.Schema:
         """The columns of what goes to a folder, published or not."""
         if folder == LEDGER_FOLDER:
@@ -112,31 +120,17 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
     return f"{folder}/part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenShard:
-    """A shard that is in its place, and what was counted of its rows."""
-
-    file: FileInfo
-    aggregates: Aggregates
-
-
-@dataclass(frozen=True, slots=True)
-class EveryShard:
-    """Stands among the parts for an empty batch of each shard.
-
-    A shard without rows is written too, so that a dataset always has the same files.
-    """
-
-
 def write_shard(
     group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
-) -> WrittenShard:
+) -> GroupEnd:
     """Write one shard, sorted by key, and count its rows. The ledger is sorted by all its columns.
 
     The same rows give the same bytes, in whatever order they come. So it does no harm when a runner
-    writes a shard again.
+    writes a shard again. The end of the group lists (path below the output directory, rows, bytes,
+    sha256).
     """
-    (folder, shard), batches = group
+    key, batches = group
+    folder, shard = key
     schema = settings.schema(folder)
     order = schema.names if folder == LEDGER_FOLDER else [KEY]
     table = _sorted_table(batches, schema, order)
@@ -155,16 +149,16 @@ def write_shard(
         stream.write(content)
     log_finished("publish", path, table.num_rows)
     info = (path, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
-    return _counted(info, table, folder)
+    return GroupEnd(key, listed=[info], aggregates=_counted(table, folder))
 
 
-def _counted(info: FileInfo, table: pa.Table, folder: str) -> WrittenShard:
+def _counted(table: pa.Table, folder: str) -> Aggregates:
     """Count what a shard holds here, where all its columns are in memory."""
     if folder == LEDGER_FOLDER:
-        return WrittenShard(info, count_decisions(table))
+        return count_decisions(table)
     if not _is_of_dataset(folder):
-        return WrittenShard(info, Aggregates())  # vectors, which belong to rows of a shard
-    return WrittenShard(info, count_rows(table))
+        return Aggregates()  # vectors, which belong to rows of a shard
+    return count_rows(table)
 
 
 def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
@@ -177,8 +171,7 @@ def _write_sidecar(table: pa.Table, path: str, folder: str) -> None:
 def _sorted_table(
     batches: Iterable[Batch | Spilled], schema: pa.Schema, order: Sequence[str]
 ) -> pa.Table:
-    # The batch that stands for "every shard" is empty. A generator, so that no more than one packed
-    # batch is in memory.
+    # A generator, so that no more than one packed batch is in memory.
     packed = (read_batch(batch) for batch in batches if batch)
     tables = [schema.empty_table(), *map(unpack, packed)]
     table = pa.concat_tables(tables).combine_chunks()
@@ -223,13 +216,6 @@ def unpack(batch: Batch) -> pa.Table:
     return pa.ipc.open_stream(compressed).read_all()
 
 
-def _every_shard(settings: ShardSettings) -> Iterator[tuple[ShardKey, Batch]]:
-    """An empty batch for each shard."""
-    for folder in settings.folders:
-        for shard in range(settings.shards):
-            yield (folder, shard), b""
-
-
 @dataclass
 class PackByShard(beam.PTransform):  # type: ignore[misc]
     """PartRows -> (ShardKey, batch), and (DomainKey, batch). Counts pass, under their own key.
@@ -241,8 +227,14 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         pack_rows = partial(_pack_rows, settings=self.settings)
-        pack_by_shard = PackByKey(_counted_name, _shard_key, pack_rows, max_held(self.settings))
-        packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard, self.settings))
+        pack_by_shard: PackByKey[ShardKey | DomainKey] = PackByKey(
+            _counted_name,
+            _shard_key,
+            pack_rows,
+            max_held(self.settings),
+            self.settings.every_key,
+        )
+        packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard))
         if self.settings.spill:
             packed = packed | "Spill" >> beam.ParDo(Spill(self.settings.spill, _is_spilled))
         return packed
@@ -250,7 +242,7 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Groups of rows or vectors -> WrittenShard. Everything else passes."""
+    """Groups of rows or vectors -> shards, and GroupEnd. Everything else passes."""
 
     settings: ShardSettings
 
@@ -261,7 +253,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteLedger(beam.PTransform):  # type: ignore[misc]
-    """Groups of ledger entries -> WrittenShard. Everything else passes."""
+    """Groups of ledger entries -> shards, and GroupEnd. Everything else passes."""
 
     settings: ShardSettings
 
@@ -276,18 +268,15 @@ class PackParts(beam.DoFn):  # type: ignore[misc]
     A runner takes longer to hand on a row than it takes to pack one.
     """
 
-    def __init__(self, pack: PackByKey[ShardKey], settings: ShardSettings) -> None:
+    def __init__(self, pack: PackByKey[ShardKey | DomainKey]) -> None:
         self._pack = pack
-        self._settings = settings
 
     def start_bundle(self) -> None:
         self._pack.start_bundle()
         self._rows_of_domain: Counter[str] = Counter()
 
-    def process(self, part: PartRows | Counts | EveryShard) -> Iterator[tuple[Any, Any]]:
-        if isinstance(part, EveryShard):
-            yield from _every_shard(self._settings)
-        elif isinstance(part, Counts):
+    def process(self, part: PartRows | Counts | EveryGroup) -> Iterator[tuple[Any, Any]]:
+        if isinstance(part, Counts | EveryGroup):
             yield from self._pack.process(part)
         else:
             for row in part.rows:
@@ -324,22 +313,16 @@ def _is_of_rows(kind: str) -> bool:
 
 
 def _is_group_of_rows(element: Any) -> bool:
-    return not isinstance(element, WrittenShard) and _is_of_rows(_kind_of(element))
+    return _is_of_rows(kind_of(element))
 
 
 def _is_group_of_entries(element: Any) -> bool:
-    return not isinstance(element, WrittenShard) and _kind_of(element) == LEDGER_FOLDER
-
-
-def _kind_of(keyed: tuple[ShardKey | DomainKey, Any]) -> str:
-    """The first half of a key: a folder, or what else goes through the shuffle."""
-    (kind, _), _ = keyed
-    return kind
+    return kind_of(element) == LEDGER_FOLDER
 
 
 def _is_spilled(keyed: tuple[ShardKey | DomainKey, Any]) -> bool:
     """Whether a batch goes to a file: rows and entries do, counts and empty batches do not."""
-    kind, (_, batch) = _kind_of(keyed), keyed
+    kind, (_, batch) = kind_of(keyed), keyed
     return bool(batch) and (_is_of_rows(kind) or kind == LEDGER_FOLDER)
 
 

@@ -16,7 +16,6 @@ from pairsieve.storage.job_end import (
     AGGREGATES_FILE,
     PROBLEMS_FILE,
     SHARDS_FILE,
-    has_ended,
     read_list,
     read_tally,
 )
@@ -40,6 +39,9 @@ KEY_FILE = "ledger.key"
 WriteShards = Callable[[str, bytes], None]
 """Runs the job that writes shards below a folder; the bytes are the secret of the ledger's keys."""
 
+HasEnded = Callable[[str, bytes], bool]
+"""Whether such a job has ended, for which nobody may have waited."""
+
 ReviewShards = Callable[[ReviewSettings, Sequence[Source], str], Review]
 """Runs the job that looks at every row; it may use a folder that is not there yet."""
 
@@ -53,12 +55,20 @@ class ErasedMeanwhile(RuntimeError):
 
 
 @dataclass(frozen=True)
+class ShardJob:
+    """The job that writes shards, and what tells that an earlier one has ended."""
+
+    run: WriteShards
+    has_ended: HasEnded
+
+
+@dataclass(frozen=True)
 class Publisher:
     """Publishes a plan's results."""
 
     plan: Plan
     results: Results
-    write_shards: WriteShards
+    shard_job: ShardJob
     review_shards: ReviewShards
 
     @property
@@ -75,7 +85,7 @@ class Publisher:
         if not self._is_staged(result):
             # Marked first, so that a later run may remove what a killed one has left there.
             mark(self.release.staging)
-            self.write_shards(self.release.staging, self.secret())
+            self.shard_job.run(self.release.staging, self.secret())
         tally = read_tally(result.folder)
         models = {note.removeprefix("sample: "): n for note, n in notes(tally).items()}
         for model, number in models.items():
@@ -108,7 +118,7 @@ class Publisher:
 
         That is so after a job that nobody waited for, as a Dataflow template.
         """
-        if not has_ended(result.folder):
+        if not self.shard_job.has_ended(self.release.staging, self.secret()):
             return False
         shards = read_list(result.folder, SHARDS_FILE)
         return all(files.exists(files.join(self.release.staging, path)) for path, *_ in shards)

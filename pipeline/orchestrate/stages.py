@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, notes
 from pairsieve.storage import files, parts
-from pairsieve.storage.job_end import PROBLEMS_FILE, forget_end, has_ended, read_tally
+from pairsieve.storage.job_end import (
+    ENDS,
+    PROBLEMS_FILE,
+    SHARDS_FILE,
+    finish_job,
+    forget_end,
+    read_tally,
+    sum_groups,
+)
 from pairsieve.storage.journal import FOLDER as JOURNAL
 from pairsieve.storage.marked import mark
 from pairsieve.warc.reader import INSIDE_RECORD
@@ -23,7 +31,7 @@ from pipeline.orchestrate.check_inputs import TooMuchUnreadable, check_inputs
 from pipeline.orchestrate.engine import Engine, LayOut
 from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
 from pipeline.orchestrate.plan import Plan
-from pipeline.orchestrate.publish import Publisher
+from pipeline.orchestrate.publish import Publisher, ShardJob
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
@@ -86,7 +94,8 @@ class Run:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.plan, self.results, self._write_shards, self._review_shards)
+        writing = ShardJob(self._write_shards, self._shards_have_ended)
+        return Publisher(self.plan, self.results, writing, self._review_shards)
 
     def _look_up_results_again(self) -> None:
         """After a result was reopened: scoring may then have another name."""
@@ -250,7 +259,8 @@ class Run:
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
         # A job that nobody waited for may have ended already.
-        if has_ended(result.folder):
+        groups = self.jobs.extract(result.folder).groups
+        if sum_groups(result.folder, groups, PROBLEMS_FILE):
             tally = read_tally(result.folder)
         else:
             tally = self._run_extract(result, whole=False)
@@ -280,6 +290,7 @@ class Run:
         done = ("split kept", "split quarantined")
         watch = Watch("extract", result.folder, _pieces(job), "pieces", done)
         self._run(partial(flow.extract, job=job), watch)
+        finish_job(result.folder, job.groups, PROBLEMS_FILE)
         return read_tally(result.folder)
 
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -336,12 +347,20 @@ class Run:
         from pipeline.orchestrate.job_settings import SPILLED
 
         result = self.results.published
-        files.remove_tree(result.path(SPILLED))  # a killed run may have left some
+        # A killed run may have left some of both.
+        files.remove_tree(result.path(SPILLED))
+        files.remove_tree(result.path(ENDS))
         job = self.jobs.publish(staging, secret)
         samples = self.results.scored.read_counts()["pair"].entered
         watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
         self._run(partial(flow.publish, job=job), watch)
+        finish_job(result.folder, job.groups, SHARDS_FILE)
         files.remove_tree(result.path(SPILLED))
+
+    def _shards_have_ended(self, staging: str, secret: bytes) -> bool:
+        """Sum what a job has counted that nobody waited for. Returns whether it has ended."""
+        job = self.jobs.publish(staging, secret)
+        return sum_groups(self.results.published.folder, job.groups, SHARDS_FILE)
 
     def _review_shards(
         self, settings: ReviewSettings, shards: Sequence[Source], folder: str

@@ -116,7 +116,7 @@ def test_a_task_manager_is_killed_in_fetch(on_flink, started, tmp_path):
     assert run.returncode == 0, said
     assert set(on_flink.jobs().values()) == {"FINISHED"}
     # Each costs a cluster seconds. They were 34, and its workers were started three times.
-    assert on_flink.tasks("pairsieve-demo-extract") == 16
+    assert on_flink.tasks("pairsieve-demo-extract") == 14
     assert parts_in(tmp_path, "fetch").keys() == parts_in(tmp_path, "extract").keys()
 
 
@@ -133,7 +133,7 @@ def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp
         (here,), (local,) = (work.glob(f"{stage}/*") for work in (tmp_path / "work", demo_run.work))
         assert hashes_of_parts(here) == hashes_of_parts(local), stage
     # They were 30, and workers were started twice.
-    assert on_flink.tasks("pairsieve-demo-publish") == 16
+    assert on_flink.tasks("pairsieve-demo-publish") == 14
     # One start for each of the four jobs: workers are kept between the steps of a job.
     assert on_flink.log("pool1").count("Starting worker") - starts <= 4
 

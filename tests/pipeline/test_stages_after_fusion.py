@@ -19,7 +19,7 @@ from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import STAGES
 from tests.support.paths import DEMO
 
-MOST = {"extract": 4, "fetch": 2, "score": 2, "compare": 10, "publish": 4}
+MOST = {"extract": 3, "fetch": 2, "score": 2, "compare": 10, "publish": 3}
 # one spreads the work over workers; in extract and publish one more carries the pairs, or the rows
 # compare: hashes meet by name, by band, in one forest, with their roots, by group, and by part
 SHUFFLES = {"extract": 2, "fetch": 1, "score": 1, "compare": 7, "publish": 2}

@@ -1,44 +1,73 @@
-"""What a job begins with, and the last step: called once, with everything."""
+"""What a job begins with, and the files that its groups leave at its end."""
 
 from __future__ import annotations
-
-import json
-from collections.abc import Iterable
-from functools import partial
-from pathlib import Path
 
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from transforms.plumbing.gather import WriteEnd
-from transforms.plumbing.listing import ListElements, WithAll
+from pairsieve.records.outcome import Counted
+from pairsieve.storage.job_end import PROBLEMS_FILE, GroupEnd, read_tally, sum_groups
+from transforms.plumbing.counting import COUNTS_KEY, counting
+from transforms.plumbing.gather import WriteEnds
+from transforms.plumbing.listing import ListElements
+from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.packing import PackByKey
+
+EVERY_KEY = [("numbers", 0), ("numbers", 1), ("numbers", 2)]
 
 
-def note(elements: Iterable[int], folder: Path) -> None:
-    """Append a line a call."""
-    with open(folder / "calls", "a") as stream:
-        stream.write(json.dumps(sorted(elements)) + "\n")
+def count(number: int):
+    yield Counted("page", "in")
+    yield number
 
 
-def calls(folder: Path, listed: list[int]) -> list[list[int]]:
+def make():
+    return count
+
+
+def is_of_numbers(element) -> bool:
+    return kind_of(element) == "numbers"
+
+
+def add(group) -> GroupEnd:
+    """Adds up the numbers of a group."""
+    key, batches = group
+    total = sum(number for batch in batches for number in batch)
+    return GroupEnd(key, {("image", "kept", ""): total})
+
+
+def run_job(folder, listed: list[int], repeats: int = 1) -> None:
+    pack = PackByKey(
+        lambda key: "numbers",
+        lambda number: ("numbers", number % 3),
+        lambda key, numbers: bytes(numbers),
+        every_key=EVERY_KEY,
+    )
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         start = pipeline | beam.Impulse()
-        doubled = start | ListElements(listed) | beam.Map(lambda number: 2 * number)
-        _ = doubled | WithAll(start, partial(note, folder=folder))
-    return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
+        numbers = start | ListElements(listed, every_group=True) | "Count" >> counting(make)
+        grouped = numbers | "Pack" >> beam.ParDo(pack) | beam.GroupByKey()
+        # As a runner does that has lost a worker.
+        repeated = grouped | beam.FlatMap(lambda group: [group] * repeats)
+        ends = repeated | "Add" >> on_own(is_of_numbers, add)
+        _ = ends | WriteEnds(str(folder))
 
 
 @pytest.mark.parametrize("listed", [[], [4], [3, 1, 2, 2]])
-def test_one_call_gets_all_elements(listed, tmp_path):
-    """Whether there are none, one, or several that are spread over workers."""
-    assert calls(tmp_path, listed) == [sorted(2 * number for number in listed)]
+@pytest.mark.parametrize("repeats", [1, 2], ids=["once", "repeated"])
+def test_every_group_leaves_what_it_counted(listed, repeats, tmp_path):
+    """Whether there are no elements, one, or several; and each group counts once, however often
+    a runner works on it.
+    """
+    run_job(tmp_path, listed, repeats)
+    assert sum_groups(str(tmp_path), [COUNTS_KEY, *EVERY_KEY], PROBLEMS_FILE)
+    counted = {("page", "in", ""): len(listed), ("image", "kept", ""): sum(listed)}
+    assert read_tally(str(tmp_path)) == {key: number for key, number in counted.items() if number}
 
 
-def test_the_files_of_the_end_are_there_where_nothing_was_counted(tmp_path):
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        start = pipeline | beam.Impulse()
-        counts = start | ListElements([])
-        _ = counts | WriteEnd(start, str(tmp_path), "problems.json")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["problems.json", "tally.json"]
-    assert json.loads((tmp_path / "tally.json").read_text()) == []
+def test_a_group_that_no_step_worked_on_is_an_error(tmp_path):
+    group = (("numbers", 1), [b"\x01"])
+    message = r"no step has worked on the group \('numbers', 1\)"
+    with pytest.raises(Exception, match=message), beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        _ = pipeline | beam.Create([group]) | WriteEnds(str(tmp_path))

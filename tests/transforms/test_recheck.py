@@ -199,8 +199,8 @@ def test_the_newest_capture_counts_and_of_two_the_one_that_refuses():
 def test_refusing_pages_are_written_and_read(tmp_path):
     ids = [url_id(address_key(f"https://a.example/{n}")) for n in range(3)]
     cells = [(ids[0], "1", "rights_noai"), (ids[1], "1", ""), (ids[2], "2", "rights_noai")]
-    write_refusing((5, cells), str(tmp_path))
-    write_refusing((6, [(ids[1], "1", "")]), str(tmp_path))
+    write_refusing((("pages", 5), [(), *cells]), str(tmp_path))
+    write_refusing((("pages", 6), [(ids[1], "1", ""), ()]), str(tmp_path))
     assert read_refusing(str(tmp_path)) == {
         ids[0]: ("1", "rights_noai"),
         ids[2]: ("2", "rights_noai"),

@@ -43,7 +43,7 @@ def test_name():
 def test_sorted_and_described(tmp_path):
     settings = ShardSettings(str(tmp_path), ["dataset/en"], 2)
     written = write_shard((("dataset/en", 1), [row("b"), b"", row("a")]), settings)
-    path, rows, size, digest = written.file
+    path, rows, size, digest = written.listed[0]
     content = (tmp_path / path).read_bytes()
     assert (rows, size, digest) == (2, len(content), hashlib.sha256(content).hexdigest())
     assert pq.read_table(tmp_path / path)["key"].to_pylist() == ["a", "b"]
@@ -52,7 +52,7 @@ def test_sorted_and_described(tmp_path):
 def test_an_empty_shard_has_its_columns(tmp_path):
     path, rows, _, _ = write_shard(
         (("dataset/en", 0), [b""]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
-    ).file
+    ).listed[0]
     assert rows == 0
     assert pq.read_schema(tmp_path / path).equals(ROW_SCHEMA)
 
@@ -62,7 +62,7 @@ def test_what_speaks_of_people_goes_to_a_private_file(tmp_path):
     settings = ShardSettings(str(tmp_path / "out"), ["dataset/en"], 1, private=str(private))
     cells = {KEY: "a", "private_tags": ["medical_text"], "face_count": 2, "tags": ["rights_x"]}
     packed = pack([[cells.get(name) for name in SHUFFLED_SCHEMA.names]], SHUFFLED_SCHEMA)
-    path, *_ = write_shard((("dataset/en", 0), [row("b"), packed]), settings).file
+    path, *_ = write_shard((("dataset/en", 0), [row("b"), packed]), settings).listed[0]
 
     published = pq.read_table(tmp_path / "out" / path)
     assert published.column_names == published_names("private")
@@ -91,7 +91,7 @@ def test_the_same_rows_give_the_same_bytes(keys, random, tmp_path_factory):
 def test_readers_find_statistics_a_page_index_and_the_order(tmp_path):
     path, *_ = write_shard(
         (("dataset/en", 0), [row("b"), row("a")]), ShardSettings(str(tmp_path), ["dataset/en"], 1)
-    ).file
+    ).listed[0]
     group = pq.ParquetFile(tmp_path / path).metadata.row_group(0)
     key = ROW_SCHEMA.get_field_index(KEY)
     assert (group.column(key).statistics.min, group.column(key).statistics.max) == ("a", "b")

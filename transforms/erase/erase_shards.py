@@ -10,7 +10,7 @@ import apache_beam as beam
 from transforms.erase.found import merge_found, write_found
 from transforms.erase.rewrite import RewriteSettings, make_rewrite, write_rewritten
 from transforms.erase.search import SearchSettings, make_search
-from transforms.plumbing.counting import counting, is_result
+from transforms.plumbing.counting import counting
 
 
 @dataclass
@@ -24,11 +24,12 @@ class SearchShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, paths: beam.PCollection) -> beam.PCollection:
         folder = self.settings.folder
+        # Counts only show the progress of workers; what the launcher needs is in `Found`.
+        make = partial(make_search, self.settings)
+        search = counting(make, progress_dir=folder, without_counts=True)
         return (
             paths
-            | "Find rows" >> counting(partial(make_search, self.settings), progress_dir=folder)
-            # Counts only show the progress of workers; what the launcher needs is in `Found`.
-            | "Without counts" >> beam.Filter(is_result)
+            | "Find rows" >> search
             # A dataset without shards gets the default, an empty sum: the launcher always reads a
             # file.
             | "Merge" >> beam.CombineGlobally(merge_found)
@@ -44,11 +45,12 @@ class RewriteShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, shards: beam.PCollection) -> beam.PCollection:
         folder = self.settings.folder
+        # Counts only show the progress of workers.
+        make = partial(make_rewrite, self.settings)
+        rewrite = counting(make, progress_dir=folder, without_counts=True)
         return (
             shards
-            | "Write anew" >> counting(partial(make_rewrite, self.settings), progress_dir=folder)
-            # Counts only show the progress of workers.
-            | "Without counts" >> beam.Filter(is_result)
+            | "Write anew" >> rewrite
             | "List" >> beam.combiners.ToList()
             | "Write list" >> beam.Map(write_rewritten, folder=folder)
         )

@@ -3,14 +3,18 @@
 Rejected elements are counted and never just a log line. So counts add up at every stage.
 
 Counts travel behind the results of their bundle, and every later step passes them on. So a step has
-one output. Flink sets up tasks of its own for every further output.
+one output. Flink sets up tasks of its own for every further output. The shuffle brings all counts
+together in one group.
+
+Behind a shuffle a step has to count by group, because a runner that repeats work may cut bundles at
+other places: what a group has counted is part of its result (pairsieve/storage/job_end.py).
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -21,6 +25,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pairsieve.records.outcome import Counted, Noted, Rejection, Tally, tally_of
 from pairsieve.storage.job_end import Outcomes
 from pairsieve.storage.progress import ProgressWriter
+from transforms.plumbing.listing import EveryGroup
 from transforms.plumbing.working_on import WorkingOn
 
 Work = Callable[..., Iterable[Any]]
@@ -42,18 +47,19 @@ COUNTS_KEY = (COUNTS, 0)
 class Counts:
     """What a step counted in one bundle, and the first problems of the bundle."""
 
-    outcomes: Outcomes
-    problems: list[Problem]
+    outcomes: Outcomes = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 class CountingStep(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element, and counts what it yields.
 
     `make` is called once a worker and returns the function. Rejection, Counted and Noted are
-    counted; rejections that name a place are problems as well. The bundle's Counts come last.
-    An error of the function stops the job.
+    counted; rejections that name a place are problems as well. The bundle's Counts come last;
+    `without_counts` they are only Beam's counters. An error of the function stops the job.
 
-    Counts of earlier steps, and elements whose type is in `passes`, are passed on unread.
+    Counts of earlier steps, EveryGroup, and elements whose type is in `passes` are passed on
+    unread.
     `progress_dir` is the folder in which workers write how far they are. A side input goes to the
     function, behind each element.
     """
@@ -63,9 +69,11 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
         make: Callable[[], Work],
         passes: tuple[type, ...] = (),
         progress_dir: str = "",
+        without_counts: bool = False,
     ) -> None:
         self._make = make
-        self._passes = (Counts, *passes)
+        self._passes = (Counts, EveryGroup, *passes)
+        self._without_counts = without_counts
         self._progress_dir = progress_dir
 
     def setup(self) -> None:
@@ -79,11 +87,8 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
         self._problems: list[Problem] = []
 
     def process(self, element: Any, side: Any = None) -> Iterator[Any]:
-        if isinstance(element, self._passes):
+        if isinstance(element, self._passes) or is_group_of_counts(element):
             yield element
-        elif _is_group_of_counts(element):
-            _, counts = element
-            yield from counts
         else:
             yield from self._work_on(element, () if side is None else (side,))
 
@@ -109,7 +114,7 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
         for key, number in self._tally.items():
             name = "_".join(word for word in key if word)  # a count without a reason has two words
             Metrics.counter("pairsieve", name).inc(number)
-        if self._tally:
+        if self._tally and not self._without_counts:
             # At the end of a bundle Beam knows no element, so the window must be given.
             window = GlobalWindow()
             counts = Counts(dict(self._tally), first_problems(self._problems))
@@ -133,14 +138,9 @@ def merge_counts(several: Iterable[Counts]) -> Counts:
     return Counts(dict(total), first_problems(problems))
 
 
-def _is_group_of_counts(element: Any) -> bool:
+def is_group_of_counts(element: Any) -> bool:
     """Whether an element is what a shuffle makes of counts: (COUNTS_KEY, its Counts)."""
     return isinstance(element, tuple) and bool(element) and element[0] == COUNTS_KEY
-
-
-def is_result(element: Any) -> bool:
-    """Whether an element is what a step has made, and not what it has counted."""
-    return not isinstance(element, Counts)
 
 
 def counting(
@@ -148,10 +148,11 @@ def counting(
     passes: tuple[type, ...] = (),
     progress_dir: str = "",
     side: beam.pvalue.AsSideInput | None = None,
+    without_counts: bool = False,
 ) -> beam.PTransform:
     """CountingStep as a step of the flow, with its side input."""
     sides = () if side is None else (side,)
-    each = beam.ParDo(CountingStep(make, passes, progress_dir), *sides)
+    each = beam.ParDo(CountingStep(make, passes, progress_dir, without_counts), *sides)
     # Instead of ParDo(CountingStep): pages of runners and error messages show it.
     each.label = "Each"
     return each

@@ -1,4 +1,4 @@
-"""Sums the counts of all workers at the end of a job, and writes them."""
+"""The last step of a job: each group of its shuffle writes what it has counted."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from functools import partial
 
 import apache_beam as beam
 
-from pairsieve.storage.job_end import write_end
-from transforms.plumbing.counting import Counts, merge_counts
-from transforms.plumbing.listing import WithAll
+from pairsieve.storage.job_end import GroupEnd, write_group_end
+from transforms.plumbing.counting import COUNTS_KEY, Counts, merge_counts
+
+GroupOfCounts = tuple[tuple[str, int], Iterable[Counts]]
+"""What a shuffle makes of the counts of the steps before it."""
 
 
 @dataclass
-class WriteEnd(beam.PTransform):  # type: ignore[misc]
-    """Counts -> the two files of the job's end in `folder`: the list of problems, and the tally.
+class WriteEnds(beam.PTransform):  # type: ignore[misc]
+    """GroupEnd, and the group of all counts before the shuffle -> a small file each in `folder`.
 
-    `start` is the job's Impulse. One worker gets a few hundred bytes of each bundle.
+    Whoever waits for the job sums them (pairsieve/storage/job_end.py).
     """
 
-    start: beam.PCollection
     folder: str
-    list_file: str
 
-    def expand(self, counts: beam.PCollection) -> beam.PCollection:
-        write = partial(_write, folder=self.folder, list_file=self.list_file)
-        return counts | "Write" >> WithAll(self.start, write)
+    def expand(self, ends: beam.PCollection) -> beam.PCollection:
+        return ends | "Write end" >> beam.Map(partial(_write, folder=self.folder))
 
 
-def _write(several: Iterable[Counts], folder: str, list_file: str) -> None:
+def _write(end: GroupEnd | GroupOfCounts, folder: str) -> None:
+    write_group_end(end if isinstance(end, GroupEnd) else _end_of_counts(end), folder)
+
+
+def _end_of_counts(group: GroupOfCounts) -> GroupEnd:
+    key, several = group
+    if key != COUNTS_KEY:
+        raise ValueError(f"no step has worked on the group {key}")
     counts = merge_counts(several)
-    write_end((counts.outcomes, counts.problems), folder, list_file)
+    return GroupEnd(COUNTS_KEY, counts.outcomes, counts.problems)

@@ -1,53 +1,42 @@
-"""The elements that a job begins with, and the last step, which has to wait for all others.
-
-Both begin at the same Impulse. Flink sets up tasks of its own for every further one.
-"""
+"""The elements that a job begins with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
 
+@dataclass(frozen=True, slots=True)
+class EveryGroup:
+    """Stands among the elements for an empty batch of each group of the job's last shuffle.
+
+    So every group is there, with or without rows, and the job has ended when each of them has
+    written what it has counted. Steps before the shuffle pass it on.
+    """
+
+
 @dataclass
 class ListElements(beam.PTransform):  # type: ignore[misc]
     """The one element of an Impulse -> `elements`, spread over the workers.
 
-    Like beam.Create, which begins at an Impulse of its own.
+    Like beam.Create, which begins at an Impulse of its own. With `every_group` an EveryGroup comes
+    behind them.
     """
 
     elements: Sequence[Any]
+    every_group: bool = False
 
     def expand(self, start: beam.PCollection) -> beam.PCollection:
-        listed = start | "List" >> beam.FlatMap(_listed, self.elements)
+        further = [EveryGroup()] if self.every_group else []
+        listed = start | "List" >> beam.FlatMap(_listed, [*self.elements, *further])
         # Runners fuse steps: without the reshuffle the worker that lists the elements gets them
         # all.
         # One element cannot be spread.
         return listed | "Spread" >> beam.Reshuffle() if len(self.elements) > 1 else listed
 
 
-@dataclass
-class WithAll(beam.PTransform):  # type: ignore[misc]
-    """Calls a function once, with all elements of a collection, when there are no more.
-
-    `start` is an Impulse, whose one element makes that one call. The elements are a side input: it
-    needs no shuffle, and so no tasks for one. A runner may repeat the call after a failure, so the
-    function must leave the same when it is called again.
-    """
-
-    start: beam.PCollection
-    function: Callable[[Iterable[Any]], None]
-
-    def expand(self, elements: beam.PCollection) -> beam.PCollection:
-        return self.start | "Call" >> beam.Map(_call, self.function, beam.pvalue.AsIter(elements))
-
-
 def _listed(_: bytes, elements: Sequence[Any]) -> Iterator[Any]:
     yield from elements
-
-
-def _call(_: bytes, function: Callable[[Iterable[Any]], None], elements: Iterable[Any]) -> None:
-    function(elements)

@@ -10,6 +10,14 @@ import apache_beam as beam
 from transforms.plumbing.working_on import WorkingOn
 
 
+def kind_of(element: Any) -> str:
+    """What a group of a shuffle holds, by its key (kind, number); empty for what is no group."""
+    if not isinstance(element, tuple):
+        return ""
+    (kind, _), _ = element
+    return str(kind)
+
+
 def on_own(is_own: Callable[[Any], bool], function: Callable[[Any], Any]) -> beam.PTransform:
     """A step that replaces each of its own elements by the result of a function.
 

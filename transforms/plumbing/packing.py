@@ -14,6 +14,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.plumbing.counting import COUNTS_KEY, Counts
+from transforms.plumbing.listing import EveryGroup
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -23,6 +24,8 @@ MAX_HELD = 20_000
 
 class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
     """Elements -> (key, batch). Counts pass, under a key of their own.
+
+    EveryGroup becomes an empty batch of each key of `every_key`, and empty counts.
 
     `key_of` gives the key of an element, and `pack` turns the elements of a key into bytes. A
     worker holds up to `max_held` elements. Rows, batches and bytes of a key are counted under its
@@ -35,11 +38,13 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
         key_of: Callable[[Any], Key],
         pack: Callable[[Key, Sequence[Any]], bytes],
         max_held: int = MAX_HELD,
+        every_key: Sequence[Key] = (),
     ) -> None:
         self._name_of = name_of
         self._key_of = key_of
         self._pack = pack
         self._max_held = max_held
+        self._every_key = every_key
 
     def start_bundle(self) -> None:
         # Nothing is held beyond a bundle: the runner takes it for done at its end.
@@ -49,6 +54,11 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
     def process(self, element: Any) -> Iterator[tuple[Any, Any]]:
         if isinstance(element, Counts):
             yield COUNTS_KEY, element
+            return
+        if isinstance(element, EveryGroup):
+            yield COUNTS_KEY, Counts()
+            for key in self._every_key:
+                yield key, b""
             return
         self._held.setdefault(self._key_of(element), []).append(element)
         self._number += 1

@@ -22,20 +22,28 @@ from pairsieve.images.processes import Crashed, GuardedFunction
 from pairsieve.records.outcome import Counted, Rejection, Tally
 from pairsieve.records.page import Location, Page
 from pairsieve.storage import parts
+from pairsieve.storage.job_end import GroupEnd, GroupKey
 from pairsieve.web.cost import is_costly
 from pairsieve.web.html import ALT_ALONE, ImageRule, parse_page
 from pairsieve.web.places import address_key
 from pairsieve.web.urls import has_credentials, url_id
 from transforms.extractor import PAGE_LIMITS, TOO_COSTLY
 from transforms.plumbing.counting import COUNTS_KEY, Counts, Work, counting
+from transforms.plumbing.listing import EveryGroup
+from transforms.plumbing.own import kind_of, on_own
 
 PAGE_SCHEMA = pa.schema(
     [("page_id", pa.binary(16)), ("crawl_time", pa.string()), ("no", pa.string())]
 )
 """Parts of pages that refuse: `page_id` is `url_id` of the address, `no` the reason."""
 
-PAGE_BUCKETS = 64
+PAGES, PAGE_BUCKETS = "pages", 64
 """Groups of pages in the shuffle. Each becomes one part, or none where no page of it refuses."""
+
+EVERY_PAGE_KEY: list[GroupKey] = [(PAGES, bucket) for bucket in range(PAGE_BUCKETS)]
+
+Cells = tuple[bytes, str, str] | tuple[()]
+"""A SeenPage as it passes the shuffle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +111,23 @@ def newest(pages: Iterable[SeenPage]) -> list[SeenPage]:
     return [by_id[page_id] for page_id in sorted(by_id)]
 
 
-def write_refusing(bucket: tuple[int, Iterable[tuple[bytes, str, str]]], folder: str) -> None:
-    """Write the pages of a bucket that refuse in their newest capture."""
-    number, cells = bucket
-    pages = [page for page in newest(SeenPage(*row) for row in cells) if page.no]
-    if not pages:
-        return
-    rows = [{"page_id": p.page_id, "crawl_time": p.crawl_time, "no": p.no} for p in pages]
-    table = pa.Table.from_pylist(rows, PAGE_SCHEMA)
-    parts.write_part(folder, parts.part_name(number, 0), table, Tally())
+def write_refusing(group: tuple[GroupKey, Iterable[Cells]], folder: str) -> GroupEnd:
+    """Write the pages of a group that refuse in their newest capture, if there are any."""
+    key, all_cells = group
+    _, number = key
+    # One element of each group is empty.
+    seen = (SeenPage(*cells) for cells in all_cells if cells)
+    pages = [page for page in newest(seen) if page.no]
+    if pages:
+        rows = [{"page_id": p.page_id, "crawl_time": p.crawl_time, "no": p.no} for p in pages]
+        table = pa.Table.from_pylist(rows, PAGE_SCHEMA)
+        parts.write_part(folder, parts.part_name(number, 0), table, Tally())
+    return GroupEnd(key)
 
 
 @dataclass
 class JudgePages(beam.PTransform):  # type: ignore[misc]
-    """Pages -> parts of those that refuse, in `folder`; yields the counts.
+    """Pages -> parts of those that refuse, in `folder`, and GroupEnd. The group of counts passes.
 
     One shuffle, about 50 bytes a page: several captures of a page meet in it.
     """
@@ -126,25 +137,26 @@ class JudgePages(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, pages: beam.PCollection) -> beam.PCollection:
         judged = pages | "Judge" >> counting(partial(make_judge, self.rights))
-        keyed = judged | "By page" >> beam.Map(_keyed)
+        keyed = judged | "By page" >> beam.FlatMap(_keyed)
         grouped = keyed | "Group pages" >> beam.GroupByKey()
-        return grouped | "Write pages" >> beam.FlatMap(_write_or_pass, folder=self.folder)
+        write = partial(write_refusing, folder=self.folder)
+        return grouped | "Write pages" >> on_own(_are_pages, write)
 
 
-def _keyed(element: SeenPage | Counts) -> tuple[Any, Any]:
+def _keyed(element: SeenPage | Counts | EveryGroup) -> Iterator[tuple[GroupKey, Any]]:
     if isinstance(element, Counts):
-        return COUNTS_KEY, element
-    bucket = int.from_bytes(element.page_id[:4], "big") % PAGE_BUCKETS
-    return ("pages", bucket), (element.page_id, element.crawl_time, element.no)
+        yield COUNTS_KEY, element
+    elif isinstance(element, EveryGroup):
+        yield COUNTS_KEY, Counts()
+        for key in EVERY_PAGE_KEY:
+            yield key, ()
+    else:
+        bucket = int.from_bytes(element.page_id[:4], "big") % PAGE_BUCKETS
+        yield (PAGES, bucket), (element.page_id, element.crawl_time, element.no)
 
 
-def _write_or_pass(group: tuple[Any, Iterable[Any]], folder: str) -> Iterator[Counts]:
-    key, elements = group
-    if key == COUNTS_KEY:
-        yield from elements
-        return
-    _, number = key
-    write_refusing((number, elements), folder)
+def _are_pages(element: Any) -> bool:
+    return kind_of(element) == PAGES
 
 
 def read_refusing(folder: str) -> dict[bytes, tuple[str, str]]:

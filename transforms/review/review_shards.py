@@ -7,7 +7,7 @@ from functools import partial
 
 import apache_beam as beam
 
-from transforms.plumbing.counting import counting, is_result
+from transforms.plumbing.counting import counting
 from transforms.review.review import (
     ReviewSettings,
     make_shard_review,
@@ -28,11 +28,11 @@ class ReviewShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, shards: beam.PCollection) -> beam.PCollection:
         make = partial(make_shard_review, self.settings)
+        # Counts only show the progress of workers; the review has its own.
+        review = counting(make, progress_dir=self.folder, without_counts=True)
         return (
             shards
-            | "Look at rows" >> counting(make, progress_dir=self.folder)
-            # Counts only show the progress of workers; the review has its own.
-            | "Without counts" >> beam.Filter(is_result)
+            | "Look at rows" >> review
             | "Merge" >> beam.CombineGlobally(merge_reviews).without_defaults()
             | "Write" >> beam.Map(write_review, folder=self.folder)
         )

@@ -1,0 +1,155 @@
+"""What groups have counted, summed: the same in any order, and never without one of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pairsieve.records.aggregates import Aggregates, Largest, read_aggregates
+from pairsieve.storage import files, job_end
+from pairsieve.storage.job_end import (
+    AGGREGATES_FILE,
+    ENDS,
+    SHARDS_FILE,
+    TALLY_FILE,
+    GroupEnd,
+    GroupsMissing,
+    finish_job,
+    has_ended,
+    read_list,
+    read_tally,
+    sum_groups,
+    write_group_end,
+)
+
+RESULT = (AGGREGATES_FILE, SHARDS_FILE, TALLY_FILE)
+IN, KEPT = ("sample", "in", ""), ("sample", "kept", "")
+
+
+def shard(number: int) -> GroupEnd:
+    aggregates = Aggregates(
+        rows=10 + number,
+        columns=("URL", "LANGUAGE"),
+        counted={"LANGUAGE": Counter({"en": number + 1})},
+        measured={"WIDTH": Counter({7: 1, number: 2})},
+        spans={"crawl_time": (f"2024-0{number + 1}", f"2025-0{number + 1}")},
+    )
+    info = (f"dataset/en/part-{number}.parquet", number, 10, "ab")
+    return GroupEnd(("dataset/en", number), listed=[info], aggregates=aggregates)
+
+
+GROUPS = [
+    shard(1),
+    shard(0),
+    GroupEnd(("ledger", 0), listed=[("ledger/part-0.parquet", 3, 10, "cd")]),
+    GroupEnd(("domains", 5), aggregates=Aggregates(domains=Largest(1, 4, (("é.example", 4),)))),
+    GroupEnd(("domains", 6), aggregates=Aggregates(domains=Largest(1, 9, (("b.example", 9),)))),
+    GroupEnd(("counts", 0), {IN: 21, KEPT: 20}),
+]
+KEYS = [group.key for group in GROUPS]
+
+
+def written(folder: Path, groups: list[GroupEnd]) -> str:
+    for group in groups:
+        write_group_end(group, str(folder))
+    return str(folder)
+
+
+def test_the_sum_is_the_same_in_any_order(tmp_path):
+    # A bracket in a path is no pattern.
+    one = written(tmp_path / "o[n]e", GROUPS)
+    assert sum_groups(one, KEYS, SHARDS_FILE)
+    # A runner may write one again.
+    two = written(tmp_path / "two", [*GROUPS[::-1], GROUPS[0]])
+    assert sum_groups(two, KEYS[::-1], SHARDS_FILE)
+    for name in RESULT:
+        assert Path(one, name).read_bytes() == Path(two, name).read_bytes(), name
+
+    aggregates = read_aggregates(Path(one, AGGREGATES_FILE).read_text())
+    assert aggregates.rows == 21
+    assert aggregates.counted == {"LANGUAGE": {"en": 3}}
+    assert aggregates.measured == {"WIDTH": {7: 2, 0: 2, 1: 2}}
+    assert aggregates.domains == Largest(2, 13, (("b.example", 9), ("é.example", 4)))
+    assert aggregates.spans == {"crawl_time": ("2024-01", "2025-02")}
+    assert [path for path, *_ in read_list(one, SHARDS_FILE)] == [
+        "dataset/en/part-0.parquet",
+        "dataset/en/part-1.parquet",
+        "ledger/part-0.parquet",
+    ]
+    assert read_tally(one) == {IN: 21, KEPT: 20}
+    # What was summed is not kept twice, and the result stays.
+    assert not Path(one, ENDS).exists()
+    assert sum_groups(one, KEYS, SHARDS_FILE)
+
+
+@pytest.mark.parametrize("missing", range(len(GROUPS)))
+@pytest.mark.parametrize("cut_off", [False, True], ids=["missing", "cut off"])
+def test_a_job_has_not_ended_without_one_of_its_groups(missing, cut_off, tmp_path):
+    folder = written(tmp_path, GROUPS)
+    path = sorted(Path(folder, ENDS).iterdir())[missing]
+    whole = path.read_bytes()
+    path.unlink()
+    if cut_off:
+        path.write_bytes(whole[:-1])
+    assert not sum_groups(folder, KEYS, SHARDS_FILE)
+    assert not has_ended(folder)
+    with pytest.raises(GroupsMissing, match="not every one of its 6 groups"):
+        finish_job(folder, KEYS, SHARDS_FILE)
+    path.write_bytes(whole)
+    finish_job(folder, KEYS, SHARDS_FILE)
+    assert has_ended(folder)
+
+
+def test_a_kill_while_the_sum_is_written(tmp_path, monkeypatch):
+    """Whenever it comes, the next run either sums again or finds the whole result."""
+    write_text = files.write_text
+
+    class Killed(BaseException):
+        pass
+
+    for survived in range(len(RESULT) + 1):
+        folder = written(tmp_path / str(survived), GROUPS)
+        calls = iter(range(survived))
+
+        def write_or_die(path, text, *args, left=calls, **options):
+            if next(left, None) is None:
+                raise Killed
+            write_text(path, text, *args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(job_end.files, "write_text", write_or_die)
+            if survived < len(RESULT):
+                with pytest.raises(Killed):
+                    sum_groups(folder, KEYS, SHARDS_FILE)
+            else:
+                assert sum_groups(folder, KEYS, SHARDS_FILE)
+        assert has_ended(folder) == (survived == len(RESULT))
+        assert sum_groups(folder, KEYS, SHARDS_FILE)
+        assert all(Path(folder, name).exists() for name in RESULT)
+
+
+def test_a_job_that_wrote_no_rows_has_no_aggregates(tmp_path):
+    """Those of extract: its groups only count."""
+    folder = written(tmp_path, [GroupEnd(("counts", 0)), GroupEnd(("pairs", 0), {IN: 1})])
+    finish_job(folder, [("counts", 0), ("pairs", 0)], "problems.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["problems.json", TALLY_FILE]
+    assert json.loads((tmp_path / "problems.json").read_text()) == []
+
+
+counted = st.dictionaries(
+    st.tuples(st.sampled_from(["page", "image"]), st.just("kept"), st.sampled_from(["", "é"])),
+    st.integers(1, 9),
+)
+
+
+@given(groups=st.lists(counted, max_size=5))
+def test_the_tally_is_the_sum_of_all_groups(groups, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("job")
+    ends = [GroupEnd(("pairs", number), outcomes) for number, outcomes in enumerate(groups)]
+    assert sum_groups(written(folder, ends), [end.key for end in ends], "problems.json")
+    assert read_tally(str(folder)) == sum(map(Counter, groups), Counter())
