@@ -81,20 +81,22 @@ def sum_groups(folder: str, keys: Iterable[GroupKey], list_file: str) -> bool:
     if expected - set(files.names_in(ends)):
         return False
 
-    tally, listed, aggregates = Tally(), list[list[Any]](), list[Aggregates]()
+    tally, listed = Tally(), list[list[Any]]()
+    aggregates: Aggregates | None = None
     for end in _read_all(ends, sorted(expected)):
         if end is None:
             return False
         tally.update(_outcomes_of(end["outcomes"]))
         listed += end["listed"]
         if end["aggregates"] is not None:
-            aggregates.append(read_aggregates(end["aggregates"]))
+            # One by one: those of ten thousand shards must not be in memory together.
+            part = read_aggregates(end["aggregates"])
+            aggregates = sum_aggregates([aggregates, part]) if aggregates else part
 
     # Sorted, because groups end in any order, and the list must be the same in every run.
     files.write_text(files.join(folder, list_file), json.dumps(sorted(listed)))
     if aggregates:
-        total = sum_aggregates(aggregates)
-        files.write_text(files.join(folder, AGGREGATES_FILE), total.text())
+        files.write_text(files.join(folder, AGGREGATES_FILE), aggregates.text())
     # Last, because `has_ended` looks for it alone.
     files.write_text(files.join(folder, TALLY_FILE), json.dumps(_rows_of(tally)))
     files.remove_tree(ends)

@@ -5,14 +5,12 @@ against a real server of its storage.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from tests.support.paths import REPOSITORY
+from pipeline.commands.run import main
+from tests.support.demo_runs import captured
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 IMAGE, GPU = (
@@ -24,7 +22,7 @@ STAGES = ("extract", "fetch", "score", "publish")
 
 
 @pytest.fixture
-def templates(on_gs, gcs, wheel, key_file, tmp_path):
+def templates(on_gs, gcs, wheel, key_file, tmp_path, monkeypatch, quick_beam):
     """The template and the pipeline of each stage; between them the stage runs here, so that the
     next has what it needs.
     """
@@ -36,11 +34,7 @@ def templates(on_gs, gcs, wheel, key_file, tmp_path):
     # nothing is read from it with --no_auth, but without one the search for it takes 20 s
     credentials = tmp_path / "account.json"
     credentials.write_text("{}")
-    environment = {
-        **os.environ,
-        "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-        "PYTHONWARNINGS": "ignore",
-    }
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
     own = [
         f"--output={root}/df-out",
         f"--work={root}/df-work",
@@ -54,16 +48,10 @@ def templates(on_gs, gcs, wheel, key_file, tmp_path):
     ]  # fmt: skip
 
     def command(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.run", *own, *arguments],
-            cwd=REPOSITORY,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        with captured() as printed:
+            status = main([*own, *arguments])
+        assert status == 0, printed.getvalue()
+        return printed.getvalue()
 
     found = {}
     for stage in STAGES:
