@@ -1,5 +1,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
+# One more than there are cores: many tests wait for a server or for a process that they started.
+TEST_PROCESSES := $(shell $(PYTHON) -c "import os; print(min(8, 1 + (os.cpu_count() or 1)))")
 
 .PHONY: demo test soak soak-short lint types bench clean
 
@@ -12,8 +14,8 @@ BIN := .venv/bin
 demo: .venv/installed  ## run the whole flow on the demonstration crawl
 	$(BIN)/python -m pipeline.run --runner=DirectRunner
 
-test: .venv/installed  ## the whole test suite, on up to eight cores (each takes 2 GB of memory)
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not soak and not alone"
+test: .venv/installed  ## the whole test suite, in up to eight processes (each takes 2 GB of memory)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not soak and not alone"
 
 soak-short: .venv/installed  ## minutes, one test at a time: servers of others (Flink, Prism, a browser) that give up by the clock
 	$(BIN)/python -m pytest -m "alone and not soak"

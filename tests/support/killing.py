@@ -107,7 +107,10 @@ def main() -> None:
     # Charts take longer than all the rest, and no test here looks at one.
     report_page = import_module("pipeline.dataset.report_page")
     report_page.histogram_svg = report_page.rate_svg = lambda *_, **__: "<svg></svg>"
-    quicken_beam(pytest.MonkeyPatch())
+    patch = pytest.MonkeyPatch()
+    quicken_beam(patch)
+    # As in the tests themselves: nobody cuts the power.
+    patch.setattr(os, "fsync", lambda handle: None)
     with tempfile.TemporaryDirectory() as folder:
         for number, line in enumerate(sys.stdin):
             answer = str(Path(folder) / str(number))
