@@ -319,19 +319,17 @@ class PublisherPage:
         )
 
     def _open_request(self, request: QueuedRequest, today: date) -> OpenRequest:
-        values = [
-            (kind, value)
-            for entry in request.requests
-            for kind, value in entry.items()
-            if isinstance(value, str)
-        ]
-        return OpenRequest(
-            request,
-            contact_of(self.queue, request.receipt),
-            (request.answer_by - today).days,
-            values,
-            {value: _search_for(kind, value) for kind, value in values},
-        )
+        values: list[tuple[str, str]] = []
+        searches: dict[str, str] = {}
+        for entry in request.requests:
+            for kind, value in entry.items():
+                # What is no text is an option of the request, and nothing to search for.
+                if isinstance(value, str):
+                    values.append((kind, value))
+                    searches[value] = _search_for(kind, value)
+        contact = contact_of(self.queue, request.receipt)
+        days_left = (request.answer_by - today).days
+        return OpenRequest(request, contact, days_left, values, searches)
 
     def _render(self, template: str, status: int = 200, **values: object) -> Response:
         html = self.templates.get_template(template).render(name=self.name, **values)
