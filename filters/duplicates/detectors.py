@@ -48,8 +48,8 @@ class NearCopies:
     `cosine`: pictures whose vectors have at least this cosine are the same too, as crops have that
     no hash finds. Needs `score.keep_embeddings`. SemDeDup (Abbas et al., 2023) keeps pairs below
     0.95 or so; the value belongs to the model, and lower ones join pictures that merely look alike.
-    Vectors are compared within the cells of a coarse quantiser: what is told is near, and a pair at
-    a border may be missed (transforms/compare/vectors.py).
+    Vectors are compared within the cells of a coarse quantiser: every pair found is near, and one
+    at a border may be missed (transforms/compare/vectors.py).
     """
 
     name: ClassVar[str] = "near_copies"
@@ -90,7 +90,7 @@ class BenchmarkPictures:
     `cosine`: near are also pictures whose vectors have at least this cosine, as crops have that no
     hash finds. Needs `score.keep_embeddings`, and sets that have vectors by each model of the run.
     A set without vectors is compared by its hashes. Vectors of large sets are compared within cells
-    (pairsieve/images/cells.py): what is told is near, and a pair at a border may be missed.
+    (pairsieve/images/cells.py): every pair found is near, and one at a border may be missed.
     """
 
     name: ClassVar[str] = "benchmark_pictures"

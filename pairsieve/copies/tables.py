@@ -119,7 +119,7 @@ def _emptied(table: pa.Table, rows: Sequence[int]) -> pa.Table:
     for each in table.schema:
         column = table[each.name].take(positions)
         if pa.types.is_string(each.type) or pa.types.is_large_string(each.type):
-            # Another row's null becomes an empty text as well, which says no more.
+            # Another row's null becomes an empty text as well, which says nothing.
             column = column.fill_null("")
         columns.append(column)
         fields.append(each.with_nullable(True))

@@ -37,7 +37,7 @@ class UnreadableHashes(ValueError):
 
 @dataclass(frozen=True)
 class KnownPictures:
-    """What a file knows of pictures: distinct hashes (n, 32), sorted, and vectors of models."""
+    """The pictures of a file: distinct hashes (n, 32), sorted, and vectors of models."""
 
     hashes: Hashes
     vectors: VectorsOfModels = field(default_factory=dict)

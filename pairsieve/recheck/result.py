@@ -36,7 +36,7 @@ class BadRecheck(ValueError):
 
 @dataclass(frozen=True)
 class RecheckResult:
-    """What one recheck has seen, in links, and taken out, in rows.
+    """The counts of one recheck: links by outcome, and rows taken out.
 
     `round` counts the rechecks of a dataset. `day` is when it began (ISO 8601), `version` is the
     dataset's after it. `links` were published; `by_age` is age -> outcome -> links that had their

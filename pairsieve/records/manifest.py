@@ -81,7 +81,7 @@ class ListedErasure:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a dataset is made of.
+    """The manifest of a dataset: its inputs, settings, models, counts and files.
 
     `pairsieve` and `revision` are the version and the commit of the program. `adopted` says that
     no run of ours made the folder: `adopt` or `export` did. `rows_folder` begins the paths of the

@@ -116,7 +116,7 @@ class MedicalByVector:
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What a review looks at, and what it looks for.
+    """Settings of a review: the data that it reads, and the findings that it looks for.
 
     `dataset` is the folder that shards lie in. `columns` maps our names of columns to the
     dataset's. `private` is the folder of the run's private columns, `tombstones` that of rows that
