@@ -49,7 +49,7 @@ Task = tuple[str, int | str]
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of one picture. Milliseconds are of processor time."""
+    """The result for one picture. Milliseconds are of processor time."""
 
     group: str
     kind: str

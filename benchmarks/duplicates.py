@@ -53,7 +53,7 @@ from pairsieve.images.pdq import (
 )
 from pairsieve.images.prepare import Pixels, squared
 from pipeline.orchestrate.config_file import CONFIGS
-from transforms.compare.bands import SHOWN, Found, by_bucket
+from transforms.compare.bands import SHOWN, NearPictures, by_bucket
 from transforms.compare.compare import Connect, FindNear
 from transforms.compare.pictures import PICTURE, Pictures
 from transforms.compare.settings import PICTURES, CompareSettings, Division
@@ -154,7 +154,7 @@ def random_rows(batch: int, sizes: Mapping[int, int]) -> Pictures:
     return rows
 
 
-def keep(found: Found, path: str) -> None:
+def keep(found: NearPictures, path: str) -> None:
     """Leave the forest in a file."""
     Path(path).write_bytes(found.forest)
 

@@ -57,7 +57,7 @@ CONFIG = Path(__file__).resolve().parents[1] / "configs" / "demo.yaml"
 
 @dataclass(frozen=True)
 class Day:
-    """What one recheck took out, and what it cost."""
+    """The result of one recheck: rows taken out, and costs."""
 
     taken_out: frozenset[int]
     counts: Counts

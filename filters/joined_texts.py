@@ -150,12 +150,17 @@ def rows_by_key(
     `key_of` is asked once about each language, long and short.
     """
     distinct = list(dict.fromkeys(languages))
-    known = dict(zip(distinct, range(len(distinct)), strict=True))
-    kinds = 2 * np.fromiter(map(known.__getitem__, languages), np.int64) + is_long
-    keys = {kind: key_of(distinct[kind // 2], bool(kind % 2)) for kind in np.unique(kinds)}
+    number_of = dict(zip(distinct, range(len(distinct)), strict=True))
+    # A kind is a language together with a length: an even number is short, an odd one long.
+    kinds = 2 * np.fromiter(map(number_of.__getitem__, languages), np.int64) + is_long
+    kinds_of_key: dict[Key, list[int]] = {}
+    for kind in np.unique(kinds).tolist():
+        number, length = divmod(kind, 2)
+        key = key_of(distinct[number], bool(length))
+        kinds_of_key.setdefault(key, []).append(kind)
     return {
-        key: np.flatnonzero(np.isin(kinds, [kind for kind, other in keys.items() if other == key]))
-        for key in set(keys.values())
+        key: np.flatnonzero(np.isin(kinds, kinds_of_one))
+        for key, kinds_of_one in kinds_of_key.items()
     }
 
 

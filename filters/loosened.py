@@ -164,7 +164,7 @@ def _others_in_full(items: Sequence[tuple[Any, Any]], flags: int) -> str | None:
 
 @lru_cache(1)
 def _other_digits() -> str:
-    """What Python takes for digits outside ASCII, as members of a class."""
+    """The digits outside ASCII by Python's rules, as members of a class."""
     digits = map(re.escape, re.findall(r"[^\W\D0-9]", "".join(map(chr, range(128, 0x110000)))))
     return "".join(digits)
 

@@ -83,7 +83,7 @@ MANY_FILES = 100
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """What makes an `<img>` a pair, and how pairs are grouped.
+    """Which `<img>` elements become pairs, and how pairs are grouped.
 
     `images`: `plain` takes src, like LAION; `best` takes the largest candidate of picture and
     srcset, and what lazy loaders name. `captions` says where the words of an image may stand, in

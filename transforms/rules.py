@@ -93,7 +93,7 @@ class RulesAsked:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What earlier stages have made of a sample.
+    """The state of a sample after the earlier stages.
 
     `missing` is the ruling on a sample without a picture. `is_spared`: costly detectors did not
     look at it, because a rule was to drop it.
@@ -310,7 +310,7 @@ def shard_of(key: bytes, shards: int) -> int:
 
 @lru_cache(1000)  # there are a few dozen statuses
 def standing_of(fetch_status: str, score_status: str, is_spared: bool) -> Standing:
-    """What these statuses say of a sample."""
+    """The standing of a sample, by the statuses of fetch and score."""
     return Standing(_missing_picture(fetch_status, score_status), is_spared)
 
 

@@ -83,7 +83,10 @@ class Concepts:
 
         of_language = {}
         for language, concepts in self._concepts.items():
-            patterns = concepts if language in UNSPACED else [f" {one} " for one in concepts]
+            patterns = concepts
+            # Where words stand apart, a concept is whole words.
+            if language not in UNSPACED:
+                patterns = [f" {concept} " for concept in concepts]
             of_language[language] = (ahocorasick_rs.AhoCorasick(patterns), concepts)
 
         def match(caption: str, language: str) -> tuple[str, ...]:
@@ -101,12 +104,12 @@ class Concepts:
         match = self.matcher()
 
         def observe(part: ComparedPart) -> Evidence:
-            named = list(map(match, part.captions, part.languages))
-            pairs = [
-                [part.concept_pairs.get((language, one), 0) for one in concepts]
-                for language, concepts in zip(part.languages, named, strict=True)
-            ]
-            return {"concepts": named, "concept_pairs": pairs}
+            concepts_of_rows = list(map(match, part.captions, part.languages))
+            pairs_of_rows: list[list[int]] = []
+            for language, concepts in zip(part.languages, concepts_of_rows, strict=True):
+                pairs = [part.concept_pairs.get((language, concept), 0) for concept in concepts]
+                pairs_of_rows.append(pairs)
+            return {"concepts": concepts_of_rows, "concept_pairs": pairs_of_rows}
 
         return observe
 

@@ -128,7 +128,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], frozenset[str]]:
 def _cues_of_host(host: str) -> frozenset[str]:
     lists = _lists()
     labels = host.split(".")
-    words = [word for label in labels for word in label.split("-")]
+    words = host.replace("-", ".").split(".")
     # the ends of domains are no names of sites, but "sch.uk" is
     names = [label.replace("-", "") for label in labels[:-1]]
     cues = set(lists["host_labels"]) & set(labels[1:])
@@ -136,7 +136,9 @@ def _cues_of_host(host: str) -> frozenset[str]:
     for end in lists["host_ends"]:
         if any(name.endswith(end) and name != end for name in names):
             cues.add(end)
-    cues.update(part for part in lists["host_parts"] if any(part in name for name in names))
+    for part in lists["host_parts"]:
+        if any(part in name for name in names):
+            cues.add(part)
     return frozenset(cues)
 
 

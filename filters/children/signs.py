@@ -28,7 +28,7 @@ BORN_CHARS = 30  # between a child and "born"
 OF_CHARS = 5  # between a class and its number: "classe de 6e B"
 OWN_CHARS = 12  # between "our" and "daughter": room for one word
 # Kinds of terms that make a sign weak: pictures that are no photographs, and things.
-MEDIA, THINGS = ("media",), ("media", "goods")
+MEDIA, MEDIA_AND_GOODS = ("media",), ("media", "goods")
 
 # Behind a name: perhaps a surname of one or two words, and a number: "Ann van Roe, 7," "Ann (7)"
 _NUMBER_OF_NAME = re.compile(
@@ -53,13 +53,13 @@ class Sign:
 
     - `what`: the kind of sign.
     - `clear`: whether it is enough alone.
-    - `undone_by`: the kinds of terms near which it is weak; None where there are none.
+    - `weakened_by`: the kinds of terms near which it is weak; None where there are none.
     """
 
     what: str
     place: Place
     clear: bool
-    undone_by: tuple[str, ...] | None = THINGS
+    weakened_by: tuple[str, ...] | None = MEDIA_AND_GOODS
 
 
 def find_signs(reading: Reading) -> Iterator[Sign]:
@@ -81,7 +81,7 @@ def find_signs(reading: Reading) -> Iterator[Sign]:
 def _children(reading: Reading) -> Iterator[Sign]:
     """Children with what makes them real ones; any other word for a child is weak."""
     own, little = reading.places("own"), reading.places("little")
-    acts, things = reading.places("acts"), reading.places(*THINGS)
+    acts, things = reading.places("acts"), reading.places(*MEDIA_AND_GOODS)
     # "kids running shoes" and "kids learning tower" are things
     doing = [place for place in reading.places("doing") if not is_followed(place, things)]
     meant_for = reading.places("for")
@@ -89,7 +89,7 @@ def _children(reading: Reading) -> Iterator[Sign]:
         for place in reading.places(kind):
             yield Sign("child", place, False)
             if follows(place, own, OWN_CHARS):
-                yield Sign("own_child", place, True, undone_by=None)
+                yield Sign("own_child", place, True, weakened_by=None)
             if follows(place, little):
                 # a "young girl" may be a woman
                 yield Sign("little_child", place, kind == "child", MEDIA)
@@ -148,7 +148,7 @@ def _ages(reading: Reading) -> Iterator[Sign]:
         to_person = _chars_to_owner(age, people, reading)
         to_other = _chars_to_owner(age, others, reading)
         is_of_person = to_person is not None and (to_other is None or to_person <= to_other)
-        yield Sign("age", place, is_of_person, undone_by=None)
+        yield Sign("age", place, is_of_person, weakened_by=None)
     if reading.language == "de":
         for match in _GERMAN_PERSON.finditer(reading.cased):
             if 0 < int(match[1]) <= MAX_YEARS:

@@ -147,9 +147,9 @@ def _may_have_names(texts: JoinedTexts, among: RowMask) -> RowMask:
 
 def _is_clear(sign: Sign, reading: Reading) -> bool:
     """Whether a sign is enough alone, with regard to what is sold, drawn or built beside it."""
-    if sign.undone_by is None or not sign.clear:
+    if sign.weakened_by is None or not sign.clear:
         return sign.clear
-    things = reading.places(*sign.undone_by)
+    things = reading.places(*sign.weakened_by)
     return not any(gap(sign.place, thing) <= GOODS_CHARS for thing in things)
 
 

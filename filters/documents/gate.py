@@ -26,7 +26,7 @@ PAGE_LINES = 6  # lines of writing on a light ground that look like a page or a 
 
 @dataclass(frozen=True, slots=True)
 class TextArea:
-    """Where writing may stand.
+    """The area of a picture that may hold writing.
 
     `share`: of the picture, 0 to 1. `lines`: number of bars. `page_like`: whether there are several
     lines on a light ground.

@@ -48,8 +48,8 @@ class NearCopies:
     `cosine`: pictures whose vectors have at least this cosine are the same too, as crops have that
     no hash finds. Needs `score.keep_embeddings`. SemDeDup (Abbas et al., 2023) keeps pairs below
     0.95 or so; the value belongs to the model, and lower ones join pictures that merely look alike.
-    Vectors are compared within the cells of a coarse quantiser: what is told is near, and a pair at
-    a border may be missed (transforms/compare/vectors.py).
+    Vectors are compared within the cells of a coarse quantiser: every pair found is near, and one
+    at a border may be missed (transforms/compare/vectors.py).
     """
 
     name: ClassVar[str] = "near_copies"
@@ -90,7 +90,7 @@ class BenchmarkPictures:
     `cosine`: near are also pictures whose vectors have at least this cosine, as crops have that no
     hash finds. Needs `score.keep_embeddings`, and sets that have vectors by each model of the run.
     A set without vectors is compared by its hashes. Vectors of large sets are compared within cells
-    (pairsieve/images/cells.py): what is told is near, and a pair at a border may be missed.
+    (pairsieve/images/cells.py): every pair found is near, and one at a border may be missed.
     """
 
     name: ClassVar[str] = "benchmark_pictures"
@@ -105,7 +105,7 @@ class BenchmarkPictures:
 
     @cached_property
     def _known(self) -> dict[str, KnownPictures]:
-        """What is known of each set, by name. Raises MissingModel."""
+        """The pictures of each set, by its name. Raises MissingModel."""
         known = {}
         for name, path in sorted(self.sets.items()):
             if not _SET_NAME.fullmatch(name):
@@ -120,7 +120,7 @@ class BenchmarkPictures:
                 raise MissingModel(
                     f"sets.{name} has vectors and no hashes; set cosine to compare by vectors"
                 )
-        if self.cosine is not None and not any(one.vectors for one in known.values()):
+        if self.cosine is not None and not any(pictures.vectors for pictures in known.values()):
             raise MissingModel(
                 "cosine: no set has vectors; make its file with `pairsieve hashes --config FILE`"
             )
@@ -194,13 +194,15 @@ def _vector_indices(
     sets: Iterable[KnownPictures],
 ) -> dict[str, tuple[VectorIndex, NDArray[np.int64]]]:
     """Model -> an index of the vectors of all sets, and the number of each vector's set."""
-    of_models: dict[str, list[tuple[int, Vectors]]] = {}
-    for number, known in enumerate(sets):
-        for model, vectors in known.vectors.items():
-            of_models.setdefault(model, []).append((number, vectors))
+    vectors_of_models: dict[str, list[Vectors]] = {}
+    set_numbers: dict[str, list[NDArray[np.int64]]] = {}
+    for number, pictures in enumerate(sets):
+        for model, vectors in pictures.vectors.items():
+            vectors_of_models.setdefault(model, []).append(vectors)
+            numbers = np.full(len(vectors), number, np.int64)
+            set_numbers.setdefault(model, []).append(numbers)
     indices = {}
-    for model, of_sets in of_models.items():
-        set_of = np.repeat([number for number, _ in of_sets], [len(some) for _, some in of_sets])
-        index = VectorIndex.of(np.concatenate([some for _, some in of_sets]))
-        indices[model] = (index, set_of)
+    for model, vectors_of_sets in vectors_of_models.items():
+        index = VectorIndex.of(np.concatenate(vectors_of_sets))
+        indices[model] = (index, np.concatenate(set_numbers[model]))
     return indices

@@ -102,11 +102,12 @@ def _has_correct_check_digit(digits: str) -> bool:
 
 def _is_of_network(digits: str, is_about_cards: bool) -> bool:
     """Whether a network has cards with these first digits and so many."""
-    return any(
-        len(digits) in (network.lengths if is_about_cards else network.alone)
-        and re.match(network.first_digits, digits)
-        for network in NETWORKS.values()
-    )
+    for network in NETWORKS.values():
+        # Without a word about cards only the lengths count that few other numbers have.
+        lengths = network.lengths if is_about_cards else network.alone
+        if len(digits) in lengths and re.match(network.first_digits, digits):
+            return True
+    return False
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:

@@ -56,12 +56,12 @@ def load_presidio_patterns() -> FindKinds | None:
     def find_kinds(text: str) -> set[str]:
         if not _WORTH_A_LOOK.search(text):
             return set()
-        return {
-            result.entity_type
-            for recognizer, least_score in recognizers
-            for result in recognizer.analyze(text, recognizer.supported_entities, None)
-            if result.score >= least_score and _is_public(result, text)
-        }
+        kinds: set[str] = set()
+        for recognizer, least_score in recognizers:
+            for result in recognizer.analyze(text, recognizer.supported_entities, None):
+                if result.score >= least_score and _is_public(result, text):
+                    kinds.add(result.entity_type)
+        return kinds
 
     return find_kinds
 

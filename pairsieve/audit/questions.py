@@ -24,7 +24,7 @@ NEAR_SCORE_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of each row.
+    """The question about each row.
 
     - `asked`: the question; `missed`: what "yes" rows are called, in the plural.
     - `reasons`: beginnings of the reasons with which rules drop, move or tag what it is about.

@@ -100,7 +100,7 @@ class Drawer:
             heapq.heappushpop(heap, entry)
 
     def drawn(self, number_of: Mapping[str, int]) -> Ids:
-        """So many rows of each stratum, at most `max_rows`."""
+        """Draw this number of rows of each stratum, at most `max_rows`."""
         ids = {}
         for stratum, number in number_of.items():
             ordered = sorted(self._smallest.get(stratum, []), reverse=True)

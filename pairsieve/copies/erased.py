@@ -95,7 +95,7 @@ def _is_exact(value: Any) -> bool:
 
 
 def erased_of(key: Key, deltas: Iterable[pa.Table]) -> Erased:
-    """What lists of erased rows tell, with the key of their tokens."""
+    """The erased rows of some lists, with the key of their tokens."""
     by_columns: dict[tuple[str, ...], dict[str, set[str]]] = {}
     for delta in deltas:
         names = tuple(name for name in TOKENS if name in delta.column_names)
@@ -123,5 +123,5 @@ def names_in(columns: Iterable[str]) -> dict[str, str]:
 
 
 def row_of(values: Mapping[str, Any]) -> Row:
-    """What a record of a copy, as img2dataset's JSON, says of its row."""
+    """The columns of a row, from a record of a copy such as img2dataset's JSON."""
     return {ours: values[own] for ours, own in names_in(values).items()}

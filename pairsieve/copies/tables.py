@@ -48,9 +48,11 @@ def judge(table: pa.Table, erased: Erased, keeps_positions: bool) -> Judged:
             judged.gone.update({sample} - {""})
         elif verdict.known:
             judged.cleared.update({sample} - {""})
-        elif not verdict.known and not (names and keeps_positions and not any(row.values())):
+        else:
             # Where positions are kept, a row that was taken out before is empty.
-            judged.unknown += 1
+            was_taken_out = names and keeps_positions and not any(row.values())
+            if not was_taken_out:
+                judged.unknown += 1
     return judged
 
 
@@ -71,22 +73,30 @@ def without_rows(
     table = read_table(path, content)
     table = _emptied(table, rows) if keeps_positions else table.filter(_others(table, rows))
     if not path.endswith(".parquet"):
-        buffer = io.BytesIO()
-        with pa.ipc.new_file(buffer, table.schema) as writer:
-            writer.write_table(table)
-        return buffer.getvalue()
+        return _arrow_file(table)
     metadata = pq.read_metadata(pa.BufferReader(content))
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if ours:
         is_sorted = bool(groups and groups[0].sorting_columns)
         return shard_bytes(table, KEY if is_sorted else None)
+    return _parquet_file(table, groups)
+
+
+def _arrow_file(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(
-        table,
-        buffer,
-        compression=groups[0].column(0).compression.lower() if groups else "zstd",
-        row_group_size=max((group.num_rows for group in groups), default=1) or 1,
-    )
+    with pa.ipc.new_file(buffer, table.schema) as writer:
+        writer.write_table(table)
+    return buffer.getvalue()
+
+
+def _parquet_file(table: pa.Table, groups: Sequence[pq.RowGroupMetaData]) -> bytes:
+    """A parquet file with the compression and the size of the row groups that it had."""
+    compression = "zstd"
+    if groups:
+        compression = groups[0].column(0).compression.lower()
+    largest_group = max((group.num_rows for group in groups), default=0)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression=compression, row_group_size=max(1, largest_group))
     return buffer.getvalue()
 
 
@@ -109,7 +119,7 @@ def _emptied(table: pa.Table, rows: Sequence[int]) -> pa.Table:
     for each in table.schema:
         column = table[each.name].take(positions)
         if pa.types.is_string(each.type) or pa.types.is_large_string(each.type):
-            # Another row's null becomes an empty text as well, which says no more.
+            # Another row's null becomes an empty text as well, which says nothing.
             column = column.fill_null("")
         columns.append(column)
         fields.append(each.with_nullable(True))

@@ -22,7 +22,7 @@ UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, tarfile.TarError, EO
 
 @dataclass
 class Outcome:
-    """What became of a copy.
+    """The result of taking rows out of a copy.
 
     `taken_out`: kind -> how many. `unreached`: path -> why it may still hold erased rows. `rows`:
     path -> rows or vectors that a changed table has now.
@@ -48,7 +48,7 @@ class Copy:
 
 
 def change_of(copy: Copy, group: Group, outcome: Outcome) -> Change:
-    """What is to change in a group; the outcome is told what goes and what cannot be judged."""
+    """The change of a group; adds to the outcome what goes and what cannot be judged."""
     change = Change()
     judged = _change_table(copy, group, change, outcome) if group.table else tables.Judged()
     for archive in group.archives:
@@ -114,7 +114,7 @@ def _change_archive(
     except UNREADABLE:
         outcome.unreached[archive] = "it cannot be read"
         return
-    _tell_unknown(archive, found, outcome)
+    _report_unknown(archive, found, outcome)
     if found.erased:
         change.written[archive] = partial(samples.write_archive, path, found.erased)
         outcome.taken_out["samples of tar files"] += len(found.erased)
@@ -125,13 +125,13 @@ def _change_folder(
 ) -> None:
     records = samples.records_of_folder(copy.path, group.loose)
     found = samples.judge_samples(records, copy.erased, table)
-    _tell_unknown(f"{group.loose[0].rpartition('/')[0]}/", found, outcome)
+    _report_unknown(f"{group.loose[0].rpartition('/')[0]}/", found, outcome)
     gone = [path for path in group.loose if sample_of(path) in found.erased]
     change.removed.extend(gone)
     outcome.taken_out["samples of folders"] += len(found.erased)
 
 
-def _tell_unknown(place: str, found: samples.Samples, outcome: Outcome) -> None:
+def _report_unknown(place: str, found: samples.Samples, outcome: Outcome) -> None:
     if found.unknown:
         outcome.unreached[place] = (
             f"{len(found.unknown)} samples have no JSON with an id, URL or sha256 that tells"

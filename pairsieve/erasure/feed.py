@@ -67,7 +67,7 @@ class Entry:
     made_on: str
 
     def text(self) -> str:
-        """What is signed."""
+        """The bytes that are signed."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @property
@@ -77,7 +77,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FeedPosition:
     """How far a copy has followed a feed: the last entry, and the key that signed it."""
 
     public_key: str
@@ -186,7 +186,7 @@ def _parse_entry(number: int, text: str) -> Entry:
     return entry
 
 
-def check_follows(entries: Sequence[Entry], public_key: str, seen: Seen | None) -> None:
+def check_follows(entries: Sequence[Entry], public_key: str, seen: FeedPosition | None) -> None:
     """Raise BadFeed unless the feed goes on from what a copy has seen of it."""
     if seen is None:
         return

@@ -52,13 +52,14 @@ def group_card(hits: Sequence[Hit]) -> Card:
     It shows the first one, and the others as its copies. What was seen in a copy counts for all.
     """
     first, *copies = map(card, hits)
-    seen_in_copies = [mark for each in copies for mark in each.marks if mark != NOT_JUDGED]
-    return replace(
-        first,
-        marks=list(dict.fromkeys([*first.marks, *seen_in_copies])),
-        picture=json.dumps([_of_picture(each.requests) for each in (first, *copies)]),
-        copies=copies,
-    )
+    marks = list(dict.fromkeys(first.marks))
+    for copy in copies:
+        for mark in copy.marks:
+            # One row that nobody judged says nothing of the others.
+            if mark != NOT_JUDGED and mark not in marks:
+                marks.append(mark)
+    requests = [_of_picture(shown.requests) for shown in (first, *copies)]
+    return replace(first, marks=marks, picture=json.dumps(requests), copies=copies)
 
 
 def card(hit: Hit) -> Card:

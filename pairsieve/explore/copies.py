@@ -20,29 +20,41 @@ def group_copies(hits: Sequence[Hit]) -> list[list[Hit]]:
     """
     hashes_of = [_hashes(hit.row) for hit in hits]
     groups = []
-    rest = list(range(len(hits)))
-    while rest:
-        first, *others = rest
-        copies = _copies_of(first, others, hits, hashes_of)
-        groups.append([hits[place] for place in (first, *copies)])
-        taken = {first, *copies}
-        rest = [place for place in rest if place not in taken]
+    ungrouped = list(range(len(hits)))
+    while ungrouped:
+        first, *others = ungrouped
+        same_bytes = _same_bytes(first, others, hits)
+        look_alikes = _look_alikes(first, others, hashes_of)
+        group = [first, *sorted(same_bytes | look_alikes)]
+        groups.append([hits[place] for place in group])
+        ungrouped = [place for place in ungrouped if place not in group]
     return groups
 
 
-def _copies_of(
-    first: int, others: Sequence[int], hits: Sequence[Hit], hashes_of: Sequence[list[bytes]]
-) -> list[int]:
-    """Return the places of the hits among `others` that are copies of the first."""
+def _same_bytes(first: int, others: Sequence[int], hits: Sequence[Hit]) -> set[int]:
+    """Return the places of the hits among `others` with the sha256 of the first."""
     sha256 = hits[first].row.get("sha256")
-    copies = {place for place in others if sha256 and hits[place].row.get("sha256") == sha256}
-    turned = [turn for bits in hashes_of[first] for turn in orientations(bits)]
-    places = [place for place in others for _ in hashes_of[place]]
-    if turned and places:
-        compared = as_hashes(bits for place in others for bits in hashes_of[place])
-        distances = nearest(compared, as_hashes(turned))
-        copies |= {place for place, bits in zip(places, distances, strict=True) if bits <= ALIKE}
-    return sorted(copies)
+    if not sha256:
+        return set()
+    return {place for place in others if hits[place].row.get("sha256") == sha256}
+
+
+def _look_alikes(first: int, others: Sequence[int], hashes_of: Sequence[list[bytes]]) -> set[int]:
+    """Return the places of the hits among `others` with a PDQ hash near to one of the first."""
+    orientations_of_first: list[bytes] = []
+    for pdq in hashes_of[first]:
+        orientations_of_first += orientations(pdq)
+    # A row has up to two hashes, so a place may come twice.
+    places: list[int] = []
+    compared: list[bytes] = []
+    for place in others:
+        for pdq in hashes_of[place]:
+            places.append(place)
+            compared.append(pdq)
+    if not orientations_of_first or not compared:
+        return set()
+    distances = nearest(as_hashes(compared), as_hashes(orientations_of_first))
+    return {place for place, distance in zip(places, distances, strict=True) if distance <= ALIKE}
 
 
 def _hashes(row: Mapping[str, Any]) -> list[bytes]:

@@ -24,7 +24,7 @@ TINY_S = 1e-6  # rounding error of summed steps
 
 @dataclass(frozen=True)
 class RateLimits:
-    """What one network may ask for. `others` are the page's own files and its health check."""
+    """The limits of one network. `others` are the page's own files and its health check."""
 
     searches: str = "120/minute"
     pictures: str = "30/minute"
@@ -51,14 +51,14 @@ class RateLimiter:
     def count(self, address: str, kind: str) -> None:
         """Count a request. Raises Refused when its network has asked for too much."""
         limit = _parse_limit(getattr(self.limits, kind))
-        wait_s = self._take("network", f"{kind} {network_of(address)}", limit, 1)
+        wait_s = self._count_in("network", f"{kind} {network_of(address)}", limit, 1)
         provider = provider_of(address)
         if provider and not wait_s:
-            wait_s = self._take("provider", f"{kind} {provider}", limit, NETWORKS_OF_A_PROVIDER)
+            wait_s = self._count_in("provider", f"{kind} {provider}", limit, NETWORKS_OF_A_PROVIDER)
         if wait_s:
             raise Refused(429, "too_many", retry_s=ceil(wait_s))
 
-    def _take(self, table: str, name: str, limit: RateLimitItem, times: int) -> float:
+    def _count_in(self, table: str, name: str, limit: RateLimitItem, times: int) -> float:
         """Count one request against `times` the limit; return 0, or how long to wait for it.
 
         Networks and providers have a table each, so that many networks do not push providers out.

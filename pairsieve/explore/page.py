@@ -210,15 +210,18 @@ class SearchPage:
         }
         exact = {name: [value] for name, value in filters.items() if value}
         query = Query(words, image_url, page_url, exact, sort, page, PER_PAGE)
+        searched_address = image_url or page_url
         results = await self._run_search(request, lambda: self.index.search().by_words(query))
-        same = await self._run_search(
-            request, lambda: self.index.search().same_addresses(image_url or page_url)
+        addresses = await self._run_search(
+            request, lambda: self.index.search().same_addresses(searched_address)
         )
         return {
             "total": results.total,
             "reason": results.reason,
             "facets": results.facets,
-            "same_addresses": [{one.kind: one.url, "rows": one.rows} for one in same],
+            "same_addresses": [
+                {address.kind: address.url, "rows": address.rows} for address in addresses
+            ],
             "hits": [{"score": hit.score, **hit.row} for hit in results.hits],
         }
 

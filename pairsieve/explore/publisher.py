@@ -213,8 +213,8 @@ class PublisherPage:
         """
         form = await self._form(request)
         receipt, copies = form.first("receipt"), form.fields.get("copy", [])
-        said = await self.work.run(partial(self._approve, receipt, copies), DECIDE_S)
-        return await self._show(request, said)
+        message = await self.work.run(partial(self._approve, receipt, copies), DECIDE_S)
+        return await self._show(request, message)
 
     async def refuse(self, request: Request) -> Response:
         """Refuse a request, and show once more whom to answer."""
@@ -222,8 +222,8 @@ class PublisherPage:
         receipt, reason = form.first("receipt"), form.first("reason")[:MAX_REASON_CHARS]
         if not reason:
             return await self._show(request, "Say why: whoever has the receipt reads the reason.")
-        said = await self.work.run(partial(self._refuse, receipt, reason), DECIDE_S)
-        return await self._show(request, said)
+        message = await self.work.run(partial(self._refuse, receipt, reason), DECIDE_S)
+        return await self._show(request, message)
 
     def _copies(self, receipt: str, find_copies: FindCopies) -> Sequence[PictureCopy] | str:
         """Return the copies of what a request is about; what is wrong, where it cannot be read."""
@@ -279,7 +279,7 @@ class PublisherPage:
             return False
         return True
 
-    async def _show(self, request: Request, said: str = "") -> Response:
+    async def _show(self, request: Request, message: str = "") -> Response:
         """Show the requests that wait, and what has happened."""
         number = request.query_params.get("p", "1")
         page = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 1
@@ -291,7 +291,7 @@ class PublisherPage:
             "publisher.html.j2",
             found=found,
             counts=self.rows.known(requests),
-            said=said,
+            message=message,
             token=self.forms.token(),
             max_rows=self.publisher.max_rows,
             apply=f"pairsieve requests apply --dataset {shlex.quote(self.dataset)}",
@@ -319,19 +319,17 @@ class PublisherPage:
         )
 
     def _open_request(self, request: QueuedRequest, today: date) -> OpenRequest:
-        values = [
-            (kind, value)
-            for entry in request.requests
-            for kind, value in entry.items()
-            if isinstance(value, str)
-        ]
-        return OpenRequest(
-            request,
-            contact_of(self.queue, request.receipt),
-            (request.answer_by - today).days,
-            values,
-            {value: _search_for(kind, value) for kind, value in values},
-        )
+        values: list[tuple[str, str]] = []
+        searches: dict[str, str] = {}
+        for entry in request.requests:
+            for kind, value in entry.items():
+                # What is no text is an option of the request, and nothing to search for.
+                if isinstance(value, str):
+                    values.append((kind, value))
+                    searches[value] = _search_for(kind, value)
+        contact = contact_of(self.queue, request.receipt)
+        days_left = (request.answer_by - today).days
+        return OpenRequest(request, contact, days_left, values, searches)
 
     def _render(self, template: str, status: int = 200, **values: object) -> Response:
         html = self.templates.get_template(template).render(name=self.name, **values)

@@ -3,7 +3,7 @@
 A cell is what lies nearest to one of some centres, which are vectors of the set itself (an
 inverted file, as of Jegou, Douze and Schmid, "Product Quantization for Nearest Neighbor Search",
 2011, whose centres are drawn and not trained). A vector goes to the NEAREST_CELLS nearest cells,
-and two vectors are compared exactly where they share one. So no pair is told that is not near, and
+and two vectors are compared exactly where they share one. So every pair that is found is near, and
 a pair is missed where it shares no cell.
 """
 

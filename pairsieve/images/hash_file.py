@@ -37,7 +37,7 @@ class UnreadableHashes(ValueError):
 
 @dataclass(frozen=True)
 class KnownPictures:
-    """What a file knows of pictures: distinct hashes (n, 32), sorted, and vectors of models."""
+    """The pictures of a file: distinct hashes (n, 32), sorted, and vectors of models."""
 
     hashes: Hashes
     vectors: VectorsOfModels = field(default_factory=dict)
@@ -52,22 +52,36 @@ def write_hashes(
 
     `vectors` (model -> vectors of shape (d,)) are written as float16 in rows of their own.
     """
-    digits = sorted({one.hex() for one in hashes})
-    table = pa.table([digits], schema=SCHEMA)
-    if vectors is not None:
-        models = [model for model, some in sorted(vectors.items()) for _ in some]
-        of_models = [vector for _, some in sorted(vectors.items()) for vector in some]
-        columns = [
-            [*digits, *[None] * len(models)],
-            [*[None] * len(digits), *models],
-            vectors_to_arrow([*[None] * len(digits), *of_models]),
-        ]
-        table = pa.table(columns, schema=WITH_VECTORS)
+    digits = sorted({pdq.hex() for pdq in hashes})
+    if vectors is None:
+        table = pa.table([digits], schema=SCHEMA)
+    else:
+        table = _table_with_vectors(digits, vectors)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     with files.open_whole(path) as stream:
         stream.write(buffer.getvalue())
     return len(digits)
+
+
+def _table_with_vectors(
+    digits: Sequence[str], vectors: Mapping[str, Sequence[NDArray[np.floating]]]
+) -> pa.Table:
+    """The rows of the hashes, and behind them the rows of the vectors."""
+    model_of_row: list[str] = []
+    vector_of_row: list[NDArray[np.floating]] = []
+    for model, vectors_of_model in sorted(vectors.items()):
+        for vector in vectors_of_model:
+            model_of_row.append(model)
+            vector_of_row.append(vector)
+    no_hash = [None] * len(model_of_row)
+    no_vector = [None] * len(digits)
+    columns = [
+        [*digits, *no_hash],
+        [*no_vector, *model_of_row],
+        vectors_to_arrow([*no_vector, *vector_of_row]),
+    ]
+    return pa.table(columns, schema=WITH_VECTORS)
 
 
 def read_pictures(path: str) -> KnownPictures:
@@ -80,30 +94,36 @@ def read_pictures(path: str) -> KnownPictures:
     try:
         with files.open_read(path) as stream:
             file = pq.ParquetFile(stream)
-            there = [one for one in WITH_VECTORS.names if one in file.schema_arrow.names]
-            if PDQ not in there and EMBEDDING not in there:
+            columns = [name for name in WITH_VECTORS.names if name in file.schema_arrow.names]
+            if PDQ not in columns and EMBEDDING not in columns:
                 raise KeyError(PDQ)
-            table = file.read(columns=there)
+            table = file.read(columns=columns)
     except (pa.ArrowInvalid, KeyError, OSError) as error:
         raise UnreadableHashes(
             f"{name} cannot be read as a parquet file with a column {PDQ} or {EMBEDDING} "
             f"({type(error).__name__}); `pairsieve hashes` makes one of a folder of pictures"
         ) from None
-    vectors = _vectors_in(table, name) if EMBEDDING in there else {}
-    has_hashes = PDQ in there and (not vectors or table[PDQ].null_count < table.num_rows)
+    vectors = _vectors_in(table, name) if EMBEDDING in columns else {}
+    # A file of vectors alone may have an empty column of hashes. Without vectors it may not.
+    has_hashes = PDQ in columns and (not vectors or table[PDQ].null_count < table.num_rows)
     hashes = _hashes_in(table, name) if has_hashes else np.empty((0, 32), np.uint8)
     return KnownPictures(hashes, vectors)
 
 
 def _hashes_in(table: pa.Table, name: str) -> Hashes:
-    digits = table[PDQ].drop_null().unique().to_pylist()
-    wrong = [one for one in digits if not isinstance(one, str) or not _HEX.fullmatch(one)]
-    if wrong or not digits:
-        what = f"{len(wrong)} cells that are no PDQ hash of 64 hex digits" if wrong else "no hash"
-        raise UnreadableHashes(
-            f"{name} has {what} in the column {PDQ}; nothing is compared with half a set"
-        )
-    return np.unique(as_hashes(bytes.fromhex(one) for one in digits), axis=0)
+    cells = table[PDQ].drop_null().unique().to_pylist()
+    wrong = [cell for cell in cells if not isinstance(cell, str) or not _HEX.fullmatch(cell)]
+    if wrong:
+        raise _no_hashes(name, f"{len(wrong)} cells that are no PDQ hash of 64 hex digits")
+    if not cells:
+        raise _no_hashes(name, "no hash")
+    return np.unique(as_hashes(bytes.fromhex(cell) for cell in cells), axis=0)
+
+
+def _no_hashes(name: str, problem: str) -> UnreadableHashes:
+    return UnreadableHashes(
+        f"{name} has {problem} in the column {PDQ}; nothing is compared with half a set"
+    )
 
 
 def _vectors_in(table: pa.Table, name: str) -> VectorsOfModels:
@@ -112,34 +132,38 @@ def _vectors_in(table: pa.Table, name: str) -> VectorsOfModels:
     if not _is_vectors(column.type):
         raise _no_vectors(name, f"a column {EMBEDDING} of {column.type}")
     vectors = vectors_from_arrow(column.cast(pa.list_(pa.float16())))
-    nothing = [None] * table.num_rows
-    models = table[MODEL].to_pylist() if MODEL in table.column_names else nothing
-    of_models: dict[str, list[NDArray[np.float16]]] = {}
+    models = [None] * table.num_rows
+    if MODEL in table.column_names:
+        models = table[MODEL].to_pylist()
+    vectors_by_model: dict[str, list[NDArray[np.float16]]] = {}
     for model, vector in zip(models, vectors, strict=True):
+        # A row of a hash alone.
         if vector is None:
             continue
         if not isinstance(model, str) or not model:
             raise _no_vectors(name, f"vectors without the identity of their model in {MODEL}")
         if not np.isfinite(vector).all() or not vector.any():
             raise _no_vectors(name, "vectors that are not finite or have no length")
-        of_models.setdefault(model, []).append(vector)
-    if not of_models and PDQ not in table.column_names:
+        vectors_by_model.setdefault(model, []).append(vector)
+    if not vectors_by_model and PDQ not in table.column_names:
         raise _no_vectors(name, "no vector")
-    if any(len({len(vector) for vector in some}) > 1 for some in of_models.values()):
-        raise _no_vectors(name, "vectors of one model with different numbers of dimensions")
-    return {
-        model: unit(np.unique(np.stack(some), axis=0)) for model, some in sorted(of_models.items())
-    }
+    distinct: dict[str, Vectors] = {}
+    for model, vectors_of_model in sorted(vectors_by_model.items()):
+        dimensions = {len(vector) for vector in vectors_of_model}
+        if len(dimensions) > 1:
+            raise _no_vectors(name, "vectors of one model with different numbers of dimensions")
+        distinct[model] = unit(np.unique(np.stack(vectors_of_model), axis=0))
+    return distinct
 
 
-def _is_vectors(of_column: pa.DataType) -> bool:
-    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    is_list = any(kind(of_column) for kind in kinds)
-    return is_list and bool(pa.types.is_floating(of_column.value_type))
+def _is_vectors(column_type: pa.DataType) -> bool:
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    is_list = any(test(column_type) for test in tests)
+    return is_list and bool(pa.types.is_floating(column_type.value_type))
 
 
-def _no_vectors(name: str, what: str) -> UnreadableHashes:
+def _no_vectors(name: str, problem: str) -> UnreadableHashes:
     return UnreadableHashes(
-        f"{name} has {what}; `pairsieve hashes --config FILE` writes a picture's vector with the "
-        "identity of its model"
+        f"{name} has {problem}; `pairsieve hashes --config FILE` writes a picture's vector with "
+        "the identity of its model"
     )

@@ -86,7 +86,7 @@ def is_first_band(
 ) -> NDArray[np.bool_]:
     """Return which pairs of hashes, row by row, are found in this band and in none before it.
 
-    A pair is usually found in many bands. Each is told by one of them.
+    A pair is usually found in many bands. Only one of them yields it.
     """
     differing = np.bitwise_count(left ^ right).astype(np.int64)
     of_bands = differing.reshape(-1, BANDS, BYTES // BANDS).sum(axis=2)
@@ -160,7 +160,7 @@ class _Runs:
 class BandSettings:
     """How hashes are compared in a band.
 
-    `values`: pairs are told of which at least the one with the larger value of the band lies here.
+    `values`: a pair is yielded where the larger of its two values of the band lies among these.
     So the work on a band can be divided. `most_compared`: see MOST_COMPARED.
     """
 
@@ -333,7 +333,7 @@ class _Run:
 def _checked(
     hashes: Hashes, left: Rows, right: Rows, band: int, most_bits: int
 ) -> tuple[Rows, Rows]:
-    """Those of the pairs that are near as a whole, and are told by this band."""
+    """The pairs whose whole hashes are near, and that no other band yields."""
     distances = distances_of(hashes[left], hashes[right])
     near = distances <= most_bits
     left, right = left[near], right[near]

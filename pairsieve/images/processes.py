@@ -41,7 +41,7 @@ MANY, ALONE = "many", "alone"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one task may use.
+    """The limits of one task.
 
     `wall_s` ends a task that waits for ever. `cpu_s` counts the processor's time, so that a busy
     machine makes no difference. `memory_bytes` limits the address space of the process. Where

@@ -126,7 +126,7 @@ ASKED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SeenLink:
-    """What became of an asked link: `outcome` (pairsieve/recheck/outcome.py) and the reason for it.
+    """The result of asking a link: `outcome` (pairsieve/recheck/outcome.py) and the reason for it.
 
     `link` is what is known from now on; None where nothing was learned. `fetched_at` and `rows` are
     those of the asked link.

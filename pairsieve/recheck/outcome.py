@@ -17,7 +17,7 @@ from typing import Literal
 from pairsieve.recheck.links import AskedLink, Link
 from pairsieve.records.page import Headers, header
 from pairsieve.web.again import first_bytes_of, length_of, validators_of
-from pairsieve.web.answer import Answer, Known
+from pairsieve.web.answer import Answer, KnownPicture
 from pairsieve.web.reservations import names_of
 from pairsieve.web.urls import url_id
 
@@ -45,7 +45,7 @@ _CHANGED = ("too_large",)
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a body turned out to be: its sha256, and whether it can be decoded.
+    """A body that was read: its sha256, and whether it can be decoded.
 
     `pdq_distance`: bits between it and the published picture, None where one has no hash. `refuses`
     says that the file itself reserves its use (XMP, Content Credentials).
@@ -61,25 +61,25 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one answer says of a link; `served` where a body was read."""
+    """The outcome of one answer; `served` where a body was read."""
 
     outcome: Outcome
     reason: str = ""
     served: Served | None = None
 
 
-def known_of(link: AskedLink) -> Known:
+def known_picture_of(link: AskedLink) -> KnownPicture:
     """What the client may compare the picture of a link with."""
     before = link.before
     if before is None or not before.seen_at:
-        return Known(
+        return KnownPicture(
             url_id(link.final_url or link.url),
             link.size_bytes,
             fetched_at=link.fetched_at,
             # Without one hash it is not known which picture the headers would be those of.
             whole=link.whole or len(link.hashes) != 1,
         )
-    return Known(
+    return KnownPicture(
         before.final_id,
         before.size_bytes,
         before.etag,
@@ -107,7 +107,7 @@ def look_at(link: AskedLink, answer: Answer, served: Served | None = None) -> Lo
 
 
 def _unchanged(before: Link | None, answer: Answer) -> Look:
-    """What it means that a link serves what it served the last time."""
+    """The outcome of a link that serves what it served the last time."""
     if before and before.reserved_since and before.reason == REFUSED_BY_PICTURE:
         return Look("reserved", REFUSED_BY_PICTURE)
     if before and before.changed_since:
@@ -123,7 +123,7 @@ def expected_hashes(link: AskedLink) -> frozenset[str]:
 
 
 def outcome_of_status(status: str, http_status: int | None) -> Outcome:
-    """What a status of the client without a body means for a link."""
+    """The outcome of a link, by a status of the client without a body."""
     if status in RESERVED:
         return "reserved"
     if status in _UNREACHABLE:
@@ -240,5 +240,5 @@ def _length(headers: Headers) -> int | None:
 
 
 def served_of(body: bytes, sha256: str) -> Served:
-    """What can be said of a body without decoding it."""
+    """Describe a body without decoding it."""
     return Served(sha256, len(body), first_bytes_of(body))

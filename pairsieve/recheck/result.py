@@ -36,7 +36,7 @@ class BadRecheck(ValueError):
 
 @dataclass(frozen=True)
 class RecheckResult:
-    """What one recheck has seen, in links, and taken out, in rows.
+    """The counts of one recheck: links by outcome, and rows taken out.
 
     `round` counts the rechecks of a dataset. `day` is when it began (ISO 8601), `version` is the
     dataset's after it. `links` were published; `by_age` is age -> outcome -> links that had their
@@ -138,11 +138,16 @@ def count_by_age(seen: Iterable[SeenLink], at: str) -> Counter[tuple[str, str]]:
 
 def by_age(counted: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     """Age -> outcome -> links, in fixed order."""
-    return {
-        age: {o: counted[age, o] for o in OUTCOMES if counted.get((age, o))}
-        for age in AGE_NAMES
-        if any(counted.get((age, o)) for o in OUTCOMES)
-    }
+    table: dict[str, dict[str, int]] = {}
+    for age in AGE_NAMES:
+        links_by_outcome: dict[str, int] = {}
+        for outcome in OUTCOMES:
+            links = counted.get((age, outcome), 0)
+            if links:
+                links_by_outcome[outcome] = links
+        if links_by_outcome:
+            table[age] = links_by_outcome
+    return table
 
 
 def recheck_text(results: Sequence[RecheckResult]) -> str:

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pairsieve.records.ranking import largest_first
+
 COUNTED = (
     "LANGUAGE",
     "licence_kind",
@@ -112,13 +114,12 @@ class Largest:
 
 
 def _first(items: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    ordered = sorted(items, key=lambda item: (-item[1], item[0]))
-    return tuple(ordered[:MAX_LARGEST])
+    return tuple(largest_first(items)[:MAX_LARGEST])
 
 
 @dataclass(frozen=True)
 class Aggregates:
-    """What was counted of some rows and decisions.
+    """Counts of rows and decisions.
 
     - `columns`: those of the rows.
     - `counted`: column -> value -> rows.

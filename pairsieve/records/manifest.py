@@ -81,7 +81,7 @@ class ListedErasure:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a dataset is made of.
+    """The manifest of a dataset: its inputs, settings, models, counts and files.
 
     `pairsieve` and `revision` are the version and the commit of the program. `adopted` says that
     no run of ours made the folder: `adopt` or `export` did. `rows_folder` begins the paths of the
@@ -256,11 +256,21 @@ def _is_list(value: Any) -> bool:
 
 
 def _list_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(is_right, value))
+    """A check of lists in which every item passes a check."""
+
+    def is_list_of(value: Any) -> bool:
+        return isinstance(value, list) and all(map(is_right, value))
+
+    return is_list_of
 
 
 def _object_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(is_right, value.values()))
+    """A check of objects in which every value passes a check."""
+
+    def is_object_of(value: Any) -> bool:
+        return isinstance(value, dict) and all(map(is_right, value.values()))
+
+    return is_object_of
 
 
 def _is_config(value: Any) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pairsieve.records.ranking import largest_first
+
 Outcome = Literal["kept", "dropped", "quarantined"]
 Unit = Literal["file", "split", "record", "page", "image", "pair", "sample"]
 
@@ -106,7 +108,7 @@ def _number_by_reason(tally: Tally, unit: Unit, outcome: Outcome) -> dict[str, i
         for (counted_unit, counted_outcome, reason), number in tally.items()
         if counted_unit == unit and counted_outcome == outcome
     }
-    return dict(sorted(number_of.items(), key=lambda item: (-item[1], item[0])))
+    return dict(largest_first(number_of.items()))
 
 
 def notes(tally: Tally) -> dict[str, int]:

@@ -46,17 +46,18 @@ def read_example(
     picture = decode(content, EXAMPLES)
     if isinstance(picture, Undecodable):
         return picture
-    seen = views(picture.image)
+    views_of_picture = views(picture.image)
     example = Example(
         hashlib.sha256(content).hexdigest(),
         hashlib.md5(content, usedforsecurity=False).hexdigest(),
         orientations_of(picture.image),
-        tuple(_hashes_of(seen)),
+        tuple(_hashes_of(views_of_picture)),
     )
-    pixels = tuple(
-        [np.asarray(squared(view, square)) for view in (picture.image, *seen)] for square in squares
-    )
-    return example, pixels
+    pixels: list[Sequence[Pixels]] = []
+    for square in squares:
+        of_model = [squared(view, square) for view in (picture.image, *views_of_picture)]
+        pixels.append([np.asarray(image) for image in of_model])
+    return example, tuple(pixels)
 
 
 def _hashes_of(seen: Sequence[Image.Image]) -> Iterator[bytes]:

@@ -65,7 +65,7 @@ class BadIndex(ValueError):
 
 @dataclass(frozen=True)
 class IndexContents:
-    """What index.json holds.
+    """The contents of index.json.
 
     `shards`: each shard and the number under which the index stores it. `spaces`: model -> what a
     query of its vectors reads.

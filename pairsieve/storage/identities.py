@@ -109,12 +109,12 @@ def _identities(paths: Sequence[str], bucket: int) -> Iterator[bytes]:
     """Yield the identities of a bucket in each file, as bytes."""
     for first in range(0, len(paths), FILES_AT_ONCE):
         slices = _slices(paths[first : first + FILES_AT_ONCE], bucket)
-        for few in _in_blocks(slices):
-            contents = _read([(one.path, one.start, one.end) for one in few])
-            for one, identities in zip(few, contents, strict=True):
-                is_whole = len(identities) == one.end - one.start
-                if not is_whole or _digest(bucket, identities) != one.digest:
-                    raise Damaged(one.path)
+        for block in _in_blocks(slices):
+            contents = _read([(piece.path, piece.start, piece.end) for piece in block])
+            for piece, identities in zip(block, contents, strict=True):
+                is_whole = len(identities) == piece.end - piece.start
+                if not is_whole or _digest(bucket, identities) != piece.digest:
+                    raise Damaged(piece.path)
                 yield identities
 
 
@@ -137,17 +137,17 @@ def _slices(paths: Sequence[str], bucket: int) -> list[_Slice]:
 
 def _in_blocks(slices: Iterable[_Slice]) -> Iterator[list[_Slice]]:
     """Groups of slices that hold BLOCK_BYTES at most, or one slice that holds more."""
-    few: list[_Slice] = []
-    held_bytes = 0
-    for one in slices:
-        size_bytes = one.end - one.start
-        if few and held_bytes + size_bytes > BLOCK_BYTES:
-            yield few
-            few, held_bytes = [], 0
-        few.append(one)
-        held_bytes += size_bytes
-    if few:
-        yield few
+    block: list[_Slice] = []
+    block_bytes = 0
+    for piece in slices:
+        size_bytes = piece.end - piece.start
+        if block and block_bytes + size_bytes > BLOCK_BYTES:
+            yield block
+            block, block_bytes = [], 0
+        block.append(piece)
+        block_bytes += size_bytes
+    if block:
+        yield block
 
 
 def _read(ranges: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ class Record:
     """A record of an archive.
 
     `offset` is where it starts in its file. `warc_type` is WARC-Type in lower case, `date` is ISO
-    8601 UTC. `http_status` is 200 for a record that holds the thing itself, and 0 if it cannot be
+    8601 UTC. `http_status` is 200 for a record that holds the file itself, and 0 if it cannot be
     read. `payload` is as stored (with its codings), cut at the number of bytes that the reader
     keeps. `content_type` is the header as it stands, `media_type` what it says, or what the crawler
     has identified where it says nothing; empty if neither does. `refers_to` is the URL whose
@@ -141,10 +141,10 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
     if warc_type in MESSAGE_TYPES and is_web(url):
         message = read_message(content, head.block_start, block_end)
     if message is None:
-        is_thing = not _is_broken_message(warc_type, url, warc_content_type)
+        holds_file = not _is_broken_message(warc_type, url, warc_content_type)
         block = content[head.block_start : block_end]
-        message = Message(200 if is_thing else 0, (), block)
-        content_type = warc_content_type if is_thing else ""
+        message = Message(200 if holds_file else 0, (), block)
+        content_type = warc_content_type if holds_file else ""
         types = [content_type]
     else:
         content_type = header(message.headers, "content-type")

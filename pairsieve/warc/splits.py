@@ -140,7 +140,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(stream: Stream, codec: Codec, archive_start: int) -> Iterator[_Piece]:
-    """What an archive decompresses to, up to its end or the first damage."""
+    """The decompressed bytes of an archive, up to its end or the first damage."""
     decompressed = Decompressed(stream, codec, archive_start)
     try:
         while content := decompressed.read():

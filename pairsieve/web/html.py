@@ -49,7 +49,7 @@ class PageTooCostly(ValueError):
 
 @dataclass(frozen=True)
 class ParsedPage:
-    """What a page detector observes.
+    """A page, as its detectors observe it.
 
     `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in
     `tree`. A query costs a walk over the whole tree, a tenth of the time that parsing takes: hence
@@ -208,7 +208,7 @@ class FirstImage:
 
 @dataclass(slots=True)
 class PageImages:
-    """What one walk over a page finds.
+    """The images that one walk over a page collects.
 
     - `first_of`: (reference, *texts) -> the first image that has them, in document order.
     - `number`: how many images have words, and `wordless` how many have none.

@@ -25,7 +25,7 @@ from pairsieve.web.picture_urls import (
     names_picture,
     width_in,
 )
-from pairsieve.web.srcset import Candidate, candidates
+from pairsieve.web.srcset import candidates
 
 Attribute = Literal["src", "srcset", "picture", "lazy"]
 
@@ -170,11 +170,15 @@ def _of_set(srcset: str, attribute: Attribute, src: str = "") -> list[Reference]
     """The candidates of a srcset that name a picture, with `src` as the one of density 1 (HTML
     standard, 4.8.4.3.8, "update the source set").
     """
-    found = [candidate for candidate in candidates(srcset) if _names_file(candidate.url)]
-    if src and not any(candidate.has_width or candidate.size == 1 for candidate in found):
-        found += [Candidate(src, 1.0, has_width=False)] if _names_file(src) else []
-        return [Reference(url, "src" if url is src else attribute, size) for url, size, _ in found]
-    return [Reference(url, attribute, size) for url, size, _ in found]
+    usable = [candidate for candidate in candidates(srcset) if _names_file(candidate.url)]
+    references = [Reference(url, attribute, size) for url, size, _ in usable]
+    if not src or not _names_file(src):
+        return references
+    # A width, or another candidate of density 1, takes the place of `src`.
+    replaces_src = any(candidate.has_width or candidate.size == 1 for candidate in usable)
+    if not replaces_src:
+        references.append(Reference(src, "src", 1.0))
+    return references
 
 
 def _names_file(url: str) -> bool:

@@ -37,7 +37,7 @@ _BETWEEN = re.compile(r"[\s,]+")  # blanks in 1.0, commas in the drafts
 
 
 class UnreadableLicence(ValueError):
-    """What should be a licence file cannot be read as one, so it is not known what it allows."""
+    """A licence file cannot be read, so it is not known what it allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from filters.detector import Observe
     from pairsieve.clip.encoder import Encoder
     from pairsieve.records.manifest import Manifest
+    from pairsieve.search.example import Example
     from pairsieve.search.sources import Source
     from pipeline.config import Config
     from transforms.review.review import MedicalByVector, ReviewSettings, VectorModel
@@ -200,9 +201,7 @@ def _settings(
     from importlib.util import find_spec
 
     from filters.privacy.presidio_patterns import PACKAGE
-    from pairsieve.search.example import read_example
     from pairsieve.storage import files
-    from pipeline.dataset.manifest import NoSuchDataset
     from pipeline.dataset.review import medical_words_of
     from pipeline.dataset.sidecar import needed_private_results
     from transforms.review.findings import MedicalWords
@@ -211,14 +210,15 @@ def _settings(
     folder = options.tombstones or f"{options.dataset.rstrip('/')}.erased"
     # A folder that was named must be there; the default one may not.
     has_tombstones = options.tombstones or files.exists(folder)
-    hashes, digests = list[bytes](), set[str]()
-    for path in options.image:
-        with files.open_read(path) as stream:
-            example = read_example(stream.read(), [])
-        if not isinstance(example, tuple):
-            raise NoSuchDataset(f"{path} is no picture that can be read ({example.reason})")
-        hashes += example[0].pdq
-        digests.add(example[0].sha256)
+    examples = [_example(path) for path in options.image]
+    hashes: list[bytes] = []
+    for example in examples:
+        hashes += example.pdq
+    medical = MedicalWords()
+    vectors = None
+    if config is not None:
+        medical = medical_words_of(config.filters)
+        vectors = _medical_by_vector(manifest, config)
     settings = ReviewSettings(
         dataset=options.dataset,
         columns=manifest.columns,
@@ -226,13 +226,28 @@ def _settings(
         tombstones=folder if has_tombstones else "",
         opt_outs=tuple(options.opt_out),
         example_hashes=tuple(hashes),
-        example_digests=frozenset(digests),
+        example_digests=frozenset(example.sha256 for example in examples),
         has_second=find_spec(PACKAGE) is not None,
-        medical=MedicalWords() if config is None else medical_words_of(config.filters),
-        vectors=_medical_by_vector(manifest, config) if config is not None else None,
+        medical=medical,
+        vectors=vectors,
     )
     load_reviewer(settings)
     return settings
+
+
+def _example(path: str) -> Example:
+    """The hashes of an example picture. Raises NoSuchDataset, OSError."""
+    from pairsieve.search.example import read_example
+    from pairsieve.storage import files
+    from pipeline.dataset.manifest import NoSuchDataset
+
+    with files.open_read(path) as stream:
+        read = read_example(stream.read(), [])
+    if not isinstance(read, tuple):
+        raise NoSuchDataset(f"{path} is no picture that can be read ({read.reason})")
+    # Without models there are no pixels.
+    example, _ = read
+    return example
 
 
 def _shards(manifest: Manifest, settings: ReviewSettings) -> list[Source]:

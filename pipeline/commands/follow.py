@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _summary(options: argparse.Namespace, followed: Followed, unreached: dict[str, str]) -> str:
-    """What was done, as text; the last line is for scripts."""
+    """The changes as text; the last line is for scripts."""
     lines = []
     if followed.entries:
         last = followed.entries[-1]
@@ -124,7 +124,7 @@ def _summary(options: argparse.Namespace, followed: Followed, unreached: dict[st
 
 
 def _shown(text: str) -> str:
-    """What others named, on one line of a terminal."""
+    """A name that others chose, on one line of a terminal."""
     from pairsieve.web.shown import plain
 
     return plain(text, 200)

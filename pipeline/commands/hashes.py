@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pairsieve: {error}\n")
         return 2
     hashes: list[bytes] = []
-    vectors: dict[str, list[NDArray[np.float16]]] = {str(one.identity): [] for one in encoders}
+    vectors: dict[str, list[NDArray[np.float16]]] = {}
+    for encoder in encoders:
+        vectors[str(encoder.identity)] = []
     without: list[str] = []
     pictures = 0
     for picture in hash_pictures(options.pictures, encoders):

@@ -141,12 +141,14 @@ def _verify(options: argparse.Namespace, hub: Hub, record: Record) -> int:
 
 
 def _say(place: str, verified: Verified, kind: str) -> int:
-    """Print what was found; the exit status."""
-    for found in verified.wrong[:MAX_SHOWN]:
-        what = f"{found.rows} erased rows" if found.rows else found.why
-        sys.stdout.write(f"{found.path}: {what}, in {', '.join(found.places[:10])}\n")
-    if len(verified.wrong) > MAX_SHOWN:
-        sys.stdout.write(f"... and {len(verified.wrong) - MAX_SHOWN} more files\n")
+    """Print which files have erased rows or are unreadable; the exit status."""
+    for file in verified.wrong[:MAX_SHOWN]:
+        problem = f"{file.rows} erased rows" if file.rows else file.why
+        places = ", ".join(file.places[:10])
+        sys.stdout.write(f"{file.path}: {problem}, in {places}\n")
+    not_shown = len(verified.wrong) - MAX_SHOWN
+    if not_shown > 0:
+        sys.stdout.write(f"... and {not_shown} more files\n")
     sys.stdout.write(
         f"{place}: {verified.files} files in {verified.revisions} {kind}: "
         f"{len(verified.wrong) or 'no'} with erased rows, or unreadable\n"

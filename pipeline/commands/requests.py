@@ -164,7 +164,9 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
         for request in waiting(options.queue, "approved"):
             yield from (f"{line}\n" for line in request.lines)
         return
-    requests = list(waiting(options.queue, *(() if options.all else OPEN)))
+    # No state stands for all of them.
+    states = () if options.all else OPEN
+    requests = list(waiting(options.queue, *states))
     counts = _counts(options, requests) if options.rows else []
     for place, request in enumerate(requests):
         yield (
@@ -173,7 +175,9 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
         )
         for entry in request.requests:
             for kind, value in entry.items():
-                yield f"    {_shown(kind)}: {_shown(value if isinstance(value, str) else 'yes')}\n"
+                # An option of a request is true or absent.
+                text = value if isinstance(value, str) else "yes"
+                yield f"    {_shown(kind)}: {_shown(text)}\n"
         if request.reason:
             yield f"    reason: {_shown(request.reason)}\n"
         if options.rows:
@@ -274,7 +278,7 @@ def _update_index(options: argparse.Namespace) -> None:
 
 
 def _shown(text: str) -> str:
-    """What a stranger wrote, on one line of a terminal; invisible letters become U+FFFD."""
+    """A text by a stranger, on one line of a terminal; invisible letters become U+FFFD."""
     from pairsieve.web.shown import plain
 
     return plain(text, MAX_SHOWN_LETTERS)

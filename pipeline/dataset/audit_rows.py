@@ -86,18 +86,28 @@ def _stage_folders(dataset: str, work: str) -> Iterator[StageFolders]:
     """The results of the runs in a work directory: first of the one that made this dataset."""
     text = files.read_text(files.join(dataset, MANIFEST))
     digest = hashlib.sha256(text.encode()).hexdigest()
-    fetched = {m["folder"].rsplit("/", 1)[-1]: m for m in manifests(work, "fetch")}
-    scored = {m["folder"].rsplit("/", 1)[-1]: m for m in manifests(work, "score")}
-    newest_first = list(reversed(manifests(work, "publish")))
-    newest_first.sort(key=lambda published: not _has_installed(published["folder"], digest))
-    for published in newest_first:
-        score = scored.get(published["upstream"])
+    fetched = _by_fingerprint(manifests(work, "fetch"))
+    scored = _by_fingerprint(manifests(work, "score"))
+    published = list(reversed(manifests(work, "publish")))
+    # The sort is stable: behind the run that made this dataset come the others, the newest first.
+    published.sort(key=lambda publish: not _has_installed(publish["folder"], digest))
+    for publish in published:
+        score = scored.get(publish["upstream"])
+        if score is None:
+            continue
         # The name of a fetch that was asked again ends in its generation.
-        fetch = fetched.get(score["upstream"].partition(".")[0]) if score else None
-        if fetch:
-            pairs = files.join(work, "extract", fetch["upstream"])
-            images = fetch["folder"]
-            yield StageFolders(pairs, images, files.join(images, PICTURES))
+        fingerprint = score["upstream"].partition(".")[0]
+        fetch = fetched.get(fingerprint)
+        if fetch is None:
+            continue
+        pairs = files.join(work, "extract", fetch["upstream"])
+        images = fetch["folder"]
+        yield StageFolders(pairs, images, files.join(images, PICTURES))
+
+
+def _by_fingerprint(stage_manifests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Fingerprint -> manifest: a fingerprint is the name of the result's folder."""
+    return {manifest["folder"].rpartition("/")[2]: manifest for manifest in stage_manifests}
 
 
 def _has_installed(folder: str, digest: str) -> bool:

@@ -14,6 +14,7 @@ from pairsieve.audit.result import HEAD
 from pairsieve.recheck.result import HEAD as RECHECK_HEAD
 from pairsieve.records.column import PRIVACY
 from pairsieve.records.manifest import Manifest
+from pairsieve.records.ranking import largest_first
 from pairsieve.records.row import published_columns
 from pipeline.dataset.facts import Facts
 
@@ -90,7 +91,7 @@ def about(manifest: Manifest) -> dict[str, str]:
 
 
 def summary_of(manifest: Manifest) -> str:
-    """What the dataset is, in two sentences."""
+    """A description of the dataset in two sentences."""
     rows = sum(shard.rows for shard in manifest.below("dataset/"))
     return (
         f"{rows} image-text pairs: links with captions, no pictures. "
@@ -116,7 +117,7 @@ def _languages(facts: Facts) -> list[str]:
 
 
 def _most_common(counted: Mapping[str, int]) -> list[tuple[str, int]]:
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ordered = largest_first(counted.items())
     listed = ordered[:MAX_VALUES]
     # Rare values would make the card as long as the dataset.
     others = sum(number for _, number in ordered[MAX_VALUES:])
@@ -145,7 +146,7 @@ def _pictures_text(config: Mapping[str, Any]) -> str:
 
 
 def _kept_text(config: Mapping[str, Any]) -> str:
-    """What stays in the work directory."""
+    """The private data that stays in the work directory."""
     if config["fetch"]["source"] != "web":
         pictures = "Pictures were read from the archive and not stored."
     elif config["fetch"]["keep_images"] == "until_scored":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from typing import Any
@@ -25,6 +25,7 @@ from jinja2 import Environment, StrictUndefined
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
+from pairsieve.records.ranking import largest_first
 from pairsieve.storage import files
 from pairsieve.storage.shards import shard_paths
 from pairsieve.web.client_settings import ROBOTS_AGENT
@@ -70,7 +71,7 @@ class Domain:
 
 @dataclass
 class Content:
-    """What a dataset holds, counted.
+    """Counts of the contents of a dataset.
 
     `decisions`: (rule, action, reason) -> rows. `caption_chars` are code points.
     """
@@ -87,22 +88,28 @@ class Content:
 
     def largest(self, small_provider: bool) -> list[Domain]:
         """The domains that section 2.3 asks for, the largest first."""
-        ordered = sorted(
-            self.domains.values(), key=lambda each: (-each.bytes, -each.rows, each.name)
+        most_bytes_first = sorted(
+            self.domains.values(), key=lambda domain: (-domain.bytes, -domain.rows, domain.name)
         )
-        return ordered[: top_number(len(ordered), small_provider)]
+        return most_bytes_first[: top_number(len(self.domains), small_provider)]
 
     def decided_by(self, rules: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Rule, action, reason and rows of the decisions of some rules, in their order.
 
         Of the fetch client only those count that a publisher's no was the cause of.
         """
-        found = [
-            (*key, rows)
-            for key, rows in self.decisions.items()
-            if key[0] in rules and (key[0] != "fetch" or key[2] in RESERVED_FETCHES)
-        ]
-        return sorted(found, key=lambda each: (rules.index(each[0]), each[1:3]))
+        decided: list[tuple[str, str, str, int]] = []
+        for (rule, action, reason), rows in self.decisions.items():
+            # A fetch also fails for reasons that nobody has chosen, such as a dead link.
+            is_of_publisher = rule != "fetch" or reason in RESERVED_FETCHES
+            if rule in rules and is_of_publisher:
+                decided.append((rule, action, reason, rows))
+
+        def rank(decision: tuple[str, str, str, int]) -> tuple[int, str, str]:
+            rule, action, reason, _ = decision
+            return rules.index(rule), action, reason
+
+        return sorted(decided, key=rank)
 
 
 def top_number(domains: int, small_provider: bool) -> int:
@@ -140,10 +147,12 @@ def _add_rows(content: Content, table: pa.Table) -> None:
     columns = set(table.column_names)
     if "TEXT" in columns:
         content.caption_chars += pc.sum(pc.utf8_length(table["TEXT"])).as_py() or 0
-    for name, counted in (("LANGUAGE", content.languages), ("format", content.formats)):
-        if name in columns:
-            counted.update(value or "" for value in table[name].to_pylist())
+    if "LANGUAGE" in columns:
+        content.languages.update(value or "" for value in table["LANGUAGE"].to_pylist())
+    if "format" in columns:
+        content.formats.update(value or "" for value in table["format"].to_pylist())
     urls = table["URL"].to_pylist() if "URL" in columns else []
+    # Datasets of others may not say how large their pictures are.
     sizes = table["size_bytes"].to_pylist() if "size_bytes" in columns else [0] * len(urls)
     for url, size in zip(urls, sizes, strict=True):
         name = registered_domain(url or "")
@@ -157,7 +166,8 @@ def _add_ledger(content: Content, path: str) -> None:
     names = ("rule", "action", "reason")
     with files.open_read(path) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(columns=list(names)):
-            content.decisions.update(zip(*(batch[name].to_pylist() for name in names), strict=True))
+            columns = [batch[name].to_pylist() for name in names]
+            content.decisions.update(zip(*columns, strict=True))
 
 
 def figures(content: Content, small_provider: bool = False) -> dict[str, Any]:
@@ -169,13 +179,13 @@ def figures(content: Content, small_provider: bool = False) -> dict[str, Any]:
         "caption_chars": content.caption_chars,
         "picture_bytes": content.picture_bytes,
         "image_band": image_band(content.rows),
-        "languages": dict(_ordered(content.languages)),
-        "formats": dict(_ordered(content.formats)),
+        "languages": dict(largest_first(content.languages.items())),
+        "formats": dict(largest_first(content.formats.items())),
         "crawled": [period.crawled.first, period.crawled.last],
         "fetched": [period.fetched.first, period.fetched.last],
         "domains": len(content.domains),
-        "largest_domains": [[each.name, each.rows, each.bytes] for each in largest],
-        "largest_bytes": sum(each.bytes for each in largest),
+        "largest_domains": [[domain.name, domain.rows, domain.bytes] for domain in largest],
+        "largest_bytes": sum(domain.bytes for domain in largest),
         "reserved": content.decided_by(RESERVED_BY),
         "unlawful": content.decided_by(UNLAWFUL_BY),
         "erased_rows": sum(erasure.rows for erasure in content.manifest.erasures),
@@ -186,10 +196,6 @@ def figures(content: Content, small_provider: bool = False) -> dict[str, Any]:
 def image_band(images: int) -> str:
     """The size that section 1.3 has a box for."""
     return next((band for limit, band in IMAGE_BANDS if images < limit), LARGEST_BAND)
-
-
-def _ordered(counted: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
 
 
 def page(content: Content, small_provider: bool = False) -> str:
@@ -227,5 +233,6 @@ def _cell(text: str) -> str:
 
 def domain_list(content: Content, small_provider: bool = False) -> str:
     """The domains as CSV: name, rows, bytes."""
-    lines = [f"{each.name},{each.rows},{each.bytes}" for each in content.largest(small_provider)]
+    largest = content.largest(small_provider)
+    lines = [f"{domain.name},{domain.rows},{domain.bytes}" for domain in largest]
     return "\n".join(["domain,rows,bytes", *lines]) + "\n"

@@ -30,7 +30,7 @@ from pairsieve.erasure.feed import (
     FEED,
     BadFeed,
     Entry,
-    Seen,
+    FeedPosition,
     check_follows,
     check_tokens_key,
     parse_public_key,
@@ -51,7 +51,7 @@ from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.pages import PAGES, write_pages
 from pipeline.dataset.writer import only_writer
 
-SEEN = ".pairsieve-followed.json"
+POSITION_FILE = ".pairsieve-followed.json"
 """In the copy: the last entry that was applied to it."""
 MAX_FEED_BYTES = 100 << 20
 """An erasure an hour for 15 years, at 700 bytes each. Whoever serves a feed may be hostile."""
@@ -98,17 +98,17 @@ def follow(copy: str, source: Source, dry_run: bool = False) -> Followed:
     check_tokens_key(entries, key)
     erased = erased_of(key, [_delta(folder, entry) for entry in entries])
     if dry_run:
-        check_follows(entries, public_key, _seen(copy))
+        check_follows(entries, public_key, _position_of(copy))
         return Followed(entries, _look(copy, erased))
     with only_writer(copy):
         change.recover(copy)
-        check_follows(entries, public_key, _seen(copy))
+        check_follows(entries, public_key, _position_of(copy))
         outcome = _take_out(copy, erased)
         if entries:
             _finish_manifest(copy, entries[-1].version, outcome)
             # Last: a command that was cut off before this applies all entries again.
-            seen = Seen(public_key, entries[-1].sequence, entries[-1].digest)
-            files.write_text(files.join(copy, SEEN), json.dumps(asdict(seen)) + "\n")
+            position = FeedPosition(public_key, entries[-1].sequence, entries[-1].digest)
+            files.write_text(files.join(copy, POSITION_FILE), json.dumps(asdict(position)) + "\n")
     return Followed(entries, outcome)
 
 
@@ -168,16 +168,16 @@ def _delta(folder: str, entry: Entry) -> pa.Table:
     return pq.read_table(pa.BufferReader(content))
 
 
-def _seen(copy: str) -> Seen | None:
-    """What a copy has seen of the feed; None before the first time. Raises BadFeed."""
-    path = files.join(copy, SEEN)
+def _position_of(copy: str) -> FeedPosition | None:
+    """The last entry that a copy has followed; None before the first time. Raises BadFeed."""
+    path = files.join(copy, POSITION_FILE)
     if not files.exists(path):
         return None
     try:
-        return Seen(**json.loads(files.read_text(path)))
+        return FeedPosition(**json.loads(files.read_text(path)))
     except (ValueError, TypeError):
         raise BadFeed(
-            f"{path} is damaged, and says no more which entries this copy has seen; remove it, "
+            f"{path} is damaged, and does not say which entries this copy has seen; remove it, "
             "and give --at-least with the number of entries that the publisher names"
         ) from None
 
@@ -195,7 +195,7 @@ def _manifest(copy: str) -> Manifest | None:
 
 
 def _look(copy: str, erased: Erased) -> Outcome:
-    """What would be taken out, and what could not be reached."""
+    """Counts of what would be taken out, and the files that could not be reached."""
     outcome = Outcome()
     manifest = _manifest(copy)
     place = Copy(copy, erased, manifest.by_path if manifest else {})
@@ -205,7 +205,7 @@ def _look(copy: str, erased: Erased) -> Outcome:
 
 
 def _groups(copy: str, outcome: Outcome) -> list[Group]:
-    """The groups of files of a copy; the outcome is told of files that belong to none."""
+    """The groups of files of a copy. Files that belong to none are added to the outcome."""
     # The pages of a dataset are written anew at the end.
     pages = PAGES if _manifest(copy) else ()
     names = [

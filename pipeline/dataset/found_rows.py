@@ -109,8 +109,13 @@ def count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
     The dataset is read once, however many groups there are. It is read here and without a job,
     because a page waits for the answer.
     """
-    group_of = [number for number, group in enumerate(groups) for _ in group]
-    matcher = Matcher([request for group in groups for request in group])
+    # The matcher knows requests by their place in one list of all groups.
+    requests: list[Request] = []
+    group_of: list[int] = []
+    for number, group in enumerate(groups):
+        requests += group
+        group_of += [number] * len(group)
+    matcher = Matcher(requests)
     manifest = read_manifest(dataset)
     rows: Counter[int] = Counter()
     shards: Counter[int] = Counter()
@@ -118,12 +123,14 @@ def count_rows(dataset: str, groups: Sequence[Sequence[Request]]) -> RowCounts:
     for path in shard_paths(manifest):
         groups_in_shard = set[int]()
         for numbers in matches_in(files.join(dataset, path), manifest.columns, matcher):
+            # Several requests of a group may match a row, which counts once.
             groups_of_row = {group_of[number] for number in numbers}
             rows.update(groups_of_row)
             groups_in_shard |= groups_of_row
             all_rows += 1
         shards.update(groups_in_shard)
-        all_shards += bool(groups_in_shard)
+        if groups_in_shard:
+            all_shards += 1
     each = [RowCount(rows[number], shards[number]) for number in range(len(groups))]
     return RowCounts(each, RowCount(all_rows, all_shards))
 

@@ -88,7 +88,7 @@ class Record:
 
 @dataclass
 class Pushed:
-    """What was done: files of the new revision, its commit, and what was removed."""
+    """The result of a push: files of the new revision, its commit, and what was removed."""
 
     files: int = 0
     commit: str = ""
@@ -250,12 +250,13 @@ def commits_of(api: HfApi, repo: str) -> list[str]:
     except RepositoryNotFoundError:
         # Nothing was pushed so far.
         return []
-    found: dict[str, None] = {}
+    # A dictionary, since names share most of their commits and the order is kept.
+    commits: dict[str, None] = {}
     for ref, target in refs.items():
-        found[target] = None
+        commits[target] = None
         history = api.list_repo_commits(repo, repo_type=DATASET, revision=ref)
-        found.update(dict.fromkeys(commit.commit_id for commit in history))
-    return list(found)
+        commits.update(dict.fromkeys(commit.commit_id for commit in history))
+    return list(commits)
 
 
 def _remove_refs(api: HfApi, repo: str) -> Iterator[str]:

@@ -92,12 +92,12 @@ def observe_all(
     from transforms.score.handler import load_scorer
     from transforms.score.scorer import score_rows
 
-    found = look_up(config)
+    plan = look_up(config)
     archive = ArchiveSettings(config.fetch.max_bytes)
     # Every picture is observed, however little it resembles its caption.
-    settings = score_settings(config, found.models, archive, Looking(-1.0, -1.0))
-    scorer = load_scorer(settings, found.detectors)
-    observe_pair = load_all(needing(found.detectors, Needs.PAIR))
+    settings = score_settings(config, plan.models, archive, Looking(-1.0, -1.0))
+    scorer = load_scorer(settings, plan.detectors)
+    observe_pair = load_all(needing(plan.detectors, Needs.PAIR))
     pairs = [_pair(picture, subset) for picture in labelled]
     images = [_image(pair, picture) for pair, picture in zip(pairs, labelled, strict=True)]
     paths = {image.sha256: picture.path for image, picture in zip(images, labelled, strict=True)}

@@ -94,13 +94,10 @@ class ErasureRecord:
         return buffer.getvalue()
 
     def _tokens_of(self, table: pa.Table) -> pa.Table:
-        columns = {
-            name: pa.array(
-                [self._token(name, value) for value in table[name].to_pylist()],
-                pa.binary(TOKEN_BYTES),
-            )
-            for name in table.column_names
-        }
+        columns: dict[str, pa.Array] = {}
+        for name in table.column_names:
+            tokens = [self._token(name, value) for value in table[name].to_pylist()]
+            columns[name] = pa.array(tokens, pa.binary(TOKEN_BYTES))
         return pa.table(columns)
 
     def _token(self, name: str, value: Any) -> bytes | None:
@@ -112,13 +109,11 @@ class ErasureRecord:
 
 def _as_text(tokens: pa.RecordBatch) -> pa.Table:
     """Tokens as hex digits."""
-    columns = {
-        name: pa.array(
-            [None if token is None else token.hex() for token in tokens[name].to_pylist()],
-            pa.string(),
-        )
-        for name in tokens.schema.names
-    }
+    columns: dict[str, pa.Array] = {}
+    for name in tokens.schema.names:
+        cells = tokens[name].to_pylist()
+        digits = [None if token is None else token.hex() for token in cells]
+        columns[name] = pa.array(digits, pa.string())
     return pa.table(columns)
 
 

@@ -65,7 +65,7 @@ def period_of(dataset: str, manifest: Manifest) -> Period:
 
 def _extremes(footer: pq.FileMetaData, name: str) -> list[str]:
     """The least and the greatest value of each row group; datasets of others may have no text."""
-    found: list[str] = []
+    extremes: list[str] = []
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
         columns = [group.column(index) for index in range(group.num_columns)]
@@ -74,5 +74,5 @@ def _extremes(footer: pq.FileMetaData, name: str) -> list[str]:
                 continue
             statistics = column.statistics
             if statistics.has_min_max and isinstance(statistics.min, str):
-                found += [statistics.min, statistics.max]
-    return found
+                extremes += [statistics.min, statistics.max]
+    return extremes

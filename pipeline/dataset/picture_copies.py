@@ -28,39 +28,43 @@ MAX_SHOWN = 50
 
 
 def copies_of(dataset: str, findings: Findings) -> list[PictureCopy]:
-    """The rows that show the pictures of what was found, or pictures that those lead to.
+    """The rows that show the pictures of the rows in `findings`, or pictures that those lead to.
 
     Only pictures count that requests are about: those of a domain are not looked for elsewhere,
     unless its request says so. Two pictures are the same as for a request by an example: PDQ within
     31 bits, in any orientation, with or without borders. The dataset is read once, and once more
-    as long as what was found leads to further rows. Raises NoSuchDataset.
+    as long as new copies lead to further rows. Raises NoSuchDataset.
     """
-    asked = _hashes_in(findings.pictures())
+    searched_for = _hashes_in(findings.pictures())
     copies: dict[str, PictureCopy] = {}
-    found = {path: findings.rows_in(path) for path in findings.paths}
-    # It ends: each turn asks only for hashes of rows that were not known before.
-    while len(asked):
+    requested_rows = {path: findings.rows_in(path) for path in findings.paths}
+    # It ends: each turn searches only for hashes of rows that were not known before.
+    while len(searched_for):
         # Both sides of a pair may be turned: it is enough to turn one.
-        index = HashIndex.of(_turned(asked))
-        further: list[Mapping[str, Any]] = []
+        index = HashIndex.of(_turned(searched_for))
+        new_rows: list[Mapping[str, Any]] = []
         for path, row, values in _near_rows(dataset, index):
-            if row in found.get(path, ()) or values[KEY] in copies:
+            if row in requested_rows.get(path, ()) or values[KEY] in copies:
                 continue
             copies[values[KEY]] = PictureCopy(values[KEY], values.get(URL) or "")
-            further.append(values)
-        asked = _hashes_in(further)
+            new_rows.append(values)
+        searched_for = _hashes_in(new_rows)
     return sorted(copies.values())
 
 
 def _turned(hashes: Hashes) -> Hashes:
-    ways = {way for one in hashes for way in orientations(one.tobytes())}
-    return as_hashes(sorted(ways))
+    distinct: set[bytes] = set()
+    for pdq in hashes:
+        distinct.update(orientations(pdq.tobytes()))
+    return as_hashes(sorted(distinct))
 
 
 def _hashes_in(rows: Iterable[Mapping[str, Any]]) -> Hashes:
     """The distinct hashes of rows, (n, 32)."""
-    digits = {row[name] for row in rows for name in PDQ_COLUMNS if row.get(name)}
-    return as_hashes(bytes.fromhex(one) for one in sorted(digits))
+    distinct: set[str] = set()
+    for row in rows:
+        distinct.update(row[name] for name in PDQ_COLUMNS if row.get(name))
+    return as_hashes(bytes.fromhex(digits) for digits in sorted(distinct))
 
 
 def _near_rows(dataset: str, index: HashIndex) -> Iterator[tuple[str, int, Mapping[str, Any]]]:

@@ -31,8 +31,8 @@ AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What was made of a picture: hashes of its orientations, and its pixels for each model.
+class PreparedPicture:
+    """The hashes of a picture in all orientations, and its pixels for each model.
 
     Both are empty for what is no picture, and for one that shows too little for a hash.
     """
@@ -57,9 +57,9 @@ class HashedPicture:
 def hash_pictures(folder: str, encoders: Sequence[Encoder] = ()) -> Iterator[HashedPicture]:
     """Yield each file below a folder, sorted by name, with the vectors of some models."""
     squares = tuple(encoder.square for encoder in encoders)
-    batch: list[tuple[str, Looked]] = []
-    for looked in _looked_at(folder, squares):
-        batch.append(looked)
+    batch: list[tuple[str, PreparedPicture]] = []
+    for prepared in _prepared_in(folder, squares):
+        batch.append(prepared)
         if len(batch) == AT_ONCE:
             yield from _with_vectors(batch, encoders)
             batch = []
@@ -67,28 +67,31 @@ def hash_pictures(folder: str, encoders: Sequence[Encoder] = ()) -> Iterator[Has
 
 
 def _with_vectors(
-    batch: Sequence[tuple[str, Looked]], encoders: Sequence[Encoder]
+    batch: Sequence[tuple[str, PreparedPicture]], encoders: Sequence[Encoder]
 ) -> Iterator[HashedPicture]:
-    vectors: list[dict[str, NDArray[np.float32]]] = [{} for _ in batch]
-    pictures = [number for number, (_, looked) in enumerate(batch) if looked.squares]
-    for place, encoder in enumerate(encoders if pictures else ()):
-        made = encoder.pictures([batch[number][1].squares[place] for number in pictures])
-        for number, vector in zip(pictures, made, strict=True):
-            vectors[number][str(encoder.identity)] = vector
-    for (name, looked), of_models in zip(batch, vectors, strict=True):
-        yield HashedPicture(name, looked.hashes, of_models)
+    vectors_of: list[dict[str, NDArray[np.float32]]] = [{} for _ in batch]
+    # The places in the batch of files that are pictures.
+    places = [place for place, (_, prepared) in enumerate(batch) if prepared.squares]
+    if places:
+        for number, encoder in enumerate(encoders):
+            pixels = [batch[place][1].squares[number] for place in places]
+            vectors = encoder.pictures(pixels)
+            for place, vector in zip(places, vectors, strict=True):
+                vectors_of[place][str(encoder.identity)] = vector
+    for (name, prepared), vectors_by_model in zip(batch, vectors_of, strict=True):
+        yield HashedPicture(name, prepared.hashes, vectors_by_model)
 
 
-def _looked_at(folder: str, squares: tuple[Square, ...]) -> Iterator[tuple[str, Looked]]:
-    """Yield each file below a folder with what was made of it."""
+def _prepared_in(folder: str, squares: tuple[Square, ...]) -> Iterator[tuple[str, PreparedPicture]]:
+    """Yield each file below a folder with its hashes and pixels."""
     number = os.cpu_count() or 1
     processes = Processes(number)
-    waiting: deque[tuple[str, Task[Looked]]] = deque()
+    waiting: deque[tuple[str, Task[PreparedPicture]]] = deque()
     try:
         for name in files.files_below(folder):
             with files.open_read(files.join(folder, name)) as stream:
                 content = stream.read()
-            waiting.append((name, processes.submit(look_at, content, squares)))
+            waiting.append((name, processes.submit(prepare_picture, content, squares)))
             # Results are taken in the order of the names, so the first is waited for.
             if len(waiting) > number * WAITING_PER_PROCESS:
                 yield _first(processes, waiting)
@@ -98,17 +101,22 @@ def _looked_at(folder: str, squares: tuple[Square, ...]) -> Iterator[tuple[str, 
         processes.close()
 
 
-def _first(processes: Processes, waiting: deque[tuple[str, Task[Looked]]]) -> tuple[str, Looked]:
+def _first(
+    processes: Processes, waiting: deque[tuple[str, Task[PreparedPicture]]]
+) -> tuple[str, PreparedPicture]:
     name, task = waiting.popleft()
-    looked = processes.result(task)
-    return name, Looked() if isinstance(looked, Crashed) else looked
+    prepared = processes.result(task)
+    if isinstance(prepared, Crashed):
+        # A file that ends its process counts as no picture.
+        return name, PreparedPicture()
+    return name, prepared
 
 
-def look_at(content: bytes, squares: tuple[Square, ...]) -> Looked:
+def prepare_picture(content: bytes, squares: tuple[Square, ...]) -> PreparedPicture:
     """Hash a picture in all orientations and resize it for models."""
     picture = decode(content, EXAMPLES)
     hashes = orientations_of(picture.image) if isinstance(picture, Decoded) else ()
     if not isinstance(picture, Decoded) or not hashes:
-        return Looked()
+        return PreparedPicture()
     pixels = tuple(np.asarray(squared(picture.image, square)) for square in squares)
-    return Looked(hashes, pixels)
+    return PreparedPicture(hashes, pixels)

@@ -69,7 +69,7 @@ REQUESTS_PER_LINK = 2
 
 @dataclass(frozen=True)
 class RecheckSettings:
-    """What is asked, and what follows from it.
+    """Settings of a recheck: which links are asked, and the rule on the answers.
 
     `share` of the links have their turn, those that were asked longest ago first; `seed` draws
     among those of one day. Of these, `whole_share` are asked for the whole picture, whatever their
@@ -98,7 +98,7 @@ class Round:
 
 @dataclass
 class SeenCounts:
-    """What a round has seen, in links: (age, outcome) -> number, and why they are not the same."""
+    """Counts of a round: (age, outcome) -> links, and reasons why links have changed."""
 
     by_age: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class SeenCounts:
 
 @dataclass(frozen=True)
 class Rechecked:
-    """What came of a recheck: its numbers, and whether the rows are gone (`committed`).
+    """The result of a recheck: its numbers, and whether the rows are gone (`committed`).
 
     `counted` is reason -> links: why they are not the same.
     """
@@ -247,8 +247,8 @@ class Recheck:
 
     def _run(self, lay_out: LayOut, watch: Watch) -> None:
         self.engine.prepare()
-        with reporting(watch, self.bars) as heard:
-            self.engine.run(lay_out, self._job_name("ask"), heard.quiet_s)
+        with reporting(watch, self.bars) as activity:
+            self.engine.run(lay_out, self._job_name("ask"), activity.quiet_s)
 
     def _job_name(self, step: str) -> str:
         return f"recheck-{self.place.name}/{step}"

@@ -40,7 +40,7 @@ class RecheckPlace:
 
     @cached_property
     def name(self) -> str:
-        """What the dataset is called."""
+        """The name of the dataset."""
         return read_manifest(self.dataset).name or files.public_name(self.dataset.rstrip("/"))
 
     @cached_property

@@ -33,7 +33,7 @@ DECODE = DecodeSettings(FORMATS, max_pixels=89_478_484, max_aspect_ratio=200)
 
 @dataclass(frozen=True)
 class Asking:
-    """How links are asked, and whose no is heard.
+    """How links are asked, and which refusals count.
 
     `buckets` are those of hosts, and `part_rows` the links of a part. The files of sites are read
     again after `robots_max_age_s`.
@@ -60,14 +60,21 @@ def asking_of(manifest: Manifest, config: Config | None) -> Asking:
             "nothing says to whom a publisher can turn, so no request is made: give the --config "
             "of the dataset with fetch.contact set (--set fetch.contact=https://...)"
         )
-    extract = config.extract if config else None
+    if config:
+        decode = config.score.decode
+        buckets = config.extract.buckets
+        part_rows = config.extract.part_rows
+    else:
+        decode = _decode_in(manifest)
+        buckets = _number(manifest, "buckets")
+        part_rows = _number(manifest, "part_rows")
     return Asking(
         client=fetch.client(),
         consent=consent,
         rights=rights,
-        decode=config.score.decode if config else _decode_in(manifest),
-        buckets=extract.buckets if extract else _number(manifest, "buckets"),
-        part_rows=extract.part_rows if extract else _number(manifest, "part_rows"),
+        decode=decode,
+        buckets=buckets,
+        part_rows=part_rows,
         robots_max_age_s=fetch.robots_max_age_h * 3600,
     )
 

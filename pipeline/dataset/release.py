@@ -61,9 +61,14 @@ def check_erasures(output: str, rules: Sequence[Rule]) -> None:
     A run replaces the dataset in its output directory. It must know the tombstones of every
     erasure there.
     """
-    needed = {key for erasure in _manifest_in(output).erasures for key in erasure.keys}
-    known = {key for rule in rules if isinstance(rule, Erasure) for key in rule.key_ids}
-    missing = sorted(needed - known)
+    needed_keys: set[str] = set()
+    for erasure in _manifest_in(output).erasures:
+        needed_keys.update(erasure.keys)
+    known_keys: set[str] = set()
+    for rule in rules:
+        if isinstance(rule, Erasure):
+            known_keys.update(rule.key_ids)
+    missing = sorted(needed_keys - known_keys)
     if missing:
         raise ConfigError(
             f"people were taken out of {output} under the key {', '.join(missing)}, "
@@ -162,7 +167,7 @@ def _replaced_files(output: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has made.
+    """The results of a run.
 
     `shards`: path, rows, bytes, sha256 of each file. `counts`: of each stage. `problems`: where,
     unit, reason of inputs that could not be read. `computed`: model -> pairs that it scored.

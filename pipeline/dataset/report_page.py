@@ -15,6 +15,7 @@ from pairsieve.audit.result import HEAD, NUMERIC
 from pairsieve.recheck.result import HEAD as RECHECK_HEAD
 from pairsieve.recheck.result import NUMERIC as RECHECK_NUMERIC
 from pairsieve.records.aggregates import MAX_LARGEST, Largest
+from pairsieve.records.ranking import largest_first
 from pairsieve.web.language import SUBSETS
 from pipeline.dataset.card import DEMO_WARNING
 from pipeline.dataset.facts import Facts
@@ -116,8 +117,8 @@ def bars(
     counted: Mapping[str, int], max_bars: int = MAX_BARS, drop: bool = False
 ) -> tuple[Bar, ...]:
     """The largest values first; the others together in one bar at the end."""
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return _bars(ordered[:max_bars], len(ordered), sum(counted.values()), drop)
+    listed = largest_first(counted.items())[:max_bars]
+    return _bars(listed, len(counted), sum(counted.values()), drop)
 
 
 def bars_of_largest(top: Largest) -> tuple[Bar, ...]:
@@ -315,25 +316,28 @@ def _throughput(history: History) -> Section | None:
 
 def compare_page(first: Facts, second: Facts, names: tuple[str, str]) -> str:
     """The page of two datasets side by side: decisions gained and lost for each rule."""
-    changes = {
+    first_name, second_name = names
+    change_of = {
         reason: second.reasons[reason] - first.reasons[reason]
         for reason in (*first.reasons, *second.reasons)
     }
+    largest_change_first = sorted(change_of, key=lambda reason: (-abs(change_of[reason]), reason))
     rows = []
-    for reason in sorted(changes, key=lambda reason: (-abs(changes[reason]), reason)):
-        before, after = first.reasons[reason], second.reasons[reason]
-        rows.append((*reason, f"{before:,}", f"{after:,}", f"{changes[reason]:+,}"))
-    head = ("stage", "rule", "action", "reason", *names, "change")
+    for reason in largest_change_first:
+        before = first.reasons[reason]
+        after = second.reasons[reason]
+        rows.append((*reason, f"{before:,}", f"{after:,}", f"{change_of[reason]:+,}"))
+    head = ("stage", "rule", "action", "reason", first_name, second_name, "change")
+    section = Section("Decisions", head=head, rows=rows, numeric=(4, 5, 6))
     tiles = [
-        (f"pairs in {names[0]}", f"{first.rows:,}"),
-        (f"pairs in {names[1]}", f"{second.rows:,}"),
+        (f"pairs in {first_name}", f"{first.rows:,}"),
+        (f"pairs in {second_name}", f"{second.rows:,}"),
         ("change", f"{second.rows - first.rows:+,}"),
     ]
-    section = Section("Decisions", head=head, rows=rows, numeric=(4, 5, 6))
     return render(
-        f"{names[0]} beside {names[1]}",
-        "Rows gained and lost per rule, from the ledgers.",
-        [],
-        tiles,
-        [section],
+        title=f"{first_name} beside {second_name}",
+        subtitle="Rows gained and lost per rule, from the ledgers.",
+        warnings=[],
+        tiles=tiles,
+        sections=[section],
     )

@@ -19,13 +19,10 @@ MAX_INPUTS = 50
 
 def rai_terms(manifest: Manifest, columns: Sequence[Column], period: Period) -> dict[str, Any]:
     """The terms of the RAI vocabulary 1.0 that a dataset of links can answer."""
-    counts = manifest.unit_counts
-    raw = ", ".join(
-        f"{units[unit].entered} {unit}s" for units in (counts.get("extract", {}),) for unit in units
-    )
-    times = Span().joined(
-        (period.crawled.first, period.crawled.last, period.fetched.first, period.fetched.last)
-    )
+    extracted = manifest.unit_counts.get("extract", {})
+    raw = ", ".join(f"{counts.entered} {unit}s" for unit, counts in extracted.items())
+    crawled, fetched = period.crawled, period.fetched
+    times = Span().joined((crawled.first, crawled.last, fetched.first, fetched.last))
     personal = [column for column in columns if column.privacy != "neutral"]
     return {
         "rai:dataCollection": _collection(manifest),
@@ -73,17 +70,19 @@ def _tools(manifest: Manifest) -> list[str]:
 
 def _biases(manifest: Manifest) -> list[str]:
     """The share of each subset, as counted: a web crawl is no sample of the world."""
-    rows = {
-        subset: sum(listed.rows for listed in manifest.below(f"dataset/{subset}/"))
-        for subset in manifest.subsets
-    }
-    every = sum(rows.values())
-    shares = [
-        f"{number} of {every} rows ({100 * number / every:.1f} %) are in the subset {subset}"
-        for subset, number in rows.items()
-        if every
-    ]
-    return [*shares, "What people put on the web, and in which languages, decides what is shown"]
+    rows_of: dict[str, int] = {}
+    for subset in manifest.subsets:
+        shards = manifest.below(f"dataset/{subset}/")
+        rows_of[subset] = sum(shard.rows for shard in shards)
+    all_rows = sum(rows_of.values())
+    biases = []
+    # A dataset without rows has no shares.
+    if all_rows:
+        for subset, rows in rows_of.items():
+            percent = 100 * rows / all_rows
+            biases.append(f"{rows} of {all_rows} rows ({percent:.1f} %) are in the subset {subset}")
+    biases.append("What people put on the web, and in which languages, decides what is shown")
+    return biases
 
 
 def _maintenance(manifest: Manifest) -> str:

@@ -57,7 +57,7 @@ class Readable:
 
 @dataclass
 class Verified:
-    """What was looked at: revisions or versions, distinct files, and what is wrong with them."""
+    """Numbers of revisions (or versions) and of distinct files, and the files with problems."""
 
     revisions: int = 0
     files: int = 0
@@ -110,11 +110,11 @@ def verify_hub(hub: Hub, erased: Erased, record: Record) -> Verified:
             # Most files are the same in many revisions, and are downloaded once.
             if content not in judged:
                 judged[content] = _judge_remote(api, hub.repo, commit, entry.path, erased)
-            found = judged[content]
-            if found:
-                found.places.append(names.get(commit, commit))
+            wrong = judged[content]
+            if wrong:
+                wrong.places.append(names.get(commit, commit))
     verified.files = len(judged)
-    verified.wrong = [found for found in judged.values() if found]
+    verified.wrong = [wrong for wrong in judged.values() if wrong]
     return verified
 
 
@@ -168,12 +168,11 @@ def verify_store(store: str, erased: Erased) -> Verified:
         if not version.path.endswith(JUDGED):
             continue
         verified.files += 1
-        found = _judge_version(version, erased)
-        if found:
-            found.places.append(
-                f"{version.id} ({'present' if version.is_present else 'noncurrent'})"
-            )
-            verified.wrong.append(found)
+        wrong = _judge_version(version, erased)
+        if wrong:
+            state = "present" if version.is_present else "noncurrent"
+            wrong.places.append(f"{version.id} ({state})")
+            verified.wrong.append(wrong)
     return verified
 
 

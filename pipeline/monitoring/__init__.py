@@ -1,1 +1,1 @@
-"""What is said while a run is under way: progress, logs, metrics."""
+"""Shows the state of a run: progress, logs, metrics."""

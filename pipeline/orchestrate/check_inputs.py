@@ -14,7 +14,7 @@ UNREADABLE = "unreadable_"
 
 
 class TooMuchUnreadable(RuntimeError):
-    """So much of the inputs could not be read that nothing is published."""
+    """Too much of the inputs could not be read, so nothing is published."""
 
 
 class _Share(NamedTuple):

@@ -175,8 +175,9 @@ class Jobs:
     def compare(self) -> CompareSettings:
         """The job that compares the pictures of all parts."""
         plan, results = self.plan, self.results
-        copies = [one for one in plan.comparing if isinstance(one, NearCopies)]
-        concepts = [one for one in plan.comparing if isinstance(one, Concepts)]
+        copies = [detector for detector in plan.comparing if isinstance(detector, NearCopies)]
+        concepts = [detector for detector in plan.comparing if isinstance(detector, Concepts)]
+        languages = any(isinstance(detector, LanguagePairs) for detector in plan.comparing)
         deciding = needing(plan.detectors, Needs.PAIR, Needs.EVIDENCE)
         samples = results.scored.read_counts()["pair"].entered
         return CompareSettings(
@@ -191,7 +192,7 @@ class Jobs:
             division=Division.of(samples),
             samples=samples,
             spill=self._spill(results.compared),
-            languages=any(isinstance(one, LanguagePairs) for one in plan.comparing),
+            languages=languages,
         )
 
     def publish(self, staging: str, secret: bytes) -> flow.PublishJob:

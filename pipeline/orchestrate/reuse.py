@@ -34,7 +34,7 @@ def _reason(result: StageResult) -> str:
 
 
 def _differences(result: StageResult, before: Mapping[str, Any]) -> list[str]:
-    """What differs from the newest result of the stage."""
+    """The differences from the newest result of the stage."""
     stage = result.stage
     if before["version"] != stage.version:
         return ["this version of pairsieve computes it in another way"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_over_shards(engine: Engine, name: str, job: ShardsJob, folder: str, bars: bool) -> None:
-    """Run a job whose workers tell in `folder` how far they are; `name` is `run/job`.
+    """Run a job whose workers write their progress to `folder`; `name` is `run/job`.
 
     Raises JobFailed and Interrupted.
     """
@@ -21,5 +21,5 @@ def run_over_shards(engine: Engine, name: str, job: ShardsJob, folder: str, bars
 
     _, _, stage = name.rpartition("/")
     watch = Watch(stage, folder, len(job.shards), "shards", ("file kept",))
-    with reporting(watch, bars) as heard:
-        engine.run(partial(over_shards, job=job), name, heard.quiet_s)
+    with reporting(watch, bars) as activity:
+        engine.run(partial(over_shards, job=job), name, activity.quiet_s)

@@ -208,7 +208,7 @@ def plain(value: Any) -> Any:
 
 
 def summaries(folder: str, names: Sequence[str]) -> list[parts.Summary]:
-    """What the footers of parts say. Raises Damaged.
+    """Summaries of parts, from their footers. Raises Damaged.
 
     Many are read at a time, because an object store takes its time for each request.
     """
@@ -240,7 +240,7 @@ def checked(counts: UnitCounts, what: str) -> UnitCounts:
 
 
 class TooMuchQuarantined(RuntimeError):
-    """So much could not be judged that something must be broken: nothing is published."""
+    """Too much could not be judged: something must be broken, and nothing is published."""
 
 
 def check_quarantine(counts: UnitCounts, max_share: float, what: str) -> None:

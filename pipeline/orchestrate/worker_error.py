@@ -1,4 +1,4 @@
-"""What a failed worker said, in one line: stage, step, part, file and line of the error."""
+"""Describes a worker's error in one line: stage, step, part, file and line."""
 
 from __future__ import annotations
 
@@ -146,10 +146,10 @@ def names_step(error: BaseException) -> bool:
 
 def with_step(line: str) -> str:
     """The line with the step in front, as the flow names it."""
-    found = STEP.search(line)
-    if found is None:
+    match = STEP.search(line)
+    if match is None:
         return line
-    step = INNER_STEP.sub("", found["step"])
+    step = INNER_STEP.sub("", match["step"])
     return f"{step}: {STEP.sub('', line)}"
 
 

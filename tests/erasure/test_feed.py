@@ -17,7 +17,7 @@ from pairsieve.erasure.feed import (
     NOTHING,
     BadFeed,
     Entry,
-    Seen,
+    FeedPosition,
     check_follows,
     check_tokens_key,
     name_of,
@@ -97,8 +97,8 @@ def test_what_is_refused(text):
         read_feed(text, PUBLIC)
 
 
-def seen(number: int) -> Seen:
-    return Seen(PUBLIC, number, read_feed(feed_of(number), PUBLIC)[-1].digest)
+def seen(number: int) -> FeedPosition:
+    return FeedPosition(PUBLIC, number, read_feed(feed_of(number), PUBLIC)[-1].digest)
 
 
 @pytest.mark.parametrize(

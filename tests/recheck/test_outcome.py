@@ -13,7 +13,7 @@ from pairsieve.recheck.links import AskedLink, Link, merged
 from pairsieve.recheck.outcome import (
     COUNTED_AGAIN_AFTER,
     Served,
-    known_of,
+    known_picture_of,
     look_at,
     next_link,
     outcome_of_status,
@@ -134,7 +134,7 @@ def test_what_an_answer_says(link, answer, body, outcome):
     ],
 )
 def test_the_whole_picture_is_needed_where_it_is_not_known_which_one_it_is(link, whole):
-    assert known_of(link).whole is whole
+    assert known_picture_of(link).whole is whole
 
 
 ANSWERS = {

@@ -1,4 +1,4 @@
-"""The picture store: as served or made smaller, within its room."""
+"""The picture store: as served or made smaller, within its quota."""
 
 from __future__ import annotations
 
@@ -102,17 +102,17 @@ def test_a_store_without_room(tmp_path):
 
 def test_what_is_stored_already_counts(tmp_path):
     (tmp_path / "part").write_bytes(b"x" * 900)
-    room = DiskQuota(str(tmp_path), 1000, 0, workers=2)
-    room.reserve(50)
+    quota = DiskQuota(str(tmp_path), 1000, 0, workers=2)
+    quota.reserve(50)
     with pytest.raises(StoreFull):
-        room.reserve(1)
+        quota.reserve(1)
 
 
 def test_a_disk_that_is_almost_full(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=400_000_000))
-    room = DiskQuota(str(tmp_path / "not" / "yet"), None, 1e9, workers=1)
+    quota = DiskQuota(str(tmp_path / "not" / "yet"), None, 1e9, workers=1)
     with pytest.raises(StoreFull, match=r"0\.4 GB left, less than fetch\.min_free_gb"):
-        room.reserve(10)
+        quota.reserve(10)
 
 
 def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
@@ -122,4 +122,4 @@ def test_stores_in_a_bucket_have_no_disk_to_fill(monkeypatch):
         StoreSettings(DECODE),
         DiskQuota("memory://pictures", None, 1e9, 1),
         Processes(1),
-    ).room.reserve(10)
+    ).quota.reserve(10)

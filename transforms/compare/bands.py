@@ -68,14 +68,14 @@ def by_bucket(
 
 
 @dataclass(frozen=True)
-class Found:
-    """Near pictures that were found, as the bytes of a forest; and how many pairs were left out."""
+class NearPictures:
+    """Pairs of near pictures, as the bytes of a forest; and how many pairs were left out."""
 
     forest: bytes
     left_out: int = 0
 
     @classmethod
-    def of(cls, forest: Forest, left_out: int = 0) -> Found:
+    def of(cls, forest: Forest, left_out: int = 0) -> NearPictures:
         return cls(forest.tobytes(), left_out)
 
     def read(self) -> Forest:
@@ -83,13 +83,13 @@ class Found:
         return forest
 
 
-def merge_found(several: Iterable[Found]) -> Found:
+def merge_near(several: Iterable[NearPictures]) -> NearPictures:
     """The forest of all; it does not depend on order and grouping."""
     forests, left_out = [], 0
-    for found in several:
-        forests.append(found.read())
-        left_out += found.left_out
-    return Found.of(merge_forests(forests), left_out)
+    for near in several:
+        forests.append(near.read())
+        left_out += near.left_out
+    return NearPictures.of(merge_forests(forests), left_out)
 
 
 def to_bands(
@@ -156,23 +156,26 @@ def _to_parts(
 
 def near_pictures(
     group: tuple[Key, Batches], copies: NearCopies, division: Division
-) -> Iterator[Found]:
+) -> Iterator[NearPictures]:
     """Yield the near pictures of a part of a band."""
     (_, number), batches = group
     band, part = divmod(number, 1 << division.band_bits)
     hashes, names, turned = _read_band(batches)
     shift = BAND_BITS - division.band_bits
-    # A pair is told by the part with the larger value of the band, so that no two parts tell it.
+    # The part with the larger value of the band yields a pair, so that no two parts yield it.
     values = range(part << shift, part + 1 << shift)
-    forest, edges, held, left_out = forest_of(np.empty((0, 2), NAME)), [], 0, 0
+    forest = forest_of(np.empty((0, 2), NAME))
+    edges: list[NDArray[np.void]] = []
+    held_edges = left_out = 0
     for pairs in near_in_band(hashes, BandSettings(band, copies.most_bits, values), turned):
         left_out += pairs.left_out
         edges.append(np.stack([names[pairs.left], names[pairs.right]], axis=1))
-        held += len(pairs.left)
-        if held >= MOST_EDGES:
+        held_edges += len(pairs.left)
+        if held_edges >= MOST_EDGES:
             # Many copies of a picture have many pairs, and a forest has one row for each of them.
-            forest, edges, held = merge_forests([forest, *edges]), [], 0
-    yield Found.of(merge_forests([forest, *edges]), left_out)
+            forest = merge_forests([forest, *edges])
+            edges, held_edges = [], 0
+    yield NearPictures.of(merge_forests([forest, *edges]), left_out)
 
 
 def _read_band(batches: Batches) -> tuple[Hashes, Names, NDArray[np.bool_]]:
@@ -192,9 +195,9 @@ def _read_band(batches: Batches) -> tuple[Hashes, Names, NDArray[np.bool_]]:
     return bytes_of(hashes), names, turned
 
 
-def roots_by_bucket(found: Found, buckets: int) -> Iterator[tuple[Key, bytes]]:
+def roots_by_bucket(near: NearPictures, buckets: int) -> Iterator[tuple[Key, bytes]]:
     """Yield the forest's rows for the buckets of their pictures, behind the letter ROOTS."""
-    forest = found.read()
+    forest = near.read()
     bucket = bucket_of(forest[:, 0], buckets)
     for number in np.unique(bucket).tolist():
         yield (PICTURES, number), ROOTS + forest[bucket == number].tobytes()

@@ -14,15 +14,15 @@ from pairsieve.storage import files
 from transforms.compare.bands import (
     SHOWN,
     Batches,
-    Found,
+    NearPictures,
     by_bucket,
-    merge_found,
+    merge_near,
     near_pictures,
     roots_by_bucket,
     to_bands,
 )
-from transforms.compare.concepts import count_concepts, tell_concepts, what_counts
-from transforms.compare.groups import tell_parts, with_roots
+from transforms.compare.concepts import count_concepts, counted_words, counts_by_part
+from transforms.compare.groups import groups_by_part, with_roots
 from transforms.compare.pictures import name_rows, pictures_of
 from transforms.compare.settings import PART, PICTURES, CompareSettings, Key
 from transforms.compare.vectors import choose_cells, near_vectors, to_cells
@@ -84,7 +84,7 @@ def _make_read(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key,
 
 @dataclass
 class FindNear(beam.PTransform):  # type: ignore[misc]
-    """((PICTURES, bucket), pictures) -> Found: near pictures by their hashes.
+    """((PICTURES, bucket), pictures) -> NearPictures: near pictures by their hashes.
 
     Through the first shuffle go the pictures, and through the second 16 hashes of 32 bytes for each
     distinct one.
@@ -107,7 +107,7 @@ class FindNear(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class FindNearVectors(beam.PTransform):  # type: ignore[misc]
-    """Numbers of parts -> Found: near pictures by their vectors.
+    """Numbers of parts -> NearPictures: near pictures by their vectors.
 
     Through the shuffle go 2 bytes a dimension, for each of the two cells of a vector.
     """
@@ -138,35 +138,35 @@ def _make_to_cells(settings: CompareSettings) -> Callable[[int], Iterator[tuple[
 
 @dataclass
 class Connect(beam.PTransform):  # type: ignore[misc]
-    """Found -> one Found: the groups of all near pictures, 64 bytes for each that has a copy."""
+    """NearPictures -> one NearPictures: all groups, 64 bytes for each picture that has a copy."""
 
     settings: CompareSettings
 
-    def expand(self, found: beam.PCollection) -> beam.PCollection:
+    def expand(self, near: beam.PCollection) -> beam.PCollection:
         return (
-            found
+            near
             # Workers sum their own forests first, and the last one merges what is left of them.
             # Without pictures there is nothing to merge, and no default is needed.
-            | "Merge" >> beam.CombineGlobally(merge_found).without_defaults()
+            | "Merge" >> beam.CombineGlobally(merge_near).without_defaults()
             | "Write what was left out" >> beam.Map(_write_left_out, self.settings.output)
         )
 
 
-def _write_left_out(found: Found, folder: str) -> Found:
-    files.write_text(files.join(folder, LEFT_OUT_FILE), str(found.left_out))
-    return found
+def _write_left_out(near: NearPictures, folder: str) -> NearPictures:
+    files.write_text(files.join(folder, LEFT_OUT_FILE), str(near.left_out))
+    return near
 
 
 @dataclass
 class TellParts(beam.PTransform):  # type: ignore[misc]
-    """(pictures, Found) -> ((PART, number), what a part is told of its pictures)."""
+    """(pictures, NearPictures) -> ((PART, number), the groups of the part's pictures)."""
 
     settings: CompareSettings
 
     def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
-        pictures, found = inputs
+        pictures, near = inputs
         buckets = self.settings.division.buckets
-        roots = found | "Roots by name" >> beam.FlatMap(roots_by_bucket, buckets)
+        roots = near | "Roots by name" >> beam.FlatMap(roots_by_bucket, buckets)
         return (
             (pictures, roots)
             | "Pictures and roots" >> beam.Flatten()
@@ -175,7 +175,7 @@ class TellParts(beam.PTransform):  # type: ignore[misc]
             | "Find roots" >> _each(partial(with_roots, buckets=buckets))
             # The pictures of a group may lie in many buckets, and meet in the bucket of their root.
             | "By group" >> beam.GroupByKey()
-            | "Choose representatives" >> _each(tell_parts)
+            | "Choose representatives" >> _each(groups_by_part)
         )
 
 
@@ -194,13 +194,13 @@ class CountConcepts(beam.PTransform):  # type: ignore[misc]
             numbers
             | "Count" >> count
             | "By concept" >> beam.GroupByKey()
-            | "Sum" >> _each(tell_concepts)
+            | "Sum" >> _each(counts_by_part)
         )
 
 
 def _make_count(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
     book = make_rule_book(settings.rules)
-    match = what_counts(settings.concepts, settings.languages)
+    match = counted_words(settings.concepts, settings.languages)
 
     def count(number: int) -> Iterator[tuple[Key, bytes]]:
         table = read_samples(settings.names[number], settings.folders)
@@ -216,17 +216,18 @@ class WriteCompared(beam.PTransform):  # type: ignore[misc]
 
     settings: CompareSettings
 
-    def expand(self, told: beam.PCollection) -> beam.PCollection:
-        return told | "Write parts" >> beam.ParDo(OnceAWorker(partial(_make_write, self.settings)))
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        write = OnceAWorker(partial(_make_write, self.settings))
+        return batches | "Write parts" >> beam.ParDo(write)
 
 
 def _make_write(settings: CompareSettings) -> Callable[[tuple[Key, Iterable[bytes]]], list[Any]]:
     observers = [(detector, detector.load()) for detector in settings.detectors]
 
     def write(group: tuple[Key, Iterable[bytes]]) -> list[Any]:
-        (_, number), told = group
+        (_, number), batches = group
         name = settings.names[number]
-        write_compared(name, told, settings.folders, settings.output, observers)
+        write_compared(name, batches, settings.folders, settings.output, observers)
         # The part is in its folder; no step comes after this one.
         return []
 

@@ -1,4 +1,4 @@
-"""Counts languages and concepts of captions over all parts, and tells each part its own counts."""
+"""Counts languages and concepts of captions over all parts; each part gets those that it names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from filters.balance.concepts import Concepts, Match
 from pairsieve.records.sample_table import SampleTable
@@ -15,7 +14,7 @@ from transforms.compare.settings import CONCEPTS, PART, Key
 from transforms.plumbing.spill import read_batch
 
 COUNTED = b"c"
-"""The letter of what a part is told of its concepts."""
+"""The first byte of a batch with the counts of a part."""
 
 Named = tuple[str, str]
 """(language, concept); the concept WHOLE for the language itself."""
@@ -24,12 +23,16 @@ WHOLE = ""
 """Stands for a language as a whole; no concept is empty (filters/balance/concepts.py)."""
 
 
-def what_counts(concepts: Concepts | None, languages: bool) -> Match:
+def counted_words(concepts: Concepts | None, languages: bool) -> Match:
     """What of a caption is counted: its concepts, and its language. Raises MissingModel."""
     match: Match = concepts.matcher() if concepts else _nothing
     if not languages:
         return match
-    return lambda caption, language: (WHOLE, *match(caption, language))
+
+    def match_with_language(caption: str, language: str) -> tuple[str, ...]:
+        return (WHOLE, *match(caption, language))
+
+    return match_with_language
 
 
 def _nothing(caption: str, language: str) -> tuple[str, ...]:
@@ -41,7 +44,8 @@ def count_concepts(
 ) -> Iterator[tuple[Key, bytes]]:
     """Yield what the captions of some rows of a part name, for each bucket of concepts.
 
-    Concepts that only other rows name come too, with 0: the part is told of all that it names.
+    Concepts that only other rows name come too, with 0: the part gets the counts of all that it
+    names.
     """
     captions, languages = table.cells["caption"], table.cells["language"]
     counted = set(rows)
@@ -56,7 +60,7 @@ def count_concepts(
         yield (CONCEPTS, bucket), json.dumps([part, listed]).encode()
 
 
-def tell_concepts(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
+def counts_by_part(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     """Yield for each part the counts, over all parts, of the concepts that it names."""
     _, batches = group
     of_parts: dict[int, list[Named]] = {}
@@ -64,16 +68,19 @@ def tell_concepts(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     for batch in batches:
         part, listed = json.loads(read_batch(batch))
         of_parts[part] = [(language, concept) for language, concept, _ in listed]
-        total.update({(language, concept): number for language, concept, number in listed})
+        for language, concept, number in listed:
+            total[language, concept] += number
     for part, all_named in sorted(of_parts.items()):
-        told = [[*named, total[named]] for named in all_named]
-        yield (PART, part), COUNTED + json.dumps(told).encode()
+        counts = [[*named, total[named]] for named in all_named]
+        yield (PART, part), COUNTED + json.dumps(counts).encode()
 
 
-def read_counts(told: Iterable[bytes]) -> dict[Named, int]:
-    """The counts among what a part is told."""
+def read_counts(batches: Iterable[bytes]) -> dict[Named, int]:
+    """The counts of a part; batches of other kinds are passed over."""
     counts: dict[Named, int] = {}
-    for content in told:
-        listed: list[Any] = json.loads(content[1:]) if content[:1] == COUNTED else []
-        counts.update({(language, concept): number for language, concept, number in listed})
+    for batch in batches:
+        if batch[:1] != COUNTED:
+            continue
+        for language, concept, number in json.loads(batch[1:]):
+            counts[language, concept] = number
     return counts

@@ -1,4 +1,4 @@
-"""From pictures and roots to what each part is told: copies, representative, and first pairs."""
+"""From pictures and roots to the groups of each part: copies, representative, and first pairs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from transforms.plumbing.spill import read_batch
 MEMBER = np.dtype([("root", NAME), ("picture", PICTURE)])
 """A pair that may represent its group."""
 
-TOLD = np.dtype(
+GROUP_OF_PICTURE = np.dtype(
     [("name", NAME), ("copies", "<i8"), ("firsts", "u1"), ("first_keys", KEY, (MOST_CAPTIONS,))]
 )
-"""What a part is told of a picture.
+"""A picture of a part, and the group of pictures that show the same.
 
 Only the first `firsts` of the keys are set. The first of all is that of the pair that represents
 the group.
@@ -29,8 +29,8 @@ the group.
 SHOWN_IN = np.dtype([("part", "<u4"), ("name", NAME), ("group", "<i8")])
 """A part that shows a picture, and the number of the picture's group."""
 
-TOLD_OF = b"t"
-"""The letter of rows of TOLD."""
+GROUPS_LETTER = b"t"
+"""The first byte of a batch of GROUP_OF_PICTURE."""
 
 
 def with_roots(group: tuple[Key, Batches], buckets: int) -> Iterator[tuple[Key, bytes]]:
@@ -64,39 +64,41 @@ def _roots(names: Names, forest: NDArray[np.void]) -> Names:
     return roots
 
 
-def tell_parts(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
-    """Yield for each part what it is told of its pictures."""
+def groups_by_part(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
+    """Yield for each part the groups of its pictures."""
     _, batches = group
     members = np.concatenate([np.frombuffer(read_batch(batch), MEMBER) for batch in batches])
     pictures, roots = members["picture"], members["root"]
     distinct_roots, group_of = np.unique(roots, return_inverse=True)
-    of_groups = _told_of_groups(pictures, roots, group_of, len(distinct_roots))
+    of_groups = _describe_groups(pictures, roots, group_of, len(distinct_roots))
 
-    # A part may have several rows of a picture, and is told once.
+    # A part may have several rows of a picture. It gets the group once.
     shown = np.zeros(len(pictures), SHOWN_IN)
-    shown["part"], shown["name"], shown["group"] = pictures["part"], pictures["name"], group_of
+    shown["part"] = pictures["part"]
+    shown["name"] = pictures["name"]
+    shown["group"] = group_of
     shown = np.unique(shown)
-    told = of_groups[shown["group"]]
-    told["name"] = shown["name"]
+    group_of_picture = of_groups[shown["group"]]
+    group_of_picture["name"] = shown["name"]
 
     # Rows of a part lie one behind the other.
     begins = np.flatnonzero(np.append(True, shown["part"][1:] != shown["part"][:-1]))
     ends = np.append(begins[1:], len(shown))
     for begin, end in zip(begins, ends, strict=True):
         part = int(shown["part"][begin])
-        yield (PART, part), TOLD_OF + told[begin:end].tobytes()
+        yield (PART, part), GROUPS_LETTER + group_of_picture[begin:end].tobytes()
 
 
-def _told_of_groups(
+def _describe_groups(
     pictures: Pictures, roots: Names, group_of: NDArray[np.int64], groups: int
 ) -> NDArray[np.void]:
-    """What is told of each group: its distinct URLs, and the keys of its first pairs."""
-    told = np.zeros(groups, TOLD)
+    """Each group: its number of distinct URLs, and the keys of its first pairs."""
+    of_groups = np.zeros(groups, GROUP_OF_PICTURE)
     # Not `+=`, which adds only once where a group occurs several times.
-    np.add.at(told["copies"], group_of, pictures["urls"])
+    np.add.at(of_groups["copies"], group_of, pictures["urls"])
     first = first_pairs(pictures, roots)
-    is_told = first.rank < MOST_CAPTIONS
-    rows, ranks = first.order[is_told], first.rank[is_told]
-    told["first_keys"][group_of[rows], ranks] = pictures["key"][rows]
-    told["firsts"] = np.bincount(group_of[rows], minlength=groups)
-    return told
+    is_listed = first.rank < MOST_CAPTIONS
+    rows, ranks = first.order[is_listed], first.rank[is_listed]
+    of_groups["first_keys"][group_of[rows], ranks] = pictures["key"][rows]
+    of_groups["firsts"] = np.bincount(group_of[rows], minlength=groups)
+    return of_groups

@@ -31,7 +31,7 @@ PICTURE = np.dtype(
         ("has_hash", "?"),  # the name is a hash
         ("has_inner", "?"),
         ("part", "<u4"),  # its number
-        ("urls", "<u4"),  # distinct ones; told by the first row of a picture in a part
+        ("urls", "<u4"),  # number of distinct ones; 0 but in the first row of a picture in a part
         ("passes", "?"),  # no rule drops the pair
         ("pixels", "<i8"),
         ("similarity", "<f8"),
@@ -43,6 +43,9 @@ PICTURE = np.dtype(
 
 Pictures = NDArray[np.void]
 """(n,) of PICTURE."""
+
+NO_INNER = "0" * 64
+"""Stands for the missing hash of a picture without borders."""
 
 NO_SIMILARITY = -2.0
 """Sorts behind every cosine."""
@@ -76,24 +79,34 @@ class NamedRows:
 
 def name_rows(table: SampleTable) -> NamedRows:
     """Name the picture of each row that has one."""
-    cells, rows, names, inners = table.cells, [], [], []
-    nothing: list[Any] = [None] * table.rows
-    pdq, trimmed = (_cells(cells, table, name) or nothing for name in ("pdq", "pdq_trimmed"))
-    quality = _cells(cells, table, "pdq_quality") or nothing
+    cells = table.cells
+    empty: list[Any] = [None] * table.rows
+    pdq = _cells(cells, table, "pdq") or empty
+    quality = _cells(cells, table, "pdq_quality") or empty
+    trimmed = _cells(cells, table, "pdq_trimmed") or empty
+    rows: list[int] = []
+    names: list[str] = []
+    inners: list[str] = []
+    name_is_hash: list[bool] = []
+    has_inner: list[bool] = []
     for row, status in enumerate(cells["score_status"]):
         sha256 = cells["sha256"][row]
         if status != "ok" or not _is_hash(sha256):
             continue
-        has_hash = _is_hash(pdq[row]) and (quality[row] or 0) >= GOOD_QUALITY
         rows.append(row)
-        names.append((pdq[row] if has_hash else sha256, has_hash))
-        inners.append(trimmed[row] if _is_hash(trimmed[row]) else None)
+        # A picture with too little detail for a hash is named by its bytes.
+        is_good = _is_hash(pdq[row]) and (quality[row] or 0) >= GOOD_QUALITY
+        names.append(pdq[row] if is_good else sha256)
+        name_is_hash.append(is_good)
+        is_trimmed = _is_hash(trimmed[row])
+        inners.append(trimmed[row] if is_trimmed else NO_INNER)
+        has_inner.append(is_trimmed)
     return NamedRows(
         np.array(rows, np.int64),
-        _hashes([name for name, _ in names]),
-        _hashes([inner or "0" * 64 for inner in inners]),
-        np.array([has_hash for _, has_hash in names], np.bool_),
-        np.array([inner is not None for inner in inners], np.bool_),
+        _hashes(names),
+        _hashes(inners),
+        np.array(name_is_hash, np.bool_),
+        np.array(has_inner, np.bool_),
     )
 
 
@@ -121,8 +134,10 @@ def pictures_of(
     """
     rows, cells = named.rows, table.cells
     pictures = np.zeros(len(rows), PICTURE)
-    pictures["name"], pictures["inner"] = names_of(named.names), names_of(named.inner)
-    pictures["has_hash"], pictures["has_inner"] = named.has_hash, named.has_inner
+    pictures["name"] = names_of(named.names)
+    pictures["inner"] = names_of(named.inner)
+    pictures["has_hash"] = named.has_hash
+    pictures["has_inner"] = named.has_inner
     pictures["part"] = part
     pictures["passes"] = np.isin(rows, passing)
     pictures["pixels"] = [_pixels(cells, row) for row in rows.tolist()]
@@ -135,13 +150,15 @@ def pictures_of(
     chosen = pictures[first.order[first.rank < MOST_CAPTIONS]]
     # Where nothing was chosen, the slice takes the leading True away.
     is_first = np.append(True, chosen["name"][1:] != chosen["name"][:-1])[: len(chosen)]
-    names, numbers = _distinct_urls(named, [canonical(cells["url"][row]) for row in rows.tolist()])
-    chosen["urls"] = np.where(is_first, numbers[np.searchsorted(names, chosen["name"])], 0)
+    urls = [canonical(cells["url"][row]) for row in rows.tolist()]
+    names, numbers = _distinct_urls(named, urls)
+    urls_of_name = numbers[np.searchsorted(names, chosen["name"])]
+    chosen["urls"] = np.where(is_first, urls_of_name, 0)
     return chosen
 
 
 def _pixels(cells: dict[str, list[Any]], row: int) -> int:
-    """Of the picture as served, or of the one that was scored."""
+    """The number of pixels of the picture as served, or of the one that was scored."""
     served = (cells["original_width"][row] or 0) * (cells["original_height"][row] or 0)
     return int(served or (cells["width"][row] or 0) * (cells["height"][row] or 0))
 

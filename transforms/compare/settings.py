@@ -1,4 +1,4 @@
-"""What the stage `compare` needs to know, and the names of its shuffles."""
+"""Settings of the stage `compare`, and the names of its shuffles."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pairsieve.images.forest import NAME, Names, merge_forests, names_of, no_edg
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.records.table import vectors_from_arrow
 from pairsieve.storage import parts
-from transforms.compare.bands import Batches, Found
+from transforms.compare.bands import Batches, NearPictures
 from transforms.compare.pictures import name_rows
 from transforms.compare.settings import CELL, Key
 from transforms.plumbing.spill import read_batch
@@ -68,7 +68,7 @@ def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
         for model, vector in zip(models, vectors, strict=True):
             assert vector is not None, "rows without one were left out"
             of_models.setdefault(model, []).append(unit(vector[None]))
-    return Cells({model: np.concatenate(some) for model, some in of_models.items()})
+    return Cells({model: np.concatenate(vectors) for model, vectors in of_models.items()})
 
 
 def to_cells(table: SampleTable, cells: Cells) -> Iterator[tuple[Key, bytes]]:
@@ -91,14 +91,15 @@ def kept_vectors(
     if "embedding" not in table.columns:
         return {}
     rows_of_models: dict[str, list[int]] = {}
-    vectors, models = table.cells["embedding"], table.cells["model"]
+    vectors = table.cells["embedding"]
+    models = table.cells["model"]
     for row in rows:
         if vectors[row] is not None:
             rows_of_models.setdefault(models[row], []).append(row)
-    return {
-        model: (of_model, np.stack([vectors[row] for row in of_model]))
-        for model, of_model in rows_of_models.items()
-    }
+    kept: dict[str, tuple[list[int], NDArray[np.float16]]] = {}
+    for model, rows_of_model in rows_of_models.items():
+        kept[model] = rows_of_model, np.stack([vectors[row] for row in rows_of_model])
+    return kept
 
 
 def _number(model: str, cell: int) -> int:
@@ -118,12 +119,12 @@ def _row_type(dimensions: int) -> np.dtype[np.void]:
     return np.dtype([("name", NAME), ("vector", "<f2", (dimensions,))])
 
 
-def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[Found]:
+def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[NearPictures]:
     """Yield the near pictures of a cell: those whose vectors have at least a cosine."""
     _, batches = group
     rows = np.concatenate([_unpacked(read_batch(batch)) for batch in batches])
-    # A picture is compared once, by the least of its vectors; the order does not depend on the
-    # batches.
+    # A picture is compared once, by the least of its vectors. Sorting by all bytes makes the order
+    # independent of the batches.
     order = np.argsort(rows.view(f"V{rows.dtype.itemsize}"), kind="stable")
     # The first row of a name in this order is its least.
     names, first = np.unique(rows["name"][order], return_index=True)
@@ -132,13 +133,17 @@ def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[Found]:
     for start in range(0, len(names), ROWS_AT_ONCE):
         stop = min(start + ROWS_AT_ONCE, len(names))
         end = min(len(names), stop + MOST_COMPARED)
-        left, right = np.nonzero(vectors[start:stop] @ vectors[start:end].T >= cosine)
+        cosines = vectors[start:stop] @ vectors[start:end].T
+        left, right = np.nonzero(cosines >= cosine)
         # Each pair once.
-        behind = right > left
-        left, right = left[behind] + start, right[behind] + start
-        forest = merge_forests([forest, np.stack([names[left], names[right]], axis=1)])
+        is_behind = right > left
+        left = left[is_behind] + start
+        right = right[is_behind] + start
+        edges = np.stack([names[left], names[right]], axis=1)
+        forest = merge_forests([forest, edges])
+        # These rows were not compared with those behind `end`.
         left_out += (stop - start) * (len(names) - end)
-    yield Found.of(forest, left_out)
+    yield NearPictures.of(forest, left_out)
 
 
 def _unpacked(content: bytes) -> NDArray[np.void]:

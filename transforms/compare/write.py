@@ -20,7 +20,7 @@ from pairsieve.records.outcome import Tally
 from pairsieve.records.sample_table import SampleTable
 from pairsieve.storage import parts
 from transforms.compare.concepts import WHOLE, read_counts
-from transforms.compare.groups import TOLD, TOLD_OF
+from transforms.compare.groups import GROUP_OF_PICTURE, GROUPS_LETTER
 from transforms.compare.pictures import name_rows
 from transforms.compare.vectors import kept_vectors
 from transforms.samples import SampleFolders, read_samples
@@ -29,23 +29,32 @@ ERRORS = "errors"
 Observers = list[tuple[Detector, Callable[[Any], Any]]]
 
 
-def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
-    """What was found of the samples of a part."""
+def compared_part(table: SampleTable, batches: Sequence[bytes]) -> ComparedPart:
+    """What comparing all samples has found of those of a part."""
     named = name_rows(table)
     copies: list[int | None] = [None] * table.rows
     kept_of: list[str | None] = [None] * table.rows
     rank: list[int | None] = [None] * table.rows
-    of_part = _told_of_pictures(told)
-    counts = read_counts(told)
+    of_part = _groups_of_pictures(batches)
+    counts = read_counts(batches)
     if len(of_part):
         # Every picture of the part is there: the part has sent a row of each.
         place = np.searchsorted(of_part["name"], names_of(named.names)).tolist()
         keys = table.cells["key"]
         for row, number in zip(named.rows.tolist(), place, strict=True):
-            picture = of_part[number]
-            firsts = [one.tobytes() for one in picture["first_keys"][: picture["firsts"]]]
-            copies[row], kept_of[row] = int(picture["copies"]), firsts[0].hex()
-            rank[row] = firsts.index(keys[row]) if keys[row] in firsts else None
+            group = of_part[number]
+            first_keys = [key.tobytes() for key in group["first_keys"][: group["firsts"]]]
+            copies[row] = int(group["copies"])
+            kept_of[row] = first_keys[0].hex()
+            if keys[row] in first_keys:
+                rank[row] = first_keys.index(keys[row])
+    concept_pairs: dict[tuple[str, str], int] = {}
+    language_pairs: dict[str, int] = {}
+    for (language, concept), number in counts.items():
+        if concept == WHOLE:
+            language_pairs[language] = number
+        else:
+            concept_pairs[language, concept] = number
     return ComparedPart(
         rows=table.rows,
         copies=copies,
@@ -55,10 +64,8 @@ def compared_part(table: SampleTable, told: Sequence[bytes]) -> ComparedPart:
         rows_of_hashes=named.rows_of_hashes,
         captions=table.cells["caption"],
         languages=[language or "" for language in table.cells["language"]],
-        concept_pairs={named: number for named, number in counts.items() if named[1] != WHOLE},
-        language_pairs={
-            language: number for (language, what), number in counts.items() if what == WHOLE
-        },
+        concept_pairs=concept_pairs,
+        language_pairs=language_pairs,
         make_vectors=partial(_unit_vectors, table, named.rows.tolist()),
     )
 
@@ -70,20 +77,22 @@ def _unit_vectors(table: SampleTable, rows: Sequence[int]) -> VectorsOfRows:
     }
 
 
-def _told_of_pictures(told: Sequence[bytes]) -> NDArray[np.void]:
-    """What a part is told of its pictures, sorted by their names."""
-    rows = [np.frombuffer(one, TOLD, offset=1) for one in told if one[:1] == TOLD_OF]
-    of_part = np.concatenate([np.empty(0, TOLD), *rows])
+def _groups_of_pictures(batches: Sequence[bytes]) -> NDArray[np.void]:
+    """The group of each picture of a part, sorted by the names of the pictures."""
+    # The other batches have counts of concepts.
+    of_pictures = [batch for batch in batches if batch[:1] == GROUPS_LETTER]
+    groups = [np.frombuffer(batch, GROUP_OF_PICTURE, offset=1) for batch in of_pictures]
+    of_part = np.concatenate([np.empty(0, GROUP_OF_PICTURE), *groups])
     return of_part[np.argsort(of_part["name"])]
 
 
-def compared_table(table: SampleTable, observers: Observers, told: Sequence[bytes]) -> pa.Table:
+def compared_table(table: SampleTable, observers: Observers, batches: Sequence[bytes]) -> pa.Table:
     """The rows of a part: key, errors, and the columns of the detectors.
 
     Fails closed: where a detector raises, or does not answer for every row, all rows of the part
     have the error, and go to quarantine.
     """
-    part = compared_part(table, told)
+    part = compared_part(table, batches)
     columns = {"key": table.pairs.column("key"), ERRORS: [[]] * table.rows}
     for detector, observe in observers:
         observed = attempt(partial(_observe_all, detector, observe), part)
@@ -111,10 +120,10 @@ def _observe_all(
 
 
 def write_compared(
-    name: str, told: Iterable[bytes], folders: SampleFolders, output: str, observers: Observers
+    name: str, batches: Iterable[bytes], folders: SampleFolders, output: str, observers: Observers
 ) -> None:
     """Write the part of this name. Writing it again gives the same file."""
     table = read_samples(name, folders)
-    compared = compared_table(table, observers, list(told))
+    compared = compared_table(table, observers, list(batches))
     # Nothing is dropped here; publish decides on what was found.
     parts.write_part(output, name, compared, Tally({("pair", "kept", ""): table.rows}))

@@ -73,7 +73,7 @@ class Found:
 
 
 def merge_found(several: Iterable[Found]) -> Found:
-    """What was found in all shards, in any order and grouping."""
+    """The sum over all shards; it does not depend on their order and grouping."""
     shards, columns = list[FoundShard](), set[str]()
     for found in several:
         shards += found.shards

@@ -145,7 +145,10 @@ def _found_rows(
 ) -> pa.Table:
     """The cells of SHOWN of the found rows of a row group, and what a file of them adds."""
     rows = sorted(hits)
-    covers = [any(requests[number].covers_copies for number in hits[row]) for row in rows]
+    covers: list[bool] = []
+    for row in rows:
+        matching = [requests[number] for number in hits[row]]
+        covers.append(any(request.covers_copies for request in matching))
     # Only these rows get our types: that copies them several times.
     table = as_ours(shard.read(group, SHOWN).take(pa.array(rows)))
     numbers = pa.array([first_row + row for row in rows], pa.int64())

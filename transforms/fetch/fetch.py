@@ -25,7 +25,7 @@ from transforms.plumbing.counting import Work, counting
 
 @dataclass(frozen=True)
 class FetchSettings:
-    """What may be fetched, and where from: the web, or the archive that the pairs come from.
+    """Settings of a fetch: its detectors and rules, its source (web or archive), its folders.
 
     `transient` are the statuses of earlier fetches that are asked again.
     """

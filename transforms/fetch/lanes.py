@@ -94,6 +94,9 @@ def _length(lane: Mapping[int, Piece]) -> int:
 
 def _lane(pieces: Collection[Piece], lanes: int) -> Lane:
     """A lane that begins with the first part of each bucket, so that hosts are mixed."""
-    names = [name for piece in pieces for name in piece.names]
+    names: list[str] = []
+    for piece in pieces:
+        names += piece.names
     names.sort(key=lambda name: (parts.chunk_of(name), name))
-    return Lane(tuple(names), {piece.bucket: piece.share for piece in pieces}, lanes)
+    shares = {piece.bucket: piece.share for piece in pieces}
+    return Lane(tuple(names), shares, lanes)

@@ -65,7 +65,7 @@ class Gate:
         return evidence if self.allows(evidence) else None
 
     def answer_evidence(self, answer: Answer) -> Evidence:
-        """What detectors find in the headers of an answer, and in its body if there is one."""
+        """The evidence of the headers of an answer, and of its body if there is one."""
         response = Response(answer.final_url or answer.url, answer.headers)
         evidence = offline(self.observe_response, response)
         if answer.status != "ok":

@@ -26,12 +26,12 @@ class Store:
     def __init__(
         self,
         writer: parts.PictureWriter,
-        room: DiskQuota,
+        quota: DiskQuota,
         settings: StoreSettings,
         processes: Processes,
     ) -> None:
         self._writer = writer
-        self._room = room
+        self._quota = quota
         self._settings = settings
         self._processes = processes
         self._pending: deque[tuple[str, bytes, Task[Reduced | None]]] = deque()
@@ -62,7 +62,7 @@ class Store:
             self._write(sha256, content)
 
     def _write(self, sha256: str, content: bytes) -> None:
-        self._room.reserve(len(content))
+        self._quota.reserve(len(content))
         self._writer.add(sha256, content)
 
     def flush(self) -> None:
@@ -93,14 +93,14 @@ class Stores:
 
     folder: str
     settings: StoreSettings
-    room: DiskQuota
+    quota: DiskQuota
     processes: Processes
 
     @contextmanager
     def open(self, name: str, keep: bool) -> Iterator[Store]:
         """The store of one part. With `keep` the pictures that it already has stay in it."""
         with parts.write_pictures(self.folder, name, keep) as writer:
-            store = Store(writer, self.room, self.settings, self.processes)
+            store = Store(writer, self.quota, self.settings, self.processes)
             yield store
             store.finish()
 
@@ -108,6 +108,6 @@ class Stores:
 @contextmanager
 def open_stores(folder: str, settings: StoreSettings, workers: int) -> Iterator[Stores]:
     """The stores of one of several workers, among which the limits are divided."""
-    room = DiskQuota(folder, settings.max_bytes, settings.min_free_bytes, workers)
+    quota = DiskQuota(folder, settings.max_bytes, settings.min_free_bytes, workers)
     with closing(Processes(os.cpu_count() or 1)) as processes:
-        yield Stores(folder, settings, room, processes)
+        yield Stores(folder, settings, quota, processes)

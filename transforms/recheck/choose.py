@@ -131,8 +131,11 @@ def choose(links: Sequence[AskedLink], bucket: int, settings: ChooseSettings) ->
     draw = partial(_draw, settings.seed, settings.round_number)
     # Rounded by lot: of many small buckets each would else give one link, or none would.
     number = int(settings.share * len(links) + draw(b"bucket %d" % bucket))
-    in_order = sorted(links, key=lambda link: (_asked_on(link), draw(url_id(link.url))))
-    return in_order[:number]
+
+    def turn_of(link: AskedLink) -> tuple[str, float]:
+        return _asked_on(link), draw(url_id(link.url))
+
+    return sorted(links, key=turn_of)[:number]
 
 
 def _asked_on(link: AskedLink) -> str:

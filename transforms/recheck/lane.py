@@ -23,7 +23,7 @@ from pairsieve.recheck.outcome import (
     Look,
     Served,
     expected_hashes,
-    known_of,
+    known_picture_of,
     look_at,
     next_link,
     served_of,
@@ -86,7 +86,7 @@ class Looker:
         return not self.gate.allows(_rights_alone(found))
 
     def served(self, link: AskedLink, answer: Answer) -> Served:
-        """What the body of an answer is. A body that is known is not looked at again."""
+        """Describe the body of an answer. A body that is known is not decoded again."""
         sha256 = hashlib.sha256(answer.body).hexdigest()
         served = served_of(answer.body, sha256)
         if sha256 in expected_hashes(link):
@@ -145,7 +145,7 @@ class AskedPart:
         """One request for each link."""
         requests = []
         for url, link in self.admitted.items():
-            known = known_of(link)
+            known = known_picture_of(link)
             request = FetchRequest(
                 url, self.check_headers, self.keep_answer, examine=self.examine, known=known
             )
@@ -190,7 +190,7 @@ class AskedPart:
         return SeenLink(look.outcome, look.reason, link.fetched_at, link.rows, learned)
 
     def seen(self) -> list[SeenLink]:
-        """What became of each link, in the order of the part."""
+        """The outcome of each link, in the order of the part."""
         return [self.answered[link.url] for link in self.links]
 
 

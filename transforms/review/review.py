@@ -116,7 +116,7 @@ class MedicalByVector:
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What a review looks at, and what it looks for.
+    """Settings of a review: the data that it reads, and the findings that it looks for.
 
     `dataset` is the folder that shards lie in. `columns` maps our names of columns to the
     dataset's. `private` is the folder of the run's private columns, `tombstones` that of rows that
@@ -253,10 +253,10 @@ def _scores(shard: NumberedShard, settings: ReviewSettings) -> Iterator[float | 
 
 def write_review(review: Review, folder: str) -> None:
     """Write a review below a private folder; it holds captions and addresses."""
-    rows = [
-        [row.risk, row.place, dict(row.cells), [(found.kind, found.what) for found in row.findings]]
-        for row in review.riskiest
-    ]
+    rows = []
+    for row in review.riskiest:
+        findings = [(finding.kind, finding.what) for finding in row.findings]
+        rows.append([row.risk, row.place, dict(row.cells), findings])
     content = {"rows": review.rows, "counts": dict(review.counts), "riskiest": rows}
     files.write_private(files.join(folder, REVIEW_FILE), json.dumps(content))
 
@@ -264,8 +264,9 @@ def write_review(review: Review, folder: str) -> None:
 def read_review(folder: str) -> Review:
     """Read what `write_review` has written."""
     content = json.loads(files.read_text(files.join(folder, REVIEW_FILE)))
-    riskiest = [
-        RiskyRow(risk, (shard, row), cells, tuple(Finding(*found) for found in findings))
-        for risk, (shard, row), cells, findings in content["riskiest"]
-    ]
+    riskiest = []
+    for risk, place, cells, listed in content["riskiest"]:
+        findings = tuple(Finding(kind, what) for kind, what in listed)
+        shard, row = place
+        riskiest.append(RiskyRow(risk, (shard, row), cells, findings))
     return Review(content["rows"], Counter(content["counts"]), riskiest)

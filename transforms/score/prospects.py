@@ -15,7 +15,7 @@ from pairsieve.storage.settled import SIMILARITY
 
 @dataclass(frozen=True)
 class Prospects:
-    """What keeps a pair from being published, as far as it is known before costly detectors look.
+    """The rules that tell, before costly detectors look, which pairs will not be published.
 
     `costly_from` is the lowest similarity that may be published. `rules` are asked by their
     digests, which the score keeps: a later run with other rules looks again.

@@ -53,7 +53,7 @@ Finished = TypeVar("Finished")
 
 @dataclass(frozen=True, slots=True)
 class KnownPicture:
-    """What is known of a picture.
+    """A picture's size, format, vectors and evidence, as cached.
 
     `width`, `height` and `format` are those of its file. `vectors` holds its unit vector by model.
     `evidence` is what picture detectors found; None if they have not looked.
@@ -488,7 +488,7 @@ def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterat
 def _evidence_of(
     picture_evidence: Evidence | Failure | None, spared_by: str | None, scorer: Scorer
 ) -> Evidence | Failure | None:
-    """What detectors saw in a picture, as a pair would get it if it were the only one of it.
+    """The evidence of a picture, as a pair would get it if it were the only pair of the picture.
 
     The runner decides which pairs of a picture are scored together, and that must not show.
     """
@@ -522,7 +522,7 @@ def _score_of(
 
 
 def _wait(observing: Future[Evidence | Failure], seconds: float) -> Evidence | Failure:
-    """What detectors found, or a Failure when they take too long.
+    """The evidence of detectors, or a Failure when they take too long.
 
     Their thread goes on: a thread cannot be stopped from outside.
     """
