@@ -155,12 +155,11 @@ def rows_by_key(
     kinds = 2 * np.fromiter(map(number_of.__getitem__, languages), np.int64) + is_long
     kinds_of_key: dict[Key, list[int]] = {}
     for kind in np.unique(kinds).tolist():
-        number, length = divmod(kind, 2)
-        key = key_of(distinct[number], bool(length))
+        number, is_long_text = divmod(kind, 2)
+        key = key_of(distinct[number], bool(is_long_text))
         kinds_of_key.setdefault(key, []).append(kind)
     return {
-        key: np.flatnonzero(np.isin(kinds, kinds_of_one))
-        for key, kinds_of_one in kinds_of_key.items()
+        key: np.flatnonzero(np.isin(kinds, its_kinds)) for key, its_kinds in kinds_of_key.items()
     }
 
 

@@ -10,8 +10,8 @@ Image bytes go through no shuffle. Rows with text go through two in all: pairs b
 100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts,
 and in `compare` hashes of pictures.
 
-Each step has one output. What it counted travels behind its results. In extract and publish each
-group of the shuffle writes what it has counted, and whoever waits for the job sums that.
+Each step has one output. What it counted travels behind its results. Where a job has a
+shuffle of rows, each of its groups writes what it has counted, and the command sums that.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from transforms.judge import ApplyRules
 from transforms.known import GroupKnown, KnownSettings
 from transforms.locations import IndexLocations
 from transforms.plumbing.counting import COUNTS_KEY
-from transforms.plumbing.gather import WriteEnds
+from transforms.plumbing.group_ends import WriteEnds
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
@@ -73,8 +73,8 @@ class ExtractJob:
 
     @property
     def groups(self) -> list[GroupKey]:
-        """Those that have written their counts when the job has ended."""
-        return [COUNTS_KEY, *self.group.every_key]
+        """The groups of the last shuffle: the job has ended when each has written its counts."""
+        return [COUNTS_KEY, *self.group.all_keys]
 
 
 def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
@@ -199,8 +199,8 @@ class PublishJob:
 
     @property
     def groups(self) -> list[GroupKey]:
-        """Those that have written their counts when the job has ended."""
-        return [COUNTS_KEY, *self.shards.every_key]
+        """The groups of the last shuffle: the job has ended when each has written its counts."""
+        return [COUNTS_KEY, *self.shards.all_keys]
 
 
 def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:

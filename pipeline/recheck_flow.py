@@ -19,12 +19,12 @@ from pairsieve.storage.job_end import GroupKey
 from pairsieve.warc.reader import ReadSettings
 from transforms.fetch.lanes import Lane
 from transforms.plumbing.counting import COUNTS_KEY
-from transforms.plumbing.gather import WriteEnds
+from transforms.plumbing.group_ends import WriteEnds
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.recheck.choose import ChooseLinks, ChooseSettings, ReadRows
 from transforms.recheck.lane import Asker, AskLinks
-from transforms.recheck.pages import EVERY_PAGE_KEY, JudgePages
+from transforms.recheck.pages import PAGE_KEYS, JudgePages
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class PagesJob:
 
     @property
     def groups(self) -> list[GroupKey]:
-        """Those that have written their counts when the job has ended."""
-        return [COUNTS_KEY, *EVERY_PAGE_KEY]
+        """The groups of the last shuffle: the job has ended when each has written its counts."""
+        return [COUNTS_KEY, *PAGE_KEYS]
 
 
 def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 
@@ -23,7 +23,8 @@ from transforms.group import LOCATIONS, Batch, BucketKey
 from transforms.plumbing.counting import Work, counting
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     """The distinct pairs of one bucket, and what was counted of them."""
 
     number: int
@@ -133,7 +134,7 @@ def _new_ones(
     distinct: list[Pair], known_files: Sequence[str], number: int, identity: Identity
 ) -> list[Pair]:
     """Those of the pairs of a bucket that no earlier dataset has, in their order."""
-    if not known_files:
+    if not known_files or not distinct:
         return distinct
     own = [identity_of(pair.url, pair.caption, identity) for pair in distinct]
     known = found_among(own, known_files, number)

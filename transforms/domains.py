@@ -17,7 +17,7 @@ import apache_beam as beam
 
 from pairsieve.records.aggregates import Aggregates, Largest
 from pairsieve.storage.job_end import GroupEnd, GroupKey
-from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.own import kind_of_group, on_own
 
 DOMAINS = "domains"
 """The kind of a key under which domains go through the shuffle of shards."""
@@ -28,7 +28,7 @@ DOMAIN_BUCKETS = 64
 DomainKey = GroupKey
 """(DOMAINS, number of the bucket)."""
 
-EVERY_DOMAIN_KEY: list[DomainKey] = [(DOMAINS, bucket) for bucket in range(DOMAIN_BUCKETS)]
+DOMAIN_KEYS: list[DomainKey] = [(DOMAINS, bucket) for bucket in range(DOMAIN_BUCKETS)]
 
 
 def bucket_of_domain(domain: str) -> int:
@@ -71,4 +71,4 @@ class RankDomains(beam.PTransform):  # type: ignore[misc]
 
 
 def _are_domains(element: Any) -> bool:
-    return kind_of(element) == DOMAINS
+    return kind_of_group(element) == DOMAINS

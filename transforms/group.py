@@ -43,7 +43,7 @@ class GroupSettings:
     identity: Identity = "pair"
 
     @property
-    def every_key(self) -> list[BucketKey]:
+    def all_keys(self) -> list[BucketKey]:
         """The keys of all groups of pairs and locations."""
         return [(kind, number) for kind in (PAIRS, LOCATIONS) for number in range(self.buckets)]
 
@@ -60,7 +60,7 @@ class GroupByHost(beam.PTransform):  # type: ignore[misc]
     def expand(self, extracted: beam.PCollection) -> beam.PCollection:
         # One shuffle for all: on Flink each costs tasks, and may start every worker anew.
         key_of = partial(_key_of, buckets=self.settings.buckets)
-        packing = PackByKey(_kind_of, key_of, _pack, every_key=self.settings.every_key)
+        packing = PackByKey(_kind_of, key_of, _pack, all_keys=self.settings.all_keys)
         keyed = extracted | "Pack by host" >> beam.ParDo(packing)
         return keyed | "Group hosts" >> beam.GroupByKey()
 

@@ -19,7 +19,7 @@ from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
 from pairsieve.web.urls import bucket_of_url
 from transforms.group import LOCATIONS, Batch, BucketKey, GroupSettings
-from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.own import kind_of_group, on_own
 
 Group = tuple[BucketKey, Iterable[Batch]]
 """The batches of locations of one bucket."""
@@ -92,4 +92,4 @@ class IndexLocations(beam.PTransform):  # type: ignore[misc]
 
 
 def _are_locations(element: Any) -> bool:
-    return kind_of(element) == LOCATIONS
+    return kind_of_group(element) == LOCATIONS

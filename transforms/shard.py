@@ -34,10 +34,10 @@ from pairsieve.storage.job_end import GroupEnd, GroupKey
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
 from pairsieve.web.domains import count_domains
-from transforms.domains import EVERY_DOMAIN_KEY, DomainKey, pack_domains
+from transforms.domains import DOMAIN_KEYS, DomainKey, pack_domains
 from transforms.plumbing.counting import Counts
 from transforms.plumbing.listing import EveryGroup
-from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.own import kind_of_group, on_own
 from transforms.plumbing.packing import MAX_HELD, PackByKey
 from transforms.plumbing.spill import Spill, Spilled, read_batch
 from transforms.rules import PartRows, ShardRow
@@ -83,13 +83,13 @@ class ShardSettings:
     private: str = ""
 
     @property
-    def every_key(self) -> list[ShardKey | DomainKey]:
+    def all_keys(self) -> list[ShardKey | DomainKey]:
         """The keys of all shards, with or without rows, and of all buckets of domains.
 
         So a dataset always has the same files.
         """
         shards = [(folder, shard) for folder in self.folders for shard in range(self.shards)]
-        return [*shards, *EVERY_DOMAIN_KEY]
+        return [*shards, *DOMAIN_KEYS]
 
     def schema(self, folder: str) -> pa.Schema:
         """The columns of what goes to a folder, published or not."""
@@ -232,7 +232,7 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
             _shard_key,
             pack_rows,
             max_held(self.settings),
-            self.settings.every_key,
+            self.settings.all_keys,
         )
         packed = rows | "Pack" >> beam.ParDo(PackParts(pack_by_shard))
         if self.settings.spill:
@@ -313,16 +313,16 @@ def _is_of_rows(kind: str) -> bool:
 
 
 def _is_group_of_rows(element: Any) -> bool:
-    return _is_of_rows(kind_of(element))
+    return _is_of_rows(kind_of_group(element))
 
 
 def _is_group_of_entries(element: Any) -> bool:
-    return kind_of(element) == LEDGER_FOLDER
+    return kind_of_group(element) == LEDGER_FOLDER
 
 
 def _is_spilled(keyed: tuple[ShardKey | DomainKey, Any]) -> bool:
     """Whether a batch goes to a file: rows and entries do, counts and empty batches do not."""
-    kind, (_, batch) = kind_of(keyed), keyed
+    kind, (_, batch) = kind_of_group(keyed), keyed
     return bool(batch) and (_is_of_rows(kind) or kind == LEDGER_FOLDER)
 
 

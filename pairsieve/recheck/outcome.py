@@ -17,7 +17,7 @@ from typing import Literal
 from pairsieve.recheck.links import AskedLink, Link
 from pairsieve.records.page import Headers, header
 from pairsieve.web.again import first_bytes_of, length_of, validators_of
-from pairsieve.web.answer import Answer, KnownPicture
+from pairsieve.web.answer import Answer, PictureBefore
 from pairsieve.web.reservations import names_of
 from pairsieve.web.urls import url_id
 
@@ -68,18 +68,18 @@ class Look:
     served: Served | None = None
 
 
-def known_picture_of(link: AskedLink) -> KnownPicture:
+def known_picture_of(link: AskedLink) -> PictureBefore:
     """What the client may compare the picture of a link with."""
     before = link.before
     if before is None or not before.seen_at:
-        return KnownPicture(
+        return PictureBefore(
             url_id(link.final_url or link.url),
             link.size_bytes,
             fetched_at=link.fetched_at,
             # Without one hash it is not known which picture the headers would be those of.
             whole=link.whole or len(link.hashes) != 1,
         )
-    return KnownPicture(
+    return PictureBefore(
         before.final_id,
         before.size_bytes,
         before.etag,

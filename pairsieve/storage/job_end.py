@@ -33,7 +33,7 @@ ENDS = "ends"
 """The folder, below that of a job, of what its groups have counted."""
 
 FILES_AT_ONCE = 1000
-"""How many files of groups are read together. Each has a few kB."""
+"""How many files of groups are read together. That of a shard has its histograms, a few kB."""
 
 GroupKey = tuple[str, int]
 """(what a group of a shuffle holds, its number)."""
@@ -43,7 +43,7 @@ Outcomes = dict[tuple[str, str, str], int]
 
 
 class GroupsMissing(RuntimeError):
-    """A job has ended, and what a group has counted is not there."""
+    """What a group of a job has counted is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +68,42 @@ def write_group_end(end: GroupEnd, folder: str) -> None:
     files.write_text(path, json.dumps(content), synced=False)
 
 
-def sum_groups(folder: str, keys: Iterable[GroupKey], list_file: str) -> bool:
-    """Write the result of a job, if every group of `keys` has written what it has counted.
+def has_counts(folder: str) -> bool:
+    """Whether a group has written what it has counted, and nobody has summed it yet."""
+    ends = files.join(folder, ENDS)
+    files.forget_listing(ends)  # workers have written there
+    return bool(files.names_in(ends))
 
-    Returns whether the result is there, which it may have been before.
+
+def take_over(folder: str, keys: Iterable[GroupKey], list_file: str) -> bool:
+    """Write the result of a job that has ended while nobody waited for it.
+
+    Returns whether it has ended: whether every group of `keys` has written what it has counted.
     """
-    if has_ended(folder):
-        return True
+    try:
+        write_result(folder, keys, list_file)
+    except GroupsMissing:
+        return False
+    return True
+
+
+def write_result(folder: str, keys: Iterable[GroupKey], list_file: str) -> None:
+    """Sum what the groups of a job have counted, and write the result of the job.
+
+    An earlier result is written over. Raises GroupsMissing.
+    """
     ends = files.join(folder, ENDS)
     files.forget_listing(ends)  # workers have written there
     expected = {_name(key) for key in keys}
-    if expected - set(files.names_in(ends)):
-        return False
+    missing = sorted(expected - set(files.names_in(ends)))
+    if missing:
+        raise _missing(missing, len(expected), ends)
 
     tally, listed = Tally(), list[list[Any]]()
     aggregates: Aggregates | None = None
-    for end in _read_all(ends, sorted(expected)):
+    for name, end in _read_all(ends, sorted(expected)):
         if end is None:
-            return False
+            raise _missing([name], len(expected), ends)
         tally.update(_outcomes_of(end["outcomes"]))
         listed += end["listed"]
         if end["aggregates"] is not None:
@@ -100,28 +118,26 @@ def sum_groups(folder: str, keys: Iterable[GroupKey], list_file: str) -> bool:
     # Last, because `has_ended` looks for it alone.
     files.write_text(files.join(folder, TALLY_FILE), json.dumps(_rows_of(tally)))
     files.remove_tree(ends)
-    return True
 
 
-def finish_job(folder: str, keys: Sequence[GroupKey], list_file: str) -> None:
-    """Write the result of a job that has ended. Raises GroupsMissing."""
-    if not sum_groups(folder, keys, list_file):
-        raise GroupsMissing(
-            f"the job has ended, but not every one of its {len(keys)} groups has a whole file in "
-            f"{files.join(folder, ENDS)}. Did somebody remove files there? Run the same command "
-            "again"
-        )
+def _missing(names: Sequence[str], groups: int, folder: str) -> GroupsMissing:
+    return GroupsMissing(
+        f"the job has ended, but {len(names)} of its {groups} files of counts are missing in "
+        f"{folder} or cut off, as {names[0]}. Does every worker write to the folder that this "
+        "command reads?"
+    )
 
 
-def _read_all(folder: str, names: Sequence[str]) -> Iterator[dict[str, Any] | None]:
-    """What each file holds; None for one that is cut off."""
+def _read_all(folder: str, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The name of each file with what it holds, None for one that is cut off."""
     for start in range(0, len(names), FILES_AT_ONCE):
-        paths = [files.join(folder, name) for name in names[start : start + FILES_AT_ONCE]]
-        for text in files.read_texts(paths):
+        some = names[start : start + FILES_AT_ONCE]
+        texts = files.read_texts([files.join(folder, name) for name in some])
+        for name, text in zip(some, texts, strict=True):
             try:
-                yield json.loads(text)
+                yield name, json.loads(text)
             except json.JSONDecodeError:
-                yield None
+                yield name, None
 
 
 def has_ended(folder: str) -> bool:
@@ -130,7 +146,10 @@ def has_ended(folder: str) -> bool:
 
 
 def forget_end(folder: str) -> None:
-    """Remove the tally, so that the job counts as one that has not ended."""
+    """Remove tally and counts of groups, so that the job counts as one that has not ended."""
+    # First the counts. A kill before the tally is removed leaves a job that has ended, with its
+    # result; the other way round the next run would sum them again.
+    files.remove_tree(files.join(folder, ENDS))
     files.remove_file(files.join(folder, TALLY_FILE))
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from pairsieve.records.page import Headers, header
-from pairsieve.web.answer import Answer, FetchRequest, How, KnownPicture, now_utc
+from pairsieve.web.answer import Answer, FetchRequest, How, PictureBefore, now_utc
 from pairsieve.web.body import whole_body
 from pairsieve.web.fields import media_type
 from pairsieve.web.refusals import Refused
@@ -48,7 +48,7 @@ MAX_VALIDATOR_CHARS = 500
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
-async def ask_again(client: Client, request: FetchRequest, known: KnownPicture) -> Answer:
+async def ask_again(client: Client, request: FetchRequest, known: PictureBefore) -> Answer:
     """The answer to a request for a known picture: "unchanged", or its body.
 
     Raises Refused and Busy.
@@ -70,7 +70,7 @@ async def ask_again(client: Client, request: FetchRequest, known: KnownPicture) 
 
 
 async def _ask_first_bytes(
-    client: Client, request: FetchRequest, known: KnownPicture
+    client: Client, request: FetchRequest, known: PictureBefore
 ) -> Answer | None:
     """The answer to a request for the first bytes; None where it settles nothing."""
     conditions_at = _conditions_at(known)
@@ -86,12 +86,12 @@ _HEAD = Form(ACCEPT, "HEAD")
 _HEAD_REFUSED = "head_refused"
 
 
-def may_tell_by_headers(known: KnownPicture) -> bool:
+def may_tell_by_headers(known: PictureBefore) -> bool:
     """Whether headers can show that a picture is the known one."""
     return bool(known.etag or known.last_modified or (known.fetched_at and known.size_bytes))
 
 
-def is_same_by_headers(known: KnownPicture, headers: Headers) -> bool:
+def is_same_by_headers(known: PictureBefore, headers: Headers) -> bool:
     """Whether the headers of an answer show that its body is the known one.
 
     A strong ETag is enough. A date of modification needs the same length beside it. Where no
@@ -140,13 +140,13 @@ def _is_older(modified: str, fetched_at: str) -> bool:
 
 
 def first_bytes_of(body: bytes) -> str:
-    """The `KnownPicture.first_bytes` of a picture; empty where it has no more bytes than these."""
+    """The `PictureBefore.first_bytes` of a picture; empty where it has no more bytes than these."""
     if len(body) <= FIRST_BYTES:
         return ""
     return hashlib.sha256(body[:FIRST_BYTES]).hexdigest()
 
 
-def _conditions_at(known: KnownPicture) -> HeadersAt:
+def _conditions_at(known: PictureBefore) -> HeadersAt:
     """The conditions of a request; none for a hop that did not serve the known picture."""
 
     def headers_at(at: str) -> Mapping[str, str]:
@@ -172,7 +172,7 @@ def _http_date(fetched_at: str) -> str:
 
 
 def _head_reader(
-    client: Client, request: FetchRequest, known: KnownPicture
+    client: Client, request: FetchRequest, known: PictureBefore
 ) -> ReadAnswer[Answer | None]:
     """The function that reads the answer to HEAD; None where it settles nothing."""
 
@@ -194,7 +194,7 @@ def _head_reader(
 
 
 def _first_reader(
-    client: Client, request: FetchRequest, known: KnownPicture
+    client: Client, request: FetchRequest, known: PictureBefore
 ) -> ReadAnswer[Answer | None]:
     """The function that reads the first bytes; None where they settle nothing."""
     read_whole = _whole_reader(client, request, known)
@@ -239,7 +239,9 @@ def _with_whole_length(headers: Headers) -> Headers:
     return tuple(others)
 
 
-def _whole_reader(client: Client, request: FetchRequest, known: KnownPicture) -> ReadAnswer[Answer]:
+def _whole_reader(
+    client: Client, request: FetchRequest, known: PictureBefore
+) -> ReadAnswer[Answer]:
     """The function that reads a whole picture, or a 304 where conditions were sent."""
     read_body = client.answer_reader(request)
 

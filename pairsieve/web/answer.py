@@ -61,7 +61,7 @@ class PageLicence:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPicture:
+class PictureBefore:
     """What is known of a picture that is asked for again (pairsieve/web/again.py).
 
     `final_id` is the `url_id` of the URL that served it, after redirects. `etag` and
@@ -94,7 +94,7 @@ class FetchRequest:
     deliver: Deliver
     licences: tuple[PageLicence, ...] = ()
     examine: Examine | None = None
-    known: KnownPicture | None = None
+    known: PictureBefore | None = None
 
 
 def now_utc() -> str:

@@ -149,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with collector_paused():
         from pairsieve.erasure.feed import BadFeed
         from pairsieve.erasure.tombstones import NoTombstones
+        from pairsieve.storage.job_end import GroupsMissing
         from pairsieve.storage.lock import InUse
         from pairsieve.storage.marked import NotOurs
         from pairsieve.storage.sealed import Damaged
@@ -166,7 +167,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except InUse as error:
         return _fail(str(error), 1)
-    except (Damaged, ErasureIncomplete, JobFailed, OSError, TooMuchUnreadable) as error:
+    except (
+        Damaged,
+        ErasureIncomplete,
+        GroupsMissing,
+        JobFailed,
+        OSError,
+        TooMuchUnreadable,
+    ) as error:
         return _fail(f"the recheck failed: {error}\n{GOES_ON}", 1)
     except KeyboardInterrupt as error:
         return _fail(f"interrupted: {error or 'nothing goes on running'}\n{GOES_ON}", 130)

@@ -15,7 +15,7 @@ from pairsieve.erasure.requests import Request
 from pairsieve.recheck.result import RecheckResult
 from pairsieve.records.outcome import Tally, balance
 from pairsieve.storage import files
-from pairsieve.storage.job_end import PROBLEMS_FILE, finish_job, read_tally
+from pairsieve.storage.job_end import PROBLEMS_FILE, read_tally, write_result
 from pairsieve.storage.shards import shard_paths
 from pairsieve.warc.reader import ReadSettings
 from pairsieve.web.answer import now_utc
@@ -110,7 +110,7 @@ def _read_crawl(place: RecheckPlace, crawl: NewerCrawl, rights: Rights, engine: 
     )
     engine.prepare()
     engine.run(partial(recheck_flow.pages, job=job), f"recheck-{place.name}/pages")
-    finish_job(folder, job.groups, PROBLEMS_FILE)
+    write_result(folder, job.groups, PROBLEMS_FILE)
     return read_tally(folder)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from filters.registry import nearest
 from pairsieve.storage import files
+from pairsieve.storage.job_end import GroupsMissing
 from pairsieve.storage.lock import InUse
 from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
@@ -59,7 +60,15 @@ REFUSED = (
 )
 """Errors after which nothing was done or published; the message says what to do."""
 
-BROKEN = (JobFailed, CountsDoNotAddUp, TooMuchQuarantined, TooMuchUnreadable, Damaged, OSError)
+BROKEN = (
+    JobFailed,
+    GroupsMissing,
+    CountsDoNotAddUp,
+    TooMuchQuarantined,
+    TooMuchUnreadable,
+    Damaged,
+    OSError,
+)
 """Errors that stop a run in the middle."""
 
 DONE, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130

@@ -39,8 +39,8 @@ KEY_FILE = "ledger.key"
 WriteShards = Callable[[str, bytes], None]
 """Runs the job that writes shards below a folder; the bytes are the secret of the ledger's keys."""
 
-HasEnded = Callable[[str, bytes], bool]
-"""Whether such a job has ended, for which nobody may have waited."""
+TakeOver = Callable[[], bool]
+"""Sums what an earlier job has counted, if it has ended. Returns whether it has."""
 
 ReviewShards = Callable[[ReviewSettings, Sequence[Source], str], Review]
 """Runs the job that looks at every row; it may use a folder that is not there yet."""
@@ -56,10 +56,10 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The job that writes shards, and what tells that an earlier one has ended."""
+    """The job that writes shards, and the taking over of one for which nobody waited."""
 
     run: WriteShards
-    has_ended: HasEnded
+    take_over: TakeOver
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Publisher:
 
         That is so after a job that nobody waited for, as a Dataflow template.
         """
-        if not self.shard_job.has_ended(self.release.staging, self.secret()):
+        if not self.shard_job.take_over():
             return False
         shards = read_list(result.folder, SHARDS_FILE)
         return all(files.exists(files.join(self.release.staging, path)) for path, *_ in shards)

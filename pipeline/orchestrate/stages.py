@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from pairsieve.records.outcome import Tally, Unit, UnitCounts, notes
 from pairsieve.storage import files, parts
 from pairsieve.storage.job_end import (
-    ENDS,
     PROBLEMS_FILE,
     SHARDS_FILE,
-    finish_job,
+    GroupKey,
     forget_end,
+    has_counts,
+    has_ended,
     read_tally,
-    sum_groups,
+    take_over,
+    write_result,
 )
 from pairsieve.storage.journal import FOLDER as JOURNAL
 from pairsieve.storage.marked import mark
@@ -94,7 +96,7 @@ class Run:
 
     @property
     def publisher(self) -> Publisher:
-        writing = ShardJob(self._write_shards, self._shards_have_ended)
+        writing = ShardJob(self._write_shards, self._take_over_shards)
         return Publisher(self.plan, self.results, writing, self._review_shards)
 
     def _look_up_results_again(self) -> None:
@@ -258,9 +260,11 @@ class Run:
         self._look_up_results_again()
 
     def _extract(self, result: StageResult) -> dict[Unit, UnitCounts]:
+        def groups_of_job() -> list[GroupKey]:
+            return self.jobs.extract(result.folder).groups
+
         # A job that nobody waited for may have ended already.
-        groups = self.jobs.extract(result.folder).groups
-        if sum_groups(result.folder, groups, PROBLEMS_FILE):
+        if _is_there_or_taken_over(result.folder, groups_of_job, PROBLEMS_FILE):
             tally = read_tally(result.folder)
         else:
             tally = self._run_extract(result, whole=False)
@@ -283,14 +287,14 @@ class Run:
     def _run_extract(self, result: StageResult, whole: bool) -> Tally:
         from pipeline import flow
 
-        # Extract counts in its tally alone, which a killed job has not written: its parts are of no
+        # A killed job has not written all counts, and its parts do not hold them: they are of no
         # use.
         files.remove_tree(result.folder)
         job = self.jobs.extract(result.folder, whole)
         done = ("split kept", "split quarantined")
         watch = Watch("extract", result.folder, _pieces(job), "pieces", done)
         self._run(partial(flow.extract, job=job), watch)
-        finish_job(result.folder, job.groups, PROBLEMS_FILE)
+        write_result(result.folder, job.groups, PROBLEMS_FILE)
         return read_tally(result.folder)
 
     def _fetch(self, result: StageResult) -> dict[Unit, UnitCounts]:
@@ -347,20 +351,30 @@ class Run:
         from pipeline.orchestrate.job_settings import SPILLED
 
         result = self.results.published
-        # A killed run may have left some of both.
+        # What an earlier run has left: packed rows, and counts of other shards.
         files.remove_tree(result.path(SPILLED))
-        files.remove_tree(result.path(ENDS))
+        forget_end(result.folder)
         job = self.jobs.publish(staging, secret)
         samples = self.results.scored.read_counts()["pair"].entered
         watch = Watch("publish", result.folder, samples, "samples", ("sample in",))
         self._run(partial(flow.publish, job=job), watch)
-        finish_job(result.folder, job.groups, SHARDS_FILE)
+        write_result(result.folder, job.groups, SHARDS_FILE)
         files.remove_tree(result.path(SPILLED))
 
-    def _shards_have_ended(self, staging: str, secret: bytes) -> bool:
+    def _take_over_shards(self) -> bool:
         """Sum what a job has counted that nobody waited for. Returns whether it has ended."""
-        job = self.jobs.publish(staging, secret)
-        return sum_groups(self.results.published.folder, job.groups, SHARDS_FILE)
+        from pipeline.orchestrate.job_settings import SPILLED
+
+        result = self.results.published
+
+        def groups_of_job() -> list[GroupKey]:
+            # They depend on neither the place of the shards nor the secret.
+            return self.jobs.publish("", b"").groups
+
+        is_there = _is_there_or_taken_over(result.folder, groups_of_job, SHARDS_FILE)
+        if is_there:
+            files.remove_tree(result.path(SPILLED))
+        return is_there
 
     def _review_shards(
         self, settings: ReviewSettings, shards: Sequence[Source], folder: str
@@ -404,6 +418,16 @@ def is_done(results: Results) -> bool:
     """Whether every stage is complete, and the dataset is in its place."""
     complete = all(result.complete for result in results.in_order)
     return complete and Release(results.plan.config.output, results.published).is_whole()
+
+
+def _is_there_or_taken_over(
+    folder: str, groups_of_job: Callable[[], Sequence[GroupKey]], list_file: str
+) -> bool:
+    """Whether the result of a job is there, or can be summed from what its groups have counted."""
+    if has_ended(folder):
+        return True
+    # Only then is it worth asking which groups the job has.
+    return has_counts(folder) and take_over(folder, groups_of_job(), list_file)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from demo.crawl import make_crawl
 from pairsieve.records.row import GUARDED, published_names
 from pairsieve.storage import files
 from pairsieve.web.language import SUBSETS
+from pipeline.commands.verify import main as verify
 from pipeline.config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.engine import Engine
@@ -451,6 +452,22 @@ def test_jobs_that_nobody_waited_for_are_taken_over(
         assert list(tmp_path.glob(f"work/{stage}/*/manifest.json"))
     assert jobs == []
     assert hashes(tmp_path / "out") == hashes(demo_run.output)
+
+
+def test_a_dataset_that_is_made_again_is_listed_as_it_is_now(
+    run_demo, demo_run, monkeypatch, tmp_path
+):
+    """Its ledger has other keys than that of the run before, whose counts are still there."""
+    folder = copy_of(demo_run, tmp_path)
+    shutil.rmtree(folder / "out")
+    other_key = tmp_path / "other.key"
+    other_key.write_text("11" * 32)
+    jobs = record_jobs(monkeypatch)
+    made = run_demo("--set", f"publish.key_file={other_key}", folder=folder)
+    assert (made.status, jobs) == (0, ["pairsieve demo/publish"])
+    assert verify(["--dataset", str(made.output)]) == 0
+    ledger = {path: digest for path, digest in hashes(made.output).items() if "ledger/" in path}
+    assert ledger != {path: hashes(demo_run.output)[path] for path in ledger}
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,14 @@ from pairsieve.storage.job_end import (
     TALLY_FILE,
     GroupEnd,
     GroupsMissing,
-    finish_job,
+    forget_end,
+    has_counts,
     has_ended,
     read_list,
     read_tally,
-    sum_groups,
+    take_over,
     write_group_end,
+    write_result,
 )
 
 RESULT = (AGGREGATES_FILE, SHARDS_FILE, TALLY_FILE)
@@ -63,10 +65,10 @@ def written(folder: Path, groups: list[GroupEnd]) -> str:
 def test_the_sum_is_the_same_in_any_order(tmp_path):
     # A bracket in a path is no pattern.
     one = written(tmp_path / "o[n]e", GROUPS)
-    assert sum_groups(one, KEYS, SHARDS_FILE)
+    assert take_over(one, KEYS, SHARDS_FILE)
     # A runner may write one again.
     two = written(tmp_path / "two", [*GROUPS[::-1], GROUPS[0]])
-    assert sum_groups(two, KEYS[::-1], SHARDS_FILE)
+    assert take_over(two, KEYS[::-1], SHARDS_FILE)
     for name in RESULT:
         assert Path(one, name).read_bytes() == Path(two, name).read_bytes(), name
 
@@ -82,9 +84,8 @@ def test_the_sum_is_the_same_in_any_order(tmp_path):
         "ledger/part-0.parquet",
     ]
     assert read_tally(one) == {IN: 21, KEPT: 20}
-    # What was summed is not kept twice, and the result stays.
-    assert not Path(one, ENDS).exists()
-    assert sum_groups(one, KEYS, SHARDS_FILE)
+    # What was summed is not kept twice.
+    assert not has_counts(one)
 
 
 @pytest.mark.parametrize("missing", range(len(GROUPS)))
@@ -96,47 +97,69 @@ def test_a_job_has_not_ended_without_one_of_its_groups(missing, cut_off, tmp_pat
     path.unlink()
     if cut_off:
         path.write_bytes(whole[:-1])
-    assert not sum_groups(folder, KEYS, SHARDS_FILE)
+    assert not take_over(folder, KEYS, SHARDS_FILE)
     assert not has_ended(folder)
-    with pytest.raises(GroupsMissing, match="not every one of its 6 groups"):
-        finish_job(folder, KEYS, SHARDS_FILE)
+    with pytest.raises(GroupsMissing, match=f"1 of its 6 files .* or cut off, as {path.name}"):
+        write_result(folder, KEYS, SHARDS_FILE)
     path.write_bytes(whole)
-    finish_job(folder, KEYS, SHARDS_FILE)
+    write_result(folder, KEYS, SHARDS_FILE)
     assert has_ended(folder)
 
 
-def test_a_kill_while_the_sum_is_written(tmp_path, monkeypatch):
-    """Whenever it comes, the next run either sums again or finds the whole result."""
-    write_text = files.write_text
+class Killed(BaseException):
+    """Raised in the place of a kill."""
 
-    class Killed(BaseException):
-        pass
 
-    for survived in range(len(RESULT) + 1):
-        folder = written(tmp_path / str(survived), GROUPS)
-        calls = iter(range(survived))
+@pytest.mark.parametrize("survived", range(len(RESULT) + 1))
+def test_a_kill_while_the_sum_is_written(survived, tmp_path, monkeypatch):
+    """Whenever it comes, the next run sums again or finds the whole result.
 
-        def write_or_die(path, text, *args, left=calls, **options):
-            if next(left, None) is None:
+    The last kill comes when the result is there, and the counts are not removed yet.
+    """
+    folder = written(tmp_path, GROUPS)
+    changes = iter(range(survived))
+
+    def killed_before(change):
+        def change_or_die(*arguments, **options):
+            if next(changes, None) is None:
                 raise Killed
-            write_text(path, text, *args, **options)
+            change(*arguments, **options)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(job_end.files, "write_text", write_or_die)
-            if survived < len(RESULT):
-                with pytest.raises(Killed):
-                    sum_groups(folder, KEYS, SHARDS_FILE)
-            else:
-                assert sum_groups(folder, KEYS, SHARDS_FILE)
-        assert has_ended(folder) == (survived == len(RESULT))
-        assert sum_groups(folder, KEYS, SHARDS_FILE)
-        assert all(Path(folder, name).exists() for name in RESULT)
+        return change_or_die
+
+    with monkeypatch.context() as patch:
+        for name in ("write_text", "remove_tree"):
+            patch.setattr(job_end.files, name, killed_before(getattr(files, name)))
+        with pytest.raises(Killed):
+            write_result(folder, KEYS, SHARDS_FILE)
+    assert has_ended(folder) == (survived == len(RESULT))
+    assert take_over(folder, KEYS, SHARDS_FILE)
+    assert all(Path(folder, name).exists() for name in RESULT)
+
+
+def test_a_job_that_is_done_again_replaces_the_result(tmp_path):
+    folder = written(tmp_path, GROUPS)
+    write_result(folder, KEYS, SHARDS_FILE)
+    written(tmp_path, [*GROUPS[:-1], GroupEnd(("counts", 0), {IN: 5})])
+    write_result(folder, KEYS, SHARDS_FILE)
+    assert read_tally(folder) == {IN: 5}
+
+
+def test_what_was_forgotten_is_not_summed_again(tmp_path):
+    """Also where a kill has left the counts beside the result."""
+    folder = written(tmp_path, GROUPS)
+    write_result(folder, KEYS, SHARDS_FILE)
+    written(tmp_path, GROUPS)
+    forget_end(folder)
+    assert not has_ended(folder)
+    assert not has_counts(folder)
+    assert not take_over(folder, KEYS, SHARDS_FILE)
 
 
 def test_a_job_that_wrote_no_rows_has_no_aggregates(tmp_path):
     """Those of extract: its groups only count."""
     folder = written(tmp_path, [GroupEnd(("counts", 0)), GroupEnd(("pairs", 0), {IN: 1})])
-    finish_job(folder, [("counts", 0), ("pairs", 0)], "problems.json")
+    write_result(folder, [("counts", 0), ("pairs", 0)], "problems.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["problems.json", TALLY_FILE]
     assert json.loads((tmp_path / "problems.json").read_text()) == []
 
@@ -151,5 +174,5 @@ counted = st.dictionaries(
 def test_the_tally_is_the_sum_of_all_groups(groups, tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     ends = [GroupEnd(("pairs", number), outcomes) for number, outcomes in enumerate(groups)]
-    assert sum_groups(written(folder, ends), [end.key for end in ends], "problems.json")
+    write_result(written(folder, ends), [end.key for end in ends], "problems.json")
     assert read_tally(str(folder)) == sum(map(Counter, groups), Counter())

@@ -7,14 +7,14 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pairsieve.records.outcome import Counted
-from pairsieve.storage.job_end import PROBLEMS_FILE, GroupEnd, read_tally, sum_groups
-from transforms.plumbing.counting import COUNTS_KEY, counting
-from transforms.plumbing.gather import WriteEnds
+from pairsieve.storage.job_end import PROBLEMS_FILE, GroupEnd, read_tally, write_result
+from transforms.plumbing.counting import COUNTS_KEY, Counts, counting
+from transforms.plumbing.group_ends import WriteEnds
 from transforms.plumbing.listing import ListElements
-from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.own import kind_of_group, on_own
 from transforms.plumbing.packing import PackByKey
 
-EVERY_KEY = [("numbers", 0), ("numbers", 1), ("numbers", 2)]
+KEYS = [("numbers", 0), ("numbers", 1), ("numbers", 2)]
 
 
 def count(number: int):
@@ -26,8 +26,12 @@ def make():
     return count
 
 
+def is_counts(element) -> bool:
+    return isinstance(element, Counts)
+
+
 def is_of_numbers(element) -> bool:
-    return kind_of(element) == "numbers"
+    return kind_of_group(element) == "numbers"
 
 
 def add(group) -> GroupEnd:
@@ -42,7 +46,7 @@ def run_job(folder, listed: list[int], repeats: int = 1) -> None:
         lambda key: "numbers",
         lambda number: ("numbers", number % 3),
         lambda key, numbers: bytes(numbers),
-        every_key=EVERY_KEY,
+        all_keys=KEYS,
     )
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         start = pipeline | beam.Impulse()
@@ -61,7 +65,7 @@ def test_every_group_leaves_what_it_counted(listed, repeats, tmp_path):
     a runner works on it.
     """
     run_job(tmp_path, listed, repeats)
-    assert sum_groups(str(tmp_path), [COUNTS_KEY, *EVERY_KEY], PROBLEMS_FILE)
+    write_result(str(tmp_path), [COUNTS_KEY, *KEYS], PROBLEMS_FILE)
     counted = {("page", "in", ""): len(listed), ("image", "kept", ""): sum(listed)}
     assert read_tally(str(tmp_path)) == {key: number for key, number in counted.items() if number}
 
@@ -71,3 +75,9 @@ def test_a_group_that_no_step_worked_on_is_an_error(tmp_path):
     message = r"no step has worked on the group \('numbers', 1\)"
     with pytest.raises(Exception, match=message), beam.Pipeline(runner=FnApiRunner()) as pipeline:
         _ = pipeline | beam.Create([group]) | WriteEnds(str(tmp_path))
+
+
+def test_a_step_behind_the_shuffle_must_count_by_group(tmp_path):
+    message = "counts by bundle; it must count by group"
+    with pytest.raises(Exception, match=message), beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        _ = pipeline | beam.Create([1]) | counting(make) | beam.Filter(is_counts) | WriteEnds("/no")

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from benchmarks.fetch_servers import nginx
 from pairsieve.web.again import FIRST_BYTES, first_bytes_of, is_same_by_headers
-from pairsieve.web.answer import Answer, FetchRequest, KnownPicture
+from pairsieve.web.answer import Answer, FetchRequest, PictureBefore
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.urls import url_id
 from tests.support.fetching import ask_all, client_settings
@@ -40,7 +40,7 @@ def settings_for(port: int) -> ClientSettings:
     return client_settings(site, max_bytes=100_000)
 
 
-def ask(url: str, known: KnownPicture, port: int, refuse: bool = False) -> Answer:
+def ask(url: str, known: PictureBefore, port: int, refuse: bool = False) -> Answer:
     answers: list[Answer] = []
 
     def check(_url: str, _final: str, _headers: object) -> str | None:
@@ -52,8 +52,8 @@ def ask(url: str, known: KnownPicture, port: int, refuse: bool = False) -> Answe
     return answer
 
 
-def known_at(url: str, **changes: object) -> KnownPicture:
-    first = KnownPicture(url_id(url), len(BODY), fetched_at=FETCHED)
+def known_at(url: str, **changes: object) -> PictureBefore:
+    first = PictureBefore(url_id(url), len(BODY), fetched_at=FETCHED)
     return replace(first, **changes)
 
 
@@ -307,7 +307,7 @@ LENGTH = ("Content-Length", str(len(BODY)))
     ],
 )
 def test_what_headers_show(known, headers, same):
-    complete = KnownPicture(url_id("https://a.example/"), len(BODY), **known)
+    complete = PictureBefore(url_id("https://a.example/"), len(BODY), **known)
     assert is_same_by_headers(complete, tuple(headers)) is same
 
 

@@ -21,7 +21,7 @@ from transforms.compare.bands import (
     roots_by_bucket,
     to_bands,
 )
-from transforms.compare.concepts import count_concepts, counted_words, counts_by_part
+from transforms.compare.concepts import count_concepts, counts_by_part, matcher_of
 from transforms.compare.groups import groups_by_part, with_roots
 from transforms.compare.pictures import name_rows, pictures_of
 from transforms.compare.settings import PART, PICTURES, CompareSettings, Key
@@ -200,7 +200,7 @@ class CountConcepts(beam.PTransform):  # type: ignore[misc]
 
 def _make_count(settings: CompareSettings) -> Callable[[int], Iterator[tuple[Key, bytes]]]:
     book = make_rule_book(settings.rules)
-    match = counted_words(settings.concepts, settings.languages)
+    match = matcher_of(settings.concepts, settings.languages)
 
     def count(number: int) -> Iterator[tuple[Key, bytes]]:
         table = read_samples(settings.names[number], settings.folders)

@@ -23,8 +23,11 @@ WHOLE = ""
 """Stands for a language as a whole; no concept is empty (filters/balance/concepts.py)."""
 
 
-def counted_words(concepts: Concepts | None, languages: bool) -> Match:
-    """What of a caption is counted: its concepts, and its language. Raises MissingModel."""
+def matcher_of(concepts: Concepts | None, languages: bool) -> Match:
+    """The function from a caption to what is counted of it: its concepts, and its language.
+
+    Raises MissingModel.
+    """
     match: Match = concepts.matcher() if concepts else _nothing
     if not languages:
         return match

@@ -33,8 +33,7 @@ class ListElements(beam.PTransform):  # type: ignore[misc]
         further = [EveryGroup()] if self.every_group else []
         listed = start | "List" >> beam.FlatMap(_listed, [*self.elements, *further])
         # Runners fuse steps: without the reshuffle the worker that lists the elements gets them
-        # all.
-        # One element cannot be spread.
+        # all. A single one needs none, and on Flink a reshuffle costs tasks.
         return listed | "Spread" >> beam.Reshuffle() if len(self.elements) > 1 else listed
 
 

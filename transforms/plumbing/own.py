@@ -10,8 +10,11 @@ import apache_beam as beam
 from transforms.plumbing.working_on import WorkingOn
 
 
-def kind_of(element: Any) -> str:
-    """What a group of a shuffle holds, by its key (kind, number); empty for what is no group."""
+def kind_of_group(element: Any) -> str:
+    """What a group of a shuffle holds, by its key (kind, number).
+
+    Tuples are groups; empty for everything else.
+    """
     if not isinstance(element, tuple):
         return ""
     (kind, _), _ = element

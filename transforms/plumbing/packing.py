@@ -25,7 +25,7 @@ MAX_HELD = 20_000
 class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
     """Elements -> (key, batch). Counts pass, under a key of their own.
 
-    EveryGroup becomes an empty batch of each key of `every_key`, and empty counts.
+    EveryGroup becomes an empty batch of each key of `all_keys`, and empty counts.
 
     `key_of` gives the key of an element, and `pack` turns the elements of a key into bytes. A
     worker holds up to `max_held` elements. Rows, batches and bytes of a key are counted under its
@@ -38,13 +38,13 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
         key_of: Callable[[Any], Key],
         pack: Callable[[Key, Sequence[Any]], bytes],
         max_held: int = MAX_HELD,
-        every_key: Sequence[Key] = (),
+        all_keys: Sequence[Key] = (),
     ) -> None:
         self._name_of = name_of
         self._key_of = key_of
         self._pack = pack
         self._max_held = max_held
-        self._every_key = every_key
+        self._all_keys = all_keys
 
     def start_bundle(self) -> None:
         # Nothing is held beyond a bundle: the runner takes it for done at its end.
@@ -57,7 +57,7 @@ class PackByKey(beam.DoFn, Generic[Key]):  # type: ignore[misc]
             return
         if isinstance(element, EveryGroup):
             yield COUNTS_KEY, Counts()
-            for key in self._every_key:
+            for key in self._all_keys:
                 yield key, b""
             return
         self._held.setdefault(self._key_of(element), []).append(element)

@@ -30,7 +30,7 @@ from pairsieve.web.urls import has_credentials, url_id
 from transforms.extractor import PAGE_LIMITS, TOO_COSTLY
 from transforms.plumbing.counting import COUNTS_KEY, Counts, Work, counting
 from transforms.plumbing.listing import EveryGroup
-from transforms.plumbing.own import kind_of, on_own
+from transforms.plumbing.own import kind_of_group, on_own
 
 PAGE_SCHEMA = pa.schema(
     [("page_id", pa.binary(16)), ("crawl_time", pa.string()), ("no", pa.string())]
@@ -40,7 +40,7 @@ PAGE_SCHEMA = pa.schema(
 PAGES, PAGE_BUCKETS = "pages", 64
 """Groups of pages in the shuffle. Each becomes one part, or none where no page of it refuses."""
 
-EVERY_PAGE_KEY: list[GroupKey] = [(PAGES, bucket) for bucket in range(PAGE_BUCKETS)]
+PAGE_KEYS: list[GroupKey] = [(PAGES, bucket) for bucket in range(PAGE_BUCKETS)]
 
 Cells = tuple[bytes, str, str] | tuple[()]
 """A SeenPage as it passes the shuffle."""
@@ -148,7 +148,7 @@ def _keyed(element: SeenPage | Counts | EveryGroup) -> Iterator[tuple[GroupKey, 
         yield COUNTS_KEY, element
     elif isinstance(element, EveryGroup):
         yield COUNTS_KEY, Counts()
-        for key in EVERY_PAGE_KEY:
+        for key in PAGE_KEYS:
             yield key, ()
     else:
         bucket = int.from_bytes(element.page_id[:4], "big") % PAGE_BUCKETS
@@ -156,7 +156,7 @@ def _keyed(element: SeenPage | Counts | EveryGroup) -> Iterator[tuple[GroupKey, 
 
 
 def _are_pages(element: Any) -> bool:
-    return kind_of(element) == PAGES
+    return kind_of_group(element) == PAGES
 
 
 def read_refusing(folder: str) -> dict[bytes, tuple[str, str]]:

@@ -28,11 +28,14 @@ class WriteEnds(beam.PTransform):  # type: ignore[misc]
         return ends | "Write end" >> beam.Map(partial(_write, folder=self.folder))
 
 
-def _write(end: GroupEnd | GroupOfCounts, folder: str) -> None:
-    write_group_end(end if isinstance(end, GroupEnd) else _end_of_counts(end), folder)
+def _write(element: GroupEnd | GroupOfCounts, folder: str) -> None:
+    end = element if isinstance(element, GroupEnd) else _end_of_counts(element)
+    write_group_end(end, folder)
 
 
 def _end_of_counts(group: GroupOfCounts) -> GroupEnd:
+    if isinstance(group, Counts):
+        raise ValueError("a step behind the shuffle counts by bundle; it must count by group")
     key, several = group
     if key != COUNTS_KEY:
         raise ValueError(f"no step has worked on the group {key}")
