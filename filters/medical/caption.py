@@ -16,7 +16,8 @@ from pairsieve.records.pair import Evidence, Pair
 class MedicalCaption:
     """Medical words in a caption.
 
-    - `medical_terms`: words and phrases of the lists, in the caption's language.
+    - `medical_terms`: words and phrases of the lists, in the caption's language; where there is
+      none, two weak signs that are clear together (cues.py).
     - `medical_terms_unsure`: the same where the language is unknown and nothing supports them.
     - `medical_words`: how medical the words are, by learned weights of the caption's language. From
       about 0.9 on a caption is medical more often than not.
@@ -26,7 +27,7 @@ class MedicalCaption:
     """
 
     name: ClassVar[str] = "medical_caption"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "medical_terms": pa.list_(pa.string()),

@@ -3,7 +3,8 @@
 The terms are the editable lists of terms.yaml and of a config, and the phrases of dictionaries.
 
 Some terms are medical only near each other: a part of the body is not medical, and neither is
-"before and after", but both together are.
+"before and after", but both together are. Others are medical beside a word of learned weight
+(cues.py).
 
 A term counts in its own language: "sarna" is scabies in Spanish and a deer in Polish. Where the
 language of a text is not known, a term needs support, or is unsure.
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import ahocorasick_rs
 import numpy as np
@@ -31,6 +32,11 @@ DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
 TREATMENT, CHANGE = "treatment", "change"
 # kinds that are medical near a part of the body
 NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
+# the language of figures in articles: "(arrow)", "photomicrograph"
+FIGURE = "figure"
+# kinds that are medical near a word of learned weight, and near the language of figures
+NEAR_WORDS = ("imaging", "harm", TREATMENT)
+CUES = (FIGURE, *NEAR_WORDS)
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
 UNKNOWN = "unknown"  # the language of a text
@@ -56,6 +62,20 @@ class Term(NamedTuple):
     language: str
 
 
+class Place(Protocol):
+    """Characters [start, end) of a text."""
+
+    @property
+    def start(self) -> int:
+        """The first one."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """The one behind the last one."""
+        ...
+
+
 class Hit(NamedTuple):
     """Characters [start, end) of a folded text that are a term."""
 
@@ -72,11 +92,13 @@ class TermMatches(NamedTuple):
     - `unsure`: the same for a text of an unknown language, where nothing else supports them.
       Language -> terms.
     - `remaining_text`: the folded text, with blanks in place of defused terms.
+    - `cues`: hits of the kinds CUES; none for a text of an unknown language.
     """
 
     terms: tuple[str, ...]
     unsure: Mapping[str, tuple[str, ...]]
     remaining_text: str
+    cues: tuple[Hit, ...] = ()
 
 
 def folded(text: str) -> str:
@@ -231,7 +253,8 @@ class Finder:
         hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
         remaining_text = _blanked(text, defused)
         if language in LANGUAGES:
-            return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text)
+            cues = tuple(hit for hit in hits if hit.term.kind in CUES)
+            return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text, cues)
         return self._of_unknown_language(hits, text, remaining_text)
 
     def hits(self, text: str, language: str = UNKNOWN) -> list[Hit]:
@@ -357,7 +380,7 @@ def _terms_together(hits: Sequence[Hit], text: str) -> Iterator[str]:
         # a change ("before and after") is medical near a treatment too
         partners = [*anatomy, *treatments] if hit.term.kind == CHANGE else anatomy
         for partner in partners:
-            if _same_language(partner, hit) and _near(hit, partner):
+            if _same_language(partner, hit) and are_near(hit, partner):
                 yield f"{text[partner.start : partner.end]} + {text[hit.start : hit.end]}"
 
 
@@ -378,6 +401,7 @@ def may_have_terms(rows_by_kind: Mapping[str, RowMask], rows: int) -> RowMask:
     return has[WORDS] | pairs
 
 
-def _near(hit: Hit, other: Hit) -> bool:
-    first, second = sorted((hit, other))
+def are_near(hit: Place, other: Place) -> bool:
+    """Whether two places of a text are near each other, and are not the same word."""
+    first, second = sorted((hit, other), key=lambda place: (place.start, place.end))
     return 0 < second.start - first.end <= NEAR_CHARS

@@ -18,6 +18,7 @@ from filters.joined_texts import (
     rows_by_key,
 )
 from filters.medical.cognates import skeleton
+from filters.medical.cues import may_be_together, terms_together
 from filters.medical.terms import (
     DEFUSED,
     LANGUAGES,
@@ -50,7 +51,8 @@ MIN_SUPPORTING = 2  # medical words that support each other, where the language 
 class MedicalText:
     """What is medical in a text.
 
-    - `terms`: terms of the text's language.
+    - `terms`: terms of the text's language; where there is none, two weak signs that are clear
+      together (cues.py).
     - `unsure`: terms that may be of another language, where nothing supports them.
     - `score`: how medical its words are, by learned weights.
     """
@@ -75,7 +77,12 @@ class TextJudge:
         matches = self.finder.find(text, language)
         words = words_of(matches.remaining_text)
         if language in LANGUAGES:
-            return MedicalText(matches.terms, (), load_words(language).score_words(words))
+            weights = load_words(language)
+            # one clear term is enough, and most medical captions have one
+            found_terms = matches.terms or terms_together(
+                matches.cues, matches.remaining_text, weights
+            )
+            return MedicalText(found_terms, (), weights.score_words(words))
         by_language = {known: _words_of_unknown(words, known) for known in LANGUAGES}
         score = max(_score_of_unknown(found, known) for known, found in by_language.items())
         terms, unsure = set(matches.terms), set[str]()
@@ -108,12 +115,13 @@ class TextJudge:
         # a defused term that is taken out may leave parts of words
         found |= rows_by_kind.get(DEFUSED, False)
         words = find_words(folded_texts.changed(str.lower), WORD)
-        known = "en" if language == UNKNOWN else language
-        found |= load_words(known).may_reach(words, score_from)
+        weights = load_words("en" if language == UNKNOWN else language)
+        found |= weights.may_reach(words, score_from)
         if language == UNKNOWN:
             for other in LANGUAGES[1:]:
                 found |= _may_reach_unknown(words, other, score_from)
-        return found
+            return found
+        return found | may_be_together(rows_by_kind, words, weights)
 
 
 def _judged_as(language: str, is_long: bool) -> str:

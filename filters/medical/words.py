@@ -82,7 +82,7 @@ class WordWeights:
         It is 0 for a text without a strong word and with less than two words of positive weight,
         and for a text whose telling words are all directions.
         """
-        weights = self._weigh(words)
+        weights = self.weigh(words)
         found = [weight for weight in weights if weight is not None]
         positive = [weight for weight in found if weight > 0]
         if len(positive) < 2 and max(positive, default=0.0) < STRONG:
@@ -98,7 +98,7 @@ class WordWeights:
         `score_words` never exceeds half of their sum, because it divides by 2 at least.
         """
         # None becomes NaN
-        weights = np.array(self._weigh(words.distinct), np.float64)
+        weights = np.array(self.weigh(words.distinct), np.float64)
         positive = np.nan_to_num(np.maximum(weights, 0.0))
         is_enough = (words.sums(positive > 0) >= 2) | (words.sums(positive >= STRONG) > 0)
         most = words.sums(positive) / sqrt(MIN_WORDS)
@@ -125,7 +125,7 @@ class WordWeights:
         found = map(self.weights.get, words)
         return len([weight for weight in found if weight is not None and weight >= TELLING])
 
-    def _weigh(self, words: Collection[str]) -> list[float | None]:
+    def weigh(self, words: Collection[str]) -> list[float | None]:
         """The weights of words, in the same order; None for those that weigh nothing."""
         weights = list(map(self.weights.get, words))
         if self.rare_words is None or None not in weights:

@@ -22,6 +22,7 @@ SCORE_FROM = 0.9
 LANGUAGES = ["en", "de", "pl", "pt", "ja", ""]
 # What is folded, split or counted in some way of its own.
 PIECES = [
+    "(arrow)", "stool", "showing", "Case 2", "operation", "repair", "paziente", "patella",
     "x-ray", "Röntgenbild", "knee", "swollen", "before and after", "Before–After", "KNEE",
     "carcinoma", "karcinoma", "adenokarzinom", "crash", "rash", "rash guard", "dermatitis",
     "Ann", "ANNA", "Tom Roe", "İpek", "our daughter", "kids playing", "girl", "class 3b", "4b",

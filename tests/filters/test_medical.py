@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from filters.medical import frequent
 from filters.medical.caption import MedicalCaption
 from filters.medical.cognates import skeleton
+from filters.medical.cues import terms_together
 from filters.medical.dicom import Dicom, DicomContent
 from filters.medical.frequent import ambiguous_words, frequent_words, matches, open_hits
 from filters.medical.make_words import (
@@ -158,6 +159,91 @@ def test_defusing_keeps_the_length_and_adds_nothing(text):
         before in (after, " ") or after == " "
         for before, after in zip(folded(text), found.remaining_text, strict=True)
     )
+
+
+CUES = make_finder(
+    tuple(
+        parse_term(text, kind, language)
+        for language in ("en", "de")
+        for text, kind in (
+            ("(arrow)", "figure"), ("case 2", "figure"), ("swelling", "harm"),
+            ("repair", "treatment"), ("road repair", DEFUSED), ("axial", "imaging"),
+        )
+    )
+)  # fmt: skip
+TABLE = {"stool": 1.1, "patella": 3.0, "posterior": 1.9, "swelling": 2.5, "axial": 2.0}
+CUE_WORDS = WordWeights(TABLE, frozenset({"patella", "posterior"}))
+TRANSLATED = WordWeights(TABLE | {"kniescheibe": 1.6}, rare_words=RareWords({}, "de"))
+
+
+@pytest.mark.parametrize(
+    ("caption", "found"),
+    [
+        ("A stool (arrow)", ("(arrow) + stool",)),
+        # anywhere in the caption
+        ("(arrow) and far behind it, with many more words than belong together, a stool",
+         ("(arrow) + stool",)),
+        ("a stool, arrow", ()),
+        ("a chair (arrow)", ()),
+        # a word that is no evidence alone needs more weight
+        ("the posterior wall of the house (arrow)", ()),
+        ("the patella (arrow)", ("(arrow) + patella",)),
+        ("stool repair", ("repair + stool",)),
+        ("repair of my roof after the storm of last week, and then a stool", ()),
+        ("stool road repair", ()),
+        # the same word twice
+        ("swelling of the swelling", ()),
+        ("axial swelling", ("axial + swelling",)),
+        # two cues, one of which is of figures
+        ("Case 2, two months after the repair", ("case 2 + repair",)),
+        ("Case 2, and far behind it, with many more words, the repair", ()),
+        ("Case 2 (arrow)", ()),
+        ("", ()),
+    ],
+)  # fmt: skip
+def test_two_weak_signs_are_clear_together(caption, found):
+    matches = CUES.find(caption)
+    assert terms_together(matches.cues, matches.remaining_text, CUE_WORDS) == found
+
+
+@pytest.mark.parametrize(
+    ("caption", "found"),
+    [("stool (arrow)", ()), ("kniescheibe (arrow)", ("(arrow) + kniescheibe",))],
+)
+def test_words_of_translated_weights_need_more(caption, found):
+    matches = CUES.find(caption, "de")
+    assert terms_together(matches.cues, matches.remaining_text, TRANSLATED) == found
+
+
+def test_a_text_of_an_unknown_language_has_no_cues():
+    assert CUES.find("stool (arrow)", "unknown").cues == ()
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Left knee showing a high-riding patella", "en"),
+        ("Nine months follow-up of the same girl", "en"),
+        ("Six weeks after excision of the tubercle", "en"),
+        ("Absence de rein", "fr"),
+        ("Ausencia de mama", "es"),
+    ],
+)
+def test_figures_and_names_are_found_by_two_signs(caption, language, flagged):
+    assert flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "A map showing the old town (arrow)", "Hand in hand: portrait of Mr Miller",
+        "The patient fisherman", "Case 2: oak display case with brass handles",
+        "Figure 1: plan of the garden shed", "Road repair in front of the town hall",
+        "Woman showing her new shoes (left) and bag (right)",
+    ],
+)  # fmt: skip
+def test_everyday_captions_with_the_language_of_figures(caption, flagged):
+    assert not flagged(caption, "en")
 
 
 def test_extra_terms():
@@ -368,8 +454,10 @@ def test_shipped_lists_are_sane():
     terms = shipped_terms()
     assert len(terms) > 3000
     assert {t.language for t in terms} == {*LANGUAGES, ""}
-    kinds = {"words", "anatomy", "imaging", "harm", "treatment", "change", "defused"}
+    kinds = {"words", "anatomy", "imaging", "harm", "treatment", "change", "figure", "defused"}
     assert {t.kind for t in terms} == kinds
+    in_languages = {(t.language, t.kind) for t in terms if t.language}
+    assert in_languages == {(lang, kind) for lang in LANGUAGES for kind in kinds - {"defused"}}
     assert all(t.text for t in terms)
     assert not any("*" in t.text or "?" in t.text for t in terms)
     assert len(shipped_prompts("medical")) > 5
