@@ -2,7 +2,8 @@
 #
 #   docker build -f containers/cpu.Dockerfile -t pairsieve:cpu .
 #   docker build -f containers/cpu.Dockerfile --build-context models=DIR ...      bakes the checkpoints of DIR in, as /models
-#   docker run --rm -v "$PWD/runs:/data" --entrypoint pairsieve pairsieve:cpu run --output /data/demo --work /data/work
+#   mkdir -p runs
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/runs:/data" --entrypoint pairsieve pairsieve:cpu run --output /data/demo --work /data/work
 ARG BEAM=2.77.0
 
 FROM scratch AS models
@@ -22,7 +23,8 @@ COPY . ./
 RUN pip install --constraint constraints.txt '.[c2pa,faces,gcp,s3]' \
     && useradd --create-home --uid 10001 worker \
     && install --directory --owner=10001 --group=10001 /data
-COPY --from=models / /models/
+# A checkpoint that only its owner may read is readable by the worker, too.
+COPY --from=models --chown=10001:10001 / /models/
 # A volume at /data belongs to this user, as the folder does.
 # What a job sends along is installed into the home of this user.
 USER 10001

@@ -21,7 +21,8 @@ COPY . ./
 RUN pip install --constraint constraints.txt '.[c2pa,faces,gcp,s3]' \
     && useradd --create-home --uid 10001 worker \
     && install --directory --owner=10001 --group=10001 /data
-COPY --from=models / /models/
+# A checkpoint that only its owner may read is readable by the worker, too.
+COPY --from=models --chown=10001:10001 / /models/
 # What a job sends along is installed into the home of this user.
 USER 10001
 WORKDIR /home/worker

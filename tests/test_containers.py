@@ -124,7 +124,9 @@ def test_flink_clusters(kind):
         jsonschema.validate(
             {**cluster, "spec": {**cluster["spec"], "flinkVersoin": "v1_19"}}, schema
         )
-    pool = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"][0]
+    pod = cluster["spec"]["taskManager"]["podTemplate"]["spec"]
+    assert pod["shareProcessNamespace"], "dead workers would add up"
+    (pool,) = pod["containers"]
     assert pool["args"] == ["--worker_pool"]
     assert pool["securityContext"]["runAsNonRoot"]
     assert ("nvidia.com/gpu" in pool["resources"]["limits"]) == (kind == "gpu")
@@ -204,12 +206,51 @@ def test_compose():
     )
     assert said.returncode == 0, said.stderr
     services = yaml.safe_load(said.stdout)["services"]
-    assert services["pool"]["network_mode"] == "service:taskmanager"
     assert {
         mount["source"]
         for name in ("taskmanager", "jobserver")
         for mount in services[name]["volumes"]
     } == {"artifacts"}
+
+
+def test_a_service_of_compose_that_dies_comes_back_to_its_place():
+    """A container in the network of one that was started anew would be left without a network."""
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    running = {name: service for name, service in services.items() if "profiles" not in service}
+    assert {service["restart"] for service in running.values()} == {"unless-stopped"}
+    sharing = {name for name, one in running.items() if one.get("network_mode")}
+    assert sharing == {"taskmanager", "pool"}
+    for name in sharing:
+        assert running[name]["network_mode"] == "service:machine"
+    assert running["machine"]["entrypoint"] == ["sleep", "infinity"]
+    assert running["pool"]["init"], "Beam's pool leaves its dead workers to process 1"
+
+
+def test_a_run_of_compose_waits_for_what_it_needs():
+    """`pairsieve run` ends at once where no job server answers."""
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    needed = services["pairsieve"]["depends_on"]
+    for name, port in (("jobserver", 8099), ("pool", 50000)):
+        assert needed[name] == {"condition": "service_healthy"}
+        assert f":{port}" in f"{services['pairsieve']['entrypoint']}"
+        assert f"/{port}" in services[name]["healthcheck"]["test"][-1]
+
+
+def test_compose_asks_no_registry_for_images_that_are_built_here():
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
+    assert {service["image"] for service in services.values()} == built
+    for name, service in services.items():
+        assert ("build" in service) != (service.get("pull_policy") == "never"), name
+
+
+def test_options_of_a_run_do_not_take_the_place_of_the_clusters():
+    """What stands after `run --rm pairsieve` takes the place of `command` alone."""
+    service = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]["pairsieve"]
+    cluster = ("--runner=", "--job_endpoint=", "--environment_type=", "--environment_config=")
+    for option in cluster:
+        assert option in str(service["entrypoint"])
+        assert option not in str(service["command"])
 
 
 def test_the_run_in_a_cluster_is_a_command_that_we_have():

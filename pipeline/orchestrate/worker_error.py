@@ -9,6 +9,8 @@ from typing import Any
 
 # How the last line of a traceback begins: the class of the exception.
 RAISED = re.compile(r"[A-Za-z_][\w.]*: ")
+# The same in Java, where an engine failed and no worker did.
+CAUSED = re.compile(r"Caused by: ")
 
 # A line of a traceback that names a place in the code.
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
@@ -57,6 +59,9 @@ NO_JOB_MANAGER = (
     "the job manager does not answer: it was ended, and its jobs with it. Start it, then run the "
     "same command again"
 )
+JOB_FORGOTTEN = (
+    "the job manager was started anew, and its jobs are gone: run the same command again"
+)
 CANCELLED = (
     "somebody cancelled the job on the cluster, by `flink cancel` or on its page: run the same "
     "command again"
@@ -74,11 +79,12 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("JobCancellationException", CANCELLED),
     ("UNAVAILABLE: ", NO_JOB_SERVER),
     ("java.net.ConnectException", NO_JOB_MANAGER),
+    ("FlinkJobNotFoundException", JOB_FORGOTTEN),
 )
 """A sign in a worker's or an engine's error -> its cause and the remedy.
 
-Each was seen on Flink 1.19.3 with Beam's job server, one on Prism: workers, task managers and the
-job server were killed, a job was cancelled, and slots or pairsieve were missing.
+Each was seen on Flink 1.19.3 with Beam's job server, one on Prism: workers, task managers, the job
+manager and the job server were killed, a job was cancelled, and slots or pairsieve were missing.
 """
 
 
@@ -110,6 +116,8 @@ def last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and SECOND_ERROR not in line]
     raised = [number for number, line in enumerate(lines) if RAISED.match(line)]
+    if not raised:
+        raised = [number for number, line in enumerate(lines) if CAUSED.match(line)]
     last = ""
     if lines:
         number = raised[-1] if raised else len(lines) - 1

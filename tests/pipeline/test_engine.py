@@ -268,6 +268,22 @@ def test_options_that_the_job_server_knows(runner):
         make_engine(["--runner=DataflowRunner", "--number_of_execution_retries=3"])
 
 
+# What Beam's job server says of a job that a job manager, started anew, does not know.
+FORGOTTEN = """Pipeline demo failed in state FAILED: org.apache.flink.runtime.rest.util.RestClientException: [org.apache.flink.runtime.rest.handler.RestHandlerException: org.apache.flink.runtime.messages.FlinkJobNotFoundException: Could not find Flink job (1730)
+\tat org.apache.flink.runtime.rest.handler.job.JobExecutionResultHandler.propagateException(JobExecutionResultHandler.java:131)
+Caused by: java.util.concurrent.CompletionException: org.apache.flink.runtime.messages.FlinkJobNotFoundException: Could not find Flink job (1730)
+\t... 5 more
+Caused by: org.apache.flink.runtime.messages.FlinkJobNotFoundException: Could not find Flink job (1730)
+\t... 5 more
+]"""
+
+
+def test_an_error_of_the_engine_is_named_where_no_worker_failed():
+    said = worker_error(RuntimeError(FORGOTTEN))
+    assert said.startswith("the job manager was started anew, and its jobs are gone")
+    assert said.endswith("FlinkJobNotFoundException: Could not find Flink job (1730))")
+
+
 def test_a_bug_in_the_command_keeps_its_traceback():
     def lay_out(pipeline):
         raise TypeError("a bug of ours")
