@@ -1,7 +1,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 # One more than there are cores: many tests wait for a server or for a process that they started.
-TEST_PROCESSES := $(shell $(PYTHON) -c "import os; print(min(8, 1 + (os.cpu_count() or 1)))")
+TEST_PROCESSES = $(shell $(PYTHON) -c "import os; print(min(8, 1 + (os.cpu_count() or 1)))")
 
 .PHONY: demo test soak soak-short lint types bench clean
 

@@ -47,7 +47,7 @@ from transforms.judge import ApplyRules
 from transforms.known import GroupKnown, KnownSettings
 from transforms.locations import IndexLocations
 from transforms.plumbing.counting import COUNTS_KEY
-from transforms.plumbing.group_ends import WriteEnds
+from transforms.plumbing.group_results import WriteGroupResults
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.redact import RedactRows, RedactSettings
@@ -111,7 +111,7 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
 
     # Every bucket writes what it has counted, and so does the group of all earlier counts. The job
     # has ended when each of them has, so no worker waits for the others.
-    _ = located | "Write counts" >> WriteEnds(folder)
+    _ = located | "Write counts" >> WriteGroupResults(folder)
 
 
 @dataclass(frozen=True)
@@ -229,4 +229,4 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
 
     # Every shard writes its place in the list of files, and all numbers of card and report, so that
     # nothing reads the rows again: a few kB. The job has ended when each of them has.
-    _ = ranked | "Write counts" >> WriteEnds(job.results)
+    _ = ranked | "Write counts" >> WriteGroupResults(job.results)

@@ -19,7 +19,7 @@ from pairsieve.storage.job_end import GroupKey
 from pairsieve.warc.reader import ReadSettings
 from transforms.fetch.lanes import Lane
 from transforms.plumbing.counting import COUNTS_KEY
-from transforms.plumbing.group_ends import WriteEnds
+from transforms.plumbing.group_results import WriteGroupResults
 from transforms.plumbing.listing import ListElements
 from transforms.read import InputSettings, ReadPieces, SplitInputs
 from transforms.recheck.choose import ChooseLinks, ChooseSettings, ReadRows
@@ -95,4 +95,4 @@ def pages(pipeline: beam.Pipeline, job: PagesJob) -> None:
     judged = read | "Judge pages" >> JudgePages(job.rights, job.folder)
 
     # Every group writes what it has counted: the job has ended when each of them has.
-    _ = judged | "Write counts" >> WriteEnds(job.folder)
+    _ = judged | "Write counts" >> WriteGroupResults(job.folder)

@@ -16,7 +16,7 @@ from typing import Any
 import apache_beam as beam
 
 from pairsieve.records.aggregates import Aggregates, Largest
-from pairsieve.storage.job_end import GroupEnd, GroupKey
+from pairsieve.storage.job_end import GroupKey, GroupResult
 from transforms.plumbing.own import kind_of_group, on_own
 
 DOMAINS = "domains"
@@ -56,18 +56,18 @@ def largest_domains(batches: Iterable[bytes]) -> Largest:
     return Largest.of(total)
 
 
-def _end_of_domains(group: tuple[DomainKey, Iterable[bytes]]) -> GroupEnd:
+def _result_of_domains(group: tuple[DomainKey, Iterable[bytes]]) -> GroupResult:
     """The top list of a bucket. A domain is in one bucket, so these lists are merged exactly."""
     key, batches = group
-    return GroupEnd(key, aggregates=Aggregates(domains=largest_domains(batches)))
+    return GroupResult(key, aggregates=Aggregates(domains=largest_domains(batches)))
 
 
 @dataclass
 class RankDomains(beam.PTransform):  # type: ignore[misc]
-    """Groups of domains -> GroupEnd, with the largest domains of each. Everything else passes."""
+    """Groups of domains -> GroupResult, with the largest of each. Everything else passes."""
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
-        return groups | "Largest of each bucket" >> on_own(_are_domains, _end_of_domains)
+        return groups | "Largest of each bucket" >> on_own(_are_domains, _result_of_domains)
 
 
 def _are_domains(element: Any) -> bool:

@@ -13,7 +13,7 @@ from pairsieve.records.packed import unpack_rows
 from pairsieve.records.page import LOCATION_SCHEMA, Location
 from pairsieve.records.table import to_table
 from pairsieve.storage import files
-from pairsieve.storage.job_end import GroupEnd
+from pairsieve.storage.job_end import GroupResult
 from pairsieve.storage.parts import LOCATIONS as LOCATIONS_FOLDER
 from pairsieve.storage.sealed import write_sealed
 from pairsieve.warc.source import read_locations
@@ -33,7 +33,7 @@ def locations_path(folder: str, bucket: int) -> str:
     return files.join(folder, LOCATIONS_FOLDER, f"bucket-{bucket:05d}.parquet")
 
 
-def write_locations(group: Group, settings: GroupSettings) -> GroupEnd:
+def write_locations(group: Group, settings: GroupSettings) -> GroupResult:
     """Write the best location of each URL of a bucket, if there is any."""
     key, batches = group
     _, bucket = key
@@ -46,7 +46,7 @@ def write_locations(group: Group, settings: GroupSettings) -> GroupEnd:
         # Sorted, so that the file does not depend on the order in which batches come.
         table = to_table([best[url] for url in sorted(best)], LOCATION_SCHEMA)
         write_sealed(locations_path(settings.folder, bucket), table)
-    return GroupEnd(key)
+    return GroupResult(key)
 
 
 def prefer(known: Location | None, other: Location) -> Location:
@@ -82,7 +82,7 @@ class LocationIndex:
 
 @dataclass
 class IndexLocations(beam.PTransform):  # type: ignore[misc]
-    """Buckets of locations -> one file each, and GroupEnd. Everything else passes."""
+    """Buckets of locations -> one file each, and GroupResult. Everything else passes."""
 
     settings: GroupSettings
 

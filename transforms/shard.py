@@ -30,7 +30,7 @@ from pairsieve.records.row import (
 )
 from pairsieve.records.table import is_vector, vectors_to_arrow
 from pairsieve.storage import files
-from pairsieve.storage.job_end import GroupEnd, GroupKey
+from pairsieve.storage.job_end import GroupKey, GroupResult
 from pairsieve.storage.shards import shard_bytes
 from pairsieve.storage.worklog import log_finished
 from pairsieve.web.domains import count_domains
@@ -122,12 +122,11 @@ def shard_path(folder: str, shard: int, shards: int) -> str:
 
 def write_shard(
     group: tuple[ShardKey, Iterable[Batch | Spilled]], settings: ShardSettings
-) -> GroupEnd:
+) -> GroupResult:
     """Write one shard, sorted by key, and count its rows. The ledger is sorted by all its columns.
 
     The same rows give the same bytes, in whatever order they come. So it does no harm when a runner
-    writes a shard again. The end of the group lists (path below the output directory, rows, bytes,
-    sha256).
+    writes a shard again. The result lists (path below the output directory, rows, bytes, sha256).
     """
     key, batches = group
     folder, shard = key
@@ -149,7 +148,7 @@ def write_shard(
         stream.write(content)
     log_finished("publish", path, table.num_rows)
     info = (path, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
-    return GroupEnd(key, listed=[info], aggregates=_counted(table, folder))
+    return GroupResult(key, listed=[info], aggregates=_counted(table, folder))
 
 
 def _counted(table: pa.Table, folder: str) -> Aggregates:
@@ -242,7 +241,7 @@ class PackByShard(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """Groups of rows or vectors -> shards, and GroupEnd. Everything else passes."""
+    """Groups of rows or vectors -> shards, and GroupResult. Everything else passes."""
 
     settings: ShardSettings
 
@@ -253,7 +252,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
 @dataclass
 class WriteLedger(beam.PTransform):  # type: ignore[misc]
-    """Groups of ledger entries -> shards, and GroupEnd. Everything else passes."""
+    """Groups of ledger entries -> shards, and GroupResult. Everything else passes."""
 
     settings: ShardSettings
 
@@ -322,7 +321,8 @@ def _is_group_of_entries(element: Any) -> bool:
 
 def _is_spilled(keyed: tuple[ShardKey | DomainKey, Any]) -> bool:
     """Whether a batch goes to a file: rows and entries do, counts and empty batches do not."""
-    kind, (_, batch) = kind_of_group(keyed), keyed
+    kind = kind_of_group(keyed)
+    _, batch = keyed
     return bool(batch) and (_is_of_rows(kind) or kind == LEDGER_FOLDER)
 
 

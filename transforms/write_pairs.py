@@ -13,7 +13,7 @@ from pairsieve.records.outcome import Tally
 from pairsieve.records.pair import PAIR_SCHEMA, Pair
 from pairsieve.records.table import EvidenceColumns, schema_with, to_table
 from pairsieve.storage import parts
-from pairsieve.storage.job_end import GroupEnd
+from pairsieve.storage.job_end import GroupResult
 from pairsieve.web.urls import url_digest
 from transforms.deduplicate import Bucket
 from transforms.group import PAIRS, GroupSettings
@@ -37,19 +37,19 @@ def slice_pairs(pairs: Iterable[Pair], part_rows: int) -> Iterator[list[Pair]]:
         yield rows
 
 
-def write_parts(bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns) -> GroupEnd:
+def write_parts(bucket: Bucket, settings: GroupSettings, evidence: EvidenceColumns) -> GroupResult:
     """Write a bucket's pairs. Returns what was counted of them."""
     schema = schema_with(PAIR_SCHEMA, evidence)
     # A bucket that is written again gives the same parts, under the same names.
     for chunk, rows in enumerate(slice_pairs(bucket.pairs, settings.part_rows)):
         name = parts.part_name(bucket.number, chunk)
         parts.write_part(settings.folder, name, to_table(rows, schema), Tally())
-    return GroupEnd((PAIRS, bucket.number), bucket.outcomes)
+    return GroupResult((PAIRS, bucket.number), bucket.outcomes)
 
 
 @dataclass
 class WritePairs(beam.PTransform):  # type: ignore[misc]
-    """Buckets -> parts of pairs in `settings.folder`, and GroupEnd. Everything else passes."""
+    """Buckets -> parts of pairs in `settings.folder`, and GroupResult. Everything else passes."""
 
     settings: GroupSettings
     evidence: EvidenceColumns

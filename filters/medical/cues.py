@@ -70,10 +70,11 @@ def tells(words: Iterable[str], weights: WordWeights) -> list[bool]:
     """
     listed = list(words)
     least = TELLING if weights.rare_words is None else MIN_TRANSLATED
-    return [
-        weight is not None and weight >= (STRONG if word in weights.directions else least)
-        for word, weight in zip(listed, weights.weigh(listed), strict=True)
-    ]
+    told = []
+    for word, weight in zip(listed, weights.weigh(listed), strict=True):
+        needed = STRONG if word in weights.directions else least
+        told.append(weight is not None and weight >= needed)
+    return told
 
 
 def may_be_together(
@@ -95,8 +96,11 @@ def may_be_together(
 
 def _belong_together(cue: Hit, sign: Hit | TellingWord) -> bool:
     """Whether a cue and another sign, which is no part of it, are clear together."""
+    is_figure = cue.term.kind == FIGURE
     if isinstance(sign, Hit):
-        return cue.term.kind == FIGURE != sign.term.kind and are_near(cue, sign)
-    if cue.term.kind != FIGURE:
-        return are_near(cue, sign)
-    return sign.end <= cue.start or cue.end <= sign.start
+        # Two cues are clear together where exactly the first is of figures.
+        return is_figure and sign.term.kind != FIGURE and are_near(cue, sign)
+    if is_figure:
+        # A word may stand anywhere in the caption, but not in the cue itself.
+        return sign.end <= cue.start or cue.end <= sign.start
+    return are_near(cue, sign)

@@ -134,8 +134,8 @@ def _iban_length(candidate: str) -> int | None:
     """
     from stdnum import iban
 
-    group_ends = [match.start() for match in _GROUP_END.finditer(candidate)]
-    for end in reversed(group_ends):
+    group_results = [match.start() for match in _GROUP_END.finditer(candidate)]
+    for end in reversed(group_results):
         if iban.is_valid(candidate[:end], check_country=False):
             return end
     return None

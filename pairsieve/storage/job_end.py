@@ -1,8 +1,8 @@
-"""The result of a job: what its workers counted, summed when all of them are done.
+"""The result of a job: the sum of the results of its groups.
 
-Each group of a job's last shuffle writes one small file of what it has counted. When the file of
-every group is there, the job has ended, and whoever waits for it sums them. So no worker has to
-wait for the others, and a job can be taken over for which nobody waited.
+Each group of a job's last shuffle writes one small file: its result, which says what it has
+counted. When the file of every group is there, the job has ended, and whoever waits for it sums
+them. So no worker has to wait for the others, and a job can be taken over for which nobody waited.
 
 The sum is a tally and one list, as two JSON files, and the aggregates of a dataset's rows where
 there are any. The tally is written last.
@@ -11,7 +11,7 @@ there are any. The tally is written last.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,8 @@ SHARDS_FILE = "shards.json"
 AGGREGATES_FILE = "aggregates.json"
 """What publish has counted of all rows and decisions, for card and report."""
 
-ENDS = "ends"
-"""The folder, below that of a job, of what its groups have counted."""
+GROUPS = "groups"
+"""The folder, below that of a job, of the results of its groups."""
 
 FILES_AT_ONCE = 1000
 """How many files of groups are read together. That of a shard has its histograms, a few kB."""
@@ -43,11 +43,11 @@ Outcomes = dict[tuple[str, str, str], int]
 
 
 class GroupsMissing(RuntimeError):
-    """What a group of a job has counted is not there."""
+    """The result of a group is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class GroupEnd:
+class GroupResult:
     """What one group has counted. `listed` are its problems, or the files that it has written."""
 
     key: GroupKey
@@ -56,59 +56,56 @@ class GroupEnd:
     aggregates: Aggregates | None = None
 
 
-def write_group_end(end: GroupEnd, folder: str) -> None:
-    """Write what a group has counted. A runner may repeat it; the file is the same then."""
+def write_group_result(result: GroupResult, folder: str) -> None:
+    """Write the result of a group. A runner may repeat it; the file is the same then."""
     content = {
-        "outcomes": _rows_of(end.outcomes),
-        "listed": end.listed,
-        "aggregates": None if end.aggregates is None else end.aggregates.text(),
+        "outcomes": _rows_of(result.outcomes),
+        "listed": result.listed,
+        "aggregates": None if result.aggregates is None else result.aggregates.text(),
     }
     # A file that a power cut leaves cut off counts as one that is missing.
-    path = files.join(folder, ENDS, _name(end.key))
+    path = files.join(folder, GROUPS, _name(result.key))
     files.write_text(path, json.dumps(content), synced=False)
 
 
-def has_counts(folder: str) -> bool:
-    """Whether a group has written what it has counted, and nobody has summed it yet."""
-    ends = files.join(folder, ENDS)
-    files.forget_listing(ends)  # workers have written there
-    return bool(files.names_in(ends))
-
-
-def take_over(folder: str, keys: Iterable[GroupKey], list_file: str) -> bool:
+def take_over(folder: str, keys_of_job: Callable[[], Iterable[GroupKey]], list_file: str) -> bool:
     """Write the result of a job that has ended while nobody waited for it.
 
-    Returns whether it has ended: whether every group of `keys` has written what it has counted.
+    Returns whether the job has ended: whether its result is there, now or from before. The keys of
+    its groups are asked for only where a group has written something.
     """
+    if has_ended(folder):
+        return True
+    if not _written_groups(folder):
+        return False
     try:
-        write_result(folder, keys, list_file)
+        write_result(folder, keys_of_job(), list_file)
     except GroupsMissing:
         return False
     return True
 
 
 def write_result(folder: str, keys: Iterable[GroupKey], list_file: str) -> None:
-    """Sum what the groups of a job have counted, and write the result of the job.
+    """Sum the results of the groups of a job, and write the result of the job.
 
     An earlier result is written over. Raises GroupsMissing.
     """
-    ends = files.join(folder, ENDS)
-    files.forget_listing(ends)  # workers have written there
+    groups = files.join(folder, GROUPS)
     expected = {_name(key) for key in keys}
-    missing = sorted(expected - set(files.names_in(ends)))
+    missing = sorted(expected - _written_groups(folder))
     if missing:
-        raise _missing(missing, len(expected), ends)
+        raise _missing(missing, len(expected), groups)
 
     tally, listed = Tally(), list[list[Any]]()
     aggregates: Aggregates | None = None
-    for name, end in _read_all(ends, sorted(expected)):
-        if end is None:
-            raise _missing([name], len(expected), ends)
-        tally.update(_outcomes_of(end["outcomes"]))
-        listed += end["listed"]
-        if end["aggregates"] is not None:
+    for name, content in _read_all(groups, sorted(expected)):
+        if content is None:
+            raise _missing([name], len(expected), groups)
+        tally.update(_outcomes_of(content["outcomes"]))
+        listed += content["listed"]
+        if content["aggregates"] is not None:
             # One by one: those of ten thousand shards must not be in memory together.
-            part = read_aggregates(end["aggregates"])
+            part = read_aggregates(content["aggregates"])
             aggregates = sum_aggregates([aggregates, part]) if aggregates else part
 
     # Sorted, because groups end in any order, and the list must be the same in every run.
@@ -117,7 +114,14 @@ def write_result(folder: str, keys: Iterable[GroupKey], list_file: str) -> None:
         files.write_text(files.join(folder, AGGREGATES_FILE), aggregates.text())
     # Last, because `has_ended` looks for it alone.
     files.write_text(files.join(folder, TALLY_FILE), json.dumps(_rows_of(tally)))
-    files.remove_tree(ends)
+    files.remove_tree(groups)
+
+
+def _written_groups(folder: str) -> set[str]:
+    """The names of the files of those groups that have written their results."""
+    groups = files.join(folder, GROUPS)
+    files.forget_listing(groups)  # workers have written there
+    return set(files.names_in(groups))
 
 
 def _missing(names: Sequence[str], groups: int, folder: str) -> GroupsMissing:
@@ -146,10 +150,10 @@ def has_ended(folder: str) -> bool:
 
 
 def forget_end(folder: str) -> None:
-    """Remove tally and counts of groups, so that the job counts as one that has not ended."""
-    # First the counts. A kill before the tally is removed leaves a job that has ended, with its
-    # result; the other way round the next run would sum them again.
-    files.remove_tree(files.join(folder, ENDS))
+    """Remove tally and results of groups, so that the job counts as one that has not ended."""
+    # First those of groups. A kill before the tally is removed leaves a job that has ended; the
+    # other way round the next run would sum them again.
+    files.remove_tree(files.join(folder, GROUPS))
     files.remove_file(files.join(folder, TALLY_FILE))
 
 

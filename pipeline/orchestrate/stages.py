@@ -16,8 +16,6 @@ from pairsieve.storage.job_end import (
     SHARDS_FILE,
     GroupKey,
     forget_end,
-    has_counts,
-    has_ended,
     read_tally,
     take_over,
     write_result,
@@ -264,7 +262,7 @@ class Run:
             return self.jobs.extract(result.folder).groups
 
         # A job that nobody waited for may have ended already.
-        if _is_there_or_taken_over(result.folder, groups_of_job, PROBLEMS_FILE):
+        if take_over(result.folder, groups_of_job, PROBLEMS_FILE):
             tally = read_tally(result.folder)
         else:
             tally = self._run_extract(result, whole=False)
@@ -371,10 +369,10 @@ class Run:
             # They depend on neither the place of the shards nor the secret.
             return self.jobs.publish("", b"").groups
 
-        is_there = _is_there_or_taken_over(result.folder, groups_of_job, SHARDS_FILE)
-        if is_there:
+        has_ended = take_over(result.folder, groups_of_job, SHARDS_FILE)
+        if has_ended:
             files.remove_tree(result.path(SPILLED))
-        return is_there
+        return has_ended
 
     def _review_shards(
         self, settings: ReviewSettings, shards: Sequence[Source], folder: str
@@ -418,16 +416,6 @@ def is_done(results: Results) -> bool:
     """Whether every stage is complete, and the dataset is in its place."""
     complete = all(result.complete for result in results.in_order)
     return complete and Release(results.plan.config.output, results.published).is_whole()
-
-
-def _is_there_or_taken_over(
-    folder: str, groups_of_job: Callable[[], Sequence[GroupKey]], list_file: str
-) -> bool:
-    """Whether the result of a job is there, or can be summed from what its groups have counted."""
-    if has_ended(folder):
-        return True
-    # Only then is it worth asking which groups the job has.
-    return has_counts(folder) and take_over(folder, groups_of_job(), list_file)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ On Flink each is tasks to be set up: 56 of them took 35 s for nothing.
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
@@ -55,6 +57,21 @@ def test_jobs_stay_narrow(stage, demo_run, monkeypatch):
     assert (stages, shuffles) == (MOST[stage], SHUFFLES[stage]), (
         "each stage more costs a cluster seconds: is it needed?"
     )
+
+
+def test_several_files_are_spread_before_they_are_split(demo_run, tmp_path):
+    """One stage and one shuffle more than one file has: on Flink one more vertex."""
+    crawl = load_config(DEMO).input.files[0]
+    for name in ("a.warc.gz", "b.warc.gz"):
+        shutil.copyfile(crawl, tmp_path / name)
+    given = {
+        "output": str(tmp_path / "out"),
+        "work": str(tmp_path / "work"),
+        "input": {"files": [str(tmp_path / "*.warc.gz")]},
+    }
+    jobs = Jobs(Results(make_plan(load_config(DEMO, given=given))), 2)
+    stages, shuffles = fused(jobs.lay_out("extract", "/nowhere", b""))
+    assert (stages, shuffles) == (MOST["extract"] + 1, SHUFFLES["extract"] + 1)
 
 
 def test_known_pairs_go_through_no_shuffle(demo_run, tmp_path):

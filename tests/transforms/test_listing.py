@@ -7,9 +7,9 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pairsieve.records.outcome import Counted
-from pairsieve.storage.job_end import PROBLEMS_FILE, GroupEnd, read_tally, write_result
+from pairsieve.storage.job_end import PROBLEMS_FILE, GroupResult, read_tally, write_result
 from transforms.plumbing.counting import COUNTS_KEY, Counts, counting
-from transforms.plumbing.group_ends import WriteEnds
+from transforms.plumbing.group_results import WriteGroupResults
 from transforms.plumbing.listing import ListElements
 from transforms.plumbing.own import kind_of_group, on_own
 from transforms.plumbing.packing import PackByKey
@@ -34,11 +34,11 @@ def is_of_numbers(element) -> bool:
     return kind_of_group(element) == "numbers"
 
 
-def add(group) -> GroupEnd:
+def add(group) -> GroupResult:
     """Adds up the numbers of a group."""
     key, batches = group
     total = sum(number for batch in batches for number in batch)
-    return GroupEnd(key, {("image", "kept", ""): total})
+    return GroupResult(key, {("image", "kept", ""): total})
 
 
 def run_job(folder, listed: list[int], repeats: int = 1) -> None:
@@ -55,7 +55,7 @@ def run_job(folder, listed: list[int], repeats: int = 1) -> None:
         # As a runner does that has lost a worker.
         repeated = grouped | beam.FlatMap(lambda group: [group] * repeats)
         ends = repeated | "Add" >> on_own(is_of_numbers, add)
-        _ = ends | WriteEnds(str(folder))
+        _ = ends | WriteGroupResults(str(folder))
 
 
 @pytest.mark.parametrize("listed", [[], [4], [3, 1, 2, 2]])
@@ -74,10 +74,16 @@ def test_a_group_that_no_step_worked_on_is_an_error(tmp_path):
     group = (("numbers", 1), [b"\x01"])
     message = r"no step has worked on the group \('numbers', 1\)"
     with pytest.raises(Exception, match=message), beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        _ = pipeline | beam.Create([group]) | WriteEnds(str(tmp_path))
+        _ = pipeline | beam.Create([group]) | WriteGroupResults(str(tmp_path))
 
 
 def test_a_step_behind_the_shuffle_must_count_by_group(tmp_path):
     message = "counts by bundle; it must count by group"
     with pytest.raises(Exception, match=message), beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        _ = pipeline | beam.Create([1]) | counting(make) | beam.Filter(is_counts) | WriteEnds("/no")
+        _ = (
+            pipeline
+            | beam.Create([1])
+            | counting(make)
+            | beam.Filter(is_counts)
+            | WriteGroupResults("/no")
+        )

@@ -78,9 +78,10 @@ def _make_fetcher(settings: FetchSettings) -> Work:
 
 @dataclass
 class FetchImages(beam.PTransform):  # type: ignore[misc]
-    """Lanes -> image parts and picture bytes in their folders; yields counts."""
+    """Lanes -> image parts, which hold their counts, and picture bytes, in their folders."""
 
     settings: FetchSettings
 
     def expand(self, lanes: beam.PCollection) -> beam.PCollection:
-        return lanes | "Fetch lanes" >> counting(partial(_make_fetcher, self.settings))
+        make = partial(_make_fetcher, self.settings)
+        return lanes | "Fetch lanes" >> counting(make, without_counts=True)

@@ -19,4 +19,4 @@ class IndexShards(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, shards: beam.PCollection) -> beam.PCollection:
         make = partial(make_indexing, self.folder)
-        return shards | "Index" >> counting(make, progress_dir=self.folder)
+        return shards | "Index" >> counting(make, progress_dir=self.folder, without_counts=True)

@@ -256,13 +256,13 @@ class Asker:
 
 @dataclass
 class AskLinks(beam.PTransform):  # type: ignore[misc]
-    """Lanes -> parts of what their links serve; yields counts."""
+    """Lanes -> parts of what their links serve, in their folder."""
 
     asker: Asker
 
     def expand(self, lanes: beam.PCollection) -> beam.PCollection:
         # The asker loads its detectors when it is called, so that there is nothing to make before.
-        return lanes | "Ask lanes" >> counting(partial(_itself, self.asker))
+        return lanes | "Ask lanes" >> counting(partial(_itself, self.asker), without_counts=True)
 
 
 def _itself(asker: Asker) -> Work:

@@ -22,7 +22,7 @@ from pairsieve.images.processes import Crashed, GuardedFunction
 from pairsieve.records.outcome import Counted, Rejection, Tally
 from pairsieve.records.page import Location, Page
 from pairsieve.storage import parts
-from pairsieve.storage.job_end import GroupEnd, GroupKey
+from pairsieve.storage.job_end import GroupKey, GroupResult
 from pairsieve.web.cost import is_costly
 from pairsieve.web.html import ALT_ALONE, ImageRule, parse_page
 from pairsieve.web.places import address_key
@@ -111,7 +111,7 @@ def newest(pages: Iterable[SeenPage]) -> list[SeenPage]:
     return [by_id[page_id] for page_id in sorted(by_id)]
 
 
-def write_refusing(group: tuple[GroupKey, Iterable[Cells]], folder: str) -> GroupEnd:
+def write_refusing(group: tuple[GroupKey, Iterable[Cells]], folder: str) -> GroupResult:
     """Write the pages of a group that refuse in their newest capture, if there are any."""
     key, all_cells = group
     _, number = key
@@ -122,12 +122,12 @@ def write_refusing(group: tuple[GroupKey, Iterable[Cells]], folder: str) -> Grou
         rows = [{"page_id": p.page_id, "crawl_time": p.crawl_time, "no": p.no} for p in pages]
         table = pa.Table.from_pylist(rows, PAGE_SCHEMA)
         parts.write_part(folder, parts.part_name(number, 0), table, Tally())
-    return GroupEnd(key)
+    return GroupResult(key)
 
 
 @dataclass
 class JudgePages(beam.PTransform):  # type: ignore[misc]
-    """Pages -> parts of those that refuse, in `folder`, and GroupEnd. The group of counts passes.
+    """Pages -> parts of those that refuse, in `folder`, and GroupResult. Groups of counts pass.
 
     One shuffle, about 50 bytes a page: several captures of a page meet in it.
     """

@@ -32,7 +32,7 @@ def _make_writer(folder: str) -> Work:
 
 @dataclass
 class ScoreParts(beam.PTransform):  # type: ignore[misc]
-    """Part names -> score parts in their folder; yields counts."""
+    """Part names -> score parts, which hold their counts, in their folder."""
 
     settings: ScoreSettings
     detectors: Sequence[Detector]
@@ -49,5 +49,6 @@ class ScoreParts(beam.PTransform):  # type: ignore[misc]
         return (
             names
             | "Score" >> RunInference(handler)
-            | "Write scores" >> counting(partial(_make_writer, self.folders.samples))
+            | "Write scores"
+            >> counting(partial(_make_writer, self.folders.samples), without_counts=True)
         )
