@@ -30,8 +30,8 @@ from transforms.compare.compare import (
     CountConcepts,
     FindNear,
     FindNearVectors,
+    GroupsByPart,
     ReadPictures,
-    TellParts,
     WriteCompared,
     every_part,
 )
@@ -158,7 +158,8 @@ def score(pipeline: beam.Pipeline, job: ScoreJob) -> None:
 def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
     """Parts of samples -> parts of what the comparison of all pictures found."""
     numbers = pipeline | "List parts" >> beam.Create(range(len(job.names)))
-    told = numbers | "Tell of every part" >> beam.Map(every_part)
+    # Every part is written, also one without pictures.
+    by_part = numbers | "Every part" >> beam.Map(every_part)
 
     if job.copies:
         # The rules decide which pairs can represent a picture. Equal hashes are one picture.
@@ -169,21 +170,21 @@ def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
         if job.copies.cosine is not None:
             # Vectors meet by the cells that they lie in.
             by_vector = numbers | "Find near vectors" >> FindNearVectors(job, job.copies.cosine)
-            near = (near, by_vector) | "All that is near" >> beam.Flatten()
-        # What near pictures connect are the groups.
-        found = near | "Connect" >> Connect(job)
+            near = (near, by_vector) | "All near pictures" >> beam.Flatten()
+        # Pictures that are near to each other, directly or by others, are one group.
+        groups = near | "Connect" >> Connect(job)
 
         # Each picture learns its group, and each part what it must know of its pictures.
-        of_groups = (pictures, found) | "Tell parts" >> TellParts(job)
-        told = (told, of_groups) | "All that is told" >> beam.Flatten()
+        of_groups = (pictures, groups) | "Groups by part" >> GroupsByPart(job)
+        by_part = (by_part, of_groups) | "With groups" >> beam.Flatten()
 
     if job.concepts or job.languages:
         # What captions name is counted over all samples that the rules let pass.
         of_concepts = numbers | "Count concepts" >> CountConcepts(job)
-        told = (told, of_concepts) | "And of concepts" >> beam.Flatten()
+        by_part = (by_part, of_concepts) | "With concepts" >> beam.Flatten()
 
     # A part is read again, so that none of its rows has gone through a shuffle.
-    _ = told | "By part" >> beam.GroupByKey() | "Write" >> WriteCompared(job)
+    _ = by_part | "By part" >> beam.GroupByKey() | "Write" >> WriteCompared(job)
 
 
 @dataclass(frozen=True)

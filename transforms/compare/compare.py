@@ -158,7 +158,7 @@ def _write_left_out(near: NearPictures, folder: str) -> NearPictures:
 
 
 @dataclass
-class TellParts(beam.PTransform):  # type: ignore[misc]
+class GroupsByPart(beam.PTransform):  # type: ignore[misc]
     """(pictures, NearPictures) -> ((PART, number), the groups of the part's pictures)."""
 
     settings: CompareSettings
