@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,8 +53,8 @@ class JoinedTexts:
 
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the text that stands at each of these places in `joined`."""
-        ends = np.cumsum(self.lengths + 1)
-        return np.searchsorted(ends, positions, side="right")
+        borders = np.flatnonzero(self._codes == ord(BORDER))
+        return np.searchsorted(borders, positions)
 
     def marked(self, rows: NDArray[np.int64]) -> RowMask:
         """The mask of the texts with these numbers."""
@@ -85,7 +85,7 @@ class JoinedTexts:
 class Words:
     """The words of many texts; made by `find_words`.
 
-    - `distinct`: each word once, and perhaps BORDER.
+    - `distinct`: each word once, and BORDER.
     - `numbers`: for each place of a word, its number in `distinct`. `rows`: the number of its text.
     - `texts`: how many texts there are.
     """
@@ -108,6 +108,26 @@ class Words:
         used, numbers = np.unique(self.numbers[chosen], return_inverse=True)
         distinct = [self.distinct[number] for number in used]
         return Words(distinct, numbers, self.rows[chosen], self.texts)
+
+    def once(self) -> Words:
+        """The same, with each word of a text once."""
+        places = np.unique(self.rows * len(self.distinct) + self.numbers)
+        rows, numbers = np.divmod(places, len(self.distinct))
+        return Words(self.distinct, numbers, rows, self.texts)
+
+    def in_place_of(self, words: Words) -> Words:
+        """Texts in which these words stand in place of others.
+
+        `rows` of these words are the numbers of the others in `words.distinct`, in order.
+        """
+        how_many = np.bincount(self.rows, minlength=self.texts)
+        firsts = np.cumsum(how_many) - how_many
+        of_place = how_many[words.numbers]
+        # first, second, ... in each place
+        within = np.arange(of_place.sum()) - np.repeat(np.cumsum(of_place) - of_place, of_place)
+        chosen = np.repeat(firsts[words.numbers], of_place) + within
+        rows = np.repeat(words.rows, of_place)
+        return Words(self.distinct, self.numbers[chosen], rows, words.texts)
 
     def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The sum of the values of each text's words, given those of `distinct`; shape (texts,)."""
@@ -132,14 +152,47 @@ def join_column(texts: pa.ChunkedArray) -> JoinedTexts:
 
 
 def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
-    """The words of texts, where a pattern says what a word is. It must not match BORDER."""
-    words = re.findall(f"{word.pattern}|{BORDER}", texts.joined, word.flags)
-    distinct = list(dict.fromkeys([BORDER, *words]))
+    """The words of texts, where a pattern says what a word is.
+
+    Of ASCII it must match letters alone. So no word is longer than a run of letters and of
+    characters outside ASCII, and of equal runs one is read.
+    """
+    runs = _find_runs(texts)
+    written = f"{word.pattern}|{BORDER}"
+    found = re.findall(written, BORDER.join(runs.distinct), word.flags)
+    distinct = list(dict.fromkeys([BORDER, *found]))
     known = dict(zip(distinct, range(len(distinct)), strict=True))
-    numbers = np.fromiter(map(known.__getitem__, words), np.int64, len(words))
+    numbers = np.fromiter(map(known.__getitem__, found), np.int64, len(found))
     # BORDER has the number 0
-    rows = np.cumsum(numbers == 0)
-    return Words(distinct, numbers, rows, len(texts.texts))
+    is_word = numbers > 0
+    words_of_run = Words(
+        distinct, numbers[is_word], np.cumsum(~is_word)[is_word], len(runs.distinct)
+    )
+    return words_of_run.in_place_of(runs)
+
+
+def _find_runs(texts: JoinedTexts) -> Words:
+    """Runs of letters and of characters outside ASCII, as words."""
+    content = np.frombuffer(texts.joined.encode("utf-8", "surrogatepass"), np.uint8)
+    in_run = _in_runs()[content]
+    # a run begins, and the next one ends, where this changes
+    changes = np.flatnonzero(np.diff(in_run, prepend=False, append=False))
+    starts, ends = changes[::2], changes[1::2]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content[in_run])]
+    runs = pa.Array.from_buffers(pa.large_binary(), len(starts), buffers).dictionary_encode()
+    return Words(
+        distinct=[run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()],
+        numbers=runs.indices.to_numpy().astype(np.int64),
+        rows=np.searchsorted(np.flatnonzero(content == ord(BORDER)), starts),
+        texts=len(texts.texts),
+    )
+
+
+@lru_cache(1)
+def _in_runs() -> NDArray[np.bool_]:
+    """Which bytes of UTF-8 belong to letters of ASCII, and to characters outside it."""
+    return np.array([byte >= 128 or chr(byte).isalpha() for byte in range(256)], np.bool_)
 
 
 def rows_by_key(

@@ -21,7 +21,7 @@ from functools import lru_cache
 # Python has no public parser of its regular expressions; these two are in all of its versions.
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -45,19 +45,19 @@ _CATEGORIES = {
     codes.CATEGORY_WORD: r"\w",
     codes.CATEGORY_NOT_WORD: r"\W",
 }
+Patterns: TypeAlias = re.Pattern[str] | tuple[re.Pattern[str], ...]
 
 
 class CannotLoosen(ValueError):
     """A pattern has a piece that is not known here."""
 
 
-def rows_with(
-    texts: pa.ChunkedArray, *patterns: re.Pattern[str], among: RowMask | None = None
-) -> RowMask:
+def rows_with(texts: pa.ChunkedArray, *patterns: Patterns, among: RowMask | None = None) -> RowMask:
     """All rows of a column of texts in which one of these patterns is found, and some others.
 
-    Only rows of the mask `among` are looked at. Nothing is found in an empty cell. Raises
-    CannotLoosen.
+    Patterns in a tuple are looked for in one pass. Each short text takes as long for one as for
+    some; but many in one tuple, or large ones, are a hundred times slower than each alone. Only
+    rows of the mask `among` are looked at. Nothing is found in an empty cell. Raises CannotLoosen.
     """
     if among is not None:
         found = np.zeros(len(texts), np.bool_)
@@ -66,7 +66,8 @@ def rows_with(
         return found
     found = np.zeros(len(texts), np.bool_)
     for pattern in patterns:
-        found |= truth(pc.match_substring_regex(texts, loosened(pattern)))
+        at_once = pattern if isinstance(pattern, tuple) else (pattern,)
+        found |= truth(pc.match_substring_regex(texts, "|".join(map(loosened, at_once))))
     return found
 
 
@@ -82,7 +83,7 @@ def loosened(pattern: re.Pattern[str]) -> str:
         before, items = f"(?:^|{border})", items[1:]
     if items and (border := _border(items[-1], 1, pattern.flags)):
         behind, items = f"(?:$|{border})", items[:-1]
-    return f"(?s){before}{_sequence(items, pattern.flags)}{behind}"
+    return f"(?s:{before}{_sequence(items, pattern.flags)}{behind})"
 
 
 def _border(item: tuple[Any, Any], direction: int, flags: int) -> str:

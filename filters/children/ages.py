@@ -6,16 +6,12 @@ An age alone says nothing about a child: whisky has one too. text.py looks whose
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
 import yaml
-
-from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts
-from filters.loosened import rows_with
 
 MAX_YEARS = 17  # United Nations, Convention on the Rights of the Child, article 1: below 18
 MAX_SMALL_UNITS = 36  # months, weeks or days; ages of older children are said in years
@@ -100,12 +96,6 @@ def age_forms(language: str) -> AgeForms:
 def find_ages(text: str, language: str) -> tuple[Age, ...]:
     """The ages of children in a folded text, as a language writes them."""
     return tuple(age_forms(language).find(text))
-
-
-def may_have_ages(texts: JoinedTexts, languages: Iterable[str]) -> RowMask:
-    """Which of many folded texts may have an age; `find_ages` finds none in any other text."""
-    patterns = [pattern for code in languages for pattern in age_forms(code).patterns.values()]
-    return rows_with(texts.column, *patterns)
 
 
 def _entries(listed: str) -> list[str]:

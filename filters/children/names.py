@@ -22,6 +22,11 @@ def given_names() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(line.removesuffix(UNSURE) for line in lines), unsure
 
 
+def is_name(word: str) -> bool:
+    """Whether a word of a text is a given name of the list, and perhaps also something else."""
+    return _as_listed(word) in given_names()[0]
+
+
 def is_sure_name(word: str) -> bool:
     """Whether a word of a text is a given name of the list, and nothing else."""
     names, unsure = given_names()

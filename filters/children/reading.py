@@ -6,11 +6,9 @@ A place is (start, end): the characters [start, end) of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TypeVar
 
-from filters.batch import RowMask
 from filters.children.ages import Age
 from filters.medical.terms import with_blanks
 
@@ -21,9 +19,8 @@ SIGN_KINDS = (
 )  # fmt: skip
 Place = tuple[int, int]
 # A name is part of a sign with a number beside it, or with a term of this kind before it.
-BEFORE_NAME = ("little_name",)
+BEFORE_NAME = "little_name"
 DIGIT = re.compile(r"\d")
-T = TypeVar("T", bool, RowMask)
 
 
 @dataclass(frozen=True)
@@ -51,16 +48,13 @@ class Reading:
         return [place for kind in kinds for place in self.terms[kind]]
 
 
-def may_have_signs(
-    has_any: Callable[[Sequence[str]], T], has_age: T, has_name: T, has_digit: T
-) -> T:
+def may_have_signs(kinds: Set[str], has_age: bool, has_name: bool, has_digit: bool) -> bool:
     """Whether there is anything in a text from which a sign could be put together.
 
-    `has_any` says whether it has a term of some kinds. All are truth values of one text, or masks
-    of many texts, and so is the answer.
+    `kinds`: those of its terms.
     """
-    of_name = has_name & (has_digit | has_any(BEFORE_NAME))
-    return has_any(SIGN_KINDS) | has_age | of_name
+    of_name = has_name and (has_digit or BEFORE_NAME in kinds)
+    return has_age or of_name or not kinds.isdisjoint(SIGN_KINDS)
 
 
 def folded_with_capitals(text: str) -> tuple[str, str]:

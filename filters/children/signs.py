@@ -7,7 +7,8 @@
 - a birthday up to the seventeenth with a name; a birth with a name or a weight;
 - a team of children; a class with its teacher, or on an outing.
 
-Signs that are not enough alone are weak. What is sold, drawn, printed or built near a sign
+Signs that are not enough alone are weak. What makes a sign clear stands in glance.py, too, which
+looks at many texts at once. What is sold, drawn, printed or built near a sign
 ("kindergarten worksheet") makes most of them weak, too.
 """
 
@@ -36,14 +37,16 @@ _NUMBER_OF_NAME = re.compile(
     r"(?P<surname>(?: (?:[^\W\d_]['])?[^\W\d_a-z]\w*\.?){0,2})"
     r"(?:, ?(?P<after_comma>\d{1,2})(?= ?[,;]|[.!?]?$)| ?\((?P<in_brackets>\d{1,2})\))"
 )
-_WEIGHT = re.compile(
+# With a last letter of the name before it.
+NUMBER_BEHIND_NAME = re.compile(rf"[^\W\d_]{_NUMBER_OF_NAME.pattern}")
+WEIGHT = re.compile(
     r"\b[2-4][.,]?\d{3} ?(?:g|gr|gram\w*)\b|\b[2-4][.,]\d{1,3} ?kg\b|\b\d{1,2} ?lbs?\b"
 )
-_YOUTH_TEAM = re.compile(r"\b(?:under|u|sub|o|jo|mo|unter|onder) ?(\d{1,2})(?:s|'s)?\b")
+YOUTH_TEAM = re.compile(r"\b(?:under|u|sub|o|jo|mo|unter|onder) ?(\d{1,2})(?:s|'s)?\b")
 _CLASS = r"(?:1[0-3]|[1-9])(?:[ºª°.]+|st|nd|rd|th|e|ème)?"
-_CLASS_NUMBER = re.compile(rf"\b{_CLASS}(?!\w)")
-_CLASS_LETTER = re.compile(rf"\b{_CLASS} ?[a-e]\b")
-_GERMAN_PERSON = re.compile(r"\b(\d{1,2}) Jährige[rn]?\b")
+CLASS_NUMBER = re.compile(rf"\b{_CLASS}(?!\w)")
+CLASS_LETTER = re.compile(rf"\b{_CLASS} ?[a-e]\b")
+GERMAN_PERSON = re.compile(r"\b(\d{1,2}) Jährige[rn]?\b")
 _SENTENCE_END = re.compile(r"[;!?|•]")
 
 
@@ -107,7 +110,7 @@ def _children(reading: Reading) -> Iterator[Sign]:
 def _pupils(reading: Reading) -> Iterator[Sign]:
     """Children and pupils near a school or class; a pupil alone is weak."""
     schools = reading.places("school", "class")
-    schools += [match.span() for match in _CLASS_LETTER.finditer(reading.text)]
+    schools += [match.span() for match in CLASS_LETTER.finditer(reading.text)]
     for place in reading.places("pupil", "child", "youth"):
         yield Sign("pupil", place, is_near(place, schools, NEAR_CHARS), MEDIA)
 
@@ -115,8 +118,8 @@ def _pupils(reading: Reading) -> Iterator[Sign]:
 def _classes(reading: Reading) -> Iterator[Sign]:
     """Classes with a teacher, or with a number and an outing or a name; others are weak."""
     teachers, outings = reading.places("teacher"), reading.places("outing")
-    numbers = [match.span() for match in _CLASS_NUMBER.finditer(reading.text)]
-    letters = [match.span() for match in _CLASS_LETTER.finditer(reading.text)]
+    numbers = [match.span() for match in CLASS_NUMBER.finditer(reading.text)]
+    letters = [match.span() for match in CLASS_LETTER.finditer(reading.text)]
     for place in reading.places("class"):
         if is_near(place, teachers, TEACHER_CHARS):
             yield Sign("class", place, True)
@@ -150,7 +153,7 @@ def _ages(reading: Reading) -> Iterator[Sign]:
         is_of_person = to_person is not None and (to_other is None or to_person <= to_other)
         yield Sign("age", place, is_of_person, weakened_by=None)
     if reading.language == "de":
-        for match in _GERMAN_PERSON.finditer(reading.cased):
+        for match in GERMAN_PERSON.finditer(reading.cased):
             if 0 < int(match[1]) <= MAX_YEARS:
                 yield Sign("age", match.span(), True)
 
@@ -207,7 +210,7 @@ def _birthdays(reading: Reading) -> Iterator[Sign]:
 
 def _births(reading: Reading) -> Iterator[Sign]:
     """Births: a word for it with a weight, or a name and a child near it."""
-    has_weight = _WEIGHT.search(reading.text) is not None
+    has_weight = WEIGHT.search(reading.text) is not None
     children = reading.places("child", "youth")
     for place in reading.places("born"):
         has_child = bool(reading.names) and is_near(place, children, BORN_CHARS)
@@ -219,7 +222,7 @@ def _teams(reading: Reading) -> Iterator[Sign]:
     """Teams of children: a word or number of a youth team near a team or a child."""
     teams = reading.places("team", "child", "youth")
     juniors = reading.places("junior")
-    for match in _YOUTH_TEAM.finditer(reading.text):
+    for match in YOUTH_TEAM.finditer(reading.text):
         if 0 < int(match[1]) <= MAX_YEARS:
             juniors.append(match.span())
     for place in juniors:

@@ -6,17 +6,17 @@ words of terms.yaml, given names and ages are put together (signs.py), within on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
 from filters.batch import RowMask
-from filters.children.ages import find_ages, may_have_ages
-from filters.children.names import WORD, find_names, is_sure_name
+from filters.children.ages import find_ages
+from filters.children.glance import Glance
+from filters.children.names import find_names
 from filters.children.reading import (
-    BEFORE_NAME,
     DIGIT,
     MAX_CHARS,
     Reading,
@@ -26,14 +26,7 @@ from filters.children.reading import (
 )
 from filters.children.signs import Sign, find_signs
 from filters.children.terms import LANGUAGES, extra_terms, vocabulary
-from filters.joined_texts import (
-    JoinedTexts,
-    find_words,
-    joined_rows,
-    lengths_of,
-    rows_by_key,
-)
-from filters.loosened import rows_with
+from filters.joined_texts import JoinedTexts, joined_rows, lengths_of, rows_by_key
 from filters.medical.terms import Term, with_blanks
 
 # What CLD3 finds in a shorter text is often wrong, except English.
@@ -72,32 +65,22 @@ class ChildJudge:
                 (clear if _is_clear(sign, reading) else weak).add(sign.what)
         return ChildText(tuple(sorted(clear)), tuple(sorted(weak - clear)))
 
-    def may_find(self, texts: Sequence[str], languages: Sequence[str]) -> RowMask:
-        """Which of many texts may have signs; `judge` finds none in any other text.
+    def may_be_clear(self, texts: Sequence[str], languages: Sequence[str]) -> RowMask:
+        """Which of many texts may have clear signs; `judge` finds none in any other text.
 
         No text may hold BORDER.
         """
         found = np.zeros(len(texts), np.bool_)
         is_long = lengths_of(texts) >= MIN_CHARS_OF_LANGUAGE
         for read_in, rows in rows_by_key(languages, is_long, _read_in).items():
-            found[rows] = self._may_find(joined_rows(texts, rows), read_in)
+            found[rows] = self._may_be_clear(joined_rows(texts, rows), read_in)
         return found
 
-    def _may_find(self, texts: JoinedTexts, languages: tuple[str, ...]) -> RowMask:
+    def _may_be_clear(self, texts: JoinedTexts, languages: tuple[str, ...]) -> RowMask:
         cased = texts.changed(with_blanks)
         lower = cased.changed(str.lower)
         rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(lower)
-
-        def has_any(kinds: Iterable[str]) -> RowMask:
-            return texts.any(rows_by_kind.get(kind) for kind in kinds)
-
-        with_digit = rows_with(lower.column, DIGIT)
-        may = may_have_signs(
-            has_any,
-            has_age=may_have_ages(lower, languages),
-            has_name=_may_have_names(cased, with_digit | has_any(BEFORE_NAME)),
-            has_digit=with_digit,
-        )
+        may = Glance(lower, cased, rows_by_kind, languages).may_be_clear()
         # Both forms of a text must be of one length, and what is cut off may be part of a word.
         is_other = (lower.lengths != cased.lengths) | (texts.lengths > MAX_CHARS)
         return np.asarray(may | is_other, np.bool_)
@@ -112,37 +95,24 @@ class ChildJudge:
         kinds = {match.term.kind for match in matches}
         has_age = any(ages_by_language.values())
         # names are looked for last, since this takes longest
-        if not may_have_signs(partial(_has_any, kinds), has_age, True, digit):
+        if not may_have_signs(kinds, has_age, True, digit):
             return
         names = find_names(cased)
         # Most texts with a digit and nothing else end here, before each language reads them.
-        if not may_have_signs(partial(_has_any, kinds), has_age, bool(names[0]), digit):
+        if not may_have_signs(kinds, has_age, bool(names[0]), digit):
             return
         for code, ages in ages_by_language.items():
             is_known = code == language
             terms = words.by_kind(matches, code, is_known)
             kinds = {kind for kind, places in terms.items() if places}
-            if may_have_signs(partial(_has_any, kinds), bool(ages), bool(names[0]), digit):
+            if may_have_signs(kinds, bool(ages), bool(names[0]), digit):
                 yield Reading(lower, cased, code, is_known, terms, *names, ages)
-
-
-def _has_any(kinds: Set[str], asked: Iterable[str]) -> bool:
-    return not kinds.isdisjoint(asked)
 
 
 def _read_in(language: str, is_long: bool) -> tuple[str, ...]:
     """The languages in which a text is read: its own, or all of them."""
     is_sure = language == "en" or (language in LANGUAGES and is_long)
     return (language,) if is_sure else LANGUAGES
-
-
-def _may_have_names(texts: JoinedTexts, among: RowMask) -> RowMask:
-    """Which of many texts may have a name, of those in the mask `among`."""
-    found = np.zeros(len(among), np.bool_)
-    rows = np.flatnonzero(among)
-    if rows.size:
-        found[rows] = find_words(joined_rows(texts.texts, rows), WORD).texts_with(is_sure_name)
-    return found
 
 
 def _is_clear(sign: Sign, reading: Reading) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import ahocorasick_rs
@@ -29,6 +30,7 @@ NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five 
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
 # Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
 DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
+DEFUSED_IN_WORD = "defused, in a word"  # no kind of terms, but a name for some of one kind
 TREATMENT, CHANGE = "treatment", "change"
 # kinds that are medical near a part of the body
 NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
@@ -209,21 +211,27 @@ class Automaton:
     def rows_by_kind(self, texts: JoinedTexts) -> Mapping[str, RowMask]:
         """Kind -> which of many folded texts may have a term of this kind.
 
-        `hits` finds terms of the kind in no other text.
+        `hits` finds terms of the kind in no other text. DEFUSED_IN_WORD stands for defused terms
+        with a letter or a digit directly before or behind them.
         """
         found = self.patterns.find_matches_as_indexes(texts.joined, overlapping=True)
-        numbers, starts, ends = np.array(found, np.int64).reshape(-1, 3).T
-        patterns, of_pattern = np.unique(numbers, return_inverse=True)
-        open_before = np.array([self.open_before[number] for number in patterns], np.bool_)
-        open_behind = np.array([self.open_behind[number] for number in patterns], np.bool_)
-        is_whole = ~texts.are(starts - 1, str.isalnum) | open_before[of_pattern]
-        is_whole &= ~texts.are(ends, str.isalnum) | open_behind[of_pattern]
-        rows = texts.rows(starts)
+        flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found))
+        numbers, starts, ends = flat.reshape(-1, 3).T
+        letter_before = texts.are(starts - 1, str.isalnum)
+        letter_behind = texts.are(ends, str.isalnum)
+        # most matches are parts of words, and end here
+        is_term = ~letter_before | np.array(self.open_before, np.bool_)[numbers]
+        is_term &= ~letter_behind | np.array(self.open_behind, np.bool_)[numbers]
+        in_word = (letter_before | letter_behind)[is_term]
+        rows = texts.rows(starts[is_term])
+        patterns, of_pattern = np.unique(numbers[is_term], return_inverse=True)
         kinds_of = [{term.kind for term in self.terms[number]} for number in patterns]
         masks = {}
         for kind in set().union(*kinds_of):
-            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)
-            masks[kind] = texts.marked(rows[is_whole & is_of_kind[of_pattern]])
+            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)[of_pattern]
+            masks[kind] = texts.marked(rows[is_of_kind])
+            if kind == DEFUSED:
+                masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
         return masks
 
 

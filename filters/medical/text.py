@@ -21,6 +21,7 @@ from filters.medical.cognates import skeleton
 from filters.medical.cues import may_be_together, terms_together
 from filters.medical.terms import (
     DEFUSED,
+    DEFUSED_IN_WORD,
     LANGUAGES,
     UNKNOWN,
     WORDS,
@@ -112,15 +113,20 @@ class TextJudge:
         number = len(folded_texts.texts)
         rows_by_kind = self.finder.rows_by_kind(folded_texts, language)
         found = may_have_terms(rows_by_kind, number)
-        # a defused term that is taken out may leave parts of words
-        found |= rows_by_kind.get(DEFUSED, False)
+        # a defused term that is taken out of a word leaves another word
+        found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
         words = find_words(folded_texts.changed(str.lower), WORD)
         weights = load_words("en" if language == UNKNOWN else language)
-        found |= weights.may_reach(words, score_from)
+        may_reach = weights.may_reach(words, score_from)
         if language == UNKNOWN:
+            found |= may_reach
             for other in LANGUAGES[1:]:
                 found |= _may_reach_unknown(words, other, score_from)
             return found
+        # of a text with a defused term fewer words are scored, and those may score more
+        has_defused = rows_by_kind.get(DEFUSED, np.zeros(number, np.bool_))
+        found |= may_reach & has_defused
+        found |= weights.reach(words.of(may_reach & ~has_defused), score_from)
         return found | may_be_together(rows_by_kind, words, weights)
 
 

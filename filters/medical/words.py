@@ -106,6 +106,19 @@ class WordWeights:
         # has the score 0.
         return (is_enough & (most >= threshold * (1 - _ROUNDING))) | (threshold <= 0)
 
+    def reach(self, words: Words, threshold: float) -> RowMask:
+        """The texts whose score reaches a threshold, and those that miss it by a rounding."""
+        # None becomes NaN, and is no evidence against a text
+        weights = np.array(self.weigh(words.distinct), np.float64)
+        known = np.nan_to_num(weights)
+        is_direction = np.array([word in self.directions for word in words.distinct], np.bool_)
+        each_once = words.once()
+        number = each_once.sums(np.ones(len(known)))
+        score = each_once.sums(known) / np.sqrt(np.maximum(number, MIN_WORDS))
+        is_told = each_once.sums((known >= TELLING) & ~is_direction) > 0
+        is_enough = score >= threshold * (1 - _ROUNDING) - _ROUNDING
+        return np.asarray((is_told & is_enough) | (threshold <= 0), np.bool_)
+
     def may_support(self, words: Words, least: int) -> RowMask:
         """The texts of which `medical_words` says that so many words are medical."""
         weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)

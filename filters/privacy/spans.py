@@ -91,7 +91,7 @@ def personal_spans(text: str) -> list[Span]:
 
 def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
     """Which texts of a column may hold personal data; `personal_spans` finds none in others."""
-    found = rows_with(texts, *EMAIL_FORMS)
+    found = rows_with(texts, EMAIL_FORMS)
     with_digits = rows_with(texts, _DIGIT) & ~found
     forms = (ADDRESS_FORM, IBAN_FORM, CARD_FORM, BIRTH_FORM, IP_FORM)
     found |= rows_with(texts, *forms, among=with_digits)
@@ -209,6 +209,6 @@ def may_be_in_url(urls: pa.ChunkedArray) -> RowMask:
     rows = np.flatnonzero(is_changed)
     texts = pc.replace_substring(urls, "+", " ")
     changed = [_as_text(url) for url in urls.take(pa.array(rows)).to_pylist()]
-    found = rows_with(texts, *_URL_FORMS)
-    found[rows] = rows_with(pa.chunked_array([changed], pa.string()), *_URL_FORMS)
+    found = rows_with(texts, _URL_FORMS)
+    found[rows] = rows_with(pa.chunked_array([changed], pa.string()), _URL_FORMS)
     return found

@@ -7,9 +7,8 @@ by its host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -114,14 +113,18 @@ def _text_lists_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
     text_list = pa.list_(pa.string())
     if not _is_list(column.type) or not _is_text(column.type.value_type):
         return _nulls(column, text_list)
-    rows: list[Any] = column.cast(pa.list_(pa.binary())).to_pylist()
-    lists: list[list[str | None] | None] = []
-    for row in rows:
-        if row is None:
-            lists.append(None)
-        else:
-            lists.append([_decode(item) for item in row if item is not None])
+    content = column.cast(pa.list_(pa.binary()))
+    if not pc.list_flatten(content).null_count:
+        try:
+            return content.cast(text_list)
+        except _UNREADABLE:
+            pass  # one cell is not UTF-8: all are read one by one
+    lists = [_decode_items(row) for row in content.to_pylist()]
     return pa.chunked_array([pa.array(lists, text_list)])
+
+
+def _decode_items(row: Sequence[bytes | None] | None) -> list[str | None] | None:
+    return None if row is None else [_decode(item) for item in row if item is not None]
 
 
 def _is_list(arrow_type: pa.DataType) -> bool:

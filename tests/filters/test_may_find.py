@@ -57,9 +57,8 @@ def is_medical(text, language):
     return bool(found.terms) or reaches(found.score, SCORE_FROM)
 
 
-def is_about_children(text, language):
-    found = make_child_judge().judge(text, language)
-    return bool(found.clear or found.weak)
+def is_clearly_about_children(text, language):
+    return bool(make_child_judge().judge(text, language).clear)
 
 
 def may_be_medical(texts, languages):
@@ -67,7 +66,7 @@ def may_be_medical(texts, languages):
 
 
 GATES = [
-    (make_child_judge().may_find, is_about_children),
+    (make_child_judge().may_be_clear, is_clearly_about_children),
     (may_be_medical, is_medical),
 ]
 
@@ -116,7 +115,7 @@ def test_other_settings():
     judge = make_judge(("zorb*",), ("knee high",))
     assert judge.may_find(texts, ["en"] * 3, SCORE_FROM)[0]
     assert judge.may_find(texts, ["en"] * 3, 0.0).all()
-    assert make_child_judge(("zorb*",)).may_find(texts, ["de"] * 3)[0]
+    assert make_child_judge(("zorb*",)).may_be_clear(texts, ["de"] * 3)[0]
 
 
 def test_what_a_defused_term_leaves_of_a_word():
@@ -134,7 +133,7 @@ def test_what_a_defused_term_leaves_of_a_word():
 )
 def test_a_name_without_a_number(text, language):
     texts = [f"{text}, {'au bord de la mer ' * 3}"]
-    assert is_about_children(texts[0], language)
+    assert is_clearly_about_children(texts[0], language)
     assert not passed_over(texts, [language], *GATES[0])
 
 

@@ -2,7 +2,8 @@
 
 Most rows have no finding. Their texts are read by native code and by calls for many texts at once,
 which prove that there is nothing in them; `Reviewer.findings` looks at the others. Each proof is
-made of the lists and patterns of the detector that it stands for (`may_be_personal`, `may_find`).
+made of the lists and patterns of the detector that it stands for (`may_be_personal`, `may_find`,
+`may_be_clear`).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def looks_of(batch: pa.Table, reviewer: Reviewer, scores: Sequence[float | None]
         personal=may_be_personal(captions),
         urls=_urls(columns),
         medical=with_border | _may_be_medical(captions, joinable, languages, reviewer.medical),
-        children=with_border | make_child_judge().may_find(joinable, languages),
+        children=with_border | make_child_judge().may_be_clear(joinable, languages),
         others=_others(columns, reviewer, scores),
     )
 

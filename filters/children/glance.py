@@ -1,0 +1,152 @@
+"""Which of many texts may have a clear sign of a child, looked for by whole columns.
+
+Each look stands for one of signs.py: it finds what every clear sign of that kind is put together
+from, wherever that stands in the text. What is near what is left to the judge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from filters.batch import RowMask
+from filters.children.ages import PEOPLE, age_forms
+from filters.children.names import WORD, is_name, is_sure_name
+from filters.children.reading import DIGIT
+from filters.children.signs import (
+    CLASS_LETTER,
+    CLASS_NUMBER,
+    GERMAN_PERSON,
+    NUMBER_BEHIND_NAME,
+    WEIGHT,
+    YOUTH_TEAM,
+)
+from filters.joined_texts import JoinedTexts, find_words, joined_rows
+from filters.loosened import rows_with
+
+
+@dataclass(frozen=True)
+class Glance:
+    """Many texts, as the judge reads them.
+
+    - `lower`: in lower case, with one blank for dashes and white space. `cased`: the same with
+      their capitals.
+    - `rows_by_kind`: kind of terms.yaml -> the texts that may have a term of it.
+    - `languages`: those in which the texts are read.
+    """
+
+    lower: JoinedTexts
+    cased: JoinedTexts
+    rows_by_kind: Mapping[str, RowMask]
+    languages: Sequence[str]
+
+    def may_be_clear(self) -> RowMask:
+        """Which texts may have a clear sign; `find_signs` finds none in any other text."""
+        return np.logical_or.reduce(
+            [
+                self._has("clear", "school"),
+                self._children(),
+                self._pupils(),
+                self._classes(),
+                self._ages(),
+                self._names_with_numbers & self._sure_names,
+                self._has("birthday") & (self._child | self._sure_names),
+                self._births(),
+                self._teams(),
+            ]
+        )
+
+    def _children(self) -> RowMask:
+        beside_child = self._has("own", "little", "doing", "acts") | self._names
+        return (self._child & beside_child) | (self._has("little_name") & self._sure_names)
+
+    def _pupils(self) -> RowMask:
+        # a school is a sign by itself
+        return (self._child | self._has("pupil")) & (self._has("class") | self._class_letters)
+
+    def _classes(self) -> RowMask:
+        classes = self._has("class")
+        of_somebody = self._sure_names | self._has("outing")
+        numbered = self._find(CLASS_NUMBER, among=classes)
+        is_clear = classes & (self._has("teacher") | self._class_letters)
+        return is_clear | ((numbered | self._class_letters) & of_somebody)
+
+    def _ages(self) -> RowMask:
+        owners = self._child | self._names | self._has("person", "pupil")
+        is_clear = (self._other_ages & owners) | self._ages_of_people
+        if "de" in self.languages:
+            is_clear |= rows_with(self.cased.column, GERMAN_PERSON)
+        return is_clear
+
+    def _births(self) -> RowMask:
+        births = self._has("born")
+        return self._find(WEIGHT, among=births) | (births & self._child & self._sure_names)
+
+    def _teams(self) -> RowMask:
+        teams = self._child | self._has("team")
+        return teams & (self._has("junior") | self._find(YOUTH_TEAM, among=teams))
+
+    def _has(self, *kinds: str) -> RowMask:
+        return self.lower.any(self.rows_by_kind.get(kind) for kind in kinds)
+
+    def _find(self, pattern: re.Pattern[str], among: RowMask) -> RowMask:
+        return rows_with(self.lower.column, pattern, among=among)
+
+    @cached_property
+    def _child(self) -> RowMask:
+        return self._has("child", "youth")
+
+    @cached_property
+    def _digits(self) -> RowMask:
+        return rows_with(self.lower.column, DIGIT)
+
+    @cached_property
+    def _class_letters(self) -> RowMask:
+        return self._find(CLASS_LETTER, among=self._digits)
+
+    @cached_property
+    def _names_with_numbers(self) -> RowMask:
+        return rows_with(self.cased.column, NUMBER_BEHIND_NAME, among=self._digits)
+
+    @cached_property
+    def _ages_of_people(self) -> RowMask:
+        return self._with_ages({PEOPLE})
+
+    @cached_property
+    def _other_ages(self) -> RowMask:
+        kinds = {kind for code in self.languages for kind in age_forms(code).patterns}
+        return self._with_ages(kinds - {PEOPLE})
+
+    def _with_ages(self, kinds: set[str]) -> RowMask:
+        found = np.zeros(len(self.lower.texts), np.bool_)
+        for code in self.languages:
+            patterns = age_forms(code).patterns
+            of_kinds = tuple(pattern for kind, pattern in patterns.items() if kind in kinds)
+            if of_kinds:
+                found |= rows_with(self.lower.column, of_kinds)
+        return found
+
+    @cached_property
+    def _names(self) -> RowMask:
+        return self._names_and_sure_names[0]
+
+    @cached_property
+    def _sure_names(self) -> RowMask:
+        return self._names_and_sure_names[1]
+
+    @cached_property
+    def _names_and_sure_names(self) -> tuple[RowMask, RowMask]:
+        """Which texts may have a name, and one that is no other word, where a sign needs one."""
+        among = self._child | self._has("little_name", "birthday", "class")
+        among |= self._class_letters | self._names_with_numbers | self._other_ages
+        rows = np.flatnonzero(among)
+        names, sure_names = among.copy(), among.copy()
+        if rows.size:
+            words = find_words(joined_rows(self.cased.texts, rows), WORD)
+            names[rows] = words.texts_with(is_name)
+            sure_names[rows] = words.texts_with(is_sure_name)
+        return names, sure_names
