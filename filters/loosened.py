@@ -7,7 +7,7 @@ the others. It is made from the detector's own pattern, so that there is no seco
 What RE2 reads otherwise is loosened:
 
 - what a pattern demands of the text around a place is left out, except which characters may stand
-  directly before and behind the whole match;
+  directly before and behind the whole match, and what must stand behind all of it;
 - a class with a character outside ASCII holds all characters outside ASCII;
 - letters whose case is ignored are written out as Python compares them.
 """
@@ -45,6 +45,7 @@ _CATEGORIES = {
     codes.CATEGORY_WORD: r"\w",
     codes.CATEGORY_NOT_WORD: r"\W",
 }
+_GROUPS = (codes.BRANCH, codes.SUBPATTERN, codes.ATOMIC_GROUP)
 Patterns: TypeAlias = re.Pattern[str] | tuple[re.Pattern[str], ...]
 
 
@@ -83,7 +84,8 @@ def loosened(pattern: re.Pattern[str]) -> str:
         before, items = f"(?:^|{border})", items[1:]
     if items and (border := _border(items[-1], 1, pattern.flags)):
         behind, items = f"(?:$|{border})", items[:-1]
-    return f"(?s:{before}{_sequence(items, pattern.flags)}{behind})"
+    sequence = _sequence(items, pattern.flags, is_last=not behind)
+    return f"(?s:{before}{sequence}{behind})"
 
 
 def _border(item: tuple[Any, Any], direction: int, flags: int) -> str:
@@ -102,8 +104,13 @@ def _border(item: tuple[Any, Any], direction: int, flags: int) -> str:
     return _class(allowed, _OUTSIDE_ASCII)
 
 
-def _sequence(items: Iterable[tuple[Any, Any]], flags: int) -> str:
-    return "".join(_piece(code, argument, flags) for code, argument in items)
+def _sequence(items: Sequence[tuple[Any, Any]], flags: int, is_last: bool = False) -> str:
+    """The RE2 pattern of pieces in a row. `is_last`: nothing of the pattern follows them."""
+    if not items:
+        return _NOTHING
+    *others, (last, of_last) = items
+    written = "".join(_piece(code, argument, flags) for code, argument in others)
+    return written + (_last_piece if is_last else _piece)(last, of_last, flags)
 
 
 def _piece(code: Any, argument: Any, flags: int) -> str:
@@ -113,8 +120,8 @@ def _piece(code: Any, argument: Any, flags: int) -> str:
     if code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
         least, most, items = argument
         return f"(?:{_sequence(items, flags)}){_times(least, most)}"
-    if code in (codes.BRANCH, codes.SUBPATTERN, codes.ATOMIC_GROUP):
-        return "(?:" + "|".join(_branches(code, argument, flags)) + ")"
+    if code in _GROUPS:
+        return _group(code, argument, flags)
     loose = {codes.ANY: ".", codes.GROUPREF: ".*"}
     loose |= dict.fromkeys((codes.AT, codes.ASSERT, codes.ASSERT_NOT), _NOTHING)
     if code not in loose:
@@ -122,14 +129,26 @@ def _piece(code: Any, argument: Any, flags: int) -> str:
     return loose[code]
 
 
-def _branches(code: Any, argument: Any, flags: int) -> list[str]:
-    """What a group holds: one sequence, or several of which one must match."""
+def _last_piece(code: Any, argument: Any, flags: int) -> str:
+    """The same where nothing follows: what must stand behind the match may be a part of it."""
+    if code in _GROUPS:
+        return _group(code, argument, flags, is_last=True)
+    if code is codes.ASSERT and argument[0] == 1:
+        return f"(?:{_sequence(argument[1], flags, is_last=True)})"
+    if code is codes.AT and argument is codes.AT_END and not flags & re.MULTILINE:
+        return r"\n?$"  # Python's end may be before a last line break
+    return _piece(code, argument, flags)
+
+
+def _group(code: Any, argument: Any, flags: int, is_last: bool = False) -> str:
+    """A group: one sequence, or several of which one must match."""
+    sequences, of_flags = [argument], flags
     if code is codes.BRANCH:
-        return [_sequence(branch, flags) for branch in argument[1]]
-    if code is codes.ATOMIC_GROUP:
-        return [_sequence(argument, flags)]
-    _, added, removed, items = argument
-    return [_sequence(items, (flags | added) & ~removed)]
+        sequences = argument[1]
+    elif code is codes.SUBPATTERN:
+        _, added, removed, items = argument
+        sequences, of_flags = [items], (flags | added) & ~removed
+    return "(?:" + "|".join(_sequence(items, of_flags, is_last) for items in sequences) + ")"
 
 
 def _times(least: int, most: int) -> str:

@@ -44,8 +44,8 @@ WEIGHT = re.compile(
 )
 YOUTH_TEAM = re.compile(r"\b(?:under|u|sub|o|jo|mo|unter|onder) ?(\d{1,2})(?:s|'s)?\b")
 _CLASS = r"(?:1[0-3]|[1-9])(?:[ºª°.]+|st|nd|rd|th|e|ème)?"
-CLASS_NUMBER = re.compile(rf"\b{_CLASS}(?!\w)")
-CLASS_LETTER = re.compile(rf"\b{_CLASS} ?[a-e]\b")
+CLASS_NUMBER = re.compile(rf"(?<!\w){_CLASS}(?!\w)")
+CLASS_LETTER = re.compile(rf"(?<!\w){_CLASS} ?[a-e](?!\w)")
 GERMAN_PERSON = re.compile(r"\b(\d{1,2}) Jährige[rn]?\b")
 _SENTENCE_END = re.compile(r"[;!?|•]")
 

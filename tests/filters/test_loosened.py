@@ -11,6 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.children.ages import age_forms
+from filters.children.signs import (
+    CLASS_LETTER,
+    CLASS_NUMBER,
+    GERMAN_PERSON,
+    NUMBER_BEHIND_NAME,
+    WEIGHT,
+    YOUTH_TEAM,
+)
 from filters.children.terms import LANGUAGES
 from filters.loosened import CannotLoosen, loosened, rows_with
 from filters.privacy.accounts import CARD_FORM, IBAN_FORM
@@ -34,6 +42,9 @@ PATTERNS = [
     r"(?i:straße|[k-m]{1,3}) ?İ?",
     r"a{1001}|b{0,1002}c",
     r"[^\W\d_]{2,}\s+\S",
+    r"a(?=b|$)|(?:c(?=d?$)(?=d)|f\Z|g^|h)",
+    r"(?m:a$)|a(?:b(?=c(?=[de]$)))",
+    r"a(?=b)(?!c)",
     r"(a)?(?(1)b|c)|(?>d+)e++",
 ]
 
@@ -61,6 +72,9 @@ def test_it_is_not_looser_than_it_must_be():
         False,
         False,
     ]
+    behind = re.compile(r"a(?=[,;]|[.]?$)")
+    texts = ["a,", "a", "a.", "a.\n", "ab", "a. b"]
+    assert rows_with(column(texts), behind).tolist() == [True, True, True, True, False, False]
     assert rows_with(column(["STRASSE", "ﬆraße"]), re.compile("s", re.I)).tolist() == [True, False]
 
 
@@ -83,7 +97,8 @@ def test_what_is_not_known_is_refused():
 
 def test_the_patterns_of_detectors_on_all_frozen_texts():
     ages = [form for language in LANGUAGES for form in age_forms(language).patterns.values()]
-    forms = (*EMAIL_FORMS, CARD_FORM, IBAN_FORM, BIRTH_FORM, ADDRESS_FORM, IP_FORM, *ages)
+    signs = (CLASS_LETTER, CLASS_NUMBER, GERMAN_PERSON, NUMBER_BEHIND_NAME, WEIGHT, YOUTH_TEAM)
+    forms = (*EMAIL_FORMS, CARD_FORM, IBAN_FORM, BIRTH_FORM, ADDRESS_FORM, IP_FORM, *ages, *signs)
     texts = frozen_texts()
     for form in forms:
         found = rows_with(column(texts), form)
@@ -95,3 +110,10 @@ def test_only_some_rows_are_looked_at():
     among = np.array([False, True, True])
     found = rows_with(column(["a1", "a", "a2"]), re.compile(r"\d"), among=among)
     assert found.tolist() == [False, False, True]
+
+
+def test_some_patterns_in_one_pass():
+    a, upper, b = re.compile("a"), re.compile("a", re.IGNORECASE), re.compile("b|c(?!c)")
+    texts = column(["A", "a", "b", "c", "d"])
+    assert rows_with(texts, (a, b)).tolist() == [False, True, True, True, False]
+    assert rows_with(texts, (b, upper)).tolist() == [True, True, True, True, False]
