@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+import pyarrow as pa
+
+from filters.batch import RowMask
+from filters.loosened import rows_with
 from filters.rule import Span
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
@@ -113,6 +117,14 @@ def _is_public(written: str) -> bool:
         return ip_address(written).is_global
     except ValueError:
         return False
+
+
+def may_have_address(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
+    """Which texts of a column may have an address; `address_spans` finds none in others.
+
+    Only texts of the mask `among` are looked at.
+    """
+    return rows_with(texts, ADDRESS_FORM, among=among)
 
 
 def address_spans(text: str) -> Iterator[Span]:

@@ -23,7 +23,7 @@ from filters.privacy.accounts import CARD_FORM, IBAN_FORM, card_spans, iban_span
 from filters.privacy.email import EMAIL_FORMS, email_spans
 from filters.privacy.identity import BIRTH_FORM, birth_spans, identity_spans, may_have_identity
 from filters.privacy.phone import may_have_phone, phone_spans
-from filters.privacy.places import ADDRESS_FORM, IP_FORM, address_spans, ip_spans
+from filters.privacy.places import IP_FORM, address_spans, ip_spans, may_have_address
 from filters.rule import Span
 
 Kind = Literal["EMAIL", "PHONE", "CARD", "IBAN", "NATIONAL_ID", "IP", "BIRTH_DATE", "ADDRESS"]
@@ -54,6 +54,19 @@ _NUMBER_FINDERS: tuple[Find, ...] = (
     ip_spans,
 )
 _DIGIT = re.compile(r"\d")
+# What is in every text in which a finder finds something, beside a digit: a pattern, or a look at
+# whole columns.
+_FORMS: Mapping[Find, re.Pattern[str]] = {
+    iban_spans: IBAN_FORM,
+    card_spans: CARD_FORM,
+    birth_spans: BIRTH_FORM,
+    ip_spans: IP_FORM,
+}
+_LOOKS: Mapping[Find, Callable[[pa.ChunkedArray, RowMask], RowMask]] = {
+    address_spans: may_have_address,
+    phone_spans: may_have_phone,
+    identity_spans: may_have_identity,
+}
 # a file's suffix behind an address, as in anna@example.org.jpg
 _SUFFIX = r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)"
 _FILE_SUFFIX = re.compile(rf"{_SUFFIX}(?=[/?#&]|$)", re.IGNORECASE)
@@ -90,13 +103,28 @@ def personal_spans(text: str) -> list[Span]:
 
 
 def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
-    """Which texts of a column may hold personal data; `personal_spans` finds none in others."""
-    found = rows_with(texts, EMAIL_FORMS)
+    """Which texts of a column may hold personal data; `personal_spans` finds none in others.
+
+    What may be of one kind is read by the finder of this kind alone: few texts pass it that have
+    nothing.
+    """
+    found = _confirmed(texts, rows_with(texts, EMAIL_FORMS), email_spans)
     with_digits = rows_with(texts, _DIGIT) & ~found
-    forms = (ADDRESS_FORM, IBAN_FORM, CARD_FORM, BIRTH_FORM, IP_FORM)
-    found |= rows_with(texts, *forms, among=with_digits)
-    found |= may_have_phone(texts, with_digits & ~found)
-    return found | may_have_identity(texts, with_digits & ~found)
+    with_forms = rows_with(texts, tuple(_FORMS.values()), among=with_digits)
+    for find, form in _FORMS.items():
+        found |= _confirmed(texts, rows_with(texts, form, among=with_forms & ~found), find)
+    for find, may_have in _LOOKS.items():
+        found |= _confirmed(texts, may_have(texts, with_digits & ~found), find)
+    return found
+
+
+def _confirmed(texts: pa.ChunkedArray, among: RowMask, find: Find) -> RowMask:
+    """Those of some texts of a column in which a finder finds something."""
+    confirmed = among.copy()
+    rows = np.flatnonzero(among)
+    cells = texts.take(pa.array(rows)).to_pylist()
+    confirmed[rows] = [any(find(text)) for text in cells]
+    return confirmed
 
 
 def _all_spans(text: str) -> Iterator[Span]:
