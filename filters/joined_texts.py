@@ -42,29 +42,45 @@ class JoinedTexts:
         return self.joined.split(BORDER)
 
     @cached_property
+    def number(self) -> int:
+        """How many texts there are."""
+        return self.joined.count(BORDER) + 1
+
+    @cached_property
     def column(self) -> pa.ChunkedArray:
         """The texts as a column."""
-        return pa.chunked_array([self.texts], pa.string())
+        content = np.frombuffer(self.joined.encode(), np.uint8)
+        is_border = content == ord(BORDER)
+        # without borders each text ends where the next one begins
+        ends = np.flatnonzero(is_border) - np.arange(self.number - 1)
+        chars = content[~is_border]
+        offsets = np.concatenate([[0], ends, [len(chars)]]).astype(np.int64)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(chars)]
+        return pa.chunked_array([pa.Array.from_buffers(pa.large_string(), self.number, buffers)])
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Characters of each text."""
-        return lengths_of(self.texts)
+        ends = np.append(self._borders, len(self._codes))
+        return np.diff(ends, prepend=-1) - 1
 
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the text that stands at each of these places in `joined`."""
-        borders = np.flatnonzero(self._codes == ord(BORDER))
-        return np.searchsorted(borders, positions)
+        return np.searchsorted(self._borders, positions)
+
+    def of(self, rows: NDArray[np.int64]) -> JoinedTexts:
+        """The texts with these numbers, of which there is one at least."""
+        return join_texts(self.column.take(pa.array(rows)).to_pylist())
 
     def marked(self, rows: NDArray[np.int64]) -> RowMask:
         """The mask of the texts with these numbers."""
-        mask = np.zeros(len(self.texts), np.bool_)
+        mask = np.zeros(self.number, np.bool_)
         mask[rows] = True
         return mask
 
     def any(self, masks: Iterable[RowMask | None]) -> RowMask:
         """The texts that are in one of these masks; None stands for a mask without any."""
-        found = np.zeros(len(self.texts), np.bool_)
+        found = np.zeros(self.number, np.bool_)
         for mask in masks:
             if mask is not None:
                 found |= mask
@@ -77,6 +93,10 @@ class JoinedTexts:
         return np.array([is_such(chr(code)) for code in kinds], np.bool_)[of_kind]
 
     @cached_property
+    def _borders(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self._codes == ord(BORDER))
+
+    @cached_property
     def _codes(self) -> NDArray[np.uint32]:
         return np.frombuffer(self.joined.encode("utf-32-le", "surrogatepass"), "<u4")
 
@@ -85,7 +105,7 @@ class JoinedTexts:
 class Words:
     """The words of many texts; made by `find_words`.
 
-    - `distinct`: each word once, and BORDER.
+    - `distinct`: each word once, and perhaps BORDER.
     - `numbers`: for each place of a word, its number in `distinct`. `rows`: the number of its text.
     - `texts`: how many texts there are.
     """
@@ -165,10 +185,9 @@ def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
     numbers = np.fromiter(map(known.__getitem__, found), np.int64, len(found))
     # BORDER has the number 0
     is_word = numbers > 0
-    words_of_run = Words(
-        distinct, numbers[is_word], np.cumsum(~is_word)[is_word], len(runs.distinct)
-    )
-    return words_of_run.in_place_of(runs)
+    run_of = np.cumsum(~is_word).astype(np.int64)
+    of_runs = Words(distinct, numbers[is_word], run_of[is_word], len(runs.distinct))
+    return of_runs.in_place_of(runs)
 
 
 def _find_runs(texts: JoinedTexts) -> Words:
@@ -185,7 +204,7 @@ def _find_runs(texts: JoinedTexts) -> Words:
         distinct=[run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()],
         numbers=runs.indices.to_numpy().astype(np.int64),
         rows=np.searchsorted(np.flatnonzero(content == ord(BORDER)), starts),
-        texts=len(texts.texts),
+        texts=texts.number,
     )
 
 

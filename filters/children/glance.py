@@ -1,7 +1,9 @@
 """Which of many texts may have a clear sign of a child, looked for by whole columns.
 
-Each look stands for one of signs.py: it finds what every clear sign of that kind is put together
-from, wherever that stands in the text. What is near what is left to the judge.
+Most texts hold nothing that a sign begins with, and `may_have_signs` passes over them. `Glance`
+looks at the others: each of its looks stands for one of signs.py, and finds what every clear sign
+of that kind is put together from, wherever that stands in the text. What is near what is left to
+the judge.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from filters.batch import RowMask
-from filters.children.ages import PEOPLE, age_forms
+from filters.children.ages import BEFORE, MONTHS, PEOPLE, YEARS, age_forms
 from filters.children.names import WORD, is_name, is_sure_name
 from filters.children.reading import DIGIT
 from filters.children.signs import (
@@ -25,8 +27,36 @@ from filters.children.signs import (
     WEIGHT,
     YOUTH_TEAM,
 )
-from filters.joined_texts import JoinedTexts, find_words, joined_rows
+from filters.joined_texts import JoinedTexts, find_words
 from filters.loosened import rows_with
+from filters.medical.terms import Automaton
+
+
+def may_have_signs(
+    lower: JoinedTexts, cased: JoinedTexts, terms: Automaton, languages: Sequence[str]
+) -> RowMask:
+    """Which of many texts have a term, an age or a number from which a sign could be put together.
+
+    `lower`, `cased`, `languages`: see Glance. `terms`: those that `sign_terms` finds.
+    """
+    found = lower.any(terms.rows_by_kind(lower).values()) | with_ages(lower, languages)
+    digits = rows_with(lower.column, DIGIT)
+    found |= rows_with(lower.column, CLASS_LETTER, among=digits)
+    return found | rows_with(cased.column, NUMBER_BEHIND_NAME, among=digits)
+
+
+def with_ages(lower: JoinedTexts, languages: Sequence[str], *kinds: str) -> RowMask:
+    """Which of many texts may have an age; `find_ages` finds none in others.
+
+    `kinds` of ages.yaml; all of them where none is given.
+    """
+    found = np.zeros(lower.number, np.bool_)
+    for code in languages:
+        forms = age_forms(code).patterns
+        patterns = tuple(forms[kind] for kind in forms if kind in (kinds or forms))
+        if patterns:
+            found |= rows_with(lower.column, patterns)
+    return found
 
 
 @dataclass(frozen=True)
@@ -46,13 +76,13 @@ class Glance:
 
     def may_be_clear(self) -> RowMask:
         """Which texts may have a clear sign; `find_signs` finds none in any other text."""
-        return np.logical_or.reduce(
+        return self.lower.any(
             [
                 self._has("clear", "school"),
                 self._children(),
                 self._pupils(),
                 self._classes(),
-                self._ages(),
+                self._ages_of_somebody(),
                 self._names_with_numbers & self._sure_names,
                 self._has("birthday") & (self._child | self._sure_names),
                 self._births(),
@@ -75,9 +105,9 @@ class Glance:
         is_clear = classes & (self._has("teacher") | self._class_letters)
         return is_clear | ((numbered | self._class_letters) & of_somebody)
 
-    def _ages(self) -> RowMask:
+    def _ages_of_somebody(self) -> RowMask:
         owners = self._child | self._names | self._has("person", "pupil")
-        is_clear = (self._other_ages & owners) | self._ages_of_people
+        is_clear = (self._ages & owners) | with_ages(self.lower, self.languages, PEOPLE)
         if "de" in self.languages:
             is_clear |= rows_with(self.cased.column, GERMAN_PERSON)
         return is_clear
@@ -113,22 +143,8 @@ class Glance:
         return rows_with(self.cased.column, NUMBER_BEHIND_NAME, among=self._digits)
 
     @cached_property
-    def _ages_of_people(self) -> RowMask:
-        return self._with_ages({PEOPLE})
-
-    @cached_property
-    def _other_ages(self) -> RowMask:
-        kinds = {kind for code in self.languages for kind in age_forms(code).patterns}
-        return self._with_ages(kinds - {PEOPLE})
-
-    def _with_ages(self, kinds: set[str]) -> RowMask:
-        found = np.zeros(len(self.lower.texts), np.bool_)
-        for code in self.languages:
-            patterns = age_forms(code).patterns
-            of_kinds = tuple(pattern for kind, pattern in patterns.items() if kind in kinds)
-            if of_kinds:
-                found |= rows_with(self.lower.column, of_kinds)
-        return found
+    def _ages(self) -> RowMask:
+        return with_ages(self.lower, self.languages, YEARS, MONTHS, BEFORE)
 
     @cached_property
     def _names(self) -> RowMask:
@@ -142,11 +158,11 @@ class Glance:
     def _names_and_sure_names(self) -> tuple[RowMask, RowMask]:
         """Which texts may have a name, and one that is no other word, where a sign needs one."""
         among = self._child | self._has("little_name", "birthday", "class")
-        among |= self._class_letters | self._names_with_numbers | self._other_ages
+        among |= self._class_letters | self._names_with_numbers | self._ages
         rows = np.flatnonzero(among)
         names, sure_names = among.copy(), among.copy()
         if rows.size:
-            words = find_words(joined_rows(self.cased.texts, rows), WORD)
+            words = find_words(self.cased.of(rows), WORD)
             names[rows] = words.texts_with(is_name)
             sure_names[rows] = words.texts_with(is_sure_name)
         return names, sure_names

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
-from filters.children.reading import Place
+from filters.children.reading import BEFORE_NAME, SIGN_KINDS, Place
 from filters.medical.terms import Automaton, Term, make_automaton, parse_term
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
@@ -104,6 +104,17 @@ def vocabulary(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Voca
             terms += _parsed(language, kind)
         known |= {(language, term.text) for term in _parsed(language, KNOWN)}
     return Vocabulary(make_automaton(terms), frozenset(known))
+
+
+@lru_cache(32)
+def sign_terms(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Automaton:
+    """Finds the terms alone without which, an age or a name no sign is in a text."""
+    kinds = {*SIGN_KINDS, BEFORE_NAME}
+    terms = [term for term in extra if term.kind in kinds]
+    for language in languages:
+        for kind in kinds:
+            terms += _parsed(language, kind)
+    return make_automaton(terms)
 
 
 def _parsed(language: str, kind: str) -> Iterator[Term]:

@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from filters.batch import RowMask
+from filters.children import glance
 from filters.children.ages import find_ages
-from filters.children.glance import Glance
 from filters.children.names import find_names
 from filters.children.reading import (
     DIGIT,
@@ -25,7 +25,7 @@ from filters.children.reading import (
     may_have_signs,
 )
 from filters.children.signs import Sign, find_signs
-from filters.children.terms import LANGUAGES, extra_terms, vocabulary
+from filters.children.terms import LANGUAGES, extra_terms, sign_terms, vocabulary
 from filters.joined_texts import JoinedTexts, joined_rows, lengths_of, rows_by_key
 from filters.medical.terms import Term, with_blanks
 
@@ -79,8 +79,13 @@ class ChildJudge:
     def _may_be_clear(self, texts: JoinedTexts, languages: tuple[str, ...]) -> RowMask:
         cased = texts.changed(with_blanks)
         lower = cased.changed(str.lower)
-        rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(lower)
-        may = Glance(lower, cased, rows_by_kind, languages).may_be_clear()
+        may = glance.may_have_signs(lower, cased, sign_terms(languages, self.extra), languages)
+        rows = np.flatnonzero(may)
+        if rows.size:
+            some_lower, some_cased = lower.of(rows), cased.of(rows)
+            rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(some_lower)
+            glances = glance.Glance(some_lower, some_cased, rows_by_kind, languages)
+            may[rows] = glances.may_be_clear()
         # Both forms of a text must be of one length, and what is cut off may be part of a word.
         is_other = (lower.lengths != cased.lengths) | (texts.lengths > MAX_CHARS)
         return np.asarray(may | is_other, np.bool_)

@@ -110,12 +110,13 @@ class TextJudge:
 
     def _may_find(self, texts: JoinedTexts, language: str, score_from: float) -> RowMask:
         folded_texts = texts.changed(folded)
-        number = len(folded_texts.texts)
+        number = folded_texts.number
         rows_by_kind = self.finder.rows_by_kind(folded_texts, language)
         found = may_have_terms(rows_by_kind, number)
         # a defused term that is taken out of a word leaves another word
         found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
-        words = find_words(folded_texts.changed(str.lower), WORD)
+        # what is folded is in lower case
+        words = find_words(folded_texts, WORD)
         weights = load_words("en" if language == UNKNOWN else language)
         may_reach = weights.may_reach(words, score_from)
         if language == UNKNOWN:

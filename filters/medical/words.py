@@ -108,9 +108,8 @@ class WordWeights:
 
     def reach(self, words: Words, threshold: float) -> RowMask:
         """The texts whose score reaches a threshold, and those that miss it by a rounding."""
-        # None becomes NaN, and is no evidence against a text
-        weights = np.array(self.weigh(words.distinct), np.float64)
-        known = np.nan_to_num(weights)
+        # None becomes NaN, and then 0
+        known = np.nan_to_num(np.array(self.weigh(words.distinct), np.float64))
         is_direction = np.array([word in self.directions for word in words.distinct], np.bool_)
         each_once = words.once()
         number = each_once.sums(np.ones(len(known)))

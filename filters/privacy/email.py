@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import pyarrow as pa
+
+from filters.batch import RowMask
+from filters.loosened import rows_with
 from filters.rule import Span
 from pairsieve.web.urls import public_suffixes
 
@@ -32,8 +36,15 @@ _SPOKEN = re.compile(
 )
 EMAIL_FORMS = (_EMAIL, _ASCII_EMAIL, _SPOKEN)
 _DOT_WRITTEN = re.compile(rf"\s?{_DOT_WORD}\s?|\s?\bdot\b\s?", re.IGNORECASE)
+# What one of these has at least: a sign of an address, a bracket, or the word "dot".
+_SIGN = re.compile(r"[@＠\[({]|dot", re.IGNORECASE)
 # a picture for dense screens, logo@2x.art
 _DENSITY = re.compile(r"\d(?:\.\d)?x\.")
+
+
+def may_have_email(texts: pa.ChunkedArray) -> RowMask:
+    """Which texts of a column may have an address; `email_spans` finds none in others."""
+    return rows_with(texts, EMAIL_FORMS, among=rows_with(texts, _SIGN))
 
 
 def email_spans(text: str) -> Iterator[Span]:

@@ -63,13 +63,13 @@ def may_have_identity(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
     Only texts of the mask `among` are looked at.
     """
     found = rows_with(texts, _any_form(), among=among)
-    others = rows_with(texts, _any_announced_form(), among=among & ~found)
-    found |= rows_with(texts, _joined_words(), among=others)
-    rows = np.flatnonzero(others & ~found)
+    announced = rows_with(texts, _joined_words(), among=among & ~found)
+    rows = np.flatnonzero(among & ~found & ~announced)
     if rows.size:
         words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
-        found[rows] = words.texts_with(lambda word: bool(_identifiers_behind(word)))
-    return found
+        announced[rows] = words.texts_with(lambda word: bool(_identifiers_behind(word)))
+    # last, since these forms take longest
+    return found | rows_with(texts, _any_announced_form(), among=announced)
 
 
 def _identifiers_behind(word: str) -> Sequence[Identifier]:

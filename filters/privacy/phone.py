@@ -107,8 +107,8 @@ def may_have_phone(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
     Only texts of the mask `among` are looked at.
     """
     with_digits = rows_with(texts, _DIGITS, among=among)
-    own_forms = [form for _, form in _FORMS]
-    found = rows_with(texts, _INTERNATIONAL, *own_forms, among=with_digits)
+    own_forms = tuple(form for _, form in _FORMS)
+    found = rows_with(texts, (_INTERNATIONAL, *own_forms), among=with_digits)
     return found | may_announce(texts, with_digits & ~found)
 
 
@@ -204,7 +204,7 @@ def _is_measure(text: str, start: int, end: int) -> bool:
 
 
 def _count_digits(text: str) -> int:
-    return sum(character.isdigit() for character in text)
+    return sum(map(str.isdigit, text))
 
 
 def _end_within_most_digits(text: str, start: int, end: int) -> int:

@@ -111,7 +111,7 @@ def announced(text: str, start: int, end: int) -> Announced:
 def may_announce(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
     """Which texts of a column have something that may announce a number, of those in `among`."""
     lists = phone_words()
-    found = rows_with(texts, lists.joined, lists.bracketed, among=among)
+    found = rows_with(texts, (lists.joined, lists.bracketed), among=among)
     rows = np.flatnonzero(among & ~found)
     if rows.size:
         words = find_words(join_column(texts.take(pa.array(rows))), _WORD)

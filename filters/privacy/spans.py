@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from filters.batch import RowMask, truth
 from filters.loosened import rows_with
 from filters.privacy.accounts import CARD_FORM, IBAN_FORM, card_spans, iban_spans
-from filters.privacy.email import EMAIL_FORMS, email_spans
+from filters.privacy.email import EMAIL_FORMS, email_spans, may_have_email
 from filters.privacy.identity import BIRTH_FORM, birth_spans, identity_spans, may_have_identity
 from filters.privacy.phone import may_have_phone, phone_spans
 from filters.privacy.places import IP_FORM, address_spans, ip_spans, may_have_address
@@ -108,7 +108,7 @@ def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
     What may be of one kind is read by the finder of this kind alone: few texts pass it that have
     nothing.
     """
-    found = _confirmed(texts, rows_with(texts, EMAIL_FORMS), email_spans)
+    found = _confirmed(texts, may_have_email(texts), email_spans)
     with_digits = rows_with(texts, _DIGIT) & ~found
     with_forms = rows_with(texts, tuple(_FORMS.values()), among=with_digits)
     for find, form in _FORMS.items():

@@ -23,6 +23,7 @@ from filters.medical.picture import MedicalPicture
 from filters.privacy.presidio_patterns import load_presidio_patterns
 from filters.registry import build_detectors
 from filters.subjects import Embedding
+from pairsieve.collector import collector_paused
 from pairsieve.erasure.opt_outs import OptOutKind, read_opt_outs
 from pairsieve.erasure.tombstones import read_tombstones
 from pairsieve.records.outcome import Counted
@@ -203,17 +204,18 @@ def review_shard(shard: NumberedShard, settings: ReviewSettings, reviewer: Revie
         scores_of = list(islice(scores, batch.num_rows))
         if len(scores_of) < batch.num_rows:
             raise Damaged(files.join(settings.dataset, shard.source.vectors), RESTORE)
-        for row, cells, findings in _found(batch, scores_of, reviewer, private_cells):
-            kinds = {finding.kind for finding in findings}
-            counts.update(kinds)
-            shown = {name: cells.get(name) for name in ("URL", "TEXT", "page_url", "key")}
-            risk = sum(RISKS[kind] for kind in kinds)
-            # The first row of a shard is number 1, in all reviews that were ever written.
-            place = (shard.number, rows + row + 1)
-            risky.append(RiskyRow(risk, place, shown, findings))
-            # A shard of millions of risky rows must not be held whole.
-            if len(risky) >= 2 * MAX_LISTED:
-                risky = _riskiest(risky)
+        with collector_paused():
+            for row, cells, findings in _found(batch, scores_of, reviewer, private_cells):
+                kinds = {finding.kind for finding in findings}
+                counts.update(kinds)
+                shown = {name: cells.get(name) for name in ("URL", "TEXT", "page_url", "key")}
+                risk = sum(RISKS[kind] for kind in kinds)
+                # The first row of a shard is number 1, in all reviews that were ever written.
+                place = (shard.number, rows + row + 1)
+                risky.append(RiskyRow(risk, place, shown, findings))
+                # A shard of millions of risky rows must not be held whole.
+                if len(risky) >= 2 * MAX_LISTED:
+                    risky = _riskiest(risky)
         rows += batch.num_rows
     return Review(rows, counts, _riskiest(risky))
 
