@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from filters.batch import RowMask
@@ -70,7 +71,7 @@ class JoinedTexts:
 
     def of(self, rows: NDArray[np.int64]) -> JoinedTexts:
         """The texts with these numbers, of which there is one at least."""
-        return join_texts(self.column.take(pa.array(rows)).to_pylist())
+        return join_column(self.column.take(pa.array(rows)))
 
     def marked(self, rows: NDArray[np.int64]) -> RowMask:
         """The mask of the texts with these numbers."""
@@ -167,8 +168,12 @@ def join_texts(texts: Sequence[str]) -> JoinedTexts:
 
 
 def join_column(texts: pa.ChunkedArray) -> JoinedTexts:
-    """Join the texts of a column; a blank stands for each BORDER in them, and for empty cells."""
-    return join_texts([(text or "").replace(BORDER, " ") for text in texts.to_pylist()])
+    """Join the texts of a column; a blank stands for each BORDER in them."""
+    filled = pc.fill_null(texts.cast(pa.large_string()), "")
+    whole = pc.replace_substring(filled, BORDER, " ").combine_chunks()
+    one_list = pa.ListArray.from_arrays([0, len(whole)], whole)
+    (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string())).to_pylist()
+    return JoinedTexts(joined)
 
 
 def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:

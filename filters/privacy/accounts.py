@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from filters.rule import Span
 
@@ -71,6 +72,7 @@ IBAN_FORM = re.compile(
     r"(?<![A-Za-z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Za-z0-9])",
     re.ASCII | re.IGNORECASE,
 )
+_LETTERS_AS_DIGITS = {ord(letter): str(int(letter, 36)) for letter in ascii_uppercase}
 _GROUP_END = re.compile(r"(?<=\w)(?=[ -]|$)")
 
 
@@ -136,6 +138,15 @@ def _iban_length(candidate: str) -> int | None:
 
     group_results = [match.start() for match in _GROUP_END.finditer(candidate)]
     for end in reversed(group_results):
-        if iban.is_valid(candidate[:end], check_country=False):
+        written = candidate[:end]
+        # almost all candidates are words and end here: the rest of the check takes longer
+        if _has_iban_digits(written) and iban.is_valid(written, check_country=False):
             return end
     return None
+
+
+def _has_iban_digits(written: str) -> bool:
+    """Whether the check digits are right (ISO 7064, MOD 97-10)."""
+    characters = written.replace(" ", "").replace("-", "")
+    digits = (characters[4:] + characters[:4]).upper().translate(_LETTERS_AS_DIGITS)
+    return int(digits) % 97 == 1

@@ -23,8 +23,9 @@ from filters.privacy.phone_words import WINDOW, Announced, announced, may_announ
 from filters.rule import Span
 
 _GAP = r"[\s().\-/\u2010-\u2013\u00b7]"
+_NOTHING_BEFORE = r"(?<![A-Za-z0-9_])"
 _DIGITS = re.compile(
-    rf"(?<![A-Za-z0-9_])(?<!\d[.,])(?!24/7|7/24)(?:\(\s?)?(?:[+＋]\s?)?\(?\d(?:{_GAP}{{0,3}}\d){{3,19}}(?!\d)"
+    rf"{_NOTHING_BEFORE}(?<!\d[.,])(?!24/7|7/24)(?:\(\s?)?(?:[+＋]\s?)?\(?\d(?:{_GAP}{{0,3}}\d){{3,19}}(?!\d)"
 )
 # "ext. 12", "x12", "-12" is part of the digits; words of other languages for an extension
 _EXTENSION = re.compile(
@@ -36,6 +37,12 @@ KNOWN_NUMBERS = 8_192  # the candidates of one hostile caption, in the regions t
 _LIST = re.compile(r"\s?/\s?|\s{2,3}|\s[-–]\s")  # between two numbers of a list
 _BLANK = re.compile(r"\s+")
 _INTERNATIONAL = re.compile(r"\(?\s?[+＋]|00[1-9]")
+# The same anywhere in a text. A number begins where _DIGITS does, or behind a bracket, a blank or
+# another sign of a list.
+_INTERNATIONAL_FORMS = (
+    re.compile(r"[+＋]\s?\(?\d"),
+    re.compile(rf"{_NOTHING_BEFORE}00[1-9]"),
+)
 
 # What looks like a telephone number: dates, spans of years, times of day, and digits before a unit.
 _YEAR = r"(?:1[5-9]|20)\d\d"
@@ -107,9 +114,14 @@ def may_have_phone(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
     Only texts of the mask `among` are looked at.
     """
     with_digits = rows_with(texts, _DIGITS, among=among)
-    own_forms = tuple(form for _, form in _FORMS)
-    found = rows_with(texts, (_INTERNATIONAL, *own_forms), among=with_digits)
+    found = rows_with(texts, (*_INTERNATIONAL_FORMS, *_own_forms()), among=with_digits)
     return found | may_announce(texts, with_digits & ~found)
+
+
+@lru_cache(1)
+def _own_forms() -> tuple[re.Pattern[str], ...]:
+    """The patterns of _FORMS where a number may begin."""
+    return tuple(re.compile(rf"{_NOTHING_BEFORE}{form.pattern}") for _, form in _FORMS)
 
 
 def phone_spans(text: str) -> Iterator[Span]:
