@@ -7,12 +7,14 @@ found, as in a dataset that the rules have passed, and one in SHARE_FOUND of the
 line of --captions. They are harder than those of a crawl, since many were written to look like what
 is looked for. Both sides read the same columns of the same shards, in as many processes as there
 are cores; the bare scan does nothing with them. Prints rows a second, the memory of all processes,
-and, for one process without Beam, the processor time of a row.
+and, for one process without Beam, the processor time of a row. A job takes some seconds to start,
+which are a large share of a short one.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import re
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +41,7 @@ from transforms.review.review import NumberedShard, ReviewSettings, load_reviewe
 SETS = Path(__file__).resolve().parent.parent / "tests" / "filters" / "sets"
 SHARDS = 8
 SHARE_FOUND = 50
+ROUNDS = 7
 MIN_SHARE_OF_BARE = 0.4
 _MARK = re.compile(r"\{[A-Z_]+\|((?:[^{}]|\{[^{}]*\})*)\}")
 MAX_GB = 1.5  # of a worker
@@ -126,18 +130,27 @@ def bare_scan(folder: Path, sources: Sequence[Source]) -> None:
         list(pool.map(scan, [folder / source.path for source in sources]))
 
 
-def processor_us(folder: Path, shard: Source) -> tuple[float, float]:
-    """Microseconds of processor time a row of one shard: of the bare scan, and of the review."""
+def processor_us(folder: Path, shard: Source) -> tuple[float, float, float]:
+    """Microseconds of processor time a row of one shard, as medians of ROUNDS in turn.
+
+    Of the bare scan, of the review, and the share of the first in the second.
+    """
     settings = ReviewSettings(str(folder))
     reviewer = load_reviewer(settings)
     numbered = NumberedShard(0, shard)
     review_shard(numbered, settings, reviewer)  # reads the lists
-    started = time.process_time()
-    scan(folder / shard.path)
-    between = time.process_time()
-    review_shard(numbered, settings, reviewer)
-    ended = time.process_time()
-    return 1e6 * (between - started) / shard.rows, 1e6 * (ended - between) / shard.rows
+    # The collector would walk over what this process holds from before, too, during the bare scan.
+    gc.collect()
+    gc.freeze()
+    rounds = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        scan(folder / shard.path)
+        between = time.process_time()
+        review_shard(numbered, settings, reviewer)
+        rounds.append((between - started, time.process_time() - between))
+    bare, check = (1e6 * median(side) / shard.rows for side in zip(*rounds, strict=True))
+    return bare, check, median(of_bare / of_check for of_bare, of_check in rounds)
 
 
 def measured(work: Callable[[], object]) -> Measured:
@@ -167,7 +180,7 @@ def main() -> None:
         settings = ReviewSettings(name)
         engine = Engine((f"--direct_num_workers={cores}",))
         check = measured(lambda: review_dataset(engine, settings, sources, f"{name}/job"))
-        bare_us, check_us = processor_us(folder, sources[0])
+        bare_us, check_us, share = processor_us(folder, sources[0])
     print(f"{cpu()}, {cores} cores; {rows:,} rows in {SHARDS} shards")
     print("| | s | rows/s | GB of all processes |\n|---|---|---|---|")
     for side, run in {"bare scan": bare, "release check": check}.items():
@@ -176,6 +189,7 @@ def main() -> None:
     print_goals(
         {
             "check_share_of_bare_scan": (bare.seconds / check.seconds, ">=", MIN_SHARE_OF_BARE),
+            "check_share_of_bare_scan_in_one_process": (share, ">=", MIN_SHARE_OF_BARE),
             "check_gb_of_a_worker": (check.gigabytes / cores, "<=", MAX_GB),
         }
     )
