@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.batch import RowMask, truth
+from filters.batch import RowMask
 from filters.loosened import rows_with
 from filters.privacy.accounts import CARD_FORM, IBAN_FORM, card_spans, iban_spans
 from filters.privacy.email import EMAIL_FORMS, email_spans, may_have_email
@@ -70,7 +70,9 @@ _LOOKS: Mapping[Find, Callable[[pa.ChunkedArray, RowMask], RowMask]] = {
 # a file's suffix behind an address, as in anna@example.org.jpg
 _SUFFIX = r"\.(?:jpe?g|png|webp|gif|s?html?|php|aspx?|jsp)"
 _FILE_SUFFIX = re.compile(rf"{_SUFFIX}(?=[/?#&]|$)", re.IGNORECASE)
-_INNER_SUFFIX = re.compile(rf"{_SUFFIX}[/?#&\n]", re.IGNORECASE)
+# What is read otherwise than it is written: escapes and suffixes. A suffix at the end may stay:
+# what stands before it is found with the point behind it, too.
+_CHANGED = re.compile(rf"%|{_SUFFIX}[/?#&\n]", re.IGNORECASE)
 # A number that a URL names as one: in a parameter (tel=030...), as a scheme, or as an account of
 # WhatsApp. In a path, "/phone/12345678.jpg" is the name of a picture.
 _NAMED_NUMBER = re.compile(
@@ -232,11 +234,8 @@ def _as_text(url: str) -> str:
 
 def may_be_in_url(urls: pa.ChunkedArray) -> RowMask:
     """Which URLs of a column may hold personal data; `kinds_in_url` finds none in others."""
-    # A suffix at the end may stay: what stands before it is found with the point behind it, too.
-    is_changed = truth(pc.match_substring(urls, "%")) | rows_with(urls, _INNER_SUFFIX)
-    rows = np.flatnonzero(is_changed)
     texts = pc.replace_substring(urls, "+", " ")
-    changed = [_as_text(url) for url in urls.take(pa.array(rows)).to_pylist()]
-    found = rows_with(texts, _URL_FORMS)
-    found[rows] = rows_with(pa.chunked_array([changed], pa.string()), _URL_FORMS)
+    found = rows_with(texts, (*_URL_FORMS, _CHANGED))
+    rows = np.flatnonzero(found)
+    found[rows] = [bool(kinds_in_url(url)) for url in urls.take(pa.array(rows)).to_pylist()]
     return found

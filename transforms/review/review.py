@@ -33,12 +33,14 @@ from pairsieve.storage import files
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.shards import RESTORE
 from pairsieve.storage.sidecar import read_cells
-from transforms.review.findings import COLUMNS, RISKS, Finding, MedicalWords, Reviewer
-from transforms.review.looks import looks_of
+from transforms.review.findings import COLUMNS, RISKS, Finding, Looks, MedicalWords, Reviewer
+from transforms.review.looks import BatchLooks, looks_of
 
 MAX_LISTED = 2_000
 # What is done once for a batch, such as preparing patterns, takes as long as some thousand rows.
-BATCH_ROWS = 50_000
+BATCH_ROWS = 100_000
+# Of a batch, that are held as objects: they take ten times the memory of columns.
+HELD_ROWS = 5_000
 REVIEW_FILE = "review.json"
 
 Place = tuple[int, int]
@@ -237,13 +239,20 @@ def _found(
     if private_cells:
         # The columns hold no private cells, so that every row must be looked at.
         looks = replace(looks, others=np.ones(batch.num_rows, np.bool_))
-    to_read = list(looks.rows())
-    rows = batch.take(pa.array([row for row, _ in to_read], pa.int64())).to_pylist()
-    for published, (row, looks_of_row) in zip(rows, to_read, strict=True):
+    for row, looks_of_row, published in _rows(batch, looks):
         cells = {**published, **private_cells.get(published.get("key") or "", {})}
         findings = tuple(reviewer.findings(cells, scores[row], looks_of_row))
         if findings:
             yield row, cells, findings
+
+
+def _rows(batch: pa.Table, looks: BatchLooks) -> Iterator[tuple[int, Looks, Mapping[str, Any]]]:
+    """Yield the rows that must be looked at: number in the batch, what for, and cells."""
+    to_read = looks.rows()
+    while held := list(islice(to_read, HELD_ROWS)):
+        rows = batch.take(pa.array([row for row, _ in held], pa.int64())).to_pylist()
+        for (row, looks_of_row), cells in zip(held, rows, strict=True):
+            yield row, looks_of_row, cells
 
 
 def _scores(shard: NumberedShard, settings: ReviewSettings) -> Iterator[float | None]:
