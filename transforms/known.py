@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 
 import apache_beam as beam
 
-from pairsieve.links.tables import RowGroup, read_row_group, row_groups
+from pairsieve.links.tables import RowGroup, read_urls_and_captions, row_groups
 from pairsieve.records.choices import Identity
-from pairsieve.records.link import Link
 from pairsieve.storage import files
 from pairsieve.storage.identities import MAX_IDENTITIES, write_identities
 from pairsieve.storage.progress import ProgressWriter
@@ -28,8 +27,6 @@ from transforms.deduplicate import identity_of
 from transforms.plumbing.listing import ListElements
 from transforms.plumbing.working_on import named
 
-# Rows after which a worker says that it is at work.
-TELL_ROWS = 1 << 13
 ROWS_READ = ("known", "in", "")
 """What workers count of the rows of earlier datasets while they read them."""
 
@@ -99,36 +96,39 @@ def write_piece(piece: KnownPiece, settings: KnownSettings) -> list[str]:
     paths = piece.identity_files
     if all(map(files.exists, paths)):
         return paths
-    # Their columns are those of a known dataset (pairsieve/links/columns.py).
-    links = chain.from_iterable(
-        read_row_group(group, {}, files.NO_OPTIONS) for group in piece.groups
-    )
-    rows = _telling(links, settings.progress_dir)
+    rows = _rows(piece, settings.progress_dir)
     for path in paths:
         identities, numbers = _identities(islice(rows, MAX_IDENTITIES), settings)
         write_identities(path, identities, numbers, settings.buckets)
     return paths
 
 
-def _identities(links: Iterable[Link], settings: KnownSettings) -> tuple[bytearray, array[int]]:
-    """The identity of each link that is one of a pair, and the number of its bucket."""
+def _rows(piece: KnownPiece, progress_dir: str) -> Iterator[tuple[str, str]]:
+    """Yield URL and caption of each row, and report how many there were.
+
+    A job that is silent for long is ended.
+    """
+    teller = ProgressWriter(progress_dir)
+    number = 0
+    for group in piece.groups:
+        for urls, captions in read_urls_and_captions(group, files.NO_OPTIONS):
+            yield from zip(urls, captions, strict=True)
+            number += len(urls)
+            teller.report(Counter({ROWS_READ: number}))
+
+
+def _identities(
+    rows: Iterable[tuple[str, str]], settings: KnownSettings
+) -> tuple[bytearray, array[int]]:
+    """The identity of each row that may be one of a pair, and the number of its bucket."""
     identities, numbers = bytearray(), array("Q")
-    for link in links:
-        url = absolute(link.url, "")
+    for written, caption in rows:
+        url = absolute(written, "")
         if url is None:
             continue  # no pair can have it
-        identities += identity_of(url, clean_caption(link.caption), settings.identity)
+        identities += identity_of(url, clean_caption(caption), settings.identity)
         numbers.append(bucket_of_url(url, settings.buckets))
     return identities, numbers
-
-
-def _telling(links: Iterable[Link], progress_dir: str) -> Iterator[Link]:
-    """Pass links on, and report how many there were: a job that is silent for long is ended."""
-    teller = ProgressWriter(progress_dir)
-    for number, link in enumerate(links, start=1):
-        if number % TELL_ROWS == 0:
-            teller.report(Counter({ROWS_READ: number}))
-        yield link
 
 
 @dataclass

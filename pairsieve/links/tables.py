@@ -56,29 +56,52 @@ def read_row_group(
 
     Raises MissingColumns, pyarrow.ArrowInvalid, OSError.
     """
+    row_number = group.first_row
+    for batch, columns in _batches(group, mapping, options):
+        ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
+        cells = zip(*_urls_and_captions(batch, columns), ids, strict=True)
+        for url, caption, row_id in cells:
+            yield Link(
+                url=url,
+                caption=caption,
+                file=group.path,
+                row=row_number,
+                row_id=_identifier(row_id),
+            )
+            row_number += 1
+
+
+def read_urls_and_captions(
+    group: RowGroup, options: files.Options
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the URLs and the captions of some rows at a time, found by known names.
+
+    A cell that is not text becomes an empty text. Raises MissingColumns, pyarrow.ArrowInvalid,
+    OSError.
+    """
+    for batch, columns in _batches(group, {"id": ""}, options):
+        yield _urls_and_captions(batch, columns)
+
+
+def _batches(
+    group: RowGroup, mapping: Mapping[str, str], options: files.Options
+) -> Iterator[tuple[pa.RecordBatch, LinkColumns]]:
     with files.open_read(group.path, options) as stream:
         table = pq.ParquetFile(stream)
         columns = find_columns(table.schema_arrow.names, mapping)
-        batches = table.iter_batches(BATCH_ROWS, row_groups=[group.group], columns=columns.names)
-        row_number = group.first_row
-        for batch in batches:
-            for url, caption, row_id in _cells(batch, columns):
-                yield Link(
-                    url=url if isinstance(url, str) else "",
-                    caption=caption if isinstance(caption, str) else "",
-                    file=group.path,
-                    row=row_number,
-                    row_id=_identifier(row_id),
-                )
-                row_number += 1
+        for batch in table.iter_batches(
+            BATCH_ROWS, row_groups=[group.group], columns=columns.names
+        ):
+            yield batch, columns
 
 
-def _cells(batch: pa.RecordBatch, columns: LinkColumns) -> Iterator[tuple[Any, Any, Any]]:
-    """(URL, caption, identifier) of each row. The identifier is None if there is no such column."""
-    urls = _values(batch[columns.url])
-    captions = _values(batch[columns.caption])
-    ids = _values(batch[columns.id]) if columns.id else [None] * batch.num_rows
-    yield from zip(urls, captions, ids, strict=True)
+def _urls_and_captions(batch: pa.RecordBatch, columns: LinkColumns) -> tuple[list[str], list[str]]:
+    return _texts(batch[columns.url]), _texts(batch[columns.caption])
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """The cells of a column; a cell that is not text becomes an empty text."""
+    return [cell if isinstance(cell, str) else "" for cell in _values(column)]
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -91,7 +114,11 @@ def _values(column: pa.Array) -> list[Any]:
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if not is_text:
         return list(column.to_pylist())
-    cells = column.cast(pa.large_binary()).to_pylist()
+    try:
+        column.validate(full=True)
+        return list(column.to_pylist())
+    except pa.ArrowInvalid:
+        cells = column.cast(pa.large_binary()).to_pylist()
     return [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
 
 

