@@ -121,7 +121,7 @@ def _identities(
     rows: Iterable[tuple[str, str]], settings: KnownSettings
 ) -> tuple[bytearray, array[int]]:
     """The identity of each row that may be one of a pair, and the number of its bucket."""
-    identities, numbers = bytearray(), array("Q")
+    identities, numbers = bytearray(), array("I")
     for written, caption in rows:
         url = absolute(written, "")
         if url is None:

@@ -14,6 +14,8 @@ from pairsieve.records.link import Link
 from pairsieve.storage import files
 
 BATCH_ROWS = 4096
+# Of a column that are read at a time. Otherwise a column of a whole row group is held.
+BUFFER_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,13 @@ def _batches(
     group: RowGroup, mapping: Mapping[str, str], options: files.Options
 ) -> Iterator[tuple[pa.RecordBatch, LinkColumns]]:
     with files.open_read(group.path, options) as stream:
-        table = pq.ParquetFile(stream)
+        table = pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
         columns = find_columns(table.schema_arrow.names, mapping)
-        for batch in table.iter_batches(
-            BATCH_ROWS, row_groups=[group.group], columns=columns.names
-        ):
+        # a worker has one core, and each thread keeps memory of its own
+        batches = table.iter_batches(
+            BATCH_ROWS, row_groups=[group.group], columns=columns.names, use_threads=False
+        )
+        for batch in batches:
             yield batch, columns
 
 

@@ -56,26 +56,27 @@ def write_identities(
 
     `identities` has 16 bytes for each of them, and `numbers` the number of its bucket.
     """
-    number_of_each = np.asarray(numbers, dtype=np.int64)
+    number_of_each = np.asarray(numbers, dtype=np.uint32)
     # Stable, so that equal input makes equal bytes.
     order = np.argsort(number_of_each, kind="stable")
-    content = np.frombuffer(identities, dtype=_IDENTITY)[order].tobytes()
+    ordered = np.frombuffer(identities, dtype=_IDENTITY)[order]
+    content = ordered.view(np.uint8).data
+    del order
     table = _table(content, np.bincount(number_of_each, minlength=buckets))
     with files.open_whole(path) as stream:
         stream.write(table.tobytes())
         stream.write(content)
 
 
-def _table(content: bytes, number_by_bucket: NDArray[Any]) -> NDArray[Any]:
+def _table(content: memoryview, number_by_bucket: NDArray[Any]) -> NDArray[Any]:
     """The entries of a file whose identities are `content`."""
     table = np.zeros(len(number_by_bucket), dtype=_ENTRY)
     ends = np.cumsum(number_by_bucket) * IDENTITY_BYTES
     starts = ends - number_by_bucket * IDENTITY_BYTES
     table["start"] = table.nbytes + starts
     table["end"] = table.nbytes + ends
-    view = memoryview(content)
     digests = [
-        _digest(bucket, view[start:end])
+        _digest(bucket, content[start:end])
         for bucket, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
     table["digest"] = np.frombuffer(b"".join(digests), dtype="V8")
