@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.children.ages import age_forms, find_ages
 from filters.children.caption import ChildrenCaption
@@ -125,7 +129,22 @@ def test_every_language_writes_ages_from_1_to_17(language):
     ],
 )
 def test_ages_end_at_17_years(text, ages):
-    assert len(find_ages(text, "en")) == ages
+    assert len(find_ages(text, ("en",)).get("en", ())) == ages
+
+
+def texts_like_ages():
+    """Numbers, words that stand beside them, and other things, in any order."""
+    patterns = [form for code in LANGUAGES for form in age_forms(code).patterns.values()]
+    words = {word for form in patterns for word in re.findall(r"[^\W\d_]+", form.pattern)}
+    pieces = st.sampled_from([*sorted(words), "7", "12", "40", " ", " ", " ", "'", ".", ",", "_"])
+    return st.lists(pieces, max_size=12).map("".join)
+
+
+@given(texts_like_ages())
+def test_a_quick_look_at_all_languages_loses_no_age(text):
+    found = find_ages(text, LANGUAGES)
+    for code in LANGUAGES:
+        assert found.get(code, ()) == tuple(age_forms(code).find(text))
 
 
 def test_names_begin_with_a_capital_and_are_no_saints():
