@@ -201,8 +201,6 @@ def _counted_rewrite(
     shard: ShardToRewrite, settings: RewriteSettings
 ) -> Iterator[list[ListedFile] | Counted]:
     yield list(rewrite_shard(shard, settings))
-    # Arrow keeps what it was given for the next shard, and the launcher needs little more.
-    pa.default_memory_pool().release_unused()
     yield Counted("file", "kept")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from pairsieve.records.outcome import Counted, Tally, tally_of
 from pairsieve.storage.progress import ProgressWriter
 from transforms.plumbing.working_on import WorkingOn
@@ -54,6 +56,8 @@ def work_here(work: ShardWork, shards: Sequence[Any]) -> None:
                     progress.report(tally)
                 else:
                     results.append(result)
+        # Arrow would keep the memory for the next shard, beside what else this process holds.
+        pa.default_memory_pool().release_unused()
     progress.finish(tally)
     if work.merge is not None and work.write is not None:
         work.write(work.merge(results))
