@@ -47,6 +47,7 @@ NETWORKS = {
     "troy": Network("9792", (16,), ()),
 }  # fmt: skip
 
+_FIRST_DIGITS = re.compile("|".join(network.first_digits for network in NETWORKS.values()))
 CARD_FORM = re.compile(
     r"(?<![A-Za-z0-9_])(?<!\d[.,-])[1-69]\d{2}(?:[ -]?\d){9,16}(?![\d_]|[.,-]\d)", re.ASCII
 )
@@ -86,7 +87,8 @@ def card_spans(text: str) -> Iterator[Span]:
     is_about_cards = None
     for match in CARD_FORM.finditer(text):
         digits = match[0].replace(" ", "").replace("-", "")
-        if not _has_correct_check_digit(digits):
+        # most are dates and numbers of articles, which the first digits tell in no time
+        if not (_FIRST_DIGITS.match(digits) and _has_correct_check_digit(digits)):
             continue
         if is_about_cards is None:
             is_about_cards = _CARD_CUE.search(text) is not None

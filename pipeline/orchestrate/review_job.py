@@ -17,7 +17,7 @@ from transforms.review.review import (
 )
 
 # Rows that one core looks at in a second (benchmarks/check.py).
-ROWS_PER_CORE_S = 20_000
+ROWS_PER_CORE_S = 80_000
 
 
 def review_dataset(
