@@ -96,7 +96,10 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
             raise RuntimeError(f"a worker process ended with exit code {self._process.exitcode}")
 
     def stop_worker(self) -> None:
-        # Beam has closed the control stream by now, at which a worker ends by itself.
+        # A worker ends by itself when its control stream ends. Beam has ended those of workers that
+        # had connected by now. One that connects later, since another has failed at once, would
+        # wait for work for ever.
+        self.control_conn.push(worker_handlers.BeamFnControlServicer._DONE_MARKER)
         self._thread.join()
 
 
