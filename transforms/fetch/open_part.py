@@ -19,6 +19,7 @@ from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
 from pairsieve.attempt import Failure, attempt
+from pairsieve.images.marks import Marks
 from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.page import Headers
 from pairsieve.records.pair import Evidence, Pair
@@ -87,7 +88,7 @@ CHEAP_BYTES = 256 * 1024
 
 # Found in files whose metadata are read by a native library (filters/rights/c2pa.py). Native code
 # may crash, so it always runs in a process of its own.
-_NATIVE = b"c2pa"
+_NATIVE = Marks((b"c2pa",))
 
 
 class PictureTooCostly(ValueError):
@@ -106,7 +107,7 @@ class ContentLook:
 
     def __call__(self, content: Content) -> Evidence:
         """The evidence. Raises PictureTooCostly, and what a detector raises."""
-        if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
+        if len(content.body) <= CHEAP_BYTES and not _NATIVE.within(content.body):
             return offline(self._observe, content)
         evidence = self._guarded(content)
         if isinstance(evidence, Crashed):
