@@ -120,6 +120,33 @@ def test_pictures(tmp_path):
             reader.read("c")
 
 
+def test_pictures_are_in_the_file_once_they_are_flushed(tmp_path):
+    with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
+        writer.add("a", b"first")
+        writer.flush()
+        (unfinished,) = tmp_path.glob("*.tmp")
+        assert b"first" in unfinished.read_bytes()
+
+
+def test_a_digest_that_is_known_is_not_computed_again(tmp_path):
+    for name, known in (("part-00000-0000", None), ("part-00000-0001", parts.digest_of(b"first"))):
+        with parts.write_pictures(str(tmp_path), name) as writer:
+            writer.add("a", b"first", known)
+    one, other = (path.read_bytes() for path in tmp_path.iterdir())
+    assert one == other
+
+
+def test_pictures_of_a_store_that_failed_are_gone(tmp_path, capfd):
+    with (
+        pytest.raises(OSError, match="full"),
+        parts.write_pictures(str(tmp_path), "part-00000-0000") as writer,
+    ):
+        writer.add("a", b"first")
+        raise OSError("full")
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr().err == "", "Arrow would complain of what it could not write"
+
+
 def mode_of(path):
     return path.stat().st_mode & 0o777
 

@@ -33,7 +33,7 @@ NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_respons
 NO_KEY = bytes(16)
 
 StorePicture = Callable[[str, bytes], None]
-"""Stores (sha256, bytes) of a picture. Not called for pictures that stay in an archive."""
+"""Stores (sha256, bytes) of a picture."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ class OpenPart:
     `status_counts` counts answers by status; a lane shares one counter among its parts.
     `unsaved` are the answers that the journal does not have yet.
     `licences` holds the licence files that the pages of a URL name; a dict keeps their order.
+    `store` stores a picture as served, unless it stays in an archive.
     `describe` adds to an image what its store knows of the original. `flush` has the store hand its
     pictures to the operating system.
     """
@@ -197,11 +198,13 @@ class OpenPart:
         if image.sha256 and not answer.archive_location:
             self.store(image.sha256, answer.body)
 
-    def restore(self, journal: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
+    def restore(
+        self, journal: Mapping[str, Image], contents: Mapping[str, bytes], store: StorePicture
+    ) -> None:
         """Take over the answers of a run that was killed.
 
-        `journal` holds its images by URL, `contents` the bytes of its pictures by sha256. A picture
-        whose bytes are gone is requested again.
+        `journal` holds its images by URL, `contents` the bytes of its pictures by sha256, which
+        `store` stores. A picture whose bytes are gone is requested again.
         """
         for url in list(self.admitted):
             image = journal.get(url)
@@ -211,7 +214,7 @@ class OpenPart:
                 # An object store keeps nothing of an upload that was cut off.
                 if image.sha256 not in contents:
                     continue
-                self.store(image.sha256, contents[image.sha256])
+                store(image.sha256, contents[image.sha256])
             self.answered_images[url] = image
             del self.admitted[url]
 
