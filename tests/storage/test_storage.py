@@ -137,12 +137,13 @@ def test_a_digest_that_is_known_is_not_computed_again(tmp_path):
 
 
 def test_pictures_of_a_store_that_failed_are_gone(tmp_path, capfd):
-    with (
-        pytest.raises(OSError, match="full"),
-        parts.write_pictures(str(tmp_path), "part-00000-0000") as writer,
-    ):
-        writer.add("a", b"first")
-        raise OSError("full")
+    def write_and_fail():
+        with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
+            writer.add("a", b"first")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_and_fail()
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr().err == "", "Arrow would complain of what it could not write"
 
