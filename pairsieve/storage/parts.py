@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO
 
 import pyarrow as pa
@@ -126,6 +127,8 @@ class PictureWriter:
         self._writer = writer
         self._flush = flush
         self._written: set[str] = set()
+        # Another thread may flush. Arrow would wait for it while it holds what that thread needs.
+        self._lock = Lock()
 
     def add(self, sha256: str, content: bytes, stored_sha256: str | None = None) -> None:
         """Store a picture, unless it is stored already.
@@ -140,14 +143,17 @@ class PictureWriter:
             _one_binary(content),
             pa.array([stored_sha256 or digest_of(content)], pa.string()),
         ]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA))
+        batch = pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA)
+        with self._lock:
+            self._writer.write_batch(batch)
 
     def flush(self) -> None:
         """Hand what was added to the operating system: it outlives a killed process then.
 
         Does nothing in an object store, where an upload that is not finished is lost in any case.
         """
-        self._flush()
+        with self._lock:
+            self._flush()
 
 
 def _one_binary(content: bytes) -> pa.LargeBinaryArray:

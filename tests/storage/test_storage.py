@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -126,6 +128,25 @@ def test_pictures_are_in_the_file_once_they_are_flushed(tmp_path):
         writer.flush()
         (unfinished,) = tmp_path.glob("*.tmp")
         assert b"first" in unfinished.read_bytes()
+
+
+def test_one_thread_may_flush_while_another_adds(tmp_path):
+    script = """
+import sys, threading
+from pairsieve.storage import parts
+sys.setswitchinterval(1e-5)
+with parts.write_pictures(sys.argv[1], "part-00000-0000") as writer:
+    adding = threading.Thread(
+        target=lambda: [writer.add(str(n), bytes(20_000), "x") for n in range(3000)]
+    )
+    adding.start()
+    while adding.is_alive():
+        writer.flush()
+"""
+    # In a process of its own: threads that wait for each other cannot be ended.
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    with parts.open_pictures(str(tmp_path), "part-00000-0000") as reader:
+        assert len(reader.names()) == 3000
 
 
 def test_a_digest_that_is_known_is_not_computed_again(tmp_path):
