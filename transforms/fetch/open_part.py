@@ -269,27 +269,27 @@ def _image(answer: Answer, gate: Gate) -> Image:
     """The image of an answer, without a key."""
     # answer_evidence keeps detectors offline by itself; its process may read storage.
     evidence = attempt(gate.answer_evidence, answer, reads_storage=True)
-    image = Image(
+    errors: tuple[str, ...] = ()
+    if isinstance(evidence, Failure):
+        errors = (evidence.error,)
+    warc_file, record_offset = answer.archive_location or (None, None)
+    is_ok = answer.status == "ok"
+    body = answer.body
+    # Everything at once: to change a record copies all of it.
+    return Image(
         key=NO_KEY,
         status=answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
         fetched_at=answer.fetched_at,
         content_type=answer.content_type,
+        size_bytes=len(body) if is_ok else None,
+        sha256=hashlib.sha256(body).hexdigest() if is_ok else None,
+        # Registries of opt-outs name pictures by either digest.
+        md5=hashlib.md5(body, usedforsecurity=False).hexdigest() if is_ok else None,
+        warc_file=warc_file,
+        record_offset=record_offset,
+        errors=errors,
+        # Where nothing answered there is no evidence of a response.
+        evidence=None if isinstance(evidence, Failure) or not answer.headers else evidence,
     )
-    if answer.status == "ok":
-        image = replace(
-            image,
-            size_bytes=len(answer.body),
-            sha256=hashlib.sha256(answer.body).hexdigest(),
-            # Registries of opt-outs name pictures by either digest.
-            md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest(),
-        )
-    if answer.archive_location:
-        warc_file, record_offset = answer.archive_location
-        image = replace(image, warc_file=warc_file, record_offset=record_offset)
-    if isinstance(evidence, Failure):
-        return replace(image, errors=(evidence.error,))
-    if not answer.headers:
-        return image  # nothing answered, so there is no evidence of a response
-    return replace(image, evidence=evidence)
