@@ -190,12 +190,12 @@ def _buffered(stream: IO[bytes]) -> Iterator[pa.BufferedOutputStream]:
     sink = pa.BufferedOutputStream(pa.PythonFile(stream, "w"), WRITE_BYTES)
     try:
         yield sink
-    except BaseException:
-        # The file is given up. Arrow would write the rest later, when the stream is closed.
+        sink.detach()
+    finally:
+        # Where the block raised, the file is given up. Arrow would write the rest later, when the
+        # stream is closed.
         with suppress(OSError, ValueError):
             sink.detach()
-        raise
-    sink.detach()
 
 
 def digest_of(content: bytes) -> str:
