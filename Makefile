@@ -3,6 +3,9 @@ BIN := .venv/bin
 # One more than there are cores: many tests wait for a server or for a process that they started.
 TEST_PROCESSES = $(shell $(PYTHON) -c "import os; print(min(8, 1 + (os.cpu_count() or 1)))")
 
+# Tests start hundreds of processes. Each would compile our modules anew where Python may not keep them.
+test soak soak-short: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test soak soak-short lint types bench clean
 
 # Installed once, and again when what is declared changes.

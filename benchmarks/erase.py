@@ -60,9 +60,11 @@ class Measured:
 
 
 def make_shard(folder: Path, shards: int, rows: int, number: int) -> None:
-    """Write one shard of made-up rows, sorted by key."""
+    """Write one shard of made-up rows, sorted by key; it has its range of keys, as in a run."""
     random = np.random.default_rng(number)
-    keys = np.sort([random.bytes(16).hex() for _ in range(rows)])
+    least, next_least = (end * 2**64 // shards for end in (number, number + 1))
+    firsts = random.integers(least, next_least, rows, np.uint64, endpoint=False)
+    keys = np.sort([f"{first:016x}{random.bytes(8).hex()}" for first in firsts.tolist()])
     hexes, numbers = pa.array(keys), pa.array(np.arange(rows))
     texts = pc.cast(numbers, pa.string())
     host = pc.binary_join_element_wise("https://host", _of(random.integers(0, 50_000, rows)), "")

@@ -16,6 +16,7 @@ import yaml
 from filters.batch import RowMask
 from filters.joined_texts import JoinedTexts
 from filters.loosened import rows_with
+from filters.medical.terms import Automaton, Term, make_automaton
 
 MAX_YEARS = 17  # United Nations, Convention on the Rights of the Child, article 1: below 18
 MAX_SMALL_UNITS = 36  # months, weeks or days; ages of older children are said in years
@@ -41,19 +42,15 @@ class Age:
 class AgeForms:
     """How one language writes ages: kind -> pattern, and the value of each number word.
 
-    `ordinals` matches "first" to "seventeenth", and "7th". `has_number` is a quick look for
-    digits and number words: most texts have none.
+    `ordinals` matches "first" to "seventeenth", and "7th".
     """
 
     patterns: Mapping[str, re.Pattern[str]]
     values: Mapping[str, int]
-    has_number: re.Pattern[str]
     ordinals: re.Pattern[str]
 
     def find(self, text: str) -> Iterator[Age]:
         """The ages of children in a text in lower case, where "-" and " " are the same."""
-        if self.has_number.search(text) is None:
-            return
         for kind, pattern in self.patterns.items():
             limit = MAX_SMALL_UNITS if kind == MONTHS else MAX_YEARS
             for match in pattern.finditer(text):
@@ -71,11 +68,22 @@ class AgeForms:
         return False
 
 
+@lru_cache(1)
+def _lists() -> Mapping[str, Mapping[str, str]]:
+    """Language -> kind of forms -> entries separated by commas."""
+    text = files("filters.children").joinpath("ages.yaml").read_text("utf-8")
+    lists: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    return lists
+
+
+def _kinds_of_ages(language: str) -> list[str]:
+    return [kind for kind in (YEARS, MONTHS, BEFORE, PEOPLE) if kind in _lists()[language]]
+
+
 @lru_cache(16)  # one entry a language
 def age_forms(language: str) -> AgeForms:
     """The forms of a language that ages.yaml has. Raises KeyError for another one."""
-    text = files("filters.children").joinpath("ages.yaml").read_text("utf-8")
-    lists: Mapping[str, str] = yaml.safe_load(text)[language]
+    lists = _lists()[language]
     values: dict[str, int] = {}
     for value, words in enumerate(_entries(lists["numbers"]), start=1):
         values.update(dict.fromkeys(words.split("/"), value))
@@ -83,23 +91,48 @@ def age_forms(language: str) -> AgeForms:
     words = "|".join(sorted(map(re.escape, values), key=len, reverse=True))
     number = rf"(\d{{1,2}}|{words})"
     patterns: dict[str, re.Pattern[str]] = {}
-    for kind in (YEARS, MONTHS, BEFORE, PEOPLE):
-        if kind not in lists:
-            continue
+    for kind in _kinds_of_ages(language):
         forms = (_pattern(form, number) for form in _entries(lists[kind]))
         patterns[kind] = _whole_words("|".join(forms))
     ordinals = [_pattern(word, number) for word in _words(lists["ordinals"])]
     return AgeForms(
         patterns,
         values,
-        has_number=re.compile(rf"\d|\b(?:{words})"),
         ordinals=_whole_words("|".join([*ordinals, ORDINALS, r"\d{1,2}"])),
     )
 
 
-def find_ages(text: str, language: str) -> tuple[Age, ...]:
-    """The ages of children in a folded text, as a language writes them."""
-    return tuple(age_forms(language).find(text))
+def find_ages(text: str, languages: tuple[str, ...]) -> dict[str, tuple[Age, ...]]:
+    """Language -> the ages of children in a folded text, as the language writes them.
+
+    A language is missing where the text has none of the words that it writes beside a number, as
+    most texts have.
+    """
+    having_word = {hit.term.language for hit in _words_beside_numbers(languages).hits(text)}
+    return {code: tuple(age_forms(code).find(text)) for code in having_word}
+
+
+@lru_cache(16)  # one language each, or all of them
+def _words_beside_numbers(languages: tuple[str, ...]) -> Automaton:
+    """The longest part of each form of an age that is no number: "years old" of "# years old"."""
+    return make_automaton(
+        _longest_part(form, code)
+        for code in languages
+        for kind in _kinds_of_ages(code)
+        for form in _entries(_lists()[code][kind])
+    )
+
+
+def _longest_part(form: str, language: str) -> Term:
+    parts = re.split("([#*])", form)
+    part = max(parts, key=len)
+    return Term(
+        part,
+        open_before=not form.startswith(part),
+        open_behind=not form.endswith(part),
+        kind="age",
+        language=language,
+    )
 
 
 def may_have_ages(texts: JoinedTexts, languages: Iterable[str]) -> RowMask:

@@ -76,7 +76,10 @@ def find_cues(urls: Iterable[str], caption: str = "") -> Cues:
     for url in urls:
         parts = parts_of(url)
         clear |= _cues_of_host(plain(parts.host[-MAX_HOST_CHARS:]))
-        segments = plain(unquote(parts.path[:MAX_PATH_CHARS])).split("/")
+        path = plain(unquote(parts.path[:MAX_PATH_CHARS]))
+        if not _may_have_cues(path):
+            continue
+        segments = path.split("/")
         for number, segment in enumerate(segments):
             is_file = number == len(segments) - 1
             words = _WORD.findall(_SUFFIX.sub("", segment) if is_file else segment)
@@ -93,6 +96,8 @@ def plain(text: str) -> str:
 
     Takes quadratic time in runs of combining marks, which NFKD sorts: give it bounded texts.
     """
+    if text.isascii():  # as nearly all URLs are
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l"))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
@@ -140,6 +145,14 @@ def _cues_of_host(host: str) -> frozenset[str]:
         if any(part in name for name in names):
             cues.add(part)
     return frozenset(cues)
+
+
+def _may_have_cues(path: str) -> bool:
+    """Whether a folder or file name of a path may have cues. Most paths have none."""
+    paths, classes, _ = _patterns()
+    # In all words of the path together stand those of each name, one behind the other.
+    joined = " ".join(_WORD.findall(path))
+    return bool(paths.search(joined) or classes.search(joined))
 
 
 def _cues_of_words(words: list[str]) -> Cues:

@@ -108,9 +108,9 @@ class ChildJudge:
         words = vocabulary(languages, self.extra)
         matches = words.find(lower)
         digit = DIGIT.search(lower) is not None
-        ages_by_language = {code: find_ages(lower, code) for code in languages}
+        ages_of = find_ages(lower, languages)
         kinds = {match.term.kind for match in matches}
-        has_age = any(ages_by_language.values())
+        has_age = any(ages_of.values())
         # names are looked for last, since this takes longest
         if not may_have_signs(partial(_has_any, kinds), has_age, True, digit):
             return
@@ -118,7 +118,8 @@ class ChildJudge:
         # Most texts with a digit and nothing else end here, before each language reads them.
         if not may_have_signs(partial(_has_any, kinds), has_age, bool(names[0]), digit):
             return
-        for code, ages in ages_by_language.items():
+        for code in languages:
+            ages = ages_of.get(code, ())
             is_known = code == language
             terms = words.by_kind(matches, code, is_known)
             kinds = {kind for kind, places in terms.items() if places}

@@ -36,10 +36,11 @@ def host_checker(hosts: Iterable[str]) -> Callable[[str], bool]:
     known = frozenset(hosts)
 
     def is_known(url: str) -> bool:
-        labels = host_of(url).split(".")
         # the host itself, then each domain above it
-        domains = (".".join(labels[start:]) for start in range(len(labels)))
-        return any(domain in known for domain in domains)
+        domain = host_of(url) if known else ""
+        while domain and domain not in known:
+            _, _, domain = domain.partition(".")
+        return bool(domain)
 
     return is_known
 

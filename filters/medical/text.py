@@ -83,13 +83,12 @@ class TextJudge:
                 matches.cues, matches.remaining_text, weights
             )
             return MedicalText(found_terms, (), weights.score_words(words))
-        by_language = {known: _words_of_unknown(words, known) for known in LANGUAGES}
-        score = max(_score_of_unknown(found, known) for known, found in by_language.items())
+        score = _score_of_unknown(words)
         terms, unsure = set(matches.terms), set[str]()
         for term_language, found in matches.unsure.items():
             # a term is one of its medical words itself, so that another one is support
             is_supported = term_language in LANGUAGES and load_words(term_language).medical_words(
-                by_language[term_language]
+                _words_of_unknown(words, term_language)
             ) > len(found)
             (terms if is_supported else unsure).update(found)
         return MedicalText(tuple(sorted(terms)), tuple(sorted(unsure - terms)), score)
@@ -152,10 +151,33 @@ def _is_everyday_word(word: str) -> bool:
     )
 
 
-def _score_of_unknown(words: frozenset[str], language: str) -> float:
-    """The score in a language, if two words at least are medical in it, or one is everywhere."""
+def _score_of_unknown(words: frozenset[str]) -> float:
+    """The highest score of words in any language.
+
+    Without a word that tells a language has the score 0.
+    """
+    telling = {language for word in words for language in _languages_in_which_it_tells(word)}
+    in_english = load_words("en").score_words(words)
+    return max(in_english, 0.0, *(_score_as_one_of(words, language) for language in telling))
+
+
+@lru_cache(50_000)
+def _languages_in_which_it_tells(word: str) -> tuple[str, ...]:
+    """The languages other than English whose tables say that a word is medical."""
+    return tuple(
+        language
+        for language in LANGUAGES
+        if language != "en" and load_words(language).medical_words((word,))
+    )
+
+
+def _score_as_one_of(words: frozenset[str], language: str) -> float:
+    """The score in a language that is not English, if two words at least are medical in it, or
+    one is everywhere.
+    """
+    words = _words_of_unknown(words, language)
     weights = load_words(language)
-    if language != "en" and weights.medical_words(words) < MIN_SUPPORTING:
+    if weights.medical_words(words) < MIN_SUPPORTING:
         strong = weights.strong_words(words)
         if not any(map(_is_medical_everywhere, strong)):
             return 0.0

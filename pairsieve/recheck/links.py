@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from pairsieve.storage import files
 from pairsieve.storage.sealed import read_sealed, write_sealed
+
+Outcome = Literal["same", "changed", "gone", "reserved", "unreachable", "not_asked"]
+OUTCOMES: tuple[Outcome, ...] = ("same", "changed", "gone", "reserved", "unreachable", "not_asked")
+"""What a link can turn out to be; pairsieve/recheck/outcome.py says when it is which."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -12,17 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
-from pairsieve.recheck.links import AskedLink, Link
+from pairsieve.recheck.links import AskedLink, Link, Outcome
 from pairsieve.records.page import Headers, header
 from pairsieve.web.again import first_bytes_of, length_of, validators_of
 from pairsieve.web.answer import Answer, PictureBefore
 from pairsieve.web.reservations import names_of
 from pairsieve.web.urls import url_id
-
-Outcome = Literal["same", "changed", "gone", "reserved", "unreachable", "not_asked"]
-OUTCOMES: tuple[Outcome, ...] = ("same", "changed", "gone", "reserved", "unreachable", "not_asked")
 
 REFUSED_BY_RESPONSE = "refused_by_response"
 REFUSED_BY_PICTURE = "refused_by_picture"

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pairsieve.recheck.links import SeenLink
-from pairsieve.recheck.outcome import OUTCOMES
+from pairsieve.recheck.links import OUTCOMES, SeenLink
 
 RECHECK = "recheck.json"
 KEPT_RESULTS = 60

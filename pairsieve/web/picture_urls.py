@@ -97,6 +97,9 @@ _WIDTH = re.compile(
     r"|/(\d{2,5})px-|=[sw](\d{2,5})(?:-|$)|/[sw](\d{2,5})(?:-[a-z-]+)?/"
 )
 _TRAILING_NUMBER = re.compile(r"[-_@](\d{1,5})(?:w|px|x)?(?=\.[A-Za-z]+(?:[?#]|$))")
+# WordPress scales beanie.jpg down to beanie-300x300.jpg
+# (https://developer.wordpress.org/reference/classes/wp_image_editor/generate_filename/).
+_SCALED_DOWN = re.compile(r"-\d{1,5}x\d{1,5}(?=\.[A-Za-z]+(?:[?#]|$))")
 
 
 def is_stand_in(url: str) -> bool:
@@ -147,6 +150,11 @@ def is_template(url: str) -> bool:
     )
 
 
+def is_drawing(url: str) -> bool:
+    """Whether a URL names an SVG file, which holds no pixels."""
+    return _NOT_PATH.split(url, maxsplit=1)[0].lower().endswith(".svg")
+
+
 def names_picture(value: str) -> bool:
     """Whether an attribute's value is the URL of a picture by its suffix."""
     return bool(_PICTURE_SUFFIX.search(value)) and looks_like_url(value)
@@ -171,6 +179,10 @@ def width_in(url: str) -> int | None:
 
 def is_smaller(url: str, other: str) -> bool | None:
     """Whether a URL tells a smaller width than another; None where one of them tells none."""
+    if url == _SCALED_DOWN.sub("", other) != other:
+        return False
+    if other == _SCALED_DOWN.sub("", url) != url:
+        return True
     width, other_width = width_in(url), width_in(other)
     if width is None or other_width is None:
         # A number at the end of the name is a width if all else in both is the same.

@@ -18,6 +18,7 @@ from typing import Literal
 from selectolax.lexbor import LexborNode
 
 from pairsieve.web.picture_urls import (
+    is_drawing,
     is_smaller,
     is_stand_in,
     is_template,
@@ -242,7 +243,7 @@ def _widths(attributes: Mapping[str, str | None]) -> str:
 
 def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> bool:
     """Whether what a lazy loader names is the picture, and src what is shown until it is there."""
-    if not src or not _names_file(src):
+    if not src or not _names_file(src) or (is_drawing(src) and not is_drawing(lazy)):
         return True
     is_larger = is_smaller(src, lazy)
     if is_larger is not None:

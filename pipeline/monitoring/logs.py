@@ -10,6 +10,8 @@ from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
 from rich.logging import RichHandler
 
+from pipeline.monitoring.repeats import WithoutRepeats
+
 Log = Literal["text", "json", "quiet"]
 
 
@@ -17,6 +19,7 @@ def configure_logging(log: Log) -> None:
     """Configure the loggers of this process; workers of a runner log by themselves."""
     handler = _handler(log)
     handler.addFilter(_is_no_job_message)
+    handler.addFilter(WithoutRepeats())
     level, own_level = logging.WARNING, logging.INFO
     if log == "quiet":
         level = own_level = logging.ERROR

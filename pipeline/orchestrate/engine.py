@@ -28,6 +28,7 @@ from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import NO_ARTIFACTS, names_step, worker_error
+from transforms.plumbing.working_on import WorkFailed
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -77,6 +78,7 @@ JOB_SERVER_OPTIONS = (
     "--parallelism",
     "--flink_conf_dir",
 )
+NOTHING_GOES_ON = "nothing goes on running"
 SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
 
@@ -127,6 +129,25 @@ class Engine:
                 raise WorkersLost(f"{lost}{self._after_cancel(result, options)}") from None
             except KeyboardInterrupt:
                 raise Interrupted(self._goes_on(result, options)) from None
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether a job would run in this process, as the only worker."""
+        return self.runner_name == "DirectRunner" and self.workers == 1
+
+    def do_here(self, work: Callable[[], None], name: str) -> None:
+        """Do the work of one step in this process, where a job would only take time to start.
+
+        `name` is `run/job/step`. Raises JobFailed and Interrupted, as `run` does.
+        """
+        job, _, step = name.rpartition("/")
+        with _FailingAs(job):
+            try:
+                work()
+            except KeyboardInterrupt:
+                raise Interrupted(NOTHING_GOES_ON) from None
+            except WorkFailed as failed:
+                raise WorkFailed(f"{step}: {failed}") from failed
 
     def prepare(self) -> None:
         """Import Beam. What else takes long is started first, and goes on meanwhile."""
@@ -250,7 +271,7 @@ class Engine:
 
         if result is None or self._is_local(options):
             _cancel(result)
-            return "nothing goes on running"
+            return NOTHING_GOES_ON
         name = options.view_as(GoogleCloudOptions).job_name
         return (
             f"the job {name} goes on running; to stop it: {self._how_to_stop(result, options)}. "

@@ -15,8 +15,13 @@ from pipeline.orchestrate.engine import Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
 from pipeline.orchestrate.shards_job import run_over_shards
 from transforms.erase.found import Found, read_found
-from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, read_rewritten
-from transforms.erase.search import SearchSettings, write_requests_file
+from transforms.erase.rewrite import (
+    RewriteSettings,
+    ShardToRewrite,
+    read_rewritten,
+    rewrite_work,
+)
+from transforms.erase.search import SearchSettings, search_work, write_requests_file
 
 JOB_FOLDER = ".erase.job"
 """Behind the name of a dataset: the private folder in which jobs put what they find."""
@@ -24,10 +29,6 @@ JOB_FOLDER = ".erase.job"
 # Rows that one core handles in a second (docs/benchmarks.md): by keys and digests, by addresses and
 # perceptual hashes, and of shards that are written anew.
 EXACT_PER_CORE_S, FOUND_PER_CORE_S, WRITTEN_PER_CORE_S = 5_000_000, 700_000, 150_000
-
-# Without workers the launcher itself holds what is read of a row group: some 200 MB where shards
-# are written. So workers begin with less work than for other jobs: from 500,000 rows to write on.
-WORTH_SOONER = 3
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,8 @@ class EraseJobs:
         files.make_private_folder(folder)
         write_requests_file(requests, folder)
         rows = sum(manifest.by_path[path].rows for path in paths)
-        engine = self._engine(rows / _found_per_core_s(requests))
-        from pipeline.shards_flow import ShardsJob
-        from transforms.erase.erase_shards import SearchShards
-
-        job = ShardsJob(paths, "Search shards", SearchShards(settings))
-        run_over_shards(engine, "pairsieve-erase/find", job, folder, self.bars)
+        engine = self.engine.for_work(rows / _found_per_core_s(requests))
+        run_over_shards(engine, "pairsieve-erase/find", paths, search_work(settings), self.bars)
         return read_found(folder)
 
     def rewrite(
@@ -65,18 +62,10 @@ class EraseJobs:
         A file that is not what the manifest lists stops the job.
         """
         rows = sum(shard.table.rows for shard in shards)
-        engine = self._engine(rows / WRITTEN_PER_CORE_S)
-        from pipeline.shards_flow import ShardsJob
-        from transforms.erase.erase_shards import RewriteShards
-
-        job = ShardsJob(shards, "Rewrite shards", RewriteShards(settings))
-        run_over_shards(engine, "pairsieve-erase/rewrite", job, settings.folder, self.bars)
+        engine = self.engine.for_work(rows / WRITTEN_PER_CORE_S)
+        work = rewrite_work(settings)
+        run_over_shards(engine, "pairsieve-erase/rewrite", shards, work, self.bars)
         return read_rewritten(settings.folder)
-
-    def _engine(self, core_s: float) -> Engine:
-        engine = self.engine.for_work(WORTH_SOONER * core_s)
-        engine.prepare()
-        return engine
 
 
 def local_jobs() -> EraseJobs:

@@ -11,7 +11,7 @@ from pairsieve.search.piece import Shard
 from pipeline.orchestrate.engine import LOCAL_RUNNERS, Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
 from pipeline.orchestrate.shards_job import run_over_shards
-from transforms.index.pieces import fetch_pieces
+from transforms.index.pieces import fetch_pieces, index_work
 
 JOB_FOLDER = ".job"
 """Behind the name of an index: the folder of what workers make, beside the index, or beside the
@@ -50,13 +50,8 @@ class IndexJobs:
 
     def _run(self, engine: Engine, shards: Sequence[Shard], shared: str, folder: Path) -> None:
         """Make the pieces in a folder that all workers reach, and fetch them."""
-        engine.prepare()
-        from pipeline.shards_flow import ShardsJob
-        from transforms.index.index_shards import IndexShards
-
-        job = ShardsJob(shards, "Index shards", IndexShards(shared))
         with folder_for_job(shared):
-            run_over_shards(engine, "pairsieve/index", job, shared, self.bars)
+            run_over_shards(engine, "pairsieve/index", shards, index_work(shared), self.bars)
             fetch_pieces(shared, shards, folder)
 
 

@@ -22,6 +22,7 @@ from apache_beam.transforms.environments import Environment, python_sdk_capabili
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
+from pipeline.monitoring.repeats import Messages
 from pipeline.orchestrate.fork_server import start_fork_server
 from pipeline.orchestrate.watchdog import FORKED_WORKER, LOCAL_WORKER
 
@@ -33,9 +34,6 @@ OUR_FOLDER = Path(__file__).parents[2]
 OUR_PACKAGES = tuple(
     f"{OUR_FOLDER / package}{os.sep}" for package in ("pairsieve", "filters", "transforms")
 )
-# Different messages of one worker that are shown. One that fails on every row says the same each
-# time.
-MAX_MESSAGES = 100
 
 FORKED = "pairsieve:environment:forked_process:v1"
 
@@ -98,7 +96,10 @@ class ForkedWorkerHandler(worker_handlers.GrpcWorkerHandler):  # type: ignore[mi
             raise RuntimeError(f"a worker process ended with exit code {self._process.exitcode}")
 
     def stop_worker(self) -> None:
-        # Beam has closed the control stream by now, at which a worker ends by itself.
+        # A worker ends by itself when its control stream ends. Beam has ended those of workers that
+        # had connected by now. One that connects later, since another has failed at once, would
+        # wait for work for ever.
+        self.control_conn.push(worker_handlers.BeamFnControlServicer._DONE_MARKER)
         self._thread.join()
 
 
@@ -109,7 +110,7 @@ class _WorkerLog(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[mi
     """
 
     def __init__(self) -> None:
-        self._shown: set[str] = set()
+        self._messages = Messages()
 
     def Logging(self, log_bundles: Iterable[Any], context: Any = None) -> Iterator[Any]:  # noqa: N802 - Beam's name
         for bundle in log_bundles:
@@ -120,15 +121,11 @@ class _WorkerLog(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[mi
     def _show(self, entry: Any) -> None:
         is_ours = entry.log_location.startswith(OUR_PACKAGES)
         is_warning = entry.severity == beam_fn_api_pb2.LogEntry.Severity.WARN
-        if not (is_ours and is_warning) or entry.message in self._shown:
+        if not (is_ours and is_warning):
             return
-        if len(self._shown) < MAX_MESSAGES:
-            LOGGER.warning("%s", entry.message)
-        elif len(self._shown) == MAX_MESSAGES:
-            LOGGER.warning("further messages of this worker are not shown")
-        else:
-            return
-        self._shown.add(entry.message)
+        shown = self._messages.shown_for(entry.message)
+        if shown is not None:
+            LOGGER.warning("%s", shown)
 
 
 class _LoggingServer:

@@ -8,7 +8,13 @@ from pairsieve.search.sources import Source
 from pairsieve.storage.marked import mark, remove_ours
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.shards_job import run_over_shards
-from transforms.review.review import NumberedShard, Review, ReviewSettings, read_review
+from transforms.review.review import (
+    NumberedShard,
+    Review,
+    ReviewSettings,
+    read_review,
+    review_work,
+)
 
 # Rows that one core looks at in a second (benchmarks/check.py).
 ROWS_PER_CORE_S = 20_000
@@ -31,14 +37,9 @@ def review_dataset(
     if not rows:
         return Review()
     engine = engine.for_work(rows / ROWS_PER_CORE_S)
-    engine.prepare()
-    from pipeline.shards_flow import ShardsJob
-    from transforms.review.review_shards import ReviewShards
-
-    job = ShardsJob(numbered, "Review shards", ReviewShards(settings, folder))
     mark(folder)
     try:
-        run_over_shards(engine, "pairsieve/check", job, folder, bars)
+        run_over_shards(engine, "pairsieve/check", numbered, review_work(settings, folder), bars)
         return read_review(folder)
     finally:
         remove_ours(folder)

@@ -1,25 +1,31 @@
-"""Runs a job over the shards of a dataset, and shows how far it is."""
+"""Works on the shards of a dataset, by a job or in this process, and shows how far it is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.engine import Engine
-
-if TYPE_CHECKING:
-    from pipeline.shards_flow import ShardsJob
+from transforms.plumbing.shard_work import ShardWork, work_here
 
 
-def run_over_shards(engine: Engine, name: str, job: ShardsJob, folder: str, bars: bool) -> None:
-    """Run a job whose workers write their progress to `folder`; `name` is `run/job`.
+def run_over_shards(
+    engine: Engine, name: str, shards: Sequence[Any], work: ShardWork, bars: bool
+) -> None:
+    """Do the work on all shards. `name` is `run/job`, and `bars` are those on a terminal.
 
     Raises JobFailed and Interrupted.
     """
+    _, _, stage = name.rpartition("/")
+    watch = Watch(stage, work.folder, len(shards), "shards", ("file kept",))
+    if engine.is_this_process:
+        with reporting(watch, bars):
+            engine.do_here(partial(work_here, work, shards), f"{name}/{work.step}")
+        return
+    engine.prepare()
     from pipeline.shards_flow import over_shards
 
-    _, _, stage = name.rpartition("/")
-    watch = Watch(stage, folder, len(job.shards), "shards", ("file kept",))
     with reporting(watch, bars) as activity:
-        engine.run(partial(over_shards, job=job), name, activity.quiet_s)
+        engine.run(partial(over_shards, shards=shards, work=work), name, activity.quiet_s)

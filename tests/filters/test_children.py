@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.children import place
 from filters.children.ages import age_forms, find_ages
 from filters.children.caption import ChildrenCaption
 from filters.children.names import find_names
@@ -125,7 +130,35 @@ def test_every_language_writes_ages_from_1_to_17(language):
     ],
 )
 def test_ages_end_at_17_years(text, ages):
-    assert len(find_ages(text, "en")) == ages
+    assert len(find_ages(text, ("en",)).get("en", ())) == ages
+
+
+def texts_like_ages():
+    """Numbers, words that stand beside them, and other things, in any order."""
+    patterns = [form for code in LANGUAGES for form in age_forms(code).patterns.values()]
+    words = {word for form in patterns for word in re.findall(r"[^\W\d_]+", form.pattern)}
+    pieces = st.sampled_from([*sorted(words), "7", "12", "40", " ", " ", " ", "'", ".", ",", "_"])
+    return st.lists(pieces, max_size=12).map("".join)
+
+
+@given(texts_like_ages())
+def test_a_quick_look_at_all_languages_loses_no_age(text):
+    found = find_ages(text, LANGUAGES)
+    for code in LANGUAGES:
+        assert found.get(code, ()) == tuple(age_forms(code).find(text))
+
+
+NAMES = ["kita", "class", "3b", "3", "b", "2nd", "grade", "photos", "jpg", "mp4", "of", "the"]
+MARKS = ["/", "/", "-", "_", ".", " ", "%20", "é"]
+
+
+@given(st.lists(st.sampled_from([*NAMES, *MARKS]), max_size=12).map("".join))
+def test_a_quick_look_at_a_path_loses_no_cue(path):
+    url = f"https://a.example/{path}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, "_may_have_cues", lambda path: True)
+        with_a_close_look = find_cues([url])
+    assert find_cues([url]) == with_a_close_look
 
 
 def test_names_begin_with_a_capital_and_are_no_saints():

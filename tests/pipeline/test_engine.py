@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsieve.attempt import attempt
+from pipeline.orchestrate import local_workers
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
+from pipeline.orchestrate.local_workers import run_worker
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error
 from tests.support.cluster import free_port
@@ -187,6 +189,34 @@ def test_an_error_outside_of_the_work_on_an_element(step, said, function, line, 
     line += function.__code__.co_firstlineno
     place = f"(in {function.__name__} at {__file__}:{line})"
     assert str(failed.value) == f"extract: Write pairs: {said} {place}"
+
+
+def run_late_worker(environment):
+    """Connects when the other worker has failed already."""
+    time.sleep(3)
+    run_worker(environment)
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_worker_that_connects_after_the_job_has_failed_ends(late, monkeypatch):
+    """Whoever waits for it waits for ever otherwise. One of the two has nothing to do."""
+    start_worker, started = local_workers.ForkedWorkerHandler.start_worker, []
+
+    def start(handler):
+        is_late = len(started) == late
+        started.append(handler)
+        target = run_late_worker if is_late else run_worker
+        monkeypatch.setattr(local_workers, "run_worker", target)
+        start_worker(handler)
+
+    monkeypatch.setattr(local_workers.ForkedWorkerHandler, "start_worker", start)
+
+    def lay_out(pipeline):
+        names = pipeline | beam.Create(["part-00003-0001"])
+        _ = names | "Write pairs" >> counting(make_breaking)
+
+    with pytest.raises(JobFailed, match="part-00003-0001"):
+        Engine(("--direct_num_workers=2",)).run(lay_out, "run/extract")
 
 
 def fail_on_row(row):

@@ -179,7 +179,8 @@ def bytes_of(row):
 
 @pytest.mark.parametrize("turn", [None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_90])
 def test_an_example_picture_finds_its_like(turn, dataset, tmp_path):
-    row = some_row(dataset)
+    # A picture of flat colours shows too little for a hash that survives another encoding.
+    row = max(rows_of(dataset), key=lambda row: row["size_bytes"])
     image = Image.open(io.BytesIO(bytes_of(row))).convert("RGB")
     (image if turn is None else image.transpose(turn)).save(tmp_path / "me.jpg", quality=70)
     assert (

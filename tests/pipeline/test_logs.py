@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.monitoring.repeats import LAST_MESSAGE, MAX_MESSAGES, WithoutRepeats
 from tests.support.commands import run_in_subprocess
 from tests.support.datasets import manifest_of
 
@@ -62,6 +64,23 @@ def test_metrics_are_those_of_the_manifest(logged):
         "score",
         "publish",
     }
+
+
+def warned(name, *messages):
+    once = WithoutRepeats()
+    records = [
+        logging.LogRecord(name, logging.WARNING, "", 0, "%s", (message,), None)
+        for message in messages
+    ]
+    return [record.getMessage() for record in records if once.filter(record)]
+
+
+def test_what_fails_on_every_row_is_said_once():
+    assert warned("pairsieve.attempt", "a", "b", "a", "b") == ["a", "b"]
+    # What the command itself says, and what libraries say, is not about rows.
+    assert warned("pipeline.commands.run", "a", "a") == ["a", "a"]
+    numbers = [str(number) for number in range(2 * MAX_MESSAGES)]
+    assert warned("filters.rights", *numbers) == [*numbers[:MAX_MESSAGES], LAST_MESSAGE]
 
 
 def test_quiet(logged):

@@ -109,6 +109,15 @@ def test_no_shard_has_more_rows_than_it_may(embedded):
     assert sum(listed) == len(rows_of(embedded.output))
 
 
+def test_each_shard_has_a_range_of_keys(embedded):
+    """So that a reader who looks for a key reads one shard."""
+    for folder in (embedded.output / "dataset").iterdir():
+        shards = sorted(folder.glob("*.parquet"))
+        keys = [key for path in shards for key in pq.read_table(path)["key"].to_pylist()]
+        assert len(shards) > 1
+        assert keys == sorted(keys)
+
+
 @pytest.mark.parametrize("made", ["demo_run", "embedded"])
 def test_croissant(made, request, caplog):
     output = request.getfixturevalue(made).output

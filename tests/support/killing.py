@@ -96,7 +96,7 @@ def main() -> None:
     for name in (
         "pipeline.dataset.erasure",
         "pipeline.shards_flow",
-        "transforms.erase.erase_shards",
+        "transforms.erase.rewrite",
         "pipeline.orchestrate.command",
         "pipeline.dataset.review",
         "pipeline.dataset.copy",

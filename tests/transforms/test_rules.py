@@ -4,11 +4,14 @@ ledger.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.privacy.detector import PersonalDataInPair
 from filters.privacy.rule import PersonalData
@@ -21,7 +24,7 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.row import SHUFFLED_SCHEMA
 from pairsieve.records.sample import Image, Sample, Score
 from transforms.redact import RedactSettings, redact_sample
-from transforms.rules import KeptSample, LedgerRow, RuleSettings, make_rule_book
+from transforms.rules import KeptSample, LedgerRow, RuleSettings, make_rule_book, shard_of
 
 SECRET = b"s" * 32
 NAMES = SHUFFLED_SCHEMA.names
@@ -164,6 +167,21 @@ def test_the_ledger_does_not_say_which_row_a_decision_is_about():
     ids = {entry["id"] for entry in ledger}
     assert ids == {keyed(SECRET, bytes.fromhex(row["key"])).hex()}
     assert row["key"] not in ids
+
+
+KEYS = st.binary(min_size=16, max_size=16)
+
+
+@given(KEYS, KEYS, st.integers(1, 100_000))
+def test_each_shard_has_a_range_of_keys(key, other, shards):
+    least, most = (shard_of(each, shards) for each in sorted((key, other)))
+    assert 0 <= least <= most < shards
+
+
+def test_all_shards_are_about_as_large():
+    keys = [key_of(f"https://a.example/{number}.jpg", "a star") for number in range(4000)]
+    sizes = Counter(shard_of(key, 8) for key in keys)
+    assert all(400 < sizes[shard] < 600 for shard in range(8))
 
 
 @pytest.mark.parametrize(

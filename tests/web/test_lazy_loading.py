@@ -169,6 +169,14 @@ SHAPES = {
         '<wow-image><img src="https://w.example/media/p.jpg/v1/fill/w_49,h_33,al_c,q_80,blur_2/p.jpg" data-src="https://w.example/media/p.jpg/v1/fill/w_980,h_660,al_c/p.jpg" alt=words></wow-image>',
         "https://w.example/media/p.jpg/v1/fill/w_980,h_660,al_c/p.jpg",
     ),
+    "WooCommerce, the original": (
+        '<img src="beanie-2-300x300.jpg" data-large_image="beanie-2.jpg" data-large_image_width="801" alt=words>',
+        "beanie-2.jpg",
+    ),
+    "LinkedIn, a drawing meanwhile": (
+        '<img src="https://static.example/ghost-person.svg" data-delayed-url="https://media.example/r.jpg" alt=words>',
+        "https://media.example/r.jpg",
+    ),
     "Elementor": (
         f'<img class="elementor-lazy" src="{SVG}" data-src="r.jpg" data-elementor-lightbox="no" alt=words>',
         "r.jpg",

@@ -27,10 +27,14 @@ from pairsieve.storage import files
 from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.shards import check_listed, open_shard
 from transforms.erase.found import read_row_numbers
+from transforms.plumbing.shard_work import ShardWork
 
 REWRITTEN_FILE = "rewritten.json"
 VECTOR_ROWS = 50_000
 """Vectors in memory at a time: 100 MB of 1,024 numbers of 2 bytes each."""
+
+FEW_ROWS = 100
+"""Rows that go from a row group, up to which it is cut into slices; more are filtered out."""
 
 Gone = NDArray[np.int64]
 """Numbers of rows, ascending."""
@@ -123,21 +127,33 @@ def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int
     with open_shard(target, shard.schema_arrow, KEY if is_sorted else None) as writer:
         for group in range(groups):
             table = shard.read_row_group(group)
-            stays = _stays(first_row, table.num_rows, gone)
-            first_row += table.num_rows
-            table = table if stays.all() else table.filter(pa.array(stays))
+            rows_read = table.num_rows
+            table = _without(table, _gone_here(first_row, rows_read, gone))
+            first_row += rows_read
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)
             left += table.num_rows
     return left
 
 
-def _stays(first_row: int, rows: int, gone: Gone) -> NDArray[np.bool_]:
-    """Which of the rows from `first_row` on stay."""
-    stays = np.ones(rows, np.bool_)
+def _without(table: pa.Table, gone: Gone) -> pa.Table:
+    """A table without some of its rows; `gone` are their numbers in it."""
+    if len(gone) > FEW_ROWS:
+        stays = np.ones(table.num_rows, np.bool_)
+        stays[gone] = False
+        return table.filter(pa.array(stays))
+    # Slices share the memory of the table, which a row group may need twice otherwise.
+    starts = [0, *(gone + 1).tolist()]
+    ends = [*gone.tolist(), table.num_rows]
+    return pa.concat_tables(
+        table.slice(start, end - start) for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def _gone_here(first_row: int, rows: int, gone: Gone) -> Gone:
+    """Those of `gone` that are among the `rows` from `first_row` on, counted from there."""
     here = gone[np.searchsorted(gone, first_row) : np.searchsorted(gone, first_row + rows)]
-    stays[here - first_row] = False
-    return stays
+    return here - first_row
 
 
 def write_vectors_without(source: IO[bytes], target: Digesting, gone: Gone) -> int:
@@ -153,22 +169,38 @@ def write_vectors_without(source: IO[bytes], target: Digesting, gone: Gone) -> i
     npy.write_array_header_1_0(target, new_header)
     first_row = 0
     for vectors in vector_blocks(source, header, VECTOR_ROWS):
-        target.write(vectors[_stays(first_row, len(vectors), gone)].tobytes())
+        left_here = np.delete(vectors, _gone_here(first_row, len(vectors), gone), axis=0)
+        target.write(left_here.tobytes())
         first_row += len(vectors)
     return left
 
 
+def rewrite_work(settings: RewriteSettings) -> ShardWork:
+    """Write each shard anew, and one list of the new files."""
+    return ShardWork(
+        "Write anew",
+        settings.folder,
+        make=partial(make_rewrite, settings),
+        merge=_all_of,
+        write=partial(write_rewritten, folder=settings.folder),
+    )
+
+
+def _all_of(several: Iterable[Sequence[ListedFile]]) -> list[ListedFile]:
+    return [listed for files_of_shard in several for listed in files_of_shard]
+
+
 def make_rewrite(
     settings: RewriteSettings,
-) -> Callable[[ShardToRewrite], Iterator[ListedFile | Counted]]:
-    """The function that writes one shard anew."""
+) -> Callable[[ShardToRewrite], Iterator[list[ListedFile] | Counted]]:
+    """The function that writes one shard anew; it yields the entries of the new files."""
     return partial(_counted_rewrite, settings=settings)
 
 
 def _counted_rewrite(
     shard: ShardToRewrite, settings: RewriteSettings
-) -> Iterator[ListedFile | Counted]:
-    yield from rewrite_shard(shard, settings)
+) -> Iterator[list[ListedFile] | Counted]:
+    yield list(rewrite_shard(shard, settings))
     yield Counted("file", "kept")
 
 

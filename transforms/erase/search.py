@@ -27,8 +27,11 @@ from transforms.erase.found import (
     SHOWN,
     Found,
     FoundShard,
+    merge_found,
     open_rows,
+    write_found,
 )
+from transforms.plumbing.shard_work import ShardWork
 
 REQUESTS_FILE = "requests.json"
 
@@ -153,6 +156,18 @@ def _found_rows(
     table = as_ours(shard.read(group, SHOWN).take(pa.array(rows)))
     numbers = pa.array([first_row + row for row in rows], pa.int64())
     return table.append_column(ROW, numbers).append_column(COVERS_COPIES, pa.array(covers))
+
+
+def search_work(settings: SearchSettings) -> ShardWork:
+    """Find the rows of each shard, and write one file of counts."""
+    folder = settings.folder
+    return ShardWork(
+        "Find rows",
+        folder,
+        make=partial(make_search, settings),
+        merge=merge_found,
+        write=partial(write_found, folder=folder),
+    )
 
 
 def make_search(settings: SearchSettings) -> Callable[[str], Iterator[Found | Counted]]:

@@ -10,6 +10,12 @@ from tempfile import TemporaryDirectory
 from pairsieve.records.outcome import Counted
 from pairsieve.search.piece import Shard, write_piece
 from pairsieve.storage import files
+from transforms.plumbing.shard_work import ShardWork
+
+
+def index_work(folder: str) -> ShardWork:
+    """Make the piece of each shard, files below `folder`. There is no shuffle."""
+    return ShardWork("Index", folder, make=partial(make_indexing, folder))
 
 
 def make_indexing(folder: str) -> Callable[[Shard], Iterator[Counted]]:

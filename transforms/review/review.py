@@ -32,6 +32,7 @@ from pairsieve.storage import files
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.shards import RESTORE
 from pairsieve.storage.sidecar import read_cells
+from transforms.plumbing.shard_work import ShardWork
 from transforms.review.findings import COLUMNS, RISKS, Finding, MedicalWords, Reviewer
 from transforms.review.looks import looks_of
 
@@ -174,6 +175,17 @@ class NumberedShard:
     def path(self) -> str:
         """The shard's file in the dataset, by which errors name it."""
         return self.source.path
+
+
+def review_work(settings: ReviewSettings, folder: str) -> ShardWork:
+    """Look at every row of each shard, and write one review below a private folder."""
+    return ShardWork(
+        "Look at rows",
+        folder,
+        make=partial(make_shard_review, settings),
+        merge=merge_reviews,
+        write=partial(write_review, folder=folder),
+    )
 
 
 def make_shard_review(
