@@ -22,6 +22,7 @@ from PIL import Image
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Content
 from pairsieve.images.decode import DECODE_ERRORS, load_decoders, png_chunks, without_pixels
+from pairsieve.images.marks import Marks
 from pairsieve.images.xmp import xmp_packets
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
@@ -37,6 +38,7 @@ _TDM_RESERVED = re.compile(
     re.IGNORECASE,
 )
 _EXIF_MARKS = (b"Exif", b"EXIF", b"eXIf", b"exif")
+_MARKS = Marks((_PROHIBITED, *_EXIF_MARKS))
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # PNG, 3rd edition, 11.3
 _LICENCES = (
     re.compile(
@@ -54,11 +56,13 @@ COPYRIGHT_TAG, GPS_IFD = 0x8298, 0x8825
 class Metadata:
     """What the header of a picture file holds.
 
+    - `prohibited`: whether the word of PLUS stands anywhere in the file.
     - `xmp`: its XMP packets.
     - `copyrighted`: whether EXIF holds a copyright notice.
     - `placed`: whether EXIF holds the place where the picture was taken.
     """
 
+    prohibited: bool = False
     xmp: tuple[bytes, ...] = ()
     copyrighted: bool = False
     placed: bool = False
@@ -70,10 +74,11 @@ def read_metadata(body: bytes, formats: tuple[str, ...] = FORMATS) -> Metadata:
     EXIF is read from files of these formats only, so that Pillow's plugins for other formats never
     see the bytes. Metadata that cannot be read counts as absent.
     """
+    marks = _MARKS.within(body)
     copyrighted, placed = False, False
-    if _may_hold_exif(body):
+    if not marks.isdisjoint(_EXIF_MARKS) and _may_hold_exif(body):
         copyrighted, placed = _exif(body, formats)
-    return Metadata(tuple(xmp_packets(body)), copyrighted, placed)
+    return Metadata(_PROHIBITED in marks, tuple(xmp_packets(body)), copyrighted, placed)
 
 
 def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
@@ -92,13 +97,11 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
 
 
 def _may_hold_exif(body: bytes) -> bool:
-    """A fast check for EXIF: the few chunks of a PNG, or the marks anywhere in another file."""
+    """A fast check of a file with a mark of EXIF: in a PNG it counts in a few chunks only."""
     chunks = list(png_chunks(body))
-    if any(chunk_type == b"eXIf" for chunk_type, _, _ in chunks):
+    if not chunks or any(chunk_type == b"eXIf" for chunk_type, _, _ in chunks):
         return True
-    searched = [body]
-    if chunks:
-        searched = [body[start:end] for name, start, end in chunks if name in _PNG_TEXTS]
+    searched = [body[start:end] for name, start, end in chunks if name in _PNG_TEXTS]
     return any(mark in part for part in searched for mark in _EXIF_MARKS)
 
 
@@ -136,7 +139,7 @@ class PictureMetadata:
         def observe(content: Content) -> Evidence:
             metadata = read_metadata(content.body, self.formats)
             return {
-                "picture_rights_signals": tuple(sorted(_signals(content.body, metadata.xmp))),
+                "picture_rights_signals": tuple(sorted(_signals(metadata))),
                 "picture_licence": _first_licence(metadata.xmp),
                 "picture_copyrighted": metadata.copyrighted,
                 "picture_placed": metadata.placed,
@@ -153,13 +156,13 @@ def _first_licence(packets: Iterable[bytes]) -> str | None:
     return None
 
 
-def _signals(body: bytes, packets: Iterable[bytes]) -> set[str]:
+def _signals(metadata: Metadata) -> set[str]:
     """The reservations in a file.
 
     The word of PLUS counts anywhere in the file, even where the XMP around it is broken.
     """
-    signals = {DATA_MINING_PROHIBITED} if _PROHIBITED in body else set()
-    for packet in packets:
+    signals = {DATA_MINING_PROHIBITED} if metadata.prohibited else set()
+    for packet in metadata.xmp:
         if _PROHIBITED in packet.upper():
             signals.add(DATA_MINING_PROHIBITED)
         if _TDM_RESERVED.search(packet):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -153,7 +154,7 @@ class Rights:
                 "for example to [cc0, cc-by, public-domain]"
             )
 
-    @property
+    @cached_property
     def refused(self) -> frozenset[str]:
         """The signals that count as a no under this profile."""
         signals = {*names_of("no"), *self.refuse}

@@ -36,18 +36,24 @@ def to_table(records: Iterable[object], schema: pa.Schema) -> pa.Table:
     rows = list(records)
     columns = []
     for f in schema:
-        cells = [_cell(row, f.name) for row in rows]
+        cells = _cells(rows, f.name)
         columns.append(vectors_to_arrow(cells) if is_vector(f.type) else pa.array(cells, f.type))
     return pa.table(columns, schema=schema)
 
 
-def _cell(record: object, name: str) -> Any:
-    # Most columns are attributes, so trying is faster than asking first.
+def _cells(records: Sequence[object], name: str) -> list[Any]:
+    # Most columns are attributes of all records, so trying is faster than asking first.
     try:
-        return getattr(record, name)
+        return [getattr(record, name) for record in records]
     except AttributeError:
-        evidence: Mapping[str, object] | None = getattr(record, "evidence", None)
-        return (evidence or {}).get(name)
+        return [_cell(record, name) for record in records]
+
+
+def _cell(record: object, name: str) -> Any:
+    if hasattr(record, name):
+        return getattr(record, name)
+    evidence: Mapping[str, object] | None = getattr(record, "evidence", None)
+    return (evidence or {}).get(name)
 
 
 def from_table(table: pa.Table, record_type: type[Record], schema: pa.Schema) -> list[Record]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO
 
 import pyarrow as pa
@@ -106,6 +108,9 @@ PICTURES_SCHEMA = pa.schema(
 
 PICTURES_SUFFIX = ".arrow"
 
+# What is written at a time: a record batch is written in ten pieces, most of them a few bytes.
+WRITE_BYTES = 256 * 1024
+
 
 def pictures_path(folder: str, name: str) -> str:
     """The path of the picture store of a part."""
@@ -118,41 +123,79 @@ class PictureWriter:
     Each picture is a record batch of its own, so that it can be read without the others.
     """
 
-    def __init__(self, writer: ipc.RecordBatchFileWriter, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, writer: ipc.RecordBatchFileWriter, flush: Callable[[], None]) -> None:
         self._writer = writer
-        self._stream = stream
+        self._flush = flush
         self._written: set[str] = set()
+        # Another thread may flush. Arrow would wait for it while it holds what that thread needs.
+        self._lock = Lock()
 
-    def add(self, sha256: str, content: bytes) -> None:
-        """Store a picture, unless it is stored already."""
+    def add(self, sha256: str, content: bytes, stored_sha256: str | None = None) -> None:
+        """Store a picture, unless it is stored already.
+
+        `stored_sha256` is the digest of `content` where it has just been computed.
+        """
         if sha256 in self._written:
             return
         self._written.add(sha256)
-        contents = pa.array([content], pa.large_binary())
-        columns = [[sha256], contents, [digest_of(content)]]
-        self._writer.write_batch(pa.record_batch(columns, schema=PICTURES_SCHEMA))
+        columns = [
+            pa.array([sha256], pa.string()),
+            _one_binary(content),
+            pa.array([stored_sha256 or digest_of(content)], pa.string()),
+        ]
+        batch = pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA)
+        with self._lock:
+            self._writer.write_batch(batch)
 
     def flush(self) -> None:
         """Hand what was added to the operating system: it outlives a killed process then.
 
         Does nothing in an object store, where an upload that is not finished is lost in any case.
         """
-        if self._stream is not None:
-            self._stream.flush()
+        with self._lock:
+            self._flush()
+
+
+def _one_binary(content: bytes) -> pa.LargeBinaryArray:
+    """Return an array with one value, which is not copied."""
+    # Arrow's form: where the value begins and ends, and its bytes.
+    offsets = pa.py_buffer(struct.pack("=2q", 0, len(content)))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(content)])
 
 
 @contextmanager
 def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[PictureWriter]:
     """Write the picture store of a part. With `keep` the pictures that it has stay in it."""
     path = pictures_path(folder, name)
-    with files.open_whole(path) as stream, ipc.new_file(stream, PICTURES_SCHEMA) as writer:
-        pictures = PictureWriter(writer, stream if files.is_local(path) else None)
-        # The new file replaces the old one only at its end, so the old one can still be read.
-        if keep and files.exists(path):
-            with open_pictures(folder, name) as before:
-                for sha256 in before.names():
-                    pictures.add(sha256, before.read(sha256))
-        yield pictures
+    with files.open_whole(path) as stream, _buffered(stream) as sink:
+
+        def flush() -> None:
+            if files.is_local(path):
+                sink.flush()
+                stream.flush()
+
+        with ipc.new_file(sink, PICTURES_SCHEMA) as writer:
+            pictures = PictureWriter(writer, flush)
+            # The new file replaces the old one only at its end, so the old one can still be read.
+            if keep and files.exists(path):
+                with open_pictures(folder, name) as before:
+                    for sha256 in before.names():
+                        pictures.add(sha256, before.read(sha256))
+            yield pictures
+
+
+@contextmanager
+def _buffered(stream: IO[bytes]) -> Iterator[pa.BufferedOutputStream]:
+    """Collect small pieces before they are written to a stream, which stays open."""
+    sink = pa.BufferedOutputStream(pa.PythonFile(stream, "w"), WRITE_BYTES)
+    try:
+        yield sink
+        sink.detach()
+    finally:
+        # Where the block raised, the file is given up. Arrow would write the rest later, when the
+        # stream is closed.
+        with suppress(OSError, ValueError):
+            sink.detach()
 
 
 def digest_of(content: bytes) -> str:

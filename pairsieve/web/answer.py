@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from pairsieve.records.page import Headers
@@ -99,4 +101,10 @@ class FetchRequest:
 
 def now_utc() -> str:
     """Return the time in the form that rows have, ISO 8601 in UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc_text(int(time.time()))
+
+
+@lru_cache(1)
+def _utc_text(seconds: int) -> str:
+    # Many answers come in the same second.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pairsieve.web.refusals import Refused
@@ -35,26 +33,12 @@ class HostRateLimiter:
     active: int = 0
     failures: int = 0
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait until the pause is over and a connection is free, then hold the connection.
+    def slot(self) -> Slot:
+        """Return a context in which a connection of this host is held."""
+        return Slot(self)
 
-        Raises Refused when the host is left alone.
-        """
-        while not self.left_alone and self._must_wait():
-            await asyncio.sleep(max(self.next_at - clock(), 0.01))
-        if self.left_alone:
-            raise Refused("host_left_alone")
-        started = clock()
-        self.next_at = max(self.next_at, started + self.interval_s)
-        self.active += 1
-        try:
-            yield
-        finally:
-            self.active -= 1
-            self._add_time(clock() - started)
-
-    def _must_wait(self) -> bool:
+    def must_wait(self) -> bool:
+        """Tell whether the host may not be asked now."""
         return self.active >= self.connections or self.next_at > clock()
 
     @property
@@ -62,7 +46,8 @@ class HostRateLimiter:
         """Whether the host is known to answer quickly; a host without an answer yet is not."""
         return self.mean_s is not None and self.mean_s <= QUICK_S
 
-    def _add_time(self, seconds: float) -> None:
+    def add_time(self, seconds: float) -> None:
+        """Count the seconds that an answer took."""
         if self.mean_s is None:
             self.mean_s = seconds
         else:
@@ -81,6 +66,32 @@ class HostRateLimiter:
         self.failures = self.failures + 1 if failed else 0
         if self.failures >= max_failures:
             self.left_alone = True
+
+
+@dataclass(slots=True)
+class Slot:
+    """A connection of a host, and when it began to be held."""
+
+    limiter: HostRateLimiter
+    started: float = 0.0
+
+    async def __aenter__(self) -> None:
+        """Wait until the pause is over and a connection is free, then hold the connection.
+
+        Raises Refused when the host is left alone.
+        """
+        limiter = self.limiter
+        while not limiter.left_alone and limiter.must_wait():
+            await asyncio.sleep(max(limiter.next_at - clock(), 0.01))
+        if limiter.left_alone:
+            raise Refused("host_left_alone")
+        self.started = clock()
+        limiter.next_at = max(limiter.next_at, self.started + limiter.interval_s)
+        limiter.active += 1
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.limiter.active -= 1
+        self.limiter.add_time(clock() - self.started)
 
 
 def shared_limiter(connections: int, interval_s: float, share: int) -> HostRateLimiter:

@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 
 from pairsieve.web.answer import Answer, FetchRequest, now_utc
 from pairsieve.web.client import Client
+from pairsieve.web.examination import Examiner
 from pairsieve.web.rate_limit import HostRateLimiter, clock
 from pairsieve.web.refusals import Busy
 
@@ -102,6 +103,7 @@ class Schedule:
         self._quick: set[Host] = set()
         self._exhausted = False
         self._wake = asyncio.Event()
+        self._examiner = Examiner()
 
     @property
     def hosts_waiting(self) -> int:
@@ -197,7 +199,7 @@ class Schedule:
         """Do one job after another, as long as there is one whose turn has come."""
         job: Job | None = first_job
         while job is not None:
-            await self._do(job)
+            await self._do(job, group)
             job = self._next_job()
             # The job that ended may have made several hosts ready.
             self._start_workers(group)
@@ -248,7 +250,7 @@ class Schedule:
         self._list(host)
         return Job(host, queued, reads_site, is_quick)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: Job, group: asyncio.TaskGroup) -> None:
         """Read a file of the site, or send the request."""
         host = job.host
         try:
@@ -258,7 +260,7 @@ class Schedule:
                 host.queue.appendleft(job.queued)
                 self.waiting += 1
             else:
-                await self._ask(job)
+                await self._ask(job, group)
         finally:
             host.active -= 1
             host.reading_site = False
@@ -266,7 +268,7 @@ class Schedule:
                 self._slow_active -= 1
             self._list(host)
 
-    async def _ask(self, job: Job) -> None:
+    async def _ask(self, job: Job, group: asyncio.TaskGroup) -> None:
         """Send a request and deliver its answer, or queue it again where the host is busy."""
         request = job.queued.request
         if job.host.limiter.left_alone:
@@ -274,7 +276,7 @@ class Schedule:
             return
         try:
             answer = await self._client.ask(request)
-            await _deliver(request, answer)
+            await self._examiner.deliver(request, answer, group)
         except Busy as busy:
             self._ask_again_later(job.queued, busy)
 
@@ -288,12 +290,3 @@ class Schedule:
         else:
             answer = Answer(request.url, "host_busy", busy.http_status, fetched_at=now_utc())
             request.deliver(answer)
-
-
-async def _deliver(request: FetchRequest, answer: Answer) -> None:
-    """Deliver an answer; one with a body is examined on another thread first."""
-    if request.examine is None or not answer.body:
-        request.deliver(answer)
-        return
-    deliver_result = await asyncio.to_thread(request.examine, answer)
-    deliver_result()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -118,6 +120,53 @@ def test_pictures(tmp_path):
         assert reader.read("a") == b"first"
         with pytest.raises(KeyError):
             reader.read("c")
+
+
+def test_pictures_are_in_the_file_once_they_are_flushed(tmp_path):
+    with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
+        writer.add("a", b"first")
+        writer.flush()
+        (unfinished,) = tmp_path.glob("*.tmp")
+        assert b"first" in unfinished.read_bytes()
+
+
+def test_one_thread_may_flush_while_another_adds(tmp_path):
+    script = """
+import sys, threading
+from pairsieve.storage import parts
+sys.setswitchinterval(1e-5)
+with parts.write_pictures(sys.argv[1], "part-00000-0000") as writer:
+    adding = threading.Thread(
+        target=lambda: [writer.add(str(n), bytes(20_000), "x") for n in range(3000)]
+    )
+    adding.start()
+    while adding.is_alive():
+        writer.flush()
+"""
+    # In a process of its own: threads that wait for each other cannot be ended.
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    with parts.open_pictures(str(tmp_path), "part-00000-0000") as reader:
+        assert len(reader.names()) == 3000
+
+
+def test_a_digest_that_is_known_is_not_computed_again(tmp_path):
+    for name, known in (("part-00000-0000", None), ("part-00000-0001", parts.digest_of(b"first"))):
+        with parts.write_pictures(str(tmp_path), name) as writer:
+            writer.add("a", b"first", known)
+    one, other = (path.read_bytes() for path in tmp_path.iterdir())
+    assert one == other
+
+
+def test_pictures_of_a_store_that_failed_are_gone(tmp_path, capfd):
+    def write_and_fail():
+        with parts.write_pictures(str(tmp_path), "part-00000-0000") as writer:
+            writer.add("a", b"first")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_and_fail()
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr().err == "", "Arrow would complain of what it could not write"
 
 
 def mode_of(path):

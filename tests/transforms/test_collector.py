@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from pairsieve.collector import collector_paused
+from pairsieve.collector import SELDOM, collector_paused, collector_seldom
 
 
 def test_cycles_are_collected_again_after_the_block():
@@ -25,3 +25,17 @@ def test_also_when_the_block_raises():
     with pytest.raises(ValueError, match="inside"):
         fail()
     assert gc.isenabled()
+
+
+def test_a_block_that_collects_seldom():
+    before = gc.get_threshold()
+    assert before[0] < SELDOM
+    with collector_seldom():
+        assert gc.get_threshold() == (SELDOM, *before[1:])
+        assert gc.get_freeze_count()
+        with collector_seldom():
+            pass
+        assert gc.get_threshold()[0] == SELDOM, "an inner block must not end the outer one"
+        assert gc.isenabled()
+    assert gc.get_threshold() == before
+    assert not gc.get_freeze_count()

@@ -84,6 +84,14 @@ def test_bytes_as_served(tmp_path):
     assert row.original_width is None
 
 
+def test_pictures_of_another_store_may_be_smaller_than_served(tmp_path):
+    with open_stores(str(tmp_path), StoreSettings(DECODE), workers=1) as stores:
+        with stores.open("part-00000-0000", keep=False) as opened:
+            opened.add_stored("as served", b"made smaller")
+        with parts.open_pictures(str(tmp_path), "part-00000-0000") as pictures:
+            assert pictures.read("as served") == b"made smaller"
+
+
 def test_large_ones_are_stored_small_under_the_hash_of_what_was_served(tmp_path):
     contents = [encoded(400 + n, 200) for n in range(40)] + [encoded(60, 60), b"no picture"]
     stored, rows = store(tmp_path, StoreSettings(DECODE, side=100), *contents)

@@ -19,6 +19,7 @@ from filters.rule import Rule
 from filters.subjects import Content, Response
 from filters.verdict import judge
 from pairsieve.attempt import Failure, attempt
+from pairsieve.images.marks import Marks
 from pairsieve.images.processes import Crashed, GuardedFunction, Limits
 from pairsieve.records.page import Headers
 from pairsieve.records.pair import Evidence, Pair
@@ -32,7 +33,7 @@ NOT_REQUESTED, REFUSED_BY_RESPONSE, ERROR = "not_requested", "refused_by_respons
 NO_KEY = bytes(16)
 
 StorePicture = Callable[[str, bytes], None]
-"""Stores (sha256, bytes) of a picture. Not called for pictures that stay in an archive."""
+"""Stores (sha256, bytes) of a picture."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ CHEAP_BYTES = 256 * 1024
 
 # Found in files whose metadata are read by a native library (filters/rights/c2pa.py). Native code
 # may crash, so it always runs in a process of its own.
-_NATIVE = b"c2pa"
+_NATIVE = Marks((b"c2pa",))
 
 
 class PictureTooCostly(ValueError):
@@ -106,7 +107,7 @@ class ContentLook:
 
     def __call__(self, content: Content) -> Evidence:
         """The evidence. Raises PictureTooCostly, and what a detector raises."""
-        if len(content.body) <= CHEAP_BYTES and _NATIVE not in content.body:
+        if len(content.body) <= CHEAP_BYTES and not _NATIVE.within(content.body):
             return offline(self._observe, content)
         evidence = self._guarded(content)
         if isinstance(evidence, Crashed):
@@ -138,6 +139,7 @@ class OpenPart:
     `status_counts` counts answers by status; a lane shares one counter among its parts.
     `unsaved` are the answers that the journal does not have yet.
     `licences` holds the licence files that the pages of a URL name; a dict keeps their order.
+    `store` stores a picture as served, unless it stays in an archive.
     `describe` adds to an image what its store knows of the original. `flush` has the store hand its
     pictures to the operating system.
     """
@@ -196,11 +198,13 @@ class OpenPart:
         if image.sha256 and not answer.archive_location:
             self.store(image.sha256, answer.body)
 
-    def restore(self, journal: Mapping[str, Image], contents: Mapping[str, bytes]) -> None:
+    def restore(
+        self, journal: Mapping[str, Image], contents: Mapping[str, bytes], store: StorePicture
+    ) -> None:
         """Take over the answers of a run that was killed.
 
-        `journal` holds its images by URL, `contents` the bytes of its pictures by sha256. A picture
-        whose bytes are gone is requested again.
+        `journal` holds its images by URL, `contents` the bytes of its pictures by sha256, which
+        `store` stores. A picture whose bytes are gone is requested again.
         """
         for url in list(self.admitted):
             image = journal.get(url)
@@ -210,7 +214,7 @@ class OpenPart:
                 # An object store keeps nothing of an upload that was cut off.
                 if image.sha256 not in contents:
                     continue
-                self.store(image.sha256, contents[image.sha256])
+                store(image.sha256, contents[image.sha256])
             self.answered_images[url] = image
             del self.admitted[url]
 
@@ -265,27 +269,27 @@ def _image(answer: Answer, gate: Gate) -> Image:
     """The image of an answer, without a key."""
     # answer_evidence keeps detectors offline by itself; its process may read storage.
     evidence = attempt(gate.answer_evidence, answer, reads_storage=True)
-    image = Image(
+    errors: tuple[str, ...] = ()
+    if isinstance(evidence, Failure):
+        errors = (evidence.error,)
+    warc_file, record_offset = answer.archive_location or (None, None)
+    is_ok = answer.status == "ok"
+    body = answer.body
+    # Everything at once: to change a record copies all of it.
+    return Image(
         key=NO_KEY,
         status=answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
         fetched_at=answer.fetched_at,
         content_type=answer.content_type,
+        size_bytes=len(body) if is_ok else None,
+        sha256=hashlib.sha256(body).hexdigest() if is_ok else None,
+        # Registries of opt-outs name pictures by either digest.
+        md5=hashlib.md5(body, usedforsecurity=False).hexdigest() if is_ok else None,
+        warc_file=warc_file,
+        record_offset=record_offset,
+        errors=errors,
+        # Where nothing answered there is no evidence of a response.
+        evidence=None if isinstance(evidence, Failure) or not answer.headers else evidence,
     )
-    if answer.status == "ok":
-        image = replace(
-            image,
-            size_bytes=len(answer.body),
-            sha256=hashlib.sha256(answer.body).hexdigest(),
-            # Registries of opt-outs name pictures by either digest.
-            md5=hashlib.md5(answer.body, usedforsecurity=False).hexdigest(),
-        )
-    if answer.archive_location:
-        warc_file, record_offset = answer.archive_location
-        image = replace(image, warc_file=warc_file, record_offset=record_offset)
-    if isinstance(evidence, Failure):
-        return replace(image, errors=(evidence.error,))
-    if not answer.headers:
-        return image  # nothing answered, so there is no evidence of a response
-    return replace(image, evidence=evidence)

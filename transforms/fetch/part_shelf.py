@@ -91,11 +91,11 @@ class ImageParts:
         part = open_part(pairs, self.gate, store.add, settled)
         part.describe = store.described
         part.flush = store.flush
-        _copy_pictures(reused.values(), store.add)
+        _copy_pictures(reused.values(), store.add_stored)
         journal = self.journal.of(name)
         # Reduced pictures are not restored: the journal does not hold their original size.
         if journal and self.stores.settings.side is None:
-            part.restore(journal, salvaged(self.folders.pictures, name))
+            part.restore(journal, salvaged(self.folders.pictures, name), store.add_stored)
         return part
 
     def save(self, opened: Mapping[str, OpenPart]) -> None:

@@ -20,8 +20,17 @@ from transforms.fetch.settings import StoreSettings
 MAX_PENDING = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to store. `digest` is the sha256 of `content` where it is known."""
+
+    sha256: str
+    content: bytes
+    digest: str | None
+
+
 class Store:
-    """Stores the pictures of one part. Each comes as (sha256, bytes as served)."""
+    """Stores the pictures of one part."""
 
     def __init__(
         self,
@@ -34,36 +43,46 @@ class Store:
         self._quota = quota
         self._settings = settings
         self._processes = processes
-        self._pending: deque[tuple[str, bytes, Task[Reduced | None]]] = deque()
+        self._pending: deque[tuple[Picture, Task[Reduced | None]]] = deque()
         self._originals: dict[str, Reduced] = {}
 
     def add(self, sha256: str, content: bytes) -> None:
-        """Store a picture, or start reducing it. Raises StoreFull when the store is full."""
+        """Store a picture as served, or start reducing it.
+
+        `sha256` is that of `content`. Raises StoreFull when the store is full.
+        """
+        self._take(Picture(sha256, content, sha256))
+
+    def add_stored(self, sha256: str, content: bytes) -> None:
+        """Store a picture that another store held, perhaps reduced, or start reducing it."""
+        self._take(Picture(sha256, content, None))
+
+    def _take(self, picture: Picture) -> None:
         side = self._settings.side
         if side is None:
-            self._write(sha256, content)
+            self._write(picture)
             return
-        task = self._processes.submit(reduce, content, side, self._settings.decode)
-        self._pending.append((sha256, content, task))
+        task = self._processes.submit(reduce, picture.content, side, self._settings.decode)
+        self._pending.append((picture, task))
         if len(self._pending) > MAX_PENDING:
             self._write_reduced()
 
     def _write_reduced(self) -> None:
         """Wait for the first pending picture, and store it."""
-        sha256, content, task = self._pending.popleft()
+        picture, task = self._pending.popleft()
         # The reducing process has its own network guard, so none is needed here.
         reduced = attempt(self._processes.result, task, reads_storage=True)
         if isinstance(reduced, Reduced):
             # Only size and format are kept: the bytes would fill the memory.
-            self._originals[sha256] = replace(reduced, content=b"")
-            self._write(sha256, reduced.content)
+            self._originals[picture.sha256] = replace(reduced, content=b"")
+            self._write(Picture(picture.sha256, reduced.content, None))
         else:
             # Small already, or not decodable. Scoring finds out which, from the bytes as served.
-            self._write(sha256, content)
+            self._write(picture)
 
-    def _write(self, sha256: str, content: bytes) -> None:
-        self._quota.reserve(len(content))
-        self._writer.add(sha256, content)
+    def _write(self, picture: Picture) -> None:
+        self._quota.reserve(len(picture.content))
+        self._writer.add(picture.sha256, picture.content, picture.digest)
 
     def flush(self) -> None:
         """Hand what is stored so far to the operating system."""

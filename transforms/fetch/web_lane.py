@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from pairsieve.collector import collector_seldom
 from pairsieve.records.outcome import Counted, Rejection
 from pairsieve.storage.progress import Progress, write_progress
 from pairsieve.web.answer import FetchRequest
@@ -86,7 +87,8 @@ def fetch_from_web(
 ) -> Outcomes:
     """Fetch some parts of a lane. Raises the first error of the concurrent tasks."""
     try:
-        return asyncio.run(WebLane(lane, names, lane_parts, source).run())
+        with collector_seldom():
+            return asyncio.run(WebLane(lane, names, lane_parts, source).run())
     except ExceptionGroup as errors:
         # A cause is easier to read, and callers expect StoreFull itself, not a group of it.
         raise _first_of(errors) from None
