@@ -338,7 +338,9 @@ def test_names_of_diseases_are_found_in_each_language(caption, language, flagged
         ("Otros procedimientos diagnósticos sobre el timo", "es"), ("Incisión de vena, no clasificada bajo otro concepto", "es"),
         ("Troubles de l'odorat", "fr"), ("Kyste, sans précision", "fr"), ("Esame strumentale dell'orecchio", "it"),
         ("Two weeks after closure of the hernia with a mesh", "en"), ("Primary antibodies and the secondary one", "en"),
-        ("PRISMA flow diagram", "en"), ("Fracture line between the condyles", "en"), ("Lead apron of the assistant", "en"),
+        ("Dolor torácico", "es"), ("Hiperplasia", ""), ("Déficit de l'attention", "fr"), ("Frühgeburt in der 30. Woche", "de"),
+        ("Szczepienie przeciw grypie", "pl"), ("Acto prematuro: embarazo molar", "es"), ("ACL reconstruction", "en"),
+        ("The osteoclast (white arrow) and its nucleus", "en"), ("PRISMA flow diagram", "en"), ("Fracture line between the condyles", "en"), ("Lead apron of the assistant", "en"),
     ],
 )  # fmt: skip
 def test_procedures_and_figures_of_articles_are_found(caption, language, flagged):
@@ -356,6 +358,11 @@ def test_procedures_and_figures_of_articles_are_found(caption, language, flagged
         ("Rénovation du palais et du bassin", "fr"), ("Retrait en main propre à Lyon", "fr"), ("Date sans précision", "fr"),
         ("Autre lieu, non précisé", "fr"), ("Ort nicht näher bezeichnet", "de"), ("Fotos der Mikroskopie", "de"),
         ("De hand op de knie", "nl"), ("Horoscopia e fotografia", "it"), ("Rotoscopia e animazione", "it"),
+        ("Vestido de corte recto", "es"), ("Corrección de la órbita de un satélite", "es"), ("Il rate son examen", "fr"),
+        ("Première main, traction avant", "fr"), ("Retina display, replacement of the battery", "en"),
+        ("On the palate orange peel and oak", "en"), ("Trains operated on this line", "en"), ("Red arrows over the bay", "en"),
+        ("Soldier in prone position at the range", "en"), ("Creme para coxas com celulite", "pt"), ("Same case, other colours", "en"),
+        ("Measurements of chest and waist", "en"), ("Verödung im Herzen der Stadt", "de"), ("Frozen section of the shop", "en"),
     ],
 )  # fmt: skip
 def test_everyday_words_of_procedures_and_lists_are_left_alone(caption, language, flagged):
