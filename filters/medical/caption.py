@@ -27,7 +27,7 @@ class MedicalCaption:
     """
 
     name: ClassVar[str] = "medical_caption"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     needs: ClassVar[Needs] = Needs.PAIR
     columns: ClassVar[Columns] = {
         "medical_terms": pa.list_(pa.string()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 
 MIN_CHARS = 6  # of a skeleton; shorter ones are cognates by chance
 
@@ -51,11 +52,26 @@ def without_accents(word: str) -> str:
 
 def skeleton(word: str, language: str) -> str:
     """The skeleton of a word of one of the shipped languages; empty where it is too short."""
+    return _without_ending(_spelt_alike(word), language)
+
+
+def skeletons(word: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each of some languages, and the skeleton of a word as one of it."""
+    bare = _spelt_alike(word)
+    for language in languages:
+        yield language, _without_ending(bare, language)
+
+
+def _spelt_alike(word: str) -> str:
+    """A word without what differs between the languages, but for its ending."""
     bare = without_accents(word)
     bare = _ENDINGS_IN_CION.sub("cion", bare)
     for spelling, replacement in _SPELLINGS:
         bare = bare.replace(spelling, replacement)
-    bare = _DOUBLE_LETTER.sub(r"\1", bare)
+    return _DOUBLE_LETTER.sub(r"\1", bare)
+
+
+def _without_ending(bare: str, language: str) -> str:
     if not bare.endswith("cion"):
         bare = _ENDINGS[language].sub("", bare)
     for endings, replacement in _ADJECTIVES:

@@ -17,7 +17,7 @@ from filters.joined_texts import (
     lengths_of,
     rows_by_key,
 )
-from filters.medical.cognates import skeleton
+from filters.medical.cognates import skeletons
 from filters.medical.cues import may_be_together, terms_together
 from filters.medical.terms import (
     DEFUSED,
@@ -45,6 +45,12 @@ from filters.medical.words import (
 
 # What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
 MIN_CHARS_OF_LANGUAGE = 20
+# How names of diseases and procedures of Greek and Latin origin end in the shipped languages.
+_ENDINGS_OF_NAMES = (
+    "ia", "ie", "ies", "ias", "ien", "ja", "je", "oma", "om", "ome", "omas", "omi", "osi", "ose",
+    "osen", "oza", "asi", "ase", "asen", "aza", "ite", "ites", "iti", "is", "us", "um", "ismo",
+    "isme", "ismos", "izm",
+)  # fmt: skip
 MIN_SUPPORTING = 2  # medical words that support each other, where the language is unknown
 
 
@@ -120,8 +126,9 @@ class TextJudge:
         may_reach = weights.may_reach(words, score_from)
         if language == UNKNOWN:
             found |= may_reach
+            has_rare_name = words.texts_with(lambda word: bool(_languages_of_rare_name(word)))
             for other in LANGUAGES[1:]:
-                found |= _may_reach_unknown(words, other, score_from)
+                found |= _may_reach_unknown(words, other, score_from, has_rare_name)
             return found
         # of a text with a defused term fewer words are scored, and those may score more
         has_defused = rows_by_kind.get(DEFUSED, np.zeros(number, np.bool_))
@@ -170,11 +177,33 @@ def _score_of_unknown(words: frozenset[str]) -> float:
 
 @lru_cache(50_000)
 def _languages_in_which_it_tells(word: str) -> tuple[str, ...]:
-    """The languages other than English whose tables say that a word is medical."""
+    """The languages other than English whose tables say that a word is medical, or in which it is
+    a rare name of something medical.
+    """
+    tables = tuple(
+        language
+        for language in LANGUAGES[1:]
+        if load_words(language).weights.get(word, 0.0) >= TELLING
+    )
+    return tables or _languages_of_rare_name(word)
+
+
+@lru_cache(50_000)
+def _languages_of_rare_name(word: str) -> tuple[str, ...]:
+    """The languages in which a word that no table holds has a clearly medical English cognate.
+
+    Tables hold every word that is not rare, and so the everyday ones that look like a medical one.
+    The word must end as names of diseases and procedures do ("opisthorchiase", "megalencefalia").
+    """
+    if len(word) < MIN_RARE_CHARS or not word.endswith(_ENDINGS_OF_NAMES):
+        return ()
+    if any(word in load_words(language).weights for language in LANGUAGES):
+        return ()
+    cognates = load_cognates()
     return tuple(
         language
-        for language in LANGUAGES
-        if language != "en" and load_words(language).medical_words((word,))
+        for language, bones in skeletons(word, LANGUAGES[1:])
+        if cognates.get(bones, 0.0) >= STRONG
     )
 
 
@@ -186,7 +215,8 @@ def _score_as_one_of(words: frozenset[str], language: str) -> float:
     weights = load_words(language)
     if weights.medical_words(words) < MIN_SUPPORTING:
         strong = weights.strong_words(words)
-        if not any(map(_is_medical_everywhere, strong)):
+        rare_names = (word for word in words if language in _languages_of_rare_name(word))
+        if not any(map(_is_medical_everywhere, (*strong, *rare_names))):
             return 0.0
     return weights.score_words(words)
 
@@ -200,7 +230,7 @@ def _is_medical_everywhere(word: str) -> bool:
         return False
     cognates = load_cognates()
     is_cognate = any(
-        cognates.get(skeleton(word, language), 0.0) >= STRONG for language in LANGUAGES[1:]
+        cognates.get(bones, 0.0) >= STRONG for _, bones in skeletons(word, LANGUAGES[1:])
     )
     return is_cognate and all(_is_no_everyday_word(word, language) for language in LANGUAGES)
 
@@ -210,10 +240,16 @@ def _is_no_everyday_word(word: str, language: str) -> bool:
     return known.weights.get(word, STRONG) >= TELLING and word not in known.directions
 
 
-def _may_reach_unknown(words: Words, language: str, score_from: float) -> RowMask:
-    """The texts for which `_score_of_unknown` may reach `score_from` in a language."""
+def _may_reach_unknown(
+    words: Words, language: str, score_from: float, has_rare_name: RowMask
+) -> RowMask:
+    """The texts for which `_score_of_unknown` may reach `score_from` in a language.
+
+    `has_rare_name`: the texts with a word that is a rare name in any language.
+    """
     weights = load_words(language)
     supported = weights.may_support(words, MIN_SUPPORTING) | weights.may_be_strong(words)
+    supported |= has_rare_name
     return supported & weights.may_reach(words.of(supported), score_from)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from filters.medical import frequent
 from filters.medical.caption import MedicalCaption
-from filters.medical.cognates import skeleton
+from filters.medical.cognates import skeleton, skeletons
 from filters.medical.cues import terms_together
 from filters.medical.dicom import Dicom, DicomContent
 from filters.medical.frequent import ambiguous_words, frequent_words, matches, open_hits
@@ -328,6 +328,45 @@ def test_rare_diseases_are_found_by_their_english_cognates(caption, language, fl
 )  # fmt: skip
 def test_names_of_diseases_are_found_in_each_language(caption, language, flagged):
     assert flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Rinoscopia", "es"), ("Uréthroscopie", "fr"), ("Faringoscopia", "it"), ("Pleurodesis", "es"), ("Netzhaut-OP", "de"),
+        ("Kryotherapie", "de"), ("Terapia alvo", "pt"), ("Thérapie ciblée du cancer", "fr"), ("Retiro de puntos", "es"),
+        ("Otros procedimientos diagnósticos sobre el timo", "es"), ("Incisión de vena, no clasificada bajo otro concepto", "es"),
+        ("Troubles de l'odorat", "fr"), ("Kyste, sans précision", "fr"), ("Esame strumentale dell'orecchio", "it"),
+        ("Two weeks after closure of the hernia with a mesh", "en"), ("Primary antibodies and the secondary one", "en"),
+        ("Dolor torácico", "es"), ("Hiperplasia", ""), ("Déficit de l'attention", "fr"), ("Frühgeburt in der 30. Woche", "de"),
+        ("Szczepienie przeciw grypie", "pl"), ("Acto prematuro: embarazo molar", "es"), ("ACL reconstruction", "en"),
+        ("The osteoclast (white arrow) and its nucleus", "en"), ("PRISMA flow diagram", "en"), ("Fracture line between the condyles", "en"), ("Lead apron of the assistant", "en"),
+    ],
+)  # fmt: skip
+def test_procedures_and_figures_of_articles_are_found(caption, language, flagged):
+    assert flagged(caption, language)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Ankle boots with a zip closure and a block heel", "en"), ("Pocket flap on the chest of a jacket", "en"),
+        ("Broken tree limb after the storm", "en"), ("Restoration of the head of a statue", "en"), ("Metaphysical painting, 1914", "en"),
+        ("How to free disk space", "en"), ("Bearded iris before and after", "en"), ("Timber deck, post-treatment", "en"),
+        ("Restauración de la columna del templo", "es"), ("Coche de segunda mano con tracción total", "es"),
+        ("Reparación de discos duros", "es"), ("Otros procedimientos administrativos", "es"), ("Soins du visage à la rose", "fr"),
+        ("Rénovation du palais et du bassin", "fr"), ("Retrait en main propre à Lyon", "fr"), ("Date sans précision", "fr"),
+        ("Autre lieu, non précisé", "fr"), ("Ort nicht näher bezeichnet", "de"), ("Fotos der Mikroskopie", "de"),
+        ("De hand op de knie", "nl"), ("Horoscopia e fotografia", "it"), ("Rotoscopia e animazione", "it"),
+        ("Vestido de corte recto", "es"), ("Corrección de la órbita de un satélite", "es"), ("Il rate son examen", "fr"),
+        ("Première main, traction avant", "fr"), ("Retina display, replacement of the battery", "en"),
+        ("On the palate orange peel and oak", "en"), ("Trains operated on this line", "en"), ("Red arrows over the bay", "en"),
+        ("Soldier in prone position at the range", "en"), ("Creme para coxas com celulite", "pt"), ("Same case, other colours", "en"),
+        ("Measurements of chest and waist", "en"), ("Verödung im Herzen der Stadt", "de"), ("Frozen section of the shop", "en"),
+    ],
+)  # fmt: skip
+def test_everyday_words_of_procedures_and_lists_are_left_alone(caption, language, flagged):
+    assert not flagged(caption, language)
 
 
 @pytest.mark.parametrize(
@@ -811,6 +850,12 @@ def test_missing_score_cannot_be_judged():
         ("hernie", "", False),
         # terms of every language
         ("Echokardiographie", "zu", True),
+        # a rare word, which no table holds, with a medical cognate in English
+        ("Megalencefalia", "es", True),
+        ("Opisthorchiase", "fr", True),
+        ("Politriquia", "", True),
+        ("Lucia Montanari, Bari", "it", False),
+        ("Academia Colombiana", "es", False),
     ],
 )
 def test_judge_of_texts(caption, language, clear):
@@ -866,6 +911,11 @@ def test_cognates_have_the_same_skeleton(english, others):
     for other in others:
         language, word = other.split()
         assert skeleton(word, language) == bones
+
+
+def test_the_skeletons_of_a_word_are_those_in_each_language():
+    for word in ("Karzinome", "luxação", "opisthorchiase", "żółtaczka", "flu"):
+        assert all(bones == skeleton(word, one) for one, bones in skeletons(word, LANGUAGES))
 
 
 def test_short_words_are_cognates_by_chance():
