@@ -229,7 +229,7 @@ def _judge_part(folders: SampleFolders, spilled: Path, shards: int, name: str) -
     entries = _entries(samples.filter(pc.invert(keeps)))
     for kind, table, hexes in (("dataset", rows, "key"), ("ledger", entries, "id")):
         ids = table.column(hexes).to_pylist()
-        of_shard = np.array([int(one, 16) % shards for one in ids])
+        of_shard = np.array([int(one, 16) * shards >> 4 * len(one) for one in ids])
         order = np.argsort(of_shard, kind="stable")
         ordered = table.take(pa.array(order))
         borders = np.searchsorted(of_shard[order], np.arange(shards + 1))
@@ -307,8 +307,8 @@ class Measured:
 
 def measure(side: Side, folders: SampleFolders, names: Sequence[str], folder: Path) -> Measured:
     """Publish the parts by one side."""
-    rows = int(len(names) * PART_ROWS * KEPT_SHARE)
-    shards = shard_count(rows, MIN_SHARDS, ROWS_PER_SHARD)
+    # As many as a run has: no more rows can be published than there are samples.
+    shards = shard_count(len(names) * PART_ROWS, MIN_SHARDS, ROWS_PER_SHARD)
     with Memory(children_only=True) as memory:
         started = time.perf_counter()
         side(folders, names, folder, shards)

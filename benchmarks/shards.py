@@ -23,7 +23,7 @@ import apache_beam as beam
 from benchmarks.machine import Memory, cpu
 from pairsieve.records.row import SHUFFLED_SCHEMA
 from pipeline.orchestrate.engine import Engine
-from transforms.rules import PartRows, ShardRow
+from transforms.rules import PartRows, ShardRow, shard_of
 from transforms.shard import PackByShard, ShardSettings, WriteShards, shard_count
 
 CHUNK_ROWS = 10_000
@@ -35,7 +35,7 @@ def rows_of(chunk: int, shards: int) -> PartRows:
     rows = []
     for number in range(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS):
         key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
-        shard = int.from_bytes(key, "big") % shards
+        shard = shard_of(key, shards)
         cells = _cells(number, key)
         row = tuple(cells.get(name) for name in SHUFFLED_SCHEMA.names)
         rows.append(ShardRow("dataset/en", shard, row))

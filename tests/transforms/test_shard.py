@@ -19,7 +19,7 @@ from pairsieve.records.row import (
     published_names,
 )
 from transforms.plumbing.spill import Spilled
-from transforms.rules import PartRows, ShardRow
+from transforms.rules import PartRows, ShardRow, shard_of
 from transforms.shard import (
     PackByShard,
     ShardSettings,
@@ -119,7 +119,7 @@ def test_so_many_shards_that_none_is_too_large(rows, at_least, rows_per_shard, s
 def test_no_shard_holds_more_than_it_may():
     keys = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(50_000)]
     shards = shard_count(len(keys), 1, 500)
-    assert max(Counter(int.from_bytes(key, "big") % shards for key in keys).values()) <= 500
+    assert max(Counter(shard_of(key, shards) for key in keys).values()) <= 500
 
 
 def test_what_is_spilled_gives_the_same_shards(tmp_path):
