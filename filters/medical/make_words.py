@@ -364,6 +364,18 @@ def all_frequencies(language: str) -> dict[str, float]:
     return {word: share for word, share in known.items() if _WORD.fullmatch(word)}
 
 
+def shares_with_sharp_s(
+    words: Iterable[str], frequency: Mapping[str, float]
+) -> Mapping[str, float]:
+    """The everyday shares of those of the words that are written with "ß".
+
+    wordfreq folds case, and writes "grösse" for "größe". Without this every such word would seem to
+    be one that nobody uses.
+    """
+    folded_case = {word: word.replace("ß", "ss") for word in words if "ß" in word}
+    return {word: frequency[known] for word, known in folded_case.items() if known in frequency}
+
+
 def weights_by_language(
     dictd: Path, english: Mapping[str, float], strong_english: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
@@ -391,6 +403,7 @@ def weights_by_language(
     rare: dict[str, dict[str, float]] = {language: {} for language in medical}
 
     def add(language: str, found: Mapping[str, float]) -> None:
+        frequencies[language].update(shares_with_sharp_s(found, frequencies[language]))
         for word, share in found.items():
             medical[language][word] = max(share, medical[language].get(word, 0.0))
 

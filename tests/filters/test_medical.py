@@ -25,6 +25,7 @@ from filters.medical.make_words import (
     cognate_weights,
     load_stops,
     phrases,
+    shares_with_sharp_s,
     translated_shares,
     weigh,
     weigh_shares,
@@ -975,6 +976,37 @@ def test_common_words_of_no_medical_share_are_everyday():
     frequency = {"haus": 1e-4, "der": 1e-2, "selten": 1e-7, "herz": 1e-4, "tumor": 1e-6}
     medical = {"tumor": 1e-4, "herz": 1e-4}
     assert weigh_shares(medical, {"knie"}, frequency) == {"haus": -0.5, "tumor": 2.0}
+
+
+def test_a_word_with_a_sharp_s_is_as_common_as_wordfreq_says():
+    frequency = {"grösse": 7e-5, "strasse": 1e-4}
+    assert shares_with_sharp_s(["größe", "wasser", "fußwurzel"], frequency) == {"größe": 7e-5}
+
+
+def test_no_word_of_daily_life_is_clearly_medical():
+    wordfreq = pytest.importorskip("wordfreq", reason="needs the extra `vocabularies`")
+    for language in LANGUAGES:
+        known = load_words(language)
+        strong = known.strong_words(known.weights.keys() - known.directions)
+        assert not [word for word in strong if wordfreq.zipf_frequency(word, language) >= 4.3]
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Villa exclusiva en venta", "es"),
+        ("Wyłącznik światła", "pl"),
+        ("Der Schieberegler »Größe«", "de"),
+        ("Das Untermenü „Vergrößerung“", "de"),
+        ("Außerhalb der Bildgrenzen scrollen", "de"),
+        ("Beispiel für „Weiße Flächen herausarbeiten“", "de"),
+    ],
+)
+def test_everyday_words_of_german_and_their_translations(caption, language):
+    """The German ones are captions of the GIMP manual."""
+    found = make_judge().judge(caption, language)
+    assert (found.terms, found.unsure) == ((), ())
+    assert found.score < 0.9
 
 
 def test_patterns_fit_no_frequent_word_that_was_not_looked_at():
