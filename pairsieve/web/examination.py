@@ -64,26 +64,36 @@ class Examiner:
     async def _examine_waiting(self, group: asyncio.TaskGroup) -> None:
         """Examine on one thread, turn by turn, until nothing waits."""
         loop = asyncio.get_running_loop()
+        examined: deque[tuple[Examination, DeliverResult]] = deque()
         while self._waiting:
-            turn = loop.run_in_executor(None, _take_turn, self._waiting)
+            turn = loop.run_in_executor(None, _take_turn, self._waiting, examined)
             await asyncio.wait([turn], timeout=SLOW_S)
+            _set_results(examined)
             if not turn.done():
                 # A picture that is costly must not hold up the others.
                 self._slow += 1
                 self._begin_if_needed(group)
                 await asyncio.wait([turn])
                 self._slow -= 1
-            for examination, deliver_result in await turn:
-                # The one who waited may have been cancelled.
-                if not examination.result.done():
-                    examination.result.set_result(deliver_result)
+            await turn  # raises what an examination raised
+            _set_results(examined)
         self._threads -= 1
 
 
-def _take_turn(waiting: deque[Examination]) -> list[tuple[Examination, DeliverResult]]:
+def _set_results(examined: deque[tuple[Examination, DeliverResult]]) -> None:
+    """Tell those who wait for what is examined by now; a thread may go on adding to it."""
+    while examined:
+        examination, deliver_result = examined.popleft()
+        # The one who waited may have been cancelled.
+        if not examination.result.done():
+            examination.result.set_result(deliver_result)
+
+
+def _take_turn(
+    waiting: deque[Examination], examined: deque[tuple[Examination, DeliverResult]]
+) -> None:
     """Examine what waits, for TURN_S. Other threads may take from the same queue."""
     ends_at = time.monotonic() + TURN_S
-    examined = []
     while waiting and time.monotonic() < ends_at:
         try:
             examination = waiting.popleft()
@@ -91,4 +101,3 @@ def _take_turn(waiting: deque[Examination]) -> list[tuple[Examination, DeliverRe
             # Another thread took the last one.
             break
         examined.append((examination, examination.examine(examination.answer)))
-    return examined

@@ -7,8 +7,8 @@ import logging
 MAX_MESSAGES = 100
 """Different messages of one worker that are shown."""
 LAST_MESSAGE = "further messages of this worker are not shown"
-OUR_LOGGERS = ("pairsieve.", "filters.", "transforms.")
-"""How the loggers of what works on rows begin."""
+ABOUT_ROWS = "pairsieve.attempt"
+"""The logger that says what has failed on a row, and why."""
 
 
 class Messages:
@@ -26,14 +26,15 @@ class Messages:
 
 
 class WithoutRepeats(logging.Filter):
-    """Lets each warning on rows through once, where this process is the worker."""
+    """Lets each message about a row through once, where this process is the worker."""
 
     def __init__(self) -> None:
         super().__init__()
         self._messages = Messages()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.WARNING or not record.name.startswith(OUR_LOGGERS):
+        # Everything else is said as often as it happens: a skipped line of a list, for example.
+        if record.name != ABOUT_ROWS:
             return True
         shown = self._messages.shown_for(record.getMessage())
         if shown is None:

@@ -135,15 +135,18 @@ class Engine:
         """Whether a job would run in this process, as the only worker."""
         return self.runner_name == "DirectRunner" and self.workers == 1
 
-    def do_here(self, work: Callable[[], None], name: str) -> None:
-        """Do the work of one step in this process, where a job would only take time to start.
+    def do_here(
+        self, work: Callable[[], None], name: str, quiet_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """Do the work of one step in this process, as its only worker would in a job.
 
         `name` is `run/job/step`. Raises JobFailed and Interrupted, as `run` does.
         """
         job, _, step = name.rpartition("/")
         with _FailingAs(job):
             try:
-                work()
+                with watched(quiet_s, self.patience_s):
+                    work()
             except KeyboardInterrupt:
                 raise Interrupted(NOTHING_GOES_ON) from None
             except WorkFailed as failed:

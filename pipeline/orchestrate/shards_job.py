@@ -21,8 +21,9 @@ def run_over_shards(
     _, _, stage = name.rpartition("/")
     watch = Watch(stage, work.folder, len(shards), "shards", ("file kept",))
     if engine.is_this_process:
-        with reporting(watch, bars):
-            engine.do_here(partial(work_here, work, shards), f"{name}/{work.step}")
+        with reporting(watch, bars) as activity:
+            here = partial(work_here, work, shards)
+            engine.do_here(here, f"{name}/{work.step}", activity.quiet_s)
         return
     engine.prepare()
     from pipeline.shards_flow import over_shards

@@ -80,7 +80,8 @@ def test_what_fails_on_every_row_is_said_once():
     # What the command itself says, and what libraries say, is not about rows.
     assert warned("pipeline.commands.run", "a", "a") == ["a", "a"]
     numbers = [str(number) for number in range(2 * MAX_MESSAGES)]
-    assert warned("filters.rights", *numbers) == [*numbers[:MAX_MESSAGES], LAST_MESSAGE]
+    assert warned("pairsieve.attempt", *numbers) == [*numbers[:MAX_MESSAGES], LAST_MESSAGE]
+    assert warned("filters.rights.opt_outs", *numbers) == numbers
 
 
 def test_quiet(logged):

@@ -14,7 +14,7 @@ from pairsieve.records.outcome import Counted
 from pairsieve.storage.progress import read_progress
 from pipeline.orchestrate.engine import Engine, Interrupted, JobFailed
 from pipeline.orchestrate.shards_job import run_over_shards
-from transforms.plumbing.shard_work import ShardWork
+from transforms.plumbing.shard_work import MAX_RESULTS, ShardWork, work_here
 
 RESULT = "result.json"
 
@@ -65,6 +65,54 @@ def test_an_error_names_job_step_shard_and_line(workers, tmp_path):
         f"lengths: Measure: ValueError: no length (in lengths at {__file__}:{line}, "
         "working on broken.parquet)"
     )
+
+
+def break_in_loading():
+    raise LookupError("no list")
+
+
+def break_in_merge(several):
+    raise IndexError("no result")
+
+
+def break_in_writing(result):
+    raise TypeError("no text")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"make": break_in_loading}, "LookupError: no list (in break_in_loading"),
+        ({"merge": break_in_merge}, "IndexError: no result (in break_in_merge"),
+        ({"write": break_in_writing}, "TypeError: no text (in break_in_writing"),
+    ],
+    ids=["make", "merge", "write"],
+)
+def test_an_error_outside_of_a_shard_names_its_place(broken, said, workers, tmp_path):
+    whole = {"make": make_lengths, "merge": merge, "write": partial(write, folder=str(tmp_path))}
+    work = ShardWork("Measure", str(tmp_path), **(whole | broken))
+    engine = Engine((f"--direct_num_workers={workers}",))
+    with pytest.raises(JobFailed) as failed:
+        run_over_shards(engine, "run/lengths", ["a"], work, bars=False)
+    assert str(failed.value).startswith("lengths: ")
+    assert said in str(failed.value)
+
+
+def test_results_are_put_together_on_the_way(tmp_path):
+    """All of a thousand shards at once would fill the memory."""
+    at_once = []
+
+    def merge_few(several):
+        at_once.append(len(several))
+        return merge(several)
+
+    written = partial(write, folder=str(tmp_path))
+    work = ShardWork("Measure", str(tmp_path), make_lengths, merge_few, written)
+    shards = [f"{number}.parquet" for number in range(100)]
+    work_here(work, shards)
+    assert max(at_once) <= MAX_RESULTS
+    assert len(json.loads((tmp_path / RESULT).read_text())) == 100
 
 
 def test_who_stops_the_work_is_told_that_nothing_goes_on(tmp_path):

@@ -70,6 +70,27 @@ def test_a_slow_one_does_not_hold_up_the_others(number):
     assert len(delivered) == number
 
 
+def test_what_was_examined_before_a_slow_one_is_delivered_meanwhile():
+    first_delivered = threading.Event()
+
+    def examine(answer: Answer):
+        # The first two are examined in the same turn, before the slow one.
+        in_time = answer.url != "2" or first_delivered.wait(timeout=30)
+        return lambda: (first_delivered.set(), delivered.append((answer.url, in_time)))
+
+    delivered: list[tuple[str, bool]] = []
+
+    async def run():
+        examiner = Examiner()
+        async with asyncio.TaskGroup() as group:
+            for answer in answers(3):
+                request = FetchRequest(answer.url, lambda *_: None, print, examine=examine)
+                group.create_task(examiner.deliver(request, answer, group))
+
+    asyncio.run(run())
+    assert delivered == [("0", True), ("1", True), ("2", True)]
+
+
 def test_an_error_ends_the_group():
     def look(answer):
         if answer.url == "3":

@@ -17,6 +17,9 @@ from pairsieve.records.outcome import Counted, Tally, tally_of
 from pairsieve.storage.progress import ProgressWriter
 from transforms.plumbing.working_on import WorkingOn
 
+MAX_RESULTS = 10
+"""Results that wait to be put together: those of a thousand shards would fill the memory."""
+
 WorkOnShard = Callable[[Any], Iterable[Any]]
 """Yields results of one shard, and Counted, which shows how far the work is."""
 
@@ -44,10 +47,11 @@ class ShardWork:
 def work_here(work: ShardWork, shards: Sequence[Any]) -> None:
     """Do the work in this process, one shard after another.
 
-    Raises WorkFailed, which names the shard.
+    Raises WorkFailed, which names the place, and the shard where it is one's.
     """
-    work_on, tally, progress = work.make(), Tally(), ProgressWriter(work.folder)
-    results = list[Any]()
+    tally, progress, results = Tally(), ProgressWriter(work.folder), list[Any]()
+    with WorkingOn():
+        work_on = work.make()
     for shard in shards:
         with WorkingOn(shard):
             for result in work_on(shard):
@@ -58,6 +62,10 @@ def work_here(work: ShardWork, shards: Sequence[Any]) -> None:
                     results.append(result)
         # Arrow would keep the memory for the next shard, beside what else this process holds.
         pa.default_memory_pool().release_unused()
+        if work.merge is not None and len(results) >= MAX_RESULTS:
+            with WorkingOn():
+                results = [work.merge(results)]
     progress.finish(tally)
     if work.merge is not None and work.write is not None:
-        work.write(work.merge(results))
+        with WorkingOn():
+            work.write(work.merge(results))

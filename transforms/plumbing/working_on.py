@@ -22,12 +22,13 @@ class WorkFailed(RuntimeError):
 
 
 class WorkingOn:
-    """A block of work on one element. Whatever it raises becomes a WorkFailed that names the place.
+    """A block of work on one element, or without one on the whole. Whatever it raises becomes a
+    WorkFailed that names the place.
 
     A class, because `__exit__` is handed the error: no broad `except` is needed.
     """
 
-    def __init__(self, element: Any) -> None:
+    def __init__(self, element: Any = None) -> None:
         self._element = element
 
     def __enter__(self) -> None:
@@ -42,9 +43,10 @@ class WorkingOn:
         if isinstance(error, Exception) and not isinstance(error, WorkFailed):
             last = traceback.extract_tb(trace)[-1]
             message = " ".join(str(error).split())  # in one line, as runners hand it on
+            on = "" if self._element is None else f", working on {name_of(self._element)}"
             raise WorkFailed(
                 f"{type(error).__name__}: {message} (in {last.name} at {last.filename}:"
-                f"{last.lineno}, working on {name_of(self._element)})"
+                f"{last.lineno}{on})"
             ) from error
 
 
