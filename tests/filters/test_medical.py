@@ -1009,6 +1009,28 @@ def test_everyday_words_of_german_and_their_translations(caption, language):
     assert found.score < 0.9
 
 
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("Kind am Tropf im Krankenhaus", "de"),
+        ("Blutiger Verband am Kopf", "de"),
+        ("Niño con suero en el hospital", "es"),
+        ("Cirujanos en el quirófano", "es"),
+        ("Enfant sous perfusion à l'hôpital", "fr"),
+        ("Pansement ensanglanté à la tête", "fr"),
+        ("Paziente in rianimazione", "it"),
+        ("Kind aan het infuus in het ziekenhuis", "nl"),
+        ("Pacjent na OIOM", "pl"),
+        ("Paciente na UTI", "pt"),
+        ("Braço engessado", "pt"),
+    ],
+)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_people_in_hospital(caption, language, is_known):
+    found = make_judge().judge(caption, language if is_known else "")
+    assert found.terms or found.score >= 0.9
+
+
 def test_patterns_fit_no_frequent_word_that_was_not_looked_at():
     pytest.importorskip("wordfreq", reason="needs the extra `vocabularies`")
     words = frequent_words()
