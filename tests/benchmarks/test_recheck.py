@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from benchmarks.recheck import main
 
 
@@ -15,4 +17,7 @@ def test_every_planted_link_is_found_and_no_other(capsys):
         "other_shards_changed",
     ):
         assert f"goal {goal} 0 <= 0" in printed
-    assert "goal most_connections_a_host_first 2 <= 2" in printed
+    # A second connection is only opened where an answer takes longer than a host's interval.
+    most = re.findall(r"goal most_connections_a_host_(?:first|second) (\d+) <= 2", printed)
+    assert len(most) == 2
+    assert all(1 <= int(number) <= 2 for number in most)
