@@ -25,8 +25,8 @@ def group_shares(embedding: Embedding, groups: Groups) -> dict[str, float]:
     logits = embedding.logit_scale * similarities
     # without the highest logit, exp cannot overflow
     weights = np.exp(logits - logits.max())
-    group_results = np.cumsum([len(group) for group in groups.values()])
-    weights_by_group = np.split(weights, group_results[:-1])
+    group_ends = np.cumsum([len(group) for group in groups.values()])
+    weights_by_group = np.split(weights, group_ends[:-1])
     total = weights.sum()
     shares = [float(group_weights.sum() / total) for group_weights in weights_by_group]
     return dict(zip(groups, shares, strict=True))

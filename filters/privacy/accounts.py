@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from string import ascii_uppercase
 
 from filters.rule import Span
 
@@ -73,7 +72,6 @@ IBAN_FORM = re.compile(
     r"(?<![A-Za-z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Za-z0-9])",
     re.ASCII | re.IGNORECASE,
 )
-_LETTERS_AS_DIGITS = {ord(letter): str(int(letter, 36)) for letter in ascii_uppercase}
 _GROUP_END = re.compile(r"(?<=\w)(?=[ -]|$)")
 
 
@@ -138,8 +136,8 @@ def _iban_length(candidate: str) -> int | None:
     """
     from stdnum import iban
 
-    group_results = [match.start() for match in _GROUP_END.finditer(candidate)]
-    for end in reversed(group_results):
+    group_ends = [match.start() for match in _GROUP_END.finditer(candidate)]
+    for end in reversed(group_ends):
         written = candidate[:end]
         # almost all candidates are words and end here: the rest of the check takes longer
         if _has_iban_digits(written) and iban.is_valid(written, check_country=False):
@@ -148,7 +146,8 @@ def _iban_length(candidate: str) -> int | None:
 
 
 def _has_iban_digits(written: str) -> bool:
-    """Whether the check digits are right (ISO 7064, MOD 97-10)."""
+    """Whether the check digits are right, which stand behind the country (ISO 13616)."""
+    from stdnum.iso7064 import mod_97_10
+
     characters = written.replace(" ", "").replace("-", "")
-    digits = (characters[4:] + characters[:4]).upper().translate(_LETTERS_AS_DIGITS)
-    return int(digits) % 97 == 1
+    return bool(mod_97_10.is_valid(characters[4:] + characters[:4]))
