@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairsieve.search.index import make_pieces
 from pairsieve.search.piece import Shard
 from pipeline.orchestrate.engine import LOCAL_RUNNERS, Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
@@ -18,6 +19,8 @@ dataset where workers run elsewhere."""
 
 # Rows that one core indexes in a second (benchmarks/search.py).
 ROWS_PER_CORE_S = 5_000
+# So few rows are indexed by the launcher itself, since a job takes seconds to start.
+FEW_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class IndexJobs:
             return
         rows = sum(shard.source.rows for shard in shards)
         engine = self.engine.for_work(rows / ROWS_PER_CORE_S)
+        if engine.runner_name == "DirectRunner" and rows < FEW_ROWS:
+            make_pieces(shards, folder)
+            return
         place = str(folder.parent)  # the index itself
         if engine.runner_name not in LOCAL_RUNNERS:
             place = f"{shards[0].dataset.rstrip('/')}.index"

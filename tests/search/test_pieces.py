@@ -150,7 +150,8 @@ def test_many_segments_are_merged(tmp_path):
 
 
 @pytest.fixture
-def two_workers():
+def two_workers(monkeypatch):
+    monkeypatch.setattr(index_job, "FEW_ROWS", 0)
     return IndexJobs(make_engine(["--direct_num_workers=2"]))
 
 
