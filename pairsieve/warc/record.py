@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pairsieve.records.page import Headers, header
+from pairsieve.records.page import Headers, combined
 from pairsieve.warc.heads import decoded_text, read_head
 from pairsieve.warc.http_message import Message, read_message
-from pairsieve.warc.media_type import media_type
+from pairsieve.web.media_type import media_type
 
 # The largest number in a column of 64-bit integers.
 MAX_OFFSET = 2**63 - 1
@@ -145,10 +145,8 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
         block = content[head.block_start : block_end]
         message = Message(200 if holds_file else 0, (), block)
         content_type = warc_content_type if holds_file else ""
-        types = [content_type]
     else:
-        content_type = header(message.headers, "content-type")
-        types = [value for name, value in message.headers if name.lower() == "content-type"]
+        content_type = combined(message.headers, "content-type")
     return Record(
         offset=offset,
         warc_type=warc_type,
@@ -158,8 +156,8 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
         payload_digest=fields.get("warc-payload-digest", ""),
         http_status=message.status,
         content_type=content_type,
-        media_type=media_type(types)
-        or media_type([fields.get("warc-identified-payload-type", "")]),
+        media_type=media_type(content_type).essence
+        or media_type(fields.get("warc-identified-payload-type", "")).essence,
         headers=message.headers,
         payload=message.body,
         refers_to=fields.get("warc-refers-to-target-uri", "").strip("<> "),
@@ -175,7 +173,7 @@ def _is_broken_message(warc_type: str, url: str, content_type: str) -> bool:
     """Whether a block that is no HTTP response should be one, by what its record says."""
     if warc_type != "response" or not is_web(url):
         return False
-    return media_type([content_type]) in ("application/http", "")
+    return media_type(content_type).essence in ("application/http", "")
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pairsieve.web.media_type import media_type
+
 MAX_FIELD_CHARS = 64 * 1024
 # Quoted strings and <...> are one piece, even with separators in them (RFC 9110, 5.6.4; RFC 8288,
 # 3). Either may lack its end. Everything else ends at a separator.
@@ -61,10 +63,5 @@ def header_links(value: str) -> Iterator[HeaderLink]:
         yield HeaderLink(
             target=target.strip("<>").strip(),
             relations=tuple(values.get("rel", "").lower().split()),
-            media_type=media_type(values.get("type", "")),
+            media_type=media_type(values.get("type", "")).essence,
         )
-
-
-def media_type(value: str) -> str:
-    """Return the type of a Content-Type or type attribute, in lower case, without parameters."""
-    return value.partition(";")[0].strip().lower()

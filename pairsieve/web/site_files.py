@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pairsieve.web.fields import media_type
+from pairsieve.web.media_type import HTML_TYPES, media_type
 from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
 from pairsieve.web.robots import Robots, robots_lines
 
@@ -29,7 +29,6 @@ AI_TXT = "ai.txt"
 TRUST_TXT = "trust.txt"
 TRUST_TXT_WELL_KNOWN = ".well-known/trust.txt"
 SITE_FILE_MAX_BYTES = 512 * 1024
-_PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
@@ -38,7 +37,7 @@ _TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "True"), ("0", "False")
 
 def usable_text(name: str, text: str, content_type: str) -> str:
     """Return the text of a file as served; empty where it is an HTML page or not of its kind."""
-    kind = media_type(content_type)
+    kind = media_type(content_type).essence
     first_character = text.lstrip()[:1]
     if name == TDMREP:
         # What looks like JSON is read even if its type is wrong, and so is broken JSON: a file
@@ -46,7 +45,7 @@ def usable_text(name: str, text: str, content_type: str) -> str:
         has_json_type = kind in _JSON_TYPES or kind.endswith("+json")
         is_json = has_json_type or first_character in ("[", "{")
         return text if is_json else ""
-    is_page = kind in _PAGE_TYPES or first_character == "<"
+    is_page = kind in HTML_TYPES or first_character == "<"
     return "" if is_page else text
 
 

@@ -17,15 +17,12 @@ from ftfy.chardata import CONTROL_CHARS, LIGATURES, WIDTH_MAP
 from ftfy.fixes import uncurl_quotes
 
 from pairsieve.web.charsets import REPLACEMENT, decode
+from pairsieve.web.media_type import media_type
 from pairsieve.web.prescan import declared_encoding
 
 DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
 _BYTE_ORDER_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16le"), (BOM_UTF16_BE, "utf-16be"))
-# A parameter of a MIME type (MIME Sniffing Standard, 4.4), also of the first of several types.
-_HEADER_CHARSET = re.compile(
-    r"""[;,][\t\n\r ]*charset=(?:"((?:[^"\\]|\\.)*)"|([^;,]*))""", re.IGNORECASE
-)
 # A caption is not cleaned where it is longer than RAW_CHARS times what is taken: blanks, entities
 # (`&eacute;`, eight characters) and mojibake (up to four) make it longer than what becomes of it.
 RAW_CHARS = 8
@@ -108,8 +105,7 @@ def _is_utf8(payload: bytes) -> bool:
 
 def _from_header(content_type: str) -> webencodings.Encoding | None:
     """The encoding that a Content-Type names, if it is a known one."""
-    found = _HEADER_CHARSET.search(content_type)
-    label = (found[1] or found[2] or "") if found else ""
+    label = media_type(content_type).charset or ""
     # Labels are ASCII; other bytes of a header may be no text at all.
     return webencodings.lookup(label) if label.isascii() else None
 
