@@ -280,7 +280,7 @@ class PackParts(beam.DoFn):  # type: ignore[misc]
         else:
             for row in part.rows:
                 yield from self._pack.process(row)
-            self._rows_of_domain += count_domains(_urls_of(part))
+            self._rows_of_domain.update(count_domains(_urls_of(part)))
             if len(self._rows_of_domain) >= MAX_DOMAINS_HELD:
                 yield from self._flush_domains()
 
