@@ -31,7 +31,7 @@ from pipeline.config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import look_up, score_settings
 from transforms.score.handler import load_scorer
-from transforms.score.scorer import score_rows
+from transforms.score.score_rows import score_rows
 
 DEMO = CONFIGS / "demo.yaml"
 

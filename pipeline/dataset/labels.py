@@ -90,7 +90,7 @@ def observe_all(
     Returns the evidence, empty for a picture that cannot be judged, and problem -> pictures.
     """
     from transforms.score.handler import load_scorer
-    from transforms.score.scorer import score_rows
+    from transforms.score.score_rows import score_rows
 
     plan = look_up(config)
     archive = ArchiveSettings(config.fetch.max_bytes)
