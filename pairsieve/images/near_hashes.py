@@ -141,12 +141,22 @@ class _Runs:
         """The runs of sorted values."""
         distinct, starts = np.unique(values, return_index=True)
         ends = np.append(starts[1:], len(values))
+
         turned_before = np.concatenate([[0], np.cumsum(turned)])
-        plain = ends - starts - (turned_before[ends] - turned_before[starts])
+        turned_in_run = turned_before[ends] - turned_before[starts]
+        plain_in_run = ends - starts - turned_in_run
+
         number_of = np.full(1 << BAND_BITS, -1, np.int64)
         number_of[distinct] = np.arange(len(distinct))
-        slices = [words[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return cls(distinct.tolist(), starts.tolist(), plain.tolist(), slices, number_of.tolist())
+
+        borders = zip(starts.tolist(), ends.tolist(), strict=True)
+        return cls(
+            values=distinct.tolist(),
+            starts=starts.tolist(),
+            plain=plain_in_run.tolist(),
+            words=[words[start:end] for start, end in borders],
+            number_of=number_of.tolist(),
+        )
 
     def neighbours(self, run: int, within: range) -> list[int]:
         """The runs whose value has one bit more: so each pair of neighbours is met once."""
@@ -200,11 +210,12 @@ def near_in_band(
     for run, value in enumerate(runs.values):
         neighbours = runs.neighbours(run, settings.values) if most_of_band(most_bits) else []
         compared = _Run(runs, run, neighbours, most_bits // WORDS, settings.most_compared)
-        for pairs in compared.near_words(with_itself=value in settings.values):
+        with_itself = value in settings.values
+        for pairs in compared.near_words(with_itself):
             left, right = _checked(ordered, *pairs, band, most_bits)
             if len(left):
                 yield NearPairs(order[left], order[right])
-        left_out = compared.left_out(with_itself=value in settings.values) if is_full else 0
+        left_out = compared.left_out(with_itself) if is_full else 0
         if left_out:
             yield NearPairs(nothing, nothing, left_out)
 
@@ -360,9 +371,15 @@ class HashIndex:
 
     @classmethod
     def of(cls, hashes: Hashes) -> HashIndex:
-        orders = [np.argsort(band_values(hashes, band), kind="stable") for band in range(BANDS)]
-        values = [band_values(hashes, band)[orders[band]] for band in range(BANDS)]
-        return cls(hashes, tuple(orders), tuple(values))
+        """Sort hashes by the values of each band."""
+        orders = []
+        sorted_values = []
+        for band in range(BANDS):
+            values = band_values(hashes, band)
+            order = np.argsort(values, kind="stable")
+            orders.append(order)
+            sorted_values.append(values[order])
+        return cls(hashes, tuple(orders), tuple(sorted_values))
 
     def near(self, asked: Hashes, most_bits: int = ALIKE) -> NearPairs:
         """Return (row of `asked`, row of the index) of every pair within `most_bits`.
@@ -370,21 +387,28 @@ class HashIndex:
         Pairs are sorted and come once.
         """
         flips = (0, *SINGLE_BITS) if most_of_band(most_bits) else (0,)
-        asked_rows, known_rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        asked_rows = [np.empty(0, np.int64)]
+        known_rows = [np.empty(0, np.int64)]
         for band in range(BANDS):
+            word = band // BANDS_PER_WORD
+            asked_words = words_of(asked)[:, word]
+            known_words = words_of(self.hashes)[:, word]
             values = band_values(asked, band)
             for flip in flips:
                 left, right = self._of_value(values ^ np.uint16(flip), band)
-                word = band // BANDS_PER_WORD
-                of_word = words_of(asked)[left, word] ^ words_of(self.hashes)[right, word]
-                near = np.bitwise_count(of_word) <= most_bits // WORDS
+                # First one word, because whole hashes take longer to compare.
+                differing = asked_words[left] ^ known_words[right]
+                near = np.bitwise_count(differing) <= most_bits // WORDS
                 left, right = left[near], right[near]
                 close = distances_of(asked[left], self.hashes[right]) <= most_bits
                 asked_rows.append(left[close])
                 known_rows.append(right[close])
+
+        # Row numbers as one number for each pair, so that they are sorted and come once.
+        number_known = max(1, len(self.hashes))
         left, right = np.concatenate(asked_rows), np.concatenate(known_rows)
-        pairs = np.unique(left * max(1, len(self.hashes)) + right)
-        left, right = np.divmod(pairs, max(1, len(self.hashes)))
+        pairs = np.unique(left * number_known + right)
+        left, right = np.divmod(pairs, number_known)
         return NearPairs(left, right)
 
     def _of_value(self, values: NDArray[np.uint16], band: int) -> tuple[Rows, Rows]:
