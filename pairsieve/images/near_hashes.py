@@ -285,15 +285,18 @@ class _Run:
 
     def near_words(self, with_itself: bool) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows whose words are near."""
-        words, plain = self.runs.words[self.number], self.runs.plain[self.number]
+        words = self.runs.words[self.number]
+        plain = self.runs.plain[self.number]
+        no_words = words[:0]
         beside = [self.runs.words[number][: self.most_compared] for number in self.neighbours]
-        yield from self._near(slice(0, plain), words if with_itself else words[:0], beside)
-        if plain < len(words):
-            plain_beside = [
-                words[: self.runs.plain[number]]
-                for words, number in zip(beside, self.neighbours, strict=True)
-            ]
-            yield from self._near(slice(plain, len(words)), words[:0], plain_beside)
+        yield from self._near(slice(0, plain), words if with_itself else no_words, beside)
+        if plain == len(words):
+            return
+        # Turned rows are compared with plain ones alone.
+        plain_beside = []
+        for number, words_beside in zip(self.neighbours, beside, strict=True):
+            plain_beside.append(words_beside[: self.runs.plain[number]])
+        yield from self._near(slice(plain, len(words)), no_words, plain_beside)
 
     def _near(
         self, rows: slice, own: Words, beside: Sequence[Words]
@@ -418,5 +421,7 @@ class HashIndex:
         sizes = end - begin
         asked = np.repeat(np.arange(len(values)), sizes)
         # Counts 0, 1, 2 ... within each question.
-        within = np.arange(len(asked)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return asked, self.orders[band][np.repeat(begin, sizes) + within]
+        rows_before = np.cumsum(sizes) - sizes
+        within = np.arange(len(asked)) - np.repeat(rows_before, sizes)
+        places = np.repeat(begin, sizes) + within
+        return asked, self.orders[band][places]
