@@ -64,10 +64,13 @@ class LabelPage:
             return self._let_in(request.query_params["key"])
         self._check(request)
         row = self._next()
+        caption = ""
+        if row is not None:
+            caption = plain(self.items[row].caption, MAX_CAPTION_CHARS)
         text = self.templates.get_template("label.html.j2").render(
             asked=self.asked,
             row=row,
-            caption="" if row is None else plain(self.items[row].caption, MAX_CAPTION_CHARS),
+            caption=caption,
             picture=request.query_params.get("picture") == "1",
             done=len(self.labels.labels),
             total=len(self.items),
@@ -140,7 +143,9 @@ class LabelPage:
 
     def _row(self, text: str) -> int | None:
         is_number = text.isascii() and text.isdigit() and len(text) < 10
-        row = int(text) if is_number else len(self.items)
+        if not is_number:
+            return None
+        row = int(text)
         return row if row < len(self.items) else None
 
 

@@ -35,9 +35,12 @@ def to_table(records: Iterable[object], schema: pa.Schema) -> pa.Table:
     """
     rows = list(records)
     columns = []
-    for f in schema:
-        cells = _cells(rows, f.name)
-        columns.append(vectors_to_arrow(cells) if is_vector(f.type) else pa.array(cells, f.type))
+    for field in schema:
+        cells = _cells(rows, field.name)
+        if is_vector(field.type):
+            columns.append(vectors_to_arrow(cells))
+        else:
+            columns.append(pa.array(cells, field.type))
     return pa.table(columns, schema=schema)
 
 

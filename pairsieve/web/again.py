@@ -124,9 +124,12 @@ def length_of(headers: Headers) -> int | None:
 
 def validators_of(headers: Headers) -> tuple[str, str]:
     """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
-    values = [header(headers, name).strip() for name in ("etag", "last-modified")]
-    etag, modified = (value if len(value) <= MAX_VALIDATOR_CHARS else "" for value in values)
-    return etag, modified
+    return _validator(headers, "etag"), _validator(headers, "last-modified")
+
+
+def _validator(headers: Headers, name: str) -> str:
+    value = header(headers, name).strip()
+    return value if len(value) <= MAX_VALIDATOR_CHARS else ""
 
 
 def _is_older(modified: str, fetched_at: str) -> bool:

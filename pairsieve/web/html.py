@@ -140,9 +140,13 @@ TOO_LONG = "too-long:"
 
 
 def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | None:
-    if len(reference) <= MAX_REFERENCE_CHARS:
-        return resolve(reference) if reference.strip() else None
-    return "data:" if reference[:100].strip().lower().startswith("data:") else TOO_LONG
+    """The URL of a reference; for a longer one than is resolved, what it is."""
+    if len(reference) > MAX_REFERENCE_CHARS:
+        beginning = reference[:100].strip().lower()
+        return "data:" if beginning.startswith("data:") else TOO_LONG
+    if not reference.strip():
+        return None
+    return resolve(reference)
 
 
 class ImageElement(NamedTuple):

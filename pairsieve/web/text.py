@@ -160,7 +160,11 @@ def clean_caption(alt: str) -> str:
 def mended_caption(alt: str) -> str:
     """What `clean_caption` gives for any text."""
     alt = _fewer_marks(_ESCAPES.sub("&amp;", alt))
-    visible = _JOINERS.sub(r"\1", _INVISIBLE.sub(r"\1", " ".join(without_mojibake(alt).split())))
+    mended = without_mojibake(alt)
+    folded = " ".join(mended.split())
+    visible = _INVISIBLE.sub(r"\1", folded)
+    visible = _JOINERS.sub(r"\1", visible)
+    # Where something invisible stood between two blanks there are two in a row now.
     return " ".join(visible.split())
 
 
