@@ -196,10 +196,12 @@ def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
     columns.
     """
     values_by_column = zip(*rows, strict=True)
-    columns = [
-        vectors_to_arrow(values) if is_vector(field.type) else pa.array(values, field.type)
-        for values, field in zip(values_by_column, schema, strict=True)
-    ]
+    columns = []
+    for values, field in zip(values_by_column, schema, strict=True):
+        if is_vector(field.type):
+            columns.append(vectors_to_arrow(values))
+        else:
+            columns.append(pa.array(values, field.type))
     sink = pa.BufferOutputStream()
     with (
         pa.CompressedOutputStream(sink, "zstd") as compressed,

@@ -122,7 +122,8 @@ class TextJudge:
         found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
         # what is folded is in lower case
         words = find_words(folded_texts, WORD)
-        weights = load_words("en" if language == UNKNOWN else language)
+        known_language = "en" if language == UNKNOWN else language
+        weights = load_words(known_language)
         may_reach = weights.may_reach(words, score_from)
         if language == UNKNOWN:
             found |= may_reach
@@ -170,9 +171,12 @@ def _score_of_unknown(words: frozenset[str]) -> float:
 
     Without a word that tells a language has the score 0.
     """
-    telling = {language for word in words for language in _languages_in_which_it_tells(word)}
+    languages: set[str] = set()
+    for word in words:
+        languages.update(_languages_in_which_it_tells(word))
     in_english = load_words("en").score_words(words)
-    return max(in_english, 0.0, *(_score_as_one_of(words, language) for language in telling))
+    in_others = [_score_as_one_of(words, language) for language in languages]
+    return max(in_english, 0.0, *in_others)
 
 
 @lru_cache(50_000)

@@ -230,7 +230,9 @@ def _end_within_most_digits(text: str, start: int, end: int) -> int:
 
 def _with_extension(text: str, start: int, end: int) -> Span:
     extension = _EXTENSION.match(text, end)
-    return Span("PHONE", start, extension.end() if extension else end)
+    if extension:
+        end = extension.end()
+    return Span("PHONE", start, end)
 
 
 def _end_of_international(text: str, start: int, end: int) -> int | None:

@@ -109,12 +109,14 @@ def to_bands(
 
 def _distinct(batches: Batches) -> tuple[Hashes, NDArray[np.void]]:
     """The distinct hashes of pictures, and their distinct views without borders."""
-    hashes, views = [np.empty(0, NAME)], [np.empty(0, VIEW)]
+    hashes = [np.empty(0, NAME)]
+    views = [np.empty(0, VIEW)]
     for batch in batches:
         pictures: Pictures = np.frombuffer(read_batch(batch), PICTURE, offset=1)
         hashes.append(np.unique(pictures["name"][pictures["has_hash"]]))
         inner = np.zeros(len(pictures), VIEW)
-        inner["hash"], inner["name"] = pictures["inner"], pictures["name"]
+        inner["hash"] = pictures["inner"]
+        inner["name"] = pictures["name"]
         views.append(distinct_rows(inner[pictures["has_inner"]]))
     names = np.unique(np.concatenate(hashes))
     return bytes_of(names), distinct_rows(np.concatenate(views))
@@ -133,7 +135,9 @@ def _turned(hashes: Hashes, views: NDArray[np.void]) -> Iterator[NDArray[np.void
     names = np.concatenate([names_of(hashes), views["name"]])
     for turned_hashes in orientations_of_all(all_hashes)[1:]:
         turned = np.zeros(len(names), VIEW)
-        turned["hash"], turned["name"], turned["turned"] = names_of(turned_hashes), names, True
+        turned["hash"] = names_of(turned_hashes)
+        turned["name"] = names
+        turned["turned"] = True
         yield turned
 
 

@@ -58,7 +58,8 @@ def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
     step = max(1, len(names) * CENTRES_PER_PART // wanted)
     of_models: dict[str, list[Vectors]] = {}
     drawn_from = names[::step]
-    of_each = min(CENTRES_PER_PART, ceil(wanted / max(1, len(drawn_from))))
+    number_of_parts = max(1, len(drawn_from))
+    of_each = min(CENTRES_PER_PART, ceil(wanted / number_of_parts))
     for name in drawn_from:
         scores = parts.read_part(folder, name)
         scores = scores.filter(pc.is_valid(scores.column("embedding")))

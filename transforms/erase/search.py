@@ -100,7 +100,8 @@ def open_columns(stream: object, own_names: Mapping[str, str], columns: Iterable
     file = pq.ParquetFile(stream)
     present = set(file.schema_arrow.names)
     names = {name: own_names.get(name, name) for name in columns}
-    return OpenShard(file, {name: own for name, own in names.items() if own in present})
+    present_names = {name: own for name, own in names.items() if own in present}
+    return OpenShard(file, present_names)
 
 
 def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[int, int, Hits]]:

@@ -30,11 +30,16 @@ class ListElements(beam.PTransform):  # type: ignore[misc]
     every_group: bool = False
 
     def expand(self, start: beam.PCollection) -> beam.PCollection:
-        further = [EveryGroup()] if self.every_group else []
-        listed = start | "List" >> beam.FlatMap(_listed, [*self.elements, *further])
+        elements = list(self.elements)
+        if self.every_group:
+            elements.append(EveryGroup())
+        listed = start | "List" >> beam.FlatMap(_listed, elements)
+        if len(self.elements) < 2:
+            # A single element needs no reshuffle, which costs tasks on Flink.
+            return listed
         # Runners fuse steps: without the reshuffle the worker that lists the elements gets them
-        # all. A single one needs none, and on Flink a reshuffle costs tasks.
-        return listed | "Spread" >> beam.Reshuffle() if len(self.elements) > 1 else listed
+        # all.
+        return listed | "Spread" >> beam.Reshuffle()
 
 
 def _listed(_: bytes, elements: Sequence[Any]) -> Iterator[Any]:
