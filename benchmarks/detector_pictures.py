@@ -27,7 +27,7 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image as FetchedImage
 from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import look_up, score_settings
 from transforms.score.handler import load_scorer

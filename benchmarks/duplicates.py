@@ -247,8 +247,8 @@ def measure_mirrored(pictures: int) -> None:
 
 def measure_vectors(pictures: int, config: str) -> None:
     """Print what vectors find of changed copies, by each model of a config."""
-    from pipeline.config import load_config
     from pipeline.dataset.encoders import load_all_encoders
+    from pipeline.load_config import load_config
 
     for encoder in load_all_encoders(load_config(config)).values():
         originals: list[Pixels] = []

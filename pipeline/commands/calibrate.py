@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def calibrate(options: argparse.Namespace) -> str:
     """Score the pictures; the table of thresholds. Raises ConfigError."""
-    from pipeline.config import config_of
     from pipeline.dataset.labels import curve, number_of, observe_all, plot, read_labels, steps
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.config_file import ConfigError
 
     labelled = read_labels(options.labels)

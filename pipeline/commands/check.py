@@ -116,9 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage import files
     from pairsieve.storage.marked import NotOurs
-    from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.review import over, review_page
+    from pipeline.load_config import config_of
     from pipeline.monitoring.logs import configure_logging, shows_bars
     from pipeline.orchestrate.config_file import ConfigError
     from pipeline.orchestrate.engine import JobFailed, make_engine

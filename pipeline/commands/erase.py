@@ -235,8 +235,8 @@ def _requests(options: argparse.Namespace) -> list[Request]:
 
 
 def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str:
-    from pipeline.config import config_of
     from pipeline.dataset.neighbours import neighbour_list, neighbours
+    from pipeline.load_config import config_of
 
     return neighbour_list(neighbours(options.dataset, requests, config_of(options)))
 

@@ -364,8 +364,8 @@ class BadConfig(ValueError):
 
 def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, Encoder]:
     """Load the models that made the vectors. Raises BadConfig, NoSuchDataset."""
-    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.config_file import ConfigError
 
     try:

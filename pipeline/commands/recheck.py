@@ -201,10 +201,10 @@ def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> str:
     """Do what the options say; the text to print."""
     from pairsieve.storage import files
     from pairsieve.storage.names import lies_in
-    from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.recheck_commit import RecheckPlace
     from pipeline.dataset.writer import only_writer
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.engine import make_engine
 
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]

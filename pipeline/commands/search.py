@@ -111,9 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search(search: Search, options: argparse.Namespace) -> Results:
     """Search by meaning, by picture, or by words. Raises NoSuchDataset, ConfigError, BadIndex."""
-    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
+    from pipeline.load_config import config_of
 
     query = _query(options)
     if not options.image and not options.meaning:

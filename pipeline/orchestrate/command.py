@@ -16,10 +16,11 @@ from pairsieve.storage.lock import InUse
 from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.secret import BadSecret, read_secret
-from pipeline.config import Config, as_yaml, config_of
+from pipeline.config import Config
 from pipeline.dataset.manifest import NoSuchDataset
 from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
+from pipeline.load_config import as_yaml, config_of
 from pipeline.monitoring.logs import shows_bars
 from pipeline.monitoring.summary import last_line, table
 from pipeline.orchestrate.check_inputs import TooMuchUnreadable

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS, ConfigError
 from pipeline.orchestrate.estimate import (
     Work,
