@@ -29,9 +29,10 @@ from pipeline.monitoring.metrics import write_counters, write_metrics
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.check_inputs import TooMuchUnreadable, check_inputs
 from pipeline.orchestrate.engine import Engine, LayOut
-from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
+from pipeline.orchestrate.estimate import core_s_of
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.publish import Publisher, ShardJob
+from pipeline.orchestrate.rates import read_rates
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
@@ -47,6 +48,7 @@ from pipeline.orchestrate.stage_result import (
     check_quarantine,
     sum_parts,
 )
+from pipeline.orchestrate.work import work_left
 
 if TYPE_CHECKING:
     from pairsieve.search.sources import Source
