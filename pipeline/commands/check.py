@@ -148,11 +148,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _fail(f"interrupted: {error or 'nothing goes on running'}", 130)
     too_many = over(review, limits)
-    files.write_private(out, review_page(manifest.name or dataset, review, too_many))
-    sys.stdout.writelines(f"{kind:<20}{review.counts[kind]:>10,}\n" for kind in RISKS)
-    sys.stdout.write(f"{_second_detector_note(settings)}\n")
-    sys.stdout.writelines(f"above the limit: {line}\n" for line in too_many)
-    sys.stdout.write(f"{out}: {review.rows:,} rows looked at\n")
+    page = review_page(manifest.name or dataset, review, too_many)
+    files.write_private(out, page)
+    lines = [f"{kind:<20}{review.counts[kind]:>10,}" for kind in RISKS]
+    lines.append(_second_detector_note(settings))
+    lines += [f"above the limit: {line}" for line in too_many]
+    lines.append(f"{out}: {review.rows:,} rows looked at")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 1 if too_many else 0
 
 
