@@ -301,12 +301,14 @@ def _entries(dropped: pa.Table) -> pa.Table:
 
 def _write_shard(spilled: Path, out: Path, shards: int, job: tuple[str, int]) -> None:
     kind, shard = job
-    pieces = sorted(spilled.glob(f"{kind.partition('/')[0]}-{shard}-*.arrow"))
+    folder, _, _ = kind.partition("/")
+    pieces = sorted(spilled.glob(f"{folder}-{shard}-*.arrow"))
     table = pa.concat_tables([pa.ipc.open_file(str(path)).read_all() for path in pieces])
-    order = table.schema.names if kind == "ledger" else ["key"]
+    names = table.schema.names if kind == "ledger" else ["key"]
+    in_order = table.sort_by([(name, "ascending") for name in names])
     (out / kind).mkdir(parents=True, exist_ok=True)
     path = out / kind / f"part-{shard:05d}-of-{shards:05d}.parquet"
-    pq.write_table(table.sort_by([(name, "ascending") for name in order]), path, compression="zstd")
+    pq.write_table(in_order, path, compression="zstd")
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,11 @@ def _house(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
 
 
 def _tree(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
-    draw.rectangle((x - r * 0.15, y, x + r * 0.15, y + r), fill=(100, 65, 35))
-    for dx, dy in ((-0.4, -0.2), (0.4, -0.2), (0, -0.55)):
-        _circle(draw, x + r * dx, y + r * dy, r * 0.45, fill)
+    trunk = (x - r * 0.15, y, x + r * 0.15, y + r)
+    draw.rectangle(trunk, fill=(100, 65, 35))
+    for across, down in ((-0.4, -0.2), (0.4, -0.2), (0, -0.55)):
+        crown_x, crown_y = x + r * across, y + r * down
+        _circle(draw, crown_x, crown_y, r * 0.45, fill)
 
 
 def _boat(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
