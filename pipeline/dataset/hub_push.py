@@ -298,5 +298,5 @@ def errors() -> tuple[type[BaseException], ...]:
 def planned(hub: Hub) -> list[str]:
     """What `withdraw` would remove, beside history and large files of earlier revisions."""
     refs: Any = hub.api().list_repo_refs(hub.repo, repo_type=DATASET)
-    branches = [branch.ref for branch in refs.branches if branch.name != MAIN]
-    return [*branches, *(ref.ref for ref in (*refs.tags, *refs.converts))]
+    others = [branch for branch in refs.branches if branch.name != MAIN]
+    return [ref.ref for ref in (*others, *refs.tags, *refs.converts)]

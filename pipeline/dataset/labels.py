@@ -135,7 +135,8 @@ def _pair(picture: Labelled, subset: str) -> Pair:
 
 
 def _image(pair: Pair, picture: Labelled) -> Image:
-    return Image(pair.key, "ok", sha256=hashlib.sha256(_content(picture.path)).hexdigest())
+    digest = hashlib.sha256(_content(picture.path))
+    return Image(pair.key, "ok", sha256=digest.hexdigest())
 
 
 def _content(path: str) -> bytes:

@@ -157,12 +157,14 @@ class Jobs:
         settings = score_settings(
             plan.config, plan.models, self._archive, results.looking, results.sparing
         )
+        settings = replace(settings, decode_processes=settings.decode_processes or decoders)
         all_hints = {"accelerator": score.accelerator, "min_ram": score.min_ram}
+        hints = {name: hint for name, hint in all_hints.items() if hint}
         return flow.ScoreJob(
             unfinished=self.unfinished(results.scored.folder),
-            settings=replace(settings, decode_processes=settings.decode_processes or decoders),
+            settings=settings,
             detectors=plan.detectors,
-            hints={name: hint for name, hint in all_hints.items() if hint},
+            hints=hints,
             folders=ScoreFolders(
                 pairs=results.extracted.folder,
                 images=results.fetched.folder,
