@@ -263,7 +263,7 @@ def _shards(manifest: Manifest, settings: ReviewSettings) -> list[Source]:
 
 
 def _medical_by_vector(manifest: Manifest, config: Config) -> MedicalByVector | None:
-    """How medical pictures are by their published vectors; None where no vectors were published."""
+    """Settings to find medical pictures by published vectors; None where no vectors are published."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors
     from pairsieve.search.sources import sources

@@ -222,7 +222,7 @@ def _groups(copy: str, outcome: Outcome) -> list[Group]:
 
 
 def _links(copy: str, names: list[str]) -> set[str]:
-    """The files that are links or lie below one: what they lead to may belong to somebody else."""
+    """The files that are symbolic links or lie below one: they may belong to somebody else."""
     if not files.is_local(copy):
         return set()
     root = Path(files.filesystem(copy)[1]).resolve()
@@ -290,7 +290,7 @@ def _finish_manifest(copy: str, version: int, outcome: Outcome) -> None:
 
 
 def accepted(outcome: Outcome, patterns: list[str]) -> Outcome:
-    """The outcome without unreached files that a person has seen to."""
+    """The outcome without the unreached files that a person has dealt with, by --accept."""
     left = {
         path: why
         for path, why in outcome.unreached.items()

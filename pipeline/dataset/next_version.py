@@ -76,7 +76,7 @@ class ErasureRecord:
     requests: int
 
     def delta(self, findings: Findings) -> bytes:
-        """What the erased rows are known by, as tokens; a parquet file sorted by all its columns.
+        """The ids of the erased rows as tokens: a parquet file, sorted by all its columns.
 
         Plain ids would tell whoever has the crawl which pairs were erased: they could compute the
         ids of all pairs themselves.

@@ -50,8 +50,8 @@ def only_writer(dataset: str) -> Iterator[Lock]:
 
 
 @contextmanager
-def held_still(dataset: str) -> Iterator[None]:
-    """Keep others from changing a dataset while it is read, where that is possible.
+def kept_unchanged(dataset: str) -> Iterator[None]:
+    """Keep others from changing a dataset while the block reads it, where that is possible.
 
     Where nothing can be written (a read-only disk, a web server) there is no lock. Raises as
     `only_writer`.

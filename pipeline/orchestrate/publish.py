@@ -56,7 +56,7 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The job that writes shards, and the taking over of one for which nobody waited."""
+    """The job that writes shards, and the function that takes over an earlier such job."""
 
     run: WriteShards
     take_over: TakeOver
