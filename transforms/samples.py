@@ -54,7 +54,7 @@ def _with_compared(scores: pa.Table, compared: pa.Table) -> pa.Table:
 
 @dataclass
 class ReadSamples(beam.PTransform):  # type: ignore[misc]
-    """Part names -> SampleTable, one a part. What is no name passes."""
+    """Part names -> SampleTable, one a part. Elements that are not names pass."""
 
     folders: SampleFolders
 

@@ -1,6 +1,6 @@
 """Finds near pictures: each distinct hash goes to a group for each of its bands.
 
-What crosses a shuffle is bytes: rows of an array behind a letter that says which.
+Shuffles carry bytes: the rows of an array, behind a letter that says of which kind they are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def bucket_of(names: Names, buckets: int) -> NDArray[np.int64]:
 def by_bucket(
     kind: str, rows: NDArray[np.void], names: Names, buckets: int
 ) -> Iterator[tuple[Key, bytes]]:
-    """Yield the rows of each bucket, by the names that the rows go by."""
+    """Yield the rows of each bucket; `names` has the picture of each row."""
     bucket = bucket_of(names, buckets)
     for number in np.unique(bucket).tolist():
         yield (kind, number), rows[bucket == number].tobytes()
@@ -84,7 +84,7 @@ class NearPictures:
 
 
 def merge_near(several: Iterable[NearPictures]) -> NearPictures:
-    """The forest of all; it does not depend on order and grouping."""
+    """One forest of all pairs; it does not depend on their order and grouping."""
     forests, left_out = [], 0
     for near in several:
         forests.append(near.read())
@@ -146,8 +146,8 @@ def _to_parts(
 ) -> Iterator[tuple[Key, bytes]]:
     """Yield rows for the part of a band that their value lies in, and for those that it visits.
 
-    The neighbour of a value has one bit more. Where that bit is one of those that tell the part,
-    the neighbour lies in another one.
+    The neighbour of a value has one bit more. Where that bit is one of those that select the part,
+    the neighbour lies in another part.
     """
     shift = BAND_BITS - division.band_bits
     part_of = band_values(hashes, band).astype(np.int64) >> shift

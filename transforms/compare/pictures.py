@@ -130,8 +130,8 @@ def pictures_of(
 ) -> Pictures:
     """The rows that may represent a picture of a part, which has a number.
 
-    `passing` are the rows that no rule drops. Of each picture those rows are left out that others
-    of this part precede in any case: they have an earlier row's caption, or MOST_CAPTIONS rows go
+    `passing` are the rows that no rule drops. Rows that cannot be among the first pairs of their
+    picture are left out: an earlier row of this part has the same caption, or MOST_CAPTIONS rows go
     before them. A URL lies in one part alone, so its distinct URLs are counted here.
     """
     rows, cells = named.rows, table.cells

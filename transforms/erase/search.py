@@ -1,8 +1,8 @@
 """Finds the rows of a shard that requests are about, by columns.
 
-Of a shard only the columns are read that the requests compare, one row group after another. Where
-the statistics of a row group rule out that a key or digest is in it, nothing of it is read. The
-other columns are read where rows were found. Nothing here imports Beam.
+Only the columns that the requests compare are read, one row group after another. A row group is
+skipped where its statistics rule out that a key or digest is in it. The other columns are read only
+of row groups with found rows. Nothing here imports Beam.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import apache_beam as beam
 
 @dataclass(frozen=True, slots=True)
 class EveryGroup:
-    """Stands among the elements for an empty batch of each group of the job's last shuffle.
+    """An element that becomes an empty batch of each group of the job's last shuffle.
 
-    So every group is there, with or without rows, and the job has ended when each of them has
-    written what it has counted. Steps before the shuffle pass it on.
+    So every group is there, with or without rows, and the job has ended when each group has written
+    its counts. Steps before the shuffle pass it on.
     """
 
 
