@@ -69,12 +69,12 @@ class Place(Protocol):
 
     @property
     def start(self) -> int:
-        """The first one."""
+        """The first character."""
         ...
 
     @property
     def end(self) -> int:
-        """The one behind the last one."""
+        """The character behind the last one."""
         ...
 
 
@@ -281,7 +281,7 @@ class Finder:
         return masks
 
     def _automaton(self, language: str) -> Automaton:
-        """That of a language and every language; UNKNOWN: that of all languages but English."""
+        """The automaton of a language and EVERY_LANGUAGE; UNKNOWN: of all languages but English."""
         automaton = self._automatons.get(language)
         if automaton is None:
             counting = {language, EVERY_LANGUAGE}

@@ -274,7 +274,7 @@ def _stands_alone(text: str, end: int) -> bool:
 
 
 def _is_ascending(number: str) -> bool:
-    """Pairs of digits that only grow are those of a lottery."""
+    """Whether the pairs of digits only grow, as the numbers of a lottery do."""
     pairs = re.findall(r"\d\d", number)
     return pairs == sorted(pairs)
 

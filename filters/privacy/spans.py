@@ -107,8 +107,8 @@ def personal_spans(text: str) -> list[Span]:
 def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
     """Which texts of a column may hold personal data; `personal_spans` finds none in others.
 
-    What may be of one kind is read by the finder of this kind alone: few texts pass it that have
-    nothing.
+    Texts that may hold one kind are then read by the finder of that kind alone, so that few texts
+    without personal data are left.
     """
     found = _confirmed(texts, may_have_email(texts), email_spans)
     with_digits = rows_with(texts, _DIGIT) & ~found

@@ -263,7 +263,7 @@ def _shards(manifest: Manifest, settings: ReviewSettings) -> list[Source]:
 
 
 def _medical_by_vector(manifest: Manifest, config: Config) -> MedicalByVector | None:
-    """Settings to find medical pictures by published vectors; None where no vectors are published."""
+    """Settings to find medical pictures by published vectors; None where there are none."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors
     from pairsieve.search.sources import sources

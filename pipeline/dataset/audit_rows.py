@@ -83,7 +83,7 @@ def drawn_rows(
 
 
 def _stage_folders(dataset: str, work: str) -> Iterator[StageFolders]:
-    """The results of the runs in a work directory; those of the run that made this dataset first."""
+    """The results of runs in a work directory; those of the run that made this dataset first."""
     text = files.read_text(files.join(dataset, MANIFEST))
     digest = hashlib.sha256(text.encode()).hexdigest()
     fetched = _by_fingerprint(manifests(work, "fetch"))

@@ -364,7 +364,7 @@ class Run:
         files.remove_tree(result.path(SPILLED))
 
     def _take_over_shards(self) -> bool:
-        """Sum the counts of an earlier job for which nobody waited. Returns whether it has ended."""
+        """Sum the counts of an earlier job for which nobody waited. Returns whether it ended."""
         from pipeline.orchestrate.job_settings import SPILLED
 
         result = self.results.published

@@ -104,7 +104,7 @@ def kept_vectors(
 
 
 def _number(model: str, cell: int) -> int:
-    """The number of a model's cell. Vectors of two models must not meet: they cannot be compared."""
+    """The number of a model's cell. Vectors of two models cannot be compared and must not meet."""
     return zlib.crc32(model.encode()) << CELL_BITS | cell
 
 
