@@ -1,8 +1,8 @@
 """The page on which a person labels: one caption at a time, and its picture when it is asked for.
 
 It shows nothing of what detectors observed or rules decided. It answers on this machine alone, and
-only to the browser that came with the key of the address that the command printed: other people of
-the machine could reach the port too.
+only to a browser that has opened the address which the command printed, since that holds a key:
+other users of the machine can reach the port too.
 """
 
 from __future__ import annotations

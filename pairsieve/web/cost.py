@@ -112,8 +112,8 @@ def is_costly(payload: bytes) -> bool:
 
 
 def _formatting(content: Bytes, tags: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
-    """Where formatting elements may begin, among where any tag does; and how many end tags may be
-    theirs.
+    """Where formatting elements may begin, among the places where any tag begins; and how many end
+    tags may be theirs.
     """
     by_first, by_both = _openings()
     tags = tags[: np.searchsorted(tags, len(content) - 3)]
@@ -132,8 +132,8 @@ def _both_bytes(content: Bytes, places: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _most_attributes(content: Bytes) -> int:
-    """No tag has more attributes: before each stand blanks, a slash, or the quotation mark of the
-    one before.
+    """At least as many attributes as any tag has: before each stand blanks, a slash, or the
+    quotation mark of the one before.
     """
     blank = content <= ord(" ")
     # These bits are common to / " and ', and to # & * + . besides: one pass in place of three.

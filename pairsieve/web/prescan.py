@@ -105,7 +105,7 @@ def _first_group(found: re.Match[bytes]) -> bytes:
 
 
 def _readable(label: bytes) -> webencodings.Encoding | None:
-    """The encoding of a label, or what must be meant by one that could not have been read so."""
+    """The encoding of a label; for UTF-16, in which the label could not be read, UTF-8."""
     encoding = webencodings.lookup(label.decode("latin-1"))
     if encoding is None:
         return None

@@ -196,7 +196,7 @@ def _fewer_marks(text: str) -> str:
 
 
 def is_hopeless(alt: str, settings: CaptionSettings) -> bool:
-    """Whether an alt text is so long that it need not be cleaned to be too long."""
+    """Whether an alt text is so long that it would be too long when cleaned, too."""
     return len(alt) > RAW_CHARS * settings.max_chars
 
 

@@ -15,7 +15,7 @@ has not changed costs about 400 bytes.
     reserved     its publisher says no now: taken out
     changed      it serves other bytes: taken out (--keep-alike: unless the picture looks the same)
     gone         no picture in two rechecks of different days: taken out
-    unreachable  its server is down, or its robots.txt is: counted, and stays (--unreachable-after)
+    unreachable  its server or its robots.txt does not answer: counted, stays (--unreachable-after)
 
 Rows go out by the commit of an erasure: a new version, an entry in the feed, and every other shard
 as it is, byte for byte. Tombstones keep the links out of later runs: name them in the config as
