@@ -47,7 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         type=float,
         metavar="THRESHOLD",
-        help="show only this threshold; may be given again (default: 20 even shares)",
+        help="show only this threshold; may be given again (default: 20, at even shares of the "
+        "scores)",
     )
     parser.add_argument(
         "--subset",

@@ -108,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="end a query after so long (default: 10)",
+        help="end a query after this time (default: 10)",
     )
     parser.add_argument(
         "--most-waiting",
@@ -153,7 +153,8 @@ def _add_admin(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=MAX_ROWS,
         metavar="N",
-        help=f"with --admin: no more rows in all that is approved there (default: {MAX_ROWS})",
+        help="with --admin: the most rows of all that is approved there and not applied "
+        f"(default: {MAX_ROWS})",
     )
 
 

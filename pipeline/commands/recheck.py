@@ -75,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="how many of the links are asked, those that were asked longest ago (default: 1, all)",
+        help="the share of the links to ask, those asked longest ago first (default: 1, all)",
     )
     parser.add_argument(
         "--seed",
@@ -89,7 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.01,
         metavar="SHARE",
-        help="how many of these are asked for the whole picture, whatever the headers say "
+        help="the share of these to ask for the whole picture, whatever the headers say "
         "(default: 0.01)",
     )
     parser.add_argument(
@@ -97,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=24.0,
         metavar="N",
-        help="ask nothing more after so many hours; what is left has its turn the next time "
+        help="ask nothing more after N hours; links that are left are asked the next time "
         "(default: 24)",
     )
     parser.add_argument(
@@ -105,13 +105,13 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help="take out a link that was gone in so many rechecks of different days (default: 2)",
+        help="take out a link that was gone in N rechecks of different days (default: 2)",
     )
     parser.add_argument(
         "--unreachable-after",
         type=int,
         metavar="N",
-        help="take out a link that did not answer in so many rechecks in a row (default: never)",
+        help="take out a link that did not answer in N rechecks in a row (default: never)",
     )
     parser.add_argument(
         "--keep-alike",

@@ -85,7 +85,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=MAX_ROWS,
         metavar="N",
-        help=f"with approve: no more rows in all that was approved (default: {MAX_ROWS})",
+        help="with approve: the most rows of all that is approved and not applied "
+        f"(default: {MAX_ROWS})",
     )
     parser.add_argument(
         "--yes", action="store_true", help="with approve: however many rows there are"
