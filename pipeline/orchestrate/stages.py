@@ -311,7 +311,7 @@ class Run:
         number = sum(counts["pair"].dropped.get(status, 0) for status in job.settings.transient)
         if number:
             LOGGER.info(
-                "fetch: %d pictures were not to be had this time; --retry-failed asks again for "
+                "fetch: %d pictures could not be fetched this time; --retry-failed asks again for "
                 "them",
                 number,
             )
