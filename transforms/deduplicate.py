@@ -47,7 +47,8 @@ def identity_of(url: str, caption: str, identity: Identity) -> bytes:
 
     URLs are compared in canonical form.
     """
-    return key_of(canonical(url), caption if identity == "pair" else "")
+    same_caption = caption if identity == "pair" else ""
+    return key_of(canonical(url), same_caption)
 
 
 def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair]:

@@ -120,5 +120,6 @@ def vectors_from_arrow(column: pa.ChunkedArray) -> list[NDArray[np.float16] | No
         offsets = chunk.offsets.to_numpy()
         is_there = chunk.is_valid().to_numpy(zero_copy_only=False)
         for row, there in enumerate(is_there):
-            vectors.append(values[offsets[row] : offsets[row + 1]] if there else None)
+            vector = values[offsets[row] : offsets[row + 1]]
+            vectors.append(vector if there else None)
     return vectors

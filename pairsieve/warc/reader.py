@@ -212,8 +212,12 @@ def _read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[ReadItem]
 
 def _items_of(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[ReadItem]:
     """The items of a record. If one cannot be made, the whole record is quarantined."""
-    # As a list, so that a record which fails in the middle yields nothing at all.
-    items = attempt(lambda record: list(_unsafe_items_of(record, path, settings)), record)
+
+    def all_items_of(record: Record | BadRecord) -> list[ReadItem]:
+        # As a list, so that a record which fails in the middle yields nothing at all.
+        return list(_unsafe_items_of(record, path, settings))
+
+    items = attempt(all_items_of, record)
     if isinstance(items, Failure):
         bad_record = BadRecord(items.reason, record.offset)
         yield from _unsafe_items_of(bad_record, path, settings)

@@ -141,7 +141,8 @@ def search_shard(path: str, settings: SearchSettings, matcher: Matcher) -> Found
             for numbers in hits.values():
                 rows_of.update(numbers)
     columns = frozenset(name for name in COLUMNS if name in shard.names)
-    return Found([FoundShard(path, rows, rows_of)] if rows else [], columns)
+    shards = [FoundShard(path, rows, rows_of)] if rows else []
+    return Found(shards, columns)
 
 
 def _found_rows(

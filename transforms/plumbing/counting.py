@@ -89,8 +89,9 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
     def process(self, element: Any, side: Any = None) -> Iterator[Any]:
         if isinstance(element, self._passes) or is_group_of_counts(element):
             yield element
-        else:
-            yield from self._work_on(element, () if side is None else (side,))
+            return
+        sides = () if side is None else (side,)
+        yield from self._work_on(element, sides)
 
     def _work_on(self, element: Any, sides: tuple[Any, ...]) -> Iterator[Any]:
         with WorkingOn(element):
