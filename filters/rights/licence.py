@@ -18,12 +18,12 @@ import pyarrow as pa
 from selectolax.lexbor import LexborNode
 
 from filters.detector import Columns, Needs, Observe
+from pairsieve.records.licence import LICENCE_MAX_CHARS
 from pairsieve.records.pair import Evidence, PerImage
 from pairsieve.web.html import LICENSED, ImageElement, ParsedPage
 from pairsieve.web.rsl import is_rsl_type
 from pairsieve.web.urls import absolute, without_credentials
 
-LICENCE_MAX_CHARS = 80  # as LAION cut it
 MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
 _CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
 

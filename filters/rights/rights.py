@@ -132,7 +132,7 @@ class Rights:
     """
 
     name: ClassVar[str] = "rights"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[str, ...]] = (
         "page_rights_signals",
         "response_rights_signals",

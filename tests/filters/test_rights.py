@@ -5,7 +5,7 @@ import pytest
 from filters.rights.rights import PageRights, ResponseRights, Rights
 from filters.rule import Action
 from filters.subjects import Response
-from pairsieve.records.licence import licence_kind
+from pairsieve.records.licence import LICENCE_MAX_CHARS, is_among, licence_kind
 from pairsieve.records.page import Origin, Page
 from pairsieve.web.html import parse_page
 
@@ -259,3 +259,24 @@ def test_strict_wants_to_know_which_licences():
 )
 def test_kinds_of_licences(url, kind):
     assert licence_kind(url) == kind
+
+
+BY_NC = "https://creativecommons.org/licenses/by-nc"
+ARCHIVED = "http://web.archive.org/web/20160101000000/"
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        (CC_BY, True),
+        # real pages link to these, without a version
+        ("https://creativecommons.org/licenses/by/", True),
+        (f"{BY_NC}/", False),
+        ("https://creativecommons.org/licenses/by-sa/", False),
+        ("https://creativecommons.org/licenses/by-nc-nd/3.0/de/", False),
+        # cut after "by"
+        (f"{ARCHIVED}{BY_NC}/4.0/".replace("https", "http")[:LICENCE_MAX_CHARS], False),
+    ],
+)
+def test_another_licence_is_not_the_same_without_its_end(url, taken):
+    assert is_among(licence_kind(url), ("cc-by",)) is taken
