@@ -18,6 +18,7 @@ import pyarrow as pa
 from selectolax.lexbor import LexborNode
 
 from filters.detector import Columns, Needs, Observe
+from filters.pages.page_types import without_namespace
 from pairsieve.records.licence import LICENCE_MAX_CHARS
 from pairsieve.records.pair import Evidence, PerImage
 from pairsieve.web.html import LICENSED, ImageElement, ParsedPage
@@ -40,7 +41,7 @@ class Licence:
     """
 
     name: ClassVar[str] = "licence"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"licence": pa.string(), "licence_scope": pa.string()}
 
@@ -155,9 +156,9 @@ def _own_licence(
 
 def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """Image URL and licence URL of each schema.org ImageObject that has both."""
-    for value in _objects(list(page.json_ld)):
-        types = value.get("@type", ())
-        if "ImageObject" not in (types if isinstance(types, list) else [types]):
+    for written in _objects(list(page.json_ld)):
+        value = {without_namespace(name): part for name, part in written.items()}
+        if "ImageObject" not in _type_names(value):
             continue
         licence = _url_in(value.get("license")) or _url_in(value.get("acquireLicensePage"))
         if not licence:
@@ -170,10 +171,21 @@ def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
                 yield image_url, without_credentials(licence)[:LICENCE_MAX_CHARS]
 
 
+def _type_names(value: Mapping[str, Any]) -> list[str]:
+    types = value.get("@type", [])
+    names = types if isinstance(types, list) else [types]
+    return [without_namespace(name) for name in names if isinstance(name, str)]
+
+
 def _url_in(value: Any) -> str | None:
-    """The URL in a property that holds it as text, or as an object with `@id` or `url`."""
+    """The URL in a property that holds it as text, or as an object with `@id`, `url` or `@value`.
+
+    Of a list it is that of the first element.
+    """
+    if isinstance(value, list):
+        value = value[0] if value else None
     if isinstance(value, dict):
-        value = value.get("@id") or value.get("url")
+        value = value.get("@id") or value.get("url") or value.get("@value")
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
+from pairsieve.web.media_type import media_type
 from pairsieve.web.references import (
     Attribute,
     Reference,
@@ -22,6 +23,7 @@ from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, re
 from pairsieve.web.xhtml import as_html, is_xhtml
 
 ROOT = "html"
+JSON_LD_TYPE = "application/ld+json"
 TAGS = ("title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
@@ -118,7 +120,7 @@ class ParsedPage:
         scripts = (
             node
             for node in self.elements["script"]
-            if _attribute(node, "type").lower() == "application/ld+json"
+            if media_type(node.attributes.get("type") or "").essence == JSON_LD_TYPE
         )
         return tuple(value for script in scripts if (value := _json(script.text())) is not None)
 
@@ -186,14 +188,23 @@ def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
 
 
 def _json(text: str) -> Any:
-    try:
-        return json_value(text)
-    except ValueError:
-        return None
+    """The value of a script; None if it is no JSON, with or without what authors put around it."""
+    for form in (text, _without_comments_around(text)):
+        try:
+            return json_value(form)
+        except ValueError:
+            continue
+    return None
 
 
-def _attribute(node: LexborNode, name: str) -> str:
-    return (node.attributes.get(name) or "").strip()
+def _without_comments_around(text: str) -> str:
+    """What stands between comments or the marks of a CDATA section, which hide scripts from old
+    browsers and from XML parsers.
+    """
+    unmarked = text.replace("<![CDATA[", "").replace("]]>", "")
+    starts = [at for at in map(unmarked.find, "[{") if at >= 0]
+    end = max(map(unmarked.rfind, "]}"))
+    return unmarked[min(starts, default=0) : end + 1]
 
 
 @dataclass(slots=True)

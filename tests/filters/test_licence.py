@@ -102,6 +102,25 @@ def json_ld(value) -> str:
             (None, None),
         ),
         (IMAGE + json_ld({"@type": "Article", "url": "/1.jpg", "license": SA}), (None, None)),
+        # JSON-LD 1.1, 4.1.2 and 4.1.5: terms, compact IRIs and IRIs mean the same
+        (
+            IMAGE
+            + json_ld(
+                {"@type": "schema:ImageObject", "schema:url": "/1.jpg", "schema:license": [SA, BY]}
+            ),
+            (SA, "image"),
+        ),
+        (
+            IMAGE
+            + json_ld(
+                {
+                    "@type": "http://schema.org/ImageObject",
+                    "http://schema.org/contentUrl": [{"@id": "/1.jpg"}],
+                    "http://schema.org/license": [{"@value": SA}],
+                }
+            ),
+            (SA, "image"),
+        ),
     ],
 )
 def test_licence(body, licence):
@@ -135,6 +154,28 @@ def test_any_json_ld(value):
     body = IMAGE + json_ld(value)
     assert len(licences(body)) == 1
     assert set(PageTypes().load()(parsed(body))) == {"page_types"}
+
+
+JSON = '{"@type": "ImageObject", "url": "/1.jpg", "license": "https://a.example/terms"}'
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # JSON-LD 1.1, 7 "embedding JSON-LD in HTML documents", and 8 on its media type
+        f'<script type="Application/LD+JSON; charset=utf-8">{JSON}</script>',
+        f"<script type='application/ld+json;profile=\"http://www.w3.org/ns/json-ld#expanded\"'>{JSON}</script>",
+        # what extruct's tests call invalid, and read all the same
+        f'<script type="application/ld+json"><!--\n{JSON}\n--></script>',
+        f'<script type="application/ld+json">// a comment\n{JSON}</script>',
+        f'<script type="application/ld+json">//<![CDATA[\n{JSON}\n//]]></script>',
+        f'<script type="application/ld+json">/*<![CDATA[*/[{JSON}]/*]]>*/</script>',
+        '<script type="application/ld+json">{"name": "\t1\n", ' + JSON[1:] + "</script>",
+    ],
+)
+def test_json_ld_as_pages_write_it(script):
+    assert licences(IMAGE + script) == [(TERMS, "image")]
+    assert PageTypes().load()(parsed(script)) == {"page_types": ("ImageObject",)}
 
 
 def test_json_ld_that_is_none_or_too_deep():
