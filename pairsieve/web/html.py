@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
+from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
 from pairsieve.web.media_type import media_type
 from pairsieve.web.references import (
     Attribute,
@@ -418,6 +419,8 @@ def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
 def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """(name, content) of the `<meta>` elements, both in lower case; an `http-equiv` or `property`
     is a name too.
+
+    Quotation marks that are none to a parser belong to neither.
     """
     for node in page.elements["meta"]:
         attributes = node.attributes
@@ -428,4 +431,20 @@ def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
             or ""
         )
         if name and "content" in attributes:
-            yield name.strip().lower(), (attributes["content"] or "").strip().lower()
+            yield without_quotes(name).lower(), _content(attributes).strip().lower()
+
+
+def _content(attributes: Attributes) -> str:
+    """The content of a `<meta>`, also of `<meta name=”robots” content=”noai, noimageai”>`.
+
+    A parser takes typographic quotes for letters, and what follows a blank for attributes.
+    """
+    content = attributes["content"] or ""
+    if not content.startswith(TYPOGRAPHIC_QUOTES):
+        return content
+    words, names = [content], list(attributes)
+    for name in names[names.index("content") + 1 :]:
+        if words[-1].endswith(TYPOGRAPHIC_QUOTES):
+            break
+        words.append(name)
+    return without_quotes(" ".join(words))

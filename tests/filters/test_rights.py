@@ -67,6 +67,25 @@ PAGES = [
         {"tdm_reserved"},
     ),
     ('<meta property="tdm:reservation" content="1">', (), {"tdm_reserved"}),
+    # as pages write it: typographic quotes, of which a parser takes none for a quote
+    ("<meta name=”robots” content=”noai, noimageai”>", (), {"noai", "noimageai"}),
+    ("<meta name=”robots” content=”index, noimageai” />", (), {"noimageai"}),
+    ("<meta name=“robots“ content=“noai“ data-noimageai>", (), {"noai"}),
+    ('<meta name="robots" content=”noai”>', (), {"noai"}),
+    ("<meta content=”1” name=”tdm-reservation”>", (), {"tdm_reserved"}),
+    ("<meta http-equiv=”Content-Usage” content=”train-ai=n”>", (), {"content_usage_no_ai"}),
+    # and servers' configurations: quotes that are part of the value
+    ("", [("X-Robots-Tag", '"noai, noimageai"')], {"noai", "noimageai"}),
+    ("", [("X-Robots-Tag", "'noai'")], {"noai"}),
+    ("", [("X-Robots-Tag", ": noai; GPTBot: none")], {"noai", "none", "ai_agent_noindex"}),
+    ("", [("Content-Signal", '"search=yes, ai-train=no"')], {"content_usage_no_ai"}),
+    ("", [("tdm-reservation", "'1'")], {"tdm_reserved"}),
+    # a crawler that is not on the list, and AI as such: pages of Spawning's and others
+    ('<meta name="googlebot" content="noai, noimageai">', (), {"noai", "noimageai"}),
+    ('<meta name="KetoClubBot" content="noai">', (), {"noai"}),
+    ('<meta name="AI" content="noimageai, noai">', (), {"noai", "noimageai"}),
+    ('<meta name="bingbot" content="noindex, none">', (), set()),
+    ('<meta name="email" content="noai">', (), set()),
     # noml.info; draft-canel-robots-ai-control
     ('<meta name="robots" content="noml">', (), {"noml"}),
     ("", [("X-Robots-Tag", "noml, nofollow")], {"noml"}),
