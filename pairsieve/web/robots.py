@@ -274,7 +274,9 @@ def _matching_rules(group: Group, target: str, host: str) -> Group:
     """
 
     def fitting(rules: list[tuple[PathPattern, Value]]) -> list[tuple[PathPattern, Value]]:
-        return longest_fitting((rule for rule in rules if rule[0].is_about(host)), target)
+        # Nearly all rules are mere paths.
+        about_host = [rule for rule in rules if not rule[0].authority or rule[0].is_about(host)]
+        return longest_fitting(about_host, target)
 
     usages = defaultdict(list)
     for name, rules in group.usages.items():
