@@ -71,7 +71,8 @@ def header_links(value: str) -> Iterator[HeaderLink]:
         values: dict[str, str] = {}
         for parameter in parameters:
             name, _, parameter_value = parameter.partition("=")
-            values[name.strip().lower()] = parameter_value.strip().strip('"')
+            # Of equal ones the first counts (RFC 8288, 3.3 and 3.4.1).
+            values.setdefault(name.strip().lower(), parameter_value.strip().strip('"'))
         yield HeaderLink(
             target=target.strip("<>").strip(),
             relations=tuple(values.get("rel", "").lower().split()),
