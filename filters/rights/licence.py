@@ -9,7 +9,6 @@ applies to that figure alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,14 +18,13 @@ from selectolax.lexbor import LexborNode
 
 from filters.detector import Columns, Needs, Observe
 from filters.pages.page_types import without_namespace
-from pairsieve.records.licence import LICENCE_MAX_CHARS
+from pairsieve.records.licence import LICENCE_MAX_CHARS, names_creative_commons
 from pairsieve.records.pair import Evidence, PerImage
 from pairsieve.web.html import LICENSED, ImageElement, ParsedPage
 from pairsieve.web.rsl import is_rsl_type
 from pairsieve.web.urls import absolute, without_credentials
 
 MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
-_CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
 
 LicenceAndScope = tuple[str | None, str | None]
 """URL of a licence, and its scope: `image` (from JSON-LD), `figure` or `page`."""
@@ -103,7 +101,7 @@ def _licence_link(node: LexborNode) -> Link | None:
     url = (attributes.get("href") or "").strip()
     declared = "license" in (attributes.get("rel") or "").lower().split()
     # a <link> in the head must declare itself; an <a> may also just lead to Creative Commons
-    is_creative_commons = node.tag != "link" and _CREATIVE_COMMONS.search(url)
+    is_creative_commons = node.tag != "link" and names_creative_commons(url)
     if not url or not (declared or is_creative_commons):
         return None
     return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
@@ -135,7 +133,7 @@ def _licence_of_page(links: Sequence[Link]) -> str | None:
     Declared Creative Commons licences come first, then linked ones, then any declared licence.
     """
     outside = [link for link in links if link.figure is None]
-    creative_commons = [link for link in outside if _CREATIVE_COMMONS.search(link.url)]
+    creative_commons = [link for link in outside if names_creative_commons(link.url)]
     declared = [link for link in creative_commons if link.declared]
     by_preference = [*declared, *creative_commons, *outside]
     return by_preference[0].url if by_preference else None

@@ -10,7 +10,15 @@ _CREATIVE_COMMONS = re.compile(
     r"//(?:www\.)?creativecommons\.org/(?:licenses/(?P<kind>[a-z+-]+)|publicdomain/(?P<domain>zero|mark))(?:/(?P<version>\d+\.\d+))?",
     re.IGNORECASE,
 )
+_ANY_CREATIVE_COMMONS = re.compile(
+    r"//(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/", re.IGNORECASE
+)
 _VERSION = re.compile(r"-\d+\.\d+")
+
+
+def names_creative_commons(url: str) -> bool:
+    """Whether a URL names a licence or a dedication of Creative Commons."""
+    return _ANY_CREATIVE_COMMONS.search(url) is not None
 
 
 def licence_kind(url: str | None) -> str | None:

@@ -17,6 +17,7 @@ BY, SA = (
     "https://creativecommons.org/licenses/by/4.0/",
     "https://creativecommons.org/licenses/by-sa/4.0/",
 )
+WWW_BY = "https://www.creativecommons.org/licenses/by/3.0"
 TERMS = "https://a.example/terms"
 IMAGE = "<img src=/1.jpg alt=one>"
 
@@ -57,6 +58,9 @@ def json_ld(value) -> str:
         (f'<a rel="license" href="{TERMS}"></a>{IMAGE}', (TERMS, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
         (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
+        # real pages link to www. as well
+        (f'<a href="{WWW_BY}">{IMAGE}', (WWW_BY, "page")),
+        (f'<a rel="license" href="{TERMS}"></a><a href="{WWW_BY}"></a>{IMAGE}', (WWW_BY, "page")),
         (f'<a rel=license href="{BY}{"x" * 100}"></a>{IMAGE}', ((BY + "x" * 100)[:80], "page")),
         (
             f'<a rel="license" href="{BY}"></a><figure>{IMAGE}<a rel="license" href="{SA}"></a></figure>',
@@ -189,6 +193,19 @@ def test_json_ld_that_is_none_or_too_deep():
         ("<html lang=de-AT><title> Ein \n Haus </title>", (), "Ein Haus", "de-at"),
         ("<title>a</title><title>b</title>", [("Content-Language", "FR, en")], "a", "fr"),
         ("<p>nothing", (), "", ""),
+        # HTML standard, 3.2.6.2: the attribute, xml:lang in XHTML, the pragma, the header
+        ('<meta http-equiv="Content-Language" content="pt-BR">', (), "", "pt-br"),
+        ('<html lang=de><meta http-equiv=content-language content="en">', (), "", "de"),
+        ('<html xml:lang="fr"><p>', [("Content-Language", "en")], "", "fr"),
+        (
+            '<meta http-equiv=content-language content=" es ">',
+            [("Content-Language", "en")],
+            "",
+            "es",
+        ),
+        # as pages write it
+        ('<html lang="en_US">', (), "", "en-us"),
+        ('<meta http-equiv="content-language" content="de, en">', (), "", "de"),
         (f"<title>{'x' * 1000}</title>", (), "x" * 300, ""),
     ],
 )
