@@ -15,6 +15,7 @@ An HTML page is treated as if there were no file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,9 @@ SITE_FILE_MAX_BYTES = 512 * 1024
 _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
-_TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "True"), ("0", "False")
+# The suffix of the file that a URL names.
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}(?=$|[?#])")
+_TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "1.0", "True"), ("0", "0.0", "False")
 
 
 def usable_text(name: str, text: str, content_type: str) -> str:
@@ -127,8 +130,14 @@ class AiTxt:
         return Robots(text, self.ai_agents)
 
     def refuses(self, url: str) -> bool:
-        """Tell whether training with a URL is refused."""
-        return self._denies_everything or self._rules.refusal(url) is not None
+        """Tell whether training with a URL is refused.
+
+        Spawning's rules name types of files, as `*.jpg`, so that `CAT.JPG` is refused as well.
+        """
+        if self._denies_everything or self._rules.refusal(url) is not None:
+            return True
+        lowered = _SUFFIX.sub(lambda suffix: suffix[0].lower(), url, count=1)
+        return lowered != url and self._rules.refusal(lowered) is not None
 
 
 def trust_refuses(text: str) -> bool:

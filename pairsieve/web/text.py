@@ -128,10 +128,11 @@ def storable(text: str) -> str:
 def json_value(text: str | bytes) -> Any:
     """What a JSON document of anybody says, its text storable.
 
-    Raises ValueError, also where it is nested too deeply.
+    Line ends and other controls may stand in its strings: authors paste texts there. Raises
+    ValueError, also where it is nested too deeply.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, strict=False)
         if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
             value = json.loads(storable(json.dumps(value, ensure_ascii=False)))
     except RecursionError:
