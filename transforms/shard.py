@@ -39,7 +39,7 @@ from transforms.plumbing.counting import Counts
 from transforms.plumbing.listing import EveryGroup
 from transforms.plumbing.own import kind_of_group, on_own
 from transforms.plumbing.packing import MAX_HELD, PackByKey
-from transforms.plumbing.spill import Spill, Spilled, read_batch
+from transforms.plumbing.spill import Spill, Spilled, read_batches
 from transforms.rules import PartRows, ShardRow
 
 ShardKey = GroupKey
@@ -171,7 +171,7 @@ def _sorted_table(
     batches: Iterable[Batch | Spilled], schema: pa.Schema, order: Sequence[str]
 ) -> pa.Table:
     # A generator, so that no more than one packed batch is in memory.
-    packed = (read_batch(batch) for batch in batches if batch)
+    packed = (batch for batch in read_batches(batches) if batch)
     tables = [schema.empty_table(), *map(unpack, packed)]
     table = pa.concat_tables(tables).combine_chunks()
     return table.sort_by([(name, "ascending") for name in order])

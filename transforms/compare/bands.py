@@ -32,7 +32,7 @@ from pairsieve.images.near_hashes import (
 from pairsieve.images.pdq import Hashes, orientations_of_all
 from transforms.compare.pictures import PICTURE, Pictures
 from transforms.compare.settings import BAND, PICTURES, Division, Key
-from transforms.plumbing.spill import Spilled, read_batch
+from transforms.plumbing.spill import Spilled, read_batches
 
 HASHES, VIEWS, ROOTS, SHOWN = b"h", b"v", b"r", b"p"
 """The letters: hashes and views of a band, roots and shown pictures of a bucket."""
@@ -111,8 +111,8 @@ def _distinct(batches: Batches) -> tuple[Hashes, NDArray[np.void]]:
     """The distinct hashes of pictures, and their distinct views without borders."""
     hashes = [np.empty(0, NAME)]
     views = [np.empty(0, VIEW)]
-    for batch in batches:
-        pictures: Pictures = np.frombuffer(read_batch(batch), PICTURE, offset=1)
+    for content in read_batches(batches):
+        pictures: Pictures = np.frombuffer(content, PICTURE, offset=1)
         hashes.append(np.unique(pictures["name"][pictures["has_hash"]]))
         inner = np.zeros(len(pictures), VIEW)
         inner["hash"] = pictures["inner"]
@@ -185,8 +185,7 @@ def near_pictures(
 def _read_band(batches: Batches) -> tuple[Hashes, Names, NDArray[np.bool_]]:
     """The hashes of a part of a band, the picture of each, and whether it was turned."""
     plain, views = [np.empty(0, NAME)], [np.empty(0, VIEW)]
-    for batch in batches:
-        content = read_batch(batch)
+    for content in read_batches(batches):
         if content[:1] == HASHES:
             plain.append(np.frombuffer(content, NAME, offset=1))
         else:

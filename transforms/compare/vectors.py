@@ -22,7 +22,7 @@ from pairsieve.storage import parts
 from transforms.compare.bands import Batches, NearPictures
 from transforms.compare.pictures import name_rows
 from transforms.compare.settings import CELL, Key
-from transforms.plumbing.spill import read_batch
+from transforms.plumbing.spill import read_batches
 
 CENTRES_PER_PART = 20
 """Centres that a part gives at most: the first vectors of parts that lie evenly among all."""
@@ -123,7 +123,7 @@ def _row_type(dimensions: int) -> np.dtype[np.void]:
 def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[NearPictures]:
     """Yield the near pictures of a cell: those whose vectors have at least a cosine."""
     _, batches = group
-    rows = np.concatenate([_unpacked(read_batch(batch)) for batch in batches])
+    rows = np.concatenate([_unpacked(content) for content in read_batches(batches)])
     # A picture is compared once, by the least of its vectors. Sorting by all bytes makes the order
     # independent of the batches.
     order = np.argsort(rows.view(f"V{rows.dtype.itemsize}"), kind="stable")
