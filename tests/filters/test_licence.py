@@ -131,6 +131,38 @@ def test_licence(body, licence):
     assert licences(body) == [licence]
 
 
+OBJECT = '<div itemscope itemtype="https://schema.org/ImageObject">%s</div>'
+PICTURE = '<img itemprop="contentUrl" src="/1.jpg" alt="one">'
+PERSON = (
+    '<p itemprop="creator" itemscope itemtype="https://schema.org/Person">'
+    '<meta itemprop="name" content="B">%s</p>'
+)
+OF_IMAGE, OF_PAGE = (TERMS, "image"), (BY, "page")
+
+
+@pytest.mark.parametrize(
+    ("properties", "licence"),
+    [
+        # Google's documentation, "Image metadata in Google Images": microdata
+        (f'{PICTURE}<i itemprop="license"> {TERMS}</i>{PERSON % ""}', OF_IMAGE),
+        (f'{PICTURE}<i itemprop="acquireLicensePage">{TERMS}</i>', OF_IMAGE),
+        # HTML standard, 5.2.4 "values"
+        (f'{PICTURE}<meta itemprop="license" content="{TERMS}">', OF_IMAGE),
+        (f'{PICTURE}<p><link itemprop="license" href="{TERMS}"></p>', OF_IMAGE),
+        (
+            f"{IMAGE}<meta itemprop='url contentUrl' content=/1.jpg><a itemprop=license href={TERMS}>",
+            OF_IMAGE,
+        ),
+        # of another item, of another picture, of none
+        (PICTURE + PERSON % f'<i itemprop="license">{TERMS}</i>', OF_PAGE),
+        (f"{IMAGE}<i itemprop=contentUrl>/2.jpg</i><i itemprop=license>{TERMS}</i>", OF_PAGE),
+        (PICTURE, OF_PAGE),
+    ],
+)
+def test_microdata_of_an_image(properties, licence):
+    assert licences(f'<a rel="license" href="{BY}"></a>' + OBJECT % properties) == [licence]
+
+
 def test_a_figures_licence_is_not_its_neighbours():
     two = f'<figure>{IMAGE}<a rel=license href="{SA}"></a></figure><figure><img src=/2.jpg alt=two></figure><a rel=license href="{BY}"></a>'
     assert licences(two) == [(SA, "figure"), (BY, "page")]
