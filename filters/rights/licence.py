@@ -90,13 +90,13 @@ class Link:
 def _licence_links(page: ParsedPage) -> list[Link]:
     links: list[Link] = []
     for node in (*page.elements[LICENSED], *page.elements["link"]):
-        link = _licence_link(node)
+        link = _licence_link(node, page.base)
         if link:
             links.append(link)
     return links
 
 
-def _licence_link(node: LexborNode) -> Link | None:
+def _licence_link(node: LexborNode, base: str) -> Link | None:
     attributes = node.attributes
     # licences for machines are read by filters/rights/rights.py
     if is_rsl_type(attributes.get("type")):
@@ -107,7 +107,10 @@ def _licence_link(node: LexborNode) -> Link | None:
     is_creative_commons = node.tag != "link" and names_creative_commons(url)
     if not url or not (declared or is_creative_commons):
         return None
-    return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
+    # Elsewhere than on its page a relative URL names nothing.
+    is_absolute = url.startswith(("http://", "https://"))
+    target = url if is_absolute else absolute(base, url) or url
+    return Link(without_credentials(target)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
 
 
 def _figure_around(node: LexborNode) -> int | None:
@@ -165,6 +168,8 @@ def _schema_org_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
             if not value.get(name):
                 continue
             image_url = absolute(page.base, _url_in(value.get(name)) or "")
+            if licence.startswith(("/", "./", "../")):  # else it is absolute, or mere text
+                licence = absolute(page.base, licence) or licence
             if image_url:
                 yield image_url, without_credentials(licence)[:LICENCE_MAX_CHARS]
 

@@ -58,6 +58,19 @@ def json_ld(value) -> str:
         (f'<a rel="license" href="{TERMS}"></a>{IMAGE}', (TERMS, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
         (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
+        # HTML standard, 2.4.1: a URL is read on its page
+        (f'<a rel="license" href="/terms"></a>{IMAGE}', (TERMS, "page")),
+        (f'<base href="/x/"><link rel="license" href="../terms">{IMAGE}', (TERMS, "page")),
+        (f'<a rel="license" href="{BY[6:]}"></a>{IMAGE}', (BY, "page")),
+        (f'<a rel="license" href="http://["></a>{IMAGE}', ("http://[", "page")),
+        (
+            IMAGE + json_ld({"@type": "ImageObject", "url": "/1.jpg", "license": "/terms"}),
+            (TERMS, "image"),
+        ),
+        (
+            IMAGE + json_ld({"@type": "ImageObject", "url": "/1.jpg", "license": "all mine"}),
+            ("all mine", "image"),
+        ),
         # real pages link to www. as well
         (f'<a href="{WWW_BY}">{IMAGE}', (WWW_BY, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{WWW_BY}"></a>{IMAGE}', (WWW_BY, "page")),
