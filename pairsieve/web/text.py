@@ -19,8 +19,9 @@ from ftfy.fixes import uncurl_quotes
 
 from pairsieve.web.charsets import REPLACEMENT, decode
 from pairsieve.web.media_type import media_type
-from pairsieve.web.prescan import declared_encoding
+from pairsieve.web.prescan import declared_encoding, encoding_of_xml
 from pairsieve.web.urls import absolute, host_of
+from pairsieve.web.xhtml import is_xhtml
 
 DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
@@ -76,12 +77,19 @@ def to_utf8(payload: bytes, content_type: str, url: str = "") -> bytes:
     for mark, name in _BYTE_ORDER_MARKS:
         if payload.startswith(mark):
             return _in_utf8(payload[len(mark) :], webencodings.lookup(name))
-    encoding = _from_header(content_type) or declared_encoding(payload)
+    encoding = _from_header(content_type) or _declared(payload, content_type)
     if encoding is None:
         if _is_utf8(payload):
             return payload
         encoding = _detected(payload, url)
     return _in_utf8(payload, encoding)
+
+
+def _declared(payload: bytes, content_type: str) -> webencodings.Encoding | None:
+    """What a page declares. To XML a `<meta>` declares nothing (XML 1.0, 4.3.3)."""
+    if is_xhtml(content_type) and _is_utf8(payload):
+        return encoding_of_xml(payload)
+    return declared_encoding(payload)
 
 
 def _detected(payload: bytes, url: str) -> webencodings.Encoding:

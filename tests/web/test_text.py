@@ -63,6 +63,20 @@ from pairsieve.web.text import (
         (b'<?xml version="1.0" encoding="koi8-r"?>' + "привет".encode("koi8-r"), "", "привет"),
         ("\ufeffgröße".encode("utf-16-be"), "text/html; charset=koi8-r", "größe"),
         ("größe".encode() + b"\xff", "text/html; charset=utf-8", "größe\ufffd"),
+        # XML 1.0, 4.3.3: UTF-8 unless the declaration says something else
+        ("<meta charset=koi8-r>größe".encode(), "application/xhtml+xml", "größe"),
+        ("<meta charset=koi8-r>größe".encode(), "text/html", "größe".encode().decode("koi8-r")),
+        (
+            b"<?xml version='1.0' encoding='koi8-r'?>" + "привет".encode("koi8-r"),
+            "application/xhtml+xml",
+            "привет",
+        ),
+        # what is no UTF-8 is an error in XML: a page, by what it says of itself
+        (
+            b"<meta charset=koi8-r>" + "привет".encode("koi8-r"),
+            "application/xhtml+xml",
+            "привет",
+        ),
         ("größe €".encode()[:-1], "text/html", "größe \ufffd"),  # cut by a crawler
         ("größe €".encode()[:-1] + b" ", "text/html", " "),
         ("<p>ภูเขายามเช้า ภาพถ่ายจากเชียงใหม่".encode("cp874"), "text/html", "เชียงใหม่"),
