@@ -424,14 +424,13 @@ def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """
     for node in page.elements["meta"]:
         attributes = node.attributes
-        name = (
-            attributes.get("name")
-            or attributes.get("http-equiv")
-            or attributes.get("property")
-            or ""
-        )
-        if name and "content" in attributes:
-            yield without_quotes(name).lower(), _content(attributes).strip().lower()
+        if "content" not in attributes:
+            continue
+        # An element may have several, and each says something by itself.
+        for kind in ("name", "http-equiv", "property"):
+            name = attributes.get(kind)
+            if name:
+                yield without_quotes(name).lower(), _content(attributes).strip().lower()
 
 
 def _content(attributes: Attributes) -> str:
