@@ -165,7 +165,9 @@ def _our_rows(page: Page) -> list[Row]:
 
 def _html5lib_rows(page: Page) -> list[Row]:
     """Return the same by html5lib."""
-    tree = html5lib.parse(to_utf8(page.payload, page.content_type), transport_encoding="utf-8")
+    tree = html5lib.parse(
+        to_utf8(page.payload, page.content_type, page.url), transport_encoding="utf-8"
+    )
     rows = []
     for node in tree.iter(f"{NAMESPACE}img"):
         attributes = node.attrib

@@ -1,7 +1,8 @@
 """Find the licence of each image, and its scope: the image itself, its figure, or the whole page.
 
 Sources: `rel=license` (HTML standard); schema.org ImageObject with `license` or
-`acquireLicensePage` (as Google Images reads them); Creative Commons links as LAION took them.
+`acquireLicensePage` in JSON-LD or microdata (as Google Images reads them); Creative Commons links
+as LAION took them.
 
 The position of a link on the page makes no difference, except that a licence inside a figure
 applies to that figure alone.
@@ -20,14 +21,16 @@ from filters.detector import Columns, Needs, Observe
 from filters.pages.page_types import without_namespace
 from pairsieve.records.licence import LICENCE_MAX_CHARS, names_creative_commons
 from pairsieve.records.pair import Evidence, PerImage
-from pairsieve.web.html import LICENSED, ImageElement, ParsedPage
+from pairsieve.web.html import LICENSED, TYPED, ImageElement, ParsedPage
 from pairsieve.web.rsl import is_rsl_type
 from pairsieve.web.urls import absolute, without_credentials
 
 MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
+MAX_PROPERTIES = 5_000  # of microdata on a page
+MAX_PROPERTY_DEPTH = 20  # elements between a property and its item
 
 LicenceAndScope = tuple[str | None, str | None]
-"""URL of a licence, and its scope: `image` (from JSON-LD), `figure` or `page`."""
+"""URL of a licence, and its scope: `image` (from schema.org), `figure` or `page`."""
 NO_LICENCE: LicenceAndScope = (None, None)
 
 
@@ -54,7 +57,7 @@ def observe_licences(page: ParsedPage) -> Evidence:
     """
     links = _licence_links(page)
     by_figure = _licences_of_figures(links)
-    by_image_url = dict(_json_ld_licences(page))
+    by_image_url = dict(_schema_org_licences(page))
     page_licence = _licence_of_page(links)
     default = (page_licence, "page") if page_licence else NO_LICENCE
     if not by_figure and not by_image_url:
@@ -87,13 +90,13 @@ class Link:
 def _licence_links(page: ParsedPage) -> list[Link]:
     links: list[Link] = []
     for node in (*page.elements[LICENSED], *page.elements["link"]):
-        link = _licence_link(node)
+        link = _licence_link(node, page.base)
         if link:
             links.append(link)
     return links
 
 
-def _licence_link(node: LexborNode) -> Link | None:
+def _licence_link(node: LexborNode, base: str) -> Link | None:
     attributes = node.attributes
     # licences for machines are read by filters/rights/rights.py
     if is_rsl_type(attributes.get("type")):
@@ -104,7 +107,10 @@ def _licence_link(node: LexborNode) -> Link | None:
     is_creative_commons = node.tag != "link" and names_creative_commons(url)
     if not url or not (declared or is_creative_commons):
         return None
-    return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
+    # Elsewhere than on its page a relative URL names nothing.
+    is_absolute = url.startswith(("http://", "https://"))
+    target = url if is_absolute else absolute(base, url) or url
+    return Link(without_credentials(target)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
 
 
 def _figure_around(node: LexborNode) -> int | None:
@@ -152,12 +158,9 @@ def _own_licence(
     return None
 
 
-def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
+def _schema_org_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """Image URL and licence URL of each schema.org ImageObject that has both."""
-    for written in _objects(list(page.json_ld)):
-        value = {without_namespace(name): part for name, part in written.items()}
-        if "ImageObject" not in _type_names(value):
-            continue
+    for value in (*_json_ld_images(page), *_microdata_images(page)):
         licence = _url_in(value.get("license")) or _url_in(value.get("acquireLicensePage"))
         if not licence:
             continue
@@ -165,8 +168,58 @@ def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
             if not value.get(name):
                 continue
             image_url = absolute(page.base, _url_in(value.get(name)) or "")
+            if licence.startswith(("/", "./", "../")):  # else it is absolute, or mere text
+                licence = absolute(page.base, licence) or licence
             if image_url:
                 yield image_url, without_credentials(licence)[:LICENCE_MAX_CHARS]
+
+
+def _json_ld_images(page: ParsedPage) -> Iterator[Mapping[str, Any]]:
+    """The ImageObjects of the page's JSON-LD, with their properties by name."""
+    for written in _objects(list(page.json_ld)):
+        value = {without_namespace(name): part for name, part in written.items()}
+        if "ImageObject" in _type_names(value):
+            yield value
+
+
+def _microdata_images(page: ParsedPage) -> Iterator[Mapping[str, Any]]:
+    """The ImageObjects of the page's microdata, with their properties by name."""
+    found: dict[int, dict[str, str]] = {
+        node.mem_id: {} for node in page.elements[TYPED] if _is_image_object(node)
+    }
+    # looking for properties costs a walk over the page
+    for node in page.tree.css("[itemprop]")[:MAX_PROPERTIES] if found else ():
+        item = found.get(_item_around(node))
+        if item is not None:
+            for name in (node.attributes["itemprop"] or "").split():
+                item.setdefault(without_namespace(name), _property_value(node))
+    yield from found.values()
+
+
+def _is_image_object(node: LexborNode) -> bool:
+    types = (node.attributes["itemtype"] or "").split()
+    return "ImageObject" in map(without_namespace, types)
+
+
+def _item_around(node: LexborNode) -> int:
+    """The id of the item that a property belongs to; 0 if there is none near."""
+    parent = node.parent
+    for _ in range(MAX_PROPERTY_DEPTH):
+        if parent is None:
+            break
+        if "itemscope" in parent.attributes:
+            return int(parent.mem_id)
+        parent = parent.parent
+    return 0
+
+
+def _property_value(node: LexborNode) -> str:
+    """The value of a property (HTML standard, 5.2.4); a `content` counts on any element."""
+    attributes = node.attributes
+    for name in ("content", "href", "src"):
+        if name in attributes:
+            return attributes[name] or ""
+    return node.text().strip()
 
 
 def _type_names(value: Mapping[str, Any]) -> list[str]:

@@ -112,7 +112,7 @@ DECISIONS: tuple[Column, ...] = (
         source="licence",
         privacy="neutral",
         meaning=(
-            "what that licence was said of: image (JSON-LD), figure or page; xmp: the picture's "
+            "what that licence was said of: image (schema.org), figure or page; xmp: the picture's "
             "file says it"
         ),
         value=_licence_scope,

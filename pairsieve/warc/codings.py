@@ -33,7 +33,7 @@ STEP_BYTES = 64
 # The largest window that RFC 9659 allows, as a power of two: 8 MB.
 ZSTD_WINDOW_LOG = 23
 
-_CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n]{0,4096})?(\r*\n)")
+_CHUNK = re.compile(rb"[ \t]*0{0,40}([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n]{0,4096})?(\r*\n)")
 _LINE_END = re.compile(rb"\r*\n")
 
 # MIME Sniffing standard, 3: "binary data byte". What is looked at is its "resource header", 5.2.

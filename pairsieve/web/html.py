@@ -178,7 +178,7 @@ def parse_page(
     """Parse a page as browsers do (Lexbor). `rule` says which images it has, and `captions` where
     their words may stand. Never raises on any bytes.
     """
-    content = to_utf8(page.payload, page.content_type)
+    content = to_utf8(page.payload, page.content_type, page.url)
     if is_xhtml(page.content_type):
         content = as_html(content)
     return ParsedPage(page.url, page.headers, LexborHTMLParser(content), rule, captions)
@@ -428,14 +428,13 @@ def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """
     for node in page.elements["meta"]:
         attributes = node.attributes
-        name = (
-            attributes.get("name")
-            or attributes.get("http-equiv")
-            or attributes.get("property")
-            or ""
-        )
-        if name and "content" in attributes:
-            yield without_quotes(name).lower(), _content(attributes).strip().lower()
+        if "content" not in attributes:
+            continue
+        # An element may have several, and each says something by itself.
+        for kind in ("name", "http-equiv", "property"):
+            name = attributes.get(kind)
+            if name:
+                yield without_quotes(name).lower(), _content(attributes).strip().lower()
 
 
 def _content(attributes: Attributes) -> str:

@@ -87,7 +87,12 @@ def declared_encoding(payload: bytes) -> webencodings.Encoding | None:
             return markup.encoding
         in_head = in_head and not markup.ends_head
         at = head.find(b"<", markup.end)
-    declaration = _XML_DECLARATION.match(head)
+    return encoding_of_xml(head)
+
+
+def encoding_of_xml(payload: bytes) -> webencodings.Encoding | None:
+    """The encoding that an XML declaration names; None if there is none."""
+    declaration = _XML_DECLARATION.match(payload)
     return _readable(_first_group(declaration)) if declaration else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
@@ -18,10 +19,13 @@ from ftfy.fixes import uncurl_quotes
 
 from pairsieve.web.charsets import REPLACEMENT, decode
 from pairsieve.web.media_type import media_type
-from pairsieve.web.prescan import declared_encoding
+from pairsieve.web.prescan import declared_encoding, encoding_of_xml
+from pairsieve.web.urls import absolute, host_of
+from pairsieve.web.xhtml import is_xhtml
 
 DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
+_LABEL = re.compile(r"[a-z][a-z0-9-]*")
 _BYTE_ORDER_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16le"), (BOM_UTF16_BE, "utf-16be"))
 # A caption is not cleaned where it is longer than RAW_CHARS times what is taken: blanks, entities
 # (`&eacute;`, eight characters) and mojibake (up to four) make it longer than what becomes of it.
@@ -60,33 +64,49 @@ MAX_ESCAPES = 4  # ftfy undoes one `amp;` of `&amp;amp;amp;` in each of its pass
 _ESCAPES = re.compile(rf"&(?:(?:amp|#0*+38|#x0*+26);){{{MAX_ESCAPES},}}", re.IGNORECASE)
 
 
-def to_utf8(payload: bytes, content_type: str) -> bytes:
+def to_utf8(payload: bytes, content_type: str, url: str = "") -> bytes:
     """A page in UTF-8, read as browsers do (HTML standard, 13.2.3.2, "determining the character
     encoding").
 
     The byte order mark counts first, then the HTTP header, then what the page declares. Where none
     of them names a known encoding it is UTF-8 if the payload is valid UTF-8, else what Firefox's
-    detector (chardetng) makes of it. UTF-8 is given as it is: where it is invalid, whoever decodes
-    parts of it with "replace", as selectolax does, gets the same text, and checking costs as much
-    as reading the archive.
+    detector (chardetng) makes of it and of the top-level domain of `url`. UTF-8 is given as it is:
+    where it is invalid, whoever decodes parts of it with "replace", as selectolax does, gets the
+    same text, and checking costs as much as reading the archive.
     """
     for mark, name in _BYTE_ORDER_MARKS:
         if payload.startswith(mark):
             return _in_utf8(payload[len(mark) :], webencodings.lookup(name))
-    encoding = _from_header(content_type) or declared_encoding(payload)
+    encoding = _from_header(content_type) or _declared(payload, content_type)
     if encoding is None:
         if _is_utf8(payload):
             return payload
-        encoding = _detected(payload)
+        encoding = _detected(payload, url)
     return _in_utf8(payload, encoding)
 
 
-def _detected(payload: bytes) -> webencodings.Encoding:
+def _declared(payload: bytes, content_type: str) -> webencodings.Encoding | None:
+    """What a page declares. To XML a `<meta>` declares nothing (XML 1.0, 4.3.3)."""
+    if is_xhtml(content_type) and _is_utf8(payload):
+        return encoding_of_xml(payload)
+    return declared_encoding(payload)
+
+
+def _detected(payload: bytes, url: str) -> webencodings.Encoding:
     """What Firefox's detector makes of bytes that declare nothing."""
-    label = chardetng_py.detect(payload[:DETECT_BYTES])
+    detector = chardetng_py.EncodingDetector()
+    # To the detector a character that the end cuts off is an error.
+    detector.feed(payload[:DETECT_BYTES], last=len(payload) <= DETECT_BYTES)
+    label = detector.guess(tld=_top_level_domain(url), allow_utf8=False)
     # The binding gives this name of Python's in place of the standard's.
     label = "windows-874" if label == "cp874" else label
     return webencodings.lookup(label) or webencodings.lookup(WINDOWS_1252)
+
+
+def _top_level_domain(url: str) -> bytes | None:
+    """The last label of a URL's host in lower case and punycode; None of what has no name."""
+    label = host_of(absolute(url, "") or "").rstrip(".").rpartition(".")[2]
+    return label.encode() if _LABEL.fullmatch(label) else None
 
 
 def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:
@@ -96,8 +116,9 @@ def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:
 
 
 def _is_utf8(payload: bytes) -> bool:
+    """Whether bytes are UTF-8. Crawlers cut long pages, also in the middle of a character."""
     try:
-        payload.decode()
+        codecs.utf_8_decode(payload, "strict", False)
     except UnicodeDecodeError:
         return False
     return True

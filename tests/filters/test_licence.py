@@ -58,6 +58,19 @@ def json_ld(value) -> str:
         (f'<a rel="license" href="{TERMS}"></a>{IMAGE}', (TERMS, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
         (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
+        # HTML standard, 2.4.1: a URL is read on its page
+        (f'<a rel="license" href="/terms"></a>{IMAGE}', (TERMS, "page")),
+        (f'<base href="/x/"><link rel="license" href="../terms">{IMAGE}', (TERMS, "page")),
+        (f'<a rel="license" href="{BY[6:]}"></a>{IMAGE}', (BY, "page")),
+        (f'<a rel="license" href="http://["></a>{IMAGE}', ("http://[", "page")),
+        (
+            IMAGE + json_ld({"@type": "ImageObject", "url": "/1.jpg", "license": "/terms"}),
+            (TERMS, "image"),
+        ),
+        (
+            IMAGE + json_ld({"@type": "ImageObject", "url": "/1.jpg", "license": "all mine"}),
+            ("all mine", "image"),
+        ),
         # real pages link to www. as well
         (f'<a href="{WWW_BY}">{IMAGE}', (WWW_BY, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{WWW_BY}"></a>{IMAGE}', (WWW_BY, "page")),
@@ -129,6 +142,38 @@ def json_ld(value) -> str:
 )
 def test_licence(body, licence):
     assert licences(body) == [licence]
+
+
+OBJECT = '<div itemscope itemtype="https://schema.org/ImageObject">%s</div>'
+PICTURE = '<img itemprop="contentUrl" src="/1.jpg" alt="one">'
+PERSON = (
+    '<p itemprop="creator" itemscope itemtype="https://schema.org/Person">'
+    '<meta itemprop="name" content="B">%s</p>'
+)
+OF_IMAGE, OF_PAGE = (TERMS, "image"), (BY, "page")
+
+
+@pytest.mark.parametrize(
+    ("properties", "licence"),
+    [
+        # Google's documentation, "Image metadata in Google Images": microdata
+        (f'{PICTURE}<i itemprop="license"> {TERMS}</i>{PERSON % ""}', OF_IMAGE),
+        (f'{PICTURE}<i itemprop="acquireLicensePage">{TERMS}</i>', OF_IMAGE),
+        # HTML standard, 5.2.4 "values"
+        (f'{PICTURE}<meta itemprop="license" content="{TERMS}">', OF_IMAGE),
+        (f'{PICTURE}<p><link itemprop="license" href="{TERMS}"></p>', OF_IMAGE),
+        (
+            f"{IMAGE}<meta itemprop='url contentUrl' content=/1.jpg><a itemprop=license href={TERMS}>",
+            OF_IMAGE,
+        ),
+        # of another item, of another picture, of none
+        (PICTURE + PERSON % f'<i itemprop="license">{TERMS}</i>', OF_PAGE),
+        (f"{IMAGE}<i itemprop=contentUrl>/2.jpg</i><i itemprop=license>{TERMS}</i>", OF_PAGE),
+        (PICTURE, OF_PAGE),
+    ],
+)
+def test_microdata_of_an_image(properties, licence):
+    assert licences(f'<a rel="license" href="{BY}"></a>' + OBJECT % properties) == [licence]
 
 
 def test_a_figures_licence_is_not_its_neighbours():

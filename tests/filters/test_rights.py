@@ -86,6 +86,9 @@ PAGES = [
     ('<meta name="AI" content="noimageai, noai">', (), {"noai", "noimageai"}),
     ('<meta name="bingbot" content="noindex, none">', (), set()),
     ('<meta name="email" content="noai">', (), set()),
+    # HTML standard, 4.2.5: a pragma is one whatever else the element is
+    ('<meta name="copyright" http-equiv="X-Robots-Tag" content="noai">', (), {"noai"}),
+    ('<meta name="robots" property="og:robots" content="noai">', (), {"noai"}),
     # noml.info; draft-canel-robots-ai-control
     ('<meta name="robots" content="noml">', (), {"noml"}),
     ("", [("X-Robots-Tag", "noml, nofollow")], {"noml"}),

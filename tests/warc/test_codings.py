@@ -73,6 +73,7 @@ CODED = [
     ("", "chunked", chunked),
     ("", "Chunked", lambda body: chunked(body, 7, b"%X\r\n")),
     ("", "chunked", lambda body: chunked(body, 99, b"%06x \r\n")),
+    ("", "chunked", lambda body: chunked(body, 99, b"%020x\r\n")),  # RFC 9112, 7.1: 1*HEXDIG
     ("", "chunked", lambda body: chunked(body, 99, b"%x;a=b\r\n")),
     ("", "chunked", lambda body: chunked(body).replace(b"\r\n", b"\n")),
     ("", "chunked", lambda body: chunked(body) + b"Trailer: x\r\n\r\n"),

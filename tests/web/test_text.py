@@ -63,11 +63,64 @@ from pairsieve.web.text import (
         (b'<?xml version="1.0" encoding="koi8-r"?>' + "привет".encode("koi8-r"), "", "привет"),
         ("\ufeffgröße".encode("utf-16-be"), "text/html; charset=koi8-r", "größe"),
         ("größe".encode() + b"\xff", "text/html; charset=utf-8", "größe\ufffd"),
+        # XML 1.0, 4.3.3: UTF-8 unless the declaration says something else
+        ("<meta charset=koi8-r>größe".encode(), "application/xhtml+xml", "größe"),
+        ("<meta charset=koi8-r>größe".encode(), "text/html", "größe".encode().decode("koi8-r")),
+        (
+            b"<?xml version='1.0' encoding='koi8-r'?>" + "привет".encode("koi8-r"),
+            "application/xhtml+xml",
+            "привет",
+        ),
+        # what is no UTF-8 is an error in XML: a page, by what it says of itself
+        (
+            b"<meta charset=koi8-r>" + "привет".encode("koi8-r"),
+            "application/xhtml+xml",
+            "привет",
+        ),
+        ("größe €".encode()[:-1], "text/html", "größe \ufffd"),  # cut by a crawler
+        ("größe €".encode()[:-1] + b" ", "text/html", " "),
         ("<p>ภูเขายามเช้า ภาพถ่ายจากเชียงใหม่".encode("cp874"), "text/html", "เชียงใหม่"),
     ],
 )
 def test_to_utf8(payload, content_type, expected):
     assert to_utf8(payload, content_type).decode("utf-8", "replace").endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("gbk", "手术前后照片，医院诊断。"),
+        ("big5", "手術前後照片，醫院診斷。"),
+        ("shift_jis", "手術前後の写真です。"),
+        ("euc-jp", "手術前後の写真です。"),
+        ("euc-kr", "수술 전후 사진입니다."),
+    ],
+)
+@pytest.mark.parametrize("start", ["<p>", "<p> "])
+def test_a_large_page_is_detected_wherever_its_first_bytes_end(start, encoding, text):
+    """chardetng's documentation: a prefix is not to be given as if the stream ended there."""
+    payload = (start + text * 6000).encode(encoding)
+    assert text in to_utf8(payload, "text/html").decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "encoding", "text"),
+    [
+        # chardetng's documentation: without a top-level domain it takes `com`
+        ("https://a.lt/", "windows-1257", "Nuotrauka prieš ir po operacijos"),
+        ("https://A.LT:443/x", "windows-1257", "Nuotrauka prieš ir po operacijos"),
+        ("https://a.hu./", "iso-8859-2", "Műtét előtt és után"),
+        ("https://a.com.tr/", "windows-1254", "Ameliyat öncesi"),
+        ("https://a.рф/", "windows-1251", "Фото"),
+        ("https://127.0.0.1/", "windows-1252", "größe"),
+        ("https://[::1]/", "windows-1252", "größe"),
+        ("", "windows-1252", "größe"),
+        ("http://[", "windows-1252", "größe"),
+    ],
+)
+def test_the_top_level_domain_tells_the_language(url, encoding, text):
+    payload = f'<img alt="{text}">'.encode(encoding)
+    assert text in to_utf8(payload, "text/html", url).decode()
 
 
 @pytest.mark.parametrize(
