@@ -125,6 +125,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             value, position = _varint(message, position)
             yield number, value
             continue
+        # All other values are bytes. Only their length is told in different ways.
         if wire_type == DELIMITED:
             size, position = _varint(message, position)
         elif wire_type == EIGHT_BYTES:

@@ -78,7 +78,8 @@ def without_rows(
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if ours:
         is_sorted = bool(groups and groups[0].sorting_columns)
-        return shard_bytes(table, KEY if is_sorted else None)
+        sorted_by = KEY if is_sorted else None
+        return shard_bytes(table, sorted_by)
     return _parquet_file(table, groups)
 
 

@@ -52,6 +52,7 @@ class ConnectionTable:
         """
         network = newcomer.network
         max_of_network = self._max_of(newcomer.address)
+        # Nothing is aborted where no connection waits for its head. Then there is no room.
         if self.connections_of[network] >= max_of_network:
             self._abort_oldest(network)
         if self.connections >= self.limits.max_connections:

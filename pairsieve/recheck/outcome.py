@@ -127,11 +127,15 @@ def outcome_of_status(status: str, http_status: int | None) -> Outcome:
     if status in _UNREACHABLE:
         return "unreachable"
     if status == "http_error":
+        # Errors of the server (5xx) and a few others pass.
         is_request = http_status is not None and 400 <= http_status < 500
-        return "gone" if is_request and http_status not in _UNREACHABLE_HTTP else "unreachable"
+        is_lasting = is_request and http_status not in _UNREACHABLE_HTTP
+        return "gone" if is_lasting else "unreachable"
     if status in _GONE:
         return "gone"
-    return "changed" if status in _CHANGED else "not_asked"
+    if status in _CHANGED:
+        return "changed"
+    return "not_asked"
 
 
 RESERVED = frozenset((*names_of("no"), REFUSED_BY_RESPONSE, REFUSED_BY_PICTURE))

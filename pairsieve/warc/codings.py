@@ -269,7 +269,8 @@ def _unzstd(raw: bytes, max_bytes: int) -> Body | None:
             while not decompressor.eof and len(content) < max_bytes:
                 content += decompressor.decompress(rest, max_bytes - len(content))
                 if decompressor.needs_input:
-                    break
+                    break  # the frame is cut off
+                # The decompressor keeps what it was given and has not used yet.
                 rest = b""
         except zstd.ZstdError:
             whole = False

@@ -263,6 +263,8 @@ def _read_record(record: Record, path: str, settings: ReadSettings) -> Iterator[
         body = _body(record, path, settings)
         reason = None if _is_html(record, body) else "not_html"
     is_good_page = reason is None and record.http_status == 200
+    # All else may be a picture, or the answer in its place. A record that shares its member with
+    # another one cannot be read by its offset.
     if settings.locate and not is_good_page and record.is_first:
         yield from _location(record, path)
     if reason is not None:
@@ -329,6 +331,7 @@ def _location(record: Record, path: str) -> Iterator[Location]:
     url = address_key(record.url)
     target = ""
     if record.warc_type == "revisit":
+        # One that names no URL repeats the payload of its own.
         target = address_key(record.refers_to) if record.refers_to else url
     elif record.http_status in REDIRECTS:
         location = redirect_target(record.url, header(record.headers, "location"))

@@ -146,6 +146,7 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
     if warc_type in MESSAGE_TYPES and is_web(url):
         message = read_message(content, head.block_start, block_end)
     if message is None:
+        # The record holds a file itself, or a response that cannot be read.
         holds_file = not _is_broken_message(warc_type, url, warc_content_type)
         block = content[head.block_start : block_end]
         message = Message(200 if holds_file else 0, (), block)

@@ -47,6 +47,7 @@ def _page(
 ) -> Page | Rejection | None:
     warc = envelope["WARC-Header-Metadata"]
     http = envelope.get("Payload-Metadata", {}).get("HTTP-Response-Metadata")
+    # A WAT describes the requests and the crawl itself, too.
     if warc.get("WARC-Type") != "response" or not http:
         return None
     if not record.url.startswith(("http:", "https:")):

@@ -29,7 +29,7 @@ from pairsieve.web.answer import Answer, FetchRequest, How, PictureBefore, now_u
 from pairsieve.web.body import whole_body
 from pairsieve.web.media_type import HTML_TYPES, media_type
 from pairsieve.web.refusals import Refused
-from pairsieve.web.requester import BUSY, Form, HeadersAt, ReadAnswer, no_headers
+from pairsieve.web.requester import BUSY, Form, HeadersAt, ReadAnswer
 from pairsieve.web.text import storable
 from pairsieve.web.urls import url_id
 
@@ -52,19 +52,26 @@ async def ask_again(client: Client, request: FetchRequest, known: PictureBefore)
 
     Raises Refused and Busy.
     """
-    answer: Answer | None = None
-    if known.whole:
-        pass
-    elif may_tell_by_headers(known):
-        answer = await client.follow(request, _head_reader(client, request, known), _HEAD)
-        if answer is not None and answer.status == _HEAD_REFUSED:
-            answer = await _ask_first_bytes(client, request, known)
-    elif known.first_bytes:
-        answer = await _ask_first_bytes(client, request, known)
-    if answer is None:
-        headers_at = no_headers if known.whole else _conditions_at(known)
-        form = Form(ACCEPT, headers_at=headers_at)
-        answer = await client.follow(request, _whole_reader(client, request, known), form)
+    form = Form(ACCEPT)
+    if not known.whole:
+        answer = await _ask_without_body(client, request, known)
+        if answer is not None:
+            return answer
+        form = Form(ACCEPT, headers_at=_conditions_at(known))
+    return await client.follow(request, _whole_reader(client, request, known), form)
+
+
+async def _ask_without_body(
+    client: Client, request: FetchRequest, known: PictureBefore
+) -> Answer | None:
+    """The answer to a request for headers or for the first bytes; None where it settles nothing."""
+    if not may_tell_by_headers(known):
+        if not known.first_bytes:
+            return None
+        return await _ask_first_bytes(client, request, known)
+    answer = await client.follow(request, _head_reader(client, request, known), _HEAD)
+    if answer is not None and answer.status == _HEAD_REFUSED:
+        return await _ask_first_bytes(client, request, known)
     return answer
 
 
@@ -182,6 +189,7 @@ def _head_reader(
         if response.status in BUSY:
             raise client.requester.busy_answer(at, response)
         if response.status != 200:
+            # Many servers refuse any HEAD: this says nothing about the picture.
             return _bodiless(request, at, response, _HEAD_REFUSED, "head")
         client.requester.record_answer(at, failed=False)
         headers = _headers_of(response)

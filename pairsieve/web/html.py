@@ -258,9 +258,14 @@ ReadTexts = Callable[[LexborNode, Attributes], tuple[str, ...] | None]
 """(image, its attributes) -> the text of each source; None if it has no source at all."""
 
 
+def _read_alt(node: LexborNode, attributes: Attributes) -> tuple[str, ...] | None:
+    return (attributes["alt"] or "",) if "alt" in attributes else None
+
+
 def _reader_of_texts(captions: Sequence[CaptionSource]) -> ReadTexts:
+    """The function that reads the texts of an image."""
     if tuple(captions) == ALT_ALONE:
-        return lambda node, attributes: (attributes["alt"] or "",) if "alt" in attributes else None
+        return _read_alt
     figcaptions = FigureCaptions() if "figcaption" in captions else None
 
     def read(node: LexborNode, attributes: Attributes) -> tuple[str, ...] | None:
@@ -358,17 +363,20 @@ def _best_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> P
     found = PageImages()
     for base in nodes["base"]:
         found.add_base(base.attributes["href"])
-    pictures, hidden = picture_references(nodes["picture"]), _inside(nodes["noscript"])
+    pictures = picture_references(nodes["picture"])
+    hidden = _inside(nodes["noscript"])
     texts_of = _reader_of_texts(captions)
     images = list[BestImage]()
     for node in nodes["img"]:
-        attributes, in_noscript = node.attributes, bool(hidden) and node.mem_id in hidden
+        attributes = node.attributes
+        in_noscript = bool(hidden) and node.mem_id in hidden
         texts = texts_of(node, attributes)
         if texts is None:
             found.wordless += not in_noscript
             continue
         reference = best_reference(node, attributes, pictures)
         if hidden:
+            # Which image is a copy shows only beside its neighbours.
             images.append(BestImage(node, texts, reference, in_noscript))
         elif reference is not None:
             found.add(reference.url, texts, reference.attribute, node)

@@ -55,10 +55,13 @@ def _candidate(url: str, descriptors: str) -> Candidate | None:
             return None
         size_of[kind] = size
     if "x" in size_of:
-        return Candidate(url, size_of["x"], has_width=False) if len(size_of) == 1 else None
+        is_alone = len(size_of) == 1
+        return Candidate(url, size_of["x"], has_width=False) if is_alone else None
     if "w" in size_of:
         return Candidate(url, size_of["w"], has_width=True)
-    return None if size_of else Candidate(url, 1.0, has_width=False)
+    if size_of:
+        return None  # a height alone
+    return Candidate(url, 1.0, has_width=False)
 
 
 def _size(word: str) -> float | None:
