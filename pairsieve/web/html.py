@@ -178,8 +178,9 @@ def parse_page(
     """Parse a page as browsers do (Lexbor). `rule` says which images it has, and `captions` where
     their words may stand. Never raises on any bytes.
     """
-    content = to_utf8(page.payload, page.content_type, page.url)
-    if is_xhtml(page.content_type):
+    content_type = page.content_type
+    content = to_utf8(page.payload, content_type, page.url)
+    if is_xhtml(content_type):
         content = as_html(content)
     return ParsedPage(page.url, page.headers, LexborHTMLParser(content), rule, captions)
 
