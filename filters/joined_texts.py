@@ -8,10 +8,10 @@ a letter, a digit nor a blank: words end there as they end where a text does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from filters.batch import RowMask
 
 BORDER = "\0"
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,34 @@ class Words:
 
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
         """The texts that have a word of a kind. BORDER must be of no kind."""
-        such = np.array([is_such(word) for word in self.distinct], np.bool_)
+        return self.texts_with_any(np.array([is_such(word) for word in self.distinct], np.bool_))
+
+    def texts_with_any(self, such: RowMask) -> RowMask:
+        """The texts that have one of some words, of which a mask of `distinct` is true."""
         mask = np.zeros(self.texts, np.bool_)
         mask[self.rows[such[self.numbers]]] = True
         return mask
 
-    def of(self, texts: RowMask) -> Words:
-        """The words of some of the texts."""
+    def only(self, such: RowMask) -> Words:
+        """Some of the words alone, of which a mask of `distinct` is true."""
+        chosen = such[self.numbers]
+        return Words(self.distinct, self.numbers[chosen], self.rows[chosen], self.texts)
+
+    def among(self, texts: RowMask) -> Words:
+        """The words of some of the texts, with the numbers that they have."""
         chosen = texts[self.rows]
-        used, numbers = np.unique(self.numbers[chosen], return_inverse=True)
-        distinct = [self.distinct[number] for number in used]
-        return Words(distinct, numbers, self.rows[chosen], self.texts)
+        return Words(self.distinct, self.numbers[chosen], self.rows[chosen], self.texts)
+
+    def of(self, texts: RowMask) -> Words:
+        """The words of some of the texts, and no others in `distinct`."""
+        if texts.all():
+            return self
+        words = self.among(texts)
+        is_used = np.zeros(len(self.distinct), np.bool_)
+        is_used[words.numbers] = True
+        new_numbers = np.cumsum(is_used) - 1
+        distinct = [self.distinct[number] for number in np.flatnonzero(is_used).tolist()]
+        return Words(distinct, new_numbers[words.numbers], words.rows, self.texts)
 
     def once(self) -> Words:
         """The same, with each word of a text once."""
@@ -142,6 +158,7 @@ class Words:
         `rows` of these words are the numbers of the others in `words.distinct`, in order.
         """
         how_many = np.bincount(self.rows, minlength=self.texts)
+        words = words.only(how_many > 0)
         firsts = np.cumsum(how_many) - how_many
         of_place = how_many[words.numbers]
         # first, second, ... in each place
@@ -157,9 +174,38 @@ class Words:
         return np.asarray(sums, np.float64)
 
 
-def lengths_of(texts: Sequence[str]) -> NDArray[np.int64]:
-    """Characters of each text."""
-    return np.fromiter(map(len, texts), np.int64, len(texts))
+@dataclass(frozen=True)
+class WordsByRuns:
+    """The words of many texts by the runs of letters in which they stand.
+
+    Most questions are about few words: the places of these alone are found. `words` are those of
+    each distinct run, and `runs` those of each text.
+    """
+
+    words: Words
+    runs: Words
+
+    @property
+    def distinct(self) -> Sequence[str]:
+        """Each word once, and BORDER."""
+        return self.words.distinct
+
+    @property
+    def texts(self) -> int:
+        """How many texts there are."""
+        return self.runs.texts
+
+    def only(self, such: RowMask) -> Words:
+        """Some words alone, of which a mask of `distinct` is true."""
+        return self.words.only(such).in_place_of(self.runs)
+
+    def of(self, texts: RowMask) -> Words:
+        """The words of some of the texts, and no others in `distinct`."""
+        return self.words.in_place_of(self.runs.among(texts)).of(texts)
+
+    def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
+        """The texts that have a word of a kind. BORDER must be of no kind."""
+        return self.runs.texts_with_any(self.words.texts_with(is_such))
 
 
 def join_texts(texts: Sequence[str]) -> JoinedTexts:
@@ -169,11 +215,20 @@ def join_texts(texts: Sequence[str]) -> JoinedTexts:
 
 def join_column(texts: pa.ChunkedArray) -> JoinedTexts:
     """Join the texts of a column; a blank stands for each BORDER in them."""
+    return JoinedTexts(_joined(texts).as_py())
+
+
+def joined_content(texts: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """The same in UTF-8."""
+    return np.frombuffer(_joined(texts).as_buffer(), np.uint8)
+
+
+def _joined(texts: pa.ChunkedArray) -> Any:
     filled = pc.fill_null(texts.cast(pa.large_string()), "")
     whole = pc.replace_substring(filled, BORDER, " ").combine_chunks()
     one_list = pa.ListArray.from_arrays([0, len(whole)], whole)
-    (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string())).to_pylist()
-    return JoinedTexts(joined)
+    (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string()))
+    return joined
 
 
 def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
@@ -182,34 +237,41 @@ def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
     Of ASCII it must match letters alone. So no word is longer than a run of letters and of
     characters outside ASCII, and of equal runs one is read.
     """
-    runs = _find_runs(texts)
-    written = f"{word.pattern}|{BORDER}"
-    found = re.findall(written, BORDER.join(runs.distinct), word.flags)
+    runs = find_runs(np.frombuffer(texts.joined.encode("utf-8", "surrogatepass"), np.uint8))
+    return words_in(join_texts(runs.distinct), word).in_place_of(runs)
+
+
+def words_in(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
+    """The same for texts of which few are alike; the first of `distinct` is BORDER."""
+    found = re.findall(f"{word.pattern}|{BORDER}", texts.joined, word.flags)
     distinct = list(dict.fromkeys([BORDER, *found]))
     known = dict(zip(distinct, range(len(distinct)), strict=True))
     numbers = np.fromiter(map(known.__getitem__, found), np.int64, len(found))
-    # BORDER has the number 0
     is_word = numbers > 0
-    run_of = np.cumsum(~is_word).astype(np.int64)
-    of_runs = Words(distinct, numbers[is_word], run_of[is_word], len(runs.distinct))
-    return of_runs.in_place_of(runs)
+    rows = np.cumsum(~is_word).astype(np.int64)
+    return Words(distinct, numbers[is_word], rows[is_word], texts.number)
 
 
-def _find_runs(texts: JoinedTexts) -> Words:
-    """Runs of letters and of characters outside ASCII, as words."""
-    content = np.frombuffer(texts.joined.encode("utf-8", "surrogatepass"), np.uint8)
-    in_run = _in_runs()[content]
+def find_runs(content: NDArray[np.uint8]) -> Words:
+    """Runs of letters and of characters outside ASCII, as words.
+
+    `content` is that of joined texts in UTF-8. The first of `distinct` is empty, and no run.
+    """
+    in_run = _in_runs().take(content)
     # a run begins, and the next one ends, where this changes
     changes = np.flatnonzero(np.diff(in_run, prepend=False, append=False))
     starts, ends = changes[::2], changes[1::2]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content[in_run])]
     runs = pa.Array.from_buffers(pa.large_binary(), len(starts), buffers).dictionary_encode()
+    borders = np.flatnonzero(content == ord(BORDER))
+    of_text = np.diff(np.searchsorted(starts, borders), prepend=0, append=len(starts))
+    distinct = [run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()]
     return Words(
-        distinct=[run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()],
-        numbers=runs.indices.to_numpy().astype(np.int64),
-        rows=np.searchsorted(np.flatnonzero(content == ord(BORDER)), starts),
-        texts=texts.number,
+        distinct=["", *distinct],
+        numbers=runs.indices.to_numpy().astype(np.int64) + 1,
+        rows=np.repeat(np.arange(len(of_text)), of_text),
+        texts=len(of_text),
     )
 
 
@@ -217,31 +279,3 @@ def _find_runs(texts: JoinedTexts) -> Words:
 def _in_runs() -> NDArray[np.bool_]:
     """Which bytes of UTF-8 belong to letters of ASCII, and to characters outside it."""
     return np.array([byte >= 128 or chr(byte).isalpha() for byte in range(256)], np.bool_)
-
-
-def rows_by_key(
-    languages: Sequence[str], is_long: RowMask, key_of: Callable[[str, bool], Key]
-) -> Mapping[Key, NDArray[np.int64]]:
-    """Key -> the rows that have it, in order; a key is made of a language and of `is_long`.
-
-    `key_of` is asked once about each language, long and short.
-    """
-    distinct = list(dict.fromkeys(languages))
-    number_of = dict(zip(distinct, range(len(distinct)), strict=True))
-    # A kind is a language together with a length: an even number is short, an odd one long.
-    kinds = 2 * np.fromiter(map(number_of.__getitem__, languages), np.int64) + is_long
-    kinds_of_key: dict[Key, list[int]] = {}
-    for kind in np.unique(kinds).tolist():
-        number, is_long_text = divmod(kind, 2)
-        key = key_of(distinct[number], bool(is_long_text))
-        kinds_of_key.setdefault(key, []).append(kind)
-    return {
-        key: np.flatnonzero(np.isin(kinds, its_kinds)) for key, its_kinds in kinds_of_key.items()
-    }
-
-
-def joined_rows(texts: Sequence[str], rows: NDArray[np.int64]) -> JoinedTexts:
-    """Join some of many texts, of which none holds BORDER."""
-    if len(rows) == len(texts):
-        return join_texts(texts)
-    return join_texts(list(map(texts.__getitem__, rows.tolist())))

@@ -1,6 +1,6 @@
 """Which of many texts may have a clear sign of a child, looked for by whole columns.
 
-Most texts hold nothing that a sign begins with, and `may_have_signs` passes over them. `Glance`
+Most texts hold no word that a sign begins with, and `may_have_signs` passes over them. `Glance`
 looks at the others: each of its looks stands for one of signs.py, and finds what every clear sign
 of that kind is put together from, wherever that stands in the text. What is near what is left to
 the judge.
@@ -18,7 +18,7 @@ import numpy as np
 from filters.batch import RowMask
 from filters.children.ages import BEFORE, MONTHS, PEOPLE, YEARS, age_forms
 from filters.children.names import WORD, is_name, is_sure_name
-from filters.children.reading import DIGIT
+from filters.children.reading import BEFORE_NAME, DIGIT
 from filters.children.signs import (
     CLASS_LETTER,
     CLASS_NUMBER,
@@ -27,22 +27,32 @@ from filters.children.signs import (
     WEIGHT,
     YOUTH_TEAM,
 )
-from filters.joined_texts import JoinedTexts, find_words
+from filters.joined_texts import JoinedTexts, Words, find_words, join_texts, words_in
 from filters.loosened import rows_with
-from filters.medical.terms import Automaton
+from filters.medical.terms import TermKeys, with_blanks
 
 
-def may_have_signs(
-    lower: JoinedTexts, cased: JoinedTexts, terms: Automaton, languages: Sequence[str]
-) -> RowMask:
-    """Which of many texts have a term, an age or a number from which a sign could be put together.
+def may_have_signs(runs: Words, with_digits: RowMask, keys: TermKeys) -> RowMask:
+    """Which of many texts have words from which a sign could be put together; see reading.py.
 
-    `lower`, `cased`, `languages`: see Glance. `terms`: those that `sign_terms` finds.
+    `runs` of the texts (filters/text_batch.py). `keys`: those that `sign_keys` makes.
     """
-    found = lower.any(terms.rows_by_kind(lower).values()) | with_ages(lower, languages)
-    digits = rows_with(lower.column, DIGIT)
-    found |= rows_with(lower.column, CLASS_LETTER, among=digits)
-    return found | rows_with(cased.column, NUMBER_BEHIND_NAME, among=digits)
+    cased = join_texts(runs.distinct).changed(with_blanks)
+    lower = cased.changed(str.lower)
+    by_kind = keys.rows_by_kind(lower, runs)
+    none = np.zeros(runs.texts, np.bool_)
+    with_part = with_digits | by_kind.get(BEFORE_NAME, none)
+    found = none.copy()
+    for kind in by_kind.keys() - {BEFORE_NAME}:
+        found |= by_kind[kind]
+    # Both forms of a text must be of one length, or nothing can be said of it.
+    found |= runs.texts_with_any(lower.lengths != cased.lengths)
+    return found | _with_sure_names(runs.of(with_part & ~found))
+
+
+def _with_sure_names(runs: Words) -> RowMask:
+    cased = join_texts(runs.distinct).changed(with_blanks)
+    return runs.texts_with_any(words_in(cased, WORD).texts_with(is_sure_name))
 
 
 def with_ages(lower: JoinedTexts, languages: Sequence[str], *kinds: str) -> RowMask:

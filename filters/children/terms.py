@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import yaml
 
+from filters.children.ages import words_beside_numbers
 from filters.children.reading import BEFORE_NAME, SIGN_KINDS, Place
-from filters.medical.terms import Automaton, Term, make_automaton, parse_term
+from filters.medical.terms import Automaton, Term, TermKeys, make_automaton, parse_term
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # of the terms that a config adds
@@ -107,14 +108,14 @@ def vocabulary(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Voca
 
 
 @lru_cache(32)
-def sign_terms(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Automaton:
-    """Finds the terms alone without which, an age or a name no sign is in a text."""
+def sign_keys(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> TermKeys:
+    """Finds words of the terms and of the ages without which, or a name, no sign is in a text."""
     kinds = {*SIGN_KINDS, BEFORE_NAME}
     terms = [term for term in extra if term.kind in kinds]
     for language in languages:
         for kind in kinds:
             terms += _parsed(language, kind)
-    return make_automaton(terms)
+    return make_automaton([*terms, *words_beside_numbers(languages)]).keys
 
 
 def _parsed(language: str, kind: str) -> Iterator[Term]:

@@ -6,11 +6,12 @@ words of terms.yaml, given names and ages are put together (signs.py), within on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 
 from filters.batch import RowMask
 from filters.children import glance
@@ -25,9 +26,10 @@ from filters.children.reading import (
     may_have_signs,
 )
 from filters.children.signs import Sign, find_signs
-from filters.children.terms import LANGUAGES, extra_terms, sign_terms, vocabulary
-from filters.joined_texts import JoinedTexts, joined_rows, lengths_of, rows_by_key
+from filters.children.terms import LANGUAGES, extra_terms, sign_keys, vocabulary
+from filters.joined_texts import Words
 from filters.medical.terms import Term, with_blanks
+from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is often wrong, except English.
 MIN_CHARS_OF_LANGUAGE = 40
@@ -65,30 +67,29 @@ class ChildJudge:
                 (clear if _is_clear(sign, reading) else weak).add(sign.what)
         return ChildText(tuple(sorted(clear)), tuple(sorted(weak - clear)))
 
-    def may_be_clear(self, texts: Sequence[str], languages: Sequence[str]) -> RowMask:
+    def may_be_clear(self, texts: TextBatch, languages: pa.ChunkedArray) -> RowMask:
         """Which of many texts may have clear signs; `judge` finds none in any other text.
 
-        No text may hold BORDER.
+        Only texts without BORDER are read right.
         """
-        found = np.zeros(len(texts), np.bool_)
-        is_long = lengths_of(texts) >= MIN_CHARS_OF_LANGUAGE
-        for read_in, rows in rows_by_key(languages, is_long, _read_in).items():
-            found[rows] = self._may_be_clear(joined_rows(texts, rows), read_in)
+        # what is cut off may be part of a word
+        found = texts.chars > MAX_CHARS
+        is_long = texts.chars >= MIN_CHARS_OF_LANGUAGE
+        for read_in, among in rows_by_key(languages, is_long, _read_in).items():
+            found |= among & self._may_be_clear(texts, texts.runs.of(among), read_in)
         return found
 
-    def _may_be_clear(self, texts: JoinedTexts, languages: tuple[str, ...]) -> RowMask:
-        cased = texts.changed(with_blanks)
-        lower = cased.changed(str.lower)
-        may = glance.may_have_signs(lower, cased, sign_terms(languages, self.extra), languages)
+    def _may_be_clear(self, texts: TextBatch, runs: Words, languages: tuple[str, ...]) -> RowMask:
+        keys = sign_keys(languages, self.extra)
+        may = glance.may_have_signs(runs, texts.with_digits, keys)
         rows = np.flatnonzero(may)
         if rows.size:
-            some_lower, some_cased = lower.of(rows), cased.of(rows)
-            rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(some_lower)
-            glances = glance.Glance(some_lower, some_cased, rows_by_kind, languages)
-            may[rows] = glances.may_be_clear()
-        # Both forms of a text must be of one length, and what is cut off may be part of a word.
-        is_other = (lower.lengths != cased.lengths) | (texts.lengths > MAX_CHARS)
-        return np.asarray(may | is_other, np.bool_)
+            cased = texts.joined(rows).changed(with_blanks)
+            lower = cased.changed(str.lower)
+            rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(lower)
+            look = glance.Glance(lower, cased, rows_by_kind, languages)
+            may[rows] = look.may_be_clear() | (lower.lengths != cased.lengths)
+        return may
 
     def _readings(self, text: str, language: str) -> Iterator[Reading]:
         lower, cased = folded_with_capitals(text)

@@ -12,9 +12,10 @@ language of a text is not known, a term needs support, or is unsure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -24,7 +25,7 @@ import numpy as np
 import yaml
 
 from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts
+from filters.joined_texts import JoinedTexts, Words
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
@@ -46,6 +47,8 @@ _DASHES = "-‐‑–—_/"
 # What a text is read as. Beside quotes these are ã, õ and à in Windows-1252 that were read as
 # Windows-1250 ("năo"); no shipped language has the letters that come of it.
 _READ_AS = {"’": "'", "‘": "'", "`": "'", "ă": "ã", "ő": "õ", "ŕ": "à"}
+
+_RUN = re.compile(r"[a-z\x80-\U0010ffff]+")  # in lower case; see find_runs
 
 
 class Term(NamedTuple):
@@ -208,6 +211,13 @@ class Automaton:
                     continue
                 yield Hit(start, end, term)
 
+    @cached_property
+    def keys(self) -> TermKeys:
+        """Finds words of these terms."""
+        terms = list(chain.from_iterable(self.terms))
+        keys = make_automaton(chain.from_iterable(map(_keys, terms)))
+        return TermKeys(keys, frozenset(term.kind for term in terms if not any(_keys(term))))
+
     def rows_by_kind(self, texts: JoinedTexts) -> Mapping[str, RowMask]:
         """Kind -> which of many folded texts may have a term of this kind.
 
@@ -233,6 +243,47 @@ class Automaton:
             if kind == DEFUSED:
                 masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
         return masks
+
+
+@dataclass(frozen=True)
+class TermKeys:
+    """Finds words of terms, without which no text has the terms.
+
+    It reads each distinct run of letters once, and no whole texts. `kinds_without`: kinds with
+    terms that have no letter, which may be in any text.
+    """
+
+    automaton: Automaton
+    kinds_without: frozenset[str]
+
+    def rows_by_kind(self, folded_runs: JoinedTexts, runs: Words) -> Mapping[str, RowMask]:
+        """Kind -> the texts that may have a term of it.
+
+        `runs` of the texts (filters/joined_texts.py), and `folded_runs`, the distinct ones, folded.
+        """
+        # Whether a sigma is a final one depends on what stands behind the run.
+        by_run = self.automaton.rows_by_kind(folded_runs.changed(_with_plain_sigma))
+        masks = {kind: runs.texts_with_any(mask) for kind, mask in by_run.items()}
+        return masks | dict.fromkeys(self.kinds_without, np.ones(runs.texts, np.bool_))
+
+
+def _keys(term: Term) -> Iterator[Term]:
+    """The words at the open ends of a term; of a closed one the longest, which few texts have."""
+    found = list(_RUN.finditer(_with_plain_sigma(term.text)))
+    if not found:
+        return
+    chosen = [found[0]] * term.open_before + [found[-1]] * term.open_behind
+    for run in chosen or [max(found, key=lambda run: len(run[0]))]:
+        is_first, is_last = run.start() == 0, run.end() == len(term.text)
+        yield term._replace(
+            text=run[0],
+            open_before=term.open_before and is_first,
+            open_behind=term.open_behind and is_last,
+        )
+
+
+def _with_plain_sigma(text: str) -> str:
+    return text.replace("ς", "σ")
 
 
 @dataclass(frozen=True)
@@ -274,10 +325,18 @@ class Finder:
 
     def rows_by_kind(self, texts: JoinedTexts, language: str) -> Mapping[str, RowMask]:
         """Kind -> which of many folded texts may have a term of it that counts in a language."""
-        masks = dict(self._automaton(language).rows_by_kind(texts))
+        masks = self._automaton(language).rows_by_kind(texts)
         if language == UNKNOWN:
-            for kind, mask in self._automaton("en").rows_by_kind(texts).items():
-                masks[kind] = masks[kind] | mask if kind in masks else mask
+            return _either(masks, self.rows_by_kind(texts, "en"))
+        return masks
+
+    def keys_by_kind(
+        self, folded_runs: JoinedTexts, runs: Words, language: str
+    ) -> Mapping[str, RowMask]:
+        """The same by single words of terms; see TermKeys."""
+        masks = self._automaton(language).keys.rows_by_kind(folded_runs, runs)
+        if language == UNKNOWN:
+            return _either(masks, self.keys_by_kind(folded_runs, runs, "en"))
         return masks
 
     def _automaton(self, language: str) -> Automaton:
@@ -321,6 +380,12 @@ class Finder:
         """Whether no language uses this word or phrase for something else."""
         word = word_around(text, hit.start, hit.end)
         return (hit.term.language, word) not in self.ambiguous
+
+
+def _either(masks: Mapping[str, RowMask], others: Mapping[str, RowMask]) -> Mapping[str, RowMask]:
+    """Kind -> the texts that are in one of two masks of this kind."""
+    both = {kind: mask | others[kind] for kind, mask in masks.items() if kind in others}
+    return {**masks, **others, **both}
 
 
 def word_around(text: str, start: int, end: int) -> str:

@@ -17,9 +17,10 @@ from struct import Struct
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from filters.batch import RowMask
-from filters.joined_texts import Words
+from filters.joined_texts import Words, WordsByRuns
 from filters.medical.cognates import skeleton
 
 COGNATES = "cognates.tsv"
@@ -92,7 +93,7 @@ class WordWeights:
         # fsum: the order of a set differs between processes, and so would the last digit of sum
         return fsum(found) / sqrt(max(len(words), MIN_WORDS))
 
-    def may_reach(self, words: Words, threshold: float) -> RowMask:
+    def may_reach(self, words: Words | WordsByRuns, threshold: float) -> RowMask:
         """The texts whose score may reach a threshold, by their words of positive weight alone.
 
         `score_words` never exceeds half of their sum, because it divides by 2 at least.
@@ -100,8 +101,9 @@ class WordWeights:
         # None becomes NaN
         weights = np.array(self.weigh(words.distinct), np.float64)
         positive = np.nan_to_num(np.maximum(weights, 0.0))
-        is_enough = (words.sums(positive > 0) >= 2) | (words.sums(positive >= STRONG) > 0)
-        most = words.sums(positive) / sqrt(MIN_WORDS)
+        told = words.only(positive > 0)
+        is_enough = (told.sums(positive > 0) >= 2) | told.texts_with_any(positive >= STRONG)
+        most = told.sums(positive) / sqrt(MIN_WORDS)
         # A little less, for what is lost where numbers are rounded. A text with no medical word
         # has the score 0.
         return (is_enough & (most >= threshold * (1 - _ROUNDING))) | (threshold <= 0)
@@ -118,15 +120,15 @@ class WordWeights:
         is_enough = score >= threshold * (1 - _ROUNDING) - _ROUNDING
         return np.asarray((is_told & is_enough) | (threshold <= 0), np.bool_)
 
-    def may_support(self, words: Words, least: int) -> RowMask:
+    def may_support(self, words: Words | WordsByRuns, least: int) -> RowMask:
         """The texts of which `medical_words` says that so many words are medical."""
-        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
-        return np.asarray(words.sums(weights >= TELLING) >= least, np.bool_)
+        is_telling = self._listed(words.distinct) >= TELLING
+        return np.asarray(words.only(is_telling).sums(is_telling) >= least, np.bool_)
 
-    def may_be_strong(self, words: Words) -> RowMask:
+    def may_be_strong(self, words: Words | WordsByRuns) -> RowMask:
         """The texts of which `strong_words` finds words."""
-        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
-        return np.asarray(words.sums(weights >= STRONG) > 0, np.bool_)
+        is_strong = self._listed(words.distinct) >= STRONG
+        return words.only(is_strong).texts_with_any(is_strong)
 
     def strong_words(self, words: Collection[str]) -> list[str]:
         """Those of these words that may be evidence by themselves."""
@@ -136,6 +138,10 @@ class WordWeights:
         """How many of these words are more medical than everyday by a factor of ten."""
         found = map(self.weights.get, words)
         return len([weight for weight in found if weight is not None and weight >= TELLING])
+
+    def _listed(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """The weights of words in the table; NaN for those that it lacks."""
+        return np.array(list(map(self.weights.get, words)), np.float64)
 
     def weigh(self, words: Collection[str]) -> list[float | None]:
         """The weights of words, in the same order; None for those that weigh nothing."""

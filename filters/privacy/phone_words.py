@@ -14,13 +14,11 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import yaml
 
 from filters.batch import RowMask
-from filters.joined_texts import find_words, join_column
 from filters.loosened import rows_with
+from filters.text_batch import TextBatch
 
 WINDOW = 48  # characters before a number in which a word may announce it
 _WORD = re.compile(r"[^\W\d_]+")
@@ -108,15 +106,11 @@ def announced(text: str, start: int, end: int) -> Announced:
     return max(by_words, by_sign)
 
 
-def may_announce(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
-    """Which texts of a column have something that may announce a number, of those in `among`."""
+def may_announce(texts: TextBatch, among: RowMask) -> RowMask:
+    """Which of many texts have something that may announce a number, of those in `among`."""
     lists = phone_words()
-    found = rows_with(texts, (lists.joined, lists.bracketed), among=among)
-    rows = np.flatnonzero(among & ~found)
-    if rows.size:
-        words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
-        found[rows] = words.texts_with(partial(_is_listed, lists))
-    return found
+    found = rows_with(texts.column, (lists.joined, lists.bracketed), among=among)
+    return found | texts.with_words(_WORD, partial(_is_listed, lists), among & ~found)
 
 
 def _is_listed(lists: PhoneWords, word: str) -> bool:
