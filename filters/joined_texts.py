@@ -115,6 +115,11 @@ class Words:
     rows: NDArray[np.int64]
     texts: int
 
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How many times each word of `distinct` stands in the texts."""
+        return np.bincount(self.numbers, minlength=len(self.distinct))
+
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
         """The texts that have a word of a kind. BORDER must be of no kind."""
         return self.texts_with_any(np.array([is_such(word) for word in self.distinct], np.bool_))

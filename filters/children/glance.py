@@ -29,17 +29,17 @@ from filters.children.signs import (
 )
 from filters.joined_texts import JoinedTexts, Words, find_words, join_texts, words_in
 from filters.loosened import rows_with
-from filters.medical.terms import TermKeys, with_blanks
+from filters.medical.terms import TermWords, with_blanks
 
 
-def may_have_signs(runs: Words, with_digits: RowMask, keys: TermKeys) -> RowMask:
+def may_have_signs(runs: Words, with_digits: RowMask, words: TermWords) -> RowMask:
     """Which of many texts have words from which a sign could be put together; see reading.py.
 
-    `runs` of the texts (filters/text_batch.py). `keys`: those that `sign_keys` makes.
+    `runs` of the texts (filters/text_batch.py). `words`: what `sign_words` makes.
     """
     cased = join_texts(runs.distinct).changed(with_blanks)
     lower = cased.changed(str.lower)
-    by_kind = keys.rows_by_kind(lower, runs)
+    by_kind = words.rows_by_kind(lower, runs)
     none = np.zeros(runs.texts, np.bool_)
     with_part = with_digits | by_kind.get(BEFORE_NAME, none)
     found = none.copy()

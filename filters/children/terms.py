@@ -12,7 +12,14 @@ import yaml
 
 from filters.children.ages import words_beside_numbers
 from filters.children.reading import BEFORE_NAME, SIGN_KINDS, Place
-from filters.medical.terms import Automaton, Term, TermKeys, make_automaton, parse_term
+from filters.medical.terms import (
+    Automaton,
+    Term,
+    TermWords,
+    make_automaton,
+    make_term_words,
+    parse_term,
+)
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # of the terms that a config adds
@@ -108,14 +115,14 @@ def vocabulary(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Voca
 
 
 @lru_cache(32)
-def sign_keys(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> TermKeys:
-    """Finds words of the terms and of the ages without which, or a name, no sign is in a text."""
+def sign_words(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> TermWords:
+    """Tells which texts may have a term or an age; without one, or a name, no sign is in a text."""
     kinds = {*SIGN_KINDS, BEFORE_NAME}
     terms = [term for term in extra if term.kind in kinds]
     for language in languages:
         for kind in kinds:
             terms += _parsed(language, kind)
-    return make_automaton([*terms, *words_beside_numbers(languages)]).keys
+    return make_term_words([*terms, *words_beside_numbers(languages)])
 
 
 def _parsed(language: str, kind: str) -> Iterator[Term]:

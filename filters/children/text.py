@@ -26,7 +26,7 @@ from filters.children.reading import (
     may_have_signs,
 )
 from filters.children.signs import Sign, find_signs
-from filters.children.terms import LANGUAGES, extra_terms, sign_keys, vocabulary
+from filters.children.terms import LANGUAGES, extra_terms, sign_words, vocabulary
 from filters.joined_texts import Words
 from filters.medical.terms import Term, with_blanks
 from filters.text_batch import TextBatch, rows_by_key
@@ -80,8 +80,8 @@ class ChildJudge:
         return found
 
     def _may_be_clear(self, texts: TextBatch, runs: Words, languages: tuple[str, ...]) -> RowMask:
-        keys = sign_keys(languages, self.extra)
-        may = glance.may_have_signs(runs, texts.with_digits, keys)
+        words = sign_words(languages, self.extra)
+        may = glance.may_have_signs(runs, texts.with_digits, words)
         rows = np.flatnonzero(may)
         if rows.size:
             cased = texts.joined(rows).changed(with_blanks)

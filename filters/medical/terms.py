@@ -13,9 +13,10 @@ language of a text is not known, a term needs support, or is unsure.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -23,6 +24,7 @@ from typing import NamedTuple, Protocol
 import ahocorasick_rs
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from filters.batch import RowMask
 from filters.joined_texts import JoinedTexts, Words
@@ -211,18 +213,30 @@ class Automaton:
                     continue
                 yield Hit(start, end, term)
 
-    @cached_property
-    def keys(self) -> TermKeys:
-        """Finds words of these terms."""
-        terms = list(chain.from_iterable(self.terms))
-        keys = make_automaton(chain.from_iterable(map(_keys, terms)))
-        return TermKeys(keys, frozenset(term.kind for term in terms if not any(_keys(term))))
-
     def rows_by_kind(self, texts: JoinedTexts) -> Mapping[str, RowMask]:
         """Kind -> which of many folded texts may have a term of this kind.
 
         `hits` finds terms of the kind in no other text. DEFUSED_IN_WORD stands for defused terms
         with a letter or a digit directly before or behind them.
+        """
+        numbers, rows, in_word = self.matches(texts)
+        patterns, of_pattern = np.unique(numbers, return_inverse=True)
+        kinds_of = [{term.kind for term in self.terms[number]} for number in patterns]
+        masks = {}
+        for kind in set().union(*kinds_of):
+            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)[of_pattern]
+            masks[kind] = texts.marked(rows[is_of_kind])
+            if kind == DEFUSED:
+                masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
+        return masks
+
+    def matches(
+        self, texts: JoinedTexts
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Where any of the terms may be in many folded texts.
+
+        Returns for each place the number of the pattern, that of the text, and whether a letter or
+        a digit stands directly before or behind it.
         """
         found = self.patterns.find_matches_as_indexes(texts.joined, overlapping=True)
         flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found))
@@ -233,56 +247,96 @@ class Automaton:
         is_term = ~letter_before | np.array(self.open_before, np.bool_)[numbers]
         is_term &= ~letter_behind | np.array(self.open_behind, np.bool_)[numbers]
         in_word = (letter_before | letter_behind)[is_term]
-        rows = texts.rows(starts[is_term])
-        patterns, of_pattern = np.unique(numbers[is_term], return_inverse=True)
-        kinds_of = [{term.kind for term in self.terms[number]} for number in patterns]
-        masks = {}
-        for kind in set().union(*kinds_of):
-            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)[of_pattern]
-            masks[kind] = texts.marked(rows[is_of_kind])
-            if kind == DEFUSED:
-                masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
-        return masks
+        return numbers[is_term], texts.rows(starts[is_term]), in_word
 
 
 @dataclass(frozen=True)
-class TermKeys:
-    """Finds words of terms, without which no text has the terms.
+class TermWords:
+    """Tells by their words alone which texts may have terms; made by `make_term_words`.
 
-    It reads each distinct run of letters once, and no whole texts. `kinds_without`: kinds with
-    terms that have no letter, which may be in any text.
+    Each distinct run of letters is read once, and no whole text.
+
+    - `words`: finds the words of all terms.
+    - `of_terms`: the numbers of these words, term after term. `firsts`: where each term begins.
+    - `terms_by_kind`: kind -> numbers of its terms; DEFUSED_IN_WORD stands for the defused terms
+      beside which letters may stand.
+    - `kinds_without`: kinds with terms that have no letter, which may be in any text.
     """
 
-    automaton: Automaton
+    words: Automaton
+    of_terms: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    terms_by_kind: Mapping[str, NDArray[np.int64]]
     kinds_without: frozenset[str]
 
     def rows_by_kind(self, folded_runs: JoinedTexts, runs: Words) -> Mapping[str, RowMask]:
-        """Kind -> the texts that may have a term of it.
+        """Kind -> the texts that may have a term of it: those with the rarest word of the term.
 
-        `runs` of the texts (filters/joined_texts.py), and `folded_runs`, the distinct ones, folded.
+        `runs` of the texts (filters/text_batch.py), and `folded_runs`, the distinct ones, folded.
         """
-        # Whether a sigma is a final one depends on what stands behind the run.
-        by_run = self.automaton.rows_by_kind(folded_runs.changed(_with_plain_sigma))
-        masks = {kind: runs.texts_with_any(mask) for kind, mask in by_run.items()}
-        return masks | dict.fromkeys(self.kinds_without, np.ones(runs.texts, np.bool_))
+        words, in_runs, _ = self.words.matches(folded_runs.changed(_with_plain_sigma))
+        rarest = self._rarest(words, runs.times[in_runs])
+        masks = {kind: np.ones(runs.texts, np.bool_) for kind in self.kinds_without}
+        for kind, terms in self.terms_by_kind.items():
+            chosen = np.zeros(len(self.words.terms), np.bool_)
+            chosen[rarest[terms]] = True
+            masks[kind] = runs.texts_with_any(folded_runs.marked(in_runs[chosen[words]]))
+        return masks
+
+    def _rarest(self, words: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rarest word of each term, given words that were found, and how many times each."""
+        number = len(self.words.terms)
+        often = np.bincount(words, weights=times, minlength=number).astype(np.int64)
+        # the least of pairs (how often, which word)
+        pairs = often[self.of_terms] * number + self.of_terms
+        return np.minimum.reduceat(pairs, self.firsts) % number
 
 
-def _keys(term: Term) -> Iterator[Term]:
-    """The words at the open ends of a term; of a closed one the longest, which few texts have."""
-    found = list(_RUN.finditer(_with_plain_sigma(term.text)))
-    if not found:
-        return
-    chosen = [found[0]] * term.open_before + [found[-1]] * term.open_behind
-    for run in chosen or [max(found, key=lambda run: len(run[0]))]:
-        is_first, is_last = run.start() == 0, run.end() == len(term.text)
+def make_term_words(terms: Iterable[Term]) -> TermWords:
+    """What tells by their words alone which texts may have some terms."""
+    words_of_terms: list[list[Term]] = []
+    terms_by_kind: defaultdict[str, list[int]] = defaultdict(list)
+    kinds_without: set[str] = set()
+    for term in terms:
+        words_of_term = list(_words_of(term))
+        for kind in _kinds_of(term):
+            if words_of_term:
+                terms_by_kind[kind].append(len(words_of_terms))
+            else:
+                kinds_without.add(kind)
+        if words_of_term:
+            words_of_terms.append(words_of_term)
+    automaton = make_automaton(chain.from_iterable(words_of_terms))
+    number_of = {same_text[0].text: number for number, same_text in enumerate(automaton.terms)}
+    of_terms = [[number_of[word.text] for word in words] for words in words_of_terms]
+    lengths = np.array(list(map(len, of_terms)), np.int64)
+    return TermWords(
+        automaton,
+        of_terms=np.array(list(chain.from_iterable(of_terms)), np.int64),
+        firsts=np.cumsum(lengths) - lengths,
+        terms_by_kind={kind: np.array(numbers) for kind, numbers in terms_by_kind.items()},
+        kinds_without=frozenset(kinds_without),
+    )
+
+
+def _kinds_of(term: Term) -> Iterator[str]:
+    yield term.kind
+    if term.kind == DEFUSED and (term.open_before or term.open_behind):
+        yield DEFUSED_IN_WORD
+
+
+def _words_of(term: Term) -> Iterator[Term]:
+    """The words of a term, as terms."""
+    for run in _RUN.finditer(_with_plain_sigma(term.text)):
         yield term._replace(
             text=run[0],
-            open_before=term.open_before and is_first,
-            open_behind=term.open_behind and is_last,
+            open_before=term.open_before and run.start() == 0,
+            open_behind=term.open_behind and run.end() == len(term.text),
         )
 
 
 def _with_plain_sigma(text: str) -> str:
+    # Whether a sigma is a final one depends on what stands behind the run.
     return text.replace("ς", "σ")
 
 
@@ -298,6 +352,7 @@ class Finder:
     terms: tuple[Term, ...]
     ambiguous: frozenset[tuple[str, str]] = frozenset()
     _automatons: dict[str, Automaton] = field(default_factory=dict, compare=False, repr=False)
+    _term_words: dict[str, TermWords] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, text: str, language: str = "en") -> TermMatches:
         """The medical terms in a text, and the text without its defused terms.
@@ -330,14 +385,22 @@ class Finder:
             return _either(masks, self.rows_by_kind(texts, "en"))
         return masks
 
-    def keys_by_kind(
+    def rows_by_words(
         self, folded_runs: JoinedTexts, runs: Words, language: str
     ) -> Mapping[str, RowMask]:
-        """The same by single words of terms; see TermKeys."""
-        masks = self._automaton(language).keys.rows_by_kind(folded_runs, runs)
+        """The same by the words of terms alone; see TermWords."""
+        masks = self._words(language).rows_by_kind(folded_runs, runs)
         if language == UNKNOWN:
-            return _either(masks, self.keys_by_kind(folded_runs, runs, "en"))
+            return _either(masks, self.rows_by_words(folded_runs, runs, "en"))
         return masks
+
+    def _words(self, language: str) -> TermWords:
+        """Those of the terms of `_automaton`."""
+        words = self._term_words.get(language)
+        if words is None:
+            terms = chain.from_iterable(self._automaton(language).terms)
+            words = self._term_words[language] = make_term_words(terms)
+        return words
 
     def _automaton(self, language: str) -> Automaton:
         """That of a language and every language; UNKNOWN: that of all languages but English."""

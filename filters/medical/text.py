@@ -110,8 +110,8 @@ class TextJudge:
         folded_runs = join_texts(runs.distinct).changed(folded)
         # what is folded is in lower case
         words = WordsByRuns(words_in(folded_runs, WORD), runs)
-        keys_by_kind = self.finder.keys_by_kind(folded_runs, runs, language)
-        may_have = _may_have_terms(keys_by_kind, words, language)
+        by_words = self.finder.rows_by_words(folded_runs, runs, language)
+        may_have = _may_have_terms(by_words, words, language)
         rows = np.flatnonzero(may_have)
         if rows.size:
             folded_texts = texts.joined(rows).changed(folded)
@@ -120,7 +120,7 @@ class TextJudge:
             may_have[rows] = _may_have_terms(rows_by_kind, words_of_rows, language)
         if language == UNKNOWN:
             return may_have | _may_reach_in_any(words, score_from)
-        has_defused = keys_by_kind.get(DEFUSED, np.zeros(len(texts), np.bool_))
+        has_defused = by_words.get(DEFUSED, np.zeros(len(texts), np.bool_))
         return may_have | _may_reach(words, language, score_from, has_defused)
 
 
