@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class JoinedTexts:
 class Words:
     """The words of many texts; made by `find_words`.
 
-    - `distinct`: each word once, and perhaps BORDER.
+    - `distinct`: each word once; the first is empty, and no word.
     - `numbers`: for each place of a word, its number in `distinct`. `rows`: the number of its text.
     - `texts`: how many texts there are.
     """
@@ -121,7 +122,7 @@ class Words:
         return np.bincount(self.numbers, minlength=len(self.distinct))
 
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
-        """The texts that have a word of a kind. BORDER must be of no kind."""
+        """The texts that have a word of a kind. No empty word must be of it."""
         return self.texts_with_any(np.array([is_such(word) for word in self.distinct], np.bool_))
 
     def texts_with_any(self, such: RowMask) -> RowMask:
@@ -192,13 +193,24 @@ class WordsByRuns:
 
     @property
     def distinct(self) -> Sequence[str]:
-        """Each word once, and BORDER."""
+        """Each word once; the first is empty, and no word."""
         return self.words.distinct
 
     @property
     def texts(self) -> int:
         """How many texts there are."""
         return self.runs.texts
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How many times each word of `distinct` stands in the texts."""
+        times = self.runs.times[self.words.rows]
+        return np.bincount(self.words.numbers, times, len(self.distinct)).astype(np.int64)
+
+    def longer_than(self, letters: int) -> WordsByRuns:
+        """The words with more letters."""
+        lengths = np.fromiter(map(len, self.distinct), np.int64)
+        return WordsByRuns(self.words.only(lengths > letters), self.runs)
 
     def only(self, such: RowMask) -> Words:
         """Some words alone, of which a mask of `distinct` is true."""
@@ -209,8 +221,12 @@ class WordsByRuns:
         return self.words.in_place_of(self.runs.among(texts)).of(texts)
 
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
-        """The texts that have a word of a kind. BORDER must be of no kind."""
+        """The texts that have a word of a kind. No empty word must be of it."""
         return self.runs.texts_with_any(self.words.texts_with(is_such))
+
+    def texts_with_any(self, such: RowMask) -> RowMask:
+        """The texts that have one of some words, of which a mask of `distinct` is true."""
+        return self.runs.texts_with_any(self.words.texts_with_any(such))
 
 
 def join_texts(texts: Sequence[str]) -> JoinedTexts:
@@ -247,20 +263,20 @@ def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
 
 
 def words_in(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
-    """The same for texts of which few are alike; the first of `distinct` is BORDER."""
+    """The same for texts of which few are alike."""
     found = re.findall(f"{word.pattern}|{BORDER}", texts.joined, word.flags)
-    distinct = list(dict.fromkeys([BORDER, *found]))
-    known = dict(zip(distinct, range(len(distinct)), strict=True))
+    known = dict(zip(dict.fromkeys([BORDER, *found]), count()))
     numbers = np.fromiter(map(known.__getitem__, found), np.int64, len(found))
     is_word = numbers > 0
     rows = np.cumsum(~is_word).astype(np.int64)
+    distinct = ["", *islice(known, 1, None)]
     return Words(distinct, numbers[is_word], rows[is_word], texts.number)
 
 
 def find_runs(content: NDArray[np.uint8]) -> Words:
     """Runs of letters and of characters outside ASCII, as words.
 
-    `content` is that of joined texts in UTF-8. The first of `distinct` is empty, and no run.
+    `content` is that of joined texts in UTF-8.
     """
     in_run = _in_runs().take(content)
     # a run begins, and the next one ends, where this changes

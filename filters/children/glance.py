@@ -27,9 +27,9 @@ from filters.children.signs import (
     WEIGHT,
     YOUTH_TEAM,
 )
-from filters.joined_texts import JoinedTexts, Words, find_words, join_texts, words_in
+from filters.joined_texts import JoinedTexts, Words, WordsByRuns, find_words, join_texts, words_in
 from filters.loosened import rows_with
-from filters.medical.terms import TermWords, with_blanks
+from filters.medical.terms import LETTERS, TermWords, with_blanks
 
 
 def may_have_signs(runs: Words, with_digits: RowMask, words: TermWords) -> RowMask:
@@ -39,7 +39,7 @@ def may_have_signs(runs: Words, with_digits: RowMask, words: TermWords) -> RowMa
     """
     cased = join_texts(runs.distinct).changed(with_blanks)
     lower = cased.changed(str.lower)
-    by_kind = words.rows_by_kind(lower, runs)
+    by_kind = words.rows_by_kind(WordsByRuns(words_in(lower, LETTERS), runs))
     none = np.zeros(runs.texts, np.bool_)
     with_part = with_digits | by_kind.get(BEFORE_NAME, none)
     found = none.copy()

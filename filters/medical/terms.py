@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from itertools import chain
+from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
 import ahocorasick_rs
@@ -27,7 +27,7 @@ import yaml
 from numpy.typing import NDArray
 
 from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts, Words
+from filters.joined_texts import JoinedTexts, WordsByRuns, join_texts
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
@@ -50,7 +50,7 @@ _DASHES = "-‐‑–—_/"
 # Windows-1250 ("năo"); no shipped language has the letters that come of it.
 _READ_AS = {"’": "'", "‘": "'", "`": "'", "ă": "ã", "ő": "õ", "ŕ": "à"}
 
-_RUN = re.compile(r"[a-z\x80-\U0010ffff]+")  # in lower case; see find_runs
+LETTERS = re.compile(r"[^\W\d_]+")
 
 
 class Term(NamedTuple):
@@ -67,6 +67,11 @@ class Term(NamedTuple):
     open_behind: bool
     kind: str
     language: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether letters may stand directly beside the term."""
+        return self.open_before or self.open_behind
 
 
 class Place(Protocol):
@@ -254,42 +259,60 @@ class Automaton:
 class TermWords:
     """Tells by their words alone which texts may have terms; made by `make_term_words`.
 
-    Each distinct run of letters is read once, and no whole text.
+    Each distinct word of the texts is read once, and no whole text.
 
-    - `words`: finds the words of all terms.
-    - `of_terms`: the numbers of these words, term after term. `firsts`: where each term begins.
+    - `closed`: word of a term -> its number, where letters may not stand beside it. `opened` finds
+      the others, which have the numbers behind these.
+    - `of_terms`: the numbers of their words, term after term. `firsts`: where each term begins.
     - `terms_by_kind`: kind -> numbers of its terms; DEFUSED_IN_WORD stands for the defused terms
       beside which letters may stand.
     - `kinds_without`: kinds with terms that have no letter, which may be in any text.
     """
 
-    words: Automaton
+    closed: Mapping[str, int]
+    opened: Automaton
     of_terms: NDArray[np.int64]
     firsts: NDArray[np.int64]
     terms_by_kind: Mapping[str, NDArray[np.int64]]
     kinds_without: frozenset[str]
 
-    def rows_by_kind(self, folded_runs: JoinedTexts, runs: Words) -> Mapping[str, RowMask]:
+    def rows_by_kind(self, words: WordsByRuns) -> Mapping[str, RowMask]:
         """Kind -> the texts that may have a term of it: those with the rarest word of the term.
 
-        `runs` of the texts (filters/text_batch.py), and `folded_runs`, the distinct ones, folded.
+        `words` are the runs of letters (LETTERS) in the folded texts.
         """
-        words, in_runs, _ = self.words.matches(folded_runs.changed(_with_plain_sigma))
-        rarest = self._rarest(words, runs.times[in_runs])
-        masks = {kind: np.ones(runs.texts, np.bool_) for kind in self.kinds_without}
+        numbers, places = self._find(words.distinct)
+        rarest = self._rarest(numbers, words.times[places])
+        masks = {kind: np.ones(words.texts, np.bool_) for kind in self.kinds_without}
         for kind, terms in self.terms_by_kind.items():
-            chosen = np.zeros(len(self.words.terms), np.bool_)
-            chosen[rarest[terms]] = True
-            masks[kind] = runs.texts_with_any(folded_runs.marked(in_runs[chosen[words]]))
+            is_chosen = np.zeros(self._number, np.bool_)
+            is_chosen[rarest[terms]] = True
+            such = np.zeros(len(words.distinct), np.bool_)
+            such[places[is_chosen[numbers]]] = True
+            masks[kind] = words.texts_with_any(such)
         return masks
 
-    def _rarest(self, words: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+    @property
+    def _number(self) -> int:
+        return len(self.closed) + len(self.opened.terms)
+
+    def _find(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of the terms' words among some words, and their places there."""
+        texts = join_texts(words).changed(_with_plain_sigma)
+        numbers = np.fromiter(map(self.closed.get, texts.texts, repeat(-1)), np.int64, len(words))
+        is_closed = numbers >= 0
+        opened, places, _ = self.opened.matches(texts)
+        return (
+            np.concatenate([numbers[is_closed], opened + len(self.closed)]),
+            np.concatenate([np.flatnonzero(is_closed), places]),
+        )
+
+    def _rarest(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rarest word of each term, given words that were found, and how many times each."""
-        number = len(self.words.terms)
-        often = np.bincount(words, weights=times, minlength=number).astype(np.int64)
+        often = np.bincount(numbers, times, self._number).astype(np.int64)
         # the least of pairs (how often, which word)
-        pairs = often[self.of_terms] * number + self.of_terms
-        return np.minimum.reduceat(pairs, self.firsts) % number
+        pairs = often[self.of_terms] * self._number + self.of_terms
+        return np.minimum.reduceat(pairs, self.firsts) % self._number
 
 
 def make_term_words(terms: Iterable[Term]) -> TermWords:
@@ -306,28 +329,37 @@ def make_term_words(terms: Iterable[Term]) -> TermWords:
                 kinds_without.add(kind)
         if words_of_term:
             words_of_terms.append(words_of_term)
-    automaton = make_automaton(chain.from_iterable(words_of_terms))
-    number_of = {same_text[0].text: number for number, same_text in enumerate(automaton.terms)}
-    of_terms = [[number_of[word.text] for word in words] for words in words_of_terms]
+    words = list(chain.from_iterable(words_of_terms))
+    closed = dict.fromkeys(word.text for word in words if not word.is_open)
+    opened = make_automaton(word for word in words if word.is_open)
+    numbers = {text: number for number, text in enumerate(closed)}
+    numbers_of_opened = {
+        same_text[0].text: number for number, same_text in enumerate(opened.terms, len(closed))
+    }
+    of_terms = [
+        [(numbers_of_opened if word.is_open else numbers)[word.text] for word in words]
+        for words in words_of_terms
+    ]
     lengths = np.array(list(map(len, of_terms)), np.int64)
     return TermWords(
-        automaton,
+        numbers,
+        opened,
         of_terms=np.array(list(chain.from_iterable(of_terms)), np.int64),
         firsts=np.cumsum(lengths) - lengths,
-        terms_by_kind={kind: np.array(numbers) for kind, numbers in terms_by_kind.items()},
+        terms_by_kind={kind: np.array(of_kind) for kind, of_kind in terms_by_kind.items()},
         kinds_without=frozenset(kinds_without),
     )
 
 
 def _kinds_of(term: Term) -> Iterator[str]:
     yield term.kind
-    if term.kind == DEFUSED and (term.open_before or term.open_behind):
+    if term.kind == DEFUSED and term.is_open:
         yield DEFUSED_IN_WORD
 
 
 def _words_of(term: Term) -> Iterator[Term]:
     """The words of a term, as terms."""
-    for run in _RUN.finditer(_with_plain_sigma(term.text)):
+    for run in LETTERS.finditer(_with_plain_sigma(term.text)):
         yield term._replace(
             text=run[0],
             open_before=term.open_before and run.start() == 0,
@@ -385,13 +417,11 @@ class Finder:
             return _either(masks, self.rows_by_kind(texts, "en"))
         return masks
 
-    def rows_by_words(
-        self, folded_runs: JoinedTexts, runs: Words, language: str
-    ) -> Mapping[str, RowMask]:
+    def rows_by_words(self, words: WordsByRuns, language: str) -> Mapping[str, RowMask]:
         """The same by the words of terms alone; see TermWords."""
-        masks = self._words(language).rows_by_kind(folded_runs, runs)
+        masks = self._words(language).rows_by_kind(words)
         if language == UNKNOWN:
-            return _either(masks, self.rows_by_words(folded_runs, runs, "en"))
+            return _either(masks, self.rows_by_words(words, "en"))
         return masks
 
     def _words(self, language: str) -> TermWords:

@@ -17,6 +17,7 @@ from filters.medical.terms import (
     DEFUSED,
     DEFUSED_IN_WORD,
     LANGUAGES,
+    LETTERS,
     UNKNOWN,
     WORDS,
     Finder,
@@ -108,9 +109,10 @@ class TextJudge:
 
     def _may_find(self, texts: TextBatch, runs: Words, language: str, score_from: float) -> RowMask:
         folded_runs = join_texts(runs.distinct).changed(folded)
+        letters = WordsByRuns(words_in(folded_runs, LETTERS), runs)
+        by_words = self.finder.rows_by_words(letters, language)
         # what is folded is in lower case
-        words = WordsByRuns(words_in(folded_runs, WORD), runs)
-        by_words = self.finder.rows_by_words(folded_runs, runs, language)
+        words = letters.longer_than(1)
         may_have = _may_have_terms(by_words, words, language)
         rows = np.flatnonzero(may_have)
         if rows.size:
