@@ -8,6 +8,7 @@ a letter, a digit nor a blank: words end there as they end where a text does.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -36,6 +37,11 @@ class JoinedTexts:
     def changed(self, change: Callable[[str], str]) -> JoinedTexts:
         """The same texts after a change that reads letter by letter, and keeps borders."""
         return JoinedTexts(change(self.joined))
+
+    def without_outer_blanks(self) -> JoinedTexts:
+        """The same texts, of which none begins or ends with two blanks, without such a blank."""
+        without = self.joined.replace(f" {BORDER}", BORDER).replace(f"{BORDER} ", BORDER)
+        return JoinedTexts(without)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -90,8 +96,26 @@ class JoinedTexts:
     def are(self, positions: NDArray[np.int64], is_such: Callable[[str], bool]) -> RowMask:
         """Whether the characters at these places are of a kind; False outside of `joined`."""
         padded = np.concatenate([self._codes, np.zeros(1, np.uint32)])
-        kinds, of_kind = np.unique(padded[positions], return_inverse=True)
-        return np.array([is_such(chr(code)) for code in kinds], np.bool_)[of_kind]
+        codes = padded[positions]
+        of_kind = np.zeros(sys.maxunicode + 1, np.bool_)
+        of_kind[codes] = True
+        for code in np.flatnonzero(of_kind).tolist():
+            of_kind[code] = is_such(chr(code))
+        return np.asarray(of_kind[codes], np.bool_)
+
+    def words_around(
+        self, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Starts and ends of places, with the rest of the words that they are part of."""
+        before = np.searchsorted(self._no_word, starts) - 1
+        behind = np.searchsorted(self._no_word, ends)
+        return self._no_word[before] + 1, self._no_word[behind]
+
+    @cached_property
+    def _no_word(self) -> NDArray[np.int64]:
+        """Where neither a letter nor a digit stands, in `joined` and directly around it."""
+        places = np.arange(-1, len(self._codes) + 1)
+        return places[~self.are(places, str.isalnum)]
 
     @cached_property
     def _borders(self) -> NDArray[np.int64]:
@@ -207,10 +231,10 @@ class WordsByRuns:
         times = self.runs.times[self.words.rows]
         return np.bincount(self.words.numbers, times, len(self.distinct)).astype(np.int64)
 
-    def longer_than(self, letters: int) -> WordsByRuns:
-        """The words with more letters."""
+    def of_length(self, least: int) -> WordsByRuns:
+        """The words with so many letters at least."""
         lengths = np.fromiter(map(len, self.distinct), np.int64)
-        return WordsByRuns(self.words.only(lengths > letters), self.runs)
+        return WordsByRuns(self.words.only(lengths >= least), self.runs)
 
     def only(self, such: RowMask) -> Words:
         """Some words alone, of which a mask of `distinct` is true."""

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import yaml
 
-from filters.medical.terms import Automaton, Term, make_automaton
+from filters.medical.automaton import Automaton, Term, make_automaton
 
 MAX_YEARS = 17  # United Nations, Convention on the Rights of the Child, article 1: below 18
 MAX_SMALL_UNITS = 36  # months, weeks or days; ages of older children are said in years

@@ -12,18 +12,13 @@ import yaml
 
 from filters.children.ages import words_beside_numbers
 from filters.children.reading import BEFORE_NAME, SIGN_KINDS, Place
-from filters.medical.terms import (
-    Automaton,
-    Term,
-    TermWords,
-    make_automaton,
-    make_term_words,
-    parse_term,
-)
+from filters.medical.automaton import DEFUSED, Automaton, Term, make_automaton
+from filters.medical.term_words import TermWords, make_term_words
+from filters.medical.terms import parse_term
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # of the terms that a config adds
-CLEAR, DEFUSED, KNOWN = "clear", "defused", "known"
+CLEAR, KNOWN = "clear", "known"
 KINDS = (
     CLEAR, "child", "youth", "own", "little", "little_name", "for", "doing", "acts", "pupil",
     "school", "class", "teacher", "outing", "birthday", "born", "junior", "team", "person", "media",

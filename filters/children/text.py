@@ -27,8 +27,10 @@ from filters.children.reading import (
 )
 from filters.children.signs import Sign, find_signs
 from filters.children.terms import LANGUAGES, extra_terms, sign_words, vocabulary
-from filters.joined_texts import Words
-from filters.medical.terms import Term, with_blanks
+from filters.joined_texts import JoinedTexts, Words, WordsByRuns, join_texts, words_in
+from filters.medical.automaton import Term
+from filters.medical.term_words import LETTERS
+from filters.medical.terms import with_blanks
 from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is often wrong, except English.
@@ -80,16 +82,24 @@ class ChildJudge:
         return found
 
     def _may_be_clear(self, texts: TextBatch, runs: Words, languages: tuple[str, ...]) -> RowMask:
-        words = sign_words(languages, self.extra)
-        may = glance.may_have_signs(runs, texts.with_digits, words)
-        rows = np.flatnonzero(may)
+        cased = join_texts(runs.distinct).changed(with_blanks)
+        lower = cased.changed(str.lower)
+        words = WordsByRuns(words_in(lower, LETTERS), runs)
+        rows_by_kind = sign_words(languages, self.extra).rows_by_kind(words)
+        may = glance.may_have_signs(rows_by_kind, runs, texts.with_digits)
+        # In the others the places in one form of a text are not those in the other.
+        is_other = runs.texts_with_any(lower.lengths != cased.lengths)
+        rows = np.flatnonzero(may & ~is_other)
         if rows.size:
-            cased = texts.joined(rows).changed(with_blanks)
-            lower = cased.changed(str.lower)
-            rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(lower)
-            look = glance.Glance(lower, cased, rows_by_kind, languages)
-            may[rows] = look.may_be_clear() | (lower.lengths != cased.lengths)
-        return may
+            may[rows] = self._glance(texts.joined(rows), languages).may_be_clear()
+        return may | is_other
+
+    def _glance(self, texts: JoinedTexts, languages: tuple[str, ...]) -> glance.Glance:
+        cased = texts.changed(with_blanks).without_outer_blanks()
+        lower = cased.changed(str.lower)
+        terms = vocabulary(languages, self.extra).automaton
+        places = terms.places_by_kind(lower, with_whole_words=True)
+        return glance.Glance(lower, cased, places, languages)
 
     def _readings(self, text: str, language: str) -> Iterator[Reading]:
         lower, cased = folded_with_capitals(text)

@@ -20,7 +20,8 @@ import numpy as np
 
 from filters.batch import RowMask
 from filters.joined_texts import Words, WordsByRuns
-from filters.medical.terms import FIGURE, NEAR_WORDS, Hit, are_near
+from filters.medical.automaton import Hit
+from filters.medical.terms import FIGURE, NEAR_WORDS, are_near
 from filters.medical.words import STRONG, TELLING, WORD, WordWeights
 
 MIN_TRANSLATED = 1.5  # log10: a word of another language than English is 30 times more medical

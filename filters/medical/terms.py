@@ -12,28 +12,26 @@ language of a text is not known, a term needs support, or is unsure.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from itertools import chain, repeat
+from itertools import chain
 from typing import NamedTuple, Protocol
 
-import ahocorasick_rs
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts, WordsByRuns, join_texts
+from filters.joined_texts import JoinedTexts, WordsByRuns
+from filters.medical.automaton import DEFUSED, Automaton, Hit, Term, make_automaton
+from filters.medical.term_words import TermWords, make_term_words
+from filters.places import Places, both, no_places
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
-# Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
-DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
-DEFUSED_IN_WORD = "defused, in a word"  # no kind of terms, but a name for some of one kind
+# Kinds of terms, beside DEFUSED: such a term looks medical and is not.
+WORDS, ANATOMY = "words", "anatomy"
 TREATMENT, CHANGE = "treatment", "change"
 # kinds that are medical near a part of the body
 NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
@@ -50,29 +48,6 @@ _DASHES = "-‐‑–—_/"
 # Windows-1250 ("năo"); no shipped language has the letters that come of it.
 _READ_AS = {"’": "'", "‘": "'", "`": "'", "ă": "ã", "ő": "õ", "ŕ": "à"}
 
-LETTERS = re.compile(r"[^\W\d_]+")
-
-
-class Term(NamedTuple):
-    """One term of a list.
-
-    - `text`: the term as `folded` writes it.
-    - `open_before`, `open_behind`: whether letters may stand directly before or behind it.
-    - `kind`, `language`: the list that it is from. EVERY_LANGUAGE stands for a list that counts
-      in texts of every language.
-    """
-
-    text: str
-    open_before: bool
-    open_behind: bool
-    kind: str
-    language: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether letters may stand directly beside the term."""
-        return self.open_before or self.open_behind
-
 
 class Place(Protocol):
     """Characters [start, end) of a text."""
@@ -86,14 +61,6 @@ class Place(Protocol):
     def end(self) -> int:
         """The one behind the last one."""
         ...
-
-
-class Hit(NamedTuple):
-    """Characters [start, end) of a folded text that are a term."""
-
-    start: int
-    end: int
-    term: Term
 
 
 class TermMatches(NamedTuple):
@@ -189,190 +156,6 @@ def shipped_phrases() -> tuple[Term, ...]:
 
 
 @dataclass(frozen=True)
-class Automaton:
-    """Finds the terms of some languages.
-
-    - `terms`: for each pattern, the terms that are written so.
-    - `open_before`, `open_behind`: whether letters may stand beside any of these terms.
-    """
-
-    patterns: ahocorasick_rs.AhoCorasick
-    terms: tuple[tuple[Term, ...], ...]
-    open_before: tuple[bool, ...]
-    open_behind: tuple[bool, ...]
-
-    def hits(self, text: str) -> Iterator[Hit]:
-        """The terms in a folded text, where letters do not stand beside closed ones."""
-        for pattern, start, end in self.patterns.find_matches_as_indexes(text, overlapping=True):
-            # most matches are parts of words, and end here
-            letter_before = start > 0 and text[start - 1].isalnum()
-            if letter_before and not self.open_before[pattern]:
-                continue
-            letter_behind = end < len(text) and text[end].isalnum()
-            if letter_behind and not self.open_behind[pattern]:
-                continue
-            for term in self.terms[pattern]:
-                if letter_before and not term.open_before:
-                    continue
-                if letter_behind and not term.open_behind:
-                    continue
-                yield Hit(start, end, term)
-
-    def rows_by_kind(self, texts: JoinedTexts) -> Mapping[str, RowMask]:
-        """Kind -> which of many folded texts may have a term of this kind.
-
-        `hits` finds terms of the kind in no other text. DEFUSED_IN_WORD stands for defused terms
-        with a letter or a digit directly before or behind them.
-        """
-        numbers, rows, in_word = self.matches(texts)
-        patterns, of_pattern = np.unique(numbers, return_inverse=True)
-        kinds_of = [{term.kind for term in self.terms[number]} for number in patterns]
-        masks = {}
-        for kind in set().union(*kinds_of):
-            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)[of_pattern]
-            masks[kind] = texts.marked(rows[is_of_kind])
-            if kind == DEFUSED:
-                masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
-        return masks
-
-    def matches(
-        self, texts: JoinedTexts
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Where any of the terms may be in many folded texts.
-
-        Returns for each place the number of the pattern, that of the text, and whether a letter or
-        a digit stands directly before or behind it.
-        """
-        found = self.patterns.find_matches_as_indexes(texts.joined, overlapping=True)
-        flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found))
-        numbers, starts, ends = flat.reshape(-1, 3).T
-        letter_before = texts.are(starts - 1, str.isalnum)
-        letter_behind = texts.are(ends, str.isalnum)
-        # most matches are parts of words, and end here
-        is_term = ~letter_before | np.array(self.open_before, np.bool_)[numbers]
-        is_term &= ~letter_behind | np.array(self.open_behind, np.bool_)[numbers]
-        in_word = (letter_before | letter_behind)[is_term]
-        return numbers[is_term], texts.rows(starts[is_term]), in_word
-
-
-@dataclass(frozen=True)
-class TermWords:
-    """Tells by their words alone which texts may have terms; made by `make_term_words`.
-
-    Each distinct word of the texts is read once, and no whole text.
-
-    - `closed`: word of a term -> its number, where letters may not stand beside it. `opened` finds
-      the others, which have the numbers behind these.
-    - `of_terms`: the numbers of their words, term after term. `firsts`: where each term begins.
-    - `terms_by_kind`: kind -> numbers of its terms; DEFUSED_IN_WORD stands for the defused terms
-      beside which letters may stand.
-    - `kinds_without`: kinds with terms that have no letter, which may be in any text.
-    """
-
-    closed: Mapping[str, int]
-    opened: Automaton
-    of_terms: NDArray[np.int64]
-    firsts: NDArray[np.int64]
-    terms_by_kind: Mapping[str, NDArray[np.int64]]
-    kinds_without: frozenset[str]
-
-    def rows_by_kind(self, words: WordsByRuns) -> Mapping[str, RowMask]:
-        """Kind -> the texts that may have a term of it: those with the rarest word of the term.
-
-        `words` are the runs of letters (LETTERS) in the folded texts.
-        """
-        numbers, places = self._find(words.distinct)
-        rarest = self._rarest(numbers, words.times[places])
-        masks = {kind: np.ones(words.texts, np.bool_) for kind in self.kinds_without}
-        for kind, terms in self.terms_by_kind.items():
-            is_chosen = np.zeros(self._number, np.bool_)
-            is_chosen[rarest[terms]] = True
-            such = np.zeros(len(words.distinct), np.bool_)
-            such[places[is_chosen[numbers]]] = True
-            masks[kind] = words.texts_with_any(such)
-        return masks
-
-    @property
-    def _number(self) -> int:
-        return len(self.closed) + len(self.opened.terms)
-
-    def _find(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The numbers of the terms' words among some words, and their places there."""
-        texts = join_texts(words).changed(_with_plain_sigma)
-        numbers = np.fromiter(map(self.closed.get, texts.texts, repeat(-1)), np.int64, len(words))
-        is_closed = numbers >= 0
-        opened, places, _ = self.opened.matches(texts)
-        return (
-            np.concatenate([numbers[is_closed], opened + len(self.closed)]),
-            np.concatenate([np.flatnonzero(is_closed), places]),
-        )
-
-    def _rarest(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rarest word of each term, given words that were found, and how many times each."""
-        often = np.bincount(numbers, times, self._number).astype(np.int64)
-        # the least of pairs (how often, which word)
-        pairs = often[self.of_terms] * self._number + self.of_terms
-        return np.minimum.reduceat(pairs, self.firsts) % self._number
-
-
-def make_term_words(terms: Iterable[Term]) -> TermWords:
-    """What tells by their words alone which texts may have some terms."""
-    words_of_terms: list[list[Term]] = []
-    terms_by_kind: defaultdict[str, list[int]] = defaultdict(list)
-    kinds_without: set[str] = set()
-    for term in terms:
-        words_of_term = list(_words_of(term))
-        for kind in _kinds_of(term):
-            if words_of_term:
-                terms_by_kind[kind].append(len(words_of_terms))
-            else:
-                kinds_without.add(kind)
-        if words_of_term:
-            words_of_terms.append(words_of_term)
-    words = list(chain.from_iterable(words_of_terms))
-    closed = dict.fromkeys(word.text for word in words if not word.is_open)
-    opened = make_automaton(word for word in words if word.is_open)
-    numbers = {text: number for number, text in enumerate(closed)}
-    numbers_of_opened = {
-        same_text[0].text: number for number, same_text in enumerate(opened.terms, len(closed))
-    }
-    of_terms = [
-        [(numbers_of_opened if word.is_open else numbers)[word.text] for word in words]
-        for words in words_of_terms
-    ]
-    lengths = np.array(list(map(len, of_terms)), np.int64)
-    return TermWords(
-        numbers,
-        opened,
-        of_terms=np.array(list(chain.from_iterable(of_terms)), np.int64),
-        firsts=np.cumsum(lengths) - lengths,
-        terms_by_kind={kind: np.array(of_kind) for kind, of_kind in terms_by_kind.items()},
-        kinds_without=frozenset(kinds_without),
-    )
-
-
-def _kinds_of(term: Term) -> Iterator[str]:
-    yield term.kind
-    if term.kind == DEFUSED and term.is_open:
-        yield DEFUSED_IN_WORD
-
-
-def _words_of(term: Term) -> Iterator[Term]:
-    """The words of a term, as terms."""
-    for run in LETTERS.finditer(_with_plain_sigma(term.text)):
-        yield term._replace(
-            text=run[0],
-            open_before=term.open_before and run.start() == 0,
-            open_behind=term.open_behind and run.end() == len(term.text),
-        )
-
-
-def _with_plain_sigma(text: str) -> str:
-    # Whether a sigma is a final one depends on what stands behind the run.
-    return text.replace("ς", "σ")
-
-
-@dataclass(frozen=True)
 class Finder:
     """Finds terms in texts; made by `make_finder`.
 
@@ -410,18 +193,20 @@ class Finder:
             return [*self.hits(text, "en"), *self._automaton(UNKNOWN).hits(text)]
         return list(self._automaton(language).hits(text))
 
-    def rows_by_kind(self, texts: JoinedTexts, language: str) -> Mapping[str, RowMask]:
-        """Kind -> which of many folded texts may have a term of it that counts in a language."""
-        masks = self._automaton(language).rows_by_kind(texts)
+    def places_by_kind(self, texts: JoinedTexts, language: str) -> Mapping[str, Places]:
+        """Kind -> the places of folded texts that may be terms of it which count in a language."""
+        places = dict(self._automaton(language).places_by_kind(texts))
         if language == UNKNOWN:
-            return _either(masks, self.rows_by_kind(texts, "en"))
-        return masks
+            for kind, others in self.places_by_kind(texts, "en").items():
+                places[kind] = both(places[kind], others) if kind in places else others
+        return places
 
     def rows_by_words(self, words: WordsByRuns, language: str) -> Mapping[str, RowMask]:
-        """The same by the words of terms alone; see TermWords."""
-        masks = self._words(language).rows_by_kind(words)
+        """Kind -> the texts that may have a term of it, by their words alone; see TermWords."""
+        masks = dict(self._words(language).rows_by_kind(words))
         if language == UNKNOWN:
-            return _either(masks, self.rows_by_words(words, "en"))
+            for kind, others in self.rows_by_words(words, "en").items():
+                masks[kind] = masks[kind] | others if kind in masks else others
         return masks
 
     def _words(self, language: str) -> TermWords:
@@ -475,12 +260,6 @@ class Finder:
         return (hit.term.language, word) not in self.ambiguous
 
 
-def _either(masks: Mapping[str, RowMask], others: Mapping[str, RowMask]) -> Mapping[str, RowMask]:
-    """Kind -> the texts that are in one of two masks of this kind."""
-    both = {kind: mask | others[kind] for kind, mask in masks.items() if kind in others}
-    return {**masks, **others, **both}
-
-
 def word_around(text: str, start: int, end: int) -> str:
     """The characters [start, end) of a text, with the rest of the words that they are part of."""
     while start > 0 and text[start - 1].isalnum():
@@ -488,24 +267,6 @@ def word_around(text: str, start: int, end: int) -> str:
     while end < len(text) and text[end].isalnum():
         end += 1
     return text[start:end]
-
-
-def make_automaton(terms: Iterable[Term]) -> Automaton:
-    """The automaton of some terms, without empty ones; the same text may be a term twice."""
-    by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
-    for term in terms:
-        if term.text:
-            by_text.setdefault(term.text, {})[term] = None
-    patterns = ahocorasick_rs.AhoCorasick(
-        list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
-    )
-    same_texts = tuple(tuple(same_text) for same_text in by_text.values())
-    return Automaton(
-        patterns,
-        same_texts,
-        tuple(any(term.open_before for term in same_text) for same_text in same_texts),
-        tuple(any(term.open_behind for term in same_text) for same_text in same_texts),
-    )
 
 
 @lru_cache(4)  # a process needs one finder for each of its settings
@@ -555,16 +316,30 @@ def _same_language(hit: Hit, other: Hit) -> bool:
     return len(languages) == 1 or EVERY_LANGUAGE in languages
 
 
-def may_have_terms(rows_by_kind: Mapping[str, RowMask], rows: int) -> RowMask:
+def may_have_terms(rows_by_kind: Mapping[str, RowMask], texts: int) -> RowMask:
     """The texts with terms of kinds that are medical: alone, or two of them near each other."""
-    none = np.zeros(rows, np.bool_)
-    has = {kind: rows_by_kind.get(kind, none) for kind in (WORDS, ANATOMY, TREATMENT, CHANGE)}
-    near_anatomy = none.copy()
-    for kind in NEAR_ANATOMY:
-        near_anatomy |= rows_by_kind.get(kind, none)
-    # the same pairs as in _terms_together
-    pairs = (near_anatomy & has[ANATOMY]) | (has[CHANGE] & has[TREATMENT])
-    return has[WORDS] | pairs
+    none = np.zeros(texts, np.bool_)
+    found = none | rows_by_kind.get(WORDS, none)
+    for kind, partner in _medical_pairs():
+        found |= rows_by_kind.get(kind, none) & rows_by_kind.get(partner, none)
+    return found
+
+
+def have_terms_near(places_by_kind: Mapping[str, Places], texts: JoinedTexts) -> RowMask:
+    """The same by the places of the terms."""
+    nowhere = no_places(texts)
+    found = places_by_kind.get(WORDS, nowhere).mask
+    for kind, partner in _medical_pairs():
+        places, others = places_by_kind.get(kind, nowhere), places_by_kind.get(partner, nowhere)
+        found |= places.followed_by(others, 1, NEAR_CHARS)
+        found |= others.followed_by(places, 1, NEAR_CHARS)
+    return found
+
+
+def _medical_pairs() -> Iterator[tuple[str, str]]:
+    """The kinds of terms that are medical near each other; see `_terms_together`."""
+    yield from ((kind, ANATOMY) for kind in NEAR_ANATOMY)
+    yield CHANGE, TREATMENT
 
 
 def are_near(hit: Place, other: Place) -> bool:

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 
 from filters.batch import RowMask
-from filters.joined_texts import Words, WordsByRuns, find_words, join_texts, words_in
+from filters.joined_texts import JoinedTexts, Words, WordsByRuns, find_words, join_texts, words_in
+from filters.medical.automaton import DEFUSED
 from filters.medical.cognates import skeletons
 from filters.medical.cues import may_be_together, terms_together
+from filters.medical.term_words import DEFUSED_IN_WORD, LETTERS
 from filters.medical.terms import (
-    DEFUSED,
-    DEFUSED_IN_WORD,
     LANGUAGES,
-    LETTERS,
     UNKNOWN,
     WORDS,
     Finder,
     folded,
+    have_terms_near,
     make_finder,
     may_have_terms,
     parse_term,
@@ -30,6 +30,7 @@ from filters.medical.terms import (
 )
 from filters.medical.words import (
     MIN_RARE_CHARS,
+    MIN_WORD_CHARS,
     STRONG,
     TELLING,
     WORD,
@@ -37,6 +38,7 @@ from filters.medical.words import (
     load_words,
     words_of,
 )
+from filters.places import Places
 from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
@@ -112,18 +114,27 @@ class TextJudge:
         letters = WordsByRuns(words_in(folded_runs, LETTERS), runs)
         by_words = self.finder.rows_by_words(letters, language)
         # what is folded is in lower case
-        words = letters.longer_than(1)
+        words = letters.of_length(MIN_WORD_CHARS)
         may_have = _may_have_terms(by_words, words, language)
         rows = np.flatnonzero(may_have)
         if rows.size:
-            folded_texts = texts.joined(rows).changed(folded)
-            rows_by_kind = self.finder.rows_by_kind(folded_texts, language)
-            words_of_rows = find_words(folded_texts, WORD)
-            may_have[rows] = _may_have_terms(rows_by_kind, words_of_rows, language)
+            may_have[rows] = self._may_have_terms_near(texts.joined(rows).changed(folded), language)
         if language == UNKNOWN:
             return may_have | _may_reach_in_any(words, score_from)
         has_defused = by_words.get(DEFUSED, np.zeros(len(texts), np.bool_))
         return may_have | _may_reach(words, language, score_from, has_defused)
+
+    def _may_have_terms_near(self, texts: JoinedTexts, language: str) -> RowMask:
+        """The same of folded texts, by the places of the terms."""
+        places = self.finder.places_by_kind(texts, language)
+        found = have_terms_near(places, texts)
+        if DEFUSED in places:
+            found |= _leave_words(places[DEFUSED])
+        if language != UNKNOWN:
+            rows_by_kind = {kind: of_kind.mask for kind, of_kind in places.items()}
+            words = find_words(texts, WORD)
+            found |= may_be_together(rows_by_kind, words, load_words(language))
+        return found
 
 
 def _judged_as(language: str, is_long: bool) -> str:
@@ -230,15 +241,22 @@ def _is_no_everyday_word(word: str, language: str) -> bool:
 
 
 def _may_have_terms(
-    rows_by_kind: Mapping[str, RowMask], words: Words | WordsByRuns, language: str
+    rows_by_kind: Mapping[str, RowMask], words: WordsByRuns, language: str
 ) -> RowMask:
     """The texts that may have terms, by the kinds of terms and the folded words in them."""
     found = may_have_terms(rows_by_kind, words.texts)
-    # a defused term that is taken out of a word leaves another word
+    # a defused term that is taken out of a word may leave another word
     found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
     if language != UNKNOWN:
         found |= may_be_together(rows_by_kind, words, load_words(language))
     return found
+
+
+def _leave_words(defused: Places) -> RowMask:
+    """The texts in which a defused term is a part of a word, and what is left of it is a word."""
+    starts, ends = defused.texts.words_around(defused.starts, defused.ends)
+    before, behind = defused.starts - starts, ends - defused.ends
+    return defused.only((before >= MIN_WORD_CHARS) | (behind >= MIN_WORD_CHARS)).mask
 
 
 def _may_reach(

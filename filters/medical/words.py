@@ -32,7 +32,8 @@ TELLING = 1.0  # such a word supports a term, where the language of a text is un
 # A text of fewer words counts as one of so many: few words are no surer for being few.
 MIN_WORDS = 4
 MIN_RARE_CHARS = 7  # of a word that is weighed by its cognate
-WORD = re.compile(r"[^\W\d_]{2,}")
+MIN_WORD_CHARS = 2
+WORD = re.compile(rf"[^\W\d_]{{{MIN_WORD_CHARS},}}")
 _SINGLE = Struct("f")
 _ROUNDING = 1e-6  # more than the relative error of single precision
 

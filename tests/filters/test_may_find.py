@@ -146,6 +146,13 @@ def test_a_name_without_a_number(text, language):
     assert not passed_over(texts, [language], *GATES[0])
 
 
+@pytest.mark.parametrize("text", ["Ann Roe, 7 ", " Ann Roe, 7\n", "Ann Roe, 7-"])
+def test_a_text_that_ends_with_a_blank(text):
+    texts = [text, "a quiet bay", text]
+    assert is_clearly_about_children(text, "en")
+    assert not passed_over(texts, ["en"] * 3, *GATES[0])
+
+
 def test_personal_data_of_frozen_texts():
     texts = frozen_texts()
     may = may_be_personal(TextBatch(column(texts)))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.medical import frequent
+from filters.medical.automaton import DEFUSED
 from filters.medical.caption import MedicalCaption
 from filters.medical.cognates import skeleton, skeletons
 from filters.medical.cues import terms_together
@@ -39,7 +40,6 @@ from filters.medical.picture import MedicalPicture, shipped_prompts
 from filters.medical.rule import Medical, equal_faces, repeats_caption
 from filters.medical.terms import (
     AMBIGUOUS,
-    DEFUSED,
     LANGUAGES,
     WORDS,
     folded,
