@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from filters.batch import RowMask
 
 BORDER = "\0"
+LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ class Words:
         words = self.among(texts)
         is_used = np.zeros(len(self.distinct), np.bool_)
         is_used[words.numbers] = True
+        is_used[0] = True  # the empty word stays the first
         new_numbers = np.cumsum(is_used) - 1
         distinct = [self.distinct[number] for number in np.flatnonzero(is_used).tolist()]
         return Words(distinct, new_numbers[words.numbers], words.rows, self.texts)
@@ -225,6 +227,13 @@ class WordsByRuns:
         """How many texts there are."""
         return self.runs.texts
 
+    def among(self, texts: RowMask) -> WordsByRuns:
+        """The words of some of the texts, and no others in `distinct`."""
+        if texts.all():
+            return self
+        runs = self.runs.among(texts)
+        return WordsByRuns(self.words.of(runs.times > 0), runs)
+
     @property
     def times(self) -> NDArray[np.int64]:
         """How many times each word of `distinct` stands in the texts."""
@@ -241,7 +250,7 @@ class WordsByRuns:
         return self.words.only(such).in_place_of(self.runs)
 
     def of(self, texts: RowMask) -> Words:
-        """The words of some of the texts, and no others in `distinct`."""
+        """The same without their runs."""
         return self.words.in_place_of(self.runs.among(texts)).of(texts)
 
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
@@ -268,9 +277,17 @@ def joined_content(texts: pa.ChunkedArray) -> NDArray[np.uint8]:
     return np.frombuffer(_joined(texts).as_buffer(), np.uint8)
 
 
+def hold_border(texts: pa.ChunkedArray) -> bool:
+    """Whether a text of a column holds BORDER, or may do so; a quicker look than that at each."""
+    contents = (chunk.buffers()[2] for chunk in texts.chunks)
+    return not all(np.frombuffer(content, np.uint8).all() for content in contents if content)
+
+
 def _joined(texts: pa.ChunkedArray) -> Any:
     filled = pc.fill_null(texts.cast(pa.large_string()), "")
-    whole = pc.replace_substring(filled, BORDER, " ").combine_chunks()
+    if hold_border(filled):
+        filled = pc.replace_substring(filled, BORDER, " ")
+    whole = filled.combine_chunks()
     one_list = pa.ListArray.from_arrays([0, len(whole)], whole)
     (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string()))
     return joined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -13,17 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters.batch import RowMask
+from filters.batch import RowMask, truth
+from filters.folding import folded_words
 from filters.joined_texts import (
     BORDER,
+    LETTERS,
     JoinedTexts,
-    Words,
+    WordsByRuns,
     find_runs,
+    hold_border,
     join_column,
     join_texts,
     joined_content,
     words_in,
 )
+from filters.loosened import rows_with
 
 Key = TypeVar("Key", bound=Hashable)
 _DIGIT = re.compile(r"\d")
@@ -45,25 +49,46 @@ class TextBatch:
         return np.asarray(lengths.to_numpy(), np.int64)
 
     @cached_property
-    def runs(self) -> Words:
-        """The runs of letters and of characters outside ASCII (filters/joined_texts.py)."""
-        return find_runs(self._content)
+    def with_border(self) -> RowMask:
+        """The texts that hold BORDER."""
+        if not hold_border(self.column):
+            return np.zeros(len(self), np.bool_)
+        return truth(pc.match_substring(self.column, BORDER))
+
+    @cached_property
+    def words(self) -> WordsByRuns:
+        """The runs of letters in the texts, folded (`folded_words`)."""
+        runs = find_runs(self._content)
+        return WordsByRuns(words_in(join_texts(runs.distinct).changed(folded_words), LETTERS), runs)
+
+    @cached_property
+    def longer_in_lower_case(self) -> RowMask:
+        """The texts that have more characters in lower case."""
+        runs = join_texts(self.words.runs.distinct)
+        lower = runs.changed(str.lower)
+        if len(lower.joined) == len(runs.joined):
+            return np.zeros(len(self), np.bool_)
+        return self.words.runs.texts_with_any(lower.lengths != runs.lengths)
 
     @cached_property
     def with_digits(self) -> RowMask:
         """The texts that have a digit of any script."""
-        is_digit = (self._content >= ord("0")) & (self._content <= ord("9"))
-        borders = np.flatnonzero(self._content == ord(BORDER))
-        found = self.runs.texts_with(_has_other_digit)
-        found[np.searchsorted(borders, np.flatnonzero(is_digit))] = True
+        found = self.with_ascii("0123456789")
+        others = truth(pc.invert(pc.string_is_ascii(self.column))) & ~found
+        return found | rows_with(self.column, _DIGIT, among=others)
+
+    def with_ascii(self, characters: str) -> RowMask:
+        """The texts that have one of some characters of ASCII."""
+        is_such = np.zeros(256, np.bool_)
+        is_such[list(characters.encode("ascii"))] = True
+        found = np.zeros(len(self), np.bool_)
+        found[np.searchsorted(self._borders, np.flatnonzero(is_such.take(self._content)))] = True
         return found
 
-    def with_words(
-        self, word: re.Pattern[str], is_such: Callable[[str], bool], among: RowMask
-    ) -> RowMask:
-        """Those of some texts that have a word of a kind; see `find_words`."""
-        runs = self.runs.of(among)
-        return runs.texts_with_any(words_in(join_texts(runs.distinct), word).texts_with(is_such))
+    def with_words(self, words: Set[str]) -> RowMask:
+        """The texts that have one of some words that are folded (`folded_words`)."""
+        is_such = map(words.__contains__, self.words.distinct)
+        return self.words.texts_with_any(np.fromiter(is_such, np.bool_, len(self.words.distinct)))
 
     def joined(self, rows: NDArray[np.int64]) -> JoinedTexts:
         """The texts with these numbers, of which there is one at least."""
@@ -73,9 +98,9 @@ class TextBatch:
     def _content(self) -> NDArray[np.uint8]:
         return joined_content(self.column)
 
-
-def _has_other_digit(run: str) -> bool:
-    return not run.isascii() and _DIGIT.search(run) is not None
+    @cached_property
+    def _borders(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self._content == ord(BORDER))
 
 
 def rows_by_key(

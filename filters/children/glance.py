@@ -17,7 +17,7 @@ import numpy as np
 
 from filters.batch import RowMask
 from filters.children.ages import BEFORE, MONTHS, PEOPLE, YEARS, age_forms
-from filters.children.names import WORD, is_name, is_sure_name
+from filters.children.names import WORD, folded_sure_names, is_name, is_sure_name
 from filters.children.reading import BEFORE_NAME, DIGIT
 from filters.children.signs import (
     CLASS_LETTER,
@@ -29,36 +29,30 @@ from filters.children.signs import (
     WEIGHT,
     YOUTH_TEAM,
 )
-from filters.joined_texts import JoinedTexts, Words, find_words, join_texts, words_in
+from filters.joined_texts import JoinedTexts, WordsByRuns, find_words
 from filters.loosened import rows_with
-from filters.medical.terms import with_blanks
+from filters.medical.term_words import TermWords
 from filters.places import Places, both, no_places
 
 # In the same text, directly behind a place that ends with a word.
 _WORD_BEHIND = re.compile(rf"(?:[^\w\0]|[\d_]){{0,2}}({WORD.pattern})")
 
 
-def may_have_signs(
-    rows_by_kind: Mapping[str, RowMask], runs: Words, with_digits: RowMask
-) -> RowMask:
+def may_have_signs(words: WordsByRuns, with_digits: RowMask, of_signs: TermWords) -> RowMask:
     """Which of many texts have words from which a sign could be put together; see reading.py.
 
-    - `rows_by_kind`: kind -> the texts that may have a term of it, as `sign_words` tells.
-    - `runs` of the texts (filters/text_batch.py). `with_digits`: the texts that have one.
+    - `words`: the runs of letters in the folded texts. `with_digits`: the texts that have a digit.
+    - `of_signs`: what `sign_words` makes.
     """
-    found = np.zeros(runs.texts, np.bool_)
+    found = np.zeros(words.texts, np.bool_)
     beside_name = with_digits.copy()
-    for kind, mask in rows_by_kind.items():
+    for kind, mask in of_signs.rows_by_kind(words).items():
         if kind == BEFORE_NAME:
             beside_name |= mask
         else:
             found |= mask
-    return found | _with_sure_names(runs.of(beside_name & ~found))
-
-
-def _with_sure_names(runs: Words) -> RowMask:
-    cased = join_texts(runs.distinct).changed(with_blanks)
-    return runs.texts_with_any(words_in(cased, WORD).texts_with(is_sure_name))
+    names = folded_sure_names()
+    return found | (beside_name & words.texts_with(names.__contains__))
 
 
 def with_ages(lower: JoinedTexts, languages: Sequence[str], *kinds: str) -> RowMask:

@@ -27,10 +27,9 @@ from filters.children.reading import (
 )
 from filters.children.signs import Sign, find_signs
 from filters.children.terms import LANGUAGES, extra_terms, sign_words, vocabulary
-from filters.joined_texts import JoinedTexts, Words, WordsByRuns, join_texts, words_in
+from filters.folding import with_blanks
+from filters.joined_texts import JoinedTexts
 from filters.medical.automaton import Term
-from filters.medical.term_words import LETTERS
-from filters.medical.terms import with_blanks
 from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is often wrong, except English.
@@ -74,25 +73,17 @@ class ChildJudge:
 
         Only texts without BORDER are read right.
         """
-        # what is cut off may be part of a word
-        found = texts.chars > MAX_CHARS
+        # What is cut off may be part of a word, and in texts that grow no place is sure.
+        is_other = (texts.chars > MAX_CHARS) | texts.longer_in_lower_case
+        found = is_other.copy()
         is_long = texts.chars >= MIN_CHARS_OF_LANGUAGE
         for read_in, among in rows_by_key(languages, is_long, _read_in).items():
-            found |= among & self._may_be_clear(texts, texts.runs.of(among), read_in)
+            words = texts.words.among(among & ~is_other)
+            may = glance.may_have_signs(words, texts.with_digits, sign_words(read_in, self.extra))
+            rows = np.flatnonzero(may)
+            if rows.size:
+                found[rows] = self._glance(texts.joined(rows), read_in).may_be_clear()
         return found
-
-    def _may_be_clear(self, texts: TextBatch, runs: Words, languages: tuple[str, ...]) -> RowMask:
-        cased = join_texts(runs.distinct).changed(with_blanks)
-        lower = cased.changed(str.lower)
-        words = WordsByRuns(words_in(lower, LETTERS), runs)
-        rows_by_kind = sign_words(languages, self.extra).rows_by_kind(words)
-        may = glance.may_have_signs(rows_by_kind, runs, texts.with_digits)
-        # In the others the places in one form of a text are not those in the other.
-        is_other = runs.texts_with_any(lower.lengths != cased.lengths)
-        rows = np.flatnonzero(may & ~is_other)
-        if rows.size:
-            may[rows] = self._glance(texts.joined(rows), languages).may_be_clear()
-        return may | is_other
 
     def _glance(self, texts: JoinedTexts, languages: tuple[str, ...]) -> glance.Glance:
         cased = texts.changed(with_blanks).without_outer_blanks()

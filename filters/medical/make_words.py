@@ -43,8 +43,9 @@ from pathlib import Path
 
 import yaml
 
+from filters.folding import folded
 from filters.medical.cognates import skeleton
-from filters.medical.terms import LANGUAGES, PHRASES, Finder, folded, make_finder, shipped_terms
+from filters.medical.terms import LANGUAGES, PHRASES, Finder, make_finder, shipped_terms
 from filters.medical.vocabularies import german_medical_entries, ontology_texts, translations
 from filters.medical.words import COGNATES, STRONG, table_name
 

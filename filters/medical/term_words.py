@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters.batch import RowMask
-from filters.joined_texts import WordsByRuns, join_texts
+from filters.folding import folded_words
+from filters.joined_texts import LETTERS, WordsByRuns, join_texts
 from filters.medical.automaton import DEFUSED, Automaton, Term, make_automaton
 
 DEFUSED_IN_WORD = "defused, in a word"  # no kind of terms, but a name for some of one kind
-LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,9 @@ class TermWords:
 
     def _find(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The numbers of the terms' words among some words, and their places there."""
-        texts = join_texts(words).changed(_with_plain_sigma)
-        numbers = np.fromiter(map(self.closed.get, texts.texts, repeat(-1)), np.int64, len(words))
+        numbers = np.fromiter(map(self.closed.get, words, repeat(-1)), np.int64, len(words))
         is_closed = numbers >= 0
+        texts = join_texts(words)
         opened = self.opened.matches(texts)
         return (
             np.concatenate([numbers[is_closed], opened.patterns + len(self.closed)]),
@@ -123,14 +122,9 @@ def _kinds_of(term: Term) -> Iterator[str]:
 
 def _words_of(term: Term) -> Iterator[Term]:
     """The words of a term, as terms."""
-    for run in LETTERS.finditer(_with_plain_sigma(term.text)):
+    for run in LETTERS.finditer(folded_words(term.text)):
         yield term._replace(
             text=run[0],
             open_before=term.open_before and run.start() == 0,
             open_behind=term.open_behind and run.end() == len(term.text),
         )
-
-
-def _with_plain_sigma(text: str) -> str:
-    # Whether a sigma is a final one depends on what stands behind the run.
-    return text.replace("ς", "σ")

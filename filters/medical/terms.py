@@ -23,6 +23,7 @@ import numpy as np
 import yaml
 
 from filters.batch import RowMask
+from filters.folding import folded, without_dashes
 from filters.joined_texts import JoinedTexts, WordsByRuns
 from filters.medical.automaton import DEFUSED, Automaton, Hit, Term, make_automaton
 from filters.medical.term_words import TermWords, make_term_words
@@ -43,10 +44,6 @@ CUES = (FIGURE, *NEAR_WORDS)
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
 UNKNOWN = "unknown"  # the language of a text
-_DASHES = "-‐‑–—_/"
-# What a text is read as. Beside quotes these are ã, õ and à in Windows-1252 that were read as
-# Windows-1250 ("năo"); no shipped language has the letters that come of it.
-_READ_AS = {"’": "'", "‘": "'", "`": "'", "ă": "ã", "ő": "õ", "ŕ": "à"}
 
 
 class Place(Protocol):
@@ -80,31 +77,12 @@ class TermMatches(NamedTuple):
     cues: tuple[Hit, ...] = ()
 
 
-def folded(text: str) -> str:
-    """A text in lower case, with one blank for each run of dashes, slashes and white space."""
-    return with_blanks(text.lower())
-
-
-def with_blanks(text: str) -> str:
-    """A text with one blank for each run of dashes, slashes and white space, and one apostrophe."""
-    for letter, read in _READ_AS.items():
-        text = text.replace(letter, read)
-    return _without_dashes(text)
-
-
-def _without_dashes(text: str) -> str:
-    # a call for each sign is several times quicker than a regular expression
-    for dash in _DASHES:
-        text = text.replace(dash, " ")
-    return " ".join(text.split())
-
-
 def parse_term(entry: str, kind: str, language: str = "") -> Term:
     """The term that a list entry means; `*` stands for any letters before or behind it."""
     entry = entry.strip()
     text = entry.lower().strip("*")
     return Term(
-        text=_without_dashes(text),
+        text=without_dashes(text),
         open_before=entry.startswith("*"),
         open_behind=entry.endswith("*"),
         kind=kind,

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts, Words, WordsByRuns, find_words, join_texts, words_in
+from filters.folding import folded
+from filters.joined_texts import JoinedTexts, WordsByRuns, find_words
 from filters.medical.automaton import DEFUSED
 from filters.medical.cognates import skeletons
 from filters.medical.cues import may_be_together, terms_together
-from filters.medical.term_words import DEFUSED_IN_WORD, LETTERS
+from filters.medical.term_words import DEFUSED_IN_WORD
 from filters.medical.terms import (
     LANGUAGES,
     UNKNOWN,
     WORDS,
     Finder,
-    folded,
     have_terms_near,
     make_finder,
     may_have_terms,
@@ -106,14 +106,13 @@ class TextJudge:
         found = np.zeros(len(texts), np.bool_)
         is_long = texts.chars >= MIN_CHARS_OF_LANGUAGE
         for language, among in rows_by_key(languages, is_long, _judged_as).items():
-            found |= among & self._may_find(texts, texts.runs.of(among), language, score_from)
+            found |= among & self._may_find(texts, texts.words.among(among), language, score_from)
         return found
 
-    def _may_find(self, texts: TextBatch, runs: Words, language: str, score_from: float) -> RowMask:
-        folded_runs = join_texts(runs.distinct).changed(folded)
-        letters = WordsByRuns(words_in(folded_runs, LETTERS), runs)
+    def _may_find(
+        self, texts: TextBatch, letters: WordsByRuns, language: str, score_from: float
+    ) -> RowMask:
         by_words = self.finder.rows_by_words(letters, language)
-        # what is folded is in lower case
         words = letters.of_length(MIN_WORD_CHARS)
         may_have = _may_have_terms(by_words, words, language)
         rows = np.flatnonzero(may_have)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib import import_module
 
 from filters.batch import RowMask
+from filters.folding import folded_words
 from filters.loosened import rows_with
 from filters.privacy.national_numbers import Identifier, behind_word, without_word
 from filters.rule import Span
@@ -61,13 +62,9 @@ def may_have_identity(texts: TextBatch, among: RowMask) -> RowMask:
     """
     found = rows_with(texts.column, _any_form(), among=among)
     announced = rows_with(texts.column, _joined_words(), among=among & ~found)
-    announced |= texts.with_words(_WORD, _announces, among & ~found & ~announced)
+    announced |= among & ~found & texts.with_words(_folded_words())
     # last, since these forms take longest
     return found | rows_with(texts.column, _any_announced_form(), among=announced)
-
-
-def _announces(word: str) -> bool:
-    return bool(_identifiers_behind(word))
 
 
 def _identifiers_behind(word: str) -> Sequence[Identifier]:
@@ -121,6 +118,12 @@ def _identifiers_by_word() -> Mapping[str, Sequence[Identifier]]:
         for word in identifier.words:
             by_word[word].append(identifier)
     return dict(by_word)
+
+
+@lru_cache(1)
+def _folded_words() -> frozenset[str]:
+    """The words that announce numbers, folded; those in capitals announce none in lower case."""
+    return frozenset(map(folded_words, _identifiers_by_word()))
 
 
 @lru_cache(1)

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
 from filters.batch import RowMask
+from filters.folding import folded_words
 from filters.loosened import rows_with
 from filters.text_batch import TextBatch
 
@@ -110,12 +111,15 @@ def may_announce(texts: TextBatch, among: RowMask) -> RowMask:
     """Which of many texts have something that may announce a number, of those in `among`."""
     lists = phone_words()
     found = rows_with(texts.column, (lists.joined, lists.bracketed), among=among)
-    return found | texts.with_words(_WORD, partial(_is_listed, lists), among & ~found)
+    words = texts.with_words(_folded(lists.words))
+    # an owner announces a number by such a word alone: "my number is"
+    words |= texts.with_words(_folded(lists.owners)) & texts.with_words(_folded(lists.numbers))
+    return found | (among & words)
 
 
-def _is_listed(lists: PhoneWords, word: str) -> bool:
-    name = word.lower()
-    return name in lists.words or name in lists.owners
+@lru_cache(4)  # one entry a list
+def _folded(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(folded_words, words))
 
 
 def _by_words(lists: PhoneWords, window: str, found: list[re.Match[str]]) -> Announced:

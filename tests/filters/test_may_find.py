@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filters.children.text import make_child_judge
+from filters.folding import folded
 from filters.joined_texts import find_words, join_texts
-from filters.medical.terms import folded
 from filters.medical.text import make_judge
 from filters.medical.words import STRONG, load_words, reaches
 from filters.privacy.spans import kinds_in_url, may_be_in_url, may_be_personal, personal_spans

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.folding import folded
 from filters.medical import frequent
 from filters.medical.automaton import DEFUSED
 from filters.medical.caption import MedicalCaption
@@ -42,7 +43,6 @@ from filters.medical.terms import (
     AMBIGUOUS,
     LANGUAGES,
     WORDS,
-    folded,
     make_finder,
     parse_term,
     shipped_phrases,

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from filters.batch import RowMask, has_entries, numbers, truth
 from filters.children.text import make_child_judge
-from filters.joined_texts import BORDER
 from filters.loosened import rows_with
 from filters.privacy.spans import may_be_in_url, may_be_personal
 from filters.text_batch import TextBatch
@@ -58,13 +57,12 @@ def looks_of(batch: pa.Table, reviewer: Reviewer, scores: Sequence[float | None]
     """The rows of a batch that must be looked at. `scores` says how medical the pictures are."""
     columns = _Columns(batch)
     captions, languages = TextBatch(columns.texts("TEXT")), columns.texts("LANGUAGE")
-    # A text with a border cannot be joined with others.
-    with_border = truth(pc.match_substring(captions.column, BORDER))
+    # a text with a border is not read as it stands where texts are joined
     return BatchLooks(
         personal=may_be_personal(captions),
         urls=_urls(columns),
-        medical=with_border | _may_be_medical(captions, languages, reviewer.medical),
-        children=with_border | make_child_judge().may_be_clear(captions, languages),
+        medical=captions.with_border | _may_be_medical(captions, languages, reviewer.medical),
+        children=captions.with_border | make_child_judge().may_be_clear(captions, languages),
         others=_others(columns, reviewer, scores),
     )
 
