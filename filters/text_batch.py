@@ -27,7 +27,6 @@ from filters.joined_texts import (
     joined_content,
     words_in,
 )
-from filters.loosened import rows_with
 
 Key = TypeVar("Key", bound=Hashable)
 _DIGIT = re.compile(r"\d")
@@ -73,9 +72,16 @@ class TextBatch:
     @cached_property
     def with_digits(self) -> RowMask:
         """The texts that have a digit of any script."""
-        found = self.with_ascii("0123456789")
-        others = truth(pc.invert(pc.string_is_ascii(self.column))) & ~found
-        return found | rows_with(self.column, _DIGIT, among=others)
+        return self.with_any("0123456789", _DIGIT)
+
+    def with_any(self, characters: str, others: re.Pattern[str]) -> RowMask:
+        """The texts that have one of some characters of ASCII, or one of others outside ASCII."""
+        runs = self.words.runs
+        numbers, joined = self._runs_outside_ascii
+        places = np.array([match.start() for match in others.finditer(joined.joined)], np.int64)
+        such = np.zeros(len(runs.distinct), np.bool_)
+        such[numbers[joined.rows(places)]] = True
+        return self.with_ascii(characters) | runs.texts_with_any(such)
 
     def with_ascii(self, characters: str) -> RowMask:
         """The texts that have one of some characters of ASCII."""
@@ -93,6 +99,14 @@ class TextBatch:
     def joined(self, rows: NDArray[np.int64]) -> JoinedTexts:
         """The texts with these numbers, of which there is one at least."""
         return join_column(self.column.take(pa.array(rows)))
+
+    @cached_property
+    def _runs_outside_ascii(self) -> tuple[NDArray[np.int64], JoinedTexts]:
+        """The distinct runs with a character outside ASCII, with their numbers."""
+        distinct = self.words.runs.distinct
+        is_ascii = np.fromiter(map(str.isascii, distinct), np.bool_, len(distinct))
+        numbers = np.flatnonzero(~is_ascii)
+        return numbers, join_texts([distinct[number] for number in numbers.tolist()])
 
     @cached_property
     def _content(self) -> NDArray[np.uint8]:

@@ -112,7 +112,7 @@ def may_be_personal(texts: TextBatch) -> RowMask:
     nothing.
     """
     column = texts.column
-    found = _confirmed(column, may_have_email(column), email_spans)
+    found = _confirmed(column, may_have_email(texts), email_spans)
     with_digits = texts.with_digits & ~found
     with_forms = rows_with(column, tuple(_FORMS.values()), among=with_digits)
     for find, form in _FORMS.items():

@@ -102,7 +102,7 @@ def _may_be_medical(
     captions: TextBatch, languages: pa.ChunkedArray, medical: MedicalWords
 ) -> RowMask:
     # Of a redacted caption other words are judged than those that stand in it.
-    redacted = rows_with(captions.column, REDACTED)
+    redacted = rows_with(captions.column, REDACTED, among=captions.with_ascii("["))
     return redacted | medical.may_be_found(captions, languages)
 
 
