@@ -279,7 +279,7 @@ def joined_content(texts: pa.ChunkedArray) -> NDArray[np.uint8]:
 
 def hold_border(texts: pa.ChunkedArray) -> bool:
     """Whether a text of a column holds BORDER, or may do so; a quicker look than that at each."""
-    contents = (chunk.buffers()[2] for chunk in texts.chunks)
+    contents = (chunk.buffers()[2] for chunk in texts.cast(pa.large_string()).chunks)
     return not all(np.frombuffer(content, np.uint8).all() for content in contents if content)
 
 
