@@ -34,7 +34,7 @@ from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.splits import split_file
 from pairsieve.web.html import ParsedPage, parse_page
 from pairsieve.web.text import to_utf8
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan

@@ -27,11 +27,11 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image as FetchedImage
 from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import look_up, score_settings
 from transforms.score.handler import load_scorer
-from transforms.score.scorer import score_rows
+from transforms.score.score_rows import score_rows
 
 DEMO = CONFIGS / "demo.yaml"
 
@@ -134,13 +134,20 @@ def picture_stage(number: int) -> Iterator[str]:
     both: tuple[Detector, ...] = (*without, TextInPicture())
     # in turns, because other work on the machine slows both
     rounds = [(_rate(without, number), _rate(both, number)) for _ in range(ROUNDS)]
-    rate, rate_with_text = (statistics.median(rates) for rates in zip(*rounds, strict=True))
-    share = statistics.median(second / first for first, second in rounds)
+    rate, rate_with_text, share = _medians(rounds)
     names = ", ".join(detector.name for detector in without)
     yield f"{names} on {number} pictures of {SIDES} pixels: {rate:.1f} images/s"
     yield f"with text_in_picture: {rate_with_text:.1f} images/s, {share:.2f} of the rate without it"
     yield f"goal images_per_s {rate:.1f} >= 40"
     yield f"goal images_per_s_with_text {rate_with_text:.1f} >= 35"
+
+
+def _medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """The medians of first rates, of second rates, and of second by first in the same round."""
+    first = statistics.median(first for first, _ in rounds)
+    second = statistics.median(second for _, second in rounds)
+    share = statistics.median(second / first for first, second in rounds)
+    return first, second, share
 
 
 def score_stage(number: int) -> Iterator[str]:
@@ -152,8 +159,7 @@ def score_stage(number: int) -> Iterator[str]:
     without: tuple[Detector, ...] = (Faces(min_score=0.5), PictureHash(), Radiograph(), Halves())
     both: tuple[Detector, ...] = (*without, TextInPicture())
     rounds = [(_stage_rate(without, number), _stage_rate(both, number)) for _ in range(ROUNDS)]
-    rate, rate_with_text = (statistics.median(rates) for rates in zip(*rounds, strict=True))
-    share = statistics.median(second / first for first, second in rounds)
+    rate, rate_with_text, share = _medians(rounds)
     yield f"the whole score stage on {number} of them as JPEG: {rate:.1f} images/s"
     yield f"with text_in_picture: {rate_with_text:.1f} images/s, {share:.2f} of the rate without it"
     yield f"goal stage_images_per_s_with_text {rate_with_text:.1f} >= 35"

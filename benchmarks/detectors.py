@@ -38,7 +38,7 @@ from pairsieve.records.pair import Pair, key_of
 from pairsieve.records.sample import Image as FetchedImage
 from pairsieve.records.sample import Sample, Score
 from pairsieve.web.language import FindLanguage, LanguageSettings, find_detector, language_of
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.plan import make_plan
 from tests.support.marked_captions import found_and_missed, marked_captions

@@ -75,7 +75,10 @@ class Person:
         self.town = self.random.choice(self.words["towns"])
         street = self.random.choice(self.words["streets"])
         self.address = f"{street} {self.random.randint(1, 140)}, {self.town}"
-        self.phone = f"+{self.random.randint(30, 49)} {self.random.randint(100, 999)} {self.random.randint(100000, 999999)}"
+        country = self.random.randint(30, 49)
+        area = self.random.randint(100, 999)
+        number = self.random.randint(100000, 999999)
+        self.phone = f"+{country} {area} {number}"
 
     def date(self, first: int = 1950, last: int = 2004) -> str:
         """Return a date, as documents write it."""
@@ -253,15 +256,16 @@ def _card(kind: str, words: Mapping[str, Any], person: Person) -> Image.Image:
 def _machine_lines(person: Person) -> tuple[str, str]:
     """Return the two lines of a passport that machines read (ICAO Doc 9303), of 44 characters."""
     country = person.words["country"]
-    plain = "".join(
-        letter for letter in person.surname.upper() if letter.isascii() and letter.isalpha()
-    )
+    surname = [letter for letter in person.surname.upper() if letter.isascii()]
+    plain = "".join(filter(str.isalpha, surname))
     given = "".join(letter for letter in person.first_name.upper() if letter.isascii())
     first = f"P<{country}{plain}<<{given}".ljust(44, "<")[:44]
+
     random = person.random
-    second = f"{person.number()}{random.randint(0, 9)}{country}{random.randint(500101, 991231)}{random.randint(0, 9)}F{random.randint(260101, 351231)}{random.randint(0, 9)}".ljust(
-        42, "<"
-    )
+    number = f"{person.number()}{random.randint(0, 9)}"
+    born_on = f"{random.randint(500101, 991231)}{random.randint(0, 9)}"
+    valid_until = f"{random.randint(260101, 351231)}{random.randint(0, 9)}"
+    second = f"{number}{country}{born_on}F{valid_until}".ljust(42, "<")
     return first, f"{second}{random.randint(10, 99)}"[:44]
 
 

@@ -247,8 +247,8 @@ def measure_mirrored(pictures: int) -> None:
 
 def measure_vectors(pictures: int, config: str) -> None:
     """Print what vectors find of changed copies, by each model of a config."""
-    from pipeline.config import load_config
     from pipeline.dataset.encoders import load_all_encoders
+    from pipeline.load_config import load_config
 
     for encoder in load_all_encoders(load_config(config)).values():
         originals: list[Pixels] = []
@@ -282,7 +282,8 @@ def groups_of(rows: Pictures, forest: Forest) -> np.ndarray:
     """The number of each row's group."""
     roots = dict(zip(forest[:, 0].tolist(), forest[:, 1].tolist(), strict=True))
     names = [roots.get(name, name) for name in rows["name"].tolist()]
-    return np.unique(np.array(names, "V32"), return_inverse=True)[1].reshape(-1)
+    _, number_of = np.unique(np.array(names, "V32"), return_inverse=True)
+    return number_of.reshape(-1)
 
 
 def recall_by_change(group: np.ndarray, planted: int) -> dict[str, float]:
@@ -295,9 +296,14 @@ def recall_by_change(group: np.ndarray, planted: int) -> dict[str, float]:
 def precision_of(group: np.ndarray, origin: np.ndarray) -> float:
     """The share of pairs of rows in one group that come from one picture."""
     in_group = np.bincount(group)
-    in_both = np.unique(np.stack([group, origin]), axis=1, return_counts=True)[1]
-    pairs = (in_group * (in_group - 1)).sum()
-    return float((in_both * (in_both - 1)).sum() / pairs) if pairs else 1.0
+    _, in_both = np.unique(np.stack([group, origin]), axis=1, return_counts=True)
+    pairs = _pairs_in(in_group)
+    return _pairs_in(in_both) / pairs if pairs else 1.0
+
+
+def _pairs_in(sizes: np.ndarray) -> int:
+    """The ordered pairs of different rows in groups of these sizes."""
+    return int((sizes * (sizes - 1)).sum())
 
 
 def measure_hashes(number: int, goals: Goals) -> None:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -90,12 +90,12 @@ def make_shard(folder: Path, shards: int, rows: int, number: int) -> None:
         "key": hexes,
     }
     fields = [ROW_SCHEMA.field(name) for name in published_names("private")]
-    arrays = [
-        pa.array(columns[field.name]).cast(field.type)
-        if field.name in columns
-        else pa.nulls(rows, field.type)
-        for field in fields
-    ]
+    arrays = []
+    for field in fields:
+        if field.name in columns:
+            arrays.append(pa.array(columns[field.name]).cast(field.type))
+        else:
+            arrays.append(pa.nulls(rows, field.type))
     table = pa.table(arrays, schema=pa.schema(fields))
     path = folder / "dataset" / "en" / f"part-{number:05d}-of-{shards:05d}.parquet"
     path.write_bytes(shard_bytes(table, "key"))
@@ -215,23 +215,20 @@ def measure(folder: Path, rows: int, shards: int) -> Goals:
     paths = make_dataset(folder / "made", rows, shards)
     erased = rows_to_erase(paths)
     keys = [row["key"] for row in erased]
-    by_key, by_domain, every = folder / "keys", folder / "domains", folder / "every"
-    by_key.write_text("".join(json.dumps({"key": row["key"]}) + "\n" for row in erased))
-    by_domain.write_text("".join(json.dumps({"domain": row["host"]}) + "\n" for row in erased))
+    by_key = write_requests(folder / "keys", "key", keys)
+    by_domain = write_requests(folder / "domains", "domain", [row["host"] for row in erased])
     one_of_each = [pq.read_table(path, columns=["key"])["key"][0].as_py() for path in paths]
-    every.write_text("".join(json.dumps({"key": key}) + "\n" for key in one_of_each))
+    every = write_requests(folder / "every", "key", one_of_each)
     middle = next(path for path in paths if keys[0] in pq.read_table(path)["key"].to_pylist())
     before = middle.read_bytes()
 
     anew = folder / "anew"
     bare = measured(lambda: all_anew(paths, keys, anew, 1))
+    bare_cores = measured(lambda: all_anew(paths, keys, anew, cores))
     sides = {
         "bare loop writes all shards, one process": bare,
-        f"bare loop writes all shards, {cores} processes": measured(
-            lambda: all_anew(paths, keys, anew, cores)
-        ),
+        f"bare loop writes all shards, {cores} processes": bare_cores,
     }
-    bare_cores = list(sides.values())[1]
     made = folder / "made"
     sides["dry run by key"] = command(made, by_key, "--dry-run")
     sides["dry run by domain"] = command(made, by_domain, "--dry-run")
@@ -240,7 +237,8 @@ def measure(folder: Path, rows: int, shards: int) -> Goals:
     sides["erasure of 10 domains"] = command(made, by_domain)
     sides["erasure of a row of each shard"] = command(made, every)
 
-    print(f"{rows:,} rows in {shards} shards, {sum(p.stat().st_size for p in paths) / 1e6:,.0f} MB")
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6
+    print(f"{rows:,} rows in {shards} shards, {megabytes:,.0f} MB")
     print("| | s | s of processors | GB of the launcher | GB of the largest worker |")
     print("|---|---|---|---|---|")
     for name, side in sides.items():
@@ -249,29 +247,34 @@ def measure(folder: Path, rows: int, shards: int) -> Goals:
         cpu_s = "" if side is bare_cores else f"{side.cpu_s:.1f}"
         print(f"| {name} | {side.seconds:.1f} | {cpu_s} | {memory} |")
     print(f"one row of {rows // shards:,} changes {changed:.1%} of a shard's bytes")
-    erasure, dry_run = sides["erasure of 10 rows by key"], sides["dry run by key"]
+    return _goals(sides, bare, bare_cores, changed)
+
+
+def write_requests(path: Path, kind: str, values: Iterable[str]) -> Path:
+    """Write a request of one kind for each value; returns the path."""
+    lines = [json.dumps({kind: value}) for value in values]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _goals(
+    sides: Mapping[str, Measured], bare: Measured, bare_cores: Measured, changed: float
+) -> Goals:
+    erasure = sides["erasure of 10 rows by key"]
+    dry_run = sides["dry run by key"]
     own = sides["erasure of a row of each shard"]
+    most_of_launcher = max(side.launcher_gb for side in sides.values())
+    most_of_worker = max(side.worker_gb for side in sides.values())
+    share_on_all_cores = erasure.seconds / bare_cores.seconds
     return {
         "erase_share_of_writing": (erasure.seconds / bare.seconds, "<=", MAX_SHARE),
         "erase_cpu_share_of_writing": (erasure.cpu_s / bare.cpu_s, "<=", MAX_SHARE),
-        "erase_share_of_writing_on_all_cores": (
-            erasure.seconds / bare_cores.seconds,
-            "<=",
-            MAX_SHARE,
-        ),
+        "erase_share_of_writing_on_all_cores": (share_on_all_cores, "<=", MAX_SHARE),
         "erase_cpu_share_of_own_writing": (erasure.cpu_s / own.cpu_s, "<=", MAX_SHARE),
         "erase_dry_run_share": (dry_run.seconds / bare.seconds, "<=", MAX_SHARE),
         "erase_dry_run_cpu_share": (dry_run.cpu_s / bare.cpu_s, "<=", MAX_SHARE),
-        "erase_gb_of_the_launcher": (
-            max(side.launcher_gb for side in sides.values()),
-            "<=",
-            MAX_LAUNCHER_GB,
-        ),
-        "erase_gb_of_a_worker": (
-            max(side.worker_gb for side in sides.values()),
-            "<=",
-            MAX_WORKER_GB,
-        ),
+        "erase_gb_of_the_launcher": (most_of_launcher, "<=", MAX_LAUNCHER_GB),
+        "erase_gb_of_a_worker": (most_of_worker, "<=", MAX_WORKER_GB),
         "erase_share_of_a_shard_changed": (changed, "<=", MAX_CHANGED),
     }
 

@@ -16,7 +16,7 @@ from pairsieve.warc.splits import split_file
 from pairsieve.web.html import parse_page
 from pairsieve.web.urls import bucket_of_url
 from pipeline import flow
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.job_settings import Jobs

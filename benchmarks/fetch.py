@@ -69,6 +69,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="pairsieve-bench-") as name:
         folder = Path(name)
+        # Started by root, nginx reads as a user of its own.
+        folder.chmod(0o755)
         root = Path(options.pictures) if options.pictures else _generate(folder / "given")
         goals = measure(folder, root, options.img2dataset, options.quick)
     print_goals(goals)
@@ -112,7 +114,7 @@ def measure(folder: Path, root: Path, img2dataset: str | None, quick: bool) -> G
         f"slow hosts; peak {beside.peak_mb:.0f} MB\n"
     )
     goals: Goals = {
-        "as_served_against_bare_loop": (as_served.rate / bare.rate, ">=", 0.3),
+        "as_served_against_bare_loop": (as_served.rate / bare.rate, ">=", 0.45),
         "slow_hosts_beside": (beside.rate / alone.rate, ">=", 0.9),
         "peak_megabytes_at_256_connections": (max(beside.peak_mb, as_served.peak_mb), "<=", 700),
         "half_on_one_host_takes_as_long": (uneven.seconds / as_served.seconds, "<=", 1.15),
@@ -128,7 +130,7 @@ def _goals_against_peers(as_served: Cost, with_pixels: Cost, theirs: Sequence[Co
     their_cpu_s = their_as_served.cpu_s / their_as_served.pictures
     return {
         "as_served_against_img2dataset": (as_served.rate / their_as_served.rate, ">=", 5),
-        "at_224_px_against_img2dataset": (with_pixels.rate / their_small.rate, ">=", 3),
+        "at_224_px_against_img2dataset": (with_pixels.rate / their_small.rate, ">=", 4),
         "cpu_of_img2dataset": (our_cpu_s / their_cpu_s, "<=", 1 / 3),
     }
 

@@ -93,7 +93,7 @@ async def _bare_requests(urls: Sequence[str]) -> Cost:
     started = time.perf_counter()
     cpu_started = time.process_time()
     connector = aiohttp.TCPConnector(limit=BARE_CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    async with aiohttp.ClientSession(connector=connector, raise_for_status=True) as session:
 
         async def work() -> None:
             for url in waiting:
@@ -114,8 +114,11 @@ def ours(
     started = time.perf_counter()
     costs = list(pool.map(partial(_fetch_lane, folder=folder, port=port, pixels=pixels), lanes))
     seconds = time.perf_counter() - started
+    pictures = sum(cost.pictures for cost in costs)
+    if pictures != len(urls):
+        raise SystemExit(f"{pictures} of {len(urls)} pictures were fetched: nothing is measured")
     return Cost(
-        pictures=sum(cost.pictures for cost in costs),
+        pictures=pictures,
         seconds=seconds,
         cpu_s=sum(cost.cpu_s for cost in costs),
         peak_mb=max(cost.peak_mb for cost in costs),
@@ -210,7 +213,7 @@ def _fetch_lane(lane: Lane, folder: Path, port: int, pixels: bool) -> Cost:
     cpu_started = time.process_time()
     settings = FetchSettings(consent(), source, folders, StoreSettings(DECODE))
     fetcher = Fetcher(_gate(), settings)
-    number = sum(outcome.number for outcome in fetcher(lane))
+    number = sum(counted.number for counted in fetcher(lane) if counted.outcome == "kept")
     if pixels:
         for name in lane.names:
             _decode_part(folders.pictures, name)

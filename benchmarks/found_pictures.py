@@ -231,7 +231,7 @@ class Counts:
 def demo_encoder() -> Encoder:
     """Load the demonstration's model."""
     from pairsieve.clip.encoder import load_encoder
-    from pipeline.config import load_config
+    from pipeline.load_config import load_config
     from pipeline.orchestrate.config_file import CONFIGS
     from pipeline.orchestrate.plan import look_up
 

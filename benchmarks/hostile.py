@@ -291,7 +291,7 @@ def _write_work(path: Path) -> None:
 
     Planning a run loads torch, which workers of extract do not load.
     """
-    from pipeline.config import load_config
+    from pipeline.load_config import load_config
     from pipeline.orchestrate.config_file import CONFIGS
     from pipeline.orchestrate.job_settings import Jobs
     from pipeline.orchestrate.plan import make_plan

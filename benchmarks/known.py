@@ -61,12 +61,19 @@ def write_earlier(path: Path, rows: int) -> None:
 
 def _chunks(first: int, end: int, schema: pa.Schema) -> Iterator[pa.Table]:
     for start in range(first, end, CHUNK_ROWS):
-        urls, captions = [], []
-        for number in range(start, min(end, start + CHUNK_ROWS)):
-            key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
-            urls.append(f"https://host{number % HOSTS}.example/images/{key[:6].hex()}/{number}.jpg")
-            captions.append(" ".join(WORDS[octet % len(WORDS)] for octet in key[:10]))
+        numbers = range(start, min(end, start + CHUNK_ROWS))
+        pairs = [_pair(number) for number in numbers]
+        urls = [url for url, _ in pairs]
+        captions = [caption for _, caption in pairs]
         yield pa.table({"URL": urls, "TEXT": captions}, schema=schema)
+
+
+def _pair(number: int) -> tuple[str, str]:
+    """A made-up URL and caption."""
+    key = blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
+    url = f"https://host{number % HOSTS}.example/images/{key[:6].hex()}/{number}.jpg"
+    words = [WORDS[octet % len(WORDS)] for octet in key[:10]]
+    return url, " ".join(words)
 
 
 def bare_loop_s(path: Path) -> float:

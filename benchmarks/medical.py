@@ -171,7 +171,8 @@ def given_lines(given: Given, show: bool) -> Iterator[str]:
     yield ", ".join(f"{decided} {decisions.count(decided)}" for decided in DECISIONS)
     if show:
         for caption, decided in zip(captions, decisions, strict=True):
-            if (decided == "drop") != (given.expect == MEDICAL) and caption not in given.after_all:
+            is_as_expected = (decided == "drop") == (given.expect == MEDICAL)
+            if not is_as_expected and caption not in given.after_all:
                 found = judged(caption, given.language)
                 yield f"{caption!r} ({found.terms or found.unsure}, {found.score:.2f})"
     dropped = [caption for caption, name in zip(captions, decisions, strict=True) if name == "drop"]

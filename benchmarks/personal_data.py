@@ -204,12 +204,12 @@ def _named(shares: Mapping[str, float]) -> str:
 
 def _lookalikes(half: str, shown: int) -> Iterator[str]:
     texts = [text.text for text in lookalikes() if text.half == half]
-    marked = {text: spans for text in texts if (spans := personal_spans(text))}
+    spans_of = {text: personal_spans(text) for text in texts}
+    marked = {text: spans for text, spans in spans_of.items() if spans}
     yield f"look-alikes marked: {len(marked)} of {len(texts)}"
     for text, spans in islice(marked.items(), 4 * shown):
-        yield f"  {text!r}: " + ", ".join(
-            f"{span.kind} {text[span.start : span.end]!r}" for span in spans
-        )
+        found = [f"{span.kind} {text[span.start : span.end]!r}" for span in spans]
+        yield f"  {text!r}: {', '.join(found)}"
     yield f"goal lookalikes_marked {len(marked) / len(texts):.4f} <= 0.03"
 
 

@@ -39,7 +39,8 @@ from transforms.fetch.open_part import load_gate, open_part
 from transforms.locations import prefer
 from transforms.redact import RedactSettings, redact_sample
 from transforms.rules import KeptSample, LedgerRow, RuleSettings, ShardRow, make_rule_book
-from transforms.score.scorer import Scorer, score_rows
+from transforms.score.score_rows import score_rows
+from transforms.score.scorer import Scorer
 from transforms.shard import ShardSettings, pack, write_shard
 from transforms.write_pairs import slice_pairs
 

@@ -32,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from benchmarks.machine import Memory, cpu
 from filters.pictures.size import ImageSize
@@ -91,16 +92,33 @@ Side = Callable[[SampleFolders, Sequence[str], Path, int], None]
 """Publishes parts into a folder with so many shards."""
 
 
+Columns = dict[str, pa.Array]
+
+
 def make_part(number: int, folder: Path) -> str:
     """Write the three files of a part; returns its name."""
     rows = np.arange(number * PART_ROWS, (number + 1) * PART_ROWS)
     random = np.random.default_rng(number)
     keys = [blake2b(int(row).to_bytes(8, "big"), digest_size=16).digest() for row in rows]
-    texts = pc.cast(pa.array(rows), pa.string())
     hexes = pa.array([key.hex() for key in keys])
+    pairs = _pairs(rows, keys, hexes)
+    images = _images(pairs, hexes, random)
+    scores = _scores(pairs, random)
+    name = parts.part_name(number % 64, number)
+    for stage, columns, schema in (
+        ("pairs", pairs, PAIR_SCHEMA),
+        ("images", images, IMAGE_SCHEMA),
+        ("scores", scores, SCORE_SCHEMA),
+    ):
+        parts.write_part(str(folder / stage), name, _table(columns, schema), Tally())
+    return name
+
+
+def _pairs(rows: NDArray[np.int64], keys: list[bytes], hexes: pa.Array) -> Columns:
+    texts = pc.cast(pa.array(rows), pa.string())
     host = pc.binary_join_element_wise("https://host", pc.utf8_slice_codeunits(texts, -4), "")
     url = pc.binary_join_element_wise(host, ".example/images/", hexes, ".jpg", "")
-    pairs = {
+    return {
         "key": pa.array(keys, pa.binary(16)),
         "url": url,
         "caption": pc.binary_join_element_wise("a red star of number ", hexes, ""),
@@ -117,20 +135,26 @@ def make_part(number: int, folder: Path) -> str:
         "page_source": _constant("warc"),
         "caption_source": _constant("alt"),
     }
-    images = {
+
+
+def _images(pairs: Columns, hexes: pa.Array, random: np.random.Generator) -> Columns:
+    return {
         "key": pairs["key"],
         "status": _constant("ok"),
         "http_status": pa.array(np.full(PART_ROWS, 200), pa.int32()),
-        "final_url": url,
+        "final_url": pairs["url"],
         "fetched_at": _constant("2026-11-25T12:00:00Z"),
         "content_type": _constant("image/jpeg"),
         "size_bytes": pa.array(random.integers(5000, 900_000, PART_ROWS)),
         "sha256": pc.binary_join_element_wise(hexes, hexes, ""),
         "md5": hexes,
     }
+
+
+def _scores(pairs: Columns, random: np.random.Generator) -> Columns:
     similarity = random.uniform(0, THRESHOLD, PART_ROWS)
     similarity[random.random(PART_ROWS) < KEPT_SHARE] += THRESHOLD
-    scores = {
+    return {
         "key": pairs["key"],
         "status": _constant("ok"),
         "width": pa.array(random.integers(200, 2000, PART_ROWS), pa.int32()),
@@ -141,14 +165,6 @@ def make_part(number: int, folder: Path) -> str:
         "precision": _constant("fp32"),
         "looked_at": pa.array(np.zeros(PART_ROWS, bool)),
     }
-    name = parts.part_name(number % 64, number)
-    for stage, columns, schema in (
-        ("pairs", pairs, PAIR_SCHEMA),
-        ("images", images, IMAGE_SCHEMA),
-        ("scores", scores, SCORE_SCHEMA),
-    ):
-        parts.write_part(str(folder / stage), name, _table(columns, schema), Tally())
-    return name
 
 
 def _constant(text: str) -> pa.Array:
@@ -285,12 +301,14 @@ def _entries(dropped: pa.Table) -> pa.Table:
 
 def _write_shard(spilled: Path, out: Path, shards: int, job: tuple[str, int]) -> None:
     kind, shard = job
-    pieces = sorted(spilled.glob(f"{kind.partition('/')[0]}-{shard}-*.arrow"))
+    folder, _, _ = kind.partition("/")
+    pieces = sorted(spilled.glob(f"{folder}-{shard}-*.arrow"))
     table = pa.concat_tables([pa.ipc.open_file(str(path)).read_all() for path in pieces])
-    order = table.schema.names if kind == "ledger" else ["key"]
+    names = table.schema.names if kind == "ledger" else ["key"]
+    in_order = table.sort_by([(name, "ascending") for name in names])
     (out / kind).mkdir(parents=True, exist_ok=True)
     path = out / kind / f"part-{shard:05d}-of-{shards:05d}.parquet"
-    pq.write_table(table.sort_by([(name, "ascending") for name in order]), path, compression="zstd")
+    pq.write_table(in_order, path, compression="zstd")
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,11 @@ def plant(links: int, hosts: int) -> list[PlantedLink]:
 def picture_bytes(number: int, version: int = 0) -> bytes:
     """The picture of a link; another version has other bytes after the first ones."""
     first = b"\x89PNG\r\n\x1a\n" + f"{number} {version} ".encode()
-    size = SIDE_BYTES + number % 500 + (number % 3 if version > 1 else 0)
-    return (first * (size // len(first) + 1))[:size]
+    size = SIDE_BYTES + number % 500
+    if version > 1:
+        size += number % 3
+    repeats = size // len(first) + 1
+    return (first * repeats)[:size]
 
 
 @dataclass

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -184,8 +184,8 @@ def wanted(names: Sequence[str], only: Sequence[str]) -> list[str]:
     return [name for name in names if name == FIRST or any(word in name for word in only)]
 
 
-def main() -> None:
-    """Run on everything, and print one line of a table for each."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -198,7 +198,12 @@ def main() -> None:
         "--copies", type=int, default=0, metavar="N", help="the demonstration N times"
     )
     crawl.add_argument("--input", default="", metavar="FILE", help="a crawl of your own")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run on everything, and print one line of a table for each."""
+    options = make_parser().parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores")
     expected: dict[str, str] | None = None
     runs = 0
@@ -220,24 +225,28 @@ def main() -> None:
                 # may need for their installation.
                 print(f"| {name} | failed |", flush=True)
                 continue
-            files = measured.sha256_by_file
             if expected is None:
-                expected = files
-            is_same = files == expected
-            runs_with_same_bytes += is_same
-            verdict = "the same" if is_same else "OTHER"
-            stages = ", ".join(f"{stage} {s:.1f}" for stage, s in measured.seconds_by_stage.items())
-            print(
-                f"| {name} | {measured.seconds:.1f} | {stages} | {measured.memory_gb:.1f} | "
-                f"{verdict}, {len(files)} files |",
-                flush=True,
-            )
-            for file in sorted(expected.keys() | files.keys()):
-                if expected.get(file) != files.get(file):
-                    print("differs:", file, flush=True)
-            if measured.tasks:
-                print("Flink's tasks:", measured.tasks)
+                expected = measured.sha256_by_file
+            runs_with_same_bytes += measured.sha256_by_file == expected
+            _print(name, measured, expected)
     print(f"goal runners_with_the_same_bytes {runs_with_same_bytes} >= {runs}")
+
+
+def _print(name: str, measured: Measured, expected: Mapping[str, str]) -> None:
+    """Print the line of a run, and below it the files that are not as expected."""
+    files = measured.sha256_by_file
+    verdict = "the same" if files == expected else "OTHER"
+    stages = ", ".join(f"{stage} {s:.1f}" for stage, s in measured.seconds_by_stage.items())
+    print(
+        f"| {name} | {measured.seconds:.1f} | {stages} | {measured.memory_gb:.1f} | "
+        f"{verdict}, {len(files)} files |",
+        flush=True,
+    )
+    for file in sorted(expected.keys() | files.keys()):
+        if expected.get(file) != files.get(file):
+            print("differs:", file, flush=True)
+    if measured.tasks:
+        print("Flink's tasks:", measured.tasks)
 
 
 if __name__ == "__main__":

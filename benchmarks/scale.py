@@ -38,16 +38,11 @@ from pipeline.commands.run import make_parser
 from pipeline.monitoring.metrics import read_counters
 from pipeline.orchestrate.command import prepare
 from pipeline.orchestrate.config_file import CONFIGS, read_config_file
-from pipeline.orchestrate.estimate import (
-    Rates,
-    Work,
-    estimate,
-    estimate_text,
-    parts_of,
-    read_prices,
-    read_rates,
-)
+from pipeline.orchestrate.estimate import estimate, parts_of
+from pipeline.orchestrate.estimate_text import estimate_text
+from pipeline.orchestrate.rates import Rates, read_prices, read_rates
 from pipeline.orchestrate.stages import Counts, Run
+from pipeline.orchestrate.work import Work
 
 BLOCK_BYTES = 1 << 20
 MAX_ERROR_PERCENT = 15

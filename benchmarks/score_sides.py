@@ -25,7 +25,8 @@ from pairsieve.images.prepare import Prepared
 from pairsieve.records.pair import Pair
 from pairsieve.records.sample import Image, Score
 from transforms.score.handler import CPU_PARTS, DEVICE_PARTS
-from transforms.score.scorer import Scorer, score_rows
+from transforms.score.score_rows import score_rows
+from transforms.score.scorer import Scorer
 
 DECODE = DecodeSettings(("JPEG", "PNG", "WEBP"), 89_478_484, 50)
 LOOP_BATCH = 64

@@ -159,7 +159,19 @@ def rights(crawl: Crawl) -> None:
     The forms are a meta element, the page's header, a TDM reservation, and the picture's header.
     """
     scenes = [crawl.scene() for _ in range(6)]
-    reserved, own_scene, licensed = scenes[:3], scenes[3], scenes[4:]
+    borrowed = _reserved_pages(crawl, scenes[:3])
+    own_scene = scenes[3]
+    own = crawl.image(
+        "https://artist.example/own.jpg", own_scene, headers=[("x-robots-tag", "noai")]
+    )
+    crawl.page("https://artist.example/own.html", [Figure(own, crawl.caption(own_scene))])
+    # A picture that one page reserves is reserved, wherever else it is shown.
+    crawl.page("https://copies.example/borrowed.html", [borrowed])
+    _licensed_page(crawl, scenes[4:])
+
+
+def _reserved_pages(crawl: Crawl, reserved: Sequence[Scene]) -> Figure:
+    """Add three pages with a picture each that they reserve; the first one's picture."""
     urls = [
         crawl.image(f"https://artist.example/{number}.jpg", scene)
         for number, scene in enumerate(reserved)
@@ -180,27 +192,19 @@ def rights(crawl: Crawl) -> None:
         figures[2:],
         head='<meta name="tdm-reservation" content="1">',
     )
-    own = crawl.image(
-        "https://artist.example/own.jpg", own_scene, headers=[("x-robots-tag", "noai")]
-    )
-    crawl.page("https://artist.example/own.html", [Figure(own, crawl.caption(own_scene))])
-    # A picture that one page reserves is reserved, wherever else it is shown.
-    crawl.page("https://copies.example/borrowed.html", [Figure(urls[0], figures[0].alt)])
-    licensed_urls = [
+    return Figure(urls[0], figures[0].alt)
+
+
+def _licensed_page(crawl: Crawl, licensed: Sequence[Scene]) -> None:
+    urls = [
         crawl.image(f"https://commons.example/{number}.jpg", scene)
         for number, scene in enumerate(licensed)
     ]
     licence = (
         '<p><a rel="license" href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a></p>'
     )
-    crawl.page(
-        "https://commons.example/",
-        [
-            Figure(url, crawl.caption(scene))
-            for url, scene in zip(licensed_urls, licensed, strict=True)
-        ],
-        tail=licence,
-    )
+    figures = [Figure(url, crawl.caption(scene)) for url, scene in zip(urls, licensed, strict=True)]
+    crawl.page("https://commons.example/", figures, tail=licence)
 
 
 def medical(crawl: Crawl) -> None:

@@ -97,29 +97,39 @@ def _cross(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
 
 
 def _house(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
-    draw.rectangle((x - r * 0.8, y - r * 0.1, x + r * 0.8, y + r), fill=fill)
-    draw.polygon(((x - r, y - r * 0.1), (x, y - r), (x + r, y - r * 0.1)), fill=(110, 60, 40))
-    draw.rectangle((x - r * 0.2, y + r * 0.4, x + r * 0.2, y + r), fill=(70, 45, 30))
+    eaves, ground = y - r * 0.1, y + r
+    draw.rectangle((x - r * 0.8, eaves, x + r * 0.8, ground), fill=fill)
+    roof = ((x - r, eaves), (x, y - r), (x + r, eaves))
+    draw.polygon(roof, fill=(110, 60, 40))
+    door = (x - r * 0.2, y + r * 0.4, x + r * 0.2, ground)
+    draw.rectangle(door, fill=(70, 45, 30))
 
 
 def _tree(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
-    draw.rectangle((x - r * 0.15, y, x + r * 0.15, y + r), fill=(100, 65, 35))
-    for dx, dy in ((-0.4, -0.2), (0.4, -0.2), (0, -0.55)):
-        _circle(draw, x + r * dx, y + r * dy, r * 0.45, fill)
+    trunk = (x - r * 0.15, y, x + r * 0.15, y + r)
+    draw.rectangle(trunk, fill=(100, 65, 35))
+    for across, down in ((-0.4, -0.2), (0.4, -0.2), (0, -0.55)):
+        crown_x, crown_y = x + r * across, y + r * down
+        _circle(draw, crown_x, crown_y, r * 0.45, fill)
 
 
 def _boat(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
-    draw.polygon(
-        ((x - r, y + r * 0.3), (x + r, y + r * 0.3), (x + r * 0.6, y + r), (x - r * 0.6, y + r)),
-        fill=fill,
-    )
-    draw.polygon(((x, y - r), (x, y + r * 0.2), (x + r * 0.7, y + r * 0.2)), fill=fill)
+    deck, keel = y + r * 0.3, y + r
+    half_keel = r * 0.6
+    hull = ((x - r, deck), (x + r, deck), (x + half_keel, keel), (x - half_keel, keel))
+    draw.polygon(hull, fill=fill)
+    sail_foot = y + r * 0.2
+    sail = ((x, y - r), (x, sail_foot), (x + r * 0.7, sail_foot))
+    draw.polygon(sail, fill=fill)
 
 
 def _fish(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
-    draw.ellipse((x - r, y - r * 0.5, x + r * 0.5, y + r * 0.5), fill=fill)
-    draw.polygon(((x + r * 0.3, y), (x + r, y - r * 0.5), (x + r, y + r * 0.5)), fill=fill)
-    _circle(draw, x - r * 0.6, y - r * 0.1, r * 0.1, (128, 128, 128))
+    back, belly = y - r * 0.5, y + r * 0.5
+    draw.ellipse((x - r, back, x + r * 0.5, belly), fill=fill)
+    tail = ((x + r * 0.3, y), (x + r, back), (x + r, belly))
+    draw.polygon(tail, fill=fill)
+    eye_x, eye_y = x - r * 0.6, y - r * 0.1
+    _circle(draw, eye_x, eye_y, r * 0.1, (128, 128, 128))
 
 
 def _flower(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
@@ -133,15 +143,9 @@ def _flower(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
 
 def _car(draw: Draw, x: float, y: float, r: float, fill: Colour) -> None:
     draw.rectangle((x - r, y - r * 0.1, x + r, y + r * 0.45), fill=fill)
-    draw.polygon(
-        (
-            (x - r * 0.6, y),
-            (x - r * 0.4, y - r * 0.5),
-            (x + r * 0.4, y - r * 0.5),
-            (x + r * 0.6, y),
-        ),
-        fill=fill,
-    )
+    roof, half_roof, half_sill = y - r * 0.5, r * 0.4, r * 0.6
+    cabin = ((x - half_sill, y), (x - half_roof, roof), (x + half_roof, roof), (x + half_sill, y))
+    draw.polygon(cabin, fill=fill)
     for wheel in (-0.5, 0.5):
         _circle(draw, x + r * wheel, y + r * 0.5, r * 0.22, (90, 90, 90))
 
@@ -200,7 +204,8 @@ def _draw_face(
     left, top, right, bottom = box
     width = right - left
     height = bottom - top
-    draw.ellipse((left, top - height * 0.08, right, bottom - height * 0.2), fill=hair)
+    behind_head = (left, top - height * 0.08, right, bottom - height * 0.2)
+    draw.ellipse(behind_head, fill=hair)
     head = (left + width * 0.08, top + height * 0.08, right - width * 0.08, bottom)
     draw.ellipse(head, fill=skin)
     for eye in (0.35, 0.65):

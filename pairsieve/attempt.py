@@ -54,8 +54,8 @@ def attempt_each(
 ) -> list[Result | Failure]:
     """What `attempt` returns for each subject; the guard of connections is set up once for all.
 
-    `again` does the same from the beginning, where `function` remembers what it has done: after one
-    of the subjects was found out, it tells which.
+    If one of the subjects tried to open a connection, all are called once more, one by one, to find
+    out which. `again` is called then; give it where `function` remembers what it has done.
     """
     results: list[Result | Failure] = []
 

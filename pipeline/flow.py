@@ -10,8 +10,8 @@ Image bytes go through no shuffle. Rows with text go through two in all: pairs b
 100 bytes a pair) and rows by shard (about 150 bytes a row). The others carry file names and counts,
 and in `compare` hashes of pictures.
 
-Each step has one output. What it counted travels behind its results. Where a job has a
-shuffle of rows, each of its groups writes what it has counted, and the command sums that.
+Each step has one output. What it counted travels behind its results. Where a job shuffles rows,
+each group behind the shuffle writes its counts to a file, and the command sums them.
 """
 
 from __future__ import annotations
@@ -102,15 +102,15 @@ def extract(pipeline: beam.Pipeline, job: ExtractJob) -> None:
     # leave the worker. Those of an earlier run are there already.
     known = start | "Group known pairs" >> GroupKnown(job.known) if job.known else None
 
-    # Which pages show an image is united here, so that one page's refusal counts for all. Then
-    # those go that a file of known pairs has.
+    # Evidence of all pages that show an image is united here, so that one page's refusal counts for
+    # all. Then pairs that earlier datasets have are dropped.
     distinct = grouped | "Deduplicate" >> Deduplicate(job.group.identity, known)
     columns = evidence_columns(job.detectors)
     written = distinct | "Write pairs" >> WritePairs(job.group, columns)
     located = written | "Index locations" >> IndexLocations(job.group)
 
     # Every bucket writes what it has counted, and so does the group of all earlier counts. The job
-    # has ended when each of them has, so no worker waits for the others.
+    # has ended when all these files are there, so no worker waits for the others.
     _ = located | "Write counts" >> WriteGroupResults(folder)
 
 
@@ -124,8 +124,8 @@ class FetchJob:
 
 def fetch(pipeline: beam.Pipeline, job: FetchJob) -> None:
     """Parts of pairs -> parts of images."""
-    # A lane is the parts of several buckets. One worker has it, so that limits of a host hold
-    # without any talk between workers.
+    # A lane is the parts of several buckets. One worker fetches it, so that the limits of a host
+    # hold although workers do not talk to each other.
     lanes = pipeline | "List lanes" >> beam.Create(list(job.lanes))
 
     # Rules that can save a request run first. Images go to files: nothing crosses a shuffle.
@@ -174,7 +174,7 @@ def compare(pipeline: beam.Pipeline, job: CompareSettings) -> None:
         # Pictures that are near to each other, directly or by others, are one group.
         groups = near | "Connect" >> Connect(job)
 
-        # Each picture learns its group, and each part what it must know of its pictures.
+        # Each picture gets its group, and each part the groups of its own pictures.
         of_groups = (pictures, groups) | "Groups by part" >> GroupsByPart(job)
         by_part = (by_part, of_groups) | "With groups" >> beam.Flatten()
 
@@ -214,7 +214,8 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     samples = names | "Read samples" >> ReadSamples(job.folders)
 
     # The rules decide on the evidence, by columns first; each decision is an entry of the ledger.
-    # From here on the element is what came of a part, so that no row costs a step of the runner.
+    # The elements are still parts: all rows of a part together, which a runner hands on faster
+    # than row by row.
     decided = samples | "Apply rules" >> ApplyRules(job.rules, job.results)
 
     # Personal data is cut out before a row goes anywhere.
@@ -228,6 +229,6 @@ def publish(pipeline: beam.Pipeline, job: PublishJob) -> None:
     written = shards | "Write ledger" >> WriteLedger(job.shards)
     ranked = written | "Rank domains" >> RankDomains()
 
-    # Every shard writes its place in the list of files, and all numbers of card and report, so that
-    # nothing reads the rows again: a few kB. The job has ended when each of them has.
+    # Every shard writes its entry for the list of files, and its numbers for card and report, so
+    # that nothing reads the rows again: a few kB. The job has ended when all these files are there.
     _ = ranked | "Write counts" >> WriteGroupResults(job.results)

@@ -4,7 +4,7 @@ choose   shards      -> parts of links that have their turn, by the host of thei
 ask      links       -> what each of them serves now
 pages    a new crawl -> pages that refuse now
 
-The commit comes after them, in pipeline/dataset/recheck.py.
+pipeline/dataset/recheck.py commits the result after these jobs.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.commands.run import main
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.plan import Plan, make_plan
 from tests.support.cluster import build_wheel
 from tests.support.demo_runs import DemoRun, captured

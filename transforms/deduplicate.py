@@ -47,7 +47,8 @@ def identity_of(url: str, caption: str, identity: Identity) -> bytes:
 
     URLs are compared in canonical form.
     """
-    return key_of(canonical(url), caption if identity == "pair" else "")
+    same_caption = caption if identity == "pair" else ""
+    return key_of(canonical(url), same_caption)
 
 
 def deduplicate(pairs: Iterable[Pair], identity: Identity = "pair") -> list[Pair]:
@@ -80,11 +81,12 @@ def _unite(lists: UnitedLists, evidence: Evidence) -> None:
 
 
 def _by_text(values: tuple[Any, ...]) -> dict[str, Any]:
-    """The values of a list by a text that is the same for equal ones, to compare and sort them."""
-    return {
-        value if isinstance(value, str) else json.dumps(value, sort_keys=True): value
-        for value in values
-    }
+    """Text -> value. Equal values have the same text, by which they are compared and sorted."""
+    by_text = {}
+    for value in values:
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        by_text[text] = value
+    return by_text
 
 
 def _with_lists(pair: Pair, lists: UnitedLists) -> Pair:
@@ -133,7 +135,7 @@ def distinct_pairs(
 def _new_ones(
     distinct: list[Pair], known_files: Sequence[str], number: int, identity: Identity
 ) -> list[Pair]:
-    """Those of the pairs of a bucket that no earlier dataset has, in their order."""
+    """The pairs of a bucket that no earlier dataset has, in their order."""
     if not known_files or not distinct:
         return distinct
     own = [identity_of(pair.url, pair.caption, identity) for pair in distinct]

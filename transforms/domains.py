@@ -1,7 +1,7 @@
 """Counts rows by the registered domain of their picture, for the top list of card and report.
 
 The number of distinct domains grows with the rows. So they are summed in buckets by their hash:
-each worker holds some, and only the largest of each bucket go on.
+each worker holds some domains, and only the largest of each bucket are passed on.
 """
 
 from __future__ import annotations

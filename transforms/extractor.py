@@ -124,7 +124,7 @@ def caption_reader(settings: CaptionSettings, find: FindLanguage) -> ReadCaption
 def extract_page(page: Page, extractor: Extractor) -> Iterator[Pair | Rejection | Counted | Noted]:
     """Yield the pairs of a page, the counts of its images, and last the count of the page.
 
-    Images without words are no pairs and no images that enter; their number is noted.
+    Images without words become no pairs and are not counted as images; their number is noted.
 
     Of images with the same URL and caption the first is kept: galleries repeat theirs.
     """

@@ -1,4 +1,4 @@
-"""Pairs and locations grouped by the host of their image: all of a host lie in one bucket.
+"""Groups pairs and locations by the host of their image: all of one host lie in one bucket.
 
 One worker at a time asks a host, and duplicates of a URL meet, because a URL has one host.
 """

@@ -1,8 +1,9 @@
 """Groups the pairs of earlier datasets by bucket, so that they are not taken again.
 
-Their identities go to files in the work directory, of which whoever deduplicates a bucket reads
-what is of this bucket. None of them goes through a shuffle. A file that is there already is not
-written again, so that a run over other inputs does not read the earlier datasets a second time.
+Their identities go to files in the work directory, and through no shuffle. The worker that
+deduplicates a bucket reads the range of each file that belongs to the bucket. A file that is there
+already is not written again, so that a run over other inputs does not read the earlier datasets a
+second time.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _rows(piece: KnownPiece, progress_dir: str) -> Iterator[tuple[str, str]]:
 def _identities(
     rows: Iterable[tuple[str, str]], settings: KnownSettings
 ) -> tuple[bytearray, array[int]]:
-    """The identity of each row that may be one of a pair, and the number of its bucket."""
+    """The identity of each row that may be a pair, and the number of its bucket."""
     identities, numbers = bytearray(), array("I")
     for written, caption in rows:
         url = absolute(written, "")

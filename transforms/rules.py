@@ -292,7 +292,8 @@ class RuleBook:
         """Rule -> the stage that acts on its decisions."""
         stages = {stage: stage for stage in FETCH_AND_SCORE}
         for rule in self.settings.rules:
-            stages.setdefault(rule.name, "fetch" if rule.saves_request else "publish")
+            stage = "fetch" if rule.saves_request else "publish"
+            stages.setdefault(rule.name, stage)
         return stages
 
     def _stage(self, ruling: Ruling) -> str:

@@ -39,7 +39,7 @@ def read_samples(name: str, folders: SampleFolders) -> SampleTable:
 def _with_compared(scores: pa.Table, compared: pa.Table) -> pa.Table:
     """Scores with what `compare` found as further evidence, and with its errors."""
     if not compared.column("key").equals(scores.column("key")):
-        raise ValueError("what was compared are other pairs than those that were scored")
+        raise ValueError("the compared pairs are not the pairs that were scored")
     own, further = scores.column("errors").to_pylist(), compared.column("errors").to_pylist()
     # Without an error the column of the scores stays as it is.
     if any(further):
@@ -54,7 +54,7 @@ def _with_compared(scores: pa.Table, compared: pa.Table) -> pa.Table:
 
 @dataclass
 class ReadSamples(beam.PTransform):  # type: ignore[misc]
-    """Part names -> SampleTable, one a part. What is no name passes."""
+    """Part names -> SampleTable, one a part. Elements that are not names pass."""
 
     folders: SampleFolders
 

@@ -39,7 +39,7 @@ from transforms.plumbing.counting import Counts
 from transforms.plumbing.listing import EveryGroup
 from transforms.plumbing.own import kind_of_group, on_own
 from transforms.plumbing.packing import MAX_HELD, PackByKey
-from transforms.plumbing.spill import Spill, Spilled, read_batch
+from transforms.plumbing.spill import Spill, Spilled, read_batches
 from transforms.rules import PartRows, ShardRow
 
 ShardKey = GroupKey
@@ -171,7 +171,7 @@ def _sorted_table(
     batches: Iterable[Batch | Spilled], schema: pa.Schema, order: Sequence[str]
 ) -> pa.Table:
     # A generator, so that no more than one packed batch is in memory.
-    packed = (read_batch(batch) for batch in batches if batch)
+    packed = (batch for batch in read_batches(batches) if batch)
     tables = [schema.empty_table(), *map(unpack, packed)]
     table = pa.concat_tables(tables).combine_chunks()
     return table.sort_by([(name, "ascending") for name in order])
@@ -196,10 +196,12 @@ def pack(rows: Sequence[Sequence[object]], schema: pa.Schema) -> Batch:
     columns.
     """
     values_by_column = zip(*rows, strict=True)
-    columns = [
-        vectors_to_arrow(values) if is_vector(field.type) else pa.array(values, field.type)
-        for values, field in zip(values_by_column, schema, strict=True)
-    ]
+    columns = []
+    for values, field in zip(values_by_column, schema, strict=True):
+        if is_vector(field.type):
+            columns.append(vectors_to_arrow(values))
+        else:
+            columns.append(pa.array(values, field.type))
     sink = pa.BufferOutputStream()
     with (
         pa.CompressedOutputStream(sink, "zstd") as compressed,
@@ -280,7 +282,7 @@ class PackParts(beam.DoFn):  # type: ignore[misc]
         else:
             for row in part.rows:
                 yield from self._pack.process(row)
-            self._rows_of_domain += count_domains(_urls_of(part))
+            self._rows_of_domain.update(count_domains(_urls_of(part)))
             if len(self._rows_of_domain) >= MAX_DOMAINS_HELD:
                 yield from self._flush_domains()
 

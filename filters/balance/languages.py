@@ -50,7 +50,7 @@ class LanguageQuota:
 
     A pair stays with the probability quota / count, where count is how many pairs are in its
     language. The draw is a hash of the pair's key: each run draws the same, and with a larger quota
-    no pair goes that stayed before.
+    every pair stays that stayed before.
 
     `most_pairs`: the quota of each language, by its code in the column LANGUAGE; `nolang` stands
     for captions whose language is not sure, and `other` for all that are not named. A language

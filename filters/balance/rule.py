@@ -24,7 +24,7 @@ class Balance:
     Draws succeed with the probability t / count, where count is how many pairs name the concept; up
     to t pairs all stay. This is how MetaCLIP balances (Xu et al., "Demystifying CLIP Data", 2023,
     algorithm 1; t was 20,000 for 400 million pairs). A draw is a hash of the pair's key and the
-    concept: each run draws the same, and with a larger t no pair goes that stayed before.
+    concept: each run draws the same, and with a larger t every pair stays that stayed before.
 
     `most_pairs`: t of each language; `other` stands for all that are not named. So a frequent
     language takes nothing from others. A language without a t is not balanced.

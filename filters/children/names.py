@@ -20,8 +20,9 @@ def given_names() -> tuple[frozenset[str], frozenset[str]]:
     """The names of given_names.txt, and those among them that are also other words."""
     text = files("filters.children").joinpath("given_names.txt").read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
+    names = frozenset(line.removesuffix(UNSURE) for line in lines)
     unsure = frozenset(line.removesuffix(UNSURE) for line in lines if line.endswith(UNSURE))
-    return frozenset(line.removesuffix(UNSURE) for line in lines), unsure
+    return names, unsure
 
 
 @lru_cache(1)

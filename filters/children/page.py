@@ -26,7 +26,7 @@ class ChildrenPage:
     """
 
     name: ClassVar[str] = "children_page"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"page_child_headlines": pa.list_(HEADLINE)}
 

@@ -82,7 +82,8 @@ def find_cues(urls: Iterable[str], caption: str = "") -> Cues:
         segments = path.split("/")
         for number, segment in enumerate(segments):
             is_file = number == len(segments) - 1
-            words = _WORD.findall(_SUFFIX.sub("", segment) if is_file else segment)
+            text = _SUFFIX.sub("", segment) if is_file else segment
+            words = _WORD.findall(text)
             if is_file and _repeats(words, in_caption):
                 continue
             cues = _cues_of_words(words)

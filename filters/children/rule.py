@@ -122,7 +122,8 @@ def _page(evidence: Readable, has_words: bool) -> Strength:
         # where the caption has no sign, its repetition cannot count twice
         if has_words and repeats_caption(headline["text"], evidence.get("caption") or ""):
             continue
-        strength = max(strength, Strength.CLEAR if headline["clear"] else Strength.WEAK)
+        of_headline = Strength.CLEAR if headline["clear"] else Strength.WEAK
+        strength = max(strength, of_headline)
     return strength
 
 

@@ -53,9 +53,15 @@ class Reader:
         in_order = self.library.sorted_boxes(boxes)
         crops = self.library.get_crop_img_list(pixels, in_order)
         longest = LONGEST / LINE_HEIGHT
-        short = [crop for crop in crops if crop.shape[1] <= longest * crop.shape[0]]
-        long = [crop for crop in crops if crop.shape[1] > longest * crop.shape[0]]
-        return short + [crop[:, : round(longest * crop.shape[0])] for crop in long]
+        short = []
+        starts_of_long = []
+        for crop in crops:
+            height, width = crop.shape[:2]
+            if width <= longest * height:
+                short.append(crop)
+            else:
+                starts_of_long.append(crop[:, : round(longest * height)])
+        return short + starts_of_long
 
 
 def _batches(crops: Sequence[NDArray[np.uint8]], limit: int) -> Iterator[list[NDArray[np.uint8]]]:

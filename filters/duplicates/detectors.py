@@ -150,7 +150,7 @@ class BenchmarkPictures:
     def check_models(self, models: Iterable[str]) -> None:
         """Raise MissingModel where the vectors of a set are not by each of these models.
 
-        Vectors of two models say nothing together: such a set would seem to be compared.
+        Vectors of two models cannot be compared: such a set would only seem to be looked for.
         """
         if self.cosine is None:
             return

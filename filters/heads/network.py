@@ -193,7 +193,8 @@ def _unzipped(content: bytes) -> list[bytes]:
         for file in (INDEX, DATA):
             members = [name for name in archive.namelist() if name.endswith(file)]
             # without a member, read() raises a KeyError that names the file
-            contents.append(archive.read(members[0] if members else file))
+            member = members[0] if members else file
+            contents.append(archive.read(member))
     return contents
 
 
@@ -214,7 +215,9 @@ def _network(arrays: Mapping[str, Numbers], activation: Activation) -> Network:
     layers: list[Layer] = []
     for weight_name in weight_names:
         bias_name = weight_name.removesuffix("weight") + "bias"
-        layers.append(Layer(_float(arrays[weight_name]), _float(arrays[bias_name]).ravel()))
+        weights = _float(arrays[weight_name])
+        biases = _float(arrays[bias_name]).ravel()
+        layers.append(Layer(weights, biases))
     by_last_part: dict[str, Numbers] = {}
     for name, values in arrays.items():
         by_last_part[name.rpartition(".")[2]] = _float(values).ravel()

@@ -17,6 +17,7 @@ from filters.detector import Columns, Needs, Observe
 from filters.rule import Action, Decision, Readable
 from filters.subjects import Content
 from pairsieve.records.pair import Evidence
+from pairsieve.web.media_type import media_type
 from pairsieve.web.urls import parts_of
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
@@ -58,9 +59,8 @@ class Dicom:
     def judge(self, evidence: Readable) -> Iterable[Decision]:
         has_suffix = parts_of(evidence["url"]).path.lower().endswith(SUFFIXES)
         content_type = evidence.get("content_type") or ""
-        media_type = content_type.partition(";")[0].strip().lower()
         # before the fetch there is no media type and no evidence of the bytes
-        if has_suffix or media_type in MEDIA_TYPES or evidence.get("dicom"):
+        if has_suffix or media_type(content_type).essence in MEDIA_TYPES or evidence.get("dicom"):
             yield Decision(Action.DROP, "medical_dicom")
 
     def speaks(self, columns: SampleColumns) -> RowMask:

@@ -79,17 +79,22 @@ def low_frequency(grey: Grey) -> float:
     total = energy.sum()
     if not total:
         return 0.0
-    down, across = np.fft.fftfreq(grey.shape[0]), np.fft.rfftfreq(grey.shape[1])
+    height, width = grey.shape
+    down = np.fft.fftfreq(height)[:, None]
+    across = np.fft.rfftfreq(width)[None, :]
     # 0.5 cycles a pixel is the highest frequency
-    is_low = np.hypot(down[:, None], across[None, :]) < 0.5 / LOW
+    is_low = np.hypot(down, across) < 0.5 / LOW
     return float(energy[is_low].sum() / total)
 
 
 def detail(grey: Grey) -> float:
     """Standard deviation of the Laplacian: high for sharp edges and for noise."""
+    # The pixels that have four neighbours, and these neighbours.
     inner = grey[1:-1, 1:-1]
-    above, below = grey[:-2, 1:-1], grey[2:, 1:-1]
-    left, right = grey[1:-1, :-2], grey[1:-1, 2:]
+    above = grey[:-2, 1:-1]
+    below = grey[2:, 1:-1]
+    left = grey[1:-1, :-2]
+    right = grey[1:-1, 2:]
     laplacian = above + below + left + right - 4 * inner
     return float(laplacian.std())
 

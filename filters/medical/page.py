@@ -58,7 +58,7 @@ class MedicalPage:
     """
 
     name: ClassVar[str] = "medical_page"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {
         "page_medical_terms": pa.list_(pa.string()),

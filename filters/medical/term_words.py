@@ -46,14 +46,15 @@ class TermWords:
         """
         numbers, places = self._find(words.distinct)
         rarest = self._rarest(numbers, words.times[places])
-        masks = {kind: np.ones(words.texts, np.bool_) for kind in self.kinds_without}
+        masks = {}
         for kind, terms in self.terms_by_kind.items():
             is_chosen = np.zeros(self._number, np.bool_)
             is_chosen[rarest[terms]] = True
             such = np.zeros(len(words.distinct), np.bool_)
             such[places[is_chosen[numbers]]] = True
             masks[kind] = words.texts_with_any(such)
-        return masks
+        # any text may have a term without letters
+        return masks | dict.fromkeys(self.kinds_without, np.ones(words.texts, np.bool_))
 
     @property
     def _number(self) -> int:

@@ -51,12 +51,12 @@ class Place(Protocol):
 
     @property
     def start(self) -> int:
-        """The first one."""
+        """The first character."""
         ...
 
     @property
     def end(self) -> int:
-        """The one behind the last one."""
+        """The character behind the last one."""
         ...
 
 
@@ -196,7 +196,7 @@ class Finder:
         return words
 
     def _automaton(self, language: str) -> Automaton:
-        """That of a language and every language; UNKNOWN: that of all languages but English."""
+        """The automaton of a language and EVERY_LANGUAGE; UNKNOWN: of all languages but English."""
         automaton = self._automatons.get(language)
         if automaton is None:
             counting = {language, EVERY_LANGUAGE}

@@ -169,9 +169,12 @@ def _score_of_unknown(words: frozenset[str]) -> float:
 
     Without a word that tells a language has the score 0.
     """
-    telling = {language for word in words for language in _languages_in_which_it_tells(word)}
+    languages: set[str] = set()
+    for word in words:
+        languages.update(_languages_in_which_it_tells(word))
     in_english = load_words("en").score_words(words)
-    return max(in_english, 0.0, *(_score_as_one_of(words, language) for language in telling))
+    in_others = [_score_as_one_of(words, language) for language in languages]
+    return max(in_english, 0.0, *in_others)
 
 
 @lru_cache(50_000)

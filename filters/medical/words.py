@@ -103,23 +103,28 @@ class WordWeights:
         weights = np.array(self.weigh(words.distinct), np.float64)
         positive = np.nan_to_num(np.maximum(weights, 0.0))
         told = words.only(positive > 0)
-        is_enough = (told.sums(positive > 0) >= 2) | told.texts_with_any(positive >= STRONG)
+        has_two = told.sums(positive > 0) >= 2
+        has_strong = told.texts_with_any(positive >= STRONG)
         most = told.sums(positive) / sqrt(MIN_WORDS)
-        # A little less, for what is lost where numbers are rounded. A text with no medical word
-        # has the score 0.
-        return (is_enough & (most >= threshold * (1 - _ROUNDING))) | (threshold <= 0)
+        # A little less, for what is lost where numbers are rounded.
+        is_enough = most >= threshold * (1 - _ROUNDING)
+        # A text with no medical word has the score 0.
+        every_text = threshold <= 0
+        return ((has_two | has_strong) & is_enough) | every_text
 
     def reach(self, words: Words, threshold: float) -> RowMask:
         """The texts whose score reaches a threshold, and those that miss it by a rounding."""
         # None becomes NaN, and then 0
-        known = np.nan_to_num(np.array(self.weigh(words.distinct), np.float64))
+        weights = np.nan_to_num(np.array(self.weigh(words.distinct), np.float64))
         is_direction = np.array([word in self.directions for word in words.distinct], np.bool_)
+        tells = (weights >= TELLING) & ~is_direction
         each_once = words.once()
-        number = each_once.sums(np.ones(len(known)))
-        score = each_once.sums(known) / np.sqrt(np.maximum(number, MIN_WORDS))
-        is_told = each_once.sums((known >= TELLING) & ~is_direction) > 0
+        number = each_once.sums(np.ones(len(weights)))
+        score = each_once.sums(weights) / np.sqrt(np.maximum(number, MIN_WORDS))
+        has_telling = each_once.sums(tells) > 0
         is_enough = score >= threshold * (1 - _ROUNDING) - _ROUNDING
-        return np.asarray((is_told & is_enough) | (threshold <= 0), np.bool_)
+        every_text = threshold <= 0
+        return np.asarray((has_telling & is_enough) | every_text, np.bool_)
 
     def may_support(self, words: Words | WordsByRuns, least: int) -> RowMask:
         """The texts of which `medical_words` says that so many words are medical."""

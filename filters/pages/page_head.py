@@ -10,7 +10,7 @@ import pyarrow as pa
 from filters.detector import Columns, Needs, Observe
 from pairsieve.records.page import header
 from pairsieve.records.pair import Evidence
-from pairsieve.web.html import ROOT, ParsedPage
+from pairsieve.web.html import ROOT, ParsedPage, meta_values
 
 MAX_TITLE_CHARS = 300
 MAX_LANGUAGE_CHARS = 35  # the longest tag to expect, by RFC 5646, 4.4.1
@@ -18,13 +18,14 @@ MAX_LANGUAGE_CHARS = 35  # the longest tag to expect, by RFC 5646, 4.4.1
 
 @dataclass(frozen=True)
 class PageHead:
-    """The `<title>`, and the language from `<html lang>` or else from Content-Language.
+    """The `<title>`, and the language from `<html lang>` or else from Content-Language, which may
+    be a pragma or a header.
 
     Each is empty where the page has none.
     """
 
     name: ClassVar[str] = "page_head"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"page_title": pa.string(), "page_language": pa.string()}
 
@@ -41,12 +42,26 @@ def title_of(page: ParsedPage) -> str:
 
 
 def language_of_page(page: ParsedPage) -> str:
-    """The first language tag that a page declares, in lower case."""
-    html_nodes = page.elements[ROOT]
-    declared = html_nodes[0].attributes.get("lang") if html_nodes else None
+    """The first language tag that a page declares, in lower case (HTML standard, 3.2.6.2)."""
+    declared = _language_of_root(page) or _language_of_pragma(page)
     declared = declared or header(page.headers, "content-language")
     first = declared.partition(",")[0].strip()
-    return first.lower()[:MAX_LANGUAGE_CHARS]
+    # Many write en_US.
+    return first.lower().replace("_", "-")[:MAX_LANGUAGE_CHARS]
+
+
+def _language_of_root(page: ParsedPage) -> str:
+    for root in page.elements[ROOT]:
+        return root.attributes.get("lang") or root.attributes.get("xml:lang") or ""
+    return ""
+
+
+def _language_of_pragma(page: ParsedPage) -> str:
+    """What a `<meta http-equiv=content-language>` says; the first counts."""
+    for name, content in meta_values(page):
+        if name == "content-language":
+            return content
+    return ""
 
 
 def observe_head(page: ParsedPage) -> Evidence:

@@ -26,7 +26,7 @@ def json_types(value: Any, depth: int = 0) -> Iterator[str]:
         # `@type` is one name or a list of names
         for type_name in types if isinstance(types, list) else [types]:
             if isinstance(type_name, str):
-                yield _without_namespace(type_name)
+                yield without_namespace(type_name)
         children = list(value.values())
     elif isinstance(value, list):
         children = value
@@ -34,7 +34,7 @@ def json_types(value: Any, depth: int = 0) -> Iterator[str]:
         yield from json_types(child, depth + 1)
 
 
-def _without_namespace(type_name: str) -> str:
+def without_namespace(type_name: str) -> str:
     """`Patient` for `https://schema.org/Patient`, `schema.org#Patient` and `schema:Patient`."""
     path = type_name.rstrip("/#").replace("#", "/")
     last_part = path.rpartition("/")[2]
@@ -47,7 +47,7 @@ def page_types(page: ParsedPage) -> Iterator[str]:
         yield from json_types(value)
     for node in page.elements[TYPED]:
         for type_name in (node.attributes.get("itemtype") or "").split():
-            yield _without_namespace(type_name)
+            yield without_namespace(type_name)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PageTypes:
     """`page_types`: the schema.org types that a page declares, sorted, at most 50 of them."""
 
     name: ClassVar[str] = "page_types"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"page_types": pa.list_(pa.string())}
 

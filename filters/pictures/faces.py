@@ -145,13 +145,23 @@ def _one_thread(runtime: Any) -> Any:
 
 
 def _centerface(session: Any, min_score: float, image: Image.Image) -> list[Face]:
-    width, height = (STEP * ceil(side / STEP) for side in image.size)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    """The faces that CenterFace finds in a picture."""
+    size = (_whole_steps(image.width), _whole_steps(image.height))
+    resized = image.resize(size, Image.Resampling.BILINEAR)
     pixels = np.asarray(resized, np.float32)
-    batch = pixels.transpose(2, 0, 1)[None]  # (height, width, 3) -> (1, 3, height, width)
-    input_name = session.get_inputs()[0].name
-    heat, scale, offset, _ = session.run(None, {input_name: batch})
-    return decode_centerface(heat[0, 0], scale[0], offset[0], (width, height), min_score)
+    # (height, width, 3) -> (3, height, width), and a batch of this one picture
+    batch = pixels.transpose(2, 0, 1)[None]
+
+    (network_input,) = session.get_inputs()
+    # The last map has the places of eyes, nose and mouth, which are not wanted.
+    heats, scales, offsets, _ = session.run(None, {network_input.name: batch})
+    heat, scale, offset = heats[0, 0], scales[0], offsets[0]
+    return decode_centerface(heat, scale, offset, size, min_score)
+
+
+def _whole_steps(side: int) -> int:
+    """The smallest multiple of STEP that is not below a side, in pixels."""
+    return STEP * ceil(side / STEP)
 
 
 def decode_centerface(
@@ -172,14 +182,13 @@ def decode_centerface(
     down, across = offset[:, rows, columns]
     middle_x = (columns + across + 0.5) * CELL
     middle_y = (rows + down + 0.5) * CELL
-    left = np.clip(middle_x - widths / 2, 0, size[0])
-    top = np.clip(middle_y - heights / 2, 0, size[1])
-    right = np.clip(left + widths, 0, size[0])
-    bottom = np.clip(top + heights, 0, size[1])
-    boxes = np.stack(
-        [left / size[0], top / size[1], right / size[0], bottom / size[1], heat[rows, columns]],
-        axis=1,
-    )
+    width, height = size
+    left = np.clip(middle_x - widths / 2, 0, width)
+    top = np.clip(middle_y - heights / 2, 0, height)
+    right = np.clip(left + widths, 0, width)
+    bottom = np.clip(top + heights, 0, height)
+    scores = heat[rows, columns]
+    boxes = np.stack([left / width, top / height, right / width, bottom / height, scores], axis=1)
     return without_overlaps(Face(*map(float, box)) for box in boxes)
 
 

@@ -40,7 +40,7 @@ class Nudity:
             yield Decision(Action.TAG, "nudity_possible", score=punsafe)
 
     def speaks(self, columns: SampleColumns) -> RowMask:
-        """The rows that somebody looked at, and that are not below both thresholds."""
+        """The rows with a score that is not below both thresholds."""
         punsafe = columns["punsafe"]
         mask: RowMask = ~(numbers(punsafe) < min(self.drop_from, self.tag_from))
         return mask & is_there(punsafe)

@@ -63,7 +63,7 @@ def email_spans(text: str) -> Iterator[Span]:
 
 
 def _has_sign(text: str) -> bool:
-    """A quicker look than that of the pattern."""
+    """Whether a text may have an address: a look that is quicker than the pattern."""
     return any(sign in text for sign in "@＠[({") or "dot" in text.lower()
 
 

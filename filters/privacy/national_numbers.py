@@ -52,4 +52,8 @@ def behind_word() -> Sequence[Identifier]:
 def _table(name: str) -> Sequence[Identifier]:
     text = files("filters.privacy").joinpath("national_numbers.yaml").read_text("utf-8")
     rows: Sequence[dict[str, Any]] = yaml.safe_load(text)[name]
-    return tuple(Identifier(**{**row, "words": tuple(row.get("words", ()))}) for row in rows)
+    identifiers = []
+    for row in rows:
+        words = tuple(row.get("words", ()))
+        identifiers.append(Identifier(**{**row, "words": words}))
+    return tuple(identifiers)

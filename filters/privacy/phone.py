@@ -229,7 +229,9 @@ def _end_within_most_digits(text: str, start: int, end: int) -> int:
 
 def _with_extension(text: str, start: int, end: int) -> Span:
     extension = _EXTENSION.match(text, end)
-    return Span("PHONE", start, extension.end() if extension else end)
+    if extension:
+        end = extension.end()
+    return Span("PHONE", start, end)
 
 
 def _end_of_international(text: str, start: int, end: int) -> int | None:
@@ -271,7 +273,7 @@ def _stands_alone(text: str, end: int) -> bool:
 
 
 def _is_ascending(number: str) -> bool:
-    """Pairs of digits that only grow are those of a lottery."""
+    """Whether the pairs of digits only grow, as the numbers of a lottery do."""
     pairs = re.findall(r"\d\d", number)
     return pairs == sorted(pairs)
 

@@ -1,8 +1,9 @@
 """A second detector of personal data in texts: the pattern recognisers of Microsoft's Presidio.
 
 The release check asks it besides the filter's own patterns, because a detector does not see its own
-mistakes. It is slower (about half a millisecond a text) and takes more for personal data than is.
-Presidio is the extra `presidio`. No language model is loaded, and nothing is asked of the network.
+mistakes. It is slower (about half a millisecond a text), and also marks more that is not personal
+data. Presidio is the extra `presidio`. No language model is loaded, and nothing is asked of the
+network.
 """
 
 from __future__ import annotations

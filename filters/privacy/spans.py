@@ -108,8 +108,8 @@ def personal_spans(text: str) -> list[Span]:
 def may_be_personal(texts: TextBatch) -> RowMask:
     """Which of many texts may hold personal data; `personal_spans` finds none in others.
 
-    What may be of one kind is read by the finder of this kind alone: few texts pass it that have
-    nothing.
+    Texts that may hold one kind are then read by the finder of that kind alone, so that few texts
+    without personal data are left.
     """
     column = texts.column
     found = _confirmed(column, may_have_email(texts), email_spans)

@@ -9,7 +9,6 @@ applies to that figure alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,14 +17,14 @@ import pyarrow as pa
 from selectolax.lexbor import LexborNode
 
 from filters.detector import Columns, Needs, Observe
+from filters.pages.page_types import without_namespace
+from pairsieve.records.licence import LICENCE_MAX_CHARS, names_creative_commons
 from pairsieve.records.pair import Evidence, PerImage
 from pairsieve.web.html import LICENSED, ImageElement, ParsedPage
 from pairsieve.web.rsl import is_rsl_type
 from pairsieve.web.urls import absolute, without_credentials
 
-LICENCE_MAX_CHARS = 80  # as LAION cut it
 MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
-_CREATIVE_COMMONS = re.compile(r"//creativecommons\.org/(licenses|publicdomain)/", re.IGNORECASE)
 
 LicenceAndScope = tuple[str | None, str | None]
 """URL of a licence, and its scope: `image` (from JSON-LD), `figure` or `page`."""
@@ -40,7 +39,7 @@ class Licence:
     """
 
     name: ClassVar[str] = "licence"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {"licence": pa.string(), "licence_scope": pa.string()}
 
@@ -102,7 +101,7 @@ def _licence_link(node: LexborNode) -> Link | None:
     url = (attributes.get("href") or "").strip()
     declared = "license" in (attributes.get("rel") or "").lower().split()
     # a <link> in the head must declare itself; an <a> may also just lead to Creative Commons
-    is_creative_commons = node.tag != "link" and _CREATIVE_COMMONS.search(url)
+    is_creative_commons = node.tag != "link" and names_creative_commons(url)
     if not url or not (declared or is_creative_commons):
         return None
     return Link(without_credentials(url)[:LICENCE_MAX_CHARS], declared, _figure_around(node))
@@ -134,7 +133,7 @@ def _licence_of_page(links: Sequence[Link]) -> str | None:
     Declared Creative Commons licences come first, then linked ones, then any declared licence.
     """
     outside = [link for link in links if link.figure is None]
-    creative_commons = [link for link in outside if _CREATIVE_COMMONS.search(link.url)]
+    creative_commons = [link for link in outside if names_creative_commons(link.url)]
     declared = [link for link in creative_commons if link.declared]
     by_preference = [*declared, *creative_commons, *outside]
     return by_preference[0].url if by_preference else None
@@ -155,9 +154,9 @@ def _own_licence(
 
 def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """Image URL and licence URL of each schema.org ImageObject that has both."""
-    for value in _objects(list(page.json_ld)):
-        types = value.get("@type", ())
-        if "ImageObject" not in (types if isinstance(types, list) else [types]):
+    for written in _objects(list(page.json_ld)):
+        value = {without_namespace(name): part for name, part in written.items()}
+        if "ImageObject" not in _type_names(value):
             continue
         licence = _url_in(value.get("license")) or _url_in(value.get("acquireLicensePage"))
         if not licence:
@@ -170,10 +169,21 @@ def _json_ld_licences(page: ParsedPage) -> Iterator[tuple[str, str]]:
                 yield image_url, without_credentials(licence)[:LICENCE_MAX_CHARS]
 
 
+def _type_names(value: Mapping[str, Any]) -> list[str]:
+    types = value.get("@type", [])
+    names = types if isinstance(types, list) else [types]
+    return [without_namespace(name) for name in names if isinstance(name, str)]
+
+
 def _url_in(value: Any) -> str | None:
-    """The URL in a property that holds it as text, or as an object with `@id` or `url`."""
+    """The URL in a property that holds it as text, or as an object with `@id`, `url` or `@value`.
+
+    Of a list it is that of the first element.
+    """
+    if isinstance(value, list):
+        value = value[0] if value else None
     if isinstance(value, dict):
-        value = value.get("@id") or value.get("url")
+        value = value.get("@id") or value.get("url") or value.get("@value")
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 

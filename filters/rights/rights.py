@@ -79,7 +79,7 @@ class PageRights:
     """Reservations of the page that the image is on, and the licence files (RSL) that it names."""
 
     name: ClassVar[str] = "page_rights"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     needs: ClassVar[Needs] = Needs.PAGE
     columns: ClassVar[Columns] = {
         "page_rights_signals": pa.list_(pa.string()),
@@ -101,7 +101,7 @@ class ResponseRights:
     """Reservations in the HTTP response that carried the image."""
 
     name: ClassVar[str] = "response_rights"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     needs: ClassVar[Needs] = Needs.RESPONSE
     columns: ClassVar[Columns] = {"response_rights_signals": pa.list_(pa.string())}
 
@@ -132,7 +132,7 @@ class Rights:
     """
 
     name: ClassVar[str] = "rights"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[str, ...]] = (
         "page_rights_signals",
         "response_rights_signals",

@@ -1,8 +1,8 @@
 """The page on which a person labels: one caption at a time, and its picture when it is asked for.
 
 It shows nothing of what detectors observed or rules decided. It answers on this machine alone, and
-only to the browser that came with the key of the address that the command printed: other people of
-the machine could reach the port too.
+only to a browser that has opened the address which the command printed, since that holds a key:
+other users of the machine can reach the port too.
 """
 
 from __future__ import annotations
@@ -64,10 +64,13 @@ class LabelPage:
             return self._let_in(request.query_params["key"])
         self._check(request)
         row = self._next()
+        caption = ""
+        if row is not None:
+            caption = plain(self.items[row].caption, MAX_CAPTION_CHARS)
         text = self.templates.get_template("label.html.j2").render(
             asked=self.asked,
             row=row,
-            caption="" if row is None else plain(self.items[row].caption, MAX_CAPTION_CHARS),
+            caption=caption,
             picture=request.query_params.get("picture") == "1",
             done=len(self.labels.labels),
             total=len(self.items),
@@ -140,7 +143,9 @@ class LabelPage:
 
     def _row(self, text: str) -> int | None:
         is_number = text.isascii() and text.isdigit() and len(text) < 10
-        row = int(text) if is_number else len(self.items)
+        if not is_number:
+            return None
+        row = int(text)
         return row if row < len(self.items) else None
 
 

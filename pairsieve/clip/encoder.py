@@ -198,7 +198,8 @@ def _probe(
 ) -> Probe:
     """The same noise and the same words on every machine."""
     side = square_of(preprocess).side
-    pixels = torch.randn(PROBE_ROWS, 3, side, side, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(PROBE_ROWS, 3, side, side, generator=generator)
     texts = [" ".join(["picture"] * words) for words in range(1, PROBE_ROWS + 1)]
     return Probe(pixels.to(device), tokenize(texts).to(device))
 

@@ -40,7 +40,7 @@ class RowCounts:
 
 @dataclass(frozen=True, order=True)
 class PictureCopy:
-    """A row that shows a picture which another row shows that is to be erased."""
+    """A row that shows the same picture as a row that is to be erased."""
 
     key: str
     url: str

@@ -88,14 +88,7 @@ def make_app(
         queues,
         previews,
     )
-    # The documentation pages load scripts from other hosts.
-    app = FastAPI(title=f"Search of {settings.name}", docs_url=None, redoc_url=None)
-    static = Path(str(files("pairsieve.explore"))) / "static"
-    app.mount("/static", StaticFiles(directory=str(static)))
-    app.exception_handler(Refused)(page.refused)
-    app.exception_handler(Exception)(page.failed)
-    _add_page(app, page)
-    _add_json(app, page)
+    app = _app_of(page)
     work = [queues.searches, queues.pictures, queues.files]
     hosts = settings.hosts
     if previews is not None:
@@ -146,11 +139,26 @@ def _add_publisher(app: FastAPI, page: PublisherPage) -> None:
         app.post(f"{PATH}/{name}", response_class=HTMLResponse, include_in_schema=False)(answer)
 
 
+def _app_of(page: SearchPage) -> FastAPI:
+    """An application with the search page, as HTML and as JSON."""
+    # The documentation pages load scripts from other hosts.
+    app = FastAPI(title=f"Search of {page.settings.name}", docs_url=None, redoc_url=None)
+    static = Path(str(files("pairsieve.explore"))) / "static"
+    app.mount("/static", StaticFiles(directory=str(static)))
+    app.exception_handler(Refused)(page.refused)
+    app.exception_handler(Exception)(page.failed)
+    _add_page(app, page)
+    _add_json(app, page)
+    return app
+
+
 def _add_page(app: FastAPI, page: SearchPage) -> None:
     """Add the routes that people use."""
-    for path, answer in (("/", page.search), ("/receipt", page.receipt)):
+    shown = {"/": page.search, "/receipt": page.receipt}
+    for path, answer in shown.items():
         app.get(path, response_class=HTMLResponse, include_in_schema=False)(answer)
-    for path, answer in (("/picture", page.picture), ("/ask", page.ask), ("/send", page.send)):
+    sent = {"/picture": page.picture, "/ask": page.ask, "/send": page.send}
+    for path, answer in sent.items():
         app.post(path, response_class=HTMLResponse, include_in_schema=False)(answer)
     app.get("/healthz", response_class=PlainTextResponse, include_in_schema=False)(page.health)
 

@@ -68,6 +68,7 @@ def card(hit: Hit) -> Card:
     url, page = _text(row, "URL"), _text(row, "page_url")
     link = safe_link(url)
     similarity = row.get("similarity")
+    similarity_text = "" if similarity is None else f"{float(similarity):.3f}"
     requests = _requests(row)
     return Card(
         caption=plain(_text(row, "TEXT")),
@@ -76,7 +77,7 @@ def card(hit: Hit) -> Card:
         page=plain(page),
         page_link=safe_link(page),
         domain=plain(host_of(link)),
-        similarity="" if similarity is None else f"{float(similarity):.3f}",
+        similarity=similarity_text,
         why=hit.why.replace(" ", "_"),  # as words.yaml names the text
         marks=list(marks(row, _text(row, "subset"))),
         evidence=_evidence(row),

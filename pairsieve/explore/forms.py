@@ -87,7 +87,10 @@ def _fields_of(form: Form, name: str, kinds: Sequence[str]) -> list[dict[str, st
     requests: list[dict[str, str | bool]] = []
     for text in form.fields.get(name, ()):
         read = _TEXTS_BY_KIND.validate_json(text)
-        for values in [read] if isinstance(read, dict) else read:
-            requests += [{kind: values[kind]} for kind in values if kind in kinds]
-    # Copies of a picture name the same hash.
-    return [request for place, request in enumerate(requests) if request not in requests[:place]]
+        several = [read] if isinstance(read, dict) else read
+        for values in several:
+            for kind, value in values.items():
+                # Copies of a picture name the same hash.
+                if kind in kinds and {kind: value} not in requests:
+                    requests.append({kind: value})
+    return requests

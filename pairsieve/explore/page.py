@@ -129,7 +129,7 @@ class SearchPage:
             raise Refused(404, "stale")
         # The row may have been taken out since the page was made.
         query = Query(image_url=url, per_page=1)
-        found = await self._run_search(request, lambda: self.index.search().by_words(query))
+        found = await self._run_search(request, partial(self._by_words, query))
         if not found.total:
             raise Refused(404, "nothing")
         work = partial(previews.get, url)
@@ -211,10 +211,9 @@ class SearchPage:
         exact = {name: [value] for name, value in filters.items() if value}
         query = Query(words, image_url, page_url, exact, sort, page, PER_PAGE)
         searched_address = image_url or page_url
-        results = await self._run_search(request, lambda: self.index.search().by_words(query))
-        addresses = await self._run_search(
-            request, lambda: self.index.search().same_addresses(searched_address)
-        )
+        results = await self._run_search(request, partial(self._by_words, query))
+        find_addresses = partial(self._same_addresses, searched_address)
+        addresses = await self._run_search(request, find_addresses)
         return {
             "total": results.total,
             "reason": results.reason,
@@ -287,6 +286,12 @@ class SearchPage:
         if addresses and results.total:
             addresses = [SameAddress(kind, query.image_url, results.total), *addresses]
         return self._render_results(request, query, results, addresses=addresses)
+
+    def _by_words(self, query: Query) -> Results:
+        return self.index.search().by_words(query)
+
+    def _same_addresses(self, address: str) -> list[SameAddress]:
+        return self.index.search().same_addresses(address)
 
     def _by_meaning(self, query: Query) -> Results:
         """Search for the words as a model understands them. Raises Refused without models."""

@@ -5,7 +5,7 @@ for answers are shown here and nowhere else on the page. So it is kept from stra
 
 - without `--admin` the routes are not there;
 - they answer only on this machine under one of its own names, or under a name that the operator has
-  given because a proxy asks there who somebody is. To everybody else they are not there;
+  given because a proxy makes people log in there. To everybody else they are not there;
 - a browser must have come with the key, which lies in a private file beside the requests;
 - a form must come from the page itself.
 """
@@ -337,7 +337,8 @@ class PublisherPage:
 
 
 def may_reach(request: Request, hosts: frozenset[str]) -> bool:
-    """Return whether /admin answers a request; `hosts` are names at which a proxy asks who it is.
+    """Return whether /admin answers a request; `hosts` are names at which a proxy makes people log
+    in.
 
     Under this machine's own names only what comes from this machine and through no proxy.
     """

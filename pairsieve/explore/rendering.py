@@ -49,8 +49,8 @@ def linker(parameters: QueryParams) -> Callable[..., str]:
     """
 
     def link(**changes: str) -> str:
-        kept = [item for item in parameters.multi_items() if item[0] not in changes]
-        changed = [item for item in changes.items() if item[1]]
+        kept = [(name, value) for name, value in parameters.multi_items() if name not in changes]
+        changed = [(name, value) for name, value in changes.items() if value]
         return "/?" + urlencode([*kept, *changed])
 
     return link

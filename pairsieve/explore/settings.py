@@ -59,8 +59,8 @@ class Publisher:
 
     `key` lets a browser in. `count_rows` counts what requests take out of the dataset, and raises
     Refused while it cannot be read. All that is approved may take out `max_rows`. Besides this
-    machine, /admin answers under the names in `hosts`, before which a proxy asks who somebody is.
-    With `find_copies` rows that show the same picture are shown before a request is approved.
+    machine, /admin answers under the names in `hosts`, at which a proxy makes people log in. With
+    `find_copies` rows that show the same picture are shown before a request is approved.
     """
 
     key: str = field(repr=False)

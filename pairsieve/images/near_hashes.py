@@ -141,12 +141,22 @@ class _Runs:
         """The runs of sorted values."""
         distinct, starts = np.unique(values, return_index=True)
         ends = np.append(starts[1:], len(values))
+
         turned_before = np.concatenate([[0], np.cumsum(turned)])
-        plain = ends - starts - (turned_before[ends] - turned_before[starts])
+        turned_in_run = turned_before[ends] - turned_before[starts]
+        plain_in_run = ends - starts - turned_in_run
+
         number_of = np.full(1 << BAND_BITS, -1, np.int64)
         number_of[distinct] = np.arange(len(distinct))
-        slices = [words[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return cls(distinct.tolist(), starts.tolist(), plain.tolist(), slices, number_of.tolist())
+
+        borders = zip(starts.tolist(), ends.tolist(), strict=True)
+        return cls(
+            values=distinct.tolist(),
+            starts=starts.tolist(),
+            plain=plain_in_run.tolist(),
+            words=[words[start:end] for start, end in borders],
+            number_of=number_of.tolist(),
+        )
 
     def neighbours(self, run: int, within: range) -> list[int]:
         """The runs whose value has one bit more: so each pair of neighbours is met once."""
@@ -200,11 +210,12 @@ def near_in_band(
     for run, value in enumerate(runs.values):
         neighbours = runs.neighbours(run, settings.values) if most_of_band(most_bits) else []
         compared = _Run(runs, run, neighbours, most_bits // WORDS, settings.most_compared)
-        for pairs in compared.near_words(with_itself=value in settings.values):
+        with_itself = value in settings.values
+        for pairs in compared.near_words(with_itself):
             left, right = _checked(ordered, *pairs, band, most_bits)
             if len(left):
                 yield NearPairs(order[left], order[right])
-        left_out = compared.left_out(with_itself=value in settings.values) if is_full else 0
+        left_out = compared.left_out(with_itself) if is_full else 0
         if left_out:
             yield NearPairs(nothing, nothing, left_out)
 
@@ -274,15 +285,18 @@ class _Run:
 
     def near_words(self, with_itself: bool) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows whose words are near."""
-        words, plain = self.runs.words[self.number], self.runs.plain[self.number]
+        words = self.runs.words[self.number]
+        plain = self.runs.plain[self.number]
+        no_words = words[:0]
         beside = [self.runs.words[number][: self.most_compared] for number in self.neighbours]
-        yield from self._near(slice(0, plain), words if with_itself else words[:0], beside)
-        if plain < len(words):
-            plain_beside = [
-                words[: self.runs.plain[number]]
-                for words, number in zip(beside, self.neighbours, strict=True)
-            ]
-            yield from self._near(slice(plain, len(words)), words[:0], plain_beside)
+        yield from self._near(slice(0, plain), words if with_itself else no_words, beside)
+        if plain == len(words):
+            return
+        # Turned rows are compared with plain ones alone.
+        plain_beside = []
+        for number, words_beside in zip(self.neighbours, beside, strict=True):
+            plain_beside.append(words_beside[: self.runs.plain[number]])
+        yield from self._near(slice(plain, len(words)), no_words, plain_beside)
 
     def _near(
         self, rows: slice, own: Words, beside: Sequence[Words]
@@ -360,9 +374,15 @@ class HashIndex:
 
     @classmethod
     def of(cls, hashes: Hashes) -> HashIndex:
-        orders = [np.argsort(band_values(hashes, band), kind="stable") for band in range(BANDS)]
-        values = [band_values(hashes, band)[orders[band]] for band in range(BANDS)]
-        return cls(hashes, tuple(orders), tuple(values))
+        """Sort hashes by the values of each band."""
+        orders = []
+        sorted_values = []
+        for band in range(BANDS):
+            values = band_values(hashes, band)
+            order = np.argsort(values, kind="stable")
+            orders.append(order)
+            sorted_values.append(values[order])
+        return cls(hashes, tuple(orders), tuple(sorted_values))
 
     def near(self, asked: Hashes, most_bits: int = ALIKE) -> NearPairs:
         """Return (row of `asked`, row of the index) of every pair within `most_bits`.
@@ -370,21 +390,28 @@ class HashIndex:
         Pairs are sorted and come once.
         """
         flips = (0, *SINGLE_BITS) if most_of_band(most_bits) else (0,)
-        asked_rows, known_rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        asked_rows = [np.empty(0, np.int64)]
+        known_rows = [np.empty(0, np.int64)]
         for band in range(BANDS):
+            word = band // BANDS_PER_WORD
+            asked_words = words_of(asked)[:, word]
+            known_words = words_of(self.hashes)[:, word]
             values = band_values(asked, band)
             for flip in flips:
                 left, right = self._of_value(values ^ np.uint16(flip), band)
-                word = band // BANDS_PER_WORD
-                of_word = words_of(asked)[left, word] ^ words_of(self.hashes)[right, word]
-                near = np.bitwise_count(of_word) <= most_bits // WORDS
+                # First one word, because whole hashes take longer to compare.
+                differing = asked_words[left] ^ known_words[right]
+                near = np.bitwise_count(differing) <= most_bits // WORDS
                 left, right = left[near], right[near]
                 close = distances_of(asked[left], self.hashes[right]) <= most_bits
                 asked_rows.append(left[close])
                 known_rows.append(right[close])
+
+        # Row numbers as one number for each pair, so that they are sorted and come once.
+        number_known = max(1, len(self.hashes))
         left, right = np.concatenate(asked_rows), np.concatenate(known_rows)
-        pairs = np.unique(left * max(1, len(self.hashes)) + right)
-        left, right = np.divmod(pairs, max(1, len(self.hashes)))
+        pairs = np.unique(left * number_known + right)
+        left, right = np.divmod(pairs, number_known)
         return NearPairs(left, right)
 
     def _of_value(self, values: NDArray[np.uint16], band: int) -> tuple[Rows, Rows]:
@@ -394,5 +421,7 @@ class HashIndex:
         sizes = end - begin
         asked = np.repeat(np.arange(len(values)), sizes)
         # Counts 0, 1, 2 ... within each question.
-        within = np.arange(len(asked)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return asked, self.orders[band][np.repeat(begin, sizes) + within]
+        rows_before = np.cumsum(sizes) - sizes
+        within = np.arange(len(asked)) - np.repeat(rows_before, sizes)
+        places = np.repeat(begin, sizes) + within
+        return asked, self.orders[band][places]

@@ -93,26 +93,29 @@ def orientations(bits: bytes) -> tuple[bytes, ...]:
     pixels, whose hashes lie off by 30 to 40 bits (benchmarks/duplicates.py).
     """
     square = np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(SIDE, SIDE)
-    keeps_all = np.zeros(SIDE, np.uint8)
-    # Mirroring changes the sign of every second frequency.
-    changes_second = (np.arange(SIDE) % 2).astype(np.uint8)
-    patterns = (keeps_all, changes_second)
-    flips = [down[:, None] ^ across[None, :] for down, across in product(patterns, patterns)]
     # Turning by a quarter exchanges the two directions.
     turns = (square, square.T)
-    return tuple(np.packbits(turned ^ flip).tobytes() for turned, flip in product(turns, flips))
+    return tuple(np.packbits(turned ^ flip).tobytes() for turned, flip in product(turns, _flips()))
 
 
 def orientations_of_all(rows: Hashes) -> NDArray[np.uint8]:
     """Compute `orientations` of each of n hashes, (8, n, 32); the first are the hashes as given."""
     squares = np.unpackbits(rows, axis=1).reshape(-1, SIDE, SIDE)
-    odd = (np.arange(SIDE) % 2).astype(np.uint8)
     turned = []
-    for square in (squares, squares.swapaxes(1, 2)):
-        for down, across in product((0 * odd, odd), repeat=2):
-            bits = square ^ (down[:, None] ^ across[None, :])
-            turned.append(np.packbits(bits.reshape(-1, SIDE * SIDE), axis=1))
+    for turned_squares in (squares, squares.swapaxes(1, 2)):
+        for flip in _flips():
+            bits = (turned_squares ^ flip).reshape(-1, SIDE * SIDE)
+            turned.append(np.packbits(bits, axis=1))
     return np.stack(turned)
+
+
+def _flips() -> list[NDArray[np.uint8]]:
+    """The bits (SIDE, SIDE) that mirroring changes: in no direction, in one of two, in both."""
+    keeps_all = np.zeros(SIDE, np.uint8)
+    # Mirroring changes the sign of every second frequency.
+    changes_second = (np.arange(SIDE) % 2).astype(np.uint8)
+    patterns = (keeps_all, changes_second)
+    return [down[:, None] ^ across[None, :] for down, across in product(patterns, patterns)]
 
 
 def distance(left: bytes, right: bytes) -> int:

@@ -15,6 +15,7 @@ What was cut off is in no view: a picture of which a part is left is found by ve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +71,14 @@ def _blocks(image: Image.Image) -> Iterator[Image.Image]:
 
     A thin frame around a picture, or the round corners of a chat, are cut off by the latter.
     """
-    factor = max(1, -(-max(image.size) // SIDE))
-    for box in _boxes(np.asarray(image.reduce(factor))):
-        block = image.crop(tuple(factor * place for place in box))  # type: ignore[arg-type]
+    factor = max(1, ceil(max(image.size) / SIDE))
+    reduced = np.asarray(image.reduce(factor))
+    for box in _boxes(reduced):
+        left, top, right, bottom = (factor * place for place in box)
+        block = image.crop((left, top, right, bottom))
         yield trimmed(block)
-        across, down = round(INSET * block.width), round(INSET * block.height)
+        across = round(INSET * block.width)
+        down = round(INSET * block.height)
         yield block.crop((across, down, block.width - across, block.height - down))
 
 
@@ -140,11 +144,9 @@ def _boxes_of_cells(differs: Mask) -> Iterator[Box]:
     thick = ndimage.binary_opening(filled, np.ones((THICK_CELLS, THICK_CELLS), bool))
     labels, _ = ndimage.label(thick)
     for down, across in ndimage.find_objects(labels):
-        area = (down.stop - down.start) * (across.stop - across.start)
-        if area >= MIN_AREA * rows * columns and filled[down, across].mean() >= FILLED_SHARE:
-            sides = (across.start, down.start, across.stop, down.stop)
-            left, top, right, bottom = (CELL * side for side in sides)
-            yield left, top, right, bottom
+        block = filled[down, across]
+        if block.size >= MIN_AREA * rows * columns and block.mean() >= FILLED_SHARE:
+            yield CELL * across.start, CELL * down.start, CELL * across.stop, CELL * down.stop
 
 
 def _refined(differs: Mask, box: Box) -> Box:

@@ -115,7 +115,9 @@ def expected_hashes(link: AskedLink) -> frozenset[str]:
     """The sha256 of the published picture; of one without, that of the first recheck."""
     if link.hashes:
         return frozenset(link.hashes)
-    return frozenset([link.before.sha256] if link.before and link.before.sha256 else [])
+    if link.before and link.before.sha256:
+        return frozenset([link.before.sha256])
+    return frozenset()
 
 
 def outcome_of_status(status: str, http_status: int | None) -> Outcome:

@@ -41,7 +41,7 @@ class RecheckRule:
     keep_alike: bool = False
 
     def may_take_out(self, link: Link) -> bool:
-        """Whether `judge` can say anything of a row of this link. Most links need not be kept."""
+        """Whether `judge` may take out a row of this link. Most links need not stay in memory."""
         is_suspect = bool(link.reserved_since or link.changed_since or link.row_hashes > 1)
         return is_suspect or self._is_missing(link) is not None
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 
 OTHER = "other"
+LICENCE_MAX_CHARS = 80  # of a URL, as LAION cut it
 _CREATIVE_COMMONS = re.compile(
     r"//(?:www\.)?creativecommons\.org/(?:licenses/(?P<kind>[a-z+-]+)|publicdomain/(?P<domain>zero|mark))(?:/(?P<version>\d+\.\d+))?",
     re.IGNORECASE,
 )
+_ANY_CREATIVE_COMMONS = re.compile(
+    r"//(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/", re.IGNORECASE
+)
+_VERSION = re.compile(r"-\d+\.\d+")
+
+
+def names_creative_commons(url: str) -> bool:
+    """Whether a URL names a licence or a dedication of Creative Commons."""
+    return _ANY_CREATIVE_COMMONS.search(url) is not None
 
 
 def licence_kind(url: str | None) -> str | None:
@@ -19,7 +29,9 @@ def licence_kind(url: str | None) -> str | None:
     if not url:
         return None
     match = _CREATIVE_COMMONS.search(url)
-    if not match:
+    # Where the URL was cut inside its kind, "by" may be the start of "by-nc".
+    is_cut = match is not None and match.end() == len(url) >= LICENCE_MAX_CHARS
+    if match is None or is_cut:
         return OTHER
     domain = (match["domain"] or "").lower()
     if domain == "mark":
@@ -34,5 +46,6 @@ def is_among(kind: str | None, allowed: tuple[str, ...]) -> bool:
     """Whether a licence is allowed. `allowed` may name it with its version or without."""
     if kind is None:
         return False
-    without_version = kind.rpartition("-")[0]
+    # Only a version is taken off: "cc-by-nc" is no "cc-by".
+    without_version = _VERSION.sub("", kind)
     return kind in allowed or without_version in allowed

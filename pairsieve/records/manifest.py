@@ -144,9 +144,13 @@ class Manifest:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest as JSON values: `keys` in their order, then what was set since."""
-        values, unset = _values(self), _values(Manifest())
-        added = [key for key in values if key not in self.keys and values[key] != unset.get(key)]
-        return {key: values[key] for key in (*self.keys, *added)}
+        values = _values(self)
+        defaults = _values(Manifest())
+        result = {key: values[key] for key in self.keys}
+        for key, value in values.items():
+            if value != defaults.get(key):
+                result.setdefault(key, value)
+        return result
 
 
 def parse_manifest(text: str) -> Manifest:

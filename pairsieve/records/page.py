@@ -37,7 +37,7 @@ class Page:
 
     @property
     def content_type(self) -> str:
-        return header(self.headers, "content-type")
+        return combined(self.headers, "content-type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +77,11 @@ def header(headers: Headers, name: str) -> str:
         if key.lower() == name:
             return value
     return ""
+
+
+def combined(headers: Headers, name: str) -> str:
+    """All values of a header, joined by commas; empty if there is none. `name` as in `header`.
+
+    So browsers read a header that is sent several times (Fetch standard, "get").
+    """
+    return ", ".join(value for key, value in headers if key.lower() == name)

@@ -35,9 +35,12 @@ def to_table(records: Iterable[object], schema: pa.Schema) -> pa.Table:
     """
     rows = list(records)
     columns = []
-    for f in schema:
-        cells = _cells(rows, f.name)
-        columns.append(vectors_to_arrow(cells) if is_vector(f.type) else pa.array(cells, f.type))
+    for field in schema:
+        cells = _cells(rows, field.name)
+        if is_vector(field.type):
+            columns.append(vectors_to_arrow(cells))
+        else:
+            columns.append(pa.array(cells, field.type))
     return pa.table(columns, schema=schema)
 
 
@@ -117,5 +120,6 @@ def vectors_from_arrow(column: pa.ChunkedArray) -> list[NDArray[np.float16] | No
         offsets = chunk.offsets.to_numpy()
         is_there = chunk.is_valid().to_numpy(zero_copy_only=False)
         for row, there in enumerate(is_there):
-            vectors.append(values[offsets[row] : offsets[row + 1]] if there else None)
+            vector = values[offsets[row] : offsets[row + 1]]
+            vectors.append(vector if there else None)
     return vectors

@@ -163,11 +163,9 @@ def build(
     make(new, pieces)
     _update_words(root / WORDS, pieces, changes.gone, new)
     if old is None or changes.new or changes.gone:
-        # Every shard has hashes, also one without vectors.
-        numbers = sorted(changes.numbers.values())
-        shards = [(number, pieces / piece_name(number)) for number in numbers]
-        write_tables(root / HASH_TABLES, shards)
-    spaces = _update_vectors(root, [shard(source) for source in changes.numbers], changes, settings)
+        _write_hashes(root, changes)
+    all_shards = [shard(source) for source in changes.numbers]
+    spaces = _update_vectors(root, all_shards, changes, settings)
     contents = IndexContents(
         manifest.name,
         manifest.version,
@@ -177,6 +175,13 @@ def build(
     )
     (root / INDEX).write_text(json.dumps(asdict(contents)), "utf-8")
     return len(changes.new), len(changes.numbers)
+
+
+def _write_hashes(root: Path, changes: Changes) -> None:
+    """Join the hashes of all shards. Every shard has hashes, also one without vectors."""
+    numbers = sorted(changes.numbers.values())
+    shards = [(number, root / SHARDS / piece_name(number)) for number in numbers]
+    write_tables(root / HASH_TABLES, shards)
 
 
 def _reusable(folder: str, manifest: Manifest) -> IndexContents | None:

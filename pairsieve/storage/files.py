@@ -87,7 +87,11 @@ def ukeys(paths: Iterable[str]) -> list[str]:
     for path in paths:
         protocol, _ = fsspec.core.split_protocol(path)
         is_on_disk = protocol is None or protocol in local.protocol
-        keys.append(str(local.ukey(local._strip_protocol(path))) if is_on_disk else "")
+        key = ""
+        if is_on_disk:
+            plain_path = local._strip_protocol(path)
+            key = str(local.ukey(plain_path))
+        keys.append(key)
     return keys
 
 

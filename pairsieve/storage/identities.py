@@ -1,11 +1,10 @@
 """Files of identities, 16 bytes each, grouped by bucket.
 
-Whoever looks for the identities of one bucket reads them by two ranges of a file, and none of the
-others. So many identities are compared with few, without a shuffle, and in the memory of a block.
+The identities of one bucket are read by two ranges of a file, and those of other buckets are not
+read. So many identities are compared with few, without a shuffle, and in the memory of a block.
 
 A file begins with a table that has one entry for each bucket (`_ENTRY`). The identities follow,
-bucket by bucket. How many buckets there are is not written: whoever names a file must have it in
-the name.
+bucket by bucket. The number of buckets is not in the file: its name has to tell it.
 """
 
 from __future__ import annotations

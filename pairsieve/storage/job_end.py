@@ -2,7 +2,7 @@
 
 Each group of a job's last shuffle writes one small file: its result, which says what it has
 counted. When the file of every group is there, the job has ended, and whoever waits for it sums
-them. So no worker has to wait for the others, and a job can be taken over for which nobody waited.
+them. So no worker has to wait for the others, and a job for which nobody waited can be taken over.
 
 The sum is a tally and one list, as two JSON files, and the aggregates of a dataset's rows where
 there are any. The tally is written last.

@@ -47,7 +47,8 @@ class Journal:
         table = to_table([entry.image for entry in entries], self.schema)
         table = table.append_column("part", pa.array([entry.part for entry in entries]))
         table = table.append_column("url", pa.array([entry.url for entry in entries]))
-        write_sealed(files.join(self.folder, FOLDER, uuid4().hex + SUFFIX), table)
+        name = uuid4().hex + SUFFIX
+        write_sealed(files.join(self.folder, FOLDER, name), table)
 
     @cached_property
     def _entries(self) -> Mapping[str, Mapping[str, Image]]:

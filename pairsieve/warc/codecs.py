@@ -52,9 +52,8 @@ class Inflate(Protocol):
 
 
 # ISA-L inflates in half the time. It has no wheels for some platforms; zlib gives the same bytes.
-inflater = cast(
-    Callable[[int], Inflate], isal_zlib.decompressobj if isal_zlib else zlib.decompressobj
-)
+_fastest_zlib = isal_zlib or zlib
+inflater = cast(Callable[[int], Inflate], _fastest_zlib.decompressobj)
 
 
 @dataclass(frozen=True)

@@ -150,8 +150,11 @@ def _dechunked(raw: bytes, max_bytes: int) -> Body | None:
             return Body(b"".join(pieces))
         pieces.append(raw[start : start + size])
         length += size
-        line_end = _LINE_END.match(raw, start + size)
-        size_line = _CHUNK.match(raw, line_end.end() if line_end else start + size)
+        end = start + size
+        line_end = _LINE_END.match(raw, end)
+        if line_end:
+            end = line_end.end()
+        size_line = _CHUNK.match(raw, end)
     # Chunks end too early, or go on with something else. Browsers show what came before.
     return Body(b"".join(pieces)[:max_bytes], whole=False)
 

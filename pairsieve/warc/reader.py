@@ -18,7 +18,6 @@ from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream
 from pairsieve.warc.cdx import Excerpt, read_excerpt
 from pairsieve.warc.codecs import codec_of
 from pairsieve.warc.codings import Undecodable, decode_body
-from pairsieve.warc.media_type import HTML_TYPES, forbids_sniffing, sniffs_as_html
 from pairsieve.warc.member_records import records_of
 from pairsieve.warc.members import (
     DamagedMember,
@@ -33,6 +32,7 @@ from pairsieve.warc.stream_records import ForwardOnly, Source, read_records
 from pairsieve.warc.wacz import EntryStream
 from pairsieve.warc.wat import is_wat, page_of_wat
 from pairsieve.web.answer import REDIRECTS
+from pairsieve.web.media_type import HTML_TYPES, forbids_sniffing, sniffs_as_html
 from pairsieve.web.places import address_key
 from pairsieve.web.urls import redirect_target
 
@@ -212,8 +212,12 @@ def _read_places(excerpt: Excerpt, settings: ReadSettings) -> Iterator[ReadItem]
 
 def _items_of(record: Record | BadRecord, path: str, settings: ReadSettings) -> Iterator[ReadItem]:
     """The items of a record. If one cannot be made, the whole record is quarantined."""
-    # As a list, so that a record which fails in the middle yields nothing at all.
-    items = attempt(lambda record: list(_unsafe_items_of(record, path, settings)), record)
+
+    def all_items_of(record: Record | BadRecord) -> list[ReadItem]:
+        # As a list, so that a record which fails in the middle yields nothing at all.
+        return list(_unsafe_items_of(record, path, settings))
+
+    items = attempt(all_items_of, record)
     if isinstance(items, Failure):
         bad_record = BadRecord(items.reason, record.offset)
         yield from _unsafe_items_of(bad_record, path, settings)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pairsieve.records.page import Headers, header
+from pairsieve.records.page import Headers, combined
 from pairsieve.warc.heads import decoded_text, read_head
 from pairsieve.warc.http_message import Message, read_message
-from pairsieve.warc.media_type import media_type
+from pairsieve.web.media_type import media_type
 
 # The largest number in a column of 64-bit integers.
 MAX_OFFSET = 2**63 - 1
@@ -29,6 +29,8 @@ ARC_LINE = re.compile(
     re.IGNORECASE,
 )
 _ARC_DATE = re.compile(r"\d{8,20}")
+# Digits of year, month, day, hour, minute and second, for those that a date lacks.
+_FIRST_MOMENT = "00000101000000"
 _ARC_FILE = "filedesc:"
 _ARC_WORDS = 5
 
@@ -107,7 +109,8 @@ def _arc_head(content: bytes, start: int) -> RecordHead | None:
     words = decoded_text(line[0]).strip().split(" ")
     is_about_file = words[0].lower().startswith(_ARC_FILE)
     # A URL may have blanks in it, and each version has other fields behind the date.
-    date_at = next((n for n, word in enumerate(words) if n > 1 and _ARC_DATE.fullmatch(word)), 0)
+    places = [place for place, word in enumerate(words) if _ARC_DATE.fullmatch(word)]
+    date_at = next((place for place in places if place > 1), 0)
     if not is_about_file and not 0 < date_at < len(words) - 2:
         return None
     fields = {
@@ -121,9 +124,11 @@ def _arc_head(content: bytes, start: int) -> RecordHead | None:
 
 def _iso_date(digits: str) -> str:
     """20260102030405 as 2026-01-02T03:04:05Z; a shorter one is the first moment that it means."""
-    full = digits[:14] + "00000101000000"[len(digits[:14]) :]
-    date = f"{full[:4]}-{full[4:6]}-{full[6:8]}"
-    return f"{date}T{full[8:10]}:{full[10:12]}:{full[12:14]}Z"
+    given = digits[: len(_FIRST_MOMENT)]
+    full = given + _FIRST_MOMENT[len(given) :]
+    year, month, day = full[:4], full[4:6], full[6:8]
+    hour, minute, second = full[8:10], full[10:12], full[12:]
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z"
 
 
 def _length_of(digits: str) -> int | None:
@@ -145,10 +150,8 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
         block = content[head.block_start : block_end]
         message = Message(200 if holds_file else 0, (), block)
         content_type = warc_content_type if holds_file else ""
-        types = [content_type]
     else:
-        content_type = header(message.headers, "content-type")
-        types = [value for name, value in message.headers if name.lower() == "content-type"]
+        content_type = combined(message.headers, "content-type")
     return Record(
         offset=offset,
         warc_type=warc_type,
@@ -158,8 +161,8 @@ def record_of(head: RecordHead, content: bytes, block_end: int, offset: int) -> 
         payload_digest=fields.get("warc-payload-digest", ""),
         http_status=message.status,
         content_type=content_type,
-        media_type=media_type(types)
-        or media_type([fields.get("warc-identified-payload-type", "")]),
+        media_type=media_type(content_type).essence
+        or media_type(fields.get("warc-identified-payload-type", "")).essence,
         headers=message.headers,
         payload=message.body,
         refers_to=fields.get("warc-refers-to-target-uri", "").strip("<> "),
@@ -175,7 +178,7 @@ def _is_broken_message(warc_type: str, url: str, content_type: str) -> bool:
     """Whether a block that is no HTTP response should be one, by what its record says."""
     if warc_type != "response" or not is_web(url):
         return False
-    return media_type([content_type]) in ("application/http", "")
+    return media_type(content_type).essence in ("application/http", "")
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:

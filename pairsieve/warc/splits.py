@@ -104,7 +104,8 @@ def _divided(
         return
     for start in range(archive_start, archive_end, split_bytes):
         end = start + split_bytes
-        yield replace(whole, start=start, end=end if end < archive_end else None)
+        is_last = end >= archive_end
+        yield replace(whole, start=start, end=None if is_last else end)
 
 
 def form_of(stream: Stream, archive_start: int = 0) -> Form:

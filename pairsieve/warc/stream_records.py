@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from pairsieve.attempt import Failure, attempt
@@ -187,7 +188,8 @@ def _records_in(window: _Window, keep_bytes: int) -> Iterator[Record | BadRecord
 
 def _record_of(head: RecordHead, content: bytes, start: int) -> Record | BadRecord:
     """The record with a head. Whatever its content makes the parser raise is its reason."""
-    record = attempt(lambda content: record_of(head, content, len(content), start), content)
+    parse = partial(record_of, head, block_end=len(content), offset=start)
+    record = attempt(parse, content)
     return BadRecord(record.reason, start) if isinstance(record, Failure) else record
 
 

@@ -56,7 +56,8 @@ class Part:
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes; none at the end of the part."""
         left = max(0, self._end - self._stream.tell())
-        return self._stream.read(left if size < 0 else min(size, left))
+        wanted = left if size < 0 else min(size, left)
+        return self._stream.read(wanted)
 
     def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
         """Set the offset of the next byte."""

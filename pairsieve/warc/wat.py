@@ -16,6 +16,7 @@ from typing import Any
 from pairsieve.records.outcome import Rejection
 from pairsieve.records.page import Origin, Page
 from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
+from pairsieve.web.media_type import media_type
 from pairsieve.web.text import json_value
 
 # Values of "path", which says from which element and attribute a WAT has a link.
@@ -25,7 +26,7 @@ _NAME = re.compile(r"[a-z][a-z-]{0,30}", re.IGNORECASE)
 
 def is_wat(record: Record) -> bool:
     """Whether a metadata record is one of a WAT."""
-    return record.content_type.partition(";")[0].strip().lower() == "application/json"
+    return media_type(record.content_type).essence == "application/json"
 
 
 def page_of_wat(record: Record) -> Page | Rejection | None:

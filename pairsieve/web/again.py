@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from pairsieve.records.page import Headers, header
+from pairsieve.records.page import Headers, combined, header
 from pairsieve.web.answer import Answer, FetchRequest, How, PictureBefore, now_utc
 from pairsieve.web.body import whole_body
-from pairsieve.web.fields import media_type
+from pairsieve.web.media_type import HTML_TYPES, media_type
 from pairsieve.web.refusals import Refused
 from pairsieve.web.requester import BUSY, Form, HeadersAt, ReadAnswer, no_headers
 from pairsieve.web.text import storable
@@ -45,7 +45,6 @@ enough to tell two versions apart."""
 MAX_LENGTH_DIGITS = 15  # a thousand terabytes
 MAX_VALIDATOR_CHARS = 500
 """A longer one counts as missing: it would be kept for every link."""
-PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
 async def ask_again(client: Client, request: FetchRequest, known: PictureBefore) -> Answer:
@@ -97,7 +96,7 @@ def is_same_by_headers(known: PictureBefore, headers: Headers) -> bool:
     A strong ETag is enough. A date of modification needs the same length beside it. Where no
     validator is known, as after the first fetch, the picture must not have been modified since.
     """
-    if media_type(header(headers, "content-type")) in PAGE_TYPES:
+    if media_type(combined(headers, "content-type")).essence in HTML_TYPES:
         return False
     length = length_of(headers)
     has_length = length is not None and length == known.size_bytes
@@ -125,9 +124,12 @@ def length_of(headers: Headers) -> int | None:
 
 def validators_of(headers: Headers) -> tuple[str, str]:
     """ETag and Last-Modified; empty where they are missing, or too long to be kept."""
-    values = [header(headers, name).strip() for name in ("etag", "last-modified")]
-    etag, modified = (value if len(value) <= MAX_VALIDATOR_CHARS else "" for value in values)
-    return etag, modified
+    return _validator(headers, "etag"), _validator(headers, "last-modified")
+
+
+def _validator(headers: Headers, name: str) -> str:
+    value = header(headers, name).strip()
+    return value if len(value) <= MAX_VALIDATOR_CHARS else ""
 
 
 def _is_older(modified: str, fetched_at: str) -> bool:
@@ -267,7 +269,7 @@ def _bodiless(
         http_status=response.status,
         final_url=at,
         fetched_at=now_utc(),
-        content_type=header(headers, "content-type"),
+        content_type=combined(headers, "content-type"),
         headers=headers,
         how=how,
     )

@@ -72,7 +72,10 @@ def _single_byte(name: str) -> str:
         character = corrections.get(code) or codec.decode(code, "replace")[0]
         # The standard maps what Windows leaves undefined among the C1 controls to these controls.
         is_control = 0x80 <= value <= 0x9F and character == REPLACEMENT
-        table.append(chr(value) if is_control else character.replace(REPLACEMENT, "\ufffe"))
+        if is_control:
+            table.append(chr(value))
+        else:
+            table.append(character.replace(REPLACEMENT, "\ufffe"))
     return "".join(table)
 
 

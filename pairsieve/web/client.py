@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from pairsieve.records.page import Headers, header
+from pairsieve.records.page import Headers, combined
 from pairsieve.web.again import ask_again
 from pairsieve.web.answer import Answer, FetchRequest, now_utc
 from pairsieve.web.body import whole_body
@@ -133,7 +133,7 @@ class Client:
                 http_status=response.status,
                 final_url=at,
                 fetched_at=now_utc(),
-                content_type=header(headers, "content-type"),
+                content_type=combined(headers, "content-type"),
                 headers=headers,
                 body=body,
             )

@@ -75,13 +75,18 @@ def _openings() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     Some other elements are taken for one.
     `html` and `body` are among them: attributes of a second one are added to those of the first.
     """
-    may = np.zeros(1 << 16, np.bool_)
+    may = np.zeros((256, 256), np.bool_)
     for name in _FORMATTING:
-        seconds = name[1:2].encode() + name[1:2].upper().encode() if len(name) > 1 else _NAME_ENDS
-        for first in (name[0], name[0].upper()):
-            may[[ord(first) << 8 | second for second in seconds]] = True
-    by_first: NDArray[np.bool_] = np.logical_or.reduce(may.reshape(256, 256), axis=1)
-    return by_first, may
+        firsts = _both_cases(name[0])
+        seconds = _both_cases(name[1]) if len(name) > 1 else _NAME_ENDS
+        for first in firsts:
+            may[first, list(seconds)] = True
+    by_first = np.asarray(may.any(axis=1), np.bool_)
+    return by_first, may.ravel()
+
+
+def _both_cases(letter: str) -> bytes:
+    return letter.lower().encode() + letter.upper().encode()
 
 
 def is_costly(payload: bytes) -> bool:
@@ -107,23 +112,28 @@ def is_costly(payload: bytes) -> bool:
 
 
 def _formatting(content: Bytes, tags: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
-    """Where formatting elements may begin, among where any tag does; and how many end tags may be
-    theirs.
+    """Where formatting elements may begin, among the places where any tag begins; and how many end
+    tags may be theirs.
     """
     by_first, by_both = _openings()
     tags = tags[: np.searchsorted(tags, len(content) - 3)]
     first = content[tags + 1]
     ends = tags[first == ord("/")] + 1
     starts = tags[by_first[first]]  # most fail here
-    found, ended = (
-        by_both[content[at + 1].astype(np.intp) << 8 | content[at + 2]] for at in (starts, ends)
-    )
-    return starts[found], int(np.count_nonzero(ended))
+    begins = by_both[_both_bytes(content, starts + 1)]
+    may_end = by_both[_both_bytes(content, ends + 1)]
+    return starts[begins], int(np.count_nonzero(may_end))
+
+
+def _both_bytes(content: Bytes, places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The byte at each place and the one behind it, as one number."""
+    first = content[places].astype(np.intp)
+    return first << 8 | content[places + 1]
 
 
 def _most_attributes(content: Bytes) -> int:
-    """No tag has more attributes: before each stand blanks, a slash, or the quotation mark of the
-    one before.
+    """At least as many attributes as any tag has: before each stand blanks, a slash, or the
+    quotation mark of the one before.
     """
     blank = content <= ord(" ")
     # These bits are common to / " and ', and to # & * + . besides: one pass in place of three.

@@ -9,7 +9,7 @@ LOOKED_AT_BYTES = 8
 
 def encoding_of(content: bytes) -> str:
     """Python's name of the encoding: by the byte order mark, as UTF-16 where every other byte is
-    nought, else UTF-8.
+    zero, else UTF-8.
 
     The codecs named here take the byte order mark off.
     """

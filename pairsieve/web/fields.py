@@ -6,12 +6,25 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pairsieve.web.media_type import media_type
+
 MAX_FIELD_CHARS = 64 * 1024
 # Quoted strings and <...> are one piece, even with separators in them (RFC 9110, 5.6.4; RFC 8288,
 # 3). Either may lack its end. Everything else ends at a separator.
 _PIECE = r'"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^"<{separators}]+'
+# Who copies a meta element from a text gets these.
+TYPOGRAPHIC_QUOTES = tuple(
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u00ab\u00bb"
+)
+# Servers send straight ones, too, that a configuration has too many.
+_QUOTES = re.compile(f"[\"'{''.join(TYPOGRAPHIC_QUOTES)}]")
 # A match begins only where the blanks begin, so that a long run of them is looked at once.
 _EQUALS = re.compile(r"(?<!\s)\s*+=\s*+")
+
+
+def without_quotes(text: str) -> str:
+    """Take all quotation marks out of a name or a value in which they mean nothing."""
+    return _QUOTES.sub("", text).strip()
 
 
 def list_items(value: str, separators: str = ",") -> list[str]:
@@ -28,14 +41,15 @@ def preference_items(value: str) -> Iterator[tuple[str, str | None]]:
     Commas, semicolons and blanks separate. By RFC 9651 what follows a semicolon is a parameter of
     the preference before it, but authors mean a preference of its own.
     """
+    lowered = value[:MAX_FIELD_CHARS].lower()
+    # Quotes around all preferences are no quotes around one answer.
+    if _QUOTES.match(lowered.strip()):
+        lowered = without_quotes(lowered)
     # Without blanks around "=", so that blanks can separate.
-    joined = _EQUALS.sub("=", value[:MAX_FIELD_CHARS].lower())
+    joined = _EQUALS.sub("=", lowered)
     for item in list_items(joined, ",; \t\r\n"):
         label, equals, answer = item.partition("=")
-        if equals:
-            yield label, answer.strip('"')
-        else:
-            yield label, None
+        yield without_quotes(label), without_quotes(answer) if equals else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +71,10 @@ def header_links(value: str) -> Iterator[HeaderLink]:
         values: dict[str, str] = {}
         for parameter in parameters:
             name, _, parameter_value = parameter.partition("=")
-            values[name.strip().lower()] = parameter_value.strip().strip('"')
+            # Of equal ones the first counts (RFC 8288, 3.3 and 3.4.1).
+            values.setdefault(name.strip().lower(), parameter_value.strip().strip('"'))
         yield HeaderLink(
             target=target.strip("<>").strip(),
             relations=tuple(values.get("rel", "").lower().split()),
-            media_type=media_type(values.get("type", "")),
+            media_type=media_type(values.get("type", "")).essence,
         )
-
-
-def media_type(value: str) -> str:
-    """Return the type of a Content-Type or type attribute, in lower case, without parameters."""
-    return value.partition(";")[0].strip().lower()

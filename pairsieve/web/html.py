@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
+from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
+from pairsieve.web.media_type import media_type
 from pairsieve.web.references import (
     Attribute,
     Reference,
@@ -22,6 +24,7 @@ from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, re
 from pairsieve.web.xhtml import as_html, is_xhtml
 
 ROOT = "html"
+JSON_LD_TYPE = "application/ld+json"
 TAGS = ("title", "meta", "link", "script", "h1")
 LICENSED, TYPED = "licensed", "typed"
 _LICENSED = ('a[rel~="license" i]', 'a[href*="creativecommons.org/" i]')
@@ -118,7 +121,7 @@ class ParsedPage:
         scripts = (
             node
             for node in self.elements["script"]
-            if _attribute(node, "type").lower() == "application/ld+json"
+            if media_type(node.attributes.get("type") or "").essence == JSON_LD_TYPE
         )
         return tuple(value for script in scripts if (value := _json(script.text())) is not None)
 
@@ -140,9 +143,13 @@ TOO_LONG = "too-long:"
 
 
 def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | None:
-    if len(reference) <= MAX_REFERENCE_CHARS:
-        return resolve(reference) if reference.strip() else None
-    return "data:" if reference[:100].strip().lower().startswith("data:") else TOO_LONG
+    """The URL of a reference; for a longer one than is resolved, what it is."""
+    if len(reference) > MAX_REFERENCE_CHARS:
+        beginning = reference[:100].strip().lower()
+        return "data:" if beginning.startswith("data:") else TOO_LONG
+    if not reference.strip():
+        return None
+    return resolve(reference)
 
 
 class ImageElement(NamedTuple):
@@ -186,14 +193,23 @@ def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
 
 
 def _json(text: str) -> Any:
-    try:
-        return json_value(text)
-    except ValueError:
-        return None
+    """The value of a script; None if it is no JSON, with or without what authors put around it."""
+    for form in (text, _without_comments_around(text)):
+        try:
+            return json_value(form)
+        except ValueError:
+            continue
+    return None
 
 
-def _attribute(node: LexborNode, name: str) -> str:
-    return (node.attributes.get(name) or "").strip()
+def _without_comments_around(text: str) -> str:
+    """What stands between comments or the marks of a CDATA section, which hide scripts from old
+    browsers and from XML parsers.
+    """
+    unmarked = text.replace("<![CDATA[", "").replace("]]>", "")
+    starts = [at for at in map(unmarked.find, "[{") if at >= 0]
+    end = max(map(unmarked.rfind, "]}"))
+    return unmarked[min(starts, default=0) : end + 1]
 
 
 @dataclass(slots=True)
@@ -407,6 +423,8 @@ def _inside(noscripts: Iterable[LexborNode]) -> set[int]:
 def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
     """(name, content) of the `<meta>` elements, both in lower case; an `http-equiv` or `property`
     is a name too.
+
+    Quotation marks that are none to a parser belong to neither.
     """
     for node in page.elements["meta"]:
         attributes = node.attributes
@@ -417,4 +435,20 @@ def meta_values(page: ParsedPage) -> Iterator[tuple[str, str]]:
             or ""
         )
         if name and "content" in attributes:
-            yield name.strip().lower(), (attributes["content"] or "").strip().lower()
+            yield without_quotes(name).lower(), _content(attributes).strip().lower()
+
+
+def _content(attributes: Attributes) -> str:
+    """The content of a `<meta>`, also of `<meta name=”robots” content=”noai, noimageai”>`.
+
+    A parser takes typographic quotes for letters, and what follows a blank for attributes.
+    """
+    content = attributes["content"] or ""
+    if not content.startswith(TYPOGRAPHIC_QUOTES):
+        return content
+    words, names = [content], list(attributes)
+    for name in names[names.index("content") + 1 :]:
+        if words[-1].endswith(TYPOGRAPHIC_QUOTES):
+            break
+        words.append(name)
+    return without_quotes(" ".join(words))

@@ -74,13 +74,13 @@ def pasted_address(text: str) -> str:
 def alike_key(url: str) -> str:
     """Return one text for all addresses that most likely show the same.
 
-    Of what is no address of the web it is the text.
+    A text that is no address of the web stands for itself.
     """
     return alike_of(address_key(url))
 
 
 def alike_of(key: str) -> str:
-    """Return the same of an address whose `address_key` is known."""
+    """Return the `alike_key` of an address whose `address_key` is known."""
     address = _WEB.match(key)
     if address is None:
         return key

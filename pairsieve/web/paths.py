@@ -12,7 +12,8 @@ from typing import TypeVar
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._~-]*")
 _ESCAPE_OR_CHARACTER = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
-_ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_PLAIN_AUTHORITY = re.compile(r"((?:[a-z0-9_-]+\.)+[a-z0-9-]+)(?::[0-9]*)?")
 # Escapes of these characters stay escapes. Without the escape they would end a path, a query or an
 # escape, or be a wildcard.
 _KEPT_IN_PATH = "/?#%*$"
@@ -27,11 +28,23 @@ class PathPattern:
 
     Without `$` it matches prefixes. `pieces` are the parts between the wildcards, in the comparable
     form. `ends` says that the pattern has a `$`. `length` decides which match is the longest.
+    `authority` is what stands before the path in a pattern that is a whole URL; it does not count
+    in `matches`.
     """
 
     pieces: tuple[str, ...]
     ends: bool
     length: int
+    authority: str = ""
+
+    def is_about(self, host: str) -> bool:
+        """Tell whether the pattern may be about a host.
+
+        A whole URL of another host is not; `www.` makes no other host of it. Anything but a plain
+        host before the path may be about any.
+        """
+        named = _PLAIN_AUTHORITY.fullmatch(self.authority)
+        return named is None or named[1].removeprefix("www.") == host.removeprefix("www.")
 
     def matches(self, target: str) -> bool:
         """Tell whether the pattern matches a comparable path and query.
@@ -63,12 +76,15 @@ def path_pattern(text: str) -> PathPattern:
 
     A missing slash at the start is added. Of a whole URL only the path and the query count.
     """
-    text = _ORIGIN.sub("", text, count=1)
+    origin = _ORIGIN.match(text)
+    authority = origin[1].lower() if origin else ""
+    if origin:
+        text = text[origin.end() :]
     if not text.startswith(("/", "*")):
         text = "/" + text
     ends = text.endswith("$")
     comparable = _comparable(text.removesuffix("$"), wildcards=True)
-    return PathPattern(tuple(comparable.split("*")), ends, len(comparable) + ends)
+    return PathPattern(tuple(comparable.split("*")), ends, len(comparable) + ends, authority)
 
 
 def comparable_target(url: str) -> str:

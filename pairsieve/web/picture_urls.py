@@ -112,9 +112,11 @@ def is_stand_in(url: str) -> bool:
 def _is_stand_in(url: str) -> bool:
     if url.lower() in _NO_VALUE or any(service in url for service in _SERVICES):
         return True
-    name = _NOT_PATH.split(url, maxsplit=1)[0].rpartition("/")[2].lower()
+    path = _NOT_PATH.split(url, maxsplit=1)[0]
+    _, _, name = path.lower().rpartition("/")
     stem, dot, suffix = name.rpartition(".")
-    words = [word for word in _WORDS.split(stem if dot else suffix) if word]
+    without_suffix = stem if dot else name
+    words = [word for word in _WORDS.split(without_suffix) if word]
     return _name_stand_in(words, is_photograph=suffix in _PHOTOGRAPHS)
 
 

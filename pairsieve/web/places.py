@@ -121,9 +121,11 @@ def _parse(text: str) -> Place:
     if not url or not _is_host(host):
         raise NotAPlace("this is not a host, such as a.example, nor a URL")
     target = comparable_target(url)
-    path, mark, query = target.partition("?")
+    path, _, query = target.partition("?")
     # `a.example/~anna/*` means the same as `a.example/~anna/`, and an empty query says nothing.
-    return Place(host.rstrip("."), path.removesuffix("%2A"), f"{mark}{query}" if query else "")
+    path = path.removesuffix("%2A")
+    behind_path = f"?{query}" if query else ""
+    return Place(host.rstrip("."), path, behind_path)
 
 
 def _with_scheme(text: str, default: str) -> str:
@@ -207,6 +209,8 @@ def _prefix_ends(path: str) -> Iterator[int]:
 
     Only the first MAX_FOLDERS slashes count.
     """
-    slashes = [i for i, letter in enumerate(path) if letter == "/" and i][:MAX_FOLDERS]
-    after_slashes = [i + 1 for i in slashes]
+    # The slash at the beginning ends no folder.
+    slashes = [place for place, letter in enumerate(path) if letter == "/" and place > 0]
+    slashes = slashes[:MAX_FOLDERS]
+    after_slashes = [place + 1 for place in slashes]
     yield from sorted({*slashes, *after_slashes, len(path)})

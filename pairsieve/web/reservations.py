@@ -13,7 +13,7 @@ from typing import Literal
 
 from pairsieve.records.page import Headers
 from pairsieve.web.agents import ai_agents
-from pairsieve.web.fields import list_items
+from pairsieve.web.fields import list_items, without_quotes
 from pairsieve.web.usage import USAGE_FIELDS, read_usage
 
 Place = Literal["robots.txt", "site file", "page and answer", "picture", "anywhere"]
@@ -175,6 +175,9 @@ UNREADABLE_USAGE = "content_usage_unreadable"
 AI_AGENT_NOINDEX = "ai_agent_noindex"
 ROBOTS_WORDS = frozenset(row.name for row in RESERVATIONS if row.grammar == META_OR_HEADER)
 NO_TO_INDEXES = frozenset(row.name for row in RESERVATIONS if row.means == "no to indexes")
+NO_TO_AI = ROBOTS_WORDS - NO_TO_INDEXES
+# Names of meta elements that address a crawler, or AI: googlebot, baiduspider, slurp, ai-training.
+_ROBOT_NAME = re.compile(r"bot|spider|crawl|slurp|\bai\b")
 # Directives with a value. The value must not be read as a directive (max-image-preview:none), nor
 # the commas and colons in a date as separators.
 _VALUED = re.compile(
@@ -197,7 +200,7 @@ def robots_signals(value: str, agent: str = "") -> Iterator[str]:
     applies to the directives that follow it; `agent` applies before the first name. A reservation
     counts whichever agent it addresses. A no to indexes that addresses an AI crawler is a no to AI.
     """
-    for part in list_items(_VALUED.sub("", value.lower()), ",;"):
+    for part in list_items(_VALUED.sub("", without_quotes(value.lower())), ",;"):
         scope = _AGENT.match(part)
         directives = part
         if scope:
@@ -213,7 +216,7 @@ def robots_signals(value: str, agent: str = "") -> Iterator[str]:
 def tdm_answers(value: str) -> Iterator[bool]:
     """Yield whether each item of a tdm-reservation reserves; values except 0 and 1 are unset."""
     for item in list_items(value):
-        answer = item.partition(";")[0].strip().strip('"')
+        answer = without_quotes(item.partition(";")[0])
         if answer in ("0", "1"):
             yield answer == "1"
 
@@ -256,6 +259,9 @@ def meta_signals(metas: Iterable[tuple[str, str]], before: set[str]) -> set[str]
     for name, content in metas:
         if name == "robots" or name in ai_agents():
             signals.update(robots_signals(content, agent=name))
+        elif _ROBOT_NAME.search(name):
+            # What tells another crawler not to index says nothing to us.
+            signals.update(NO_TO_AI.intersection(robots_signals(content)))
         elif name in ("tdm-reservation", "tdm:reservation"):
             answers.extend(tdm_answers(content))
         else:

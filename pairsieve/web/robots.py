@@ -25,11 +25,13 @@ from pairsieve.web.agents import ai_agents
 from pairsieve.web.client_settings import ROBOTS_AGENT
 from pairsieve.web.paths import (
     PathPattern,
+    Value,
     comparable_target,
     longest_fitting,
     most_specific,
     path_pattern,
 )
+from pairsieve.web.urls import host_of
 from pairsieve.web.usage import ROBOTS_USAGE_FIELDS, read_usage
 
 EVERYBODY = "*"
@@ -142,14 +144,14 @@ class Robots:
         # Most hosts have no robots.txt.
         if not self.text:
             return None
-        target = comparable_target(url)
+        target, host = comparable_target(url), host_of(url)
         reduced: dict[int, Group] = {}
 
         def rules_of(groups: Iterable[Group]) -> tuple[Group, ...]:
             rules = []
             for group in groups:
                 if id(group) not in reduced:
-                    reduced[id(group)] = _matching_rules(group, target)
+                    reduced[id(group)] = _matching_rules(group, target, host)
                 rules.append(reduced[id(group)])
             return tuple(rules)
 
@@ -166,7 +168,11 @@ class Robots:
 
     def may_crawl(self, url: str) -> bool:
         """Tell whether we may request a URL at all."""
-        return not self.text or _may_crawl(self._ours, comparable_target(url))
+        if not self.text:
+            return True
+        target, host = comparable_target(url), host_of(url)
+        rules = [_matching_rules(group, target, host) for group in self._ours]
+        return _may_crawl(rules, target)
 
     @property
     def crawl_delay_s(self) -> float:
@@ -260,17 +266,24 @@ def _seconds(value: str) -> float:
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
-def _matching_rules(group: Group, target: str) -> Group:
-    """Reduce a group to the rules that decide about a target.
+def _matching_rules(group: Group, target: str, host: str) -> Group:
+    """Reduce a group to the rules that decide about a target on a host.
 
-    A hundred agents may share a group of thousands of lines. So each group is searched once.
+    A hundred agents may share a group of thousands of lines. So each group is searched once. Rules
+    that are whole URLs of other hosts are left out: a file speaks for its own (RFC 9309, 2.3).
     """
+
+    def fitting(rules: list[tuple[PathPattern, Value]]) -> list[tuple[PathPattern, Value]]:
+        # Nearly all rules are mere paths.
+        about_host = [rule for rule in rules if not rule[0].authority or rule[0].is_about(host)]
+        return longest_fitting(about_host, target)
+
     usages = defaultdict(list)
     for name, rules in group.usages.items():
-        usages[name] = longest_fitting(rules, target)
-    training = longest_fitting(group.training, target)
-    crawling = longest_fitting(group.crawling, target)
-    return replace(group, training=training, crawling=crawling, usages=usages)
+        usages[name] = fitting(rules)
+    return replace(
+        group, training=fitting(group.training), crawling=fitting(group.crawling), usages=usages
+    )
 
 
 def _may_crawl(groups: Iterable[Group], target: str) -> bool:

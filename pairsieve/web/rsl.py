@@ -20,7 +20,8 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from pairsieve.web.fields import header_links, media_type
+from pairsieve.web.fields import header_links
+from pairsieve.web.media_type import media_type
 from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
 from pairsieve.web.urls import host_of, joined
 
@@ -185,4 +186,4 @@ def linked_licences(link_headers: Iterable[str], base: str) -> Iterator[str]:
 
 def is_rsl_type(value: Any) -> bool:
     """Tell whether a type attribute is that of RSL."""
-    return isinstance(value, str) and media_type(value) == RSL_TYPE
+    return isinstance(value, str) and media_type(value).essence == RSL_TYPE

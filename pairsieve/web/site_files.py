@@ -15,12 +15,13 @@ An HTML page is treated as if there were no file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pairsieve.web.fields import media_type
+from pairsieve.web.media_type import HTML_TYPES, media_type
 from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
 from pairsieve.web.robots import Robots, robots_lines
 
@@ -29,16 +30,17 @@ AI_TXT = "ai.txt"
 TRUST_TXT = "trust.txt"
 TRUST_TXT_WELL_KNOWN = ".well-known/trust.txt"
 SITE_FILE_MAX_BYTES = 512 * 1024
-_PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
-_TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "True"), ("0", "False")
+# The suffix of the file that a URL names.
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}(?=$|[?#])")
+_TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "1.0", "True"), ("0", "0.0", "False")
 
 
 def usable_text(name: str, text: str, content_type: str) -> str:
     """Return the text of a file as served; empty where it is an HTML page or not of its kind."""
-    kind = media_type(content_type)
+    kind = media_type(content_type).essence
     first_character = text.lstrip()[:1]
     if name == TDMREP:
         # What looks like JSON is read even if its type is wrong, and so is broken JSON: a file
@@ -46,7 +48,7 @@ def usable_text(name: str, text: str, content_type: str) -> str:
         has_json_type = kind in _JSON_TYPES or kind.endswith("+json")
         is_json = has_json_type or first_character in ("[", "{")
         return text if is_json else ""
-    is_page = kind in _PAGE_TYPES or first_character == "<"
+    is_page = kind in HTML_TYPES or first_character == "<"
     return "" if is_page else text
 
 
@@ -128,8 +130,14 @@ class AiTxt:
         return Robots(text, self.ai_agents)
 
     def refuses(self, url: str) -> bool:
-        """Tell whether training with a URL is refused."""
-        return self._denies_everything or self._rules.refusal(url) is not None
+        """Tell whether training with a URL is refused.
+
+        Spawning's rules name types of files, as `*.jpg`, so that `CAT.JPG` is refused as well.
+        """
+        if self._denies_everything or self._rules.refusal(url) is not None:
+            return True
+        lowered = _SUFFIX.sub(lambda suffix: suffix[0].lower(), url, count=1)
+        return lowered != url and self._rules.refusal(lowered) is not None
 
 
 def trust_refuses(text: str) -> bool:

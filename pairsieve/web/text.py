@@ -17,15 +17,12 @@ from ftfy.chardata import CONTROL_CHARS, LIGATURES, WIDTH_MAP
 from ftfy.fixes import uncurl_quotes
 
 from pairsieve.web.charsets import REPLACEMENT, decode
+from pairsieve.web.media_type import media_type
 from pairsieve.web.prescan import declared_encoding
 
 DETECT_BYTES = 1 << 16
 WINDOWS_1252 = "windows-1252"
 _BYTE_ORDER_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16le"), (BOM_UTF16_BE, "utf-16be"))
-# A parameter of a MIME type (MIME Sniffing Standard, 4.4), also of the first of several types.
-_HEADER_CHARSET = re.compile(
-    r"""[;,][\t\n\r ]*charset=(?:"((?:[^"\\]|\\.)*)"|([^;,]*))""", re.IGNORECASE
-)
 # A caption is not cleaned where it is longer than RAW_CHARS times what is taken: blanks, entities
 # (`&eacute;`, eight characters) and mojibake (up to four) make it longer than what becomes of it.
 RAW_CHARS = 8
@@ -108,8 +105,7 @@ def _is_utf8(payload: bytes) -> bool:
 
 def _from_header(content_type: str) -> webencodings.Encoding | None:
     """The encoding that a Content-Type names, if it is a known one."""
-    found = _HEADER_CHARSET.search(content_type)
-    label = (found[1] or found[2] or "") if found else ""
+    label = media_type(content_type).charset or ""
     # Labels are ASCII; other bytes of a header may be no text at all.
     return webencodings.lookup(label) if label.isascii() else None
 
@@ -132,10 +128,11 @@ def storable(text: str) -> str:
 def json_value(text: str | bytes) -> Any:
     """What a JSON document of anybody says, its text storable.
 
-    Raises ValueError, also where it is nested too deeply.
+    Line ends and other controls may stand in its strings: authors paste texts there. Raises
+    ValueError, also where it is nested too deeply.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, strict=False)
         if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
             value = json.loads(storable(json.dumps(value, ensure_ascii=False)))
     except RecursionError:
@@ -164,7 +161,11 @@ def clean_caption(alt: str) -> str:
 def mended_caption(alt: str) -> str:
     """What `clean_caption` gives for any text."""
     alt = _fewer_marks(_ESCAPES.sub("&amp;", alt))
-    visible = _JOINERS.sub(r"\1", _INVISIBLE.sub(r"\1", " ".join(without_mojibake(alt).split())))
+    mended = without_mojibake(alt)
+    folded = " ".join(mended.split())
+    visible = _INVISIBLE.sub(r"\1", folded)
+    visible = _JOINERS.sub(r"\1", visible)
+    # Where something invisible stood between two blanks there are two in a row now.
     return " ".join(visible.split())
 
 
@@ -196,7 +197,7 @@ def _fewer_marks(text: str) -> str:
 
 
 def is_hopeless(alt: str, settings: CaptionSettings) -> bool:
-    """Whether an alt text is so long that it need not be cleaned to be too long."""
+    """Whether an alt text is so long that it would be too long when cleaned, too."""
     return len(alt) > RAW_CHARS * settings.max_chars
 
 

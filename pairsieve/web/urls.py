@@ -90,8 +90,8 @@ def has_credentials(url: str) -> bool:
 def resolver(base: str) -> Callable[[str], str | None]:
     """The function that makes references on a page absolute.
 
-    Plain paths, as most pages write them, are put behind what the base gives them to stand on; the
-    rest is for `absolute`.
+    Plain paths, as most pages write them, are put behind the origin or the folder of the base. All
+    other references go through `absolute`.
     """
     whole = absolute(base, "")
     if whole is None or not whole.startswith(("http://", "https://")):
@@ -148,8 +148,9 @@ def _registered_domain_of(host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UrlParts:
-    """Of a URL; what it does not have is empty. `host` is in lower case and without brackets;
-    `port` is None where none is said, and NO_PORT where something else stands in its place.
+    """The parts of a URL; those that it does not have are empty. `host` is in lower case and
+    without brackets; `port` is None where none is said, and NO_PORT where something else stands in
+    its place.
     """
 
     scheme: str = ""
@@ -183,8 +184,8 @@ def _port(parts: SplitResult) -> int | None:
 
 
 def joined(base: str, reference: str) -> str:
-    """`absolute`, or the reference as it stands where it means no URL: whoever asks for it then is
-    told so.
+    """`absolute`; or the reference as it is where it means no URL, so that a request for it fails
+    and says why.
     """
     return absolute(base, reference) or reference
 

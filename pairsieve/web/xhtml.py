@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from pairsieve.web.media_type import media_type
+
 _TYPES = ("application/xhtml+xml", "application/xml", "text/xml")
 # HTML standard, 13.1.2: elements that have no end tag
 _VOID = frozenset(
@@ -26,7 +28,7 @@ _MARKUP = re.compile(
 
 def is_xhtml(content_type: str) -> bool:
     """Whether a page was served as XML."""
-    return content_type.partition(";")[0].strip().lower() in _TYPES
+    return media_type(content_type).essence in _TYPES
 
 
 def as_html(content: bytes) -> bytes:

@@ -99,7 +99,8 @@ def _given_columns(option: str) -> dict[str, str]:
 def _column_list(columns: Mapping[str, str]) -> str:
     names = []
     for ours, theirs in columns.items():
-        names.append(ours if ours == theirs else f"{ours} ({theirs})")
+        name = ours if ours == theirs else f"{ours} ({theirs})"
+        names.append(name)
     return ", ".join(names)
 
 

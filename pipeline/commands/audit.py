@@ -159,7 +159,7 @@ def _labels_path(options: argparse.Namespace) -> str:
 
 @contextmanager
 def _opened(options: argparse.Namespace) -> Iterator[tuple[DrawnSample, LabelFile]]:
-    """The sample, and its labels while nobody else labels.
+    """Yield the sample and its labels, locked so that nobody else labels at the same time.
 
     Raises BadLabels, InUse, NoSuchDataset.
     """

@@ -47,7 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         type=float,
         metavar="THRESHOLD",
-        help="show only this threshold; may be given again (default: 20 even shares)",
+        help="show only this threshold; may be given again (default: 20, at even shares of the "
+        "scores)",
     )
     parser.add_argument(
         "--subset",
@@ -77,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def calibrate(options: argparse.Namespace) -> str:
     """Score the pictures; the table of thresholds. Raises ConfigError."""
-    from pipeline.config import config_of
     from pipeline.dataset.labels import curve, number_of, observe_all, plot, read_labels, steps
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.config_file import ConfigError
 
     labelled = read_labels(options.labels)

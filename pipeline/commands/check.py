@@ -116,9 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.erasure.tombstones import NoTombstones
     from pairsieve.storage import files
     from pairsieve.storage.marked import NotOurs
-    from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.review import over, review_page
+    from pipeline.load_config import config_of
     from pipeline.monitoring.logs import configure_logging, shows_bars
     from pipeline.orchestrate.config_file import ConfigError
     from pipeline.orchestrate.engine import JobFailed, make_engine
@@ -148,11 +148,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _fail(f"interrupted: {error or 'nothing goes on running'}", 130)
     too_many = over(review, limits)
-    files.write_private(out, review_page(manifest.name or dataset, review, too_many))
-    sys.stdout.writelines(f"{kind:<20}{review.counts[kind]:>10,}\n" for kind in RISKS)
-    sys.stdout.write(f"{_second_detector_note(settings)}\n")
-    sys.stdout.writelines(f"above the limit: {line}\n" for line in too_many)
-    sys.stdout.write(f"{out}: {review.rows:,} rows looked at\n")
+    page = review_page(manifest.name or dataset, review, too_many)
+    files.write_private(out, page)
+    lines = [f"{kind:<20}{review.counts[kind]:>10,}" for kind in RISKS]
+    lines.append(_second_detector_note(settings))
+    lines += [f"above the limit: {line}" for line in too_many]
+    lines.append(f"{out}: {review.rows:,} rows looked at")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 1 if too_many else 0
 
 
@@ -261,7 +263,7 @@ def _shards(manifest: Manifest, settings: ReviewSettings) -> list[Source]:
 
 
 def _medical_by_vector(manifest: Manifest, config: Config) -> MedicalByVector | None:
-    """How medical pictures are by their published vectors; None where no vectors were published."""
+    """Settings to find medical pictures by published vectors; None where there are none."""
     from filters.medical.picture import MedicalPicture
     from filters.registry import build_detectors
     from pairsieve.search.sources import sources

@@ -27,10 +27,10 @@ their hashes. `show` lists them, and a person looks at them; `take` takes them o
 
 The command rewrites only shards that hold matches; every other file stays as it is, byte for byte.
 The version goes up, and erasures/ gets a signed list of the rows for those who have a copy
-(`pairsieve follow`). Then the
-command searches the dataset again to verify that nothing matches. Tombstones go to a private folder
-of their own (--tombstones, by default DATASET.erased beside the dataset). Name it in the config as
-`filters.rules.erasure: {tombstones: ...}`, so that later runs keep out what was erased.
+(`pairsieve follow`). Then the command searches the dataset again to verify that nothing matches.
+Tombstones go to a private folder of their own (--tombstones, by default DATASET.erased beside the
+dataset). Name it in the config as `filters.rules.erasure: {tombstones: ...}`, so that later runs
+keep out what was erased.
 
 Shards are searched and written by workers. What they find lies in DATASET.erase.job, a private
 folder beside the dataset, until the command ends; all of them must reach it.
@@ -235,8 +235,8 @@ def _requests(options: argparse.Namespace) -> list[Request]:
 
 
 def _neighbours(options: argparse.Namespace, requests: Sequence[Request]) -> str:
-    from pipeline.config import config_of
     from pipeline.dataset.neighbours import neighbour_list, neighbours
+    from pipeline.load_config import config_of
 
     return neighbour_list(neighbours(options.dataset, requests, config_of(options)))
 

@@ -18,7 +18,7 @@ decides on them. The page loads nothing from other hosts unless a visitor asks f
 the same pictures at other addresses, to choose from, and the day until which requests have to be
 answered, and approves and refuses them as `pairsieve requests` does. It asks for the key in
 QUEUE/admin.key, which only its owner can read, and answers on this machine alone: not through a
-proxy, unless --admin-host names where the proxy asks who somebody is.
+proxy, unless --admin-host gives the name at which the proxy makes people log in.
 
 The page answers only under this machine's own names, the address in --host and the names in
 --public-host. Under any name a page of another site could read it (DNS rebinding). Ctrl-C and
@@ -108,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="end a query after so long (default: 10)",
+        help="end a query after this time (default: 10)",
     )
     parser.add_argument(
         "--most-waiting",
@@ -145,15 +145,16 @@ def _add_admin(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="with --admin and --behind-proxy: also answer under a name at which the proxy asks "
-        "who somebody is; may be given again",
+        help="with --admin and --behind-proxy: also answer under a name at which the proxy makes "
+        "people log in; may be given again",
     )
     parser.add_argument(
         "--most-rows",
         type=int,
         default=MAX_ROWS,
         metavar="N",
-        help=f"with --admin: no more rows in all that is approved there (default: {MAX_ROWS})",
+        help="with --admin: the most rows of all that is approved there and not applied "
+        f"(default: {MAX_ROWS})",
     )
 
 
@@ -219,7 +220,7 @@ def _problem_of(options: argparse.Namespace) -> str:
         options.admin and options.behind_proxy and is_loopback(options.host)
     ):
         return (
-            "--admin-host is for a proxy on this machine that asks who somebody is: give --admin "
+            "--admin-host is for a proxy on this machine that makes people log in: give --admin "
             "and --behind-proxy too, and listen on 127.0.0.1, else people could pass the proxy by"
         )
     # Names are compared as they are in a Host header, without a port.
@@ -364,8 +365,8 @@ class BadConfig(ValueError):
 
 def _encoders(options: argparse.Namespace, manifest: Manifest) -> Mapping[str, Encoder]:
     """Load the models that made the vectors. Raises BadConfig, NoSuchDataset."""
-    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.config_file import ConfigError
 
     try:

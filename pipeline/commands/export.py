@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.sealed import Damaged
     from pipeline.dataset.copy import export
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.writer import kept_unchanged
 
     columns = None if options.laion_compat else options.columns.split(",")
     try:
-        with held_still(options.dataset):
+        with kept_unchanged(options.dataset):
             rows, shards = export(options.dataset, options.out, columns)
     except (NoSuchDataset, Damaged, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")

@@ -66,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="files that you have seen to yourself, such as '*.index'; may be given again",
+        help="files that you have dealt with yourself, such as '*.index'; may be given again",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken out, and change nothing"

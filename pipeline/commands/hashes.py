@@ -96,7 +96,7 @@ def _encoders(options: argparse.Namespace) -> list[Encoder]:
     """The models of --config; none without it. Raises ConfigError."""
     if not options.config:
         return []
-    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_all_encoders
+    from pipeline.load_config import config_of
 
     return list(load_all_encoders(config_of(options)).values())

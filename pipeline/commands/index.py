@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.lock import InUse
     from pairsieve.storage.marked import NotOurs
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.writer import kept_unchanged
     from pipeline.monitoring.logs import configure_logging, shows_bars
     from pipeline.orchestrate.config_file import ConfigError
     from pipeline.orchestrate.engine import JobFailed, make_engine
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         jobs = IndexJobs(engine, shows_bars(options.log))
         settings = VectorSettings(options.exact_below, options.recall)
-        with held_still(options.dataset):
+        with kept_unchanged(options.dataset):
             manifest = read_manifest(options.dataset)
             done, shards = build(options.dataset, manifest, out, settings, jobs.make)
     except (NoSuchDataset, BadIndex, InUse, NotOurs, ConfigError) as error:

@@ -61,7 +61,7 @@ def add_log_and_patience(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="MINUTES",
-        help="give up a job that shows no progress for so long (default: 60; 0: never)",
+        help="give up a job that makes no progress for this long (default: 60; 0: never)",
     )
 
 

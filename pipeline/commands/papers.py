@@ -50,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pairsieve.storage.lock import InUse
     from pipeline.dataset.eu_summary import count, domain_list, figures, page
     from pipeline.dataset.manifest import NoSuchDataset
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.writer import kept_unchanged
 
     try:
-        with held_still(options.dataset):
+        with kept_unchanged(options.dataset):
             content = count(options.dataset)
     except (NoSuchDataset, InUse) as error:
         sys.stderr.write(f"pairsieve: {error}\n")

@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--older-than",
         type=float,
         metavar="DAYS",
-        help="choose results in which nothing was written for so many days",
+        help="choose results in which nothing was written for this many days",
     )
     parser.add_argument(
         "--stage",

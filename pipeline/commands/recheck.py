@@ -15,7 +15,7 @@ has not changed costs about 400 bytes.
     reserved     its publisher says no now: taken out
     changed      it serves other bytes: taken out (--keep-alike: unless the picture looks the same)
     gone         no picture in two rechecks of different days: taken out
-    unreachable  its server is down, or its robots.txt is: counted, and stays (--unreachable-after)
+    unreachable  its server or its robots.txt does not answer: counted, stays (--unreachable-after)
 
 Rows go out by the commit of an erasure: a new version, an entry in the feed, and every other shard
 as it is, byte for byte. Tombstones keep the links out of later runs: name them in the config as
@@ -75,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="how many of the links are asked, those that were asked longest ago (default: 1, all)",
+        help="the share of the links to ask, those asked longest ago first (default: 1, all)",
     )
     parser.add_argument(
         "--seed",
@@ -89,7 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.01,
         metavar="SHARE",
-        help="how many of these are asked for the whole picture, whatever the headers say "
+        help="the share of these to ask for the whole picture, whatever the headers say "
         "(default: 0.01)",
     )
     parser.add_argument(
@@ -97,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=24.0,
         metavar="N",
-        help="ask nothing more after so many hours; what is left has its turn the next time "
+        help="ask nothing more after N hours; links that are left are asked the next time "
         "(default: 24)",
     )
     parser.add_argument(
@@ -105,13 +105,13 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help="take out a link that was gone in so many rechecks of different days (default: 2)",
+        help="take out a link that was gone in N rechecks of different days (default: 2)",
     )
     parser.add_argument(
         "--unreachable-after",
         type=int,
         metavar="N",
-        help="take out a link that did not answer in so many rechecks in a row (default: never)",
+        help="take out a link that did not answer in N rechecks in a row (default: never)",
     )
     parser.add_argument(
         "--keep-alike",
@@ -201,10 +201,10 @@ def _run(options: argparse.Namespace, beam_arguments: Sequence[str]) -> str:
     """Do what the options say; the text to print."""
     from pairsieve.storage import files
     from pairsieve.storage.names import lies_in
-    from pipeline.config import config_of
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
     from pipeline.dataset.recheck_commit import RecheckPlace
     from pipeline.dataset.writer import only_writer
+    from pipeline.load_config import config_of
     from pipeline.orchestrate.engine import make_engine
 
     own_options = [f"--{name.replace('_', '-')}" for name in vars(options)]

@@ -85,7 +85,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=MAX_ROWS,
         metavar="N",
-        help=f"with approve: no more rows in all that was approved (default: {MAX_ROWS})",
+        help="with approve: the most rows of all that is approved and not applied "
+        f"(default: {MAX_ROWS})",
     )
     parser.add_argument(
         "--yes", action="store_true", help="with approve: however many rows there are"
@@ -262,7 +263,7 @@ def _update_index(options: argparse.Namespace) -> None:
     from pairsieve.storage import files
     from pipeline.commands.index import index_of
     from pipeline.dataset.manifest import read_manifest
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.writer import kept_unchanged
 
     index = options.index or index_of(options.dataset)
     if not files.exists(index):
@@ -272,7 +273,7 @@ def _update_index(options: argparse.Namespace) -> None:
     from pairsieve.search.vectors import VectorSettings
     from pipeline.orchestrate.index_job import local_jobs
 
-    with held_still(options.dataset):
+    with kept_unchanged(options.dataset):
         manifest = read_manifest(options.dataset)
         build(options.dataset, manifest, index, VectorSettings(), local_jobs().make)
 

@@ -103,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(
             "pairsieve: nothing was looked for: the words hold no letter, digit or symbol\n"
         )
-    sys.stdout.writelines(_json_lines(results) if options.json else _table(results))
+    lines = _json_lines(results) if options.json else _table(results)
+    sys.stdout.writelines(lines)
     if not options.json:
         sys.stdout.writelines(_same_addresses(search, options.url or options.page))
     return 0 if results.total else 1
@@ -111,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search(search: Search, options: argparse.Namespace) -> Results:
     """Search by meaning, by picture, or by words. Raises NoSuchDataset, ConfigError, BadIndex."""
-    from pipeline.config import config_of
     from pipeline.dataset.encoders import load_encoders
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
+    from pipeline.load_config import config_of
 
     query = _query(options)
     if not options.image and not options.meaning:
@@ -185,11 +186,13 @@ def _table(results: Results) -> Iterator[str]:
     names = [f"{name:<{width}}" for name, width in WIDTHS]
     yield "  ".join([*names, "found as"]).rstrip() + "\n"
     for hit in results.hits:
-        url = hit.row.get("URL", "")
-        row: dict[str, Any] = {**hit.row, "domain": url.partition("://")[2].partition("/")[0]}
+        _, _, behind_scheme = hit.row.get("URL", "").partition("://")
+        domain, _, _ = behind_scheme.partition("/")
+        row: dict[str, Any] = {**hit.row, "domain": domain}
         cells = [_cell(row.get(name), width) for name, width in WIDTHS]
         yield "  ".join([*cells, hit.why]).rstrip() + "\n"
-        yield " " * 12 + _cell(row.get("URL"), MAX_URL_LETTERS).rstrip() + "\n"
+        url = _cell(row.get("URL"), MAX_URL_LETTERS)
+        yield " " * 12 + url.rstrip() + "\n"
     yield f"{len(results.hits)} of {results.total:,}\n"
 
 

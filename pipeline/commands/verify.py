@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     from pairsieve.storage.lock import InUse
     from pipeline.dataset.manifest import NoSuchDataset, read_manifest
-    from pipeline.dataset.writer import held_still
+    from pipeline.dataset.writer import kept_unchanged
 
     try:
-        with held_still(options.dataset):
+        with kept_unchanged(options.dataset):
             manifest = read_manifest(options.dataset)
             problems = list(verify(options.dataset, manifest, options.quick, counter("files")))
     except NoSuchDataset as error:

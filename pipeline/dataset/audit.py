@@ -64,13 +64,14 @@ class DrawnSample:
     @property
     def name(self) -> SampleName:
         """What the sample depends on."""
+        order = "".join(self.order)
         return SampleName(
             self.question.name,
             self.seed,
             self.labels,
             self.manifest.version,
             digest_of_rows(self.manifest),
-            hashlib.sha256("".join(self.order).encode()).hexdigest(),
+            hashlib.sha256(order.encode()).hexdigest(),
         )
 
     def result(self, labels: Mapping[str, str]) -> AuditResult:
@@ -143,19 +144,26 @@ def _kept_out(dataset: str, manifest: Manifest, question: Question) -> Iterator[
     Decisions that lead to no row (an erasure) are passed over: nobody is shown who was taken out.
     """
     for listed in manifest.below(f"{LEDGER_FOLDER}/"):
-        decisions: dict[str, list[tuple[str, str]]] = {}
-        with files.open_read(files.join(dataset, listed.path)) as stream:
-            columns = ["id", "action", "reason"]
-            for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
-                for row in batch.to_pylist():
-                    if row["id"] and row["action"] in KEPT_OUT_ACTIONS:
-                        decision = (row["action"], row["reason"])
-                        decisions.setdefault(row["id"], []).append(decision)
         # All decisions on a row are in one file.
+        decisions = _decisions_in(files.join(dataset, listed.path))
         for row_id, decided in decisions.items():
-            action = "quarantine" if any(a == "quarantine" for a, _ in decided) else "drop"
+            is_judged = all(action != "quarantine" for action, _ in decided)
+            action = "drop" if is_judged else "quarantine"
             reasons = [reason for _, reason in decided]
             yield question.dropped_stratum(action, reasons), bytes.fromhex(row_id)
+
+
+def _decisions_in(path: str) -> dict[str, list[tuple[str, str]]]:
+    """Id of a row -> (action, reason) of each decision of a ledger's file that keeps it out."""
+    decisions: dict[str, list[tuple[str, str]]] = {}
+    with files.open_read(path) as stream:
+        columns = ["id", "action", "reason"]
+        for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
+            for row in batch.to_pylist():
+                if row["id"] and row["action"] in KEPT_OUT_ACTIONS:
+                    decision = (row["action"], row["reason"])
+                    decisions.setdefault(row["id"], []).append(decision)
+    return decisions
 
 
 def published_captions(dataset: str, manifest: Manifest, wanted: set[str]) -> dict[str, str]:

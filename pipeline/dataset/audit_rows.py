@@ -83,7 +83,7 @@ def drawn_rows(
 
 
 def _stage_folders(dataset: str, work: str) -> Iterator[StageFolders]:
-    """The results of the runs in a work directory: first of the one that made this dataset."""
+    """The results of runs in a work directory; those of the run that made this dataset first."""
     text = files.read_text(files.join(dataset, MANIFEST))
     digest = hashlib.sha256(text.encode()).hexdigest()
     fetched = _by_fingerprint(manifests(work, "fetch"))
@@ -169,7 +169,7 @@ def _numbers_of(keys: list[bytes], secret: bytes, wanted: frozenset[str]) -> dic
 def caption_without_personal_data(caption: str) -> str:
     """A caption that was never published, with personal data cut out as from published ones.
 
-    So it does not show which of the two a row is, and no e-mail address is shown to anybody.
+    So a caption does not tell whether its row was published, and shows no e-mail address.
     """
     return redact(caption, personal_spans(caption))
 
@@ -177,7 +177,8 @@ def caption_without_personal_data(caption: str) -> str:
 def is_erased(row: DrawnRow, stones: Tombstones) -> bool:
     """Whether somebody has asked for a row to be taken out.
 
-    The ledger leads to such a row where another rule dropped it too. Nobody is to look at it.
+    The ledger leads to such a row where another rule dropped it too. It must not be shown to
+    anybody.
     """
     image = row.image
     urls = [url for url in (row.url, image.final_url) if url]
@@ -201,8 +202,8 @@ def without_erased(rows: Mapping[str, DrawnRow], stones: Tombstones) -> dict[str
 class Pictures:
     """Reads the pictures of drawn rows: from archives on this machine, or from the work directory.
 
-    With `web` it also asks for others, politely, where the run was answered: a host that refused
-    the run is not asked again.
+    With `web` it also requests the other pictures, politely, if the run got an answer from their
+    host: a host that refused the run is not asked again.
     """
 
     rows: Mapping[str, DrawnRow]

@@ -54,5 +54,6 @@ def _copy_shard(dataset: str, out: str, listed: ListedFile, columns: Sequence[st
             raise NoSuchDataset(f"{listed.path} has no column {name!r}; {nearest(name, names)}")
     table: pa.Table = shard.read(columns=list(columns)).select(list(columns))
     # Rows are in the order of the key; readers may search by it where the copy has it.
-    content = shard_bytes(table, KEY if KEY in columns else None)
+    sorted_by = KEY if KEY in columns else None
+    content = shard_bytes(table, sorted_by)
     return put(out, listed.path, content, table.num_rows)

@@ -103,8 +103,8 @@ def take_out(
     """Take out rows that nobody has asked for, by the same commit as an erasure.
 
     The caller holds the dataset's `lock`. `stay_out` are places that later runs leave out; the
-    pictures of the rows may come back from other places. Without a row only the files beside are
-    put in place. Raises NoSuchDataset, NoTombstones, BadFeed, InUse, JobFailed.
+    pictures of the rows may come back from other places. If there are no rows, only the files of
+    `beside` are put in place. Raises NoSuchDataset, NoTombstones, BadFeed, InUse, JobFailed.
     """
     if not findings.number:
         moved = write_next_files(dataset, beside)

@@ -96,7 +96,7 @@ class Content:
     def decided_by(self, rules: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Rule, action, reason and rows of the decisions of some rules, in their order.
 
-        Of the fetch client only those count that a publisher's no was the cause of.
+        A decision of the fetch client counts only if a publisher's no caused it.
         """
         decided: list[tuple[str, str, str, int]] = []
         for (rule, action, reason), rows in self.decisions.items():

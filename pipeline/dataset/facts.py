@@ -85,10 +85,10 @@ class Facts:
         return self.aggregates.counted.get(column, Counter())
 
     def histogram(self, column: str, reason: str = "") -> Histogram | None:
-        """The distribution of a column beside the scores for which a reason dropped others.
+        """The values of a column in kept rows, beside the scores of rows that a reason dropped.
 
         None where there are no values. The bars begin and end at borders of the column's fixed
-        bins, so that a value is shown in its place to within one of these.
+        bins, so that no value is shown more than one bin away from its place.
         """
         kept = self.aggregates.measured.get(column, Counter())
         dropped = self.aggregates.dropped.get(reason, Counter())
@@ -116,8 +116,8 @@ def _dense(bins: Counter[int], end: int) -> NDArray[np.int64]:
 def gather(dataset: str, manifest: Manifest | None = None) -> Facts:
     """Read a dataset, batch by batch; memory grows with its distinct domains alone.
 
-    A run does not need it, since its job has counted. An erasure does, and `pairsieve report`. The
-    manifest is given while the dataset has none yet. Raises NoSuchDataset.
+    A run does not call this, since its job has counted the rows. An erasure and `pairsieve report`
+    do. Give the manifest while the dataset has none yet. Raises NoSuchDataset.
     """
     manifest = manifest or read_manifest(dataset)
     total, domains = Aggregates(), Counter[str]()

@@ -198,7 +198,8 @@ def _look(copy: str, erased: Erased) -> Outcome:
     """Counts of what would be taken out, and the files that could not be reached."""
     outcome = Outcome()
     manifest = _manifest(copy)
-    place = Copy(copy, erased, manifest.by_path if manifest else {})
+    listed = manifest.by_path if manifest else {}
+    place = Copy(copy, erased, listed)
     for group in _groups(copy, outcome):
         change_of(place, group, outcome)
     return outcome
@@ -222,7 +223,7 @@ def _groups(copy: str, outcome: Outcome) -> list[Group]:
 
 
 def _links(copy: str, names: list[str]) -> set[str]:
-    """The files that are links or lie below one: what they lead to may belong to somebody else."""
+    """The files that are symbolic links or lie below one: they may belong to somebody else."""
     if not files.is_local(copy):
         return set()
     root = Path(files.filesystem(copy)[1]).resolve()
@@ -235,13 +236,14 @@ def _take_out(copy: str, erased: Erased) -> Outcome:
     for group in _groups(copy, outcome):
         # Read for each group: changing the group before may have put a new one in place.
         manifest = _manifest(copy)
-        place = Copy(copy, erased, manifest.by_path if manifest else {})
+        listed = manifest.by_path if manifest else {}
+        place = Copy(copy, erased, listed)
         changed = change_of(place, group, outcome)
         if not changed.written and not changed.removed:
             continue
         change.stage(copy, changed.written)
         moved = list(changed.written)
-        if manifest and set(moved) & manifest.by_path.keys():
+        if manifest and set(moved) & listed.keys():
             _stage_manifest(copy, manifest, moved, outcome.rows)
             moved.append(MANIFEST)
         change.commit(copy, moved, changed.removed)
@@ -290,7 +292,7 @@ def _finish_manifest(copy: str, version: int, outcome: Outcome) -> None:
 
 
 def accepted(outcome: Outcome, patterns: list[str]) -> Outcome:
-    """The outcome without unreached files that a person has seen to."""
+    """The outcome without the unreached files that a person has dealt with, by --accept."""
     left = {
         path: why
         for path, why in outcome.unreached.items()

@@ -172,4 +172,5 @@ def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]
                 present[name] = own_name
         table = shard.read(columns=list(present.values()))
     # A file gives columns in its own order: select before they are renamed.
-    return as_ours(table.select(list(present.values())).rename_columns(list(present)))
+    own_columns = table.select(list(present.values()))
+    return as_ours(own_columns.rename_columns(list(present)))

@@ -21,7 +21,7 @@ from pairsieve.storage import files
 from pairsieve.storage.shards import read_listed
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.pages import PAGES
-from pipeline.dataset.writer import held_still
+from pipeline.dataset.writer import kept_unchanged
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -56,8 +56,8 @@ class Hub:
 
 @dataclass(frozen=True)
 class Record:
-    """A private file of the commits that were ever made: a Hub may answer for them by their hash
-    after it has forgotten them otherwise.
+    """A private file of the commits that were ever made: a Hub may still serve a commit by its hash
+    when no name leads to it any more.
     """
 
     path: str
@@ -102,7 +102,7 @@ def push(dataset: str, hub: Hub, record: Record) -> Pushed:
     """
     if not files.is_local(dataset):
         raise NoSuchDataset(f"{dataset} is in a store; copy it to a disk, and push it from there")
-    with held_still(dataset):
+    with kept_unchanged(dataset):
         manifest = read_manifest(dataset)
         paths = _paths(dataset, manifest)
         api = hub.api()
@@ -215,7 +215,8 @@ def _commit(
 
 
 def withdraw(dataset: str, hub: Hub, record: Record) -> Pushed:
-    """Push the present version, and remove all else that answers. Raises as `push`.
+    """Push the present version, and remove every other revision that the Hub serves. Raises as
+    `push`.
 
     Pull requests cannot be removed by the Hub's interface: `revisions.readable` names those that
     still answer.
@@ -235,7 +236,7 @@ def withdraw(dataset: str, hub: Hub, record: Record) -> Pushed:
 
 
 def refs_of(api: HfApi, repo: str) -> dict[str, str]:
-    """Every name that answers -> its commit: branches, tags, conversions, pull requests."""
+    """Every name of a revision -> its commit: branches, tags, conversions, pull requests."""
     refs = api.list_repo_refs(repo, repo_type=DATASET, include_pull_requests=True)
     every = [*refs.branches, *refs.tags, *refs.converts, *(refs.pull_requests or ())]
     return {ref.ref: ref.target_commit for ref in every}
@@ -298,5 +299,5 @@ def errors() -> tuple[type[BaseException], ...]:
 def planned(hub: Hub) -> list[str]:
     """What `withdraw` would remove, beside history and large files of earlier revisions."""
     refs: Any = hub.api().list_repo_refs(hub.repo, repo_type=DATASET)
-    branches = [branch.ref for branch in refs.branches if branch.name != MAIN]
-    return [*branches, *(ref.ref for ref in (*refs.tags, *refs.converts))]
+    others = [branch for branch in refs.branches if branch.name != MAIN]
+    return [ref.ref for ref in (*others, *refs.tags, *refs.converts)]

@@ -90,7 +90,7 @@ def observe_all(
     Returns the evidence, empty for a picture that cannot be judged, and problem -> pictures.
     """
     from transforms.score.handler import load_scorer
-    from transforms.score.scorer import score_rows
+    from transforms.score.score_rows import score_rows
 
     plan = look_up(config)
     archive = ArchiveSettings(config.fetch.max_bytes)
@@ -135,7 +135,8 @@ def _pair(picture: Labelled, subset: str) -> Pair:
 
 
 def _image(pair: Pair, picture: Labelled) -> Image:
-    return Image(pair.key, "ok", sha256=hashlib.sha256(_content(picture.path)).hexdigest())
+    digest = hashlib.sha256(_content(picture.path))
+    return Image(pair.key, "ok", sha256=digest.hexdigest())
 
 
 def _content(path: str) -> bytes:

@@ -76,7 +76,7 @@ class ErasureRecord:
     requests: int
 
     def delta(self, findings: Findings) -> bytes:
-        """What the erased rows are known by, as tokens; a parquet file sorted by all its columns.
+        """The ids of the erased rows as tokens: a parquet file, sorted by all its columns.
 
         Plain ids would tell whoever has the crawl which pairs were erased: they could compute the
         ids of all pairs themselves.
@@ -172,7 +172,8 @@ def _shards_to_rewrite(
     for path in paths:
         stem = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
         vectors = listed.get(f"{stem}.npy")
-        shards.append(ShardToRewrite(listed[path], (vectors,) if vectors else ()))
+        beside = (vectors,) if vectors else ()
+        shards.append(ShardToRewrite(listed[path], beside))
     return shards
 
 
@@ -187,13 +188,13 @@ def _feed_with(
     # Versions before there was a feed have lists of their own, and get their entries now.
     deltas = manifest.below(f"{DELTAS}/delta-") if keys.reads_earlier else []
     earlier = [each for each in deltas if each.path not in signed]
-    for each in (*sorted(earlier, key=lambda each: each.path), delta):
-        number = version if each is delta else _version_of(each.path)
+    earlier.sort(key=lambda listed: listed.path)
+    for each in (*earlier, delta):
         entry = feeds.Entry(
             sequence=len(entries) + 1,
             previous=entries[-1].digest if entries else feeds.NOTHING,
             dataset=manifest.name,
-            version=number,
+            version=version if each is delta else _version_of(each.path),
             delta=each.path.removeprefix(f"{DELTAS}/"),
             rows=each.rows,
             bytes=each.bytes,
@@ -208,7 +209,8 @@ def _feed_with(
 
 def _version_of(delta_path: str) -> int:
     """The version that a list of erased rows led to: 2 for `erasures/delta-00002.parquet`."""
-    return int(delta_path.rpartition("-")[2].removesuffix(".parquet"))
+    _, _, number = delta_path.removesuffix(".parquet").rpartition("-")
+    return int(number)
 
 
 def write_next_files(dataset: str, beside: Beside) -> dict[str, str]:

@@ -32,8 +32,8 @@ def copies_of(dataset: str, findings: Findings) -> list[PictureCopy]:
 
     Only pictures count that requests are about: those of a domain are not looked for elsewhere,
     unless its request says so. Two pictures are the same as for a request by an example: PDQ within
-    31 bits, in any orientation, with or without borders. The dataset is read once, and once more
-    as long as new copies lead to further rows. Raises NoSuchDataset.
+    31 bits, in any orientation, with or without borders. The dataset is read again for as long as
+    new copies lead to further rows. Raises NoSuchDataset.
     """
     searched_for = _hashes_in(findings.pictures())
     copies: dict[str, PictureCopy] = {}

@@ -287,7 +287,7 @@ class Recheck:
         return Rechecked(result, dict(seen.reasons.most_common()), not dry_run)
 
     def _suspects(self) -> dict[bytes, Link]:
-        """The links of which the rule may have something to say."""
+        """Id -> link, for the links that the rule may take out."""
         suspects: dict[bytes, Link] = {}
         for bucket in range(self.asking.buckets):
             known = read_links(self.place.path(LINKS), bucket)

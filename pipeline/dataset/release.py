@@ -285,10 +285,12 @@ class Release:
         nobody was taken out of is version 1.
         """
         before = _manifest_in(self.output)
+        version = before.version + 1 if before.erasures else 1
+        deltas = before.below(DELTAS + "/")
         return replace(
             manifest,
-            files=[*manifest.files, *before.below(DELTAS + "/")],
-            version=before.version + 1 if before.erasures else 1,
+            files=[*manifest.files, *deltas],
+            version=version,
             erasures=before.erasures,
         )
 

@@ -84,7 +84,10 @@ class Report:
     def page(self, history: History | None = None) -> str:
         """The report as HTML; `history` adds how fast the dataset was made."""
         manifest = self.facts.manifest
+        sections = list(self._sections)
         throughput = _throughput(history or {})
+        if throughput:
+            sections.append(throughput)
         warnings = []
         if manifest.demo_model:
             # The card has the same warning as Markdown.
@@ -94,7 +97,7 @@ class Report:
             f"Made with pairsieve {manifest.pairsieve} from {len(manifest.inputs)} file(s).",
             warnings,
             _tiles(self.facts),
-            [*self._sections, throughput] if throughput else self._sections,
+            sections,
         )
 
 
@@ -219,16 +222,18 @@ def _audits(facts: Facts) -> list[Section]:
 
 def _rechecks(facts: Facts) -> list[Section]:
     """What links served when they were asked again, the latest recheck first."""
-    return [
-        Section(
+    sections = []
+    for result in reversed(facts.rechecks):
+        rows = result.table()
+        section = Section(
             f"Links asked again on {result.day}",
             note=" ".join(result.sentences()),
-            head=RECHECK_HEAD if result.table() else (),
-            rows=result.table(),
+            head=RECHECK_HEAD if rows else (),
+            rows=rows,
             numeric=RECHECK_NUMERIC,
         )
-        for result in reversed(facts.rechecks)
-    ]
+        sections.append(section)
+    return sections
 
 
 def _scores(facts: Facts) -> Section | None:

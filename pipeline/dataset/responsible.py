@@ -100,15 +100,13 @@ def provenance(manifest: Manifest, period: Period) -> dict[str, Any]:
     inputs = [_entity(name) for name in manifest.inputs[:MAX_INPUTS]]
     if len(manifest.inputs) > MAX_INPUTS:
         inputs.append(_entity(f"{len(manifest.inputs) - MAX_INPUTS} more; see manifest.json"))
-    source = manifest.setting("fetch", "source")
+    fetch = "pictures from the archives"
+    if manifest.setting("fetch", "source") == "web":
+        fetch = "requests for the pictures"
     software = f"pairsieve {manifest.pairsieve} {manifest.revision}".strip()
     activities = [
         _activity("crawl of the pages", period.crawled, "the crawler of the archives"),
-        _activity(
-            "requests for the pictures" if source == "web" else "pictures from the archives",
-            period.fetched,
-            software,
-        ),
+        _activity(fetch, period.fetched, software),
         _activity("scores, rules and publication", Span(), software),
     ]
     return {"prov:wasDerivedFrom": inputs, "prov:wasGeneratedBy": activities}

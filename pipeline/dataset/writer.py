@@ -50,8 +50,8 @@ def only_writer(dataset: str) -> Iterator[Lock]:
 
 
 @contextmanager
-def held_still(dataset: str) -> Iterator[None]:
-    """Keep others from changing a dataset while it is read, where that is possible.
+def kept_unchanged(dataset: str) -> Iterator[None]:
+    """Keep others from changing a dataset while the block reads it, where that is possible.
 
     Where nothing can be written (a read-only disk, a web server) there is no lock. Raises as
     `only_writer`.
@@ -118,8 +118,10 @@ def _read_moved(dataset: str, staging: str) -> dict[str, str]:
     """
     try:
         content = json.loads(files.read_text(files.join(staging, COMMIT)))
-        # Earlier versions wrote a list: files lay at the same path.
-        moved = dict(content if isinstance(content, dict) else zip(content, content, strict=True))
+        moved: dict[str, str] = content
+        if not isinstance(content, dict):
+            # Earlier versions wrote a list: files lay at the same path.
+            moved = {path: path for path in content}
         check_names(dataset, moved)
         check_names(staging, moved.values())
     except (ValueError, TypeError, LeadsOut) as error:

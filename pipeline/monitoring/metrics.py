@@ -1,8 +1,8 @@
 """Writes the counters of a run as Prometheus text.
 
 A node exporter's folder or a push gateway takes the file. Outcomes are those of the manifest: they
-come from what was written, and are exact whatever was run twice. Beam's own counters are shown as
-what they are.
+are counted in what was written, and stay exact if work was done twice. Beam's own counters may
+count such work twice.
 """
 
 from __future__ import annotations

@@ -16,27 +16,21 @@ from pairsieve.storage.lock import InUse
 from pairsieve.storage.marked import NotOurs
 from pairsieve.storage.sealed import Damaged
 from pairsieve.storage.secret import BadSecret, read_secret
-from pipeline.config import Config, as_yaml, config_of
+from pipeline.config import Config
 from pipeline.dataset.manifest import NoSuchDataset
 from pipeline.dataset.release import check_apart, check_erasures, check_output
 from pipeline.dataset.writer import alone_in, only_writer
+from pipeline.load_config import as_yaml, config_of
 from pipeline.monitoring.logs import shows_bars
 from pipeline.monitoring.summary import last_line, table
 from pipeline.orchestrate.check_inputs import TooMuchUnreadable
 from pipeline.orchestrate.config_file import ConfigError
 from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
-from pipeline.orchestrate.estimate import (
-    PRICES,
-    core_hours,
-    estimate_line,
-    estimate_text,
-    read_prices,
-    read_rates,
-    work_left,
-    work_of,
-)
+from pipeline.orchestrate.estimate import core_hours
+from pipeline.orchestrate.estimate_text import estimate_line, estimate_text
 from pipeline.orchestrate.plan import Plan, check_ready, find_inputs, find_known, make_plan
 from pipeline.orchestrate.publish import ErasedMeanwhile, NotReleased, ledger_key_file
+from pipeline.orchestrate.rates import PRICES, read_prices, read_rates
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.stage_result import (
     STAGES,
@@ -46,6 +40,7 @@ from pipeline.orchestrate.stage_result import (
     plain,
 )
 from pipeline.orchestrate.stages import Run, StageDone, StageMissing, is_done
+from pipeline.orchestrate.work import work_left, work_of
 
 LOGGER = logging.getLogger(__name__)
 GOES_ON = "What is finished is kept; the same command goes on from there."

@@ -4,28 +4,31 @@ Beam's own `DirectRunner` picks one of three engines by the content of the pipel
 lost data in a trial. Here it always means FnApiRunner, in as many worker processes as there are
 cores.
 
-Beam takes two seconds to import. It is imported when a job runs, or when an option is given that is
-not among LOCAL_OPTIONS. So a run with nothing to do never imports it.
+Beam takes two seconds to import. It is imported when a job runs, so a run with nothing to do does
+not import it.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
-from filters.registry import nearest
 from pairsieve.collector import collector_paused
 from pipeline.monitoring.metrics import BeamCounters
-from pipeline.orchestrate.config_file import ConfigError
+from pipeline.orchestrate.beam_options import (
+    LOCAL_RUNNERS,
+    PROCESSES,
+    SERVED_RUNNERS,
+    beam_options,
+    check_options,
+    option_of,
+)
 from pipeline.orchestrate.fork_server import start_fork_server
+from pipeline.orchestrate.job_names import job_name, label
 from pipeline.orchestrate.watchdog import WorkersLost, watched
 from pipeline.orchestrate.worker_error import NO_ARTIFACTS, names_step, worker_error
 from transforms.plumbing.working_on import WorkFailed
@@ -39,11 +42,8 @@ LayOut = Callable[[Any], None]
 
 NAMESPACE = "pairsieve"
 
-# The longest name of a Dataflow job, and of a Google Cloud label.
-LONGEST_NAME = 63
-
-# How long to wait for an answer of a job server or a cluster, and for any sign of a running job.
-CONNECT_S, PATIENCE_S = 10, 3600.0
+# How long to wait for any sign of a running job.
+PATIENCE_S = 3600.0
 
 # How long a cluster keeps an idle worker (--environment_cache_millis). Without it Flink starts all
 # of them anew after each shuffle, which takes 20 s where they install pairsieve first. It must be
@@ -53,7 +53,6 @@ KEEP_WORKERS_MS = 3_000
 
 # Dataflow's name for "one worker process a machine".
 ONE_PROCESS = "no_use_multiple_sdk_containers"
-PROCESSES = "--direct_num_workers"
 
 # Seconds of work of one core that are worth another process. Measured: a second process that scores
 # starts to work after 4 s.
@@ -61,23 +60,6 @@ WORTH_A_PROCESS_S = 5.0
 
 # Beam's default running mode, the only one in which its runner uses an environment of ours.
 IN_MEMORY = "in_memory"
-LOCAL_RUNNERS = ("DirectRunner", "PrismRunner")
-LOCAL_OPTIONS = ("--runner", PROCESSES)
-SERVED_RUNNERS = ("PortableRunner", "FlinkRunner", "SparkRunner")
-# Options of Beam's Flink job server that its Python side does not list (Beam 2.77,
-# FlinkPipelineOptions).
-JOB_SERVER_OPTIONS = (
-    "--number_of_execution_retries",
-    "--execution_retry_delay",
-    "--execution_mode_for_batch",
-    "--object_reuse",
-    "--operator_chaining",
-    "--max_bundle_size",
-    "--max_bundle_time_mills",
-    "--max_parallelism",
-    "--parallelism",
-    "--flink_conf_dir",
-)
 NOTHING_GOES_ON = "nothing goes on running"
 SUBMITTING_OPTIONS = ("--template_location", "--dry_run")
 
@@ -186,8 +168,8 @@ class Engine:
         if is_given or self.runner_name != "DirectRunner":
             return self
         # core_s may be infinite, for work that waits for the network.
-        processes = int(min(self.workers, core_s / WORTH_A_PROCESS_S))
-        return replace(self, arguments=(*self.arguments, f"{PROCESSES}={max(1, processes)}"))
+        processes = max(1, int(min(self.workers, core_s / WORTH_A_PROCESS_S)))
+        return replace(self, arguments=(*self.arguments, f"{PROCESSES}={processes}"))
 
     @property
     def only_submits(self) -> bool:
@@ -196,7 +178,7 @@ class Engine:
             return False
         from apache_beam.options.pipeline_options import GoogleCloudOptions, TestOptions
 
-        options = _beam_options(self.arguments)
+        options = beam_options(self.arguments)
         template = options.view_as(GoogleCloudOptions).template_location
         return bool(template or options.view_as(TestOptions).dry_run)
 
@@ -210,7 +192,7 @@ class Engine:
         from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions
 
         run, _, stage = name.rpartition("/")
-        options = _beam_options(self.arguments)
+        options = beam_options(self.arguments)
         is_given = option_of(self.arguments, "--environment_cache_millis")
         if self.runner_name in SERVED_RUNNERS and not is_given:
             options.view_as(PortableOptions).environment_cache_millis = KEEP_WORKERS_MS
@@ -255,11 +237,13 @@ class Engine:
             return ""
         # Beam's job server answers at once that it cancels, and Flink may go on all the same.
         name = options.view_as(GoogleCloudOptions).job_name
-        served = self.runner_name in SERVED_RUNNERS
-        return (
+        advice = (
             f". The job {name} was told to stop. See that it has, since it may hold its workers: "
-            f"{self._how_to_stop(result, options)}{f'. {NO_ARTIFACTS}' if served else ''}"
+            f"{self._how_to_stop(result, options)}"
         )
+        if self.runner_name in SERVED_RUNNERS:
+            advice += f". {NO_ARTIFACTS}"
+        return advice
 
     def _is_local(self, options: PipelineOptions) -> bool:
         """Whether workers end with this command. LOOPBACK workers run inside it."""
@@ -307,33 +291,11 @@ class Engine:
             return processes or os.cpu_count() or 1
         from apache_beam.options.pipeline_options import WorkerOptions
 
-        options = _beam_options(self.arguments)
+        options = beam_options(self.arguments)
         worker = options.view_as(WorkerOptions)
         # -1, Beam's default, leaves it to the cluster.
         parallelism = options.get_all_options().get("parallelism") or 1
         return int(worker.max_num_workers or worker.num_workers or max(1, parallelism))
-
-
-def option_of(arguments: Sequence[str], name: str) -> str:
-    """The value of one of Beam's options; the last one if it is given twice, else empty.
-
-    An option without a value counts as "true".
-    """
-    value = ""
-    for number, argument in enumerate(arguments):
-        if argument.startswith(f"{name}="):
-            value = argument.removeprefix(f"{name}=")
-        elif argument == name:
-            following = arguments[number + 1 : number + 2]
-            is_flag = not following or following[0].startswith("-")
-            value = "true" if is_flag else following[0]
-    return value
-
-
-def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    return PipelineOptions(list(arguments))
 
 
 def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
@@ -352,23 +314,6 @@ def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
     }
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     return ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
-
-
-def job_name(begins: str, stage: str) -> str:
-    """A job name that every runner accepts, from "pairsieve" to the stage.
-
-    Dataflow allows small letters, digits and dashes only.
-    """
-    words = re.sub(r"[^a-z0-9]+", "-", begins.lower()).strip("-")
-    if not words.startswith("pairsieve"):
-        words = f"pairsieve-{words}".strip("-")
-    max_chars = LONGEST_NAME - 1 - len(stage)
-    return f"{words[:max_chars].strip('-')}-{stage}"
-
-
-def label(text: str) -> str:
-    """The text as a value that a Google Cloud label accepts."""
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:LONGEST_NAME]
 
 
 class _FailingAs:
@@ -440,71 +385,5 @@ def make_engine(
     Raises ConfigError for an option that Beam does not know, naming the nearest one, and when a job
     server or a cluster does not answer.
     """
-    if not _are_local(arguments):
-        _check_known(arguments, own_options)
-        _check_answers(_beam_options(arguments))
+    check_options(arguments, own_options)
     return Engine(tuple(arguments), patience_s)
-
-
-def _are_local(arguments: Sequence[str]) -> bool:
-    """Whether the options only give the number of processes on this machine."""
-    names = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
-    processes = option_of(arguments, PROCESSES)
-    is_direct = option_of(arguments, "--runner") in ("", "DirectRunner")
-    written_together = all("=" in argument for argument in arguments)
-    is_number = not processes or processes.isdecimal()
-    return is_direct and written_together and is_number and names <= set(LOCAL_OPTIONS)
-
-
-def _check_known(arguments: Sequence[str], own_options: Sequence[str]) -> None:
-    """Raise ConfigError for an option that no runner knows."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
-    for kind in _subclasses(PipelineOptions):
-        # Not an inherited one: its options would be added twice.
-        if "_add_argparse_args" in vars(kind):
-            kind._add_argparse_args(parser)
-    # The job server has options of its own; Beam asks it for them when a job is sent.
-    if option_of(arguments, "--runner") in SERVED_RUNNERS:
-        for name in JOB_SERVER_OPTIONS:
-            if name not in parser._option_string_actions:
-                parser.add_argument(name)
-    _, unknown = parser.parse_known_args(list(arguments))
-    if not unknown:
-        return
-    known = list(own_options)
-    for action in parser._actions:
-        known += action.option_strings
-    name = unknown[0].partition("=")[0]
-    raise ConfigError(f"unknown option {unknown[0]}; {nearest(name, known)}")
-
-
-def _check_answers(options: PipelineOptions) -> None:
-    """Raise ConfigError when nothing listens where jobs are sent. Beam would wait for minutes."""
-    from apache_beam.options.pipeline_options import PortableOptions
-
-    _check_answer("--job_endpoint", options.view_as(PortableOptions).job_endpoint or "")
-    _check_answer("--flink_master", options.get_all_options().get("flink_master") or "")
-
-
-def _check_answer(option: str, address: str) -> None:
-    if address.startswith("["):  # [local] or [auto]: the runner starts one itself
-        return
-    url = urlsplit(address if "//" in address else f"//{address}")
-    if ":" not in url.netloc or not url.hostname or not url.port:
-        return
-    try:
-        socket.create_connection((url.hostname, url.port), timeout=CONNECT_S).close()
-    except OSError as error:
-        raise ConfigError(
-            f"nothing answers at {address} ({type(error).__name__}); check {option}"
-        ) from None
-
-
-def _subclasses(kind: Any) -> list[Any]:
-    """All subclasses of a class, each before its own."""
-    classes = []
-    for child in kind.__subclasses__():
-        classes += [child, *_subclasses(child)]
-    return classes

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pairsieve.search.index import make_pieces
 from pairsieve.search.piece import Shard
-from pipeline.orchestrate.engine import LOCAL_RUNNERS, Engine, make_engine
+from pipeline.orchestrate.beam_options import LOCAL_RUNNERS
+from pipeline.orchestrate.engine import Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
 from pipeline.orchestrate.shards_job import run_over_shards
 from transforms.index.pieces import fetch_pieces, index_work

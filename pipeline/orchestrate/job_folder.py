@@ -1,4 +1,4 @@
-"""The folder of what a job makes, which the launcher takes over and removes."""
+"""The folder for the files of a job: the launcher takes them over, and removes the folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.dataset.writer import alone_in
 def folder_for_job(folder: str) -> Iterator[None]:
     """Have a folder for the time of the block, which is removed afterwards.
 
-    What a command has left there that was killed is removed first. Raises InUse, and NotOurs where
-    somebody else's folder has this name.
+    What a killed command has left there is removed first. Raises InUse, and NotOurs where somebody
+    else's folder has this name.
     """
     mark(folder)
     with alone_in(folder):

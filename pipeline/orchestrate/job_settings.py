@@ -101,7 +101,7 @@ class Jobs:
     def _known(self, progress_dir: str) -> KnownSettings:
         """The earlier datasets, with the folder of each of their files.
 
-        The files of a folder are of use as long as the earlier dataset and these settings stay.
+        A folder is used again as long as the earlier dataset and these settings stay the same.
         """
         plan, extract = self.plan, self.plan.config.extract
         known_files = []
@@ -157,12 +157,14 @@ class Jobs:
         settings = score_settings(
             plan.config, plan.models, self._archive, results.looking, results.sparing
         )
+        settings = replace(settings, decode_processes=settings.decode_processes or decoders)
         all_hints = {"accelerator": score.accelerator, "min_ram": score.min_ram}
+        hints = {name: hint for name, hint in all_hints.items() if hint}
         return flow.ScoreJob(
             unfinished=self.unfinished(results.scored.folder),
-            settings=replace(settings, decode_processes=settings.decode_processes or decoders),
+            settings=settings,
             detectors=plan.detectors,
-            hints={name: hint for name, hint in all_hints.items() if hint},
+            hints=hints,
             folders=ScoreFolders(
                 pairs=results.extracted.folder,
                 images=results.fetched.folder,
@@ -242,7 +244,7 @@ class Jobs:
 
     @property
     def _before_comparing(self) -> SampleFolders:
-        """The folders of what there is of samples before they are compared."""
+        """The folders of pairs, images and scores."""
         results = self.results
         return SampleFolders(
             results.extracted.folder, results.fetched.folder, results.scored.folder
@@ -250,7 +252,7 @@ class Jobs:
 
     @property
     def _folders(self) -> SampleFolders:
-        """The folders of all that there is of samples."""
+        """The folders of pairs, images and scores, and of what `compare` found if it runs."""
         if not self.plan.comparing:
             return self._before_comparing
         return replace(self._before_comparing, compared=self.results.compared.folder)

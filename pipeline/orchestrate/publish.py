@@ -56,7 +56,7 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The job that writes shards, and the taking over of one for which nobody waited."""
+    """The job that writes shards, and the function that takes over an earlier such job."""
 
     run: WriteShards
     take_over: TakeOver
@@ -160,17 +160,19 @@ class Publisher:
         config = self.plan.config
         if not config.publish.release_check:
             return ""
-        erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
         shards = [
             Source(path, sha256, rows)
             for path, rows, _, sha256 in written
             if path.startswith("dataset/")
         ]
         is_private = config.publish.sensitive == "private"
+        private = self.results.published.folder if is_private else ""
+        erasures = [rule for rule in self.plan.rules if isinstance(rule, Erasure)]
+        tombstones = erasures[0].tombstones if erasures else ""
         settings = ReviewSettings(
             self.release.staging,
-            private=self.results.published.folder if is_private else "",
-            tombstones=erasures[0].tombstones if erasures else "",
+            private=private,
+            tombstones=tombstones,
             medical=medical_words_of(config.filters),
         )
         # On the staged shards: what fails the check never lies where readers look.

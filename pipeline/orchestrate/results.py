@@ -51,7 +51,7 @@ SCORE_LEAVES_OUT = (
 
 # Raise a number when the code of the stage gives another result for the same input. Results of
 # older code are then made anew.
-VERSIONS = {"extract": 9, "fetch": 7, "score": 9, "compare": 1, "publish": 10}
+VERSIONS = {"extract": 10, "fetch": 8, "score": 9, "compare": 1, "publish": 10}
 
 PICTURES = "pictures"
 
@@ -60,8 +60,8 @@ PICTURES = "pictures"
 class Results:
     """The results of a plan's stages, whether they are there yet or not.
 
-    Each is looked up once, when it is first asked for: inputs, weights and lists may be large. Ask
-    `again` after a fetch was reopened: scoring then has another name.
+    Each is looked up once, when it is first asked for: inputs, weights and lists may be large. Call
+    `again` after a fetch was reopened: the result of scoring then has another fingerprint.
     """
 
     plan: Plan
@@ -72,7 +72,9 @@ class Results:
         return Manifests(self.plan.config.work)
 
     def again(self) -> Results:
-        """The results as they are now. What extract and fetch depend on is not read again."""
+        """The results as they are now. The files that extract and fetch depend on are not read
+        again.
+        """
         results = Results(self.plan, self._identities_by_id)
         for name in ("extracted", "fetched"):
             stage = getattr(self, name).stage
@@ -168,9 +170,10 @@ class Results:
     def _score_opinions(self, settings: Any, upstream: str) -> list[dict[str, Any]]:
         """From which similarities picture detectors run, and which rules spare costly ones.
 
-        The plan wants some. An earlier result with others is reused where its detectors looked at
-        everything that may be published now. If it is a result of other pairs, it must not ask for
-        more detector work on the new ones than the plan does.
+        These are what the plan wants, or what an earlier result has. An earlier result is reused if
+        its detectors looked at everything that may be published now. If it is a result of other
+        pairs, reusing its similarities must not make detectors look at more of the new pairs than
+        the plan wants.
         """
         plan = self.plan
         detect_from = None if plan.detect_from == inf else plan.detect_from

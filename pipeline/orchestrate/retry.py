@@ -1,4 +1,4 @@
-"""Fetches pictures again: on request those that failed for now, and deleted ones that are needed.
+"""Fetches pictures again: if asked to, those that failed for now; and deleted ones that are needed.
 
 A fetch that is done again gets a new generation. Scores of the generation before are found there
 and reused, and settled images keep their rows. A crash in between loses nothing, because the

@@ -65,12 +65,13 @@ def _input_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 
 def _opinion_changes(before: list[Any], now: list[Any]) -> list[str]:
     names = {plugin["name"] for plugin in _in_one_only(before, now)}
-    return [
-        LOOK_AT_MORE
-        if name in (DETECT_FROM, COSTLY)
-        else f"{name} decides in another way before the fetch"
-        for name in sorted(names)
-    ]
+    reasons = []
+    for name in sorted(names):
+        if name in (DETECT_FROM, COSTLY):
+            reasons.append(LOOK_AT_MORE)
+        else:
+            reasons.append(f"{name} decides in another way before the fetch")
+    return reasons
 
 
 def _changed(before: Any, now: Any, place: str = "") -> Iterator[str]:

@@ -27,8 +27,8 @@ class Stage:
     """One stage of one run: its result depends on these values, and on nothing else.
 
     `upstream` is the fingerprint of the stage before it. `opinions` are the rules that run before a
-    request (fetch), or from which similarity detectors look (score). Changing one creates a new
-    result, which reuses what is settled in earlier ones.
+    request (fetch), or the similarities from which detectors look (score). Changing an opinion
+    creates a new result, which reuses what is settled in earlier ones.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Stage:
 class Manifests:
     """The manifests of complete results in a work directory. Those of a stage are read once.
 
-    What a run adds to them later is its own result, which is no earlier one for any of its stages.
+    A run may add its own result later. It is not read, since it is no earlier result.
     """
 
     work: str

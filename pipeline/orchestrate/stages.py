@@ -29,9 +29,10 @@ from pipeline.monitoring.metrics import write_counters, write_metrics
 from pipeline.monitoring.progress import Watch, reporting
 from pipeline.orchestrate.check_inputs import TooMuchUnreadable, check_inputs
 from pipeline.orchestrate.engine import Engine, LayOut
-from pipeline.orchestrate.estimate import core_s_of, read_rates, work_left
+from pipeline.orchestrate.estimate import core_s_of
 from pipeline.orchestrate.plan import Plan
 from pipeline.orchestrate.publish import Publisher, ShardJob
+from pipeline.orchestrate.rates import read_rates
 from pipeline.orchestrate.results import Results
 from pipeline.orchestrate.retry import reopen, reopen_parts, without_pictures
 from pipeline.orchestrate.reuse import reuse_table
@@ -47,6 +48,7 @@ from pipeline.orchestrate.stage_result import (
     check_quarantine,
     sum_parts,
 )
+from pipeline.orchestrate.work import work_left
 
 if TYPE_CHECKING:
     from pairsieve.search.sources import Source
@@ -61,11 +63,11 @@ RunStage = Callable[[StageResult], Mapping[Unit, UnitCounts]]
 
 
 class StageDone(RuntimeError):
-    """A job was asked for whose result is there."""
+    """The job of a stage was asked for, and its result is there already."""
 
 
 class StageMissing(RuntimeError):
-    """A stage was asked for, and what comes before it is not there."""
+    """A stage was asked for, and a stage before it has no result."""
 
 
 @dataclass
@@ -98,7 +100,9 @@ class Run:
         return Publisher(self.plan, self.results, writing, self._review_shards)
 
     def _look_up_results_again(self) -> None:
-        """After a result was reopened: scoring may then have another name."""
+        """Do so after a result was reopened: the result of scoring may then have another
+        fingerprint.
+        """
         self.results = self.results.again()
 
     def execute(self, stages: Sequence[StageName] = STAGES, retry_failed: bool = False) -> Counts:
@@ -171,7 +175,7 @@ class Run:
         self._engine(stage).run(lay_out, self._job_name(stage))
 
     def _complete(self, result: StageResult, run: RunStage, is_there: bool = True) -> None:
-        """Run a stage unless it is complete, and what it has put elsewhere `is_there`."""
+        """Run a stage unless it is complete; `is_there` says that its files elsewhere are whole."""
         stage = result.stage.name
         if result.complete and is_there:
             LOGGER.info("%s: reused", stage)
@@ -307,7 +311,7 @@ class Run:
         number = sum(counts["pair"].dropped.get(status, 0) for status in job.settings.transient)
         if number:
             LOGGER.info(
-                "fetch: %d pictures were not to be had this time; --retry-failed asks again for "
+                "fetch: %d pictures could not be fetched this time; --retry-failed asks again for "
                 "them",
                 number,
             )
@@ -360,7 +364,7 @@ class Run:
         files.remove_tree(result.path(SPILLED))
 
     def _take_over_shards(self) -> bool:
-        """Sum what a job has counted that nobody waited for. Returns whether it has ended."""
+        """Sum the counts of an earlier job for which nobody waited. Returns whether it ended."""
         from pipeline.orchestrate.job_settings import SPILLED
 
         result = self.results.published
@@ -420,9 +424,9 @@ def is_done(results: Results) -> bool:
 
 @contextmanager
 def _forgotten_if_refused(result: StageResult) -> Iterator[None]:
-    """Let the next run do a stage anew that did not add up, or quarantined too much.
+    """Let the next run repeat a stage whose counts do not add up, or that quarantined too much.
 
-    The cause may have passed until then.
+    The cause may be gone by then.
     """
     try:
         yield

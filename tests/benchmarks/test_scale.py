@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from benchmarks.scale import Measured, predicted, rates_of
-from pipeline.orchestrate.estimate import read_rates
+from pipeline.orchestrate.rates import read_rates
 
 
 def test_rates_of_a_run_are_all_that_an_estimate_needs():

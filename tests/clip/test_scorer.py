@@ -26,7 +26,8 @@ from pairsieve.records.pair import PerCaption
 from tests.support.clip_models import DEMO, small_model
 from tests.support.scoring import CAPTIONS, CONTENTS, png, row
 from transforms.score.prospects import Prospects
-from transforms.score.scorer import Costly, Scorer, score_rows
+from transforms.score.score_rows import score_rows
+from transforms.score.scorer import Costly, Scorer
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 

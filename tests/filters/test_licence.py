@@ -17,6 +17,7 @@ BY, SA = (
     "https://creativecommons.org/licenses/by/4.0/",
     "https://creativecommons.org/licenses/by-sa/4.0/",
 )
+WWW_BY = "https://www.creativecommons.org/licenses/by/3.0"
 TERMS = "https://a.example/terms"
 IMAGE = "<img src=/1.jpg alt=one>"
 
@@ -57,6 +58,9 @@ def json_ld(value) -> str:
         (f'<a rel="license" href="{TERMS}"></a>{IMAGE}', (TERMS, "page")),
         (f'<a rel="license" href="{TERMS}"></a><a href="{BY}"></a>{IMAGE}', (BY, "page")),
         (f'<a href="https://creativecommons.org/about/">{IMAGE}', (None, None)),
+        # real pages link to www. as well
+        (f'<a href="{WWW_BY}">{IMAGE}', (WWW_BY, "page")),
+        (f'<a rel="license" href="{TERMS}"></a><a href="{WWW_BY}"></a>{IMAGE}', (WWW_BY, "page")),
         (f'<a rel=license href="{BY}{"x" * 100}"></a>{IMAGE}', ((BY + "x" * 100)[:80], "page")),
         (
             f'<a rel="license" href="{BY}"></a><figure>{IMAGE}<a rel="license" href="{SA}"></a></figure>',
@@ -102,6 +106,25 @@ def json_ld(value) -> str:
             (None, None),
         ),
         (IMAGE + json_ld({"@type": "Article", "url": "/1.jpg", "license": SA}), (None, None)),
+        # JSON-LD 1.1, 4.1.2 and 4.1.5: terms, compact IRIs and IRIs mean the same
+        (
+            IMAGE
+            + json_ld(
+                {"@type": "schema:ImageObject", "schema:url": "/1.jpg", "schema:license": [SA, BY]}
+            ),
+            (SA, "image"),
+        ),
+        (
+            IMAGE
+            + json_ld(
+                {
+                    "@type": "http://schema.org/ImageObject",
+                    "http://schema.org/contentUrl": [{"@id": "/1.jpg"}],
+                    "http://schema.org/license": [{"@value": SA}],
+                }
+            ),
+            (SA, "image"),
+        ),
     ],
 )
 def test_licence(body, licence):
@@ -137,6 +160,28 @@ def test_any_json_ld(value):
     assert set(PageTypes().load()(parsed(body))) == {"page_types"}
 
 
+JSON = '{"@type": "ImageObject", "url": "/1.jpg", "license": "https://a.example/terms"}'
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # JSON-LD 1.1, 7 "embedding JSON-LD in HTML documents", and 8 on its media type
+        f'<script type="Application/LD+JSON; charset=utf-8">{JSON}</script>',
+        f"<script type='application/ld+json;profile=\"http://www.w3.org/ns/json-ld#expanded\"'>{JSON}</script>",
+        # what extruct's tests call invalid, and read all the same
+        f'<script type="application/ld+json"><!--\n{JSON}\n--></script>',
+        f'<script type="application/ld+json">// a comment\n{JSON}</script>',
+        f'<script type="application/ld+json">//<![CDATA[\n{JSON}\n//]]></script>',
+        f'<script type="application/ld+json">/*<![CDATA[*/[{JSON}]/*]]>*/</script>',
+        '<script type="application/ld+json">{"name": "\t1\n", ' + JSON[1:] + "</script>",
+    ],
+)
+def test_json_ld_as_pages_write_it(script):
+    assert licences(IMAGE + script) == [(TERMS, "image")]
+    assert PageTypes().load()(parsed(script)) == {"page_types": ("ImageObject",)}
+
+
 def test_json_ld_that_is_none_or_too_deep():
     assert licences(IMAGE + '<script type="application/ld+json">{oops</script>') == [(None, None)]
     assert licences(IMAGE + json_ld(None).replace("null", "[" * 100_000)) == [(None, None)]
@@ -148,6 +193,19 @@ def test_json_ld_that_is_none_or_too_deep():
         ("<html lang=de-AT><title> Ein \n Haus </title>", (), "Ein Haus", "de-at"),
         ("<title>a</title><title>b</title>", [("Content-Language", "FR, en")], "a", "fr"),
         ("<p>nothing", (), "", ""),
+        # HTML standard, 3.2.6.2: the attribute, xml:lang in XHTML, the pragma, the header
+        ('<meta http-equiv="Content-Language" content="pt-BR">', (), "", "pt-br"),
+        ('<html lang=de><meta http-equiv=content-language content="en">', (), "", "de"),
+        ('<html xml:lang="fr"><p>', [("Content-Language", "en")], "", "fr"),
+        (
+            '<meta http-equiv=content-language content=" es ">',
+            [("Content-Language", "en")],
+            "",
+            "es",
+        ),
+        # as pages write it
+        ('<html lang="en_US">', (), "", "en-us"),
+        ('<meta http-equiv="content-language" content="de, en">', (), "", "de"),
         (f"<title>{'x' * 1000}</title>", (), "x" * 300, ""),
     ],
 )

@@ -18,21 +18,14 @@ from filters.medical.cognates import skeleton, skeletons
 from filters.medical.cues import terms_together
 from filters.medical.dicom import Dicom, DicomContent
 from filters.medical.frequent import ambiguous_words, frequent_words, matches, open_hits
-from filters.medical.make_words import (
-    CLEAR_WEIGHT,
-    Stops,
+from filters.medical.ontology_names import Stops, clear_names, load_stops, phrases
+from filters.medical.other_languages import (
     clear_cognates,
-    clear_names,
     cognate_shares,
     cognate_weights,
-    load_stops,
-    phrases,
     shares_with_sharp_s,
     translated_shares,
-    weigh,
-    weigh_shares,
     with_everyday_cognates,
-    with_least_weight,
     with_other_forms,
     word_pairs,
 )
@@ -49,6 +42,7 @@ from filters.medical.terms import (
     shipped_terms,
 )
 from filters.medical.text import make_judge
+from filters.medical.weighing import CLEAR_WEIGHT, weigh, weigh_shares, with_least_weight
 from filters.medical.words import (
     STRONG,
     RareWords,

@@ -5,7 +5,7 @@ import pytest
 from filters.rights.rights import PageRights, ResponseRights, Rights
 from filters.rule import Action
 from filters.subjects import Response
-from pairsieve.records.licence import licence_kind
+from pairsieve.records.licence import LICENCE_MAX_CHARS, is_among, licence_kind
 from pairsieve.records.page import Origin, Page
 from pairsieve.web.html import parse_page
 
@@ -67,6 +67,25 @@ PAGES = [
         {"tdm_reserved"},
     ),
     ('<meta property="tdm:reservation" content="1">', (), {"tdm_reserved"}),
+    # as pages write it: typographic quotes, of which a parser takes none for a quote
+    ("<meta name=”robots” content=”noai, noimageai”>", (), {"noai", "noimageai"}),
+    ("<meta name=”robots” content=”index, noimageai” />", (), {"noimageai"}),
+    ("<meta name=“robots“ content=“noai“ data-noimageai>", (), {"noai"}),
+    ('<meta name="robots" content=”noai”>', (), {"noai"}),
+    ("<meta content=”1” name=”tdm-reservation”>", (), {"tdm_reserved"}),
+    ("<meta http-equiv=”Content-Usage” content=”train-ai=n”>", (), {"content_usage_no_ai"}),
+    # and servers' configurations: quotes that are part of the value
+    ("", [("X-Robots-Tag", '"noai, noimageai"')], {"noai", "noimageai"}),
+    ("", [("X-Robots-Tag", "'noai'")], {"noai"}),
+    ("", [("X-Robots-Tag", ": noai; GPTBot: none")], {"noai", "none", "ai_agent_noindex"}),
+    ("", [("Content-Signal", '"search=yes, ai-train=no"')], {"content_usage_no_ai"}),
+    ("", [("tdm-reservation", "'1'")], {"tdm_reserved"}),
+    # a crawler that is not on the list, and AI as such: pages of Spawning's and others
+    ('<meta name="googlebot" content="noai, noimageai">', (), {"noai", "noimageai"}),
+    ('<meta name="KetoClubBot" content="noai">', (), {"noai"}),
+    ('<meta name="AI" content="noimageai, noai">', (), {"noai", "noimageai"}),
+    ('<meta name="bingbot" content="noindex, none">', (), set()),
+    ('<meta name="email" content="noai">', (), set()),
     # noml.info; draft-canel-robots-ai-control
     ('<meta name="robots" content="noml">', (), {"noml"}),
     ("", [("X-Robots-Tag", "noml, nofollow")], {"noml"}),
@@ -259,3 +278,24 @@ def test_strict_wants_to_know_which_licences():
 )
 def test_kinds_of_licences(url, kind):
     assert licence_kind(url) == kind
+
+
+BY_NC = "https://creativecommons.org/licenses/by-nc"
+ARCHIVED = "http://web.archive.org/web/20160101000000/"
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        (CC_BY, True),
+        # real pages link to these, without a version
+        ("https://creativecommons.org/licenses/by/", True),
+        (f"{BY_NC}/", False),
+        ("https://creativecommons.org/licenses/by-sa/", False),
+        ("https://creativecommons.org/licenses/by-nc-nd/3.0/de/", False),
+        # cut after "by"
+        (f"{ARCHIVED}{BY_NC}/4.0/".replace("https", "http")[:LICENCE_MAX_CHARS], False),
+    ],
+)
+def test_another_licence_is_not_the_same_without_its_end(url, taken):
+    assert is_among(licence_kind(url), ("cc-by",)) is taken

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filters.folding import folded, folded_words
@@ -101,6 +101,7 @@ def test_rows_by_language_and_length():
 
 
 @given(st.lists(terms, max_size=5), texts_of_one_batch)
+@example([Term(text, False, False, "words", "") for text in ("knee", "7")], ["7"])
 def test_no_term_is_passed_over_by_words(some_terms, texts):
     masks = make_term_words(some_terms).rows_by_kind(batch_of(texts).words)
     automaton = make_automaton(some_terms)

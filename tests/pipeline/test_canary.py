@@ -327,7 +327,7 @@ def test_a_detector_that_calls_somebody_is_found_out(
 
 @pytest.fixture(scope="module")
 def demo_detectors():
-    from pipeline.config import load_config
+    from pipeline.load_config import load_config
     from pipeline.orchestrate.config_file import CONFIGS
 
     config = load_config(

@@ -20,7 +20,7 @@ from pairsieve.records.row import GUARDED, published_names
 from pairsieve.storage import files
 from pairsieve.web.language import SUBSETS
 from pipeline.commands.verify import main as verify
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS
 from pipeline.orchestrate.engine import Engine
 from pipeline.orchestrate.plan import make_plan

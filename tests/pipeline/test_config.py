@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from pipeline.commands.run import main
-from pipeline.config import InputConfig, load_config
+from pipeline.config import InputConfig
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS, ConfigError, merged
 from pipeline.orchestrate.plan import find_inputs, make_plan
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pairsieve.attempt import attempt
 from pipeline.orchestrate import local_workers
 from pipeline.orchestrate.config_file import ConfigError
-from pipeline.orchestrate.engine import Engine, JobFailed, job_name, label, make_engine
+from pipeline.orchestrate.engine import Engine, JobFailed, make_engine
+from pipeline.orchestrate.job_names import job_name, label
 from pipeline.orchestrate.local_workers import run_worker
 from pipeline.orchestrate.watchdog import JOB_SERVER_READER, WorkersLost, watched
 from pipeline.orchestrate.worker_error import explained, last_line, worker_error

@@ -8,25 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS, ConfigError
-from pipeline.orchestrate.estimate import (
-    Work,
-    days,
-    estimate,
-    estimate_line,
-    estimate_text,
-    parts_of,
-    read_prices,
-    read_rates,
-    scaled,
-    settings_for,
-    short,
-    work_left,
-    work_of,
-)
+from pipeline.orchestrate.estimate import days, estimate, parts_of, settings_for
+from pipeline.orchestrate.estimate_text import estimate_line, estimate_text, scaled, short
 from pipeline.orchestrate.plan import find_known, make_plan
+from pipeline.orchestrate.rates import read_prices, read_rates
 from pipeline.orchestrate.results import Results
+from pipeline.orchestrate.work import Work, work_left, work_of
 from tests.support.paths import DEMO
 
 RATES, PRICES = read_rates(), read_prices()

@@ -6,14 +6,17 @@ The right answer is the dataset of the local runner, byte for byte.
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.datasets import hashes
+from tests.support.datasets import hashes, rows_of
 from tests.support.flink import FlinkCluster, flink_cluster, write_uber_jar
 from tests.support.paths import REPOSITORY
 from tests.support.slow_runs import (
@@ -136,6 +139,40 @@ def test_the_same_bytes_as_on_the_local_runner(on_flink, key_file, demo_run, tmp
     assert on_flink.tasks("pairsieve-demo-publish") == 14
     # One start for each of the four jobs: workers are kept between the steps of a job.
     assert on_flink.log("pool1").count("Starting worker") - starts <= 4
+
+
+@pytest.mark.soak
+def test_verbs_of_a_dataset(on_flink, demo_run, tmp_path):
+    """The work of `check`, `index` and `erase` is done on the cluster, with the same results."""
+    rows = rows_of(demo_run.output)
+    by_key = {"key": rows[0]["key"]}
+    by_domain = {"domain": urlsplit(rows[-1]["URL"]).hostname}
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text(f"{json.dumps(by_key)}\n{json.dumps(by_domain)}\n")
+    found = {}
+    for place, options in {"here": [], "flink": on_flink.options}.items():
+        dataset = tmp_path / place / "out"
+        shutil.copytree(demo_run.output, dataset)
+        said = [
+            called("check", dataset, *options, "--limit=medical_words=1"),
+            called("index", dataset, *options),
+            called("search", dataset, "--json", "--number=100", "star"),
+            called("erase", dataset, *options, "--requests", str(requests), "--dry-run"),
+            called("erase", dataset, *options, "--requests", str(requests)),
+        ]
+        found[place] = said, published(dataset)
+    assert found["flink"] == found["here"]
+    sent = {name for name, state in on_flink.jobs().items() if state == "FINISHED"}
+    verbs = {f"pairsieve-{job}" for job in ("check", "index", "erase-find", "erase-rewrite")}
+    assert verbs <= sent
+
+
+def called(verb: str, dataset: Path, *arguments: str) -> str:
+    """What a verb prints about a dataset, without where the dataset lies."""
+    command = [sys.executable, "-m", "pipeline.cli", verb, "--dataset", str(dataset), *arguments]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.replace(str(dataset.parent), "")
 
 
 @pytest.mark.soak

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results

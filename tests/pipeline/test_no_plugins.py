@@ -13,7 +13,7 @@ import pytest
 
 from filters.catalogue import catalogue
 from pipeline.cli import TASKS
-from pipeline.config import load_config
+from pipeline.load_config import load_config
 from pipeline.orchestrate.config_file import CONFIGS, ConfigError
 
 GIVEN = {"output": "/nonexistent/out", "work": "/nonexistent/work"}

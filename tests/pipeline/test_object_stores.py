@@ -11,6 +11,7 @@ import pytest
 
 from pairsieve.storage import files
 from pairsieve.storage.lock import FOLDER, InUse, one_writer
+from pipeline.cli import main as pairsieve
 from pipeline.commands.erase import main as erase
 from pipeline.commands.run import main as run
 from pipeline.orchestrate.config_file import CONFIGS
@@ -89,6 +90,35 @@ def test_input_in_a_store(kind, request, demo_run, key_file, tmp_path, capsys):
         for place in (tmp_path / "out", demo_run.output)
     )
     assert ours == theirs
+
+
+@pytest.mark.parametrize("kind", GOOGLE_IN_SOAK)
+def test_verbs_of_a_dataset(kind, request, demo_run, tmp_path, capsys):
+    """A dataset in a store is checked, indexed and handed on as one on a disk."""
+    root, store = request.getfixturevalue(kind)
+    store.put(f"{demo_run.output}/", "runs/verbs/out/", recursive=True)
+    printed = {}
+    for place, dataset in {"disk": str(demo_run.output), "store": f"{root}/verbs/out"}.items():
+        index, copy = tmp_path / place / "index", tmp_path / place / "copy"
+        for arguments in (
+            ["verify", "--dataset", dataset],
+            ["check", "--dataset", dataset, "--out", tmp_path / place / "check.html"],
+            ["index", "--dataset", dataset, "--out", index],
+            ["search", "--dataset", dataset, "--index", index, "--json", "star"],
+            ["export", "--dataset", dataset, "--out", copy, "--laion-compat"],
+        ):
+            call(*arguments)
+        said = capsys.readouterr().out
+        printed[place] = said.replace(dataset, "").replace(f"/{place}/", "/")
+    assert printed["store"] == printed["disk"]
+    assert hashes(tmp_path / "store" / "copy") == hashes(tmp_path / "disk" / "copy")
+
+
+def call(*arguments: object) -> None:
+    """Run a verb through the command; it must end well."""
+    with pytest.raises(SystemExit) as ended:
+        pairsieve([str(argument) for argument in arguments])
+    assert ended.value.code == 0, arguments
 
 
 @pytest.mark.parametrize("kind", ["on_s3", "on_gs"])

@@ -13,8 +13,8 @@ from apache_beam.pipeline import Pipeline
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline.config import load_config
 from pipeline.flow import extract
+from pipeline.load_config import load_config
 from pipeline.orchestrate.job_settings import Jobs
 from pipeline.orchestrate.plan import make_plan
 from pipeline.orchestrate.results import Results

@@ -96,9 +96,12 @@ def plain_cards() -> Iterator[Text]:
 
 def urls() -> list[tuple[str, str, str]]:
     """(half, kind, URL); the kind is empty where a URL holds nothing personal."""
-    with_data = [(half, *line.split("\t")) for half, line in lines_of("url_data.tsv")]
-    without = [(half, "", line) for half, line in lines_of("lookalike_urls.txt")]
-    return [(half, kind, url) for half, kind, url in with_data] + without
+    found = []
+    for half, line in lines_of("url_data.tsv"):
+        kind, url = line.split("\t")
+        found.append((half, kind, url))
+    found += [(half, "", line) for half, line in lines_of("lookalike_urls.txt")]
+    return found
 
 
 def _filled(group: str, template: str, kind: str, number: str, half: str) -> Text:

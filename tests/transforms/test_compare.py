@@ -478,7 +478,7 @@ def test_a_detector_that_raises_sends_its_part_to_quarantine(tmp_path, short, er
 def test_publish_reads_no_other_pairs(tmp_path):
     compared(tmp_path, [[Shown("https://a.example/", "c", bytes(32))]])
     other = written(tmp_path / "other", [[Shown("https://b.example/", "c", bytes(32))]])
-    with pytest.raises(ValueError, match="other pairs"):
+    with pytest.raises(ValueError, match="are not the pairs that were scored"):
         read_samples("part-00000-0000", replace(other, compared=str(tmp_path / "out")))
 
 

@@ -18,7 +18,7 @@ from pairsieve.records.row import (
     SIDECAR_COLUMNS,
     published_names,
 )
-from transforms.plumbing.spill import Spilled
+from transforms.plumbing.spill import Spill, Spilled, read_batches
 from transforms.rules import PartRows, ShardRow, shard_of
 from transforms.shard import (
     PackByShard,
@@ -122,6 +122,19 @@ def test_no_shard_holds_more_than_it_may():
     assert max(Counter(shard_of(key, shards) for key in keys).values()) <= 500
 
 
+def test_batches_of_a_key_are_one_element_behind_a_bundle(tmp_path):
+    """The launcher holds every element, and a bundle of many rows has many batches of a shard."""
+    batches = [(f"key {n % 3}", bytes([n]) * n) for n in range(1, 100)]
+    spill = Spill(str(tmp_path), bool)
+    spill.start_bundle()
+    for batch in batches:
+        assert list(spill.process(batch)) == []
+    elements = [windowed.value for windowed in spill.finish_bundle()]
+    assert sorted(key for key, _ in elements) == ["key 0", "key 1", "key 2"]
+    for key, spilled in elements:
+        assert list(read_batches([spilled])) == [batch for of, batch in batches if of == key]
+
+
 def test_what_is_spilled_gives_the_same_shards(tmp_path):
     """The shuffle carries places then; a batch that is not there whole stops the run."""
     rows = [
@@ -142,6 +155,6 @@ def test_what_is_spilled_gives_the_same_shards(tmp_path):
     assert made["through"] == made["spilled"]
     (batches,) = (tmp_path / "batches").iterdir()
     batches.write_bytes(batches.read_bytes()[:-9])
-    place = Spilled(str(batches), 0, batches.stat().st_size + 9)
+    place = Spilled(str(batches), ((0, batches.stat().st_size + 9),))
     with pytest.raises(ValueError, match="is cut off"):
         write_shard((("dataset/en", 0), [place]), ShardSettings(str(tmp_path), ["dataset/en"], 1))

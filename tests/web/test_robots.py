@@ -142,6 +142,17 @@ MORE = [
         "robots_ai_disallowed",
     ),
     ("User-agent: *\nDisallow: images/", "/images/a", "robots_disallowed"),
+    # whole URLs, as real sites write them (scrapy/protego's files of 2020): RFC 9309, 2.2.2, has
+    # none, and a file speaks for its own host (2.3)
+    ("User-agent: *\nDisallow: https://test.a.example/", "/a", None),
+    ("User-agent: *\nDisallow: https://test.a.example/*", "/a", None),
+    ("User-agent: *\nDisallow: /\nAllow: https://cdn.example/", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallowAITraining: https://b.example/", "/a", None),
+    ("User-agent: *\nDisallow: https://A.example:443/a", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallow: http://www.a.example/a", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallow: https://*.a.example/a", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallow: https:///a", "/a", "robots_disallowed"),
+    ("User-agent: *\nDisallow: https://\u00e4.example/a", "/a", "robots_disallowed"),
     ("User-agent: *\rDisallow: /\r", "/a", "robots_disallowed"),
     ("User-agent: *\nDisallow: /a\u2028Disallow: /b", "/b", None),
     ("User-agent:\nDisallow: /", "/a", None),
@@ -172,6 +183,12 @@ def test_more_refusals(text, target, refusal):
 )
 def test_licences(text, licences):
     assert Robots(text, ai_agents=True).licences == licences
+
+
+def test_may_crawl():
+    robots = Robots("User-agent: *\nDisallow: /\nAllow: https://cdn.example/", ai_agents=True)
+    assert not robots.may_crawl(URL)
+    assert robots.may_crawl("https://cdn.example/")
 
 
 def test_matching_takes_time_in_proportion():

@@ -211,4 +211,4 @@ def test_no_other_module_takes_addresses_of_others_apart():
         for path in (root / package).rglob("*.py")
         if re.search(r"\b(urlsplit|urlparse|urljoin)\b", path.read_text("utf-8"))
     }
-    assert found == {"pairsieve/web/urls.py", "pipeline/orchestrate/engine.py"}
+    assert found == {"pairsieve/web/urls.py", "pipeline/orchestrate/beam_options.py"}

@@ -1,6 +1,6 @@
 """Finds near pictures: each distinct hash goes to a group for each of its bands.
 
-What crosses a shuffle is bytes: rows of an array behind a letter that says which.
+Shuffles carry bytes: the rows of an array, behind a letter that says of which kind they are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pairsieve.images.near_hashes import (
 from pairsieve.images.pdq import Hashes, orientations_of_all
 from transforms.compare.pictures import PICTURE, Pictures
 from transforms.compare.settings import BAND, PICTURES, Division, Key
-from transforms.plumbing.spill import Spilled, read_batch
+from transforms.plumbing.spill import Spilled, read_batches
 
 HASHES, VIEWS, ROOTS, SHOWN = b"h", b"v", b"r", b"p"
 """The letters: hashes and views of a band, roots and shown pictures of a bucket."""
@@ -61,7 +61,7 @@ def bucket_of(names: Names, buckets: int) -> NDArray[np.int64]:
 def by_bucket(
     kind: str, rows: NDArray[np.void], names: Names, buckets: int
 ) -> Iterator[tuple[Key, bytes]]:
-    """Yield the rows of each bucket, by the names that the rows go by."""
+    """Yield the rows of each bucket; `names` has the picture of each row."""
     bucket = bucket_of(names, buckets)
     for number in np.unique(bucket).tolist():
         yield (kind, number), rows[bucket == number].tobytes()
@@ -84,7 +84,7 @@ class NearPictures:
 
 
 def merge_near(several: Iterable[NearPictures]) -> NearPictures:
-    """The forest of all; it does not depend on order and grouping."""
+    """One forest of all pairs; it does not depend on their order and grouping."""
     forests, left_out = [], 0
     for near in several:
         forests.append(near.read())
@@ -109,12 +109,14 @@ def to_bands(
 
 def _distinct(batches: Batches) -> tuple[Hashes, NDArray[np.void]]:
     """The distinct hashes of pictures, and their distinct views without borders."""
-    hashes, views = [np.empty(0, NAME)], [np.empty(0, VIEW)]
-    for batch in batches:
-        pictures: Pictures = np.frombuffer(read_batch(batch), PICTURE, offset=1)
+    hashes = [np.empty(0, NAME)]
+    views = [np.empty(0, VIEW)]
+    for content in read_batches(batches):
+        pictures: Pictures = np.frombuffer(content, PICTURE, offset=1)
         hashes.append(np.unique(pictures["name"][pictures["has_hash"]]))
         inner = np.zeros(len(pictures), VIEW)
-        inner["hash"], inner["name"] = pictures["inner"], pictures["name"]
+        inner["hash"] = pictures["inner"]
+        inner["name"] = pictures["name"]
         views.append(distinct_rows(inner[pictures["has_inner"]]))
     names = np.unique(np.concatenate(hashes))
     return bytes_of(names), distinct_rows(np.concatenate(views))
@@ -133,7 +135,9 @@ def _turned(hashes: Hashes, views: NDArray[np.void]) -> Iterator[NDArray[np.void
     names = np.concatenate([names_of(hashes), views["name"]])
     for turned_hashes in orientations_of_all(all_hashes)[1:]:
         turned = np.zeros(len(names), VIEW)
-        turned["hash"], turned["name"], turned["turned"] = names_of(turned_hashes), names, True
+        turned["hash"] = names_of(turned_hashes)
+        turned["name"] = names
+        turned["turned"] = True
         yield turned
 
 
@@ -142,8 +146,8 @@ def _to_parts(
 ) -> Iterator[tuple[Key, bytes]]:
     """Yield rows for the part of a band that their value lies in, and for those that it visits.
 
-    The neighbour of a value has one bit more. Where that bit is one of those that tell the part,
-    the neighbour lies in another one.
+    The neighbour of a value has one bit more. Where that bit is one of those that select the part,
+    the neighbour lies in another part.
     """
     shift = BAND_BITS - division.band_bits
     part_of = band_values(hashes, band).astype(np.int64) >> shift
@@ -181,8 +185,7 @@ def near_pictures(
 def _read_band(batches: Batches) -> tuple[Hashes, Names, NDArray[np.bool_]]:
     """The hashes of a part of a band, the picture of each, and whether it was turned."""
     plain, views = [np.empty(0, NAME)], [np.empty(0, VIEW)]
-    for batch in batches:
-        content = read_batch(batch)
+    for content in read_batches(batches):
         if content[:1] == HASHES:
             plain.append(np.frombuffer(content, NAME, offset=1))
         else:

@@ -11,7 +11,7 @@ from filters.balance.concepts import Concepts, Match
 from pairsieve.records.sample_table import SampleTable
 from transforms.compare.bands import Batches
 from transforms.compare.settings import CONCEPTS, PART, Key
-from transforms.plumbing.spill import read_batch
+from transforms.plumbing.spill import read_batches
 
 COUNTED = b"c"
 """The first byte of a batch with the counts of a part."""
@@ -68,8 +68,8 @@ def counts_by_part(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     _, batches = group
     of_parts: dict[int, list[Named]] = {}
     total: Counter[Named] = Counter()
-    for batch in batches:
-        part, listed = json.loads(read_batch(batch))
+    for content in read_batches(batches):
+        part, listed = json.loads(content)
         of_parts[part] = [(language, concept) for language, concept, _ in listed]
         for language, concept, number in listed:
             total[language, concept] += number

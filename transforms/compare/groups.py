@@ -12,7 +12,7 @@ from pairsieve.images.forest import NAME, Names
 from transforms.compare.bands import ROOTS, Batches, by_bucket
 from transforms.compare.pictures import KEY, PICTURE, Pictures, first_pairs
 from transforms.compare.settings import GROUPS, PART, Key
-from transforms.plumbing.spill import read_batch
+from transforms.plumbing.spill import read_batches
 
 MEMBER = np.dtype([("root", NAME), ("picture", PICTURE)])
 """A pair that may represent its group."""
@@ -37,8 +37,7 @@ def with_roots(group: tuple[Key, Batches], buckets: int) -> Iterator[tuple[Key, 
     """Yield the pictures of a bucket for the bucket of their group's root."""
     _, batches = group
     pictures, forests = [np.empty(0, PICTURE)], [np.empty((0, 2), NAME)]
-    for batch in batches:
-        content = read_batch(batch)
+    for content in read_batches(batches):
         if content[:1] == ROOTS:
             forests.append(np.frombuffer(content, NAME, offset=1).reshape(-1, 2))
         else:
@@ -67,7 +66,7 @@ def _roots(names: Names, forest: NDArray[np.void]) -> Names:
 def groups_by_part(group: tuple[Key, Batches]) -> Iterator[tuple[Key, bytes]]:
     """Yield for each part the groups of its pictures."""
     _, batches = group
-    members = np.concatenate([np.frombuffer(read_batch(batch), MEMBER) for batch in batches])
+    members = np.concatenate([np.frombuffer(content, MEMBER) for content in read_batches(batches)])
     pictures, roots = members["picture"], members["root"]
     distinct_roots, group_of = np.unique(roots, return_inverse=True)
     of_groups = _describe_groups(pictures, roots, group_of, len(distinct_roots))

@@ -96,10 +96,12 @@ def name_rows(table: SampleTable) -> NamedRows:
         rows.append(row)
         # A picture with too little detail for a hash is named by its bytes.
         is_good = _is_hash(pdq[row]) and (quality[row] or 0) >= GOOD_QUALITY
-        names.append(pdq[row] if is_good else sha256)
+        name = pdq[row] if is_good else sha256
+        names.append(name)
         name_is_hash.append(is_good)
         is_trimmed = _is_hash(trimmed[row])
-        inners.append(trimmed[row] if is_trimmed else NO_INNER)
+        inner = trimmed[row] if is_trimmed else NO_INNER
+        inners.append(inner)
         has_inner.append(is_trimmed)
     return NamedRows(
         np.array(rows, np.int64),
@@ -128,8 +130,8 @@ def pictures_of(
 ) -> Pictures:
     """The rows that may represent a picture of a part, which has a number.
 
-    `passing` are the rows that no rule drops. Of each picture those rows are left out that others
-    of this part precede in any case: they have an earlier row's caption, or MOST_CAPTIONS rows go
+    `passing` are the rows that no rule drops. Rows that cannot be among the first pairs of their
+    picture are left out: an earlier row of this part has the same caption, or MOST_CAPTIONS rows go
     before them. A URL lies in one part alone, so its distinct URLs are counted here.
     """
     rows, cells = named.rows, table.cells

@@ -22,7 +22,7 @@ from pairsieve.storage import parts
 from transforms.compare.bands import Batches, NearPictures
 from transforms.compare.pictures import name_rows
 from transforms.compare.settings import CELL, Key
-from transforms.plumbing.spill import read_batch
+from transforms.plumbing.spill import read_batches
 
 CENTRES_PER_PART = 20
 """Centres that a part gives at most: the first vectors of parts that lie evenly among all."""
@@ -58,7 +58,8 @@ def choose_cells(folder: str, names: list[str], samples: int) -> Cells:
     step = max(1, len(names) * CENTRES_PER_PART // wanted)
     of_models: dict[str, list[Vectors]] = {}
     drawn_from = names[::step]
-    of_each = min(CENTRES_PER_PART, ceil(wanted / max(1, len(drawn_from))))
+    number_of_parts = max(1, len(drawn_from))
+    of_each = min(CENTRES_PER_PART, ceil(wanted / number_of_parts))
     for name in drawn_from:
         scores = parts.read_part(folder, name)
         scores = scores.filter(pc.is_valid(scores.column("embedding")))
@@ -103,7 +104,7 @@ def kept_vectors(
 
 
 def _number(model: str, cell: int) -> int:
-    """The number of a model's cell. Models must not meet: their vectors say nothing together."""
+    """The number of a model's cell. Vectors of two models cannot be compared and must not meet."""
     return zlib.crc32(model.encode()) << CELL_BITS | cell
 
 
@@ -122,7 +123,7 @@ def _row_type(dimensions: int) -> np.dtype[np.void]:
 def near_vectors(group: tuple[Key, Batches], cosine: float) -> Iterator[NearPictures]:
     """Yield the near pictures of a cell: those whose vectors have at least a cosine."""
     _, batches = group
-    rows = np.concatenate([_unpacked(read_batch(batch)) for batch in batches])
+    rows = np.concatenate([_unpacked(content) for content in read_batches(batches)])
     # A picture is compared once, by the least of its vectors. Sorting by all bytes makes the order
     # independent of the batches.
     order = np.argsort(rows.view(f"V{rows.dtype.itemsize}"), kind="stable")

@@ -30,7 +30,7 @@ Observers = list[tuple[Detector, Callable[[Any], Any]]]
 
 
 def compared_part(table: SampleTable, batches: Sequence[bytes]) -> ComparedPart:
-    """What comparing all samples has found of those of a part."""
+    """What the comparison of all samples has found about the samples of a part."""
     named = name_rows(table)
     copies: list[int | None] = [None] * table.rows
     kept_of: list[str | None] = [None] * table.rows

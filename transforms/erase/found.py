@@ -44,7 +44,7 @@ class FoundShard:
 class Found:
     """The shards with found rows, by path, and `columns`: those that any shard has.
 
-    Of all columns only those count by which requests are compared (pairsieve/erasure/match.py).
+    `columns` are only those by which requests are compared (pairsieve/erasure/match.py).
     """
 
     shards: Sequence[FoundShard] = ()
@@ -100,7 +100,7 @@ def read_found(folder: str) -> Found:
 def open_rows(folder: str, path: str) -> Iterator[Callable[[pa.Table], None]]:
     """Give the block a function that adds rows to the file of a shard's found rows.
 
-    Readers see the whole file when the block has ended. Without a row there is none.
+    Readers see the whole file when the block has ended. If no row was added, there is no file.
     """
     with ExitStack() as stack:
         writers = list[pq.ParquetWriter]()

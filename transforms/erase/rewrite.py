@@ -123,8 +123,9 @@ def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int
     groups = shard.num_row_groups
     # The new shard is sorted only where the present one says that it is.
     is_sorted = bool(groups and shard.metadata.row_group(0).sorting_columns)
+    sorted_by = KEY if is_sorted else None
     first_row, left = 0, 0
-    with open_shard(target, shard.schema_arrow, KEY if is_sorted else None) as writer:
+    with open_shard(target, shard.schema_arrow, sorted_by) as writer:
         for group in range(groups):
             table = shard.read_row_group(group)
             rows_read = table.num_rows

@@ -1,8 +1,8 @@
 """Finds the rows of a shard that requests are about, by columns.
 
-Of a shard only the columns are read that the requests compare, one row group after another. Where
-the statistics of a row group rule out that a key or digest is in it, nothing of it is read. The
-other columns are read where rows were found. Nothing here imports Beam.
+Only the columns that the requests compare are read, one row group after another. A row group is
+skipped where its statistics rule out that a key or digest is in it. The other columns are read only
+of row groups with found rows. Nothing here imports Beam.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def open_columns(stream: object, own_names: Mapping[str, str], columns: Iterable
     file = pq.ParquetFile(stream)
     present = set(file.schema_arrow.names)
     names = {name: own_names.get(name, name) for name in columns}
-    return OpenShard(file, {name: own for name, own in names.items() if own in present})
+    present_names = {name: own for name, own in names.items() if own in present}
+    return OpenShard(file, present_names)
 
 
 def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[int, int, Hits]]:
@@ -140,7 +141,8 @@ def search_shard(path: str, settings: SearchSettings, matcher: Matcher) -> Found
             for numbers in hits.values():
                 rows_of.update(numbers)
     columns = frozenset(name for name in COLUMNS if name in shard.names)
-    return Found([FoundShard(path, rows, rows_of)] if rows else [], columns)
+    shards = [FoundShard(path, rows, rows_of)] if rows else []
+    return Found(shards, columns)
 
 
 def _found_rows(

@@ -84,8 +84,9 @@ def lane_of_each_part(names: Sequence[str]) -> list[Lane]:
 def _pieces(names: Sequence[str], max_length: int, max_pieces: int) -> list[Piece]:
     """Divide the parts of one bucket."""
     bucket = parts.bucket_of(names[0])
-    share = min(ceil(len(names) / max_length), max_pieces)
-    return [Piece(bucket, share, tuple(names[start::share])) for start in range(share)]
+    number = min(ceil(len(names) / max_length), max_pieces)
+    shares = [tuple(names[first::number]) for first in range(number)]
+    return [Piece(bucket, number, share) for share in shares]
 
 
 def _length(lane: Mapping[int, Piece]) -> int:

@@ -1,13 +1,13 @@
 """Runs a function on each element of a step, and counts what it yields.
 
-Rejected elements are counted and never just a log line. So counts add up at every stage.
+Rejected elements are counted, and never only logged. So counts add up at every stage.
 
 Counts travel behind the results of their bundle, and every later step passes them on. So a step has
 one output. Flink sets up tasks of its own for every further output. The shuffle brings all counts
 together in one group.
 
-Behind a shuffle a step has to count by group, because a runner that repeats work may cut bundles at
-other places: what a group has counted is part of its result (pairsieve/storage/job_end.py).
+Behind a shuffle a step has to count by group: a runner that repeats work may cut the bundles at
+other places. So the counts of a group are part of its result (pairsieve/storage/job_end.py).
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
     """Runs a function on each element, and counts what it yields.
 
     `make` is called once a worker and returns the function. Rejection, Counted and Noted are
-    counted; rejections that name a place are problems as well. The bundle's Counts come last;
-    `without_counts` they are only Beam's counters. An error of the function stops the job.
+    counted; rejections that name a place are problems as well. The bundle's Counts come last; with
+    `without_counts` only Beam's counters have the numbers. An error of the function stops the job.
 
     Counts of earlier steps, EveryGroup, and elements whose type is in `passes` are passed on
     unread.
@@ -89,8 +89,9 @@ class CountingStep(beam.DoFn):  # type: ignore[misc]
     def process(self, element: Any, side: Any = None) -> Iterator[Any]:
         if isinstance(element, self._passes) or is_group_of_counts(element):
             yield element
-        else:
-            yield from self._work_on(element, () if side is None else (side,))
+            return
+        sides = () if side is None else (side,)
+        yield from self._work_on(element, sides)
 
     def _work_on(self, element: Any, sides: tuple[Any, ...]) -> Iterator[Any]:
         with WorkingOn(element):

@@ -11,10 +11,10 @@ import apache_beam as beam
 
 @dataclass(frozen=True, slots=True)
 class EveryGroup:
-    """Stands among the elements for an empty batch of each group of the job's last shuffle.
+    """An element that becomes an empty batch of each group of the job's last shuffle.
 
-    So every group is there, with or without rows, and the job has ended when each of them has
-    written what it has counted. Steps before the shuffle pass it on.
+    So every group is there, with or without rows, and the job has ended when each group has written
+    its counts. Steps before the shuffle pass it on.
     """
 
 
@@ -30,11 +30,16 @@ class ListElements(beam.PTransform):  # type: ignore[misc]
     every_group: bool = False
 
     def expand(self, start: beam.PCollection) -> beam.PCollection:
-        further = [EveryGroup()] if self.every_group else []
-        listed = start | "List" >> beam.FlatMap(_listed, [*self.elements, *further])
+        elements = list(self.elements)
+        if self.every_group:
+            elements.append(EveryGroup())
+        listed = start | "List" >> beam.FlatMap(_listed, elements)
+        if len(self.elements) < 2:
+            # A single element needs no reshuffle, which costs tasks on Flink.
+            return listed
         # Runners fuse steps: without the reshuffle the worker that lists the elements gets them
-        # all. A single one needs none, and on Flink a reshuffle costs tasks.
-        return listed | "Spread" >> beam.Reshuffle() if len(self.elements) > 1 else listed
+        # all.
+        return listed | "Spread" >> beam.Reshuffle()
 
 
 def _listed(_: bytes, elements: Sequence[Any]) -> Iterator[Any]:

@@ -24,7 +24,7 @@ def kind_of_group(element: Any) -> str:
 def on_own(is_own: Callable[[Any], bool], function: Callable[[Any], Any]) -> beam.PTransform:
     """A step that replaces each of its own elements by the result of a function.
 
-    Where the result is None, nothing goes on. An error names the element.
+    Where the result is None, nothing is passed on. An error names the element.
     """
     return beam.FlatMap(_work_or_pass, is_own, function)
 

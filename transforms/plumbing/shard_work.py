@@ -47,7 +47,7 @@ class ShardWork:
 def work_here(work: ShardWork, shards: Sequence[Any]) -> None:
     """Do the work in this process, one shard after another.
 
-    Raises WorkFailed, which names the place, and the shard where it is one's.
+    Raises WorkFailed, which names the place in the code, and the shard if one was worked on.
     """
     tally, progress, results = Tally(), ProgressWriter(work.folder), list[Any]()
     with WorkingOn():

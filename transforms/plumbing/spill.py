@@ -7,7 +7,7 @@ and the workers of a cluster share no disk, so this is for the local runner alon
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,17 +23,18 @@ SUFFIX = ".batches"
 
 @dataclass(frozen=True, slots=True)
 class Spilled:
-    """The place of a batch in a file, in bytes."""
+    """Where the batches of one key lie in a file: (offset, length) of each in bytes."""
 
     path: str
-    offset: int
-    length: int
+    places: tuple[tuple[int, int], ...]
 
 
 class Spill(beam.DoFn):  # type: ignore[misc]
     """(key, batch of rows) -> (key, Spilled). A bundle writes one file.
 
-    `is_spilled` says which; all others pass as they are.
+    All batches of a key in a bundle are one element behind this step: the launcher holds every
+    element of a shuffle. `is_spilled` says which batches go to the file; all others pass as they
+    are.
     """
 
     def __init__(self, folder: str, is_spilled: Callable[[Any], bool]) -> None:
@@ -45,7 +46,7 @@ class Spill(beam.DoFn):  # type: ignore[misc]
         self._path = ""
         self._offset = 0
         self._stream: IO[bytes] | None = None
-        self._places: list[tuple[Any, Spilled]] = []
+        self._places: dict[Hashable, list[tuple[int, int]]] = {}
 
     def process(self, keyed: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
         if not self._is_spilled(keyed):
@@ -59,27 +60,35 @@ class Spill(beam.DoFn):  # type: ignore[misc]
             # before.
             self._stream = self._stack.enter_context(files.open_whole(self._path, synced=False))
         self._stream.write(batch)
-        self._places.append((key, Spilled(self._path, self._offset, len(batch))))
+        self._places.setdefault(key, []).append((self._offset, len(batch)))
         self._offset += len(batch)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         # Close the file first: a place that is handed on must be readable.
         self._stack.close()
         window = GlobalWindow()
-        for place in self._places:
-            yield WindowedValue(place, window.max_timestamp(), [window])
+        for key, places in self._places.items():
+            spilled = Spilled(self._path, tuple(places))
+            yield WindowedValue((key, spilled), window.max_timestamp(), [window])
 
 
-def read_batch(batch: bytes | Spilled) -> bytes:
-    """The bytes of a batch. Raises ValueError when its file is too short."""
-    if isinstance(batch, bytes):
-        return batch
-    with files.open_read(batch.path) as stream:
-        stream.seek(batch.offset)
-        content = bytes(stream.read(batch.length))
-    if len(content) != batch.length:
-        raise ValueError(
-            f"{batch.path} is cut off: {len(content)} of {batch.length} bytes at {batch.offset}; "
-            "run again"
-        )
-    return content
+def read_batches(batches: Iterable[bytes | Spilled]) -> Iterator[bytes]:
+    """Yield the bytes of each batch. Raises ValueError when a file is too short."""
+    for batch in batches:
+        if isinstance(batch, bytes):
+            yield batch
+        else:
+            yield from _read_spilled(batch)
+
+
+def _read_spilled(spilled: Spilled) -> Iterator[bytes]:
+    with files.open_read(spilled.path) as stream:
+        for offset, length in spilled.places:
+            stream.seek(offset)
+            content = bytes(stream.read(length))
+            if len(content) != length:
+                raise ValueError(
+                    f"{spilled.path} is cut off: {len(content)} of {length} bytes at {offset}; "
+                    "run again"
+                )
+            yield content

@@ -82,20 +82,25 @@ def rows_of_shard(path: str, own_names: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows of a shard that have a URL of the web."""
     with files.open_read(path) as stream:
         shard = pq.ParquetFile(stream)
-        there = {name: own_names.get(name, name) for name in COLUMNS}
-        there = {ours: own for ours, own in there.items() if own in shard.schema_arrow.names}
-        for batch in shard.iter_batches(columns=list(there.values())):
-            table = pa.Table.from_batches([batch]).select(list(there.values()))
-            for row in as_ours(table.rename_columns(list(there))).to_pylist():
+        # our name of a column -> its name in the shard, for those that the shard has
+        names = {name: own_names.get(name, name) for name in COLUMNS}
+        names = {ours: own for ours, own in names.items() if own in shard.schema_arrow.names}
+        own_columns = list(names.values())
+        for batch in shard.iter_batches(columns=own_columns):
+            table = pa.Table.from_batches([batch]).select(own_columns)
+            renamed = table.rename_columns(list(names))
+            for row in as_ours(renamed).to_pylist():
                 if host_of(row.get("URL") or ""):
                     yield _row(row)
 
 
 def _row(row: Mapping[str, Any]) -> Row:
+    sha256 = readable_sha256(row.get("sha256"))
     size = row.get("size_bytes")
-    texts = [row.get(name) or "" for name in ("fetched_at", "pdq", "final_url")]
-    fetched_at, pdq, final_url = texts
-    return row["URL"], readable_sha256(row.get("sha256")), size, fetched_at, pdq, final_url
+    fetched_at = row.get("fetched_at") or ""
+    pdq = row.get("pdq") or ""
+    final_url = row.get("final_url") or ""
+    return row["URL"], sha256, size, fetched_at, pdq, final_url
 
 
 def links_of_rows(rows: Iterable[Row], known: Mapping[bytes, Link]) -> list[AskedLink]:

@@ -32,9 +32,8 @@ from pairsieve.records.outcome import Counted, Rejection, tally_of
 from pairsieve.records.page import Headers
 from pairsieve.records.pair import Evidence
 from pairsieve.storage import parts
-from pairsieve.warc.media_type import HTML_TYPES, sniffs_as_html
 from pairsieve.web.answer import Answer, FetchRequest
-from pairsieve.web.fields import media_type
+from pairsieve.web.media_type import HTML_TYPES, media_type, sniffs_as_html
 from pairsieve.web.offline import offline
 from transforms.fetch.lanes import Lane
 from transforms.fetch.open_part import Consent, Gate, load_gate
@@ -110,7 +109,9 @@ def _rights_alone(evidence: Evidence) -> Evidence:
 
 def is_page(answer: Answer) -> bool:
     """Whether a body that is no picture is a page: HTML by its type, or by its first bytes."""
-    return media_type(answer.content_type or "") in HTML_TYPES or sniffs_as_html(answer.body)
+    return media_type(answer.content_type or "").essence in HTML_TYPES or sniffs_as_html(
+        answer.body
+    )
 
 
 def make_pdq(settings: DecodeSettings) -> Callable[[bytes], str | None]:

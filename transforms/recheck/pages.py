@@ -63,7 +63,7 @@ class PageJudge:
     guarded: GuardedFunction[Page, str]
 
     def __call__(self, item: Page | Location) -> Iterator[SeenPage | Counted | Rejection]:
-        """Yield what a page says; places of other files say nothing here."""
+        """Yield what a page says. Locations of files say nothing, and are left out."""
         if not isinstance(item, Page) or has_credentials(item.url):
             return
         if is_costly(item.payload):
@@ -83,7 +83,7 @@ class PageJudge:
 def page_judge(rights: Rights) -> Callable[[Page], str]:
     """The function that gives the reason for which a page refuses its pictures, or an empty text.
 
-    What pages say of indexes counts as the dataset's own profile has it.
+    Whether a refusal of indexing counts is up to the profile of the dataset's own rule.
     """
     observe = load_all([PageRights()])
     images: ImageRule = "plain"
@@ -102,7 +102,7 @@ def make_judge(rights: Rights) -> Work:
 
 
 def newest(pages: Iterable[SeenPage]) -> list[SeenPage]:
-    """Of each page its newest capture; of two at the same time the one that refuses."""
+    """The newest capture of each page; of two at the same time, the one that refuses."""
     by_id: dict[bytes, SeenPage] = {}
     for page in pages:
         other = by_id.get(page.page_id)

@@ -32,7 +32,8 @@ from pairsieve.storage.settled import settled_scores
 from pairsieve.warc.source import read_at
 from transforms.plumbing.working_on import WorkingOn
 from transforms.score.prospects import Prospects
-from transforms.score.scorer import Costly, Scorer, score_rows
+from transforms.score.score_rows import score_rows
+from transforms.score.scorer import Costly, Scorer
 from transforms.score.settings import ScoreFolders, ScoreSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -123,11 +124,18 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         return UnscoredPart(name, pairs, to_score, settled)
 
     def _scored(self, part: UnscoredPart, new_scores: Mapping[bytes, Score]) -> ScoredPart:
-        scores = [part.settled.get(pair.key) or new_scores[pair.key] for pair in part.pairs]
+        scores = []
+        for pair in part.pairs:
+            score = part.settled.get(pair.key)
+            if score is None:
+                score = new_scores[pair.key]
+            scores.append(score)
+        tally = tally_of(map(score_outcome, scores))
+
         detectors = needing(self._detectors, Needs.IMAGE, Needs.EMBEDDING)
-        schema = schema_with(SCORE_SCHEMA, evidence_columns(detectors))
-        tally = tally_of(score_outcome(score) for score in scores)
-        return ScoredPart(part.name, to_table(scores, schema), tally)
+        columns = evidence_columns(detectors)
+        table = to_table(scores, schema_with(SCORE_SCHEMA, columns))
+        return ScoredPart(part.name, table, tally)
 
     def _picture_reader(
         self, unscored_parts: Sequence[UnscoredPart], stack: ExitStack
