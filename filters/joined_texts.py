@@ -8,10 +8,12 @@ a letter, a digit nor a blank: words end there as they end where a text does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from itertools import count, islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from filters.batch import RowMask
 
 BORDER = "\0"
-Key = TypeVar("Key", bound=Hashable)
+LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class JoinedTexts:
     def changed(self, change: Callable[[str], str]) -> JoinedTexts:
         """The same texts after a change that reads letter by letter, and keeps borders."""
         return JoinedTexts(change(self.joined))
+
+    def without_outer_blanks(self) -> JoinedTexts:
+        """The same texts, of which none begins or ends with two blanks, without such a blank."""
+        without = self.joined.replace(f" {BORDER}", BORDER).replace(f"{BORDER} ", BORDER)
+        return JoinedTexts(without)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -90,8 +97,26 @@ class JoinedTexts:
     def are(self, positions: NDArray[np.int64], is_such: Callable[[str], bool]) -> RowMask:
         """Whether the characters at these places are of a kind; False outside of `joined`."""
         padded = np.concatenate([self._codes, np.zeros(1, np.uint32)])
-        kinds, of_kind = np.unique(padded[positions], return_inverse=True)
-        return np.array([is_such(chr(code)) for code in kinds], np.bool_)[of_kind]
+        codes = padded[positions]
+        of_kind = np.zeros(sys.maxunicode + 1, np.bool_)
+        of_kind[codes] = True
+        for code in np.flatnonzero(of_kind).tolist():
+            of_kind[code] = is_such(chr(code))
+        return np.asarray(of_kind[codes], np.bool_)
+
+    def words_around(
+        self, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Starts and ends of places, with the rest of the words that they are part of."""
+        before = np.searchsorted(self._no_word, starts) - 1
+        behind = np.searchsorted(self._no_word, ends)
+        return self._no_word[before] + 1, self._no_word[behind]
+
+    @cached_property
+    def _no_word(self) -> NDArray[np.int64]:
+        """Where neither a letter nor a digit stands, in `joined` and directly around it."""
+        places = np.arange(-1, len(self._codes) + 1)
+        return places[~self.are(places, str.isalnum)]
 
     @cached_property
     def _borders(self) -> NDArray[np.int64]:
@@ -106,7 +131,7 @@ class JoinedTexts:
 class Words:
     """The words of many texts; made by `find_words`.
 
-    - `distinct`: each word once, and perhaps BORDER.
+    - `distinct`: each word once; the first is empty, and no word.
     - `numbers`: for each place of a word, its number in `distinct`. `rows`: the number of its text.
     - `texts`: how many texts there are.
     """
@@ -116,19 +141,42 @@ class Words:
     rows: NDArray[np.int64]
     texts: int
 
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How many times each word of `distinct` stands in the texts."""
+        return np.bincount(self.numbers, minlength=len(self.distinct))
+
     def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
-        """The texts that have a word of a kind. BORDER must be of no kind."""
-        such = np.array([is_such(word) for word in self.distinct], np.bool_)
+        """The texts that have a word of a kind. No empty word must be of it."""
+        return self.texts_with_any(np.array([is_such(word) for word in self.distinct], np.bool_))
+
+    def texts_with_any(self, such: RowMask) -> RowMask:
+        """The texts that have one of some words, of which a mask of `distinct` is true."""
         mask = np.zeros(self.texts, np.bool_)
         mask[self.rows[such[self.numbers]]] = True
         return mask
 
-    def of(self, texts: RowMask) -> Words:
-        """The words of some of the texts."""
+    def only(self, such: RowMask) -> Words:
+        """Some of the words alone, of which a mask of `distinct` is true."""
+        chosen = such[self.numbers]
+        return Words(self.distinct, self.numbers[chosen], self.rows[chosen], self.texts)
+
+    def among(self, texts: RowMask) -> Words:
+        """The words of some of the texts, with the numbers that they have."""
         chosen = texts[self.rows]
-        used, numbers = np.unique(self.numbers[chosen], return_inverse=True)
-        distinct = [self.distinct[number] for number in used]
-        return Words(distinct, numbers, self.rows[chosen], self.texts)
+        return Words(self.distinct, self.numbers[chosen], self.rows[chosen], self.texts)
+
+    def of(self, texts: RowMask) -> Words:
+        """The words of some of the texts, and no others in `distinct`."""
+        if texts.all():
+            return self
+        words = self.among(texts)
+        is_used = np.zeros(len(self.distinct), np.bool_)
+        is_used[words.numbers] = True
+        is_used[0] = True  # the empty word stays the first
+        new_numbers = np.cumsum(is_used) - 1
+        distinct = [self.distinct[number] for number in np.flatnonzero(is_used).tolist()]
+        return Words(distinct, new_numbers[words.numbers], words.rows, self.texts)
 
     def once(self) -> Words:
         """The same, with each word of a text once."""
@@ -142,6 +190,7 @@ class Words:
         `rows` of these words are the numbers of the others in `words.distinct`, in order.
         """
         how_many = np.bincount(self.rows, minlength=self.texts)
+        words = words.only(how_many > 0)
         firsts = np.cumsum(how_many) - how_many
         of_place = how_many[words.numbers]
         # first, second, ... in each place
@@ -157,9 +206,60 @@ class Words:
         return np.asarray(sums, np.float64)
 
 
-def lengths_of(texts: Sequence[str]) -> NDArray[np.int64]:
-    """Characters of each text."""
-    return np.fromiter(map(len, texts), np.int64, len(texts))
+@dataclass(frozen=True)
+class WordsByRuns:
+    """The words of many texts by the runs of letters in which they stand.
+
+    Most questions are about few words: the places of these alone are found. `words` are those of
+    each distinct run, and `runs` those of each text.
+    """
+
+    words: Words
+    runs: Words
+
+    @property
+    def distinct(self) -> Sequence[str]:
+        """Each word once; the first is empty, and no word."""
+        return self.words.distinct
+
+    @property
+    def texts(self) -> int:
+        """How many texts there are."""
+        return self.runs.texts
+
+    def among(self, texts: RowMask) -> WordsByRuns:
+        """The words of some of the texts, and no others in `distinct`."""
+        if texts.all():
+            return self
+        runs = self.runs.among(texts)
+        return WordsByRuns(self.words.of(runs.times > 0), runs)
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How many times each word of `distinct` stands in the texts."""
+        times = self.runs.times[self.words.rows]
+        return np.bincount(self.words.numbers, times, len(self.distinct)).astype(np.int64)
+
+    def of_length(self, least: int) -> WordsByRuns:
+        """The words with so many letters at least."""
+        lengths = np.fromiter(map(len, self.distinct), np.int64)
+        return WordsByRuns(self.words.only(lengths >= least), self.runs)
+
+    def only(self, such: RowMask) -> Words:
+        """Some words alone, of which a mask of `distinct` is true."""
+        return self.words.only(such).in_place_of(self.runs)
+
+    def of(self, texts: RowMask) -> Words:
+        """The same without their runs."""
+        return self.words.in_place_of(self.runs.among(texts)).of(texts)
+
+    def texts_with(self, is_such: Callable[[str], bool]) -> RowMask:
+        """The texts that have a word of a kind. No empty word must be of it."""
+        return self.runs.texts_with_any(self.words.texts_with(is_such))
+
+    def texts_with_any(self, such: RowMask) -> RowMask:
+        """The texts that have one of some words, of which a mask of `distinct` is true."""
+        return self.runs.texts_with_any(self.words.texts_with_any(such))
 
 
 def join_texts(texts: Sequence[str]) -> JoinedTexts:
@@ -169,11 +269,28 @@ def join_texts(texts: Sequence[str]) -> JoinedTexts:
 
 def join_column(texts: pa.ChunkedArray) -> JoinedTexts:
     """Join the texts of a column; a blank stands for each BORDER in them."""
+    return JoinedTexts(_joined(texts).as_py())
+
+
+def joined_content(texts: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """The same in UTF-8."""
+    return np.frombuffer(_joined(texts).as_buffer(), np.uint8)
+
+
+def hold_border(texts: pa.ChunkedArray) -> bool:
+    """Whether a text of a column holds BORDER, or may do so; a quicker look than that at each."""
+    contents = (chunk.buffers()[2] for chunk in texts.cast(pa.large_string()).chunks)
+    return not all(np.frombuffer(content, np.uint8).all() for content in contents if content)
+
+
+def _joined(texts: pa.ChunkedArray) -> Any:
     filled = pc.fill_null(texts.cast(pa.large_string()), "")
-    whole = pc.replace_substring(filled, BORDER, " ").combine_chunks()
+    if hold_border(filled):
+        filled = pc.replace_substring(filled, BORDER, " ")
+    whole = filled.combine_chunks()
     one_list = pa.ListArray.from_arrays([0, len(whole)], whole)
-    (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string())).to_pylist()
-    return JoinedTexts(joined)
+    (joined,) = pc.binary_join(one_list, pa.scalar(BORDER, pa.large_string()))
+    return joined
 
 
 def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
@@ -182,34 +299,41 @@ def find_words(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
     Of ASCII it must match letters alone. So no word is longer than a run of letters and of
     characters outside ASCII, and of equal runs one is read.
     """
-    runs = _find_runs(texts)
-    written = f"{word.pattern}|{BORDER}"
-    found = re.findall(written, BORDER.join(runs.distinct), word.flags)
-    distinct = list(dict.fromkeys([BORDER, *found]))
-    known = dict(zip(distinct, range(len(distinct)), strict=True))
+    runs = find_runs(np.frombuffer(texts.joined.encode("utf-8", "surrogatepass"), np.uint8))
+    return words_in(join_texts(runs.distinct), word).in_place_of(runs)
+
+
+def words_in(texts: JoinedTexts, word: re.Pattern[str]) -> Words:
+    """The same for texts of which few are alike."""
+    found = re.findall(f"{word.pattern}|{BORDER}", texts.joined, word.flags)
+    known = dict(zip(dict.fromkeys([BORDER, *found]), count()))
     numbers = np.fromiter(map(known.__getitem__, found), np.int64, len(found))
-    # BORDER has the number 0
     is_word = numbers > 0
-    run_of = np.cumsum(~is_word).astype(np.int64)
-    of_runs = Words(distinct, numbers[is_word], run_of[is_word], len(runs.distinct))
-    return of_runs.in_place_of(runs)
+    rows = np.cumsum(~is_word).astype(np.int64)
+    distinct = ["", *islice(known, 1, None)]
+    return Words(distinct, numbers[is_word], rows[is_word], texts.number)
 
 
-def _find_runs(texts: JoinedTexts) -> Words:
-    """Runs of letters and of characters outside ASCII, as words."""
-    content = np.frombuffer(texts.joined.encode("utf-8", "surrogatepass"), np.uint8)
-    in_run = _in_runs()[content]
+def find_runs(content: NDArray[np.uint8]) -> Words:
+    """Runs of letters and of characters outside ASCII, as words.
+
+    `content` is that of joined texts in UTF-8.
+    """
+    in_run = _in_runs().take(content)
     # a run begins, and the next one ends, where this changes
     changes = np.flatnonzero(np.diff(in_run, prepend=False, append=False))
     starts, ends = changes[::2], changes[1::2]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content[in_run])]
     runs = pa.Array.from_buffers(pa.large_binary(), len(starts), buffers).dictionary_encode()
+    borders = np.flatnonzero(content == ord(BORDER))
+    of_text = np.diff(np.searchsorted(starts, borders), prepend=0, append=len(starts))
+    distinct = [run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()]
     return Words(
-        distinct=[run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist()],
-        numbers=runs.indices.to_numpy().astype(np.int64),
-        rows=np.searchsorted(np.flatnonzero(content == ord(BORDER)), starts),
-        texts=texts.number,
+        distinct=["", *distinct],
+        numbers=runs.indices.to_numpy().astype(np.int64) + 1,
+        rows=np.repeat(np.arange(len(of_text)), of_text),
+        texts=len(of_text),
     )
 
 
@@ -217,31 +341,3 @@ def _find_runs(texts: JoinedTexts) -> Words:
 def _in_runs() -> NDArray[np.bool_]:
     """Which bytes of UTF-8 belong to letters of ASCII, and to characters outside it."""
     return np.array([byte >= 128 or chr(byte).isalpha() for byte in range(256)], np.bool_)
-
-
-def rows_by_key(
-    languages: Sequence[str], is_long: RowMask, key_of: Callable[[str, bool], Key]
-) -> Mapping[Key, NDArray[np.int64]]:
-    """Key -> the rows that have it, in order; a key is made of a language and of `is_long`.
-
-    `key_of` is asked once about each language, long and short.
-    """
-    distinct = list(dict.fromkeys(languages))
-    number_of = dict(zip(distinct, range(len(distinct)), strict=True))
-    # A kind is a language together with a length: an even number is short, an odd one long.
-    kinds = 2 * np.fromiter(map(number_of.__getitem__, languages), np.int64) + is_long
-    kinds_of_key: dict[Key, list[int]] = {}
-    for kind in np.unique(kinds).tolist():
-        number, is_long_text = divmod(kind, 2)
-        key = key_of(distinct[number], bool(is_long_text))
-        kinds_of_key.setdefault(key, []).append(kind)
-    return {
-        key: np.flatnonzero(np.isin(kinds, its_kinds)) for key, its_kinds in kinds_of_key.items()
-    }
-
-
-def joined_rows(texts: Sequence[str], rows: NDArray[np.int64]) -> JoinedTexts:
-    """Join some of many texts, of which none holds BORDER."""
-    if len(rows) == len(texts):
-        return join_texts(texts)
-    return join_texts(list(map(texts.__getitem__, rows.tolist())))

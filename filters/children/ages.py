@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import yaml
 
-from filters.medical.terms import Automaton, Term, make_automaton
+from filters.medical.automaton import Automaton, Term, make_automaton
 
 MAX_YEARS = 17  # United Nations, Convention on the Rights of the Child, article 1: below 18
 MAX_SMALL_UNITS = 36  # months, weeks or days; ages of older children are said in years
@@ -105,19 +105,23 @@ def find_ages(text: str, languages: tuple[str, ...]) -> dict[str, tuple[Age, ...
     A language is missing where the text has none of the words that it writes beside a number, as
     most texts have.
     """
-    having_word = {hit.term.language for hit in _words_beside_numbers(languages).hits(text)}
+    having_word = {hit.term.language for hit in _automaton(languages).hits(text)}
     return {code: tuple(age_forms(code).find(text)) for code in having_word}
 
 
 @lru_cache(16)  # one language each, or all of them
-def _words_beside_numbers(languages: tuple[str, ...]) -> Automaton:
+def _automaton(languages: tuple[str, ...]) -> Automaton:
+    return make_automaton(words_beside_numbers(languages))
+
+
+def words_beside_numbers(languages: tuple[str, ...]) -> list[Term]:
     """The longest part of each form of an age that is no number: "years old" of "# years old"."""
-    return make_automaton(
+    return [
         _longest_part(form, code)
         for code in languages
         for kind in _kinds_of_ages(code)
         for form in _entries(_lists()[code][kind])
-    )
+    ]
 
 
 def _longest_part(form: str, language: str) -> Term:

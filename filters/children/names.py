@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 
+from filters.folding import folded_words
+
 UNSURE = "?"  # behind a name of the list that is also a place or an everyday word
 WORD = re.compile(r"[^\W\d_]{3,}")
 # words directly before a name that belongs to a place or a saint: "San Mateo", "St. Martin"
@@ -21,6 +23,13 @@ def given_names() -> tuple[frozenset[str], frozenset[str]]:
     names = frozenset(line.removesuffix(UNSURE) for line in lines)
     unsure = frozenset(line.removesuffix(UNSURE) for line in lines if line.endswith(UNSURE))
     return names, unsure
+
+
+@lru_cache(1)
+def folded_sure_names() -> frozenset[str]:
+    """The folded names of the list that are nothing else."""
+    names, unsure = given_names()
+    return frozenset(map(folded_words, names - unsure))
 
 
 def is_name(word: str) -> bool:

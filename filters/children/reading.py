@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from filters.children.ages import Age
-from filters.medical.terms import with_blanks
+from filters.folding import with_blanks
 
 MAX_CHARS = 2_000  # of a text that are read
 # Each of these kinds of terms, and an age, may be a sign.

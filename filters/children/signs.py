@@ -32,13 +32,15 @@ OWN_CHARS = 12  # between "our" and "daughter": room for one word
 MEDIA, MEDIA_AND_GOODS = ("media",), ("media", "goods")
 
 # Behind a name: perhaps a surname of one or two words, and a number: "Ann van Roe, 7," "Ann (7)"
-_NUMBER_OF_NAME = re.compile(
+_SURNAME = (
     r"(?: (?:d[aeiou]s?|van|von|de[rn]?|del|la|le|di)(?= ))?"
     r"(?P<surname>(?: (?:[^\W\d_]['])?[^\W\d_a-z]\w*\.?){0,2})"
-    r"(?:, ?(?P<after_comma>\d{1,2})(?= ?[,;]|[.!?]?$)| ?\((?P<in_brackets>\d{1,2})\))"
 )
+_AFTER_COMMA = r", ?(?P<after_comma>\d{1,2})(?= ?[,;]|[.!?]?$)"
+_NUMBER_OF_NAME = re.compile(rf"{_SURNAME}(?:{_AFTER_COMMA}| ?\((?P<in_brackets>\d{{1,2}})\))")
 # With a last letter of the name before it.
 NUMBER_BEHIND_NAME = re.compile(rf"[^\W\d_]{_NUMBER_OF_NAME.pattern}")
+NUMBER_BEHIND_COMMA = re.compile(rf"[^\W\d_]{_SURNAME}{_AFTER_COMMA}")
 WEIGHT = re.compile(
     r"\b[2-4][.,]?\d{3} ?(?:g|gr|gram\w*)\b|\b[2-4][.,]\d{1,3} ?kg\b|\b\d{1,2} ?lbs?\b"
 )

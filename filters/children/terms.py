@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 import yaml
 
+from filters.children.ages import words_beside_numbers
 from filters.children.reading import BEFORE_NAME, SIGN_KINDS, Place
-from filters.medical.terms import Automaton, Term, make_automaton, parse_term
+from filters.medical.automaton import DEFUSED, Automaton, Term, make_automaton
+from filters.medical.term_words import TermWords, make_term_words
+from filters.medical.terms import parse_term
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # of the terms that a config adds
-CLEAR, DEFUSED, KNOWN = "clear", "defused", "known"
+CLEAR, KNOWN = "clear", "known"
 KINDS = (
     CLEAR, "child", "youth", "own", "little", "little_name", "for", "doing", "acts", "pupil",
     "school", "class", "teacher", "outing", "birthday", "born", "junior", "team", "person", "media",
@@ -107,14 +110,14 @@ def vocabulary(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Voca
 
 
 @lru_cache(32)
-def sign_terms(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> Automaton:
-    """Finds the terms alone without which, an age or a name no sign is in a text."""
+def sign_words(languages: tuple[str, ...], extra: tuple[Term, ...] = ()) -> TermWords:
+    """Tells which texts may have a term or an age; without one, or a name, no sign is in a text."""
     kinds = {*SIGN_KINDS, BEFORE_NAME}
     terms = [term for term in extra if term.kind in kinds]
     for language in languages:
         for kind in kinds:
             terms += _parsed(language, kind)
-    return make_automaton(terms)
+    return make_term_words([*terms, *words_beside_numbers(languages)])
 
 
 def _parsed(language: str, kind: str) -> Iterator[Term]:

@@ -6,11 +6,12 @@ words of terms.yaml, given names and ages are put together (signs.py), within on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 
 from filters.batch import RowMask
 from filters.children import glance
@@ -25,9 +26,11 @@ from filters.children.reading import (
     may_have_signs,
 )
 from filters.children.signs import Sign, find_signs
-from filters.children.terms import LANGUAGES, extra_terms, sign_terms, vocabulary
-from filters.joined_texts import JoinedTexts, joined_rows, lengths_of, rows_by_key
-from filters.medical.terms import Term, with_blanks
+from filters.children.terms import LANGUAGES, extra_terms, sign_words, vocabulary
+from filters.folding import with_blanks
+from filters.joined_texts import JoinedTexts
+from filters.medical.automaton import Term
+from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is often wrong, except English.
 MIN_CHARS_OF_LANGUAGE = 40
@@ -65,30 +68,29 @@ class ChildJudge:
                 (clear if _is_clear(sign, reading) else weak).add(sign.what)
         return ChildText(tuple(sorted(clear)), tuple(sorted(weak - clear)))
 
-    def may_be_clear(self, texts: Sequence[str], languages: Sequence[str]) -> RowMask:
+    def may_be_clear(self, texts: TextBatch, languages: pa.ChunkedArray) -> RowMask:
         """Which of many texts may have clear signs; `judge` finds none in any other text.
 
-        No text may hold BORDER.
+        Only texts without BORDER are read right.
         """
-        found = np.zeros(len(texts), np.bool_)
-        is_long = lengths_of(texts) >= MIN_CHARS_OF_LANGUAGE
-        for read_in, rows in rows_by_key(languages, is_long, _read_in).items():
-            found[rows] = self._may_be_clear(joined_rows(texts, rows), read_in)
+        # What is cut off may be part of a word, and in texts that grow no place is sure.
+        is_other = (texts.chars > MAX_CHARS) | texts.longer_in_lower_case
+        found = is_other.copy()
+        is_long = texts.chars >= MIN_CHARS_OF_LANGUAGE
+        for read_in, among in rows_by_key(languages, is_long, _read_in).items():
+            words = texts.words.among(among & ~is_other)
+            may = glance.may_have_signs(words, texts.with_digits, sign_words(read_in, self.extra))
+            rows = np.flatnonzero(may)
+            if rows.size:
+                found[rows] = self._glance(texts.joined(rows), read_in).may_be_clear()
         return found
 
-    def _may_be_clear(self, texts: JoinedTexts, languages: tuple[str, ...]) -> RowMask:
-        cased = texts.changed(with_blanks)
+    def _glance(self, texts: JoinedTexts, languages: tuple[str, ...]) -> glance.Glance:
+        cased = texts.changed(with_blanks).without_outer_blanks()
         lower = cased.changed(str.lower)
-        may = glance.may_have_signs(lower, cased, sign_terms(languages, self.extra), languages)
-        rows = np.flatnonzero(may)
-        if rows.size:
-            some_lower, some_cased = lower.of(rows), cased.of(rows)
-            rows_by_kind = vocabulary(languages, self.extra).automaton.rows_by_kind(some_lower)
-            glances = glance.Glance(some_lower, some_cased, rows_by_kind, languages)
-            may[rows] = glances.may_be_clear()
-        # Both forms of a text must be of one length, and what is cut off may be part of a word.
-        is_other = (lower.lengths != cased.lengths) | (texts.lengths > MAX_CHARS)
-        return np.asarray(may | is_other, np.bool_)
+        terms = vocabulary(languages, self.extra).automaton
+        places = terms.places_by_kind(lower, with_whole_words=True)
+        return glance.Glance(lower, cased, places, languages)
 
     def _readings(self, text: str, language: str) -> Iterator[Reading]:
         lower, cased = folded_with_capitals(text)

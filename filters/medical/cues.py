@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from filters.batch import RowMask
-from filters.joined_texts import Words
-from filters.medical.terms import FIGURE, NEAR_WORDS, Hit, are_near
+from filters.joined_texts import Words, WordsByRuns
+from filters.medical.automaton import Hit
+from filters.medical.terms import FIGURE, NEAR_WORDS, are_near
 from filters.medical.words import STRONG, TELLING, WORD, WordWeights
 
 MIN_TRANSLATED = 1.5  # log10: a word of another language than English is 30 times more medical
@@ -78,7 +79,7 @@ def tells(words: Iterable[str], weights: WordWeights) -> list[bool]:
 
 
 def may_be_together(
-    rows_by_kind: Mapping[str, RowMask], words: Words, weights: WordWeights
+    rows_by_kind: Mapping[str, RowMask], words: Words | WordsByRuns, weights: WordWeights
 ) -> RowMask:
     """The texts in which `terms_together` may find something.
 
@@ -91,7 +92,7 @@ def may_be_together(
         has_other |= rows_by_kind.get(kind, none)
     beside_cues = words.of(has_figure | has_other)
     told = np.array(tells(beside_cues.distinct, weights), np.bool_)
-    return np.asarray((beside_cues.sums(told) > 0) | (has_figure & has_other), np.bool_)
+    return beside_cues.texts_with_any(told) | (has_figure & has_other)
 
 
 def _belong_together(cue: Hit, sign: Hit | TellingWord) -> bool:

@@ -20,14 +20,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from filters.medical.automaton import DEFUSED, Term
 from filters.medical.terms import (
     AMBIGUOUS,
-    DEFUSED,
     EVERY_LANGUAGE,
     LANGUAGES,
     WORDS,
     Finder,
-    Term,
     make_finder,
     shipped_terms,
 )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from filters.medical.terms import Finder, folded
+from filters.folding import folded
+from filters.medical.terms import Finder
 from filters.medical.weighing import MIN_TELLING_WEIGHT, WORD, is_rare
 
 MIN_CLEAR_CHARS = 7

@@ -19,18 +19,20 @@ from importlib.resources import files
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-import ahocorasick_rs
 import numpy as np
 import yaml
 
 from filters.batch import RowMask
-from filters.joined_texts import JoinedTexts
+from filters.folding import folded, without_dashes
+from filters.joined_texts import JoinedTexts, WordsByRuns
+from filters.medical.automaton import DEFUSED, Automaton, Hit, Term, make_automaton
+from filters.medical.term_words import TermWords, make_term_words
+from filters.places import Places, both, no_places
 
 NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
-# Kinds of terms. A defused term looks medical and is not; it hides the terms that it overlaps.
-DEFUSED, WORDS, ANATOMY = "defused", "words", "anatomy"
-DEFUSED_IN_WORD = "defused, in a word"  # no kind of terms, but a name for some of one kind
+# Kinds of terms, beside DEFUSED: such a term looks medical and is not.
+WORDS, ANATOMY = "words", "anatomy"
 TREATMENT, CHANGE = "treatment", "change"
 # kinds that are medical near a part of the body
 NEAR_ANATOMY = ("imaging", "harm", TREATMENT, CHANGE)
@@ -42,26 +44,6 @@ CUES = (FIGURE, *NEAR_WORDS)
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
 UNKNOWN = "unknown"  # the language of a text
-_DASHES = "-‐‑–—_/"
-# What a text is read as. Beside quotes these are ã, õ and à in Windows-1252 that were read as
-# Windows-1250 ("năo"); no shipped language has the letters that come of it.
-_READ_AS = {"’": "'", "‘": "'", "`": "'", "ă": "ã", "ő": "õ", "ŕ": "à"}
-
-
-class Term(NamedTuple):
-    """One term of a list.
-
-    - `text`: the term as `folded` writes it.
-    - `open_before`, `open_behind`: whether letters may stand directly before or behind it.
-    - `kind`, `language`: the list that it is from. EVERY_LANGUAGE stands for a list that counts
-      in texts of every language.
-    """
-
-    text: str
-    open_before: bool
-    open_behind: bool
-    kind: str
-    language: str
 
 
 class Place(Protocol):
@@ -76,14 +58,6 @@ class Place(Protocol):
     def end(self) -> int:
         """The character behind the last one."""
         ...
-
-
-class Hit(NamedTuple):
-    """Characters [start, end) of a folded text that are a term."""
-
-    start: int
-    end: int
-    term: Term
 
 
 class TermMatches(NamedTuple):
@@ -103,31 +77,12 @@ class TermMatches(NamedTuple):
     cues: tuple[Hit, ...] = ()
 
 
-def folded(text: str) -> str:
-    """A text in lower case, with one blank for each run of dashes, slashes and white space."""
-    return with_blanks(text.lower())
-
-
-def with_blanks(text: str) -> str:
-    """A text with one blank for each run of dashes, slashes and white space, and one apostrophe."""
-    for letter, read in _READ_AS.items():
-        text = text.replace(letter, read)
-    return _without_dashes(text)
-
-
-def _without_dashes(text: str) -> str:
-    # a call for each sign is several times quicker than a regular expression
-    for dash in _DASHES:
-        text = text.replace(dash, " ")
-    return " ".join(text.split())
-
-
 def parse_term(entry: str, kind: str, language: str = "") -> Term:
     """The term that a list entry means; `*` stands for any letters before or behind it."""
     entry = entry.strip()
     text = entry.lower().strip("*")
     return Term(
-        text=_without_dashes(text),
+        text=without_dashes(text),
         open_before=entry.startswith("*"),
         open_behind=entry.endswith("*"),
         kind=kind,
@@ -179,63 +134,6 @@ def shipped_phrases() -> tuple[Term, ...]:
 
 
 @dataclass(frozen=True)
-class Automaton:
-    """Finds the terms of some languages.
-
-    - `terms`: for each pattern, the terms that are written so.
-    - `open_before`, `open_behind`: whether letters may stand beside any of these terms.
-    """
-
-    patterns: ahocorasick_rs.AhoCorasick
-    terms: tuple[tuple[Term, ...], ...]
-    open_before: tuple[bool, ...]
-    open_behind: tuple[bool, ...]
-
-    def hits(self, text: str) -> Iterator[Hit]:
-        """The terms in a folded text, where letters do not stand beside closed ones."""
-        for pattern, start, end in self.patterns.find_matches_as_indexes(text, overlapping=True):
-            # most matches are parts of words, and end here
-            letter_before = start > 0 and text[start - 1].isalnum()
-            if letter_before and not self.open_before[pattern]:
-                continue
-            letter_behind = end < len(text) and text[end].isalnum()
-            if letter_behind and not self.open_behind[pattern]:
-                continue
-            for term in self.terms[pattern]:
-                if letter_before and not term.open_before:
-                    continue
-                if letter_behind and not term.open_behind:
-                    continue
-                yield Hit(start, end, term)
-
-    def rows_by_kind(self, texts: JoinedTexts) -> Mapping[str, RowMask]:
-        """Kind -> which of many folded texts may have a term of this kind.
-
-        `hits` finds terms of the kind in no other text. DEFUSED_IN_WORD stands for defused terms
-        with a letter or a digit directly before or behind them.
-        """
-        found = self.patterns.find_matches_as_indexes(texts.joined, overlapping=True)
-        flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found))
-        numbers, starts, ends = flat.reshape(-1, 3).T
-        letter_before = texts.are(starts - 1, str.isalnum)
-        letter_behind = texts.are(ends, str.isalnum)
-        # most matches are parts of words, and end here
-        is_term = ~letter_before | np.array(self.open_before, np.bool_)[numbers]
-        is_term &= ~letter_behind | np.array(self.open_behind, np.bool_)[numbers]
-        in_word = (letter_before | letter_behind)[is_term]
-        rows = texts.rows(starts[is_term])
-        patterns, of_pattern = np.unique(numbers[is_term], return_inverse=True)
-        kinds_of = [{term.kind for term in self.terms[number]} for number in patterns]
-        masks = {}
-        for kind in set().union(*kinds_of):
-            is_of_kind = np.array([kind in kinds for kinds in kinds_of], np.bool_)[of_pattern]
-            masks[kind] = texts.marked(rows[is_of_kind])
-            if kind == DEFUSED:
-                masks[DEFUSED_IN_WORD] = texts.marked(rows[is_of_kind & in_word])
-        return masks
-
-
-@dataclass(frozen=True)
 class Finder:
     """Finds terms in texts; made by `make_finder`.
 
@@ -247,6 +145,7 @@ class Finder:
     terms: tuple[Term, ...]
     ambiguous: frozenset[tuple[str, str]] = frozenset()
     _automatons: dict[str, Automaton] = field(default_factory=dict, compare=False, repr=False)
+    _term_words: dict[str, TermWords] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, text: str, language: str = "en") -> TermMatches:
         """The medical terms in a text, and the text without its defused terms.
@@ -272,13 +171,29 @@ class Finder:
             return [*self.hits(text, "en"), *self._automaton(UNKNOWN).hits(text)]
         return list(self._automaton(language).hits(text))
 
-    def rows_by_kind(self, texts: JoinedTexts, language: str) -> Mapping[str, RowMask]:
-        """Kind -> which of many folded texts may have a term of it that counts in a language."""
-        masks = dict(self._automaton(language).rows_by_kind(texts))
+    def places_by_kind(self, texts: JoinedTexts, language: str) -> Mapping[str, Places]:
+        """Kind -> the places of folded texts that may be terms of it which count in a language."""
+        places = dict(self._automaton(language).places_by_kind(texts))
         if language == UNKNOWN:
-            for kind, mask in self._automaton("en").rows_by_kind(texts).items():
-                masks[kind] = masks[kind] | mask if kind in masks else mask
+            for kind, others in self.places_by_kind(texts, "en").items():
+                places[kind] = both(places[kind], others) if kind in places else others
+        return places
+
+    def rows_by_words(self, words: WordsByRuns, language: str) -> Mapping[str, RowMask]:
+        """Kind -> the texts that may have a term of it, by their words alone; see TermWords."""
+        masks = dict(self._words(language).rows_by_kind(words))
+        if language == UNKNOWN:
+            for kind, others in self.rows_by_words(words, "en").items():
+                masks[kind] = masks[kind] | others if kind in masks else others
         return masks
+
+    def _words(self, language: str) -> TermWords:
+        """Those of the terms of `_automaton`."""
+        words = self._term_words.get(language)
+        if words is None:
+            terms = chain.from_iterable(self._automaton(language).terms)
+            words = self._term_words[language] = make_term_words(terms)
+        return words
 
     def _automaton(self, language: str) -> Automaton:
         """The automaton of a language and EVERY_LANGUAGE; UNKNOWN: of all languages but English."""
@@ -332,24 +247,6 @@ def word_around(text: str, start: int, end: int) -> str:
     return text[start:end]
 
 
-def make_automaton(terms: Iterable[Term]) -> Automaton:
-    """The automaton of some terms, without empty ones; the same text may be a term twice."""
-    by_text: dict[str, dict[Term, None]] = {}  # the inner dictionary is an ordered set
-    for term in terms:
-        if term.text:
-            by_text.setdefault(term.text, {})[term] = None
-    patterns = ahocorasick_rs.AhoCorasick(
-        list(by_text), matchkind=ahocorasick_rs.MatchKind.Standard
-    )
-    same_texts = tuple(tuple(same_text) for same_text in by_text.values())
-    return Automaton(
-        patterns,
-        same_texts,
-        tuple(any(term.open_before for term in same_text) for same_text in same_texts),
-        tuple(any(term.open_behind for term in same_text) for same_text in same_texts),
-    )
-
-
 @lru_cache(4)  # a process needs one finder for each of its settings
 def make_finder(terms: tuple[Term, ...], with_ambiguous: bool = False) -> Finder:
     """Make the finder of some terms. `with_ambiguous` reads the shipped ambiguous terms."""
@@ -397,16 +294,30 @@ def _same_language(hit: Hit, other: Hit) -> bool:
     return len(languages) == 1 or EVERY_LANGUAGE in languages
 
 
-def may_have_terms(rows_by_kind: Mapping[str, RowMask], rows: int) -> RowMask:
+def may_have_terms(rows_by_kind: Mapping[str, RowMask], texts: int) -> RowMask:
     """The texts with terms of kinds that are medical: alone, or two of them near each other."""
-    none = np.zeros(rows, np.bool_)
-    has = {kind: rows_by_kind.get(kind, none) for kind in (WORDS, ANATOMY, TREATMENT, CHANGE)}
-    near_anatomy = none.copy()
-    for kind in NEAR_ANATOMY:
-        near_anatomy |= rows_by_kind.get(kind, none)
-    # the same pairs as in _terms_together
-    pairs = (near_anatomy & has[ANATOMY]) | (has[CHANGE] & has[TREATMENT])
-    return has[WORDS] | pairs
+    none = np.zeros(texts, np.bool_)
+    found = none | rows_by_kind.get(WORDS, none)
+    for kind, partner in _medical_pairs():
+        found |= rows_by_kind.get(kind, none) & rows_by_kind.get(partner, none)
+    return found
+
+
+def have_terms_near(places_by_kind: Mapping[str, Places], texts: JoinedTexts) -> RowMask:
+    """The same by the places of the terms."""
+    nowhere = no_places(texts)
+    found = places_by_kind.get(WORDS, nowhere).mask
+    for kind, partner in _medical_pairs():
+        places, others = places_by_kind.get(kind, nowhere), places_by_kind.get(partner, nowhere)
+        found |= places.followed_by(others, 1, NEAR_CHARS)
+        found |= others.followed_by(places, 1, NEAR_CHARS)
+    return found
+
+
+def _medical_pairs() -> Iterator[tuple[str, str]]:
+    """The kinds of terms that are medical near each other; see `_terms_together`."""
+    yield from ((kind, ANATOMY) for kind in NEAR_ANATOMY)
+    yield CHANGE, TREATMENT
 
 
 def are_near(hit: Place, other: Place) -> bool:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 
 from filters.batch import RowMask
-from filters.joined_texts import (
-    JoinedTexts,
-    Words,
-    find_words,
-    joined_rows,
-    lengths_of,
-    rows_by_key,
-)
+from filters.folding import folded
+from filters.joined_texts import JoinedTexts, WordsByRuns, find_words
+from filters.medical.automaton import DEFUSED
 from filters.medical.cognates import skeletons
 from filters.medical.cues import may_be_together, terms_together
+from filters.medical.term_words import DEFUSED_IN_WORD
 from filters.medical.terms import (
-    DEFUSED,
-    DEFUSED_IN_WORD,
     LANGUAGES,
     UNKNOWN,
     WORDS,
     Finder,
-    folded,
+    have_terms_near,
     make_finder,
     may_have_terms,
     parse_term,
@@ -35,6 +30,7 @@ from filters.medical.terms import (
 )
 from filters.medical.words import (
     MIN_RARE_CHARS,
+    MIN_WORD_CHARS,
     STRONG,
     TELLING,
     WORD,
@@ -42,6 +38,8 @@ from filters.medical.words import (
     load_words,
     words_of,
 )
+from filters.places import Places
+from filters.text_batch import TextBatch, rows_by_key
 
 # What CLD3 finds in a shorter text is chance: "TDM thoracique" is Portuguese to it.
 MIN_CHARS_OF_LANGUAGE = 20
@@ -100,42 +98,42 @@ class TextJudge:
             (terms if is_supported else unsure).update(found)
         return MedicalText(tuple(sorted(terms)), tuple(sorted(unsure - terms)), score)
 
-    def may_find(
-        self, texts: Sequence[str], languages: Sequence[str], score_from: float
-    ) -> RowMask:
+    def may_find(self, texts: TextBatch, languages: pa.ChunkedArray, score_from: float) -> RowMask:
         """Which of many texts may have terms, or a score of `score_from` at least.
 
-        `judge` finds neither in any other text. No text may hold BORDER.
+        `judge` finds neither in any other text. Only texts without BORDER are read right.
         """
         found = np.zeros(len(texts), np.bool_)
-        is_long = lengths_of(texts) >= MIN_CHARS_OF_LANGUAGE
-        for language, rows in rows_by_key(languages, is_long, _judged_as).items():
-            found[rows] = self._may_find(joined_rows(texts, rows), language, score_from)
+        is_long = texts.chars >= MIN_CHARS_OF_LANGUAGE
+        for language, among in rows_by_key(languages, is_long, _judged_as).items():
+            found |= among & self._may_find(texts, texts.words.among(among), language, score_from)
         return found
 
-    def _may_find(self, texts: JoinedTexts, language: str, score_from: float) -> RowMask:
-        folded_texts = texts.changed(folded)
-        number = folded_texts.number
-        rows_by_kind = self.finder.rows_by_kind(folded_texts, language)
-        found = may_have_terms(rows_by_kind, number)
-        # a defused term that is taken out of a word leaves another word
-        found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
-        # what is folded is in lower case
-        words = find_words(folded_texts, WORD)
-        known_language = "en" if language == UNKNOWN else language
-        weights = load_words(known_language)
-        may_reach = weights.may_reach(words, score_from)
+    def _may_find(
+        self, texts: TextBatch, letters: WordsByRuns, language: str, score_from: float
+    ) -> RowMask:
+        by_words = self.finder.rows_by_words(letters, language)
+        words = letters.of_length(MIN_WORD_CHARS)
+        may_have = _may_have_terms(by_words, words, language)
+        rows = np.flatnonzero(may_have)
+        if rows.size:
+            may_have[rows] = self._may_have_terms_near(texts.joined(rows).changed(folded), language)
         if language == UNKNOWN:
-            found |= may_reach
-            has_rare_name = words.texts_with(lambda word: bool(_languages_of_rare_name(word)))
-            for other in LANGUAGES[1:]:
-                found |= _may_reach_unknown(words, other, score_from, has_rare_name)
-            return found
-        # of a text with a defused term fewer words are scored, and those may score more
-        has_defused = rows_by_kind.get(DEFUSED, np.zeros(number, np.bool_))
-        found |= may_reach & has_defused
-        found |= weights.reach(words.of(may_reach & ~has_defused), score_from)
-        return found | may_be_together(rows_by_kind, words, weights)
+            return may_have | _may_reach_in_any(words, score_from)
+        has_defused = by_words.get(DEFUSED, np.zeros(len(texts), np.bool_))
+        return may_have | _may_reach(words, language, score_from, has_defused)
+
+    def _may_have_terms_near(self, texts: JoinedTexts, language: str) -> RowMask:
+        """The same of folded texts, by the places of the terms."""
+        places = self.finder.places_by_kind(texts, language)
+        found = have_terms_near(places, texts)
+        if DEFUSED in places:
+            found |= _leave_words(places[DEFUSED])
+        if language != UNKNOWN:
+            rows_by_kind = {kind: of_kind.mask for kind, of_kind in places.items()}
+            words = find_words(texts, WORD)
+            found |= may_be_together(rows_by_kind, words, load_words(language))
+        return found
 
 
 def _judged_as(language: str, is_long: bool) -> str:
@@ -244,17 +242,46 @@ def _is_no_everyday_word(word: str, language: str) -> bool:
     return known.weights.get(word, STRONG) >= TELLING and word not in known.directions
 
 
-def _may_reach_unknown(
-    words: Words, language: str, score_from: float, has_rare_name: RowMask
+def _may_have_terms(
+    rows_by_kind: Mapping[str, RowMask], words: WordsByRuns, language: str
 ) -> RowMask:
-    """The texts for which `_score_of_unknown` may reach `score_from` in a language.
+    """The texts that may have terms, by the kinds of terms and the folded words in them."""
+    found = may_have_terms(rows_by_kind, words.texts)
+    # a defused term that is taken out of a word may leave another word
+    found |= rows_by_kind.get(DEFUSED_IN_WORD, False)
+    if language != UNKNOWN:
+        found |= may_be_together(rows_by_kind, words, load_words(language))
+    return found
 
-    `has_rare_name`: the texts with a word that is a rare name in any language.
-    """
+
+def _leave_words(defused: Places) -> RowMask:
+    """The texts in which a defused term is a part of a word, and what is left of it is a word."""
+    starts, ends = defused.texts.words_around(defused.starts, defused.ends)
+    before, behind = defused.starts - starts, ends - defused.ends
+    return defused.only((before >= MIN_WORD_CHARS) | (behind >= MIN_WORD_CHARS)).mask
+
+
+def _may_reach(
+    words: WordsByRuns, language: str, score_from: float, has_defused: RowMask
+) -> RowMask:
+    """The texts of a known language whose score may reach `score_from`."""
     weights = load_words(language)
-    supported = weights.may_support(words, MIN_SUPPORTING) | weights.may_be_strong(words)
-    supported |= has_rare_name
-    return supported & weights.may_reach(words.of(supported), score_from)
+    may_reach = weights.may_reach(words, score_from)
+    # of a text with a defused term fewer words are scored, and those may score more
+    reaches = weights.reach(words.of(may_reach & ~has_defused), score_from)
+    return reaches | (may_reach & has_defused)
+
+
+def _may_reach_in_any(words: WordsByRuns, score_from: float) -> RowMask:
+    """The texts for which `_score_of_unknown` may reach `score_from`."""
+    found = load_words("en").may_reach(words, score_from)
+    has_rare_name = words.texts_with(lambda word: bool(_languages_of_rare_name(word)))
+    for language in LANGUAGES[1:]:
+        weights = load_words(language)
+        supported = weights.may_support(words, MIN_SUPPORTING) | weights.may_be_strong(words)
+        supported |= has_rare_name
+        found |= supported & weights.may_reach(words.of(supported), score_from)
+    return found
 
 
 @lru_cache(4)

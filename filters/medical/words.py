@@ -17,9 +17,10 @@ from struct import Struct
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from filters.batch import RowMask
-from filters.joined_texts import Words
+from filters.joined_texts import Words, WordsByRuns
 from filters.medical.cognates import skeleton
 
 COGNATES = "cognates.tsv"
@@ -31,7 +32,8 @@ TELLING = 1.0  # such a word supports a term, where the language of a text is un
 # A text of fewer words counts as one of so many: few words are no surer for being few.
 MIN_WORDS = 4
 MIN_RARE_CHARS = 7  # of a word that is weighed by its cognate
-WORD = re.compile(r"[^\W\d_]{2,}")
+MIN_WORD_CHARS = 2
+WORD = re.compile(rf"[^\W\d_]{{{MIN_WORD_CHARS},}}")
 _SINGLE = Struct("f")
 _ROUNDING = 1e-6  # more than the relative error of single precision
 
@@ -92,7 +94,7 @@ class WordWeights:
         # fsum: the order of a set differs between processes, and so would the last digit of sum
         return fsum(found) / sqrt(max(len(words), MIN_WORDS))
 
-    def may_reach(self, words: Words, threshold: float) -> RowMask:
+    def may_reach(self, words: Words | WordsByRuns, threshold: float) -> RowMask:
         """The texts whose score may reach a threshold, by their words of positive weight alone.
 
         `score_words` never exceeds half of their sum, because it divides by 2 at least.
@@ -100,9 +102,10 @@ class WordWeights:
         # None becomes NaN
         weights = np.array(self.weigh(words.distinct), np.float64)
         positive = np.nan_to_num(np.maximum(weights, 0.0))
-        has_two = words.sums(positive > 0) >= 2
-        has_strong = words.sums(positive >= STRONG) > 0
-        most = words.sums(positive) / sqrt(MIN_WORDS)
+        told = words.only(positive > 0)
+        has_two = told.sums(positive > 0) >= 2
+        has_strong = told.texts_with_any(positive >= STRONG)
+        most = told.sums(positive) / sqrt(MIN_WORDS)
         # A little less, for what is lost where numbers are rounded.
         is_enough = most >= threshold * (1 - _ROUNDING)
         # A text with no medical word has the score 0.
@@ -123,15 +126,15 @@ class WordWeights:
         every_text = threshold <= 0
         return np.asarray((has_telling & is_enough) | every_text, np.bool_)
 
-    def may_support(self, words: Words, least: int) -> RowMask:
+    def may_support(self, words: Words | WordsByRuns, least: int) -> RowMask:
         """The texts of which `medical_words` says that so many words are medical."""
-        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
-        return np.asarray(words.sums(weights >= TELLING) >= least, np.bool_)
+        is_telling = self._listed(words.distinct) >= TELLING
+        return np.asarray(words.only(is_telling).sums(is_telling) >= least, np.bool_)
 
-    def may_be_strong(self, words: Words) -> RowMask:
+    def may_be_strong(self, words: Words | WordsByRuns) -> RowMask:
         """The texts of which `strong_words` finds words."""
-        weights = np.array(list(map(self.weights.get, words.distinct)), np.float64)
-        return np.asarray(words.sums(weights >= STRONG) > 0, np.bool_)
+        is_strong = self._listed(words.distinct) >= STRONG
+        return words.only(is_strong).texts_with_any(is_strong)
 
     def strong_words(self, words: Collection[str]) -> list[str]:
         """Those of these words that may be evidence by themselves."""
@@ -141,6 +144,10 @@ class WordWeights:
         """How many of these words are more medical than everyday by a factor of ten."""
         found = map(self.weights.get, words)
         return len([weight for weight in found if weight is not None and weight >= TELLING])
+
+    def _listed(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """The weights of words in the table; NaN for those that it lacks."""
+        return np.array(list(map(self.weights.get, words)), np.float64)
 
     def weigh(self, words: Collection[str]) -> list[float | None]:
         """The weights of words, in the same order; None for those that weigh nothing."""

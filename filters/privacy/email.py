@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from filters.batch import RowMask
 from filters.loosened import rows_with
 from filters.rule import Span
+from filters.text_batch import TextBatch
 from pairsieve.web.urls import public_suffixes
 
 # How people write the two signs against harvesters, in the shipped languages.
@@ -36,15 +35,15 @@ _SPOKEN = re.compile(
 )
 EMAIL_FORMS = (_EMAIL, _ASCII_EMAIL, _SPOKEN)
 _DOT_WRITTEN = re.compile(rf"\s?{_DOT_WORD}\s?|\s?\bdot\b\s?", re.IGNORECASE)
-# What one of these has at least: a sign of an address, a bracket, or the word "dot".
-_SIGN = re.compile(r"[@＠\[({]|dot", re.IGNORECASE)
+_WIDE_AT = re.compile("＠")
 # a picture for dense screens, logo@2x.art
 _DENSITY = re.compile(r"\d(?:\.\d)?x\.")
 
 
-def may_have_email(texts: pa.ChunkedArray) -> RowMask:
-    """Which texts of a column may have an address; `email_spans` finds none in others."""
-    return rows_with(texts, EMAIL_FORMS, among=rows_with(texts, _SIGN))
+def may_have_email(texts: TextBatch) -> RowMask:
+    """Which of many texts may have an address; `email_spans` finds none in others."""
+    with_sign = texts.with_any("@[({", _WIDE_AT) | texts.with_words({"dot"})
+    return rows_with(texts.column, EMAIL_FORMS, among=with_sign)
 
 
 def email_spans(text: str) -> Iterator[Span]:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 
-import numpy as np
-import pyarrow as pa
-
 from filters.batch import RowMask
-from filters.joined_texts import find_words, join_column
+from filters.folding import folded_words
 from filters.loosened import rows_with
 from filters.privacy.national_numbers import Identifier, behind_word, without_word
 from filters.rule import Span
+from filters.text_batch import TextBatch
 
 _WINDOW = 40  # characters behind a word in which its number may begin
 _DEVANAGARI = "\u0900"  # the scripts of India and of East Asia begin here
@@ -57,19 +55,16 @@ def identity_spans(text: str) -> Iterator[Span]:
         yield from _behind(text, identifier, start)
 
 
-def may_have_identity(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
-    """Which texts of a column may have a national number; `identity_spans` finds none in others.
+def may_have_identity(texts: TextBatch, among: RowMask) -> RowMask:
+    """Which of many texts may have a national number; `identity_spans` finds none in others.
 
     Only texts of the mask `among` are looked at.
     """
-    found = rows_with(texts, _any_form(), among=among)
-    announced = rows_with(texts, _joined_words(), among=among & ~found)
-    rows = np.flatnonzero(among & ~found & ~announced)
-    if rows.size:
-        words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
-        announced[rows] = words.texts_with(lambda word: bool(_identifiers_behind(word)))
+    found = rows_with(texts.column, _any_form(), among=among)
+    announced = rows_with(texts.column, _joined_words(), among=among & ~found)
+    announced |= among & ~found & texts.with_words(_folded_words())
     # last, since these forms take longest
-    return found | rows_with(texts, _any_announced_form(), among=announced)
+    return found | rows_with(texts.column, _any_announced_form(), among=announced)
 
 
 def _identifiers_behind(word: str) -> Sequence[Identifier]:
@@ -123,6 +118,12 @@ def _identifiers_by_word() -> Mapping[str, Sequence[Identifier]]:
         for word in identifier.words:
             by_word[word].append(identifier)
     return dict(by_word)
+
+
+@lru_cache(1)
+def _folded_words() -> frozenset[str]:
+    """The words that announce numbers, folded; those in capitals announce none in lower case."""
+    return frozenset(map(folded_words, _identifiers_by_word()))
 
 
 @lru_cache(1)

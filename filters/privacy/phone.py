@@ -15,12 +15,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-import pyarrow as pa
-
 from filters.batch import RowMask
 from filters.loosened import rows_with
 from filters.privacy.phone_words import WINDOW, Announced, announced, may_announce
 from filters.rule import Span
+from filters.text_batch import TextBatch
 
 _GAP = r"[\s().\-/\u2010-\u2013\u00b7]"
 _NOTHING_BEFORE = r"(?<![A-Za-z0-9_])"
@@ -108,13 +107,13 @@ _LEAST_OF_LONG = 9  # digits that are enough where their form is that of a numbe
 LEAST_DIGITS, MOST_DIGITS = 7, 15  # of a number in full (ITU-T E.164: at most 15)
 
 
-def may_have_phone(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
-    """Which texts of a column may have a telephone number; `phone_spans` finds none in others.
+def may_have_phone(texts: TextBatch, among: RowMask) -> RowMask:
+    """Which of many texts may have a telephone number; `phone_spans` finds none in others.
 
     Only texts of the mask `among` are looked at.
     """
-    with_digits = rows_with(texts, _DIGITS, among=among)
-    found = rows_with(texts, (*_INTERNATIONAL_FORMS, *_own_forms()), among=with_digits)
+    with_digits = rows_with(texts.column, _DIGITS, among=among)
+    found = rows_with(texts.column, (*_INTERNATIONAL_FORMS, *_own_forms()), among=with_digits)
     return found | may_announce(texts, with_digits & ~found)
 
 

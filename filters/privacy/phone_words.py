@@ -10,17 +10,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import yaml
 
 from filters.batch import RowMask
-from filters.joined_texts import find_words, join_column
+from filters.folding import folded_words
 from filters.loosened import rows_with
+from filters.text_batch import TextBatch
 
 WINDOW = 48  # characters before a number in which a word may announce it
 _WORD = re.compile(r"[^\W\d_]+")
@@ -108,20 +107,19 @@ def announced(text: str, start: int, end: int) -> Announced:
     return max(by_words, by_sign)
 
 
-def may_announce(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
-    """Which texts of a column have something that may announce a number, of those in `among`."""
+def may_announce(texts: TextBatch, among: RowMask) -> RowMask:
+    """Which of many texts have something that may announce a number, of those in `among`."""
     lists = phone_words()
-    found = rows_with(texts, (lists.joined, lists.bracketed), among=among)
-    rows = np.flatnonzero(among & ~found)
-    if rows.size:
-        words = find_words(join_column(texts.take(pa.array(rows))), _WORD)
-        found[rows] = words.texts_with(partial(_is_listed, lists))
-    return found
+    found = rows_with(texts.column, (lists.joined, lists.bracketed), among=among)
+    words = texts.with_words(_folded(lists.words))
+    # an owner announces a number by such a word alone: "my number is"
+    words |= texts.with_words(_folded(lists.owners)) & texts.with_words(_folded(lists.numbers))
+    return found | (among & words)
 
 
-def _is_listed(lists: PhoneWords, word: str) -> bool:
-    name = word.lower()
-    return name in lists.words or name in lists.owners
+@lru_cache(4)  # one entry a list
+def _folded(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(folded_words, words))
 
 
 def _by_words(lists: PhoneWords, window: str, found: list[re.Match[str]]) -> Announced:

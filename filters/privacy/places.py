@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-import pyarrow as pa
-
 from filters.batch import RowMask
 from filters.loosened import rows_with
 from filters.rule import Span
+from filters.text_batch import TextBatch
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 IP_FORM = re.compile(
@@ -119,12 +118,12 @@ def _is_public(written: str) -> bool:
         return False
 
 
-def may_have_address(texts: pa.ChunkedArray, among: RowMask) -> RowMask:
-    """Which texts of a column may have an address; `address_spans` finds none in others.
+def may_have_address(texts: TextBatch, among: RowMask) -> RowMask:
+    """Which of many texts may have an address; `address_spans` finds none in others.
 
     Only texts of the mask `among` are looked at.
     """
-    return rows_with(texts, ADDRESS_FORM, among=among)
+    return rows_with(texts.column, ADDRESS_FORM, among=among)
 
 
 def address_spans(text: str) -> Iterator[Span]:

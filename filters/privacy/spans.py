@@ -25,6 +25,7 @@ from filters.privacy.identity import BIRTH_FORM, birth_spans, identity_spans, ma
 from filters.privacy.phone import may_have_phone, phone_spans
 from filters.privacy.places import IP_FORM, address_spans, ip_spans, may_have_address
 from filters.rule import Span
+from filters.text_batch import TextBatch
 
 Kind = Literal["EMAIL", "PHONE", "CARD", "IBAN", "NATIONAL_ID", "IP", "BIRTH_DATE", "ADDRESS"]
 Find = Callable[[str], Iterator[Span]]
@@ -62,7 +63,7 @@ _FORMS: Mapping[Find, re.Pattern[str]] = {
     birth_spans: BIRTH_FORM,
     ip_spans: IP_FORM,
 }
-_LOOKS: Mapping[Find, Callable[[pa.ChunkedArray, RowMask], RowMask]] = {
+_LOOKS: Mapping[Find, Callable[[TextBatch, RowMask], RowMask]] = {
     address_spans: may_have_address,
     phone_spans: may_have_phone,
     identity_spans: may_have_identity,
@@ -104,27 +105,28 @@ def personal_spans(text: str) -> list[Span]:
     return spans
 
 
-def may_be_personal(texts: pa.ChunkedArray) -> RowMask:
-    """Which texts of a column may hold personal data; `personal_spans` finds none in others.
+def may_be_personal(texts: TextBatch) -> RowMask:
+    """Which of many texts may hold personal data; `personal_spans` finds none in others.
 
     Texts that may hold one kind are then read by the finder of that kind alone, so that few texts
     without personal data are left.
     """
-    found = _confirmed(texts, may_have_email(texts), email_spans)
-    with_digits = rows_with(texts, _DIGIT) & ~found
-    with_forms = rows_with(texts, tuple(_FORMS.values()), among=with_digits)
+    column = texts.column
+    found = _confirmed(column, may_have_email(texts), email_spans)
+    with_digits = texts.with_digits & ~found
+    with_forms = rows_with(column, tuple(_FORMS.values()), among=with_digits)
     for find, form in _FORMS.items():
-        found |= _confirmed(texts, rows_with(texts, form, among=with_forms & ~found), find)
+        found |= _confirmed(column, rows_with(column, form, among=with_forms & ~found), find)
     for find, may_have in _LOOKS.items():
-        found |= _confirmed(texts, may_have(texts, with_digits & ~found), find)
+        found |= _confirmed(column, may_have(texts, with_digits & ~found), find)
     return found
 
 
-def _confirmed(texts: pa.ChunkedArray, among: RowMask, find: Find) -> RowMask:
+def _confirmed(column: pa.ChunkedArray, among: RowMask, find: Find) -> RowMask:
     """Those of some texts of a column in which a finder finds something."""
     confirmed = among.copy()
     rows = np.flatnonzero(among)
-    cells = texts.take(pa.array(rows)).to_pylist()
+    cells = column.take(pa.array(rows)).to_pylist()
     confirmed[rows] = [any(find(text)) for text in cells]
     return confirmed
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.folding import folded
 from filters.medical import frequent
+from filters.medical.automaton import DEFUSED
 from filters.medical.caption import MedicalCaption
 from filters.medical.cognates import skeleton, skeletons
 from filters.medical.cues import terms_together
@@ -32,10 +34,8 @@ from filters.medical.picture import MedicalPicture, shipped_prompts
 from filters.medical.rule import Medical, equal_faces, repeats_caption
 from filters.medical.terms import (
     AMBIGUOUS,
-    DEFUSED,
     LANGUAGES,
     WORDS,
-    folded,
     make_finder,
     parse_term,
     shipped_phrases,

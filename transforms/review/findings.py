@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from filters.batch import RowMask
 from filters.children.place import find_cues
 from filters.children.text import make_child_judge
@@ -19,6 +21,7 @@ from filters.medical.text import make_judge
 from filters.medical.words import reaches
 from filters.privacy.presidio_patterns import FindKinds
 from filters.privacy.spans import kinds_in_url, personal_spans
+from filters.text_batch import TextBatch
 from pairsieve.erasure.opt_outs import OptOuts
 from pairsieve.erasure.tombstones import IMAGE_URL, MD5, PAGE_URL, SHA256, Tombstones
 from pairsieve.images.pdq import ALIKE, as_hashes, nearest
@@ -87,7 +90,7 @@ class MedicalWords:
             return "by the weights of its words"
         return ""
 
-    def may_be_found(self, captions: Sequence[str], languages: Sequence[str]) -> RowMask:
+    def may_be_found(self, captions: TextBatch, languages: pa.ChunkedArray) -> RowMask:
         """In which of many captions `found` may find something, if none was redacted.
 
         No caption may hold BORDER (filters/joined_texts.py).

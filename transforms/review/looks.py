@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from filters.batch import RowMask, has_entries, numbers, truth
 from filters.children.text import make_child_judge
-from filters.joined_texts import BORDER
 from filters.loosened import rows_with
 from filters.privacy.spans import may_be_in_url, may_be_personal
+from filters.text_batch import TextBatch
 from transforms.review.findings import (
     DOCUMENT_TAGS,
     MIN_PICTURE_SCORE,
@@ -56,15 +56,13 @@ class BatchLooks:
 def looks_of(batch: pa.Table, reviewer: Reviewer, scores: Sequence[float | None]) -> BatchLooks:
     """The rows of a batch that must be looked at. `scores` says how medical the pictures are."""
     columns = _Columns(batch)
-    captions, languages = columns.texts("TEXT"), columns.texts("LANGUAGE").to_pylist()
-    # A text with a border cannot be joined with others.
-    with_border = truth(pc.match_substring(captions, BORDER))
-    joinable = pc.if_else(pa.chunked_array([with_border]), "", captions).to_pylist()
+    captions, languages = TextBatch(columns.texts("TEXT")), columns.texts("LANGUAGE")
+    # a text with a border is not read as it stands where texts are joined
     return BatchLooks(
         personal=may_be_personal(captions),
         urls=_urls(columns),
-        medical=with_border | _may_be_medical(captions, joinable, languages, reviewer.medical),
-        children=with_border | make_child_judge().may_be_clear(joinable, languages),
+        medical=captions.with_border | _may_be_medical(captions, languages, reviewer.medical),
+        children=captions.with_border | make_child_judge().may_be_clear(captions, languages),
         others=_others(columns, reviewer, scores),
     )
 
@@ -101,13 +99,11 @@ def _urls(columns: _Columns) -> RowMask:
 
 
 def _may_be_medical(
-    captions: pa.ChunkedArray,
-    texts: Sequence[str],
-    languages: Sequence[str],
-    medical: MedicalWords,
+    captions: TextBatch, languages: pa.ChunkedArray, medical: MedicalWords
 ) -> RowMask:
     # Of a redacted caption other words are judged than those that stand in it.
-    return rows_with(captions, REDACTED) | medical.may_be_found(texts, languages)
+    redacted = rows_with(captions.column, REDACTED, among=captions.with_ascii("["))
+    return redacted | medical.may_be_found(captions, languages)
 
 
 def _others(columns: _Columns, reviewer: Reviewer, scores: Sequence[float | None]) -> RowMask:
