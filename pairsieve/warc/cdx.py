@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,8 @@ from pairsieve.warc.wacz import ARCHIVE_FOLDER, entries_of, index_lines, is_wacz
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
 GZIP_SIGN = b"\x1f\x8b"
+# It stands behind a blank, or begins the line: the URL before it may have braces of its own.
+_JSON = re.compile(rb"(?<!\S)\{.*", re.DOTALL)
 
 # Ranges that are asked for at the same time.
 RANGES_AT_ONCE = 32
@@ -157,12 +160,13 @@ def _cdxj_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
 def _cdxj_row(line: bytes) -> tuple[Any, ...]:
     """(file name, offset, length) of a line; an empty tuple if it does not hold them.
 
-    Only the text from the first brace on is read. So both CDXJ and the lines of Common Crawl's
-    index server are understood.
+    Only the JSON is read. So both CDXJ and the lines of Common Crawl's index server are understood.
     """
-    json_start = max(0, line.find(b"{"))
+    found = _JSON.search(line)
+    if found is None:
+        return ()
     try:
-        fields = json.loads(line[json_start:])
+        fields = json.loads(found[0])
         return fields["filename"], fields["offset"], fields["length"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import b16decode, b32decode
-from binascii import Error as NotBase32
+from base64 import b16decode, b32decode, b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -183,7 +182,7 @@ def _is_broken_message(warc_type: str, url: str, content_type: str) -> bool:
 
 
 def digest_matches(raw: bytes, labelled: str) -> bool | None:
-    """Whether a payload has a digest, given as `algorithm:value` in base32 or hex.
+    """Whether a payload has a digest, given as `algorithm:value` in base32, base64 or hex.
 
     None if the algorithm is not known.
     """
@@ -196,12 +195,17 @@ def digest_matches(raw: bytes, labelled: str) -> bool | None:
 
 
 def _possible_digests(value: str) -> list[bytes]:
-    """A digest read as base32 and as hex, as far as it can be read as each."""
+    """A digest read as base32, as base64 and as hex, as far as it can be read as each.
+
+    Some crawlers leave out the signs that fill base32 and base64 up.
+    """
+    digits = value.rstrip("=")
+    base32 = digits.upper() + "=" * (-len(digits) % 8)
+    base64 = digits + "=" * (-len(digits) % 4)
     digests = []
-    for decode in (b32decode, b16decode):
+    for decode, text in ((b32decode, base32), (b64decode, base64), (b16decode, digits.upper())):
         try:
-            digests.append(decode(value.upper()))
-        except (NotBase32, ValueError):
-            # ValueError: letters that are not ASCII.
+            digests.append(decode(text))
+        except ValueError:
             continue
     return digests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import lz4.frame
 import pyarrow as pa
@@ -59,6 +60,21 @@ def test_only_the_named_records_are_read(crawl, name):
         0,
         len(A) + len(B),
     ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        'com,example)/graphql?variables={"id":1} 20260102030405',
+        "com,example)/{{image}}.jpg 20260102030405",
+        "com,example)/?q={searchterms}&x={} 20260102030405",
+    ],
+)
+def test_urls_with_braces_in_an_index(key, crawl):
+    """Browsers send braces in a query as they are, and canonical keys (surt) keep them."""
+    record = json.dumps({"filename": "x.warc.gz", "offset": "0", "length": str(len(A))})
+    (crawl / "i").write_bytes(f"{key} {record}\n{key}\t{record}\n".encode())
+    assert pages(list(read_index(crawl, "i"))) == [ALL[0], ALL[0]]
 
 
 @pytest.mark.parametrize("pack", [zstd.compress, lz4.frame.compress, bytes])

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from base64 import b32encode
+from base64 import b32encode, b64encode
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -268,7 +268,15 @@ def tampered(member: bytes) -> bytes:
         ("SHA1:" + hashlib.sha1(b"x").hexdigest(), True),
         ("sha256:" + hashlib.sha256(b"x").hexdigest(), True),
         ("sha1:" + hashlib.sha1(b"y").hexdigest(), False),
+        # Without what fills them up: both as in jwarc's WarcDigestTest.
+        ("sha256:" + b32encode(hashlib.sha256(b"x").digest()).decode().rstrip("="), True),
+        ("sha256:" + b32encode(hashlib.sha256(b"x").digest()).decode().lower(), True),
+        ("sha256:" + b64encode(hashlib.sha256(b"x").digest()).decode(), True),
+        ("sha1:" + b64encode(hashlib.sha1(b"x").digest()).decode().rstrip("="), True),
+        ("sha1:" + b64encode(hashlib.sha1(b"y").digest()).decode(), False),
         ("sha1:banana", False),
+        ("sha1:b\xe4nana", False),
+        ("sha1:", False),
         ("blake9:00", None),
         ("", None),
     ],
