@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._~-]*")
@@ -44,7 +45,7 @@ class PathPattern:
         host before the path may be about any.
         """
         named = _PLAIN_AUTHORITY.fullmatch(self.authority)
-        return named is None or named[1].removeprefix("www.") == host.removeprefix("www.")
+        return named is None or is_same_host(named[1], host)
 
     def matches(self, target: str) -> bool:
         """Tell whether the pattern matches a comparable path and query.
@@ -69,6 +70,19 @@ class PathPattern:
             # The last piece must stand at the end, and not overlap the pieces before it.
             return len(target) - len(last) >= at and target.endswith(last)
         return target.find(last, at) >= 0
+
+
+def is_same_host(named: str, host: str) -> bool:
+    """Tell whether a rule that names a host is about another one.
+
+    A `*` stands for any characters. Neither `www.` nor a dot at the end (RFC 1034, 3.1) makes
+    another host of it.
+    """
+    return fnmatchcase(_bare_host(host), _bare_host(named))
+
+
+def _bare_host(host: str) -> str:
+    return host.removeprefix("www.").rstrip(".")
 
 
 def path_pattern(text: str) -> PathPattern:

@@ -22,7 +22,13 @@ from defusedxml.ElementTree import fromstring
 
 from pairsieve.web.fields import header_links
 from pairsieve.web.media_type import media_type
-from pairsieve.web.paths import PathPattern, comparable_target, most_specific, path_pattern
+from pairsieve.web.paths import (
+    PathPattern,
+    comparable_target,
+    is_same_host,
+    most_specific,
+    path_pattern,
+)
 from pairsieve.web.urls import host_of, joined
 
 RSL_TYPE = "application/rsl+xml"
@@ -34,6 +40,8 @@ RSL_RESERVED, RSL_UNREADABLE = "rsl_reserved", "rsl_unreadable"
 OUR_USES = frozenset(("all", "ai-all", "ai-train", "train-ai"))  # 1.0, 3.4.1.1; July 2025
 # Payments that a dataset can make: its rows name page and picture.
 FREE = ("free", "attribution")
+# Its scheme does not matter: it may be missing, or a wildcard (`*://a.example/*`).
+_WHOLE_URL = re.compile(r"(?:[^/?#]*:)?(//.*)", re.DOTALL)
 _BETWEEN = re.compile(r"[\s,]+")  # blanks in 1.0, commas in the drafts
 
 
@@ -71,7 +79,7 @@ class RslLicence:
         own_hosts = (host_of(site), self.host)
         fitting = []
         for terms in self.terms:
-            covers_host = host == terms.host if terms.host else host in own_hosts
+            covers_host = is_same_host(terms.host, host) if terms.host else host in own_hosts
             if covers_host:
                 fitting.append((terms.path, terms.allowed))
         return not all(most_specific(fitting, comparable_target(url)))
@@ -122,14 +130,15 @@ def _named(root: Element, name: str) -> Iterator[Element]:
 
 def _terms(content: Element, address: str) -> Terms:
     """Read a `<content>`. Raises UnreadableLicence where its url names no host."""
-    pattern = content.get("url", "").strip()
-    host = ""
-    # A "//" in the query does not come before a host.
-    if "//" in pattern.partition("?")[0]:
-        host = host_of(joined(address, pattern))
-        if not host:
-            raise UnreadableLicence("a url that is none")
-    return Terms(host, path_pattern(pattern), _allows(content))
+    # A fragment is no part of what is requested.
+    pattern = content.get("url", "").strip().partition("#")[0]
+    whole = _WHOLE_URL.match(pattern)
+    if whole is None:
+        return Terms("", path_pattern(pattern), _allows(content))
+    host = host_of(joined(address, whole[1]))
+    if not host:
+        raise UnreadableLicence("a url that is none")
+    return Terms(host, path_pattern("https:" + whole[1]), _allows(content))
 
 
 def _allows(content: Element) -> bool:

@@ -185,6 +185,11 @@ def test_licences(text, licences):
     assert Robots(text, ai_agents=True).licences == licences
 
 
+def test_a_dot_at_the_end_makes_no_other_host():
+    robots = Robots("User-agent: *\nDisallow: https://a.example/a", ai_agents=True)
+    assert robots.refusal("https://a.example./a") == "robots_disallowed"
+
+
 def test_may_crawl():
     robots = Robots("User-agent: *\nDisallow: /\nAllow: https://cdn.example/", ai_agents=True)
     assert not robots.may_crawl(URL)

@@ -77,6 +77,18 @@ CASES = [
     (licence(permits("all"), "/") + licence(prohibits("ai-train"), "/img/"), True),
     (licence(prohibits("all"), "/") + licence(permits("ai-train"), "/img/"), False),
     (licence(prohibits("ai-train"), ""), True),
+    # 3.1.1: in doubt conservatively. Other spellings of the host, and what is no part of a request
+    (licence(prohibits("ai-train"), "https://www.a.example/*"), True),
+    (licence(prohibits("ai-train"), "https://a.example./"), True),
+    (licence(prohibits("ai-train"), "https://*.example/*"), True),
+    (licence(prohibits("ai-train"), "https://*.b.example/*"), False),
+    (licence(prohibits("ai-train"), "//a.example/img/*"), True),
+    (licence(prohibits("ai-train"), "//b.example/img/*"), False),
+    (licence(prohibits("ai-train"), "*://a.example/*"), True),
+    (licence(prohibits("ai-train"), "*://b.example/*"), False),
+    (licence(prohibits("ai-train"), "https://a.example/#licence"), True),
+    (licence(prohibits("ai-train"), "/#licence"), True),
+    (licence(prohibits("ai-train"), "https://wwwa.example/*"), False),
 ]
 
 
