@@ -72,9 +72,10 @@ def header_links(value: str) -> Iterator[HeaderLink]:
         for parameter in parameters:
             name, _, parameter_value = parameter.partition("=")
             # Of equal ones the first counts (RFC 8288, 3.3 and 3.4.1).
-            values.setdefault(name.strip().lower(), parameter_value.strip().strip('"'))
+            values.setdefault(name.strip().lower(), parameter_value)
         yield HeaderLink(
             target=target.strip("<>").strip(),
-            relations=tuple(values.get("rel", "").lower().split()),
-            media_type=media_type(values.get("type", "")).essence,
+            # Single quotes are none by RFC 8288, but who writes them means some.
+            relations=tuple(without_quotes(values.get("rel", "")).lower().split()),
+            media_type=media_type(without_quotes(values.get("type", ""))).essence,
         )

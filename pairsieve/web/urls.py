@@ -133,9 +133,9 @@ def public_suffixes() -> PublicSuffixList:
 
 def registered_domain(url: str) -> str:
     """example.co.uk of https://shop.example.co.uk/a (Public Suffix List); the host itself where it
-    has none, or is an address.
+    has none, or is an address. A dot at the end makes no other host of it (RFC 1034, 3.1).
     """
-    return _registered_domain_of(host_of(url))
+    return _registered_domain_of(host_of(url).rstrip("."))
 
 
 # The rows of a shard have far fewer hosts than addresses.

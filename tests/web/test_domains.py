@@ -36,6 +36,9 @@ def test_as_each_url_by_itself(some):
         ("https://shop.example.co.uk/a?b#c", "example.co.uk"),
         ("https://user@a.example:8080/b", "a.example"),
         ("http://127.0.0.1/p.jpg", "127.0.0.1"),
+        ("https://shop.example.co.uk./a", "example.co.uk"),  # RFC 1034, 3.1
+        ("https://www.city.kawasaki.jp/", "city.kawasaki.jp"),  # publicsuffix.org, test_psl.txt
+        ("https://shop.xn--85x722f.com.cn/", "xn--85x722f.com.cn"),
         ("no address", ""),
         (None, ""),
     ],

@@ -49,6 +49,9 @@ def test_a_number_is_the_same_in_each_form(reservation, reserved):
         ("</l>; type=a/b; rel=license; type=c/d", ("license",), "a/b"),  # 3.4.1
         ('</l>; REL = "next  License" ;', ("next", "license"), ""),
         ("</l>", (), ""),
+        # greenbytes.de/tech/tc/httplink, simplecsssq: to browsers these quotes are part of the name
+        ("</l>; rel='license'; type='a/b'", ("license",), "a/b"),
+        ("</l>; rel=\u201dlicense\u201d; type=\u201da/b\u201d", ("license",), "a/b"),
     ],
 )
 def test_parameters_of_links(value, relations, media_type):
