@@ -35,7 +35,7 @@ from pairsieve.web.urls import without_credentials
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
 _PROHIBITED = b"DMI-PROHIBITED"
 _TDM_RESERVED = re.compile(
-    rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|\s{0,20}>)\s{0,20}1\s{0,20}["'<]""",
+    rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|(?:\s[^>]{0,200})?>)\s{0,20}1\s{0,20}["'<]""",
     re.IGNORECASE,
 )
 _EXIF_MARKS = (b"Exif", b"EXIF", b"eXIf", b"exif")

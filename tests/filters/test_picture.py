@@ -25,6 +25,9 @@ ALLOWED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-ALLO
 LICENCE = '<rdf:Description><cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/?a=1&amp;b=2"/></rdf:Description>'
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 TDM = '<rdf:Description xmlns:tdm="http://www.w3.org/ns/tdmrep/" tdm:reservation="{}"/>'
+TYPED_TDM = (
+    '<tdm:reservation rdf:datatype="http://www.w3.org/2001/XMLSchema#integer">{}</tdm:reservation>'
+)
 RSL = (
     '<rsl:rsl xmlns:rsl="https://rslstandard.org/rsl"><rsl:content url="https://a.example/p.jpg"><rsl:license>'
     '<rsl:{0} type="usage">ai-train</rsl:{0}></rsl:license></rsl:content></rsl:rsl>'
@@ -118,6 +121,15 @@ def animated_png() -> bytes:
         ),
         (encoded("JPEG", xmp=packet(TDM.format(1))), ("tdm_reserved",), None, False, False),
         (encoded("JPEG", xmp=packet(TDM.format(0))), (), None, False, False),
+        # RDF/XML, 2.9: a typed literal
+        (
+            encoded("JPEG", xmp=packet(TYPED_TDM.format(1))),
+            ("tdm_reserved",),
+            None,
+            False,
+            False,
+        ),
+        (encoded("JPEG", xmp=packet(TYPED_TDM.format(0))), (), None, False, False),
         (
             encoded("WEBP", xmp=packet(RSL.format("prohibits"))),
             ("rsl_reserved",),
