@@ -52,6 +52,8 @@ MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger pictures are halved before anything else is done to them
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
+UPRIGHT = 1
+XMP_ENTRIES = frozenset(("xmp", "XML:com.adobe.xmp"))  # Pillow's names, of an opened file's entries
 SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 """Pillow's names of the formats that can be decoded.
@@ -296,10 +298,25 @@ def _turn_upright(image: Image.Image) -> bool:
     costs a quarter of a decode.
     """
     with suppress(*DECODE_ERRORS):
-        is_sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
-        ImageOps.exif_transpose(image, in_place=True)
-        return is_sideways
+        orientation = image.getexif().get(ORIENTATION, UPRIGHT)
+        if orientation != UPRIGHT and _is_in_exif(orientation, image):
+            ImageOps.exif_transpose(image, in_place=True)
+            return orientation in SIDEWAYS
     return False
+
+
+def _is_in_exif(orientation: int, image: Image.Image) -> bool:
+    """Tell whether an orientation stands in EXIF, and not in XMP alone, where Pillow looks, too.
+
+    Programs that turn the pixels and take EXIF out leave the XMP as it was (lovell/sharp, issue
+    4585).
+    """
+    if XMP_ENTRIES.isdisjoint(image.info):
+        return True
+    # Pillow reads the EXIF of any picture that has such entries.
+    exif_alone = Image.new("1", (1, 1))
+    exif_alone.info = {name: image.info[name] for name in image.info if name not in XMP_ENTRIES}
+    return exif_alone.getexif().get(ORIENTATION) == orientation
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -69,7 +69,7 @@ def test_what_manifests_say(label, use, signals, sign):
     assert ContentCredentials().load()(Content(sign(label, use)))["c2pa_rights_signals"] == signals
 
 
-# C2PA 2.2, A.3: where each format keeps its manifests
+# C2PA 2.2, appendix A: where each format keeps its manifests
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF", "AVIF"])
 def test_what_manifests_of_each_format_say(kind, sign):
     observe = ContentCredentials().load()

@@ -121,7 +121,7 @@ def animated_png() -> bytes:
         ),
         (encoded("JPEG", xmp=packet(TDM.format(1))), ("tdm_reserved",), None, False, False),
         (encoded("JPEG", xmp=packet(TDM.format(0))), (), None, False, False),
-        # RDF/XML, 2.9: a typed literal
+        # RDF/XML (W3C, section 2): a typed literal
         (
             encoded("JPEG", xmp=packet(TYPED_TDM.format(1))),
             ("tdm_reserved",),
@@ -177,7 +177,7 @@ def test_metadata(body, signals, licence, copyrighted, placed):
 OWN = "https://a.example/rights"
 
 
-# RDF/XML (W3C, 2.5 and 2.12): a property may be an element with text, one with rdf:resource, or an
+# RDF/XML (W3C, section 2): a property may be an element with text, one with rdf:resource, or an
 # attribute. Forms as in t/images of ExifTool 12.57 and test/data of exiv2 0.27.6; xapRights is the
 # prefix that Photoshop wrote before XMP had its name.
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def gps_of(tags: dict[int, object], kind: str = "JPEG") -> bytes:
 
 
 # EXIF 2.32, 4.6.6: GPSVersionID and GPSMapDatum alone, as in NikonD2Hs.jpg and Motorola.jpg of
-# ExifTool's t/images; XMP Part 2, 3.3: places in XMP, as in exiv2-bug540.jpg
+# ExifTool's t/images; places in XMP, as in exiv2-bug540.jpg
 @pytest.mark.parametrize(
     ("body", "placed"),
     [

@@ -198,6 +198,31 @@ def test_orientation_is_applied():
     assert decoded.image.size == (4, 8)
 
 
+TURNED_XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
+
+
+# lovell/sharp, issue 4585: XMP keeps an orientation that the pixels no longer have. OpenCV leaves
+# xmp_tags_orientation.png of Pillow's tests as it is stored, too.
+@pytest.mark.parametrize(
+    ("in_exif", "size"), [(None, (8, 4)), (1, (8, 4)), (6, (4, 8)), (3, (8, 4))]
+)
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_orientation_in_xmp_alone_is_not_applied(kind, in_exif, size):
+    exif = Image.Exif()
+    exif[0x0131] = "a program"
+    if in_exif:
+        exif[0x0112] = in_exif
+    picture = Image.fromarray(np.repeat(np.uint8([[0] * 4 + [255] * 4]), 4, axis=0)).convert("RGB")
+    decoded = decode(encoded(picture, kind, exif=exif, xmp=TURNED_XMP), SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.size == size == (decoded.width, decoded.height)
+    is_mirrored = decoded.image.getpixel((0, 0))[0] > 128
+    assert is_mirrored == (in_exif == 3)
+
+
 def test_first_frame_of_an_animation():
     frames = encoded(
         RED, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 4), "blue")], lossless=True
