@@ -18,7 +18,7 @@ def text_shapes() -> dict[str, Shape]:
         "a@a.a.com ", "DE89 ", "DE89370400440532013000 ", "tel ", "tel 1 ", "+1 ",
         "+1 202 555 0100 ", "tel 0301234567 ", "00", "born ",
         "born 1 ", "1 Main ", "Am ", "Via A ", "rue de la ", "A A ", "ul. A ", "123-45-",
-        "nhs 943 476 5919 ", "fracture ", "x-ray of ",
+        "nhs 943 476 5919 ", "fracture ", "x-ray of ", "knee before and after surgery ",
         "ＡＢ",
         "born on", "née ", "Calle ", "d'", "A-", "(at) ", "[dot] ",
         "a", "서울의", "漢", "l'", "a-",

@@ -21,7 +21,8 @@ import numpy as np
 from filters.batch import RowMask
 from filters.joined_texts import Words, WordsByRuns
 from filters.medical.automaton import Hit
-from filters.medical.terms import FIGURE, NEAR_WORDS, are_near
+from filters.medical.near import NearPlaces
+from filters.medical.terms import FIGURE, NEAR_WORDS
 from filters.medical.words import STRONG, TELLING, WORD, WordWeights
 
 MIN_TRANSLATED = 1.5  # log10: a word of another language than English is 30 times more medical
@@ -42,15 +43,43 @@ def terms_together(cues: Sequence[Hit], text: str, weights: WordWeights) -> tupl
     """
     if not cues:
         return ()
-    signs: list[Hit | TellingWord] = [*cues, *telling_words(text, weights)]
+    words = list(telling_words(text, weights))
+    near_cues, near_words = NearPlaces(cues), NearPlaces(words)
+    other_words = _OtherWords(words, text)
     for cue in cues:
         written = text[cue.start : cue.end]
+        signs: list[Hit | TellingWord] = []
+        if cue.term.kind == FIGURE:
+            signs += [other for other in near_cues.near(cue) if other.term.kind != FIGURE]
+            signs += other_words.first_outside(cue, written)
+        else:
+            signs += near_words.near(cue)
         for sign in signs:
             other = text[sign.start : sign.end]
             # "weakness of attitude becomes weakness of character" holds no signs of two kinds
-            if other != written and _belong_together(cue, sign):
+            if other != written:
                 return (f"{written} + {other}",)
     return ()
+
+
+class _OtherWords:
+    """The words of a text that are written otherwise than a cue, listed once for each cue."""
+
+    def __init__(self, words: Sequence[TellingWord], text: str) -> None:
+        self._words = words
+        self._text = text
+        self._lists: dict[str, list[TellingWord]] = {}
+
+    def first_outside(self, cue: Hit, written: str) -> list[TellingWord]:
+        """The first such word that is no part of a cue, if there is one."""
+        if written not in self._lists:
+            self._lists[written] = [
+                word for word in self._words if self._text[word.start : word.end] != written
+            ]
+        for word in self._lists[written]:
+            if word.end <= cue.start or cue.end <= word.start:
+                return [word]
+        return []
 
 
 def telling_words(text: str, weights: WordWeights) -> Iterator[TellingWord]:
@@ -93,15 +122,3 @@ def may_be_together(
     beside_cues = words.of(has_figure | has_other)
     told = np.array(tells(beside_cues.distinct, weights), np.bool_)
     return beside_cues.texts_with_any(told) | (has_figure & has_other)
-
-
-def _belong_together(cue: Hit, sign: Hit | TellingWord) -> bool:
-    """Whether a cue and another sign, which is no part of it, are clear together."""
-    is_figure = cue.term.kind == FIGURE
-    if isinstance(sign, Hit):
-        # Two cues are clear together where exactly the first is of figures.
-        return is_figure and sign.term.kind != FIGURE and are_near(cue, sign)
-    if is_figure:
-        # A word may stand anywhere in the caption, but not in the cue itself.
-        return sign.end <= cue.start or cue.end <= sign.start
-    return are_near(cue, sign)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import yaml
@@ -26,10 +26,10 @@ from filters.batch import RowMask
 from filters.folding import folded, without_dashes
 from filters.joined_texts import JoinedTexts, WordsByRuns
 from filters.medical.automaton import DEFUSED, Automaton, Hit, Term, make_automaton
+from filters.medical.near import NEAR_CHARS, NearPlaces
 from filters.medical.term_words import TermWords, make_term_words
 from filters.places import Places, both, no_places
 
-NEAR_CHARS = 30  # between a part of the body and what belongs to it: some five words
 PHRASES, AMBIGUOUS = "phrases.txt", "ambiguous.tsv"
 # Kinds of terms, beside DEFUSED: such a term looks medical and is not.
 WORDS, ANATOMY = "words", "anatomy"
@@ -44,20 +44,6 @@ CUES = (FIGURE, *NEAR_WORDS)
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt")
 EVERY_LANGUAGE = ""  # the language of terms that count in every language
 UNKNOWN = "unknown"  # the language of a text
-
-
-class Place(Protocol):
-    """Characters [start, end) of a text."""
-
-    @property
-    def start(self) -> int:
-        """The first character."""
-        ...
-
-    @property
-    def end(self) -> int:
-        """The character behind the last one."""
-        ...
 
 
 class TermMatches(NamedTuple):
@@ -277,15 +263,17 @@ def _overlap(hit: Hit, other: Hit) -> bool:
 
 def _terms_together(hits: Sequence[Hit], text: str) -> Iterator[str]:
     """Pairs of terms of one language that are medical near each other."""
-    anatomy = [hit for hit in hits if hit.term.kind == ANATOMY]
-    treatments = [hit for hit in hits if hit.term.kind == TREATMENT]
+    anatomy = NearPlaces(hit for hit in hits if hit.term.kind == ANATOMY)
+    treatments = NearPlaces(hit for hit in hits if hit.term.kind == TREATMENT)
     for hit in hits:
         if hit.term.kind not in NEAR_ANATOMY:
             continue
-        # a change ("before and after") is medical near a treatment too
-        partners = [*anatomy, *treatments] if hit.term.kind == CHANGE else anatomy
+        partners = anatomy.near(hit)
+        if hit.term.kind == CHANGE:
+            # "before and after" is medical near a treatment too
+            partners += treatments.near(hit)
         for partner in partners:
-            if _same_language(partner, hit) and are_near(hit, partner):
+            if _same_language(partner, hit):
                 yield f"{text[partner.start : partner.end]} + {text[hit.start : hit.end]}"
 
 
@@ -318,9 +306,3 @@ def _medical_pairs() -> Iterator[tuple[str, str]]:
     """The kinds of terms that are medical near each other; see `_terms_together`."""
     yield from ((kind, ANATOMY) for kind in NEAR_ANATOMY)
     yield CHANGE, TREATMENT
-
-
-def are_near(hit: Place, other: Place) -> bool:
-    """Whether two places of a text are near each other, and are not the same word."""
-    first, second = sorted((hit, other), key=lambda place: (place.start, place.end))
-    return 0 < second.start - first.end <= NEAR_CHARS

@@ -29,8 +29,16 @@ _STORE_LABEL = b"c2pa"  # in the label of every manifest store
 # XMP dcterms:provenance names a manifest that is stored elsewhere (C2PA 2.2, 11.4)
 _REMOTE_MANIFEST = b"provenance"
 _NO_REQUESTS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-_MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
-"""First bytes of a file -> media type, for the formats that are read."""
+_MEDIA_TYPES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
+"""First bytes of a file -> media type, for the formats that are decoded and can hold a manifest."""
+_HEIF_SIGN, _HEIF_SIGN_AT = b"ftyp", 4  # of AVIF, too; the length of the box comes before it
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class ContentCredentials:
     """
 
     name: ClassVar[str] = "c2pa"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.CONTENT
     columns: ClassVar[Columns] = {"c2pa_rights_signals": pa.list_(pa.string())}
 
@@ -77,7 +85,7 @@ def _media_type(body: bytes) -> str | None:
     for first_bytes, media_type in _MEDIA_TYPES.items():
         if body.startswith(first_bytes):
             return media_type
-    return None
+    return "image/heif" if body.startswith(_HEIF_SIGN, _HEIF_SIGN_AT) else None
 
 
 def _may_hold_manifest(body: bytes) -> bool:

@@ -3,7 +3,8 @@
 Sources: PLUS Licence Data Format 2.0.1, `plus:DataMining` (every value that begins with
 DMI-PROHIBITED is a no to training, exceptions for search engines included); TDM Reservation
 Protocol, `tdm:reservation`; RSL 1.0, 4.8, a licence in XMP; Creative Commons' XMP guidance
-(`cc:license`, `xmpRights:WebStatement`); EXIF 2.32.
+(`cc:license`, `xmpRights:WebStatement`, once `xapRights:WebStatement`); EXIF 2.32; IPTC IIM 4.2,
+2:116; Metadata Working Group, Guidelines 2.0 (where a copyright notice may stand).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,22 +35,43 @@ from pairsieve.web.urls import without_credentials
 DATA_MINING_PROHIBITED = "data_mining_prohibited"
 _PROHIBITED = b"DMI-PROHIBITED"
 _TDM_RESERVED = re.compile(
-    rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|\s{0,20}>)\s{0,20}1\s{0,20}["'<]""",
+    rb"""tdm[:-]reservation(?:\s{0,20}=\s{0,20}["']|(?:\s[^>]{0,200})?>)\s{0,20}1\s{0,20}["'<]""",
     re.IGNORECASE,
 )
 _EXIF_MARKS = (b"Exif", b"EXIF", b"eXIf", b"exif")
-_MARKS = Marks((_PROHIBITED, *_EXIF_MARKS))
+_TIFF_SIGNS = (b"II*\0", b"MM\0*")  # a TIFF file is EXIF as a whole, and may lack the word
+_IIM_MARK = b"8BIM\x04\x04"  # Photoshop's image resource that holds IPTC IIM
+_IIM_COPYRIGHT = re.compile(rb"\x1c\x02\x74(..)", re.DOTALL)  # data set 2:116, and its length
+MAX_IIM_BYTES = 65_536
+_MARKS = Marks((_PROHIBITED, _IIM_MARK, *_EXIF_MARKS))
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # PNG, 3rd edition, 11.3
-_LICENCES = (
-    re.compile(
-        r"""<cc:license\b[^>]{0,200}?rdf:resource\s{0,20}=\s{0,20}["']([^"']{4,500})["']""",
-        re.IGNORECASE,
-    ),
-    re.compile(r"""\bWebStatement\s{0,20}=\s{0,20}["']([^"']{4,500})["']""", re.IGNORECASE),
-    re.compile(r"<xmpRights:WebStatement\b[^>]{0,200}>([^<]{4,600})<", re.IGNORECASE),
+_RESOURCE = r"""\b[^>]{0,200}?rdf:resource\s{0,20}=\s{0,20}["']([^"']{4,500})["']"""
+_TEXT = r"""\b[^>]{0,200}>\s{0,100}([^<\s][^<]{3,600})<"""
+_VALUE = r"""\s{0,20}=\s{0,20}["']([^"']{4,500})["']"""
+_STATEMENT = "<x[am]pRights:WebStatement"
+_LICENCES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        f"<cc:license{_RESOURCE}",
+        rf"\bcc:license{_VALUE}",
+        f"<cc:license{_TEXT}",
+        rf"\bWebStatement{_VALUE}",
+        f"{_STATEMENT}{_RESOURCE}",
+        f"{_STATEMENT}{_TEXT}",
+    )
 )
+"""The forms that RDF allows for a property, those of `cc:license` first."""
+_XMP_NOTICE = re.compile(
+    rb"""\bdc:rights(?:\s{0,20}=\s{0,20}["']|"""
+    rb"""(?:\s[^>]{0,200})?>(?:\s{0,100}<rdf:(?:Alt|li)\b[^>]{0,200}>){0,2})\s{0,100}[^<\s"']"""
+)
+_XMP_PLACE = re.compile(rb"""\bexif:GPSL(?:at|ong)itude(?:\s{0,20}=\s{0,20}["']|>)\s{0,20}[0-9]""")
 FORMATS = ("JPEG", "PNG", "WEBP")  # those of LAION-5B, and of our configs
 COPYRIGHT_TAG, GPS_IFD = 0x8298, 0x8825
+# Latitude and longitude of the place and of the destination, and the name of the area. Many cameras
+# write the other tags, such as the version, without any place.
+PLACE_TAGS = frozenset((2, 4, 20, 22, 28))
+BLANKS = " \0\t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +80,8 @@ class Metadata:
 
     - `prohibited`: whether the word of PLUS stands anywhere in the file.
     - `xmp`: its XMP packets.
-    - `copyrighted`: whether EXIF holds a copyright notice.
-    - `placed`: whether EXIF holds the place where the picture was taken.
+    - `copyrighted`: whether EXIF, XMP or IPTC IIM holds a copyright notice.
+    - `placed`: whether EXIF or XMP holds a place.
     """
 
     prohibited: bool = False
@@ -76,9 +98,14 @@ def read_metadata(body: bytes, formats: tuple[str, ...] = FORMATS) -> Metadata:
     """
     marks = _MARKS.within(body)
     copyrighted, placed = False, False
-    if not marks.isdisjoint(_EXIF_MARKS) and _may_hold_exif(body):
+    if _may_hold_exif(body, marks):
         copyrighted, placed = _exif(body, formats)
-    return Metadata(_PROHIBITED in marks, tuple(xmp_packets(body)), copyrighted, placed)
+    packets = tuple(xmp_packets(body))
+    copyrighted = copyrighted or any(map(_XMP_NOTICE.search, packets))
+    if not copyrighted and _IIM_MARK in marks:
+        copyrighted = _has_iim_notice(body)
+    placed = placed or any(map(_XMP_PLACE.search, packets))
+    return Metadata(_PROHIBITED in marks, packets, copyrighted, placed)
 
 
 def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
@@ -91,13 +118,34 @@ def _exif(body: bytes, formats: tuple[str, ...]) -> tuple[bool, bool]:
             with Image.open(header, formats=formats) as image:
                 # the subclass's getexif would decode a PNG to read what follows its pixels
                 exif = Image.Image.getexif(image)
-                return bool(exif.get(COPYRIGHT_TAG)), bool(exif.get_ifd(GPS_IFD))
+                is_placed = not PLACE_TAGS.isdisjoint(exif.get_ifd(GPS_IFD))
+                return _is_notice(exif.get(COPYRIGHT_TAG)), is_placed
         except DECODE_ERRORS:
             return False, False
 
 
-def _may_hold_exif(body: bytes) -> bool:
-    """A fast check of a file with a mark of EXIF: in a PNG it counts in a few chunks only."""
+def _is_notice(value: object) -> bool:
+    """Whether a value is more than the blanks and zeros that many cameras write."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    return bool(text.strip(BLANKS))
+
+
+def _has_iim_notice(body: bytes) -> bool:
+    start = body.find(_IIM_MARK)
+    records = body[start : start + MAX_IIM_BYTES]
+    for match in _IIM_COPYRIGHT.finditer(records):
+        length = int.from_bytes(match[1], "big")
+        if _is_notice(records[match.end() : match.end() + length]):
+            return True
+    return False
+
+
+def _may_hold_exif(body: bytes, marks: Collection[bytes]) -> bool:
+    """A fast check of a file: the mark of EXIF counts in a few chunks of a PNG only."""
+    if body.startswith(_TIFF_SIGNS):
+        return True
+    if not any(mark in marks for mark in _EXIF_MARKS):
+        return False
     chunks = list(png_chunks(body))
     if not chunks or any(chunk_type == b"eXIf" for chunk_type, _, _ in chunks):
         return True
@@ -124,7 +172,7 @@ class PictureMetadata:
     """
 
     name: ClassVar[str] = "picture_metadata"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs.CONTENT
     columns: ClassVar[Columns] = {
         "picture_rights_signals": pa.list_(pa.string()),

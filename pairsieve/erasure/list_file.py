@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ DELIMITERS = (",", ";", "\t")
 # Unpacked size: 15 million SHA-256 hashes. A packed file of 1 MB may unpack to 1 GB.
 MAX_BYTES = 1_000_000_000
 MAX_NAMED_LINES = 20  # a message names so many lines, and only counts the others
+
+_SEPARATORS = re.compile(r"[\s_-]")
 
 Entry = TypeVar("Entry")
 
@@ -173,14 +176,25 @@ def _find_header(line: str, columns: Collection[str]) -> tuple[list[str], str]:
     Unknown columns get an empty name. The list is empty when no known column is named.
     """
     for delimiter in DELIMITERS:
-        cells = [cell.strip().lower() for cell in _split(line, delimiter)]
-        names = [cell if cell in columns else "" for cell in cells]
+        names = [_known_column(cell, columns) for cell in _split(line, delimiter)]
         if any(names):
             return names, delimiter
     for delimiter in DELIMITERS:
         if delimiter in line:
             return [], delimiter
     return [], ","
+
+
+def _known_column(name: str, columns: Collection[str]) -> str:
+    """Return the known column that a file's column is, or an empty name.
+
+    Capital letters, spaces, hyphens and underscores do not matter: NSRL's lists have `SHA-256`.
+    """
+    letters = _SEPARATORS.sub("", name).lower()
+    for column in columns:
+        if letters == _SEPARATORS.sub("", column):
+            return column
+    return ""
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -198,8 +212,8 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
         raise UnreadableList(
             f"{path} cannot be read: it begins like a parquet file and is none"
         ) from None
-    names = [name.strip().lower() for name in table.column_names]
-    known = [position for position, name in enumerate(names) if name in columns]
+    names = [_known_column(name, columns) for name in table.column_names]
+    known = [position for position, name in enumerate(names) if name]
     # Without a known column the first one holds the entries, as in a text file without a header.
     positions = known or range(min(1, len(names)))
     values = [text_of(table.column(position)).to_pylist() for position in positions]

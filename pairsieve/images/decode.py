@@ -41,6 +41,8 @@ PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # PNG, 3rd edition
 METADATA_CHUNKS = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"IEND")  # the same, 11.3
 CHUNK_FRAME_BYTES = 12  # length, type and checksum
 SIXTEEN_BITS = ";16"  # in Pillow's names of stored pixels, such as RGB;16B
+WIDE_GREYS = ("I", "I;16", "I;16B", "I;16L")  # Pillow's modes of 16-bit grey
+GREY_STEPS = {"L;2": 85, "L;4": 17}  # stored grey of 2 or 4 bits -> distance of its greys in 8 bits
 OPAQUE = 255
 SCAN = b"\xff\xda"  # begins a scan of a JPEG; cannot be within one (ITU-T T.81, B.1.1.5)
 # Each scan of a progressive JPEG goes over all pixels. Encoders write about 10; libjpeg-turbo's
@@ -50,6 +52,8 @@ MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger pictures are halved before anything else is done to them
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
+UPRIGHT = 1
+XMP_ENTRIES = frozenset(("xmp", "XML:com.adobe.xmp"))  # Pillow's names, of an opened file's entries
 SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 """Pillow's names of the formats that can be decoded.
@@ -201,6 +205,7 @@ def _decode(
         if reason:
             return Undecodable(reason)
         stored_size = image.size
+        _scale_transparent_colour(image)
         if at_least is not None:
             # Does nothing for other formats than JPEG.
             image.draft(None, _scaled_down(stored_size, at_least))
@@ -209,6 +214,19 @@ def _decode(
         if _turn_upright(image):
             width, height = height, width
         return Decoded(_on_white(_halved(image)), _format_of(image), width, height)
+
+
+def _scale_transparent_colour(image: ImageFile.ImageFile) -> None:
+    """Bring the transparent colour of a PNG to 8 bits, as Pillow brings the pixels.
+
+    The file names it in the bits of its samples (PNG, 3rd edition, 11.3.1.1). 16-bit grey stays.
+    """
+    colour = image.info.get("transparency")
+    stored = str(image.tile[0][3]) if image.tile else ""
+    if isinstance(colour, tuple) and SIXTEEN_BITS in stored:
+        image.info["transparency"] = tuple(sample >> 8 for sample in colour)
+    elif isinstance(colour, int) and stored in GREY_STEPS:
+        image.info["transparency"] = colour * GREY_STEPS[stored]
 
 
 def _format_of(image: Image.Image) -> str:
@@ -258,8 +276,8 @@ def _halved(image: Image.Image) -> Image.Image:
     """
     if image.width * image.height <= LARGE_PIXELS:
         return image
-    # Pillow cannot reduce 16-bit grey.
-    if image.mode in ("I;16", "I;16L"):
+    # Pillow cannot reduce 16-bit grey. A transparent grey would be lost in the smaller copy.
+    if image.mode in ("I;16", "I;16L") and "transparency" not in image.info:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     # Nor can it reduce the other modes, such as palettes. They stay as large as they are.
     if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
@@ -280,18 +298,33 @@ def _turn_upright(image: Image.Image) -> bool:
     costs a quarter of a decode.
     """
     with suppress(*DECODE_ERRORS):
-        is_sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
-        ImageOps.exif_transpose(image, in_place=True)
-        return is_sideways
+        orientation = image.getexif().get(ORIENTATION, UPRIGHT)
+        if orientation != UPRIGHT and _is_in_exif(orientation, image):
+            ImageOps.exif_transpose(image, in_place=True)
+            return orientation in SIDEWAYS
     return False
+
+
+def _is_in_exif(orientation: int, image: Image.Image) -> bool:
+    """Tell whether an orientation stands in EXIF, and not in XMP alone, where Pillow looks, too.
+
+    Programs that turn the pixels and take EXIF out leave the XMP as it was (lovell/sharp, issue
+    4585).
+    """
+    if XMP_ENTRIES.isdisjoint(image.info):
+        return True
+    # Pillow reads the EXIF of any picture that has such entries.
+    exif_alone = Image.new("1", (1, 1))
+    exif_alone.info = {name: image.info[name] for name in image.info if name not in XMP_ENTRIES}
+    return exif_alone.getexif().get(ORIENTATION) == orientation
 
 
 def _on_white(image: Image.Image) -> Image.Image:
     """Return the picture in RGB, laid on white where it is transparent."""
+    if image.mode in WIDE_GREYS:
+        return _wide_grey_on_white(image)
     if not image.has_transparency_data:
-        if image.mode == "RGB":
-            return image
-        return _eight_bits(image).convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     alpha = rgba.getchannel("A")
     # Most pictures with an alpha channel are opaque everywhere.
@@ -303,11 +336,16 @@ def _on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _wide_grey_on_white(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits, because a plain conversion would clip it.
 
-    Pillow opens such files in the modes I;16 and I.
+    A PNG may say that one of its greys is transparent.
     """
-    if image.mode not in ("I", "I;16", "I;16B", "I;16L"):
-        return image
-    return image.point(lambda value: value / 256).convert("L")
+    # Pillow scales the other modes only after a conversion, which keeps their values.
+    wide = image if image.mode in ("I", "I;16") else image.convert("I")
+    grey = wide.point(lambda value: value / 256).convert("L")
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        is_transparent = Image.fromarray(np.asarray(wide) == transparent)
+        grey.paste(OPAQUE, mask=is_transparent)
+    return grey.convert("RGB")

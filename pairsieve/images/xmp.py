@@ -25,7 +25,9 @@ _JPEG_XL_TYPE = b"JXL \r\n\x87\n"  # ISO/IEC 18181-2: the signature box, behind 
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 # digest, length of the whole packet, offset of this piece (XMP Part 3, 1.1.3.1)
 _EXTENSION_HEAD = struct.Struct(">32sII")
-_APP1, _SCAN = 0xE1, 0xDA
+# A segment APP1, whose two bytes of length count themselves (ITU-T T.81, B.1.1.4). It is looked for
+# by its marks, because any number of bytes FF may stand before a segment (B.1.1.2).
+_EXTENSION_SEGMENT = re.compile(rb"\xff\xe1(..)" + re.escape(_EXTENSION), re.DOTALL)
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 # ImageMagick: a name, the number of bytes, and the bytes as hex digits
 _PROFILE = re.compile(rb"\n[^\n]{0,80}\n\s{0,40}\d{1,10}\n([0-9A-Fa-f\s]+)")
@@ -83,28 +85,14 @@ def _hidden_texts(body: bytes) -> Iterator[bytes]:
 def _extended_packets(jpeg: bytes) -> Iterator[bytes]:
     """Join the pieces of each packet that is longer than a segment."""
     pieces: dict[bytes, dict[int, bytes]] = defaultdict(dict)
-    head_bytes = len(_EXTENSION) + _EXTENSION_HEAD.size
-    for marker, content in _segments(jpeg):
-        is_piece = marker == _APP1 and content.startswith(_EXTENSION)
-        if is_piece and len(content) >= head_bytes:
-            digest, _, offset = _EXTENSION_HEAD.unpack_from(content, len(_EXTENSION))
-            pieces[digest][offset] = content[head_bytes:]
+    for segment in _EXTENSION_SEGMENT.finditer(jpeg):
+        end = segment.start(1) + int.from_bytes(segment[1], "big")
+        content = jpeg[segment.end() : end]
+        if len(content) >= _EXTENSION_HEAD.size:
+            digest, _, offset = _EXTENSION_HEAD.unpack_from(content)
+            pieces[digest][offset] = content[_EXTENSION_HEAD.size :]
     for by_offset in pieces.values():
         yield b"".join(by_offset[offset] for offset in sorted(by_offset))
-
-
-def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (marker, content) of the segments before the pixels."""
-    at = len(_JPEG_START)
-    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
-        marker = jpeg[at + 1]
-        # The length counts its own two bytes (ITU-T T.81, B.1.1.4).
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if marker == _SCAN or length < 2:
-            return
-        end = at + 2 + length
-        yield marker, jpeg[at + 4 : end]
-        at = end
 
 
 def _brotli_boxes(jxl: bytes) -> Iterator[bytes]:

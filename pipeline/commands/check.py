@@ -46,7 +46,7 @@ from pipeline.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pairsieve.search.example import Example
     from pairsieve.search.sources import Source
     from pipeline.config import Config
-    from transforms.review.review import MedicalByVector, ReviewSettings, VectorModel
+    from transforms.review.review import MedicalByVector, Review, ReviewSettings, VectorModel
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -150,12 +150,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     too_many = over(review, limits)
     page = review_page(manifest.name or dataset, review, too_many)
     files.write_private(out, page)
-    lines = [f"{kind:<20}{review.counts[kind]:>10,}" for kind in RISKS]
-    lines.append(_second_detector_note(settings))
-    lines += [f"above the limit: {line}" for line in too_many]
-    lines.append(f"{out}: {review.rows:,} rows looked at")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.writelines(_summary(review, settings, too_many))
+    sys.stdout.write(f"{out}: {review.rows:,} rows looked at\n")
     return 1 if too_many else 0
+
+
+def _summary(review: Review, settings: ReviewSettings, too_many: Sequence[str]) -> Iterator[str]:
+    """The lines of what was found, of the second detector, and of what is above its limit."""
+    from transforms.review.findings import RISKS
+
+    for kind in RISKS:
+        yield f"{kind:<20}{review.counts[kind]:>10,}\n"
+    yield f"{_second_detector_note(settings)}\n"
+    for line in too_many:
+        yield f"above the limit: {line}\n"
 
 
 def _fail(message: str, status: int) -> int:

@@ -55,6 +55,10 @@ FORMS = {
     "old line ends": csv(lineterminator="\r", quoting=1),
     "gzipped": gzip.compress(csv(), mtime=0),
     "parquet": parquet(),
+    # as NSRL's Reference Data Set (RDS 2.x, NSRLFile.txt) writes SHA-1
+    "hyphens": csv().replace(b"sha256", b"SHA-256"),
+    "underscores": csv(quoting=1).replace(b"sha256", b"SHA_256"),
+    "spaces": csv(sep=";").replace(b"sha256", b" SHA 256 "),
     "upper case": csv().replace(b"md5", b"MD5").upper().replace(b"NOTE", b"Note"),
 }
 

@@ -30,10 +30,11 @@ def sign():
 
     signer = make_signer()
 
-    def signed(label, use):
+    def signed(label, use, kind="JPEG"):
+        media_type = f"image/{kind.lower()}"
         manifest = {
             "claim_generator": "pairsieve tests",
-            "format": "image/jpeg",
+            "format": media_type,
             "title": "t",
             "ingredients": [],
             "assertions": [
@@ -48,7 +49,7 @@ def sign():
             ],
         }
         out = io.BytesIO()
-        c2pa.Builder(json.dumps(manifest)).sign(signer, "image/jpeg", io.BytesIO(picture()), out)
+        c2pa.Builder(json.dumps(manifest)).sign(signer, media_type, io.BytesIO(picture(kind)), out)
         return out.getvalue()
 
     return signed
@@ -68,10 +69,21 @@ def test_what_manifests_say(label, use, signals, sign):
     assert ContentCredentials().load()(Content(sign(label, use)))["c2pa_rights_signals"] == signals
 
 
+# C2PA 2.2, appendix A: where each format keeps its manifests
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_what_manifests_of_each_format_say(kind, sign):
+    observe = ContentCredentials().load()
+    for use, signals in (("notAllowed", ("c2pa_not_allowed",)), ("allowed", ())):
+        body = sign("cawg.training-mining", use, kind)
+        assert observe(Content(body)) == {"c2pa_rights_signals": signals}
+
+
 @pytest.mark.parametrize(
     ("body", "signals"),
     [
         (picture(), ()),
+        (picture("GIF"), ()),
+        (picture("AVIF") + b"c2pa", ("c2pa_unreadable",)),
         (picture("PNG"), ()),
         (b"", ()),
         (b"c2pa in a text", ()),

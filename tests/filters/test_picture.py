@@ -25,6 +25,9 @@ ALLOWED = PLUS.format('plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-ALLO
 LICENCE = '<rdf:Description><cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/?a=1&amp;b=2"/></rdf:Description>'
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 TDM = '<rdf:Description xmlns:tdm="http://www.w3.org/ns/tdmrep/" tdm:reservation="{}"/>'
+TYPED_TDM = (
+    '<tdm:reservation rdf:datatype="http://www.w3.org/2001/XMLSchema#integer">{}</tdm:reservation>'
+)
 RSL = (
     '<rsl:rsl xmlns:rsl="https://rslstandard.org/rsl"><rsl:content url="https://a.example/p.jpg"><rsl:license>'
     '<rsl:{0} type="usage">ai-train</rsl:{0}></rsl:license></rsl:content></rsl:rsl>'
@@ -118,6 +121,15 @@ def animated_png() -> bytes:
         ),
         (encoded("JPEG", xmp=packet(TDM.format(1))), ("tdm_reserved",), None, False, False),
         (encoded("JPEG", xmp=packet(TDM.format(0))), (), None, False, False),
+        # RDF/XML (W3C, section 2): a typed literal
+        (
+            encoded("JPEG", xmp=packet(TYPED_TDM.format(1))),
+            ("tdm_reserved",),
+            None,
+            False,
+            False,
+        ),
+        (encoded("JPEG", xmp=packet(TYPED_TDM.format(0))), (), None, False, False),
         (
             encoded("WEBP", xmp=packet(RSL.format("prohibits"))),
             ("rsl_reserved",),
@@ -160,6 +172,111 @@ def test_metadata(body, signals, licence, copyrighted, placed):
         "picture_copyrighted": copyrighted,
         "picture_placed": placed,
     }
+
+
+OWN = "https://a.example/rights"
+
+
+# RDF/XML (W3C, section 2): a property may be an element with text, one with rdf:resource, or an
+# attribute. Forms as in t/images of ExifTool 12.57 and test/data of exiv2 0.27.6; xapRights is the
+# prefix that Photoshop wrote before XMP had its name.
+@pytest.mark.parametrize(
+    ("inside", "licence"),
+    [
+        (f"<xapRights:WebStatement>{OWN}</xapRights:WebStatement>", OWN),
+        (f'<xapRights:WebStatement rdf:resource="{OWN}"/>', OWN),
+        (f"<xmpRights:WebStatement rdf:resource='{OWN}' />", OWN),
+        (f'<rdf:Description xapRights:WebStatement="{OWN}"/>', OWN),
+        (f"<cc:license>{OWN}</cc:license>", OWN),
+        (f'<rdf:Description cc:license="{OWN}"/>', OWN),
+        (f'<cc:license rdf:resource="{OWN}/2"/>{STATEMENT}', f"{OWN}/2"),
+        (f"<xmpRights:WebStatement/>\n      <cc:attributionURL>{OWN}</cc:attributionURL>", None),
+        ("<xmpRights:WebStatement>\n     </xmpRights:WebStatement>", None),
+        (f'<cc:attributionURL rdf:resource="{OWN}"/>', None),
+    ],
+)
+def test_forms_of_a_licence(inside, licence):
+    assert OBSERVE(Content(encoded("JPEG", xmp=packet(inside))))["picture_licence"] == licence
+
+
+def exif_of(tag: int, value: object) -> bytes:
+    exif = Image.Exif()
+    exif[tag] = value
+    return encoded("JPEG", exif=exif)
+
+
+def iim_of(notice: bytes) -> bytes:
+    """A JPEG with IPTC IIM data set 2:116 in Photoshop's image resource (IIM 4.2; XMP Part 3, 1.1.3)."""
+    records = b"\x1c\x02\x00\x00\x02\x00\x04\x1c\x02\x74" + len(notice).to_bytes(2, "big") + notice
+    resource = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(records).to_bytes(4, "big") + records
+    segment = b"\xff\xed" + (len(resource) + 2).to_bytes(2, "big") + resource
+    jpeg = encoded("JPEG")
+    return jpeg[:2] + segment + jpeg[2:]
+
+
+RIGHTS = '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></dc:rights>'
+
+
+# EXIF 2.32, 4.6.4 C: two notices with a zero between them, of which the first may be a blank; blanks
+# alone as in FujiFilm.jpg of ExifTool's t/images and exiv2-kodak-dc210.jpg.
+@pytest.mark.parametrize(
+    ("body", "copyrighted"),
+    [
+        (exif_of(0x8298, "somebody"), True),
+        (exif_of(0x8298, " \0editor"), True),
+        (exif_of(0x8298, " " * 54), False),
+        (exif_of(0x8298, " \0 \0"), False),
+        (iim_of(b"somebody"), True),
+        (iim_of(b"   "), False),
+        (iim_of(b""), False),
+        (encoded("JPEG", xmp=packet(RIGHTS.format("somebody"))), True),
+        (encoded("JPEG", xmp=packet(RIGHTS.format(" "))), False),
+        (encoded("JPEG", xmp=packet("<dc:rights/>\n<dc:format>image/jpeg</dc:format>")), False),
+        (encoded("JPEG", xmp=packet('<rdf:Description dc:rights="somebody"/>')), True),
+        (encoded("JPEG", xmp=packet('<rdf:Description dc:rights=""/>')), False),
+    ],
+)
+def test_a_copyright_notice_is_more_than_blanks(body, copyrighted):
+    assert OBSERVE(Content(body))["picture_copyrighted"] is copyrighted
+
+
+def gps_of(tags: dict[int, object], kind: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update(tags)
+    return encoded(kind, exif=exif)
+
+
+# EXIF 2.32, 4.6.6: GPSVersionID and GPSMapDatum alone, as in NikonD2Hs.jpg and Motorola.jpg of
+# ExifTool's t/images; places in XMP, as in exiv2-bug540.jpg
+@pytest.mark.parametrize(
+    ("body", "placed"),
+    [
+        (gps_of({0: b"\2\2\0\0"}), False),
+        (gps_of({0: b"\2\2\0\0", 18: "WGS-84"}), False),
+        (gps_of({0: b"\2\2\0\0", 1: "N", 2: (54.0, 59.0, 22.0)}), True),
+        (gps_of({28: b"ASCII\0\0\0Somewhere"}), True),
+        (
+            encoded("JPEG", xmp=packet('<rdf:Description exif:GPSLatitude="54,59.380000N"/>')),
+            True,
+        ),
+        (encoded("WEBP", xmp=packet("<exif:GPSLongitude>1,54.85W</exif:GPSLongitude>")), True),
+        (
+            encoded("JPEG", xmp=packet('<rdf:Description exif:GPSVersionID="2.2.0.0"/>')),
+            False,
+        ),
+        (encoded("JPEG", xmp=packet('<rdf:Description exif:GPSLatitude=""/>')), False),
+    ],
+)
+def test_a_place_is_more_than_the_version_of_gps(body, placed):
+    assert OBSERVE(Content(body))["picture_placed"] is placed
+
+
+def test_a_tiff_without_the_word_exif():
+    body = encoded("TIFF", tiffinfo={0x8298: "somebody"})
+    assert b"exif" not in body.lower()
+    observe = PictureMetadata(formats=("TIFF",)).load()
+    assert observe(Content(body))["picture_copyrighted"]
+    assert not OBSERVE(Content(body))["picture_copyrighted"]
 
 
 def test_a_png_without_metadata_is_not_opened(monkeypatch):

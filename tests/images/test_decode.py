@@ -106,6 +106,57 @@ def test_modes(content, expected):
     assert pixel(content) == expected
 
 
+def raw_png(depth: int, colour_type: int, row: bytes, transparent: bytes) -> bytes:
+    """A PNG of one row, with the colour that its tRNS chunk says is transparent."""
+    width = 8 * len(row) // (depth * (3 if colour_type == 2 else 1))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, colour_type, 0, 0, 0)),
+        (b"tRNS", transparent),
+        (b"IDAT", zlib.compress(b"\0" + row)),
+        (b"IEND", b""),
+    )
+    framed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+# PNG, 3rd edition, 11.3.1.1: tRNS names a colour in the bits of the samples. As ftbwn0g16, ftbbn2c16
+# and ftbbn0g04 of PngSuite, whose transparent colours are white or black, with others.
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (raw_png(16, 0, b"\x20\x01\x20\x02", b"\x20\x01"), [255, 32]),
+        (raw_png(16, 0, b"\x20\x01\x20\x02", b"\xff\xff"), [32, 32]),
+        (raw_png(16, 2, b"\x20\x01" * 3 + b"\x40\x01" * 3, b"\x20\x01" * 3), [255, 64]),
+        (raw_png(8, 0, b"\x20\x40", b"\0\x20"), [255, 64]),
+        (raw_png(4, 0, b"\x47", b"\0\4"), [255, 119]),
+        (raw_png(2, 0, b"\x1b", b"\0\1"), [0, 255, 170, 255]),
+        (raw_png(1, 0, b"\x40", b"\0\0"), [255] * 8),
+    ],
+)
+def test_the_transparent_colour_of_a_png(content, expected):
+    decoded = decode(content, SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert list(decoded.image.getchannel("G").tobytes()) == expected
+
+
+# TIFF 6.0, section 2: the byte order is the writer's choice; as 16bit.MM.cropped.tif of Pillow's tests
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_of_16_bit_grey_in_both_byte_orders(order):
+    entries = ((256, 1), (257, 1), (258, 16), (259, 1), (262, 1), (273, 122), (277, 1), (278, 1))
+    tags = [struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in entries]
+    tags.append(struct.pack(f"{order}HHIHH", 279, 3, 1, 2, 0))
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    directory = struct.pack(f"{order}IH", 8, len(tags)) + b"".join(tags) + bytes(4)
+    content = head + directory + struct.pack(f"{order}H", 32_896)
+    assert content.index(struct.pack(f"{order}H", 32_896), 100) == 122
+    decoded = decode(content, replace(SETTINGS, formats=("TIFF",)))
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.getpixel((0, 0)) == (128, 128, 128)
+
+
 def with_chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
     """A red PNG with one more chunk behind its header."""
     png, chunk = encoded(RED), struct.pack(">I", len(data)) + kind + data
@@ -145,6 +196,31 @@ def test_orientation_is_applied():
     decoded = decode(encoded(RED, "JPEG", exif=exif), SETTINGS)
     assert isinstance(decoded, Decoded)
     assert decoded.image.size == (4, 8)
+
+
+TURNED_XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
+
+
+# lovell/sharp, issue 4585: XMP keeps an orientation that the pixels no longer have. OpenCV leaves
+# xmp_tags_orientation.png of Pillow's tests as it is stored, too.
+@pytest.mark.parametrize(
+    ("in_exif", "size"), [(None, (8, 4)), (1, (8, 4)), (6, (4, 8)), (3, (8, 4))]
+)
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_orientation_in_xmp_alone_is_not_applied(kind, in_exif, size):
+    exif = Image.Exif()
+    exif[0x0131] = "a program"
+    if in_exif:
+        exif[0x0112] = in_exif
+    picture = Image.fromarray(np.repeat(np.uint8([[0] * 4 + [255] * 4]), 4, axis=0)).convert("RGB")
+    decoded = decode(encoded(picture, kind, exif=exif, xmp=TURNED_XMP), SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.size == size == (decoded.width, decoded.height)
+    is_mirrored = decoded.image.getpixel((0, 0))[0] > 128
+    assert is_mirrored == (in_exif == 3)
 
 
 def test_first_frame_of_an_animation():

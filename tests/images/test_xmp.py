@@ -80,6 +80,13 @@ FILES = {
     "jpeg": picture(xmp=PACKET),
     "webp": picture("WEBP", xmp=PACKET),
     "jpeg, two segments": extended(PACKET, PACKET.index(NEEDLE) + 5),
+    # ITU-T T.81, B.1.1.2
+    "jpeg, two segments behind fill bytes": extended(PACKET, PACKET.index(NEEDLE) + 5).replace(
+        b"\xff\xe1", b"\xff\xff\xff\xe1"
+    ),
+    # CIPA DC-007: a further picture behind the first one
+    "jpeg, two segments in the second picture": picture()
+    + extended(PACKET, PACKET.index(NEEDLE) + 5),
     **{
         f"jpeg, utf-16 {n}": picture()[:2] + app1(XMP + packet) + picture()[2:]
         for n, packet in enumerate(UTF_16)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from filters.batch import RowMask
 from filters.children.place import find_cues
 from filters.children.text import make_child_judge
-from filters.medical.terms import NEAR_CHARS
+from filters.medical.near import NEAR_CHARS
 from filters.medical.text import make_judge
 from filters.medical.words import reaches
 from filters.privacy.presidio_patterns import FindKinds
