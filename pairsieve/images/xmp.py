@@ -85,12 +85,15 @@ def _hidden_texts(body: bytes) -> Iterator[bytes]:
 def _extended_packets(jpeg: bytes) -> Iterator[bytes]:
     """Join the pieces of each packet that is longer than a segment."""
     pieces: dict[bytes, dict[int, bytes]] = defaultdict(dict)
-    for segment in _EXTENSION_SEGMENT.finditer(jpeg):
+    segment = _EXTENSION_SEGMENT.search(jpeg)
+    while segment:
         end = segment.start(1) + int.from_bytes(segment[1], "big")
         content = jpeg[segment.end() : end]
         if len(content) >= _EXTENSION_HEAD.size:
             digest, _, offset = _EXTENSION_HEAD.unpack_from(content)
             pieces[digest][offset] = content[_EXTENSION_HEAD.size :]
+        # Behind the segment: pieces that overlap would take more memory than the file.
+        segment = _EXTENSION_SEGMENT.search(jpeg, max(end, segment.end()))
     for by_offset in pieces.values():
         yield b"".join(by_offset[offset] for offset in sorted(by_offset))
 

@@ -152,3 +152,11 @@ def test_damaged_files_raise_nothing(name, at, junk):
 def test_a_text_that_unpacks_to_very_much_is_cut():
     (found,) = xmp_packets(png(b"zTXt", b"a\0\0" + zlib.compress(PACKET[:100] + bytes(50_000_000))))
     assert len(found) <= 1_000_000
+
+
+def test_pieces_that_overlap_take_no_more_memory_than_the_file():
+    """Each names the longest length, so that it reaches over thousands of the next ones."""
+    head = b"\xff\xe1\xff\xffhttp://ns.adobe.com/xmp/extension/\0" + b"0" * 32
+    pieces = [head + struct.pack(">II", 1, number) for number in range(5000)]
+    hostile = b"\xff\xd8" + b"".join(pieces)
+    assert sum(map(len, xmp_packets(hostile))) <= len(hostile)
