@@ -9,7 +9,6 @@ Protocol, `tdm:reservation`; RSL 1.0, 4.8, a licence in XMP; Creative Commons' X
 
 from __future__ import annotations
 
-import html
 import io
 import re
 import warnings
@@ -27,6 +26,7 @@ from pairsieve.images.marks import Marks
 from pairsieve.images.xmp import xmp_packets
 from pairsieve.records.pair import Evidence
 from pairsieve.records.privacy import Public
+from pairsieve.web.entities import unescape
 from pairsieve.web.reservations import TDM_RESERVED
 from pairsieve.web.rsl import NAMESPACE as RSL_NAMESPACE
 from pairsieve.web.rsl import RSL_RESERVED, RSL_UNREADABLE, UnreadableLicence, read_licence
@@ -158,7 +158,7 @@ def licence_of(xmp: str) -> str | None:
     for pattern in _LICENCES:
         match = pattern.search(xmp)
         if match:
-            return without_credentials(html.unescape(match[1].strip()))
+            return without_credentials(unescape(match[1].strip()))
     return None
 
 

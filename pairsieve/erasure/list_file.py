@@ -126,6 +126,7 @@ def _rows(path: str, columns: Collection[str]) -> Iterator[ListRow]:
         return
     first_line = lines[0][1]
     header, delimiter = _find_header(first_line, columns)
+    _check_once(path, header)
     if header:
         yield from _table_rows(path, lines, header, delimiter)
     else:
@@ -197,6 +198,13 @@ def _known_column(name: str, columns: Collection[str]) -> str:
     return ""
 
 
+def _check_once(path: str, names: Sequence[str]) -> None:
+    """Raise UnreadableList where a file has a known column twice: one would hide the other."""
+    for name in names:
+        if name and names.count(name) > 1:
+            raise UnreadableList(f"{path} has two columns that mean {name}; leave one of them")
+
+
 def _split(line: str, delimiter: str) -> list[str]:
     """Return the cells of a line; a line that is not CSV is one cell."""
     try:
@@ -213,6 +221,7 @@ def _parquet_rows(path: str, content: bytes, columns: Collection[str]) -> Iterat
             f"{path} cannot be read: it begins like a parquet file and is none"
         ) from None
     names = [_known_column(name, columns) for name in table.column_names]
+    _check_once(path, names)
     known = [position for position, name in enumerate(names) if name]
     # Without a known column the first one holds the entries, as in a text file without a header.
     positions = known or range(min(1, len(names)))

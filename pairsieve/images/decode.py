@@ -209,6 +209,9 @@ def _decode(
         if at_least is not None:
             # Does nothing for other formats than JPEG.
             image.draft(None, _scaled_down(stored_size, at_least))
+        if image.format == "TIFF":
+            # Pillow would turn it by an orientation in XMP while it loads; see _is_in_exif.
+            image.info.pop("xmp", None)
         image.load()
         width, height = stored_size
         if _turn_upright(image):

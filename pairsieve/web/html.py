@@ -456,7 +456,9 @@ def _content(attributes: Attributes) -> str:
         return content
     words, names = [content], list(attributes)
     for name in names[names.index("content") + 1 :]:
-        if words[-1].endswith(TYPOGRAPHIC_QUOTES):
+        is_first_mark = len(words) == 1 and len(content) == 1
+        if words[-1].endswith(TYPOGRAPHIC_QUOTES) and not is_first_mark:
             break
-        words.append(name)
+        value = attributes[name]
+        words.append(f"{name}={value}" if value else name)
     return without_quotes(" ".join(words))

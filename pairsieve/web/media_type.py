@@ -17,6 +17,7 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 UNKNOWN_TYPES = ("unknown/unknown", "application/unknown", "*/*")
 # So many bytes are looked at: MIME Sniffing, 5.2 "resource header".
 SNIFFED_BYTES = 1445
+CACHED_CHARS = 200  # longer values are read anew
 
 _WHITESPACE = " \t\r\n"
 # What stands between quotes. A backslash takes the character behind it as it is.
@@ -54,14 +55,18 @@ class MediaType:
 NO_TYPE = MediaType()
 
 
-# Headers of an archive repeat a few values.
-@lru_cache(256)
 def media_type(content_type: str) -> MediaType:
     """What a Content-Type says, several ones being joined by commas.
 
     As in browsers the last valid one counts, and it takes over the charset of one of the same type
     before it.
     """
+    # Headers of an archive repeat a few values. A page may write anything.
+    is_short = len(content_type) <= CACHED_CHARS
+    return _media_type_cached(content_type) if is_short else _media_type(content_type)
+
+
+def _media_type(content_type: str) -> MediaType:
     last = NO_TYPE
     for value in _VALUE.findall(content_type):
         parsed = _parse(value)
@@ -70,6 +75,9 @@ def media_type(content_type: str) -> MediaType:
         if parsed.essence:
             last = parsed
     return last
+
+
+_media_type_cached = lru_cache(256)(_media_type)
 
 
 def _parse(value: str) -> MediaType:

@@ -38,14 +38,16 @@ class PathPattern:
     length: int
     authority: str = ""
 
-    def is_about(self, host: str) -> bool:
-        """Tell whether the pattern may be about a host.
+    def is_about(self, host: str) -> bool | None:
+        """Tell whether the pattern is about a host; None where that is not clear.
 
         A whole URL of another host is not; `www.` makes no other host of it. Anything but a plain
-        host before the path may be about any.
+        host before the path is unclear.
         """
+        if not self.authority:
+            return True
         named = _PLAIN_AUTHORITY.fullmatch(self.authority)
-        return named is None or is_same_host(named[1], host)
+        return is_same_host(named[1], host) if named else None
 
     def matches(self, target: str) -> bool:
         """Tell whether the pattern matches a comparable path and query.

@@ -12,10 +12,11 @@ and nothing is a tag in a script, a style or a title.
 from __future__ import annotations
 
 import re
-from html import unescape
 from typing import NamedTuple
 
 import webencodings
+
+from pairsieve.web.entities import unescape
 
 SCANNED_BYTES = 1024  # whatever stands there
 MAX_HEAD_BYTES = 1 << 16
@@ -46,6 +47,7 @@ _ATTRIBUTE = re.compile(
 _ATTRIBUTES = re.compile(rb"(?:%b)*+" % _ATTRIBUTE.pattern)
 _NO_ATTRIBUTE = re.compile(rb"[%b/]*+>" % _SPACE)
 _TAG = re.compile(rb"<(/?)([A-Za-z][^%b/>]*+)(?=[%b/>])" % (_SPACE, _SPACE))
+_TAG_START = re.compile(rb"</?[A-Za-z]")
 # HTML standard, 2.5.3: "extracting a character encoding from a meta element"
 _CONTENT_CHARSET = re.compile(
     rb"""charset[%(s)b]*+=[%(s)b]*+(?:"([^"]*+)"|'([^']*+)'|(?!["'])([^%(s)b;]*+))?"""
@@ -109,6 +111,9 @@ def _read_markup(head: bytes, at: int) -> Markup:
     tag = _TAG.match(head, at)
     if tag:
         return _read_tag(head, tag)
+    if _TAG_START.match(head, at):
+        # Nothing ends the name of this tag, nor that of any tag behind it.
+        return Markup(len(head))
     if head[at + 1 : at + 2] in (b"!", b"/", b"?"):
         return Markup(_behind(head, b">", at + 1))
     return Markup(at + 1)
@@ -132,10 +137,9 @@ def _read_tag(head: bytes, tag: re.Match[bytes]) -> Markup:
 
 def _end_of_text(head: bytes, name: bytes, start: int) -> int:
     """Where the end tag of an element begins; the end of the bytes if it has none."""
-    at = head.find(b"</", start)
-    while at >= 0 and head[at + 2 : at + 2 + len(name)].lower() != name:
-        at = head.find(b"</", at + 2)
-    return len(head) if at < 0 else at
+    end_tag = re.compile(rb"</%b[%b/>]" % (re.escape(name), _SPACE), re.IGNORECASE)
+    found = end_tag.search(head, start)
+    return found.start() if found else len(head)
 
 
 def _behind(head: bytes, sign: bytes, start: int) -> int:

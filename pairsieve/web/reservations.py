@@ -214,11 +214,14 @@ def robots_signals(value: str, agent: str = "") -> Iterator[str]:
 
 
 def tdm_answers(value: str) -> Iterator[bool]:
-    """Yield whether each item of a tdm-reservation reserves; values except 0 and 1 are unset."""
+    """Yield whether each item of a tdm-reservation reserves; values except 0 and 1 are unset.
+
+    They are numbers, which some write as 1.0.
+    """
     for item in list_items(value):
         answer = without_quotes(item.partition(";")[0])
-        if answer in ("0", "1"):
-            yield answer == "1"
+        if answer in ("0", "1", "0.0", "1.0"):
+            yield answer.startswith("1")
 
 
 def usage_signals(*values: str) -> Iterator[str]:

@@ -274,9 +274,8 @@ def _matching_rules(group: Group, target: str, host: str) -> Group:
     """
 
     def fitting(rules: list[tuple[PathPattern, Value]]) -> list[tuple[PathPattern, Value]]:
-        # Nearly all rules are mere paths.
-        about_host = [rule for rule in rules if not rule[0].authority or rule[0].is_about(host)]
-        return longest_fitting(about_host, target)
+        counting = [rule for rule in rules if _counts(*rule, host)]
+        return longest_fitting(counting, target)
 
     usages = defaultdict(list)
     for name, rules in group.usages.items():
@@ -284,6 +283,12 @@ def _matching_rules(group: Group, target: str, host: str) -> Group:
     return replace(
         group, training=fitting(group.training), crawling=fitting(group.crawling), usages=usages
     )
+
+
+def _counts(pattern: PathPattern, value: object, host: str) -> bool:
+    """Whether a rule counts on a host. One whose own host is unclear counts unless it allows."""
+    is_about = pattern.is_about(host)
+    return value is not True if is_about is None else is_about
 
 
 def _may_crawl(groups: Iterable[Group], target: str) -> bool:

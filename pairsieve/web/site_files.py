@@ -15,7 +15,6 @@ An HTML page is treated as if there were no file.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +33,6 @@ _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
 # The suffix of the file that a URL names.
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}(?=$|[?#])")
 _TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "1.0", "True"), ("0", "0.0", "False")
 
 
@@ -129,15 +127,20 @@ class AiTxt:
         text = self.text if names_agents else f"User-agent: *\n{self.text}"
         return Robots(text, self.ai_agents)
 
+    @cached_property
+    def _lowered_rules(self) -> Robots:
+        """The rules in lower case, for a URL in lower case."""
+        return Robots(self._rules.text.lower(), self.ai_agents)
+
     def refuses(self, url: str) -> bool:
         """Tell whether training with a URL is refused.
 
-        Spawning's rules name types of files, as `*.jpg`, so that `CAT.JPG` is refused as well.
+        Spawning's rules name types of files, as `*.jpg`, so that `CAT.JPG` is refused as well, and
+        by `*.JPG` `cat.jpg`.
         """
         if self._denies_everything or self._rules.refusal(url) is not None:
             return True
-        lowered = _SUFFIX.sub(lambda suffix: suffix[0].lower(), url, count=1)
-        return lowered != url and self._rules.refusal(lowered) is not None
+        return self._lowered_rules.refusal(url.lower()) is not None
 
 
 def trust_refuses(text: str) -> bool:

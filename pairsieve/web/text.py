@@ -118,10 +118,11 @@ def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:
 def _is_utf8(payload: bytes) -> bool:
     """Whether bytes are UTF-8. Crawlers cut long pages, also in the middle of a character."""
     try:
-        codecs.utf_8_decode(payload, "strict", False)
+        text, used_bytes = codecs.utf_8_decode(payload, "strict", False)
     except UnicodeDecodeError:
         return False
-    return True
+    # One byte at the end, after nothing but ASCII, may be a letter of any encoding.
+    return used_bytes == len(payload) or not text.isascii()
 
 
 def _from_header(content_type: str) -> webencodings.Encoding | None:

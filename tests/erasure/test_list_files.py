@@ -297,3 +297,16 @@ def test_tables_of_other_types(column, tmp_path):
     pq.write_table(pyarrow.table({"MD5": column}), tmp_path / "list")
     found, _ = read_opt_outs({str(tmp_path / "list"): "auto"}, skip_unreadable=True)
     assert found.match_picture(MD5, None)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_two_columns_that_mean_the_same(form, tmp_path):
+    """One would hide the other."""
+    path = tmp_path / "list"
+    columns = {"sha256": ["0" * 64], "SHA-256": ["1" * 64]}
+    if form == "csv":
+        path.write_text("sha256,SHA-256\n" + ",".join(cell for (cell,) in columns.values()) + "\n")
+    else:
+        pq.write_table(pyarrow.table(columns), path)
+    with pytest.raises(UnreadableList, match="two columns that mean sha256"):
+        read_lists({str(path): "auto"})

@@ -74,6 +74,14 @@ PAGES = [
     ('<meta name="robots" content=”noai”>', (), {"noai"}),
     ("<meta content=”1” name=”tdm-reservation”>", (), {"tdm_reserved"}),
     ("<meta http-equiv=”Content-Usage” content=”train-ai=n”>", (), {"content_usage_no_ai"}),
+    ("<meta name=”robots” content=” noai ”>", (), {"noai"}),
+    ("<meta name=”robots” content=” noai” data-noimageai>", (), {"noai"}),
+    (
+        "<meta http-equiv=”Content-Usage” content=”search=y, train-ai=n”>",
+        (),
+        {"content_usage_no_ai"},
+    ),
+    ('<meta name="tdm-reservation" content="1.0">', (), {"tdm_reserved"}),
     # and servers' configurations: quotes that are part of the value
     ("", [("X-Robots-Tag", '"noai, noimageai"')], {"noai", "noimageai"}),
     ("", [("X-Robots-Tag", "'noai'")], {"noai"}),

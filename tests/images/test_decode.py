@@ -223,6 +223,15 @@ def test_orientation_in_xmp_alone_is_not_applied(kind, in_exif, size):
     assert is_mirrored == (in_exif == 3)
 
 
+def test_orientation_of_a_tiff():
+    """Pillow would turn it while it loads."""
+    tiff = replace(SETTINGS, formats=("TIFF",))
+    for tags, size in (({700: TURNED_XMP}, (8, 4)), ({0x0112: 6}, (4, 8))):
+        decoded = decode(encoded(RED, "TIFF", tiffinfo=tags), tiff)
+        assert isinstance(decoded, Decoded)
+        assert decoded.image.size == size == (decoded.width, decoded.height)
+
+
 def test_first_frame_of_an_animation():
     frames = encoded(
         RED, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 4), "blue")], lossless=True

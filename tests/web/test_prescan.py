@@ -96,6 +96,9 @@ LATE = b"\n" * SCANNED_BYTES
         # and what follows from them
         (b"<script>" + LATE + b"if (a</b/) {}</SCRIPT><meta charset=koi8-r>", True),
         (b"<title/><p>" + LATE + b"<meta charset=koi8-r>", False),
+        (b"<script>var a = '</scripts>'; <meta charset=koi8-r></script>", False),
+        # a number of more digits than Python reads
+        (b"<meta charset='&#" + b"9" * 5000 + b";'>", False),
     ],
 )
 def test_declarations_that_browsers_obey(head, counts):

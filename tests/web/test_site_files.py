@@ -29,8 +29,9 @@ Allow: *.gif
     ],
 )
 def test_types_of_files_in_ai_txt(target, refused):
-    ai_txt = AiTxt(SPAWNING, ai_agents=True)
-    assert ai_txt.refuses(f"https://a.example{target}") == refused
+    for text in (SPAWNING, SPAWNING.replace("jpg", "JPG")):
+        ai_txt = AiTxt(text, ai_agents=True)
+        assert ai_txt.refuses(f"https://a.example{target}") == refused
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ from pairsieve.web.text import (
         ),
         ("größe €".encode()[:-1], "text/html", "größe \ufffd"),  # cut by a crawler
         ("größe €".encode()[:-1] + b" ", "text/html", " "),
+        ("<p>café".encode("latin-1"), "text/html", "café"),
         ("<p>ภูเขายามเช้า ภาพถ่ายจากเชียงใหม่".encode("cp874"), "text/html", "เชียงใหม่"),
     ],
 )
