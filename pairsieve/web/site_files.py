@@ -32,7 +32,6 @@ SITE_FILE_MAX_BYTES = 512 * 1024
 _JSON_TYPES = ("application/json", "text/json")
 _TRAINING_FIELDS = ("training", "allow-training", "ai-training")
 _ALLOWED = ("allow", "allowed", "yes", "y", "true")
-# The suffix of the file that a URL names.
 _TDM_RESERVED, _TDM_NOT_RESERVED = ("1", "1.0", "True"), ("0", "0.0", "False")
 
 
