@@ -23,10 +23,11 @@ from pairsieve.records.licence import LICENCE_MAX_CHARS, names_creative_commons
 from pairsieve.records.pair import Evidence, PerImage
 from pairsieve.web.html import LICENSED, TYPED, ImageElement, ParsedPage
 from pairsieve.web.rsl import is_rsl_type
-from pairsieve.web.urls import absolute, without_credentials
+from pairsieve.web.urls import MAX_REFERENCE_CHARS, absolute, without_credentials
 
 MAX_DEPTH = 20  # of JSON-LD, which may be nested without end
 MAX_PROPERTIES = 5_000  # of microdata on a page
+_READ_PROPERTIES = frozenset(("license", "acquireLicensePage", "contentUrl", "url"))
 MAX_PROPERTY_DEPTH = 20  # elements between a property and its item
 
 LicenceAndScope = tuple[str | None, str | None]
@@ -191,8 +192,10 @@ def _microdata_images(page: ParsedPage) -> Iterator[Mapping[str, Any]]:
     for node in page.tree.css("[itemprop]")[:MAX_PROPERTIES] if found else ():
         item = found.get(_item_around(node))
         if item is not None:
-            for name in (node.attributes["itemprop"] or "").split():
-                item.setdefault(without_namespace(name), _property_value(node))
+            names = map(without_namespace, (node.attributes["itemprop"] or "").split())
+            # A hostile page gives its whole text to thousands of names.
+            for name in _READ_PROPERTIES.intersection(names) - item.keys():
+                item[name] = _property_value(node)[:MAX_REFERENCE_CHARS]
     yield from found.values()
 
 

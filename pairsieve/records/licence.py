@@ -7,7 +7,10 @@ import re
 OTHER = "other"
 LICENCE_MAX_CHARS = 80  # of a URL, as LAION cut it
 _CREATIVE_COMMONS = re.compile(
-    r"//(?:www\.)?creativecommons\.org/(?:licenses/(?P<kind>[a-z+-]+)|publicdomain/(?P<domain>zero|mark))(?:/(?P<version>\d+\.\d+))?",
+    r"(?:https?:)?//(?:www\.)?creativecommons\.org/"
+    r"(?:licenses/(?P<kind>[a-z+-]+)|publicdomain/(?P<domain>zero|mark))"
+    # Nothing else may follow the kind: "by%2Dnc" and "by/nc" are no "by".
+    r"(?:/(?P<version>\d+\.\d+)(?=[/?#]|\Z)|(?=/?(?:[?#]|\Z)))",
     re.IGNORECASE,
 )
 _ANY_CREATIVE_COMMONS = re.compile(
@@ -28,7 +31,7 @@ def licence_kind(url: str | None) -> str | None:
     """
     if not url:
         return None
-    match = _CREATIVE_COMMONS.search(url)
+    match = _CREATIVE_COMMONS.match(url.strip())
     # Where the URL was cut inside its kind, "by" may be the start of "by-nc".
     is_cut = match is not None and match.end() == len(url) >= LICENCE_MAX_CHARS
     if match is None or is_cut:

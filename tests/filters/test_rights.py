@@ -304,6 +304,14 @@ ARCHIVED = "http://web.archive.org/web/20160101000000/"
         (f"{BY_NC}/", False),
         ("https://creativecommons.org/licenses/by-sa/", False),
         ("https://creativecommons.org/licenses/by-nc-nd/3.0/de/", False),
+        ("https://creativecommons.org/licenses/by?ref=chooser-v1", True),
+        ("https://creativecommons.org/licenses/by/4.0/deed.en", True),
+        # what follows makes another kind of it, or none
+        ("https://creativecommons.org/licenses/by%2Dnc/4.0/", False),
+        ("https://creativecommons.org/licenses/by_nc/4.0/", False),
+        ("https://creativecommons.org/licenses/by/nc/4.0/", False),
+        ("https://creativecommons.org/licenses/by/4.0-nc/", False),
+        ("https://a.example/?r=//creativecommons.org/licenses/by/4.0/", False),
         # cut after "by"
         (f"{ARCHIVED}{BY_NC}/4.0/".replace("https", "http")[:LICENCE_MAX_CHARS], False),
     ],
