@@ -6,6 +6,7 @@ Unknown settings and missing values are errors, before anything starts.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -95,7 +96,10 @@ def _set(settings: dict[str, Any], override: str) -> None:
         section = section.setdefault(section_name, {})
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override}: {section_name} is a value and holds no settings")
-    section[last] = yaml.safe_load(value)
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {value!r} is no YAML; quote it") from None
 
 
 def _check_keys(settings: Any, settings_type: Any, prefix: str) -> None:
@@ -201,8 +205,10 @@ def _check_publish(config: Config) -> None:
 
 
 def _check_input(config: Config) -> None:
-    if config.input.split_mb <= 0:
-        raise ConfigError(f"input.split_mb is {config.input.split_mb:g}; it must be more than 0")
+    if not 0 < config.input.split_mb < math.inf:
+        raise ConfigError(
+            f"input.split_mb is {config.input.split_mb:g}; it must be a number above 0"
+        )
     if not 0 <= config.input.max_unreadable <= 1:
         raise ConfigError(
             f"input.max_unreadable is {config.input.max_unreadable:g}; it is a share, from 0 to 1"

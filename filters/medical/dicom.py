@@ -51,7 +51,7 @@ class Dicom:
     """
 
     name: ClassVar[str] = "dicom"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("dicom",)
     actions: ClassVar[tuple[Action, ...]] = (Action.DROP,)
     saves_request: ClassVar[bool] = True

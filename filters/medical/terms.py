@@ -142,9 +142,10 @@ class Finder:
         hits = self.hits(text, language if language in LANGUAGES else UNKNOWN)
         if not hits:
             return TermMatches((), {}, text)
-        defused = [hit for hit in hits if hit.term.kind == DEFUSED]
-        hits = [hit for hit in hits if not any(_overlap(hit, other) for other in defused)]
-        remaining_text = _blanked(text, defused)
+        hidden = _characters_of((hit for hit in hits if hit.term.kind == DEFUSED), text)
+        # No part of a term may be hidden. Defused terms hide themselves.
+        hits = [hit for hit in hits if not any(hidden[hit.start : hit.end])]
+        remaining_text = _blanked(text, hidden)
         if language in LANGUAGES:
             cues = tuple(hit for hit in hits if hit.term.kind in CUES)
             return TermMatches(_sorted(_medical(hits, text)), {}, remaining_text, cues)
@@ -249,12 +250,21 @@ def _medical(hits: Sequence[Hit], text: str) -> Iterator[str]:
     yield from _terms_together(hits, text)
 
 
-def _blanked(text: str, hits: Iterable[Hit]) -> str:
-    """The text with blanks in place of hits; its length stays the same."""
+def _characters_of(hits: Iterable[Hit], text: str) -> bytearray:
+    """1 for each character of a text that is part of a hit, else 0."""
+    characters = bytearray(len(text))
     for hit in hits:
-        blanks = " " * (hit.end - hit.start)
-        text = text[: hit.start] + blanks + text[hit.end :]
-    return text
+        characters[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
+    return characters
+
+
+def _blanked(text: str, hidden: bytearray) -> str:
+    """The text with blanks in place of hidden characters."""
+    if not any(hidden):
+        return text
+    return "".join(
+        " " if is_hidden else character for character, is_hidden in zip(text, hidden, strict=True)
+    )
 
 
 def _overlap(hit: Hit, other: Hit) -> bool:

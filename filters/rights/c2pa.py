@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from filters.detector import Columns, Needs, Observe, required
 from filters.subjects import Content
+from pairsieve.images.decode import TIFF_SIGNS
 from pairsieve.images.xmp import xmp_packets
 from pairsieve.records.pair import Evidence
 
@@ -34,8 +35,7 @@ _MEDIA_TYPES = {
     b"\x89PNG": "image/png",
     b"RIFF": "image/webp",
     b"GIF8": "image/gif",
-    b"II*\0": "image/tiff",
-    b"MM\0*": "image/tiff",
+    **dict.fromkeys(TIFF_SIGNS, "image/tiff"),
 }
 """First bytes of a file -> media type, for the formats that are decoded and can hold a manifest."""
 _HEIF_SIGN, _HEIF_SIGN_AT = b"ftyp", 4  # of AVIF, too; the length of the box comes before it

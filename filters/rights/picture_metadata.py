@@ -21,7 +21,13 @@ from PIL import Image
 
 from filters.detector import Columns, Needs, Observe
 from filters.subjects import Content
-from pairsieve.images.decode import DECODE_ERRORS, load_decoders, png_chunks, without_pixels
+from pairsieve.images.decode import (
+    DECODE_ERRORS,
+    TIFF_SIGNS,
+    load_decoders,
+    png_chunks,
+    without_pixels,
+)
 from pairsieve.images.marks import Marks
 from pairsieve.images.xmp import xmp_packets
 from pairsieve.records.pair import Evidence
@@ -39,7 +45,6 @@ _TDM_RESERVED = re.compile(
     re.IGNORECASE,
 )
 _EXIF_MARKS = (b"Exif", b"EXIF", b"eXIf", b"exif")
-_TIFF_SIGNS = (b"II*\0", b"MM\0*")  # a TIFF file is EXIF as a whole, and may lack the word
 _IIM_MARK = b"8BIM\x04\x04"  # Photoshop's image resource that holds IPTC IIM
 _IIM_COPYRIGHT = re.compile(rb"\x1c\x02\x74(..)", re.DOTALL)  # data set 2:116, and its length
 MAX_IIM_BYTES = 65_536
@@ -142,8 +147,8 @@ def _has_iim_notice(body: bytes) -> bool:
 
 def _may_hold_exif(body: bytes, marks: Collection[bytes]) -> bool:
     """A fast check of a file: the mark of EXIF counts in a few chunks of a PNG only."""
-    if body.startswith(_TIFF_SIGNS):
-        return True
+    if body.startswith(TIFF_SIGNS):
+        return True  # it is EXIF as a whole, and may lack the word
     if not any(mark in marks for mark in _EXIF_MARKS):
         return False
     chunks = list(png_chunks(body))

@@ -174,8 +174,11 @@ class Rights:
         for signal in sorted(signals & self.refused):
             yield Decision(action, f"rights_{signal}")
         if self.allow_licences and self._can_judge_licence(evidence):
-            url = evidence.get("licence") or evidence.get("picture_licence")
-            if not is_among(licence_kind(url), self.allow_licences):
+            said = (evidence.get("licence"), evidence.get("picture_licence"))
+            kinds = [licence_kind(url) for url in said if url]
+            # Of two that disagree the stricter one counts.
+            is_allowed = all(is_among(kind, self.allow_licences) for kind in kinds)
+            if not kinds or not is_allowed:
                 yield Decision(action, "rights_licence_not_allowed")
 
     def speaks(self, columns: SampleColumns) -> RowMask:

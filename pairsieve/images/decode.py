@@ -61,6 +61,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 The header of each gives the size, before any pixel is decoded (docs/pictures.md).
 """
 HEIF_PACKAGE = "pi_heif"  # the extra `heic`: libheif without the encoder, which is under the GPL
+# The first bytes of a TIFF file, as Pillow takes them: TIFF 6.0 in both byte orders, each with the
+# number turned round as well, and BigTIFF.
+TIFF_SIGNS = (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
 SIGN_BYTES = 16  # Pillow shows as many to a plugin before it opens a file
 
 

@@ -121,11 +121,15 @@ def _check_answer(option: str, address: str) -> None:
     if address.startswith("["):  # [local] or [auto]: the runner starts one itself
         return
     # Without the slashes a host is read as a path.
-    url = urlsplit(address if "//" in address else f"//{address}")
-    if ":" not in url.netloc or not url.hostname or not url.port:
+    try:
+        url = urlsplit(address if "//" in address else f"//{address}")
+        host, port = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigError(f"{option}={address} is no address: {error}") from None
+    if ":" not in url.netloc or not host or not port:
         return
     try:
-        socket.create_connection((url.hostname, url.port), timeout=CONNECT_S).close()
+        socket.create_connection((host, port), timeout=CONNECT_S).close()
     except OSError as error:
         raise ConfigError(
             f"nothing answers at {address} ({type(error).__name__}); check {option}"

@@ -261,6 +261,8 @@ CC_BY = "https://creativecommons.org/licenses/by/4.0/"
         ({"licence": CC_BY}, False),
         ({"licence": "https://a.example/terms", "picture_licence": CC_BY}, True),
         ({"licence": None, "picture_licence": CC_BY}, False),
+        ({"licence": CC_BY, "picture_licence": "https://a.example/terms"}, True),
+        ({"licence": CC_BY, "picture_licence": CC_BY}, False),
         ({"licence": None, "picture_licence": None}, True),
         ({"licence": None}, False),  # before the fetch nobody knows what the picture says
     ],

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from pairsieve.images.decode import (
     FORMATS,
     MAX_SCANS,
+    TIFF_SIGNS,
     Decoded,
     DecodeSettings,
     LeastSize,
@@ -221,6 +222,11 @@ def test_orientation_in_xmp_alone_is_not_applied(kind, in_exif, size):
     assert decoded.image.size == size == (decoded.width, decoded.height)
     is_mirrored = decoded.image.getpixel((0, 0))[0] > 128
     assert is_mirrored == (in_exif == 3)
+
+
+def test_signs_of_a_tiff():
+    """Rights in a TIFF file are looked for in each file that Pillow takes for one."""
+    assert set(TIFF_SIGNS) == set(TiffImagePlugin.PREFIXES)
 
 
 def test_orientation_of_a_tiff():

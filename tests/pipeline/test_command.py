@@ -478,6 +478,7 @@ def test_a_dataset_that_is_made_again_is_listed_as_it_is_now(
         (["--stages=,"], "--stages names no stage; there are extract, fetch, score, compare, publish"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "nothing answers at localhost:1 (ConnectionRefusedError); check --job_endpoint"),
         (["--runner=FlinkRunner", "--flink_master=http://127.0.0.1:1"], "nothing answers at http://127.0.0.1:1"),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:99999"], "--job_endpoint=localhost:99999 is no address"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_submitted(arguments, said, run_demo, tmp_path):

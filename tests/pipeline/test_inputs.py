@@ -187,6 +187,8 @@ def test_one_caption_a_url(dedup, kept, run_demo, tmp_path):
         ("input.kind=pears", "'archives', 'index' or 'pairs'"),
         ("input.kind=pairs", "links have no archive"),
         ("input.split_mb=0", "input.split_mb is 0"),
+        ("input.split_mb=.nan", "input.split_mb is nan"),
+        ("publish.shards=[", "'[' is no YAML"),
         ("extract.known=[/nowhere/*.parquet]", "no file matches /nowhere/*.parquet"),
         ("extract.language.detector=cld4", "unknown 'cld4'; known: cld3"),
         ("extract.language.detector='nowhere:Nothing'", "cannot be imported"),

@@ -109,9 +109,8 @@ def _rights_alone(evidence: Evidence) -> Evidence:
 
 def is_page(answer: Answer) -> bool:
     """Whether a body that is no picture is a page: HTML by its type, or by its first bytes."""
-    return media_type(answer.content_type or "").essence in HTML_TYPES or sniffs_as_html(
-        answer.body
-    )
+    said_type = media_type(answer.content_type or "").essence
+    return said_type in HTML_TYPES or sniffs_as_html(answer.body)
 
 
 def make_pdq(settings: DecodeSettings) -> Callable[[bytes], str | None]:
