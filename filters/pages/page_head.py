@@ -51,9 +51,11 @@ def language_of_page(page: ParsedPage) -> str:
 
 
 def _language_of_root(page: ParsedPage) -> str:
-    for root in page.elements[ROOT]:
-        return root.attributes.get("lang") or root.attributes.get("xml:lang") or ""
-    return ""
+    roots = page.elements[ROOT]
+    if not roots:
+        return ""
+    attributes = roots[0].attributes
+    return attributes.get("lang") or attributes.get("xml:lang") or ""
 
 
 def _language_of_pragma(page: ParsedPage) -> str:

@@ -75,10 +75,10 @@ class PathPattern:
 
 
 def is_same_host(named: str, host: str) -> bool:
-    """Tell whether a rule that names a host is about another one.
+    """Tell whether a host is the one that a rule names.
 
-    A `*` stands for any characters. Neither `www.` nor a dot at the end (RFC 1034, 3.1) makes
-    another host of it.
+    A `*` in the rule stands for any characters. Neither `www.` nor a dot at the end (RFC 1034, 3.1)
+    makes another host of it.
     """
     return fnmatchcase(_bare_host(host), _bare_host(named))
 
