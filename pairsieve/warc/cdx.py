@@ -21,12 +21,20 @@ import pyarrow.parquet as pq
 
 from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
-from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
 from pairsieve.warc.members import DamagedMember
 from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
 from pairsieve.warc.record_at import read_record_at
-from pairsieve.warc.wacz import ARCHIVE_FOLDER, entries_of, index_lines, is_wacz
+from pairsieve.warc.wacz import (
+    ARCHIVE_FOLDER,
+    NotAWacz,
+    Part,
+    archives_in,
+    entry_of,
+    index_lines,
+    is_wacz,
+    waczs_in,
+)
 
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
@@ -75,7 +83,10 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
     with ResumedStream(path, options) as stream:
         sign = stream.read(len(PARQUET_SIGN))
         if is_wacz(sign):
-            yield from _places_in_wacz(path, stream)
+            for wacz in waczs_in(stream):
+                if isinstance(wacz, NotAWacz):
+                    raise wacz
+                yield from _places_in_wacz(path, wacz)
             return
     rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _cdxj_rows(path, options)
     for number, row in enumerate(rows, 1):
@@ -93,10 +104,10 @@ def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
         yield Place(full_path, offset, length)
 
 
-def _places_in_wacz(path: str, stream: Stream) -> Iterator[Place]:
-    """The places that the indexes in a WACZ name, as places in the WACZ file."""
-    entries = {entry.name: entry for entry in entries_of(stream)}
-    lines = [line for line in index_lines(stream) if line.strip()]
+def _places_in_wacz(path: str, wacz: Part) -> Iterator[Place]:
+    """The places that the indexes in a WACZ name, as places in the file that it lies in."""
+    entries = {info.filename: entry_of(wacz, info) for info in archives_in(wacz)}
+    lines = [line for line in index_lines(wacz) if line.strip()]
     for number, line in enumerate(lines, 1):
         named = _named_in(_cdxj_row(line))
         entry = entries.get(f"{ARCHIVE_FOLDER}{named[0]}") if named else None

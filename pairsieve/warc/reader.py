@@ -120,6 +120,10 @@ def _read_ahead(items: Iterator[ReadItem]) -> Iterator[ReadItem]:
 def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
     yield Counted("split", "in")
     name = files.public_name(split.path)
+    if split.unreadable:
+        reason = f"unreadable_{split.unreadable}"
+        yield Rejection("split", reason, "quarantined", f"{name}@{split.start}")
+        return
     read = _read_members if split.form == "members" else _read_stream
     try:
         with ResumedStream(split.path, settings.options) as stream:

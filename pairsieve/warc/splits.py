@@ -5,11 +5,14 @@ Each record belongs to exactly one split.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import ResumedStream
@@ -25,7 +28,7 @@ from pairsieve.warc.members import (
 )
 from pairsieve.warc.record import read_record_head
 from pairsieve.warc.stream_records import USUAL_HEAD_BYTES
-from pairsieve.warc.wacz import Part, entries_of, is_wacz
+from pairsieve.warc.wacz import NotAWacz, Part, archives_in, entry_of, is_wacz, waczs_in
 
 Form = Literal["members", "gzip stream", "zstd stream", "lz4 stream", "zip stream", "plain"]
 """How the records of a file are packed.
@@ -52,7 +55,8 @@ class Split:
 
     If `end` is None, the split goes to the end of the archive. The archive is the whole file, or
     the part of a file between `archive_start` and `archive_end`. All offsets are those in the file.
-    `entry` is the name of an archive that is compressed in a WACZ.
+    `entry` is the name of an archive that is compressed in a WACZ. `unreadable` is the error where
+    an archive of a WACZ cannot be read; the other ones are.
     """
 
     path: str
@@ -62,6 +66,7 @@ class Split:
     archive_start: int = 0
     archive_end: int | None = None
     entry: str = ""
+    unreadable: str = ""
 
     def part_of(self, stream: Stream) -> Stream:
         """The archive in its file."""
@@ -85,13 +90,42 @@ def split_file(path: str, split_bytes: int | None, options: files.Options) -> It
 
 
 def _splits_of_wacz(path: str, stream: Stream, split_bytes: int | None) -> Iterator[Split]:
-    for entry in entries_of(stream):
-        if not entry.is_stored:
-            yield Split(path, "zip stream", entry=entry.name)
-            continue
-        form = form_of(Part(stream, entry.end), entry.start)
-        whole = Split(path, form, entry.start, None, entry.start, entry.end)
-        yield from _divided(whole, entry.start, entry.end, split_bytes)
+    """The splits of all archives in a WACZ. Raises NotAWacz if none of them can be read."""
+    splits = list[Split]()
+    for wacz in waczs_in(stream):
+        if isinstance(wacz, NotAWacz):
+            splits.append(Split(path, unreadable=type(wacz).__name__))
+        else:
+            splits += _splits_of_archives(path, wacz, split_bytes)
+    if all(split.unreadable for split in splits):
+        raise NotAWacz("no archive in the zip file can be read")
+    yield from splits
+
+
+def _splits_of_archives(path: str, wacz: Part, split_bytes: int | None) -> list[Split]:
+    """The splits of all archives in one WACZ, and of those that cannot be read one each."""
+    infos = attempt(archives_in, wacz, reads_storage=True)
+    if isinstance(infos, Failure):
+        return [Split(path, unreadable=infos.error)]
+    splits = list[Split]()
+    for info in infos:
+        list_splits = partial(_splits_of_entry, path, wacz, split_bytes)
+        found = attempt(list_splits, info, reads_storage=True)
+        if isinstance(found, Failure):
+            found = [Split(path, start=info.header_offset, unreadable=found.error)]
+        splits += found
+    return splits
+
+
+def _splits_of_entry(
+    path: str, wacz: Part, split_bytes: int | None, info: zipfile.ZipInfo
+) -> list[Split]:
+    entry = entry_of(wacz, info)
+    if not entry.is_stored:
+        return [Split(path, "zip stream", archive_end=entry.zip_end, entry=entry.name)]
+    form = form_of(Part(wacz, entry.end), entry.start)
+    whole = Split(path, form, entry.start, None, entry.start, entry.end)
+    return list(_divided(whole, entry.start, entry.end, split_bytes))
 
 
 def _divided(

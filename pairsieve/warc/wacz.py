@@ -2,6 +2,9 @@
 
 Format: https://specs.webrecorder.net/wacz/1.1.1/. WARC files should be stored in it without another
 compression. Then a record has an offset in the WACZ file, and is read there like in any other file.
+
+A WACZ may hold others instead (https://specs.webrecorder.net/multi-wacz/0.1.0/, "ZIP Packaging"):
+Browsertrix gives a collection, or a crawl of several workers, as such a file.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pairsieve.warc.members import DamagedStream
 
 ZIP_SIGN = b"PK\x03\x04"
 ARCHIVE_FOLDER, INDEX_FOLDER = "archive/", "indexes/"
+WACZ_SUFFIX = ".wacz"
 # The indexes of records; an .idx file is an index of a compressed index, and not needed here.
 INDEX_SUFFIXES = (".cdx", ".cdxj", ".cdx.gz", ".cdxj.gz")
 
@@ -37,31 +41,33 @@ class NotAWacz(ValueError):
 class Entry:
     """A WARC file in a WACZ: its bytes from `start` to `end`, where it is stored as it is.
 
-    One that is compressed again (`is_stored` is False) is read from its front, by its name.
+    One that is compressed again (`is_stored` is False) is read from its front, by its name in the
+    zip file that ends at `zip_end`.
     """
 
     name: str
     start: int
     end: int
     is_stored: bool
+    zip_end: int
 
 
 class Part:
     """A part of a stream, from its start to `end`. Offsets are those of the stream."""
 
     def __init__(self, stream: Stream, end: int) -> None:
+        self.end = end
         self._stream = stream
-        self._end = end
 
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes; none at the end of the part."""
-        left = max(0, self._end - self._stream.tell())
+        left = max(0, self.end - self._stream.tell())
         wanted = left if size < 0 else min(size, left)
         return self._stream.read(wanted)
 
     def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
         """Set the offset of the next byte."""
-        bases = {SEEK_SET: 0, SEEK_CUR: self._stream.tell(), SEEK_END: self._end}
+        bases = {SEEK_SET: 0, SEEK_CUR: self._stream.tell(), SEEK_END: self.end}
         return self._stream.seek(bases[whence] + offset)
 
     def tell(self) -> int:
@@ -81,17 +87,52 @@ def is_wacz(start: bytes) -> bool:
     return start.startswith(ZIP_SIGN)
 
 
-def entries_of(stream: Stream) -> list[Entry]:
+def waczs_in(stream: Stream) -> Iterator[Part | NotAWacz]:
+    """A WACZ, or those that it holds; NotAWacz for one of these that cannot be read.
+
+    Offsets in them are those of the stream. Raises NotAWacz if the WACZ itself cannot be read.
+    """
+    size = _size_of(stream)
+    with _zip_file(stream) as outer:
+        infos = outer.infolist()
+    if infos and min(info.header_offset for info in infos) > 0:
+        # The file was cut, and this is the directory of a WACZ in it.
+        yield NotAWacz("the zip file has no directory of its own")
+    inner = [info for info in infos if info.filename.lower().endswith(WACZ_SUFFIX)]
+    if not inner or any(_is_archive(info) for info in infos):
+        yield Part(stream, size)
+        return
+    last_end = 0
+    for info in sorted(inner, key=lambda info: info.header_offset):
+        try:
+            wacz = _inner_wacz(stream, info, last_end)
+        except NotAWacz as error:
+            yield error
+            continue
+        last_end = wacz.end
+        yield wacz
+
+
+def _inner_wacz(stream: Stream, info: zipfile.ZipInfo, last_end: int) -> Part:
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise NotAWacz("a WACZ is compressed in another one")
+    if info.header_offset < last_end:
+        # Nobody makes such files, but they could hold the same records without end.
+        raise NotAWacz("two WACZ files lie in the same place of another one")
+    return Part(stream, _content_start(stream, info) + info.compress_size)
+
+
+def archives_in(wacz: Part) -> list[zipfile.ZipInfo]:
     """The WARC files in a WACZ, in the order of its directory. Raises NotAWacz."""
-    with _zip_file(stream) as wacz:
-        infos = [
-            info
-            for info in wacz.infolist()
-            if info.filename.startswith(ARCHIVE_FOLDER) and not info.is_dir()
-        ]
+    with _zip_file(wacz) as opened:
+        infos = [info for info in opened.infolist() if _is_archive(info)]
     if not infos:
         raise NotAWacz(f"the zip file holds nothing below {ARCHIVE_FOLDER}")
-    return [_entry(stream, info) for info in infos]
+    return infos
+
+
+def _is_archive(info: zipfile.ZipInfo) -> bool:
+    return info.filename.startswith(ARCHIVE_FOLDER) and not info.is_dir()
 
 
 class EntryStream:
@@ -122,39 +163,49 @@ class EntryStream:
         return self._entry.tell()
 
 
-def index_lines(stream: Stream) -> Iterator[bytes]:
+def index_lines(wacz: Part) -> Iterator[bytes]:
     """The lines of all indexes in a WACZ. Raises NotAWacz, and what reading raises."""
-    with _zip_file(stream) as wacz:
+    with _zip_file(wacz) as opened:
         names = [
             name
-            for name in wacz.namelist()
+            for name in opened.namelist()
             if name.startswith(INDEX_FOLDER) and name.endswith(INDEX_SUFFIXES)
         ]
         if not names:
             raise NotAWacz(f"the zip file holds no index below {INDEX_FOLDER}")
         for name in names:
-            with wacz.open(name) as raw:
+            with opened.open(name) as raw:
                 is_gzip = raw.read(len(GZIP_SIGN)) == GZIP_SIGN
                 raw.seek(0)
                 yield from gzip.GzipFile(fileobj=raw) if is_gzip else raw
 
 
-def _zip_file(stream: Stream) -> zipfile.ZipFile:
+def _size_of(stream: Stream) -> int:
     stream.seek(0)
-    size = stream.seek(0, SEEK_END)
+    return stream.seek(0, SEEK_END)
+
+
+def _zip_file(stream: Stream) -> zipfile.ZipFile:
+    """A zip file that ends where a stream does. Bytes before it are passed over."""
     try:
-        return zipfile.ZipFile(cast(IO[bytes], _Seekable(stream, size)))
+        return zipfile.ZipFile(cast(IO[bytes], _Seekable(stream, _size_of(stream))))
     except (zipfile.BadZipFile, NotImplementedError):
         raise NotAWacz("the zip file is damaged") from None
 
 
-def _entry(stream: Stream, info: zipfile.ZipInfo) -> Entry:
+def entry_of(wacz: Part, info: zipfile.ZipInfo) -> Entry:
+    """Where a WARC file lies in a WACZ. Raises NotAWacz."""
+    start = _content_start(wacz, info)
+    is_stored = info.compress_type == zipfile.ZIP_STORED
+    return Entry(info.filename, start, start + info.compress_size, is_stored, wacz.end)
+
+
+def _content_start(stream: Stream, info: zipfile.ZipInfo) -> int:
+    """Where the content of an entry begins, behind its local header."""
     stream.seek(info.header_offset)
     header = stream.read(LOCAL_HEADER_BYTES)
     if len(header) < LOCAL_HEADER_BYTES or not header.startswith(ZIP_SIGN):
         raise NotAWacz("the zip file is damaged")
     # The lengths of name and extra field stand at the end of the header.
     lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    start = info.header_offset + LOCAL_HEADER_BYTES + lengths
-    is_stored = info.compress_type == zipfile.ZIP_STORED
-    return Entry(info.filename, start, start + info.compress_size, is_stored)
+    return info.header_offset + LOCAL_HEADER_BYTES + lengths

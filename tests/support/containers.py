@@ -44,6 +44,16 @@ def wacz(archives: dict[str, bytes], method: int = zipfile.ZIP_STORED, index: by
     return buffer.getvalue()
 
 
+def wacz_of_waczs(waczs: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    """A MultiWACZ, as Browsertrix gives a collection for download."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as made:
+        for name, content in waczs.items():
+            made.writestr(name, content)
+        made.writestr("datapackage.json", '{"profile": "multi-wacz-package"}')
+    return buffer.getvalue()
+
+
 def gzipped(records: Sequence[bytes]) -> bytes:
     return b"".join(map(gzip.compress, records))
 
@@ -73,6 +83,12 @@ MEMBERS: dict[str, Pack] = {
     "lz4": lz4s,
     "WACZ": lambda records: wacz({"x.warc.gz": gzipped(records)}),
     "WACZ of two": in_two,
+    "WACZ of WACZs": lambda records: wacz_of_waczs(
+        {
+            "1.wacz": wacz({"x.warc.gz": gzipped(records[:2])}),
+            "2.WACZ": wacz({"x.warc.zst": zstds(records[2:])}),
+        }
+    ),
     "WACZ with LZ4": lambda records: wacz({"x.warc.lz4": lz4s(records)}),
 }
 STREAMS: dict[str, Pack] = {
@@ -81,6 +97,9 @@ STREAMS: dict[str, Pack] = {
     "lz4 stream": lambda records: lz4.frame.compress(b"".join(records)),
     "gzip stream in a WACZ": lambda records: wacz({"x.warc.gz": gzip.compress(b"".join(records))}),
     "compressed WACZ": lambda records: wacz({"x.warc.gz": gzipped(records)}, zipfile.ZIP_DEFLATED),
+    "compressed WACZ in a WACZ": lambda records: wacz_of_waczs(
+        {"1.wacz": wacz({"x.warc": b"".join(records)}, zipfile.ZIP_DEFLATED)}
+    ),
     "compressed WACZ, plain": lambda records: wacz(
         {"x.warc": b"".join(records)}, zipfile.ZIP_DEFLATED
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 
 import lz4.frame
 import pytest
@@ -23,10 +24,12 @@ from tests.support.containers import (
     gzipped,
     skippable,
     wacz,
+    wacz_of_waczs,
 )
 from tests.support.warcs import cdxj
 
 zstd = zstd_library()
+WACZ = "NotAWacz"
 OUTCOMES = (Rejection, Counted, Noted)
 
 
@@ -130,6 +133,40 @@ def test_what_is_no_archive_is_one_problem(content, tmp_path):
     ((unit, reason),) = problems(found)
     assert unit == "file"
     assert reason.startswith("unreadable_")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (wacz({"0.warc.gz": b"", "x.warc.gz": gzipped(RECORDS)}), "EOFError"),
+        (wacz({".DS_Store": b"no archive", "x.warc.gz": gzipped(RECORDS)}), "NotAnArchive"),
+        (wacz({"0.zst": b"\x5d\x2a\x4d\x18\xff" * 4, "x.warc": b"".join(RECORDS)}), "ValueError"),
+        (wacz_of_waczs({"0.wacz": b"PK", "1.wacz": wacz({"x.warc": b"".join(RECORDS)})}), WACZ),
+        (wacz_of_waczs({"0.wacz": wacz({}), "1.wacz": wacz({"x": b"".join(RECORDS)})}), WACZ),
+    ],
+)
+def test_an_archive_of_a_wacz_that_cannot_be_read_costs_itself_alone(content, reason, tmp_path):
+    """Browsertrix has left empty WARC files behind; file managers add files of their own."""
+    found = read(tmp_path, content)
+    assert pages(found) == ALL
+    assert problems(found) == [("split", f"unreadable_{reason}")]
+    assert adds_up(found)
+    noted = notes(tally_of(item for item in found if isinstance(item, OUTCOMES)))
+    assert noted["split: nothing_read"] == 1
+
+
+def test_compressed_and_overlapping_waczs_in_a_wacz(tmp_path):
+    good = wacz({"x.warc": b"".join(RECORDS)})
+    assert problems(read(tmp_path, wacz_of_waczs({"1.wacz": good}, zipfile.ZIP_DEFLATED))) == [
+        ("file", f"unreadable_{WACZ}")
+    ]
+    # The directory names the first WACZ twice.
+    twice = wacz_of_waczs({"1.wacz": good, "2.wacz": good})
+    at = twice.rindex(b"PK\1\2", 0, twice.rindex(b"PK\1\2"))
+    first_place = (0).to_bytes(4, "little")
+    found = read(tmp_path, twice[: at + 42] + first_place + twice[at + 46 :])
+    assert pages(found) == ALL
+    assert problems(found) == [("split", f"unreadable_{WACZ}")]
 
 
 def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
