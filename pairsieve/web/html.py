@@ -12,6 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from pairsieve.records.page import Headers, Page
 from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
 from pairsieve.web.media_type import media_type
+from pairsieve.web.picture_urls import is_smaller, is_template
 from pairsieve.web.references import (
     Attribute,
     Reference,
@@ -32,7 +33,11 @@ _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
 _PLAIN = "img[src], base[href]"
 _BEST = "img, base[href], picture, noscript"
 
+# Elements of SVG and MathML in which there is HTML again (HTML standard, 13.2.6.5)
+_HTML_INSIDE = frozenset({"foreignObject", "desc", "title", "annotation-xml"})
+
 MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
+MAX_FOREIGN_DEPTH = 16  # elements between a title or base and its drawing
 MAX_FIGURE_DEPTH = 8  # elements between an image and its figure: links, divs, picture
 MAX_FIGCAPTION_CHARS = 1_000_000  # of a page; captions of nested figures hold each other
 
@@ -78,7 +83,7 @@ class ParsedPage:
             tag = node.tag or ""
             if tag == "a":
                 nodes[LICENSED].append(node)
-            elif tag in TAGS:
+            elif tag in TAGS and not (tag == "title" and _is_foreign(node)):
                 nodes[tag].append(node)
             if "itemtype" in node.attributes:
                 nodes[TYPED].append(node)
@@ -149,6 +154,8 @@ def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | Non
         return "data:" if beginning.startswith("data:") else TOO_LONG
     if not reference.strip():
         return None
+    if "#" in reference and is_template(reference):
+        reference = reference.replace("#", "%23")  # what stands behind it shows the template
     return resolve(reference)
 
 
@@ -191,6 +198,20 @@ def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
     if len(nodes) > MAX_ELEMENTS:
         raise PageTooCostly("more elements than are looked at")
     return nodes
+
+
+def _is_foreign(node: LexborNode) -> bool:
+    """Whether an element is one of SVG or MathML: its `<title>` is no title of the page, and its
+    `<base>` is nothing.
+    """
+    parent = node.parent
+    for _ in range(MAX_FOREIGN_DEPTH):
+        if parent is None or parent.tag in _HTML_INSIDE:
+            return False
+        if parent.tag in ("svg", "math"):
+            return True
+        parent = parent.parent
+    return False
 
 
 def _json(text: str) -> Any:
@@ -237,9 +258,9 @@ class PageImages:
     wordless: int = 0
     base: str | None = None
 
-    def add_base(self, href: str | None) -> None:
+    def add_base(self, node: LexborNode, href: str | None) -> None:
         """The first counts (HTML standard)."""
-        if self.base is None:
+        if self.base is None and not _is_foreign(node):
             self.base = href or ""
 
     def add(
@@ -326,7 +347,7 @@ def _plain_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> 
     for node in _found(tree, _PLAIN):
         attributes = node.attributes
         if "href" in attributes and node.tag == "base":
-            found.add_base(attributes["href"])
+            found.add_base(node, attributes["href"])
             continue
         key: tuple[str, ...]
         if alt_alone and "alt" in attributes:  # without a call: this is most images of most runs
@@ -363,7 +384,7 @@ def _best_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> P
         nodes[node.tag or ""].append(node)
     found = PageImages()
     for base in nodes["base"]:
-        found.add_base(base.attributes["href"])
+        found.add_base(base, base.attributes["href"])
     pictures = picture_references(nodes["picture"])
     hidden = _inside(nodes["noscript"])
     texts_of = _reader_of_texts(captions)
@@ -398,10 +419,19 @@ def _is_copy(
     assert image.reference is not None
     if image.in_noscript:
         has_same = (image.reference.url, *image.texts) in found.first_of
-        return has_same or (_are_twins(before, image) and _is_lazy(before))
+        return has_same or (
+            _are_twins(before, image) and (_is_lazy(before) or _is_less(image, before))
+        )
     if _are_twins(before, image):
-        return _is_lazy(image) or not is_usable(image.reference)
-    return _are_twins(after, image) and not is_usable(image.reference)
+        return _is_lazy(image) or not is_usable(image.reference) or _is_less(image, before)
+    return _are_twins(after, image) and (not is_usable(image.reference) or _is_less(image, after))
+
+
+def _is_less(image: BestImage, other: BestImage | None) -> bool:
+    """Whether the URL of an image tells a smaller width than that of another."""
+    if other is None or image.reference is None or other.reference is None:
+        return False
+    return is_smaller(image.reference.url, other.reference.url) is True
 
 
 def _are_twins(image: BestImage | None, other: BestImage) -> bool:

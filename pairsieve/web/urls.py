@@ -65,7 +65,7 @@ def absolute(base: str, reference: str) -> str | None:
     if not reference and len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base):
         return base
     try:
-        url = str(ada_url.join_url(base, reference.strip()))
+        url = str(ada_url.join_url(base, reference))
     except ValueError:
         return None
     return url.partition("#")[0]

@@ -50,6 +50,21 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
             '<base href=""><base href="/e/"><img src=b.jpg alt=w>',
             [("https://a.example/d/b.jpg", "w")],
         ),
+        # HTML standard, 4.2.3: an element of SVG or MathML is no base element
+        (
+            '<svg><g><base href="/e/"></g></svg><img src=b.jpg alt=w>',
+            [("https://a.example/d/b.jpg", "w")],
+        ),
+        (
+            '<math><base href="/e/"></math><base href="/f/"><img src=b.jpg alt=w>',
+            [("https://a.example/f/b.jpg", "w")],
+        ),
+        (
+            '<svg><foreignObject><base href="/e/"></foreignObject></svg><img src=b.jpg alt=w>',
+            [("https://a.example/e/b.jpg", "w")],
+        ),
+        # URL Standard: only controls and blanks of ASCII are taken off
+        ('<img src="\u3000b.jpg " alt=w>', [("https://a.example/d/%E3%80%80b.jpg", "w")]),
         ("<img src=b.jpg>", []),
         ("<img alt=words>", []),
         ('<img src="" alt="words">', [(None, "words")]),
@@ -150,6 +165,8 @@ def test_any_tags(pieces):
 
 
 BEST = [
+    ('<img src="\xa0b.jpg" srcset="" alt=words>', [("%C2%A0b.jpg", "src")]),
+    ('<svg><base href="/e/"></svg><img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     (
         '<img src="b.jpg" srcset="s.jpg 320w, l.jpg 1280w, m.jpg 640w" alt=words>',
