@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+import webencodings
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
 from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
 from pairsieve.web.media_type import media_type
 from pairsieve.web.picture_urls import is_smaller, is_template
+from pairsieve.web.queries import in_encoding_of_page
 from pairsieve.web.references import (
     Attribute,
     Reference,
@@ -20,7 +22,7 @@ from pairsieve.web.references import (
     is_usable,
     picture_references,
 )
-from pairsieve.web.text import json_value, to_utf8
+from pairsieve.web.text import json_value, page_text
 from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, resolver
 from pairsieve.web.xhtml import as_html, is_xhtml
 
@@ -62,7 +64,7 @@ class ParsedPage:
     `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in
     `tree`. A query costs a walk over the whole tree, a tenth of the time that parsing takes: hence
     one for all of them, when the first is asked for. `rule` says which picture of an image is
-    taken, and `captions` where its words may stand.
+    taken, and `captions` where its words may stand. `encoding` is the one that the page came in.
     """
 
     url: str
@@ -70,6 +72,7 @@ class ParsedPage:
     tree: LexborHTMLParser
     rule: ImageRule
     captions: tuple[CaptionSource, ...] = ALT_ALONE
+    encoding: webencodings.Encoding = webencodings.UTF8
 
     @cached_property
     def elements(self) -> Elements:
@@ -94,7 +97,7 @@ class ParsedPage:
         """The images of the page that could be pairs, in document order; those with the same
         reference and words are one.
         """
-        resolve = resolver(self.base)
+        resolve = resolver(self.base, self._escape)
         alt_at = self.captions.index("alt") if "alt" in self.captions else None
         return tuple(
             ImageElement(
@@ -139,8 +142,12 @@ class ParsedPage:
         if href is None or len(href) > MAX_BASE_CHARS:
             return self.url
         # HTML standard, 4.2.3, "set the frozen base URL"
-        base = absolute(self.url, href)
+        base = absolute(self.url, self._escape(href) if self._escape else href)
         return self.url if base is None or base.startswith(("data:", "javascript:")) else base
+
+    @cached_property
+    def _escape(self) -> Callable[[str], str] | None:
+        return in_encoding_of_page(self.encoding)
 
 
 TOO_LONG = "too-long:"
@@ -186,10 +193,11 @@ def parse_page(
     their words may stand. Never raises on any bytes.
     """
     content_type = page.content_type
-    content = to_utf8(page.payload, content_type, page.url)
+    content, encoding = page_text(page.payload, content_type, page.url)
     if is_xhtml(content_type):
         content = as_html(content)
-    return ParsedPage(page.url, page.headers, LexborHTMLParser(content), rule, captions)
+    tree = LexborHTMLParser(content)
+    return ParsedPage(page.url, page.headers, tree, rule, captions, encoding)
 
 
 def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
