@@ -115,12 +115,12 @@ _NO_VALUE_IN_URL = re.compile(
 # /max/1200/ and resize:fit:1200 (Medium), scale-to-width-down/1200 (Fandom), ._SX1200_ (Amazon),
 # /s-l1200. (eBay).
 _WIDTH = re.compile(
-    r"(?:^|[-_/,.])(\d{2,5})x\d{0,5}(?=[-_/.,@!]|$)"
+    r"(?=[-_/,.?&;=rs0-9])(?:(?:^|[-_/,.])(\d{2,5})x\d{0,5}(?=[-_/.,@!]|$)"
     r"|[?&;](?:w|width|wid|imwidth|im_w|mw|maxw|max-w|sw|resize|fit)=(\d{1,5})"
     r"|[/,=](?:c_[a-z]+,)?w[_=:-](\d{1,5})(?=[,/&]|$)"
     r"|/(\d{2,5})px-|=[sw](\d{2,5})(?:-|$)|/[sw](\d{2,5})(?:x\d+)?(?:-[a-z0-9-]+)?/"
     r"|[?&]type=w(\d{1,5})|/w/(\d{1,5})(?=/|$)|/max/(\d{2,5})/|resize:fit:(\d{2,5})"
-    r"|scale-to-width(?:-down)?/(\d{2,5})|\._(?:[A-Z]{2}_)*[SU][LSX](\d{2,5})_|/s-l(\d{2,5})\."
+    r"|scale-to-width(?:-down)?/(\d{2,5})|\._(?:[A-Z]{2}_)*[SU][LSX](\d{2,5})_|/s-l(\d{2,5})\.)"
 )
 _TRAILING_NUMBER = re.compile(r"[-_@](\d{1,5})(?:w|px|x)?(?=\.[A-Za-z]+(?:[?#]|$))")
 # WordPress scales beanie.jpg down to beanie-300x300.jpg

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 
 from selectolax.lexbor import LexborNode
@@ -225,8 +226,9 @@ def _lazy_url(lazy: list[tuple[str, str]], widths: str, *, has_picture: bool) ->
     src (`has_picture`) a loose name is not believed alone.
     """
     found = list[str]()
-    for name, value in sorted(lazy, key=lambda attribute: _KINDS.index(_kind_of(attribute[0]))):
-        kind = _kind_of(name)
+    kinds = [(_KINDS.index(_kind_of(name)), value) for name, value in lazy]
+    for order, value in sorted(kinds, key=itemgetter(0)):
+        kind = _KINDS[order]
         is_source = kind != "other" and not (kind == "loose source" and has_picture)
         found += _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
     if not found:
@@ -270,11 +272,11 @@ def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> boo
     """Whether what a lazy loader names is the picture, and src what is shown until it is there."""
     if not src or not _names_file(src) or (is_drawing(src) and not is_drawing(lazy)):
         return True
-    if (is_gif(src) and not is_gif(lazy)) or (says_nothing(src) and not says_nothing(lazy)):
-        return True
     is_larger = is_smaller(src, lazy)
     if is_larger is not None:
         return is_larger
+    if (is_gif(src) and not is_gif(lazy)) or (says_nothing(src) and not says_nothing(lazy)):
+        return True
     width = width_in(src)
     if width is not None and width <= SMALL_WIDTH:
         return True
