@@ -53,7 +53,9 @@ MAX_SCANNED_PIXELS = 1_200_000_000
 LARGE_PIXELS = 24_000_000  # larger pictures are halved before anything else is done to them
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
 UPRIGHT = 1
-XMP_ENTRIES = frozenset(("xmp", "XML:com.adobe.xmp"))  # Pillow's names, of an opened file's entries
+# Pillow's names of what it takes an orientation from beside EXIF: XMP, and a text of PNG files that
+# ImageMagick writes (PNG, 3rd edition, has EXIF in eXIf alone).
+NO_EXIF_ENTRIES = frozenset(("xmp", "XML:com.adobe.xmp", "Raw profile type exif"))
 SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 """Pillow's names of the formats that can be decoded.
@@ -312,16 +314,16 @@ def _turn_upright(image: Image.Image) -> bool:
 
 
 def _is_in_exif(orientation: int, image: Image.Image) -> bool:
-    """Tell whether an orientation stands in EXIF, and not in XMP alone, where Pillow looks, too.
+    """Tell whether an orientation stands in EXIF, and not where Pillow alone looks, too.
 
     Programs that turn the pixels and take EXIF out leave the XMP as it was (lovell/sharp, issue
     4585).
     """
-    if XMP_ENTRIES.isdisjoint(image.info):
+    if NO_EXIF_ENTRIES.isdisjoint(image.info):
         return True
     # Pillow reads the EXIF of any picture that has such entries.
     exif_alone = Image.new("1", (1, 1))
-    exif_alone.info = {name: image.info[name] for name in image.info if name not in XMP_ENTRIES}
+    exif_alone.info = {name: image.info[name] for name in image.info if name not in NO_EXIF_ENTRIES}
     return exif_alone.getexif().get(ORIENTATION) == orientation
 
 
@@ -334,8 +336,10 @@ def _on_white(image: Image.Image) -> Image.Image:
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     alpha = rgba.getchannel("A")
     # Most pictures with an alpha channel are opaque everywhere.
-    lowest_alpha, _ = alpha.getextrema()
-    if lowest_alpha == OPAQUE:
+    lowest_alpha, highest_alpha = alpha.getextrema()
+    # A BMP has no alpha where all of it is zero: programs reserve its place and leave it empty.
+    is_unused = image.format == "BMP" and highest_alpha == 0
+    if lowest_alpha == OPAQUE or is_unused:
         return rgba.convert("RGB")
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=alpha)

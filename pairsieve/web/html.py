@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+import webencodings
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
 from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
 from pairsieve.web.media_type import media_type
+from pairsieve.web.picture_urls import is_smaller, is_template
+from pairsieve.web.queries import in_encoding_of_page
 from pairsieve.web.references import (
     Attribute,
     Reference,
@@ -19,7 +22,7 @@ from pairsieve.web.references import (
     is_usable,
     picture_references,
 )
-from pairsieve.web.text import json_value, to_utf8
+from pairsieve.web.text import json_value, page_text
 from pairsieve.web.urls import MAX_BASE_CHARS, MAX_REFERENCE_CHARS, absolute, resolver
 from pairsieve.web.xhtml import as_html, is_xhtml
 
@@ -32,7 +35,11 @@ _EVIDENCE = ", ".join((*TAGS, *_LICENSED, "[itemtype]"))
 _PLAIN = "img[src], base[href]"
 _BEST = "img, base[href], picture, noscript"
 
+# Elements of SVG and MathML in which there is HTML again (HTML standard, 13.2.6.5)
+_HTML_INSIDE = frozenset({"foreignObject", "desc", "title", "annotation-xml"})
+
 MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
+MAX_FOREIGN_DEPTH = 16  # elements between a title or base and its drawing
 MAX_FIGURE_DEPTH = 8  # elements between an image and its figure: links, divs, picture
 MAX_FIGCAPTION_CHARS = 1_000_000  # of a page; captions of nested figures hold each other
 
@@ -57,7 +64,7 @@ class ParsedPage:
     `elements` are the nodes that the built-in detectors look for; whatever else one looks for is in
     `tree`. A query costs a walk over the whole tree, a tenth of the time that parsing takes: hence
     one for all of them, when the first is asked for. `rule` says which picture of an image is
-    taken, and `captions` where its words may stand.
+    taken, and `captions` where its words may stand. `encoding` is the one that the page came in.
     """
 
     url: str
@@ -65,6 +72,7 @@ class ParsedPage:
     tree: LexborHTMLParser
     rule: ImageRule
     captions: tuple[CaptionSource, ...] = ALT_ALONE
+    encoding: webencodings.Encoding = webencodings.UTF8
 
     @cached_property
     def elements(self) -> Elements:
@@ -78,7 +86,7 @@ class ParsedPage:
             tag = node.tag or ""
             if tag == "a":
                 nodes[LICENSED].append(node)
-            elif tag in TAGS:
+            elif tag in TAGS and not (tag == "title" and _is_foreign(node)):
                 nodes[tag].append(node)
             if "itemtype" in node.attributes:
                 nodes[TYPED].append(node)
@@ -89,7 +97,7 @@ class ParsedPage:
         """The images of the page that could be pairs, in document order; those with the same
         reference and words are one.
         """
-        resolve = resolver(self.base)
+        resolve = resolver(self.base, self._escape)
         alt_at = self.captions.index("alt") if "alt" in self.captions else None
         return tuple(
             ImageElement(
@@ -134,8 +142,12 @@ class ParsedPage:
         if href is None or len(href) > MAX_BASE_CHARS:
             return self.url
         # HTML standard, 4.2.3, "set the frozen base URL"
-        base = absolute(self.url, href)
+        base = absolute(self.url, self._escape(href) if self._escape else href)
         return self.url if base is None or base.startswith(("data:", "javascript:")) else base
+
+    @cached_property
+    def _escape(self) -> Callable[[str], str] | None:
+        return in_encoding_of_page(self.encoding)
 
 
 TOO_LONG = "too-long:"
@@ -149,6 +161,8 @@ def _resolved(reference: str, resolve: Callable[[str], str | None]) -> str | Non
         return "data:" if beginning.startswith("data:") else TOO_LONG
     if not reference.strip():
         return None
+    if "#" in reference and is_template(reference):
+        reference = reference.replace("#", "%23")  # what stands behind it shows the template
     return resolve(reference)
 
 
@@ -179,10 +193,11 @@ def parse_page(
     their words may stand. Never raises on any bytes.
     """
     content_type = page.content_type
-    content = to_utf8(page.payload, content_type, page.url)
+    content, encoding = page_text(page.payload, content_type, page.url)
     if is_xhtml(content_type):
         content = as_html(content)
-    return ParsedPage(page.url, page.headers, LexborHTMLParser(content), rule, captions)
+    tree = LexborHTMLParser(content)
+    return ParsedPage(page.url, page.headers, tree, rule, captions, encoding)
 
 
 def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
@@ -191,6 +206,20 @@ def _found(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
     if len(nodes) > MAX_ELEMENTS:
         raise PageTooCostly("more elements than are looked at")
     return nodes
+
+
+def _is_foreign(node: LexborNode) -> bool:
+    """Whether an element is one of SVG or MathML: its `<title>` is no title of the page, and its
+    `<base>` is nothing.
+    """
+    parent = node.parent
+    for _ in range(MAX_FOREIGN_DEPTH):
+        if parent is None or parent.tag in _HTML_INSIDE:
+            return False
+        if parent.tag in ("svg", "math"):
+            return True
+        parent = parent.parent
+    return False
 
 
 def _json(text: str) -> Any:
@@ -237,9 +266,9 @@ class PageImages:
     wordless: int = 0
     base: str | None = None
 
-    def add_base(self, href: str | None) -> None:
+    def add_base(self, node: LexborNode, href: str | None) -> None:
         """The first counts (HTML standard)."""
-        if self.base is None:
+        if self.base is None and not _is_foreign(node):
             self.base = href or ""
 
     def add(
@@ -326,7 +355,7 @@ def _plain_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> 
     for node in _found(tree, _PLAIN):
         attributes = node.attributes
         if "href" in attributes and node.tag == "base":
-            found.add_base(attributes["href"])
+            found.add_base(node, attributes["href"])
             continue
         key: tuple[str, ...]
         if alt_alone and "alt" in attributes:  # without a call: this is most images of most runs
@@ -363,7 +392,7 @@ def _best_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> P
         nodes[node.tag or ""].append(node)
     found = PageImages()
     for base in nodes["base"]:
-        found.add_base(base.attributes["href"])
+        found.add_base(base, base.attributes["href"])
     pictures = picture_references(nodes["picture"])
     hidden = _inside(nodes["noscript"])
     texts_of = _reader_of_texts(captions)
@@ -398,10 +427,19 @@ def _is_copy(
     assert image.reference is not None
     if image.in_noscript:
         has_same = (image.reference.url, *image.texts) in found.first_of
-        return has_same or (_are_twins(before, image) and _is_lazy(before))
+        return has_same or (
+            _are_twins(before, image) and (_is_lazy(before) or _is_less(image, before))
+        )
     if _are_twins(before, image):
-        return _is_lazy(image) or not is_usable(image.reference)
-    return _are_twins(after, image) and not is_usable(image.reference)
+        return _is_lazy(image) or not is_usable(image.reference) or _is_less(image, before)
+    return _are_twins(after, image) and (not is_usable(image.reference) or _is_less(image, after))
+
+
+def _is_less(image: BestImage, other: BestImage | None) -> bool:
+    """Whether the URL of an image tells a smaller width than that of another."""
+    if other is None or image.reference is None or other.reference is None:
+        return False
+    return is_smaller(image.reference.url, other.reference.url) is True
 
 
 def _are_twins(image: BestImage | None, other: BestImage) -> bool:

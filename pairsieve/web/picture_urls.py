@@ -44,6 +44,17 @@ _ALONE_IN_DRAWINGS = frozenset(
         "gray", "white", "holder", "ph", "shim", "s", "b", "t", "p", "x",
     }
 )  # fmt: skip
+# The same written as one word, as in imgloading.gif, blankimg.png and trans1x1.gif.
+_JOINED = re.compile(
+    r"(?=.*(?:loading|loader|blank|trans|lazy|spinner|pixel|empty|preload|dummy))"
+    r"(?:img|image|pic|icon|bg|ajax|loading|loader|blank|trans(?:parent)?|lazy|spinner|pixel|empty"
+    r"|preload|dummy|\d+x\d+|\d+px)+"
+)
+# What shops show in place of a picture that they do not have.
+_NO_PICTURE = re.compile(
+    r"(?<![a-z0-9])(?:no[-_ ]?(?:image|img|pic|picture|photo|preview|thumb|thumbnail)"
+    r"|not[-_ ]?(?:available|found))(?![a-z0-9])"
+)
 _PHOTOGRAPHS = frozenset({"jpg", "jpeg", "jpe", "webp", "avif", "heic", "jxl"})
 # Words that change nothing about the others.
 _NEUTRAL = frozenset(
@@ -67,34 +78,49 @@ _OTHER_SUFFIX = re.compile(
     r"\.(?:html?|xhtml|js|css|json|xml|pdf|mp4|webm|mov|mp3|zip|woff2?|ttf)(?:$|[?#])",
     re.IGNORECASE,
 )
+# Pages with a player, which lazy loaders put into the place of a picture.
+_PLAYER = re.compile(
+    r"(?:https?:)?//(?:www\.|player\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be|vimeo\.com)/",
+    re.IGNORECASE,
+)
 _LOOKS_LIKE_URL = re.compile(r"(?:https?:)?//[^/]|/[^/]|\.{1,2}/", re.IGNORECASE)
 _NOT_IN_URL = re.compile(r"[<>\"{}\\^`\x00-\x1f\[\]]|\s\S*\s\S*\s\S*\s")
 
-# Templates of Mustache, Jinja, Vue, Angular, Smarty, JavaScript, JSP, ERB and PHP, as they are
-# written and as the WHATWG rules escape them.
+# Templates as they are written and as the WHATWG rules escape them: of Mustache, Jinja, Vue,
+# Angular, Smarty, JavaScript, JSP, ERB and PHP; of one name in braces (Svelte, Tumblr's
+# {PhotoURL-500}), which is no GUID; of MODX and Template Toolkit in brackets; of Mailchimp and
+# ThinkPHP; and JavaScript that puts strings together ("' + url + '").
 _TEMPLATE = re.compile(
-    r"(?:\{|%7b){2}|(?:[$#@]|%24)(?:\{|%7b)|(?:\{|%7b)(?:\$|%24|%25|%(?![0-9a-f]{2}))"
-    r"|(?:<|%3c)(?:\?|%3f|%25|%(?![0-9a-f]{2}))"
-    r"|(?:\{|%7b)(?:width|height|w|h|size|quality|url|src|image)(?:\}|%7d)"
-    r"|(?:\[|%5b)object(?: |%20)object|(?:\[|%5b){2}",
+    r"(?:\{|%7b){2}|(?:[$#@]|%24|%23)(?:\{|%7b)|(?:\{|%7b)(?:[$!#~]|%2[34]|%25|%(?![0-9a-f]{2}))"
+    r"|(?:<|%3c)(?:[?#]|%3f|%23|%25|%(?![0-9a-f]{2}))"
+    r"|(?:\{|%7b)(?:[wh]|(?![0-9a-f]{8}-)[a-z_][a-z_][\w.-]*)(?:\}|%7d)"
+    r"|(?:\[|%5b)object(?: |%20)[a-z]|(?:\[|%5b)(?:\[|%5b|([*+!~])[\w.-]+\1|%25|%(?![0-9a-f]{2}))"
+    r"|%(?![0-9a-f]{2})[a-z_]{2,}%(?![0-9a-f]{2})|\*(?:\||%7c)\w+(?:\||%7c)\*|(?:^|/)(?-i:__[A-Z]+__)/"
+    r"|(?:['\"]|%2[27])(?: |%20)*\+[^'\"]{1,80}\+(?: |%20)*(?:['\"]|%2[27])",
     re.IGNORECASE,
 )
 # What a script writes where it has no value: a whole segment of the path, or an argument that
 # should be a URL.
 _NO_VALUE_IN_URL = re.compile(
     r"(?:^|/)(?:undefined|null)(?:\.(?:jpe?g|png|webp|gif))?(?:[/?#]|$)"
+    r"|(?:^|/)(?:none|false)(?:[?#]|$)"
     r"|[?&](?:url|src|img|image|file|path)=(?:undefined|null)(?:[&#]|$)"
     r"|(?:^|/|=)(?-i:NaN)(?:[/?#&]|$)",
     re.IGNORECASE,
 )
 
-# The width that a URL tells: photo-1200x800.jpg, photo_1200x.jpg, ?w=1200, /w_1200,h_800/,
-# /1200px-photo.jpg, =s1200 or =w1200 at the end (Google), /s1200/ (Blogger).
+# The width that a URL tells: photo-1200x800.jpg, photo_1200x.jpg, ?w=1200, /w_1200,h_800/ (also at
+# the end), /1200px-photo.jpg, =s1200 or =w1200 at the end (Google), /s1200/ and /w1200-h800/
+# (Blogger), /s1200x800/ (Tumblr), ?type=w1200 (Naver), =w:1200 (GoDaddy), /w/1200/ (Qiniu),
+# /max/1200/ and resize:fit:1200 (Medium), scale-to-width-down/1200 (Fandom), ._SX1200_ (Amazon),
+# /s-l1200. (eBay).
 _WIDTH = re.compile(
-    r"(?:^|[-_/,.])(\d{2,5})x\d{0,5}(?=[-_/.,@!]|$)"
+    r"(?=[-_/,.?&;=rs0-9])(?:(?:^|[-_/,.])(\d{2,5})x\d{0,5}(?=[-_/.,@!]|$)"
     r"|[?&;](?:w|width|wid|imwidth|im_w|mw|maxw|max-w|sw|resize|fit)=(\d{1,5})"
-    r"|[/,](?:c_[a-z]+,)?w[_=-](\d{1,5})(?=[,/])"
-    r"|/(\d{2,5})px-|=[sw](\d{2,5})(?:-|$)|/[sw](\d{2,5})(?:-[a-z-]+)?/"
+    r"|[/,=](?:c_[a-z]+,)?w[_=:-](\d{1,5})(?=[,/&]|$)"
+    r"|/(\d{2,5})px-|=[sw](\d{2,5})(?:-|$)|/[sw](\d{2,5})(?:x\d+)?(?:-[a-z0-9-]+)?/"
+    r"|[?&]type=w(\d{1,5})|/w/(\d{1,5})(?=/|$)|/max/(\d{2,5})/|resize:fit:(\d{2,5})"
+    r"|scale-to-width(?:-down)?/(\d{2,5})|\._(?:[A-Z]{2}_)*[SU][LSX](\d{2,5})_|/s-l(\d{2,5})\.)"
 )
 _TRAILING_NUMBER = re.compile(r"[-_@](\d{1,5})(?:w|px|x)?(?=\.[A-Za-z]+(?:[?#]|$))")
 # WordPress scales beanie.jpg down to beanie-300x300.jpg
@@ -112,19 +138,44 @@ def is_stand_in(url: str) -> bool:
 def _is_stand_in(url: str) -> bool:
     if url.lower() in _NO_VALUE or any(service in url for service in _SERVICES):
         return True
-    path = _NOT_PATH.split(url, maxsplit=1)[0]
-    _, _, name = path.lower().rpartition("/")
-    stem, dot, suffix = name.rpartition(".")
-    without_suffix = stem if dot else name
-    words = [word for word in _WORDS.split(without_suffix) if word]
+    stem, suffix = _name_of(url)
+    words = _words_of(_NO_PICTURE.sub("noimage", stem))
     return _name_stand_in(words, is_photograph=suffix in _PHOTOGRAPHS)
 
 
 _known_stand_in = lru_cache(KNOWN)(_is_stand_in)
 
 
+def _name_of(url: str) -> tuple[str, str]:
+    """The name of a file and its suffix, in lower case."""
+    path = _NOT_PATH.split(url, maxsplit=1)[0]
+    _, _, name = path.lower().rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, suffix) if dot else (name, "")
+
+
+def _words_of(stem: str) -> list[str]:
+    return [word for word in _WORDS.split(stem) if word]
+
+
+def says_nothing(url: str) -> bool:
+    """Whether the name of a drawing tells no picture from another, as default.png and bg.png: it is
+    the picture only where no lazy loader names one.
+    """
+    stem, suffix = _name_of(url)
+    words = _words_of(stem)
+    return suffix not in _PHOTOGRAPHS and bool(words) and _NEUTRAL.issuperset(words)
+
+
+def is_gif(url: str) -> bool:
+    """Whether a URL names a GIF by its suffix."""
+    return _name_of(url)[1] == "gif"
+
+
 def _name_stand_in(words: list[str], *, is_photograph: bool) -> bool:
     """Whether the words of a file name, all of them, are those of a stand-in."""
+    if not is_photograph:
+        words = ["blank" if _JOINED.fullmatch(word) else word for word in words]
     named = _STAND_INS.intersection(words)
     alone = _ALONE if is_photograph else _ALONE | _ALONE_IN_DRAWINGS
     if not named and alone.isdisjoint(words):
@@ -144,12 +195,14 @@ def is_template(url: str) -> bool:
     replaced.
     """
     # `in` is ten times faster than the expressions, and nearly no URL has any of these
-    if ("{" in url or "%" in url or "[" in url or "<" in url) and _TEMPLATE.search(url):
+    has_mark = "{" in url or "%" in url or "[" in url or "<" in url
+    has_mark = has_mark or "+" in url or "|" in url or "__" in url
+    if has_mark and _TEMPLATE.search(url):
         return True
-    lowered = url.lower()
-    return any(word in lowered for word in ("undefined", "null", "nan")) and bool(
-        _NO_VALUE_IN_URL.search(url)
-    )
+    low = url.lower()
+    has_word = "undefined" in low or "null" in low or "nan" in low
+    has_word = has_word or "none" in low or "false" in low
+    return has_word and _NO_VALUE_IN_URL.search(url) is not None
 
 
 def is_drawing(url: str) -> bool:
@@ -168,6 +221,7 @@ def looks_like_url(value: str) -> bool:
         (_LOOKS_LIKE_URL.match(value) or _PICTURE_SUFFIX.search(value)) is not None
         and _NOT_IN_URL.search(value) is None
         and _OTHER_SUFFIX.search(value) is None
+        and _PLAYER.match(value) is None
         and not is_stand_in(value)
         and not is_template(value)
     )
@@ -180,10 +234,12 @@ def width_in(url: str) -> int | None:
 
 
 def is_smaller(url: str, other: str) -> bool | None:
-    """Whether a URL tells a smaller width than another; None where one of them tells none."""
-    if url == _SCALED_DOWN.sub("", other) != other:
+    """Whether a URL tells a smaller width than another; None where one of them tells none, or both
+    the same.
+    """
+    if _is_original(url, other):
         return False
-    if other == _SCALED_DOWN.sub("", url) != url:
+    if _is_original(other, url):
         return True
     width, other_width = width_in(url), width_in(other)
     if width is None or other_width is None:
@@ -191,6 +247,14 @@ def is_smaller(url: str, other: str) -> bool | None:
         ends = _TRAILING_NUMBER.search(url), _TRAILING_NUMBER.search(other)
         if ends[0] and ends[1] and _TRAILING_NUMBER.sub("", url) == _TRAILING_NUMBER.sub("", other):
             width, other_width = int(ends[0][1]), int(ends[1][1])
-    if width is None or other_width is None:
+    if width is None or other_width is None or width == other_width:
         return None
     return width < other_width
+
+
+def _is_original(url: str, other: str) -> bool:
+    """Whether another URL names the same picture scaled down, and this one as it was uploaded."""
+    path, mark, query = other.partition("?")
+    if mark and url == path:  # a.jpg and a.jpg?w=500 (WordPress.com)
+        return width_in("?" + query) is not None
+    return url == _SCALED_DOWN.sub("", other) != other

@@ -13,25 +13,33 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 
 from selectolax.lexbor import LexborNode
 
 from pairsieve.web.picture_urls import (
     is_drawing,
+    is_gif,
     is_smaller,
     is_stand_in,
     is_template,
     looks_like_url,
     names_picture,
+    says_nothing,
     width_in,
 )
 from pairsieve.web.srcset import candidates
 
 Attribute = Literal["src", "srcset", "picture", "lazy"]
+Kind = Literal["large source", "source", "loose source", "other"]
+"""What an attribute may name: a source of the picture, as a URL of any form, or, with a loose name
+beside a picture in src and with any other name, a URL that ends like a picture's.
+"""
 
 PICTURE_TYPES = ("", "image/jpeg", "image/jpg", "image/png", "image/webp")
 MAX_VALUE_CHARS = 10_000  # of an attribute that may name a picture
+WHITE_SPACE = " \t\n\f\r"  # URL Standard: blanks of other writing systems belong to a URL
 KNOWN_NAMES = 1 << 12
 SMALL_WIDTH = 100  # pixels: what lazy loaders show meanwhile is 10 to 64 wide
 DEFAULT_WIDTH = 1080  # pixels: among the widths that lazysizes and Shopify's themes ask for
@@ -57,8 +65,12 @@ _OTHER_PICTURES = frozenset(
         "link", "permalink", "back", "flip", "next", "prev", "before", "swap", "secondary",
         "second", "background", "bg", "noimage", "default", "loading", "loader", "spinner",
         "author", "page", "post", "sizes", "description", "caption", "title", "pin", "mobile",
+        "mini", "xsmall", "name", "filename", "key", "id",
     }
 )  # fmt: skip
+# Attributes of templates, whose values are expressions (Vue, Angular, Alpine).
+_KINDS: tuple[Kind, ...] = ("large source", "source", "loose source", "other")
+_BINDINGS = (":", "[", "(", "@", "*", "v-bind:", "x-bind:", "bind:")
 _SOURCES = frozenset(
     {
         "src", "lazy", "lazyload", "lazysrc", "original", "orig", "echo", "breeze", "aload",
@@ -66,12 +78,17 @@ _SOURCES = frozenset(
         "delayed", "normal", "layzr", "hires", "retina",
     }
 )  # fmt: skip
+# Those that say no more than what is meant: a page of the picture may be called so as well.
+_LOOSE = frozenset({"url", "image", "img", "file", "load"})
+_LARGE = frozenset({"large", "xlarge", "full", "full16x9", "big", "hires", "highres", "zoom", "hd"})
+# `no-lazy`, `skip-lazy` and the like say that an element is not loaded later.
 _LAZY_CLASS = re.compile(
-    r"(?:^|\s)(?:js-)?(?:lazy(?:load(?:ed|ing)?|-?loading|-?image|-?img|-hidden)?|b-lazy|lozad|"
-    r"unveil|rocket-lazyload|ewww_webp_lazy_load|swiper-lazy|owl-lazy|nitro-lazy|bj-lazy|blur-up)"
-    r"(?:\s|$)",
+    r"(?:^|\s)(?!(?:\S*[-_])?(?:no|non|not|skip|exclude|disabled?)[-_]?lazy)"
+    r"(?:\S*lazy\S*|lozad|unveil|blur-up)(?:\s|$)",
     re.IGNORECASE,
 )
+# Foundation's Interchange: [small.jpg, small], [large.jpg, large]
+_INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
 _SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
 _WIDTH_FIELD = re.compile(r"(?:\{|%7b)(?:width|w)(?:\}|%7d)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,5}")
@@ -96,7 +113,7 @@ def best_reference(
 
     `attributes` are those of the node, `pictures` the `picture_references` of the page.
     """
-    src = (attributes.get("src") or "").strip()
+    src = (attributes.get("src") or "").strip(WHITE_SPACE)
     srcset = attributes.get("srcset")
     around = pictures.get(node.mem_id) if pictures else None
     has_lazy = not _STANDARD.issuperset(attributes)
@@ -121,7 +138,8 @@ def _single_reference(
     widths = _widths(attributes)
     if widths and _WIDTH_FIELD.search(src):
         src = _WIDTH_FIELD.sub(widths, src)
-    loaded = _lazy_url(lazy, widths) if lazy else None
+    has_picture = bool(src) and _names_file(src)
+    loaded = _lazy_url(lazy, widths, has_picture=has_picture) if lazy else None
     if loaded and _is_better(loaded, src, attributes):
         return Reference(loaded, "lazy")
     return Reference(src, "src") if src else None
@@ -130,7 +148,7 @@ def _single_reference(
 def _lazy_attributes(attributes: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """(name, value) of the attributes whose value may be a URL of the picture, or several."""
     return [
-        (name, value.strip())
+        (name, value.strip(WHITE_SPACE))
         for name, value in attributes.items()
         if value and name not in _STANDARD and ("." in value or "/" in value) and _kind_of(name)
     ]
@@ -163,7 +181,7 @@ def _of_source(attributes: Mapping[str, str | None]) -> Iterator[Reference]:
     if kind not in PICTURE_TYPES:
         return
     for name, value in attributes.items():
-        if value and name.endswith("srcset"):
+        if value and name.endswith("srcset") and (name == "srcset" or _kind_of(name)):
             yield from _of_set(value, "picture")
 
 
@@ -187,25 +205,32 @@ def _names_file(url: str) -> bool:
 
 
 @lru_cache(KNOWN_NAMES)
-def _kind_of(name: str) -> Literal["source", "other"] | None:
-    """What the value of an attribute may be: by a name that says "source" a URL of any form, by
-    another a URL that ends like a picture's, or None.
-    """
+def _kind_of(name: str) -> Kind | None:
+    """What the value of an attribute may be, by its name; None for no picture of the element."""
     words = _NAME_WORDS.split(name)
-    if name in _STANDARD or name.startswith("aria-") or _OTHER_PICTURES.intersection(words):
+    if name in _STANDARD or name.startswith(("aria-", *_BINDINGS)):
         return None
-    is_source = bool(_SOURCES.intersection(words)) or name.endswith(("src", "srcset"))
-    return "source" if is_source else "other"
+    if _OTHER_PICTURES.intersection(words):
+        return None
+    if not (_SOURCES.intersection(words) or name.endswith(("src", "srcset"))):
+        return "other"
+    if _LARGE.intersection(words):
+        return "large source"
+    return "loose source" if _SOURCES.intersection(words) <= _LOOSE else "source"
 
 
-def _lazy_url(lazy: list[tuple[str, str]], widths: str) -> str | None:
+def _lazy_url(lazy: list[tuple[str, str]], widths: str, *, has_picture: bool) -> str | None:
     """The largest picture that the attributes of a lazy loader name.
 
-    Where they do not say how large, one that is named as a source comes first.
+    Where they do not say how large, the one whose name says most comes first. Beside a picture in
+    src (`has_picture`) a loose name is not believed alone.
     """
     found = list[str]()
-    for name, value in sorted(lazy, key=lambda attribute: _kind_of(attribute[0]) != "source"):
-        found += _urls_in(value[:MAX_VALUE_CHARS], _kind_of(name) == "source", widths)
+    kinds = [(_KINDS.index(_kind_of(name)), value) for name, value in lazy]
+    for order, value in sorted(kinds, key=itemgetter(0)):
+        kind = _KINDS[order]
+        is_source = kind != "other" and not (kind == "loose source" and has_picture)
+        found += _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
     if not found:
         return None
     best = found[0]
@@ -219,6 +244,8 @@ def _urls_in(value: str, is_source: bool, widths: str) -> list[str]:
     """The URLs of a picture in the value of an attribute."""
     if value.startswith("{"):  # {"https://...": [width, height], ...}
         return _urls_by_size(value)
+    if value.startswith("["):
+        return [url for url in reversed(_INTERCHANGE.findall(value)) if names_picture(url)]
     # bLazy writes "a.jpg|a@2x.jpg"; lazysizes and Shopify fill {width} in
     url = _WIDTH_FIELD.sub(widths or str(DEFAULT_WIDTH), value.rpartition("|")[2].strip())
     is_picture = looks_like_url(url) if is_source else names_picture(url)
@@ -248,6 +275,8 @@ def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> boo
     is_larger = is_smaller(src, lazy)
     if is_larger is not None:
         return is_larger
+    if (is_gif(src) and not is_gif(lazy)) or (says_nothing(src) and not says_nothing(lazy)):
+        return True
     width = width_in(src)
     if width is not None and width <= SMALL_WIDTH:
         return True

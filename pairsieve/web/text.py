@@ -7,7 +7,7 @@ import json
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import combining, is_normalized
 
 import chardetng_py
@@ -64,7 +64,19 @@ MAX_ESCAPES = 4  # ftfy undoes one `amp;` of `&amp;amp;amp;` in each of its pass
 _ESCAPES = re.compile(rf"&(?:(?:amp|#0*+38|#x0*+26);){{{MAX_ESCAPES},}}", re.IGNORECASE)
 
 
+class PageText(NamedTuple):
+    """A page in UTF-8, and the encoding that it came in."""
+
+    utf8: bytes
+    encoding: webencodings.Encoding
+
+
 def to_utf8(payload: bytes, content_type: str, url: str = "") -> bytes:
+    """The page of `page_text` without its encoding."""
+    return page_text(payload, content_type, url).utf8
+
+
+def page_text(payload: bytes, content_type: str, url: str = "") -> PageText:
     """A page in UTF-8, read as browsers do (HTML standard, 13.2.3.2, "determining the character
     encoding").
 
@@ -79,9 +91,7 @@ def to_utf8(payload: bytes, content_type: str, url: str = "") -> bytes:
             return _in_utf8(payload[len(mark) :], webencodings.lookup(name))
     encoding = _from_header(content_type) or _declared(payload, content_type)
     if encoding is None:
-        if _is_utf8(payload):
-            return payload
-        encoding = _detected(payload, url)
+        encoding = webencodings.UTF8 if _is_utf8(payload) else _detected(payload, url)
     return _in_utf8(payload, encoding)
 
 
@@ -109,10 +119,10 @@ def _top_level_domain(url: str) -> bytes | None:
     return label.encode() if _LABEL.fullmatch(label) else None
 
 
-def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> bytes:
+def _in_utf8(payload: bytes, encoding: webencodings.Encoding) -> PageText:
     if encoding is webencodings.UTF8:
-        return payload
-    return decode(payload, encoding).encode("utf-8", "replace")
+        return PageText(payload, encoding)
+    return PageText(decode(payload, encoding).encode("utf-8", "replace"), encoding)
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -65,7 +65,7 @@ def absolute(base: str, reference: str) -> str | None:
     if not reference and len(base) <= MAX_BASE_CHARS and _PLAIN_BASE.fullmatch(base):
         return base
     try:
-        url = str(ada_url.join_url(base, reference.strip()))
+        url = str(ada_url.join_url(base, reference))
     except ValueError:
         return None
     return url.partition("#")[0]
@@ -87,11 +87,11 @@ def has_credentials(url: str) -> bool:
     return _CREDENTIALS.match(url) is not None
 
 
-def resolver(base: str) -> Callable[[str], str | None]:
+def resolver(base: str, escape: Callable[[str], str] | None = None) -> Callable[[str], str | None]:
     """The function that makes references on a page absolute.
 
     Plain paths, as most pages write them, are put behind the origin or the folder of the base. All
-    other references go through `absolute`.
+    other references go through `escape` (`in_encoding_of_page`) and `absolute`.
     """
     whole = absolute(base, "")
     if whole is None or not whole.startswith(("http://", "https://")):
@@ -102,7 +102,7 @@ def resolver(base: str) -> Callable[[str], str | None]:
     def resolve(reference: str) -> str | None:
         if len(reference) <= MAX_REFERENCE_CHARS and _PLAIN_PATH.fullmatch(reference):
             return origin + reference if reference[0] == "/" else folder + reference
-        return absolute(base, reference)
+        return absolute(base, escape(reference) if escape else reference)
 
     return resolve
 

@@ -252,6 +252,9 @@ def test_json_ld_that_is_none_or_too_deep():
         ('<html lang="en_US">', (), "", "en-us"),
         ('<meta http-equiv="content-language" content="de, en">', (), "", "de"),
         (f"<title>{'x' * 1000}</title>", (), "x" * 300, ""),
+        # HTML standard, 3.1.5: the title of a drawing is none of the page
+        ("<svg><title>Menu</title></svg><title>a</title>", (), "a", ""),
+        ("<svg><g><title>Menu</title></g></svg>", (), "", ""),
     ],
 )
 def test_page_head(body, headers, title, language):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from pairsieve.images.decode import (
     FORMATS,
@@ -222,6 +222,45 @@ def test_orientation_in_xmp_alone_is_not_applied(kind, in_exif, size):
     assert decoded.image.size == size == (decoded.width, decoded.height)
     is_mirrored = decoded.image.getpixel((0, 0))[0] > 128
     assert is_mirrored == (in_exif == 3)
+
+
+# libvips and OpenCV leave parliament_0.png of GEGL's tests as it is stored, too.
+@pytest.mark.parametrize(("in_exif", "size"), [(None, (8, 4)), (1, (8, 4)), (6, (4, 8))])
+def test_orientation_in_a_text_of_a_png_is_not_applied(in_exif, size):
+    turned, exif = Image.Exif(), Image.Exif()
+    turned[0x0112] = 8
+    if in_exif:
+        exif[0x0112] = in_exif
+    block = b"Exif\0\0" + turned.tobytes().removeprefix(b"Exif\0\0")
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n")
+    decoded = decode(encoded(RED, "PNG", pnginfo=texts, exif=exif if in_exif else b""), SETTINGS)
+    assert isinstance(decoded, Decoded)
+    assert decoded.image.size == size == (decoded.width, decoded.height)
+
+
+def bmp_with_alpha(*alphas: int) -> bytes:
+    """A row of red pixels as test32bfv4.bmp of Qt's tests has them: with a mask of alpha."""
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    pixels = b"".join(bytes([0, 0, 255, alpha]) for alpha in alphas)
+    head = struct.pack("<IiiHHIIiiII", 108, len(alphas), 1, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<4I4s48x", *masks, b"BGRs")
+    return b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+
+
+# Chromium, bmp_image_reader.cc: alpha that is zero everywhere is none
+@pytest.mark.parametrize(
+    ("alphas", "expected"),
+    [
+        ((0, 0), [(255, 0, 0), (255, 0, 0)]),
+        ((0, 255), [(255, 255, 255), (255, 0, 0)]),
+        ((255, 255), [(255, 0, 0), (255, 0, 0)]),
+    ],
+)
+def test_alpha_of_a_bmp(alphas, expected):
+    decoded = decode(bmp_with_alpha(*alphas), replace(SETTINGS, formats=("BMP",)))
+    assert isinstance(decoded, Decoded)
+    assert list(map(decoded.image.getpixel, [(0, 0), (1, 0)])) == expected
 
 
 def test_signs_of_a_tiff():

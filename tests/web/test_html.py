@@ -50,6 +50,21 @@ def page(body: str | bytes, url: str = "https://a.example/d/p.html") -> Page:
             '<base href=""><base href="/e/"><img src=b.jpg alt=w>',
             [("https://a.example/d/b.jpg", "w")],
         ),
+        # HTML standard, 4.2.3: an element of SVG or MathML is no base element
+        (
+            '<svg><g><base href="/e/"></g></svg><img src=b.jpg alt=w>',
+            [("https://a.example/d/b.jpg", "w")],
+        ),
+        (
+            '<math><base href="/e/"></math><base href="/f/"><img src=b.jpg alt=w>',
+            [("https://a.example/f/b.jpg", "w")],
+        ),
+        (
+            '<svg><foreignObject><base href="/e/"></foreignObject></svg><img src=b.jpg alt=w>',
+            [("https://a.example/e/b.jpg", "w")],
+        ),
+        # URL Standard: only controls and blanks of ASCII are taken off
+        ('<img src="\u3000b.jpg " alt=w>', [("https://a.example/d/%E3%80%80b.jpg", "w")]),
         ("<img src=b.jpg>", []),
         ("<img alt=words>", []),
         ('<img src="" alt="words">', [(None, "words")]),
@@ -150,6 +165,8 @@ def test_any_tags(pieces):
 
 
 BEST = [
+    ('<img src="\xa0b.jpg" srcset="" alt=words>', [("%C2%A0b.jpg", "src")]),
+    ('<svg><base href="/e/"></svg><img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     (
         '<img src="b.jpg" srcset="s.jpg 320w, l.jpg 1280w, m.jpg 640w" alt=words>',
@@ -266,6 +283,25 @@ def test_elements_of_xhtml_that_close_themselves():
     assert parse_page(page(XHTML)).images == ()
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # XML 1.0, 2.7: within a CDATA section only its end is markup
+        ("<p><![CDATA[<b>x</b><img src='c.jpg' alt='c'/>]]></p>", "<b>x</b><img src='c.jpg' alt='c'/>"),
+        ("<p><![CDATA[a && b < c]]> d</p>", "a && b < c d"),
+        ("<p><![CDATA[<i>]]><![CDATA[</p>]]></p>", "<i></p>"),
+        ("<p><script>//<![CDATA[\n'<a/>'\n//]]></script></p>", "//<![CDATA[\n'<a/>'\n//]]>"),
+        ("<p><style type='/>'/>a</p>", "a"),
+    ],
+)  # fmt: skip
+def test_cdata_sections_of_xhtml_are_text(body, expected):
+    content = f"<body>{body}<img src='b.jpg' alt='words'/></body>".encode()
+    served = Page("https://a.example/", (("Content-Type", "text/xml"),), content, ORIGIN)
+    parsed = parse_page(served)
+    assert [image.alt for image in parsed.images] == ["words"]
+    assert parsed.tree.css_first("p").text() == expected
+
+
 @given(
     st.lists(
         st.sampled_from(
@@ -275,7 +311,7 @@ def test_elements_of_xhtml_that_close_themselves():
 )
 def test_what_does_not_close_itself_stays(text):
     rewritten = as_html(text.encode())
-    assert rewritten == text.encode() or b"></" in rewritten
+    assert rewritten == text.encode() or b"></" in rewritten or "<![CDATA[" in text
 
 
 HOSTILE = {
@@ -306,6 +342,9 @@ def test_captions_of_nested_figures_are_bounded():
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("text", ["<!--", "<![CDATA[", "<a '", '<a "', "<a/", "<a x=/>"])
+@pytest.mark.parametrize(
+    "text",
+    ["<!--", "<![CDATA[", "<a '", '<a "', "<a/", "<a x=/>", '<script "', "<script ", "<style>"],
+)
 def test_hostile_xhtml(text):
     as_html(text.encode() * 100_000)
