@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 # New objects between two walks over them, in a block that collects seldom; usually 700.
 SELDOM = 10_000
+YOUNG = 1  # the generation of objects that one walk has spared, and all that are newer
 
 
 @contextmanager
@@ -34,14 +35,17 @@ def collector_paused() -> Iterator[None]:
 def collector_seldom() -> Iterator[None]:
     """Collect cycles less often in this block, which may take hours.
 
-    The collector does not walk over what was there before the block.
+    The collector does not walk over what was there before the block. Cycles among the older of
+    these objects stay until after it.
     """
     before = gc.get_threshold()
     # 0 means that the collector is off.
     is_outer = 0 < before[0] < SELDOM
     if is_outer:
         gc.set_threshold(SELDOM, *before[1:])
-    gc.collect()  # what is garbage by now would be kept
+    # New garbage would be kept. Old objects are left: to walk over them takes a tenth of a second,
+    # and Python itself lets a quarter of them become garbage before it does so.
+    gc.collect(YOUNG)
     gc.freeze()
     try:
         yield

@@ -120,13 +120,17 @@ def pictures_path(folder: str, name: str) -> str:
 class PictureWriter:
     """Appends pictures to an Arrow file.
 
-    Each picture is a record batch of its own, so that it can be read without the others.
+    Each picture is a record batch of its own, so that it can be read without the others. Pictures
+    of WRITE_BYTES are written one after the other: to write each when it comes takes longer.
     """
 
     def __init__(self, writer: ipc.RecordBatchFileWriter, flush: Callable[[], None]) -> None:
         self._writer = writer
         self._flush = flush
-        self._written: set[str] = set()
+        self._known: set[str] = set()
+        # (sha256, content, stored sha256) of pictures that are not written yet, and their bytes.
+        self._waiting: list[tuple[str, bytes, str]] = []
+        self._waiting_bytes = 0
         # Another thread may flush. Arrow would wait for it while it holds what that thread needs.
         self._lock = Lock()
 
@@ -135,25 +139,38 @@ class PictureWriter:
 
         `stored_sha256` is the digest of `content` where it has just been computed.
         """
-        if sha256 in self._written:
+        if sha256 in self._known:
             return
-        self._written.add(sha256)
-        columns = [
-            pa.array([sha256], pa.string()),
-            _one_binary(content),
-            pa.array([stored_sha256 or digest_of(content)], pa.string()),
-        ]
-        batch = pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA)
+        self._known.add(sha256)
         with self._lock:
-            self._writer.write_batch(batch)
+            self._waiting.append((sha256, content, stored_sha256 or digest_of(content)))
+            self._waiting_bytes += len(content)
+            if self._waiting_bytes >= WRITE_BYTES:
+                self._write_waiting()
 
     def flush(self) -> None:
         """Hand what was added to the operating system: it outlives a killed process then.
 
-        Does nothing in an object store, where an upload that is not finished is lost in any case.
+        In an object store, an upload that is not finished is lost in any case.
         """
         with self._lock:
+            self._write_waiting()
             self._flush()
+
+    def _write_waiting(self) -> None:
+        for picture in self._waiting:
+            self._writer.write_batch(_one_picture(*picture))
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+
+def _one_picture(sha256: str, content: bytes, stored_sha256: str) -> pa.RecordBatch:
+    columns = [
+        pa.array([sha256], pa.string()),
+        _one_binary(content),
+        pa.array([stored_sha256], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA)
 
 
 def _one_binary(content: bytes) -> pa.LargeBinaryArray:
@@ -182,6 +199,7 @@ def write_pictures(folder: str, name: str, keep: bool = False) -> Iterator[Pictu
                     for sha256 in before.names():
                         pictures.add(sha256, before.read(sha256))
             yield pictures
+            pictures.flush()
 
 
 @contextmanager

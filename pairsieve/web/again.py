@@ -26,11 +26,10 @@ import aiohttp
 
 from pairsieve.records.page import Headers, combined, header
 from pairsieve.web.answer import Answer, FetchRequest, How, PictureBefore, now_utc
-from pairsieve.web.body import whole_body
+from pairsieve.web.body import headers_of, whole_body
 from pairsieve.web.media_type import HTML_TYPES, media_type
 from pairsieve.web.refusals import Refused
 from pairsieve.web.requester import BUSY, Form, HeadersAt, ReadAnswer
-from pairsieve.web.text import storable
 from pairsieve.web.urls import url_id
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def _head_reader(
             # Many servers refuse any HEAD: this says nothing about the picture.
             return _bodiless(request, at, response, _HEAD_REFUSED, "head")
         client.requester.record_answer(at, failed=False)
-        headers = _headers_of(response)
+        headers = headers_of(response)
         status = request.check_headers(request.url, at, headers)
         if status is not None:
             return _bodiless(request, at, response, status, "head")
@@ -215,7 +214,7 @@ def _first_reader(
         if response.status != 206:
             return await read_whole(at, response)
         client.requester.record_answer(at, failed=False)
-        status = request.check_headers(request.url, at, _headers_of(response))
+        status = request.check_headers(request.url, at, headers_of(response))
         if status is not None:
             return _bodiless(request, at, response, status, "first_bytes")
         try:
@@ -224,7 +223,7 @@ def _first_reader(
             return None  # another range than was asked for
         client.bandwidth.spend(len(body))
         is_known_place = url_id(at) == known.final_id
-        headers = _with_whole_length(_headers_of(response))
+        headers = _with_whole_length(headers_of(response))
         if may_tell_by_headers(known):
             is_same = is_known_place and is_same_by_headers(known, headers)
         else:
@@ -261,7 +260,7 @@ def _whole_reader(
         if response.status != 304 or not is_expected:
             return replace(await read_body(at, response), how="whole")
         client.requester.record_answer(at, failed=False)
-        status = request.check_headers(request.url, at, _headers_of(response))
+        status = request.check_headers(request.url, at, headers_of(response))
         return _bodiless(request, at, response, status or "unchanged", "condition")
 
     return read
@@ -270,7 +269,7 @@ def _whole_reader(
 def _bodiless(
     request: FetchRequest, at: str, response: aiohttp.ClientResponse, status: str, how: How
 ) -> Answer:
-    headers = _headers_of(response)
+    headers = headers_of(response)
     return Answer(
         url=request.url,
         status=status,
@@ -281,8 +280,3 @@ def _bodiless(
         headers=headers,
         how=how,
     )
-
-
-def _headers_of(response: aiohttp.ClientResponse) -> Headers:
-    # Headers become evidence, so they must be valid text.
-    return tuple((storable(name), storable(value)) for name, value in response.headers.items())

@@ -1,13 +1,29 @@
-"""Reads the body of an answer to its end, within a limit; a partial body is never returned."""
+"""Reads an answer: its headers, and its body to its end.
+
+The body is read within a limit, and a partial body is never returned.
+"""
 
 from __future__ import annotations
 
+from itertools import chain
+
 import aiohttp
 
+from pairsieve.records.page import Headers
 from pairsieve.web.encodings import encoding_of
 from pairsieve.web.refusals import Refused
+from pairsieve.web.text import storable
 
 CHUNK_BYTES = 64 * 1024
+
+
+def headers_of(response: aiohttp.ClientResponse) -> Headers:
+    """Return the headers as valid text, because they become evidence."""
+    headers = tuple(response.headers.items())
+    # Nearly all answers have nothing but ASCII there, and one look at all of it is quicker.
+    if "".join(chain.from_iterable(headers)).isascii():
+        return headers
+    return tuple((storable(name), storable(value)) for name, value in headers)
 
 
 async def whole_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import aiohttp
 
-from pairsieve.records.page import Headers, combined
+from pairsieve.records.page import combined
 from pairsieve.web.again import ask_again
 from pairsieve.web.answer import Answer, FetchRequest, now_utc
-from pairsieve.web.body import whole_body
+from pairsieve.web.body import headers_of, whole_body
 from pairsieve.web.client_settings import ClientSettings
 from pairsieve.web.connector import guarded_connector
 from pairsieve.web.rate_limit import Bandwidth, HostRateLimiter
@@ -21,7 +21,6 @@ from pairsieve.web.requester import BUSY, Form, ReadAnswer, Requester, ShareOf, 
 from pairsieve.web.rsl import linked_licences
 from pairsieve.web.site_reader import SiteReader
 from pairsieve.web.sites import SiteTexts
-from pairsieve.web.text import storable
 from pairsieve.web.urls import origin_of
 
 ACCEPT_IMAGES = "image/*"
@@ -116,10 +115,7 @@ class Client:
             self.requester.record_answer(at, failed=response.status >= 500)
             if response.status != 200:
                 raise Refused("http_error", response.status)
-            # Headers become evidence, so they must be valid text.
-            headers: Headers = tuple(
-                (storable(name), storable(value)) for name, value in response.headers.items()
-            )
+            headers = headers_of(response)
             status = request.check_headers(request.url, at, headers)
             body = b""
             # A refusal by the headers ends the download before the body.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -39,3 +40,15 @@ def test_a_block_that_collects_seldom():
         assert gc.isenabled()
     assert gc.get_threshold() == before
     assert not gc.get_freeze_count()
+
+
+def test_garbage_of_late_is_not_kept_through_a_block():
+    class Node:
+        """Refers to itself."""
+
+    node = Node()
+    node.itself = node
+    gone = weakref.ref(node)
+    del node
+    with collector_seldom():
+        assert gone() is None

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -111,7 +111,7 @@ class WebLane(Generic[Part]):
         self._source = source
         self._names = iter(names)
         self._open: dict[str, tuple[Part, ExitStack]] = {}
-        self._all_answered = False
+        self._all_answered = asyncio.Event()
         self._status_counts: Counter[str] = Counter()
         self._outcomes: Outcomes = []
 
@@ -143,7 +143,7 @@ class WebLane(Generic[Part]):
                 for task in repeated:
                     task.cancel()
                 # _finish_parts ends by itself, once it has written the last parts.
-                self._all_answered = True
+                self._all_answered.set()
         sites.write(lane.shares, texts)
         return self._outcomes
 
@@ -184,13 +184,14 @@ class WebLane(Generic[Part]):
 
     async def _finish_parts(self) -> None:
         """Write each part as soon as its URLs are all answered."""
-        while self._open or not self._all_answered:
+        while self._open or not self._all_answered.is_set():
             answered = [name for name, (part, _) in self._open.items() if not part.admitted]
             for name in answered:
                 part, stack = self._open.pop(name)
                 finish = partial(self._lane_parts.finish, name, part, stack)
                 self._outcomes += await self._in_thread(finish)
-            await asyncio.sleep(POLL_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_answered.wait(), POLL_S)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run work on the one thread that reads and writes parts."""
