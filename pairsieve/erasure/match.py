@@ -65,13 +65,12 @@ class Matcher:
     def may_match(self, column: str, least: str, most: str) -> bool:
         """Return whether a column whose cells lie between two texts may have a match.
 
-        Only values of EXACT_COLUMNS can be ruled out. Cells may have capital letters: those sort
-        before small ones, so that all ways to write a value lie between its two forms.
+        Only values of EXACT_COLUMNS can be ruled out. Cells may have capital letters.
         """
         if column not in self._exact:
             return True
         return any(
-            not value.isascii() or (value.lower() >= least and value.upper() <= most)
+            not value.isascii() or _may_lie_between(value, least, most)
             for value in self._exact[column]
         )
 
@@ -233,3 +232,23 @@ def _match_exact(
         value = values[positions[int(row)].as_py()]
         for number in numbers_by_value[value]:
             yield int(row), number
+
+
+def _may_lie_between(value: str, least: str, most: str) -> bool:
+    """Return whether any way to write a value, in small and capital letters, is in a range."""
+    # Beginnings of the value, by whether they sort behind that of `least` and before that of
+    # `most`; where they do neither they are equal to it. There are three of these at most.
+    beginnings = {(False, False)}
+    for at, letter in enumerate(value):
+        longer = set[tuple[bool, bool]]()
+        for is_behind, is_before in beginnings:
+            for written in {letter.lower(), letter.upper()}:
+                if (is_behind or written >= least[at : at + 1]) and (
+                    is_before or written <= most[at : at + 1]
+                ):
+                    behind = is_behind or written > least[at : at + 1]
+                    longer.add((behind, is_before or written < most[at : at + 1]))
+        if (True, True) in longer:
+            return True
+        beginnings = longer
+    return any(is_behind or len(least) <= len(value) for is_behind, _ in beginnings)

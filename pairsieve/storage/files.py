@@ -361,9 +361,12 @@ def replace_tree(source: str, target: str) -> None:
     fs.rm(source_name, recursive=True)
 
 
-def write_private(path: str, text: str) -> None:
-    """Write a UTF-8 file. On a local disk only its owner may read it."""
-    with open_whole(path, private=True) as stream:
+def write_private(path: str, text: str, synced: bool = True) -> None:
+    """Write a UTF-8 file. On a local disk only its owner may read it.
+
+    `synced` is that of `open_whole`.
+    """
+    with open_whole(path, private=True, synced=synced) as stream:
         stream.write(text.encode())
 
 

@@ -15,18 +15,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsieve.records.manifest import ListedFile, Manifest
+from pairsieve.records.origin_columns import PDQ_COLUMNS
 from pairsieve.storage import files
 from pairsieve.storage.sealed import Damaged
 
 DELTAS = "erasures"
 """The folder, below the output directory, with the ids of rows that were erased."""
 
-ROW_GROUP_ROWS = 100_000
+ROW_GROUP_ROWS = 25_000
 """Rows in a row group of a shard.
 
-DuckDB gives each thread a row group and recommends 100,000 rows or more. Hugging Face's viewer
-needs less than 300 MB in each. A row of ours has less than 1 kB.
+An erasure writes row groups anew that lose rows, and copies the others
+(pairsieve/storage/row_groups.py). DuckDB reads these as fast as 100,000 rows, which it recommends
+(docs/benchmarks.md). Hugging Face's viewer needs less than 300 MB in each; a row of ours has less
+than 1 kB.
 """
+
+UNIQUE_COLUMNS = frozenset(
+    {
+        *("key", "URL", "final_url", "TEXT", "page_url", "payload_digest", "sha256", "md5"),
+        *PDQ_COLUMNS,
+        "embedding",
+    }
+)
+"""Columns whose cells are hardly ever equal: a dictionary of them is only more to write."""
 
 RESTORE = (
     "Get it back from a copy, or publish the dataset anew; `pairsieve verify` says what else is "
@@ -81,8 +93,29 @@ def open_shard(
         write_page_index=True,
         sorting_columns=sorting_columns,
         use_content_defined_chunking=True,
+        use_dictionary=_with_dictionary(schema),
     ) as writer:
         yield writer
+
+
+def _with_dictionary(schema: pa.Schema) -> list[str]:
+    """The columns that get a dictionary, as parquet names what lies in lists and structs."""
+    paths = []
+    for field in schema:
+        if field.name not in UNIQUE_COLUMNS:
+            paths += _paths(field.name, field.type)
+    return paths
+
+
+def _paths(path: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_map(kind):
+        entries = f"{path}.key_value"
+        return _paths(f"{entries}.key", kind.key_type) + _paths(f"{entries}.value", kind.item_type)
+    if pa.types.is_struct(kind):
+        return [found for field in kind for found in _paths(f"{path}.{field.name}", field.type)]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _paths(f"{path}.list.element", kind.value_type)
+    return [path]
 
 
 def read_listed(dataset: str, listed: ListedFile) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from PIL import Image
 from demo.pictures import picture
 from demo.scenes import Scene
 from pairsieve.erasure.match import Matcher
-from pairsieve.erasure.requests import parse_request
+from pairsieve.erasure.requests import Request, parse_request
 from pairsieve.erasure.tombstones import (
     NoTombstones,
     Tombstones,
@@ -226,3 +227,21 @@ def test_looking_at_ends_leaves_no_host_out(hosts, max_ends):
         patch.setattr("pairsieve.erasure.match.MAX_ENDS", max_ends)
         are_named = matcher._are_named(pa.array(hosts))
     assert are_named.tolist() == [matcher._names_host(host) for host in hosts]
+
+
+LETTERS = st.text("0afAFz", max_size=4)
+
+
+@given(st.text("0af", min_size=1, max_size=4), LETTERS, LETTERS)
+def test_a_range_is_ruled_out_where_no_spelling_lies_in_it(value, least, most):
+    matcher = Matcher([Request("key", (value,))])
+    spellings = map("".join, itertools.product(*({c, c.upper()} for c in value)))
+    expected = any(least <= spelling <= most for spelling in spellings)
+    assert matcher.may_match("key", least, most) == expected
+
+
+def test_long_values_are_ruled_out_in_linear_time():
+    value = "ab" * 50_000
+    matcher = Matcher([Request("key", (value,))])
+    assert matcher.may_match("key", value, value)
+    assert not matcher.may_match("key", value + "0", value + "1")

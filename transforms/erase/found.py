@@ -86,7 +86,7 @@ def write_found(found: Found, folder: str) -> None:
     # A list of pairs: JSON would make texts of the numbers of requests.
     shards = [[shard.path, shard.rows, list(shard.rows_of.items())] for shard in found.shards]
     content = {"shards": shards, "columns": sorted(found.columns)}
-    files.write_private(files.join(folder, FOUND_FILE), json.dumps(content))
+    files.write_private(files.join(folder, FOUND_FILE), json.dumps(content), synced=False)
 
 
 def read_found(folder: str) -> Found:
@@ -108,7 +108,9 @@ def open_rows(folder: str, path: str) -> Iterator[Callable[[pa.Table], None]]:
         def add(rows: pa.Table) -> None:
             if not writers:
                 # Opened with the first rows, because the schema is theirs.
-                stream = stack.enter_context(files.open_whole(_rows_path(folder, path), True))
+                # A command that begins again finds the rows again.
+                target = files.open_whole(_rows_path(folder, path), private=True, synced=False)
+                stream = stack.enter_context(target)
                 writer = pq.ParquetWriter(stream, rows.schema, compression="zstd")
                 writers.append(stack.enter_context(writer))
             writers[0].write_table(rows)

@@ -8,7 +8,9 @@ copies cheap. A row group is in memory at a time. Nothing here imports Beam.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +27,12 @@ from pairsieve.records.outcome import Counted
 from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.npy import read_vector_header, vector_blocks
-from pairsieve.storage.shards import check_listed, open_shard
+from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout
+from pairsieve.storage.shards import Target, check_listed, open_shard
 from transforms.erase.found import read_row_numbers
 from transforms.plumbing.shard_work import ShardWork
 
+LOGGER = logging.getLogger(__name__)
 REWRITTEN_FILE = "rewritten.json"
 VECTOR_ROWS = 50_000
 """Vectors in memory at a time: 100 MB of 1,024 numbers of 2 bytes each."""
@@ -118,23 +122,70 @@ class Digesting:
 
 
 def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int:
-    """Write a parquet table without some rows, group by group; returns how many rows are left."""
+    """Write a parquet table without some rows, group by group; returns how many rows are left.
+
+    Row groups that keep all of their rows are copied, where the file is one that pyarrow has
+    written as shards are written here.
+    """
     shard = pq.ParquetFile(source)
-    groups = shard.num_row_groups
+    groups = list(_groups(shard, gone))
+    if all(len(group.gone) for group in groups):
+        return _write_all_anew(shard, groups, target)
+    try:
+        layout = read_layout(source)
+        layout.check_goes_with(read_layout(io.BytesIO(_encoded(shard, []))))
+    except OtherLayout as error:
+        LOGGER.debug("all row groups are written anew: %s", error)
+        return _write_all_anew(shard, groups, target)
+    splicer = Splicer(layout, source, target)
+    for group in groups:
+        if not len(group.gone) and group.rows:
+            splicer.copy(group.number)
+        elif group.rows > len(group.gone):
+            table = _without(shard.read_row_group(group.number), group.gone)
+            splicer.add(_encoded(shard, [table]))
+    return splicer.finish()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group of a shard: its number, its rows, and those of them that go, counted from it."""
+
+    number: int
+    rows: int
+    gone: Gone
+
+
+def _groups(shard: pq.ParquetFile, gone: Gone) -> Iterator[_Group]:
+    first_row = 0
+    for number in range(shard.num_row_groups):
+        rows = shard.metadata.row_group(number).num_rows
+        yield _Group(number, rows, _gone_here(first_row, rows, gone))
+        first_row += rows
+
+
+def _write_all_anew(shard: pq.ParquetFile, groups: Sequence[_Group], target: Digesting) -> int:
+    """Decode and encode all row groups; returns how many rows are left."""
+    tables = (_without(shard.read_row_group(group.number), group.gone) for group in groups)
+    _encode(shard, tables, target)
+    return sum(group.rows - len(group.gone) for group in groups)
+
+
+def _encoded(shard: pq.ParquetFile, tables: Iterable[pa.Table]) -> bytes:
+    """A file like a shard, with a row group for each table."""
+    stream = io.BytesIO()
+    _encode(shard, tables, stream)
+    return stream.getvalue()
+
+
+def _encode(shard: pq.ParquetFile, tables: Iterable[pa.Table], target: Target) -> None:
     # The new shard is sorted only where the present one says that it is.
-    is_sorted = bool(groups and shard.metadata.row_group(0).sorting_columns)
+    is_sorted = shard.num_row_groups and shard.metadata.row_group(0).sorting_columns
     sorted_by = KEY if is_sorted else None
-    first_row, left = 0, 0
     with open_shard(target, shard.schema_arrow, sorted_by) as writer:
-        for group in range(groups):
-            table = shard.read_row_group(group)
-            rows_read = table.num_rows
-            table = _without(table, _gone_here(first_row, rows_read, gone))
-            first_row += rows_read
+        for table in tables:
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)
-            left += table.num_rows
-    return left
 
 
 def _without(table: pa.Table, gone: Gone) -> pa.Table:

@@ -188,7 +188,7 @@ def _counted_search(
 def write_requests_file(requests: Sequence[Request], folder: str) -> None:
     """Write what workers need of the requests below a private folder; receipts stay here."""
     content = [[each.kind, each.values, each.bytes_hashes, each.copies] for each in requests]
-    files.write_private(files.join(folder, REQUESTS_FILE), json.dumps(content))
+    files.write_private(files.join(folder, REQUESTS_FILE), json.dumps(content), synced=False)
 
 
 def read_requests_file(folder: str) -> list[Request]:
