@@ -180,6 +180,16 @@ def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
         item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
     ]
     assert pages(found) == [ALL[0], ALL[2]]
+    inner = wacz({"x.warc.gz": archive}, index=cdxj(places))
+    path.write_bytes(
+        wacz_of_waczs(
+            {"0.wacz": wacz({"x.warc.gz": archive}, index=cdxj(places[:1])), "1.wacz": inner}
+        )
+    )
+    found = [
+        item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
+    ]
+    assert pages(found) == [ALL[0], ALL[0], ALL[2]]
     path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj([("y.warc.gz", 0, 10)])))
-    with pytest.raises(BadIndex, match=r"row 1 of the index in .* names no record"):
+    with pytest.raises(BadIndex, match=r"row 1 of the index .* names no file"):
         list(excerpts(str(path), "", {}))
