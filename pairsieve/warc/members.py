@@ -133,7 +133,10 @@ def read_members(
     # `block` holds the bytes of the file from `position` on.
     position = start
     block = stream.read(BLOCK_BYTES)
-    while block and (end is None or position < end):
+    while True:
+        position, block = _behind_zeros(stream, position, block)
+        if not block or (end is not None and position >= end):
+            return
         offset = position
         length = 0
         head: list[bytes] = []
@@ -155,6 +158,17 @@ def read_members(
             if not block and (inflate.eof or needs_input(inflate)):
                 block = stream.read(BLOCK_BYTES)
         yield Member(offset, position, length, b"".join(head))
+
+
+def _behind_zeros(stream: Stream, position: int, block: bytes) -> tuple[int, bytes]:
+    """Pass over zeros, with which tapes and copies by blocks fill files up, as gzip does."""
+    while block:
+        rest = block.lstrip(b"\0")
+        position += len(block) - len(rest)
+        if rest:
+            return position, rest
+        block = stream.read(BLOCK_BYTES)
+    return position, b""
 
 
 class DamagedStream(ValueError):
@@ -195,7 +209,8 @@ class Decompressed:
 
     def _start_next_member(self) -> bool:
         """Go on with the next member. Returns False at the end of the file."""
-        self._block = rest_of(self._inflate) or self._stream.read(BLOCK_BYTES)
+        block = rest_of(self._inflate) or self._stream.read(BLOCK_BYTES)
+        _, self._block = _behind_zeros(self._stream, 0, block)
         if not self._block:
             return False
         self._inflate = self._codec.new()

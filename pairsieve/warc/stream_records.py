@@ -85,9 +85,9 @@ class _Window:
         return True
 
     def skip_line_ends(self) -> bool:
-        """Pass over line ends. False at the end of the source."""
+        """Pass over line ends and zeros, which fill files up. False at the end of the source."""
         while self._fill(1):
-            rest = self._buffer.lstrip(b"\r\n")
+            rest = self._buffer.lstrip(b"\r\n\0")
             self.offset += len(self._buffer) - len(rest)
             self._buffer = rest
             if rest:
