@@ -140,8 +140,11 @@ def _rows_in_wacz(path: str, wacz: Part | NotAWacz) -> Iterator[Place | BadRow]:
         if row is None or entry is None or not entry.is_stored:
             yield BadRow(path, number)
             continue
-        rest = max(0, entry.end - entry.start - row.offset)
-        yield Place(path, entry.start + row.offset, min(row.length or rest, rest))
+        rest = entry.end - entry.start - row.offset
+        if rest <= 0:
+            yield BadRow(path, number)
+            continue
+        yield Place(path, entry.start + row.offset, min(row.length, rest))
 
 
 def _is_below(name: str, base: str) -> bool:

@@ -13,7 +13,7 @@ from os import SEEK_END
 
 from pairsieve.storage.files import Stream
 from pairsieve.warc.codecs import GZIP, Codec, Inflate
-from pairsieve.warc.record import ARC_LINE, WARC_SIGN
+from pairsieve.warc.record import ARC_LINE, starts_as_warc
 
 BLOCK_BYTES = 1 << 16  # read from the file at a time
 PIECE_BYTES = 1 << 20  # inflated at a time
@@ -97,7 +97,7 @@ def _starts_record(window: bytes, start: int, codec: Codec) -> bool:
 def is_start_of_record(content: bytes) -> bool:
     """Whether bytes begin as a WARC or ARC record does, behind any line ends."""
     stripped = content.lstrip(b"\r\n")
-    return stripped.startswith(WARC_SIGN) or ARC_LINE.match(stripped) is not None
+    return starts_as_warc(stripped) or ARC_LINE.match(stripped) is not None
 
 
 def first_bytes(compressed: bytes, size: int, codec: Codec) -> bytes:

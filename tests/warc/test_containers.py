@@ -190,6 +190,13 @@ def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
         item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
     ]
     assert pages(found) == [ALL[0], ALL[0], ALL[2]]
+    heading, end = b" CDX g V\n", len(archive)
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=heading + b"x.warc.gz %d\n" % sizes[0]))
+    (excerpt,) = excerpts(str(path), "", {})
+    assert pages(read_places(excerpt, settings)) == [ALL[1]]
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=heading + b"x.warc.gz %d\n" % end))
+    with pytest.raises(BadIndex):
+        list(excerpts(str(path), "", {}))
     path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj([("y.warc.gz", 0, 10)])))
     with pytest.raises(BadIndex, match=r"row 1 of the index .* names no file"):
         list(excerpts(str(path), "", {}))
