@@ -135,6 +135,24 @@ def _is_archive(info: zipfile.ZipInfo) -> bool:
     return info.filename.startswith(ARCHIVE_FOLDER) and not info.is_dir()
 
 
+def start_of_archive(stream: Stream, offset: int) -> int:
+    """Where the archive begins that holds the byte at an offset: 0, or its place in a WACZ.
+
+    Raises NotAWacz.
+    """
+    stream.seek(0)
+    if not is_wacz(stream.read(len(ZIP_SIGN))):
+        return 0
+    for wacz in waczs_in(stream):
+        if isinstance(wacz, NotAWacz) or offset >= wacz.end:
+            continue
+        for info in archives_in(wacz):
+            entry = entry_of(wacz, info)
+            if entry.start <= offset < entry.end:
+                return entry.start
+    return 0
+
+
 class EntryStream:
     """An entry that is compressed in its zip file, as a stream. Going back is slow.
 
