@@ -29,8 +29,7 @@ from pairsieve.warc.wacz import (
     ARCHIVE_FOLDER,
     NotAWacz,
     Part,
-    archives_in,
-    entry_of,
+    entries_in,
     index_lines,
     is_wacz,
     waczs_in,
@@ -108,8 +107,7 @@ def _rows(path: str, base: str, options: files.Options) -> Iterator[Place | BadR
     with ResumedStream(path, options) as stream:
         sign = stream.read(len(PARQUET_SIGN))
         if is_wacz(sign):
-            for wacz in waczs_in(stream):
-                yield from _rows_in_wacz(path, wacz)
+            yield from _rows_in_waczs(path, stream)
             return
     rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _lines_of(path, options)
     for number, row in enumerate(rows, 1):
@@ -127,12 +125,29 @@ def _place_of(row: Named, path: str, number: int, base: str) -> Place:
     return Place(full_path, row.offset, row.length)
 
 
+def _rows_in_waczs(path: str, stream: Stream) -> Iterator[Place | BadRow]:
+    """The rows of all indexes in a WACZ, and in those that it holds.
+
+    One of these that cannot be read is a bad row. Raises NotAWacz if none can.
+    """
+    failed: NotAWacz | None = None
+    has_read = False
+    for wacz in waczs_in(stream):
+        try:
+            yield from _rows_in_wacz(path, wacz)
+            has_read = True
+        except NotAWacz as error:
+            failed = error
+            yield BadRow(path, 0)
+    if failed and not has_read:
+        raise failed
+
+
 def _rows_in_wacz(path: str, wacz: Part | NotAWacz) -> Iterator[Place | BadRow]:
     """The places that the indexes in a WACZ name, as places in the file that it lies in."""
     if isinstance(wacz, NotAWacz):
-        yield BadRow(path, 0)
-        return
-    entries = {info.filename: entry_of(wacz, info) for info in archives_in(wacz)}
+        raise wacz
+    entries = {entry.name: entry for entry in entries_in(wacz)}
     # As a list: the archives are read from the same stream.
     rows = list(named_in_lines(index_lines(wacz)))
     for number, row in enumerate(rows, 1):
