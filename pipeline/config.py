@@ -41,7 +41,7 @@ class InputConfig:
     line. `kind` says what the inputs are:
 
     - `archives`: WARC, WAT or ARC files (plain, gzip, zstd, LZ4), or WACZ files;
-    - `index`: index listings (CDXJ lines or parquet), whose rows name records by file, offset and
+    - `index`: index listings (CDXJ, CDX or parquet), whose rows name records by file, offset and
       length. Only these records are read, by range; `base` is put before each file name. A WACZ
       file is read by the index in it;
     - `pairs`: parquet files of links that others collected, with URL and caption. `columns` names

@@ -18,7 +18,7 @@ from pairsieve.records.choices import InputKind
 from pairsieve.records.link import Link
 from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.storage import files
-from pairsieve.warc.cdx import Excerpt, excerpts
+from pairsieve.warc.cdx import BadRow, Excerpt, excerpts
 from pairsieve.warc.reader import ReadItem, ReadSettings, read_places, read_split
 from pairsieve.warc.splits import Split, split_file
 from transforms.plumbing.counting import Work, counting
@@ -53,13 +53,20 @@ def split_input(
         return
     yield Counted("file", "kept")
     for piece in pieces:
+        if isinstance(piece, BadRow):
+            yield Counted("record", "in")
+            where = f"{files.public_name(path)}@{piece.number}"
+            yield Rejection("record", "unreadable_row", "quarantined", where)
+            continue
+        yield piece
         # Only an archive with one gzip member a record ("members") can be split.
         if isinstance(piece, Split) and piece.form != "members":
             yield Noted("file", f"read_whole_{piece.form.replace(' ', '_')}")
-    yield from pieces
 
 
-def _list_pieces(path: str, settings: InputSettings, options: files.Options) -> list[Piece]:
+def _list_pieces(
+    path: str, settings: InputSettings, options: files.Options
+) -> list[Piece | BadRow]:
     """The pieces of one input. As a list, so that all of its errors are raised here."""
     if settings.kind == "index":
         return list(excerpts(path, settings.base, options))

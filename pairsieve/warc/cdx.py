@@ -1,36 +1,35 @@
 """Index listings: rows that name single records, so that only those are read, by byte range.
 
-Formats: Common Crawl's CDXJ (urlkey, timestamp, JSON with filename, offset, length) and its
-columnar index (parquet with warc_filename, warc_record_offset, warc_record_length), or any part of
-these that a query returned; and a WACZ, by the CDXJ in it.
+Formats: CDXJ and CDX (pairsieve/warc/cdx_lines.py), and Common Crawl's columnar index (parquet with
+warc_filename, warc_record_offset, warc_record_length), or any part of these that a query returned;
+and a WACZ, by the index in it.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from itertools import islice
-from typing import Any
+from itertools import starmap
 
 import pyarrow.parquet as pq
 
 from pairsieve.attempt import Failure, attempt
 from pairsieve.storage import files
+from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
+from pairsieve.warc.cdx_lines import Named, named, named_in_lines
+from pairsieve.warc.codecs import ZSTD_SIGN
 from pairsieve.warc.members import DamagedMember
-from pairsieve.warc.record import MAX_OFFSET, BadRecord, Record
+from pairsieve.warc.record import BadRecord, Record
 from pairsieve.warc.record_at import read_record_at
 from pairsieve.warc.wacz import (
     ARCHIVE_FOLDER,
     NotAWacz,
     Part,
-    archives_in,
-    entry_of,
+    entries_in,
     index_lines,
     is_wacz,
     waczs_in,
@@ -39,8 +38,6 @@ from pairsieve.warc.wacz import (
 COLUMNS = ("warc_filename", "warc_record_offset", "warc_record_length")
 PARQUET_SIGN = b"PAR1"
 GZIP_SIGN = b"\x1f\x8b"
-# It stands behind a blank, or begins the line: the URL before it may have braces of its own.
-_JSON = re.compile(rb"(?<!\S)\{.*", re.DOTALL)
 
 # Ranges that are asked for at the same time.
 RANGES_AT_ONCE = 32
@@ -48,7 +45,10 @@ RANGES_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The byte range of one record: `length` bytes of a file, from `offset` on."""
+    """The byte range of one record: `length` bytes of a file, from `offset` on.
+
+    `length` is 0 where the index does not tell it.
+    """
 
     path: str
     offset: int
@@ -62,75 +62,104 @@ class Excerpt:
     places: tuple[Place, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row of an index that names no record, by its number."""
+
+    path: str
+    number: int
+
+
 class BadIndex(ValueError):
     """An index listing cannot be used. The message says which row is wrong, and what to do."""
 
 
-def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt]:
-    """Yield all places in an index listing, RANGES_AT_ONCE in an excerpt.
+def excerpts(path: str, base: str, options: files.Options) -> Iterator[Excerpt | BadRow]:
+    """Yield all places in an index listing, RANGES_AT_ONCE in an excerpt, and its bad rows.
 
-    `base` is put before each file name. Raises BadIndex, OSError.
+    `base` is put before each file name. Raises OSError, and BadIndex if no row can be read or one
+    names an address of its own.
     """
-    places = _places(path, base, options)
-    while True:
-        group = tuple(islice(places, RANGES_AT_ONCE))
-        if not group:
-            return
-        yield Excerpt(group)
-
-
-def _places(path: str, base: str, options: files.Options) -> Iterator[Place]:
-    with ResumedStream(path, options) as stream:
-        sign = stream.read(len(PARQUET_SIGN))
-        if is_wacz(sign):
-            for wacz in waczs_in(stream):
-                if isinstance(wacz, NotAWacz):
-                    raise wacz
-                yield from _places_in_wacz(path, wacz)
-            return
-    rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _cdxj_rows(path, options)
-    for number, row in enumerate(rows, 1):
-        where = f"row {number} of the index {files.public_name(path)}"
-        named = _named_in(row)
-        if named is None:
-            raise BadIndex(f"{where} names no file, offset and length")
-        name, offset, length = named
-        if not _is_below(name, base):
-            raise BadIndex(
-                f"{where} names an address of its own: only the config may say which servers "
-                "a run asks. Set input.base to the beginning of such addresses"
-            )
-        full_path = name if base and name.startswith(base) else base + name
-        yield Place(full_path, offset, length)
-
-
-def _places_in_wacz(path: str, wacz: Part) -> Iterator[Place]:
-    """The places that the indexes in a WACZ name, as places in the file that it lies in."""
-    entries = {info.filename: entry_of(wacz, info) for info in archives_in(wacz)}
-    lines = [line for line in index_lines(wacz) if line.strip()]
-    for number, line in enumerate(lines, 1):
-        named = _named_in(_cdxj_row(line))
-        entry = entries.get(f"{ARCHIVE_FOLDER}{named[0]}") if named else None
-        if named is None or entry is None or not entry.is_stored:
-            raise BadIndex(
-                f"row {number} of the index in {files.public_name(path)} names no record of an "
-                "archive that is stored in it; read it whole, with input.kind archives"
-            )
-        _, offset, length = named
-        yield Place(
-            path, entry.start + offset, min(length, max(0, entry.end - entry.start - offset))
+    group = list[Place]()
+    first_bad: BadRow | None = None
+    has_place = False
+    for row in _rows(path, base, options):
+        if isinstance(row, BadRow):
+            first_bad = first_bad or row
+            yield row
+            continue
+        has_place = True
+        group.append(row)
+        if len(group) == RANGES_AT_ONCE:
+            yield Excerpt(tuple(group))
+            group = []
+    if group:
+        yield Excerpt(tuple(group))
+    if first_bad and not has_place:
+        where = f"row {first_bad.number} of the index {files.public_name(path)}"
+        raise BadIndex(
+            f"{where} names no file and offset, and no other row does. A row of a WACZ must name "
+            "an archive that is stored in it as it is: read others with input.kind archives"
         )
 
 
-def _named_in(row: tuple[Any, ...]) -> tuple[str, int, int] | None:
-    """(file name, offset, length) that a row names; None if it does not."""
-    try:
-        name, offset, length = row
-        offset, length = int(offset), int(length)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    is_place = 0 <= offset <= MAX_OFFSET and 0 <= length <= MAX_OFFSET - offset
-    return (name, offset, length) if is_place and isinstance(name, str) and name else None
+def _rows(path: str, base: str, options: files.Options) -> Iterator[Place | BadRow]:
+    with ResumedStream(path, options) as stream:
+        sign = stream.read(len(PARQUET_SIGN))
+        if is_wacz(sign):
+            yield from _rows_in_waczs(path, stream)
+            return
+    rows = _parquet_rows(path, options) if sign == PARQUET_SIGN else _lines_of(path, options)
+    for number, row in enumerate(rows, 1):
+        yield BadRow(path, number) if row is None else _place_of(row, path, number, base)
+
+
+def _place_of(row: Named, path: str, number: int, base: str) -> Place:
+    if not _is_below(row.file, base):
+        where = f"row {number} of the index {files.public_name(path)}"
+        raise BadIndex(
+            f"{where} names an address of its own: only the config may say which servers "
+            "a run asks. Set input.base to the beginning of such addresses"
+        )
+    full_path = row.file if base and row.file.startswith(base) else base + row.file
+    return Place(full_path, row.offset, row.length)
+
+
+def _rows_in_waczs(path: str, stream: Stream) -> Iterator[Place | BadRow]:
+    """The rows of all indexes in a WACZ, and in those that it holds.
+
+    One of these that cannot be read is a bad row. Raises NotAWacz if none can.
+    """
+    failed: NotAWacz | None = None
+    has_read = False
+    for wacz in waczs_in(stream):
+        try:
+            yield from _rows_in_wacz(path, wacz)
+            has_read = True
+        except NotAWacz as error:
+            failed = error
+            yield BadRow(path, 0)
+    if failed and not has_read:
+        raise failed
+
+
+def _rows_in_wacz(path: str, wacz: Part | NotAWacz) -> Iterator[Place | BadRow]:
+    """The places that the indexes in a WACZ name, as places in the file that it lies in."""
+    if isinstance(wacz, NotAWacz):
+        raise wacz
+    entries = {entry.name: entry for entry in entries_in(wacz)}
+    # As a list: the archives are read from the same stream.
+    rows = list(named_in_lines(index_lines(wacz)))
+    for number, row in enumerate(rows, 1):
+        entry = entries.get(f"{ARCHIVE_FOLDER}{row.file}") if row else None
+        if row is None or entry is None or not entry.is_stored:
+            yield BadRow(path, number)
+            continue
+        rest = entry.end - entry.start - row.offset
+        if rest <= 0:
+            yield BadRow(path, number)
+            continue
+        yield Place(path, entry.start + row.offset, min(row.length, rest))
 
 
 def _is_below(name: str, base: str) -> bool:
@@ -143,8 +172,8 @@ def _is_below(name: str, base: str) -> bool:
     return "://" not in name and "::" not in name
 
 
-def _parquet_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
-    """(file name, offset, length) of each row of a columnar index."""
+def _parquet_rows(path: str, options: files.Options) -> Iterator[Named | None]:
+    """The record that each row of a columnar index names."""
     with files.open_read(path, options) as stream:
         table = pq.ParquetFile(stream)
         missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
@@ -154,43 +183,56 @@ def _parquet_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]
             )
         for batch in table.iter_batches(columns=list(COLUMNS)):
             columns = [batch[name].to_pylist() for name in COLUMNS]
-            yield from zip(*columns, strict=True)
+            yield from starmap(named, zip(*columns, strict=True))
 
 
-def _cdxj_rows(path: str, options: files.Options) -> Iterator[tuple[Any, ...]]:
-    """(file name, offset, length) of each line of a CDXJ listing, which may be gzipped."""
+def _lines_of(path: str, options: files.Options) -> Iterator[Named | None]:
+    """The record that each line of CDXJ or CDX names, which may be gzipped."""
     with files.open_read(path, options) as raw:
         is_gzip = raw.read(len(GZIP_SIGN)) == GZIP_SIGN
         raw.seek(0)
         lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-        for line in lines:
-            if line.strip():
-                yield _cdxj_row(line)
-
-
-def _cdxj_row(line: bytes) -> tuple[Any, ...]:
-    """(file name, offset, length) of a line; an empty tuple if it does not hold them.
-
-    Only the JSON is read. So both CDXJ and the lines of Common Crawl's index server are understood.
-    """
-    found = _JSON.search(line)
-    if found is None:
-        return ()
-    try:
-        fields = json.loads(found[0])
-        return fields["filename"], fields["offset"], fields["length"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ()
+        yield from named_in_lines(lines)
 
 
 def read_excerpt(
     excerpt: Excerpt, keep_bytes: int, options: files.Options
 ) -> Iterator[tuple[Place, Record | BadRecord]]:
     """Yield the record at each place, or a BadRecord that says why there is none."""
-    ranges = [(place.path, place.offset, place.offset + place.length) for place in excerpt.places]
-    contents = _read_ranges(ranges, options)
-    for place, content in zip(excerpt.places, contents, strict=True):
-        yield place, _record_in(content, place, keep_bytes)
+    known = [place for place in excerpt.places if place.length]
+    ranges = [(place.path, place.offset, place.offset + place.length) for place in known]
+    contents = _read_ranges(ranges, options) if ranges else iter(())
+    for place in excerpt.places:
+        if not place.length:
+            yield place, _record_in_file(place, keep_bytes, options)
+            continue
+        content = next(contents)
+        record = _record_in(content, place, keep_bytes)
+        if isinstance(record, BadRecord) and _is_zstd(content):
+            # The dictionary of such a frame stands at the start of its file.
+            record = _record_in_file(place, keep_bytes, options)
+        yield place, record
+
+
+def _is_zstd(content: bytes | Exception) -> bool:
+    return isinstance(content, bytes) and content.startswith(ZSTD_SIGN)
+
+
+def _record_in_file(place: Place, keep_bytes: int, options: files.Options) -> Record | BadRecord:
+    """The record at a place, read from its file up to where the record itself says that it ends."""
+
+    def read(place: Place) -> Record | BadRecord:
+        with files.open_read(place.path, options) as stream:
+            return _record_at(stream, place.offset, keep_bytes)
+
+    def read_again(place: Place) -> Record | BadRecord:
+        try:
+            return with_retries(partial(read, place))[0]
+        except TRANSIENT_ERRORS as error:
+            return BadRecord(f"unreadable_{type(error).__name__}", place.offset)
+
+    record = attempt(read_again, place, reads_storage=True)
+    return BadRecord(record.reason, place.offset) if isinstance(record, Failure) else record
 
 
 def _read_ranges(
@@ -213,7 +255,7 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
     """The record in the bytes of a place."""
     if isinstance(content, Exception):
         return BadRecord(f"unreadable_{type(content).__name__}", place.offset)
-    record = attempt(partial(_first_record, keep_bytes=keep_bytes), content)
+    record = attempt(partial(_record_at, offset=0, keep_bytes=keep_bytes), BytesIO(content))
     if isinstance(record, Failure):
         return BadRecord(record.reason, place.offset)
     # Its offset is that in the bytes of the place.
@@ -222,11 +264,11 @@ def _record_in(content: bytes | Exception, place: Place, keep_bytes: int) -> Rec
     return replace(record, offset=place.offset)
 
 
-def _first_record(content: bytes, keep_bytes: int) -> Record | BadRecord:
+def _record_at(stream: Stream, offset: int, keep_bytes: int) -> Record | BadRecord:
     try:
-        return read_record_at(BytesIO(content), 0, keep_bytes)
+        return read_record_at(stream, offset, keep_bytes)
     except BadRecord as bad:
         # Bytes that are no record at all are not those that the index means.
-        return BadRecord("damaged", 0) if bad.reason == "not_a_record" else bad
+        return BadRecord("damaged", offset) if bad.reason == "not_a_record" else bad
     except (DamagedMember, EOFError):
-        return BadRecord("damaged", 0)
+        return BadRecord("damaged", offset)

@@ -9,9 +9,10 @@ from pairsieve.attempt import Failure, attempt
 from pairsieve.warc.members import Member
 from pairsieve.warc.record import BadRecord, Record, read_record_head, record_of
 
-LINE_ENDS = b"\r\n"
+# StormCrawler has written a zero behind each record: Common Crawl's news of 2018 have it.
+PADDING = b"\r\n\0"
 # Between two records there are two line ends (ISO 28500, 4); some writers leave out one.
-SEPARATOR_BYTES = 4
+SEPARATOR_BYTES = 5
 
 
 def records_of(member: Member) -> Iterator[Record | BadRecord]:
@@ -19,7 +20,7 @@ def records_of(member: Member) -> Iterator[Record | BadRecord]:
 
     Each is a BadRecord if it is none, or if its length is not that of the member. Never raises.
     """
-    if not member.length:
+    if member.length == len(member.head) and not member.head.strip(PADDING):
         # An empty member holds nothing: the end marks of bgzip, the dictionary of zstd.
         return
     start = 0
@@ -47,8 +48,7 @@ def first_record(member: Member) -> Record:
 
 def _record_at(member: Member, start: int) -> tuple[Record | BadRecord, int | None]:
     """(the record at a place in a member, where the next one begins, or None)."""
-    while member.head[start : start + 1] in (b"\r", b"\n"):
-        start += 1
+    start = _behind_padding(member, start)
     head = read_record_head(member.head, start)
     if head is None:
         return BadRecord("not_a_record", member.offset), None
@@ -62,17 +62,21 @@ def _record_at(member: Member, start: int) -> tuple[Record | BadRecord, int | No
 
 
 def _ends_at(member: Member, end: int) -> bool:
-    """Whether nothing but line ends follows a block in its member."""
-    # The bytes behind the block may not have been kept. Those that were must be line ends.
+    """Whether nothing but padding follows a block in its member."""
+    # The bytes behind the block may not have been kept. Those that were must be padding.
     is_near = 0 <= member.length - end <= SEPARATOR_BYTES
-    return is_near and not member.head[end:].strip(LINE_ENDS)
+    return is_near and not member.head[end:].strip(PADDING)
 
 
 def _start_of_next(member: Member, end: int) -> int | None:
     """Where another record begins behind a block; None if none does."""
-    start = end
-    while member.head[start : start + 1] in (b"\r", b"\n"):
-        start += 1
+    start = _behind_padding(member, end)
     if start >= len(member.head) or read_record_head(member.head, start) is None:
         return None
+    return start
+
+
+def _behind_padding(member: Member, start: int) -> int:
+    while member.head[start : start + 1] in (b"\r", b"\n", b"\0"):
+        start += 1
     return start

@@ -13,7 +13,7 @@ from os import SEEK_END
 
 from pairsieve.storage.files import Stream
 from pairsieve.warc.codecs import GZIP, Codec, Inflate
-from pairsieve.warc.record import ARC_LINE, WARC_SIGN
+from pairsieve.warc.record import ARC_LINE, starts_as_warc
 
 BLOCK_BYTES = 1 << 16  # read from the file at a time
 PIECE_BYTES = 1 << 20  # inflated at a time
@@ -97,7 +97,7 @@ def _starts_record(window: bytes, start: int, codec: Codec) -> bool:
 def is_start_of_record(content: bytes) -> bool:
     """Whether bytes begin as a WARC or ARC record does, behind any line ends."""
     stripped = content.lstrip(b"\r\n")
-    return stripped.startswith(WARC_SIGN) or ARC_LINE.match(stripped) is not None
+    return starts_as_warc(stripped) or ARC_LINE.match(stripped) is not None
 
 
 def first_bytes(compressed: bytes, size: int, codec: Codec) -> bytes:
@@ -133,7 +133,10 @@ def read_members(
     # `block` holds the bytes of the file from `position` on.
     position = start
     block = stream.read(BLOCK_BYTES)
-    while block and (end is None or position < end):
+    while True:
+        position, block = _behind_zeros(stream, position, block)
+        if not block or (end is not None and position >= end):
+            return
         offset = position
         length = 0
         head: list[bytes] = []
@@ -155,6 +158,17 @@ def read_members(
             if not block and (inflate.eof or needs_input(inflate)):
                 block = stream.read(BLOCK_BYTES)
         yield Member(offset, position, length, b"".join(head))
+
+
+def _behind_zeros(stream: Stream, position: int, block: bytes) -> tuple[int, bytes]:
+    """Pass over zeros, with which tapes and copies by blocks fill files up, as gzip does."""
+    while block:
+        rest = block.lstrip(b"\0")
+        position += len(block) - len(rest)
+        if rest:
+            return position, rest
+        block = stream.read(BLOCK_BYTES)
+    return position, b""
 
 
 class DamagedStream(ValueError):
@@ -195,7 +209,8 @@ class Decompressed:
 
     def _start_next_member(self) -> bool:
         """Go on with the next member. Returns False at the end of the file."""
-        self._block = rest_of(self._inflate) or self._stream.read(BLOCK_BYTES)
+        block = rest_of(self._inflate) or self._stream.read(BLOCK_BYTES)
+        _, self._block = _behind_zeros(self._stream, 0, block)
         if not self._block:
             return False
         self._inflate = self._codec.new()

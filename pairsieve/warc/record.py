@@ -23,8 +23,9 @@ WEB_SCHEMES = ("http:", "https:")
 MESSAGE_TYPES = ("response", "revisit")
 
 # A line of an ARC file: URL, address, date, type, (in version 2: five more,) length.
+# The type may be empty.
 ARC_LINE = re.compile(
-    rb"[a-z][a-z0-9+.-]{0,30}:[^\r\n]{0,8000} [^ \r\n]+ [^ \r\n]+ [^ \r\n]+ [^ \r\n]+[ \t]*\r*\n",
+    rb"[a-z][a-z0-9+.-]{0,30}:[^\r\n]{0,8000} [^ \r\n]+ [^ \r\n]+ [^ \r\n]* [^ \r\n]+[ \t]*\r*\n",
     re.IGNORECASE,
 )
 _ARC_DATE = re.compile(r"\d{8,20}")
@@ -86,9 +87,17 @@ class RecordHead(NamedTuple):
     length: int | None
 
 
+def starts_as_warc(content: bytes, start: int = 0) -> bool:
+    """Whether a WARC record begins at `start`.
+
+    ISO 28500, 4, uses the grammar of RFC 2616, in which letters of either case are the same.
+    """
+    return content[start : start + len(WARC_SIGN)].upper() == WARC_SIGN
+
+
 def read_record_head(content: bytes, start: int = 0) -> RecordHead | None:
     """The head of the WARC or ARC record that begins at `start`; None if none does."""
-    if not content.startswith(WARC_SIGN, start):
+    if not starts_as_warc(content, start):
         return _arc_head(content, start)
     head = read_head(content, start)
     if head is None:

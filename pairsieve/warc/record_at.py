@@ -8,6 +8,7 @@ from pairsieve.warc.member_records import first_record
 from pairsieve.warc.members import read_members
 from pairsieve.warc.record import Record
 from pairsieve.warc.stream_records import read_record
+from pairsieve.warc.wacz import start_of_archive
 
 
 def read_record_at(stream: Stream, offset: int, keep_bytes: int) -> Record:
@@ -30,7 +31,7 @@ def _codec_at(stream: Stream, offset: int) -> Codec | None:
     codec = codec_of(stream, offset)
     if codec is None or codec.name != "zstd":
         return codec
-    # Frames of zstd may need the dictionary at the start of their file.
-    codec_of_file = codec_of(stream)
-    is_same = codec_of_file is not None and codec_of_file.name == "zstd"
-    return codec_of_file if is_same else codec
+    # Frames of zstd may need the dictionary at the start of their archive.
+    codec_of_archive = codec_of(stream, start_of_archive(stream, offset))
+    is_same = codec_of_archive is not None and codec_of_archive.name == "zstd"
+    return codec_of_archive if is_same else codec

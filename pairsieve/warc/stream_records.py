@@ -23,13 +23,14 @@ from pairsieve.warc.record import (
     RecordHead,
     read_record_head,
     record_of,
+    starts_as_warc,
 )
 
 SOURCE_ERRORS = (*TRANSIENT_ERRORS, EOFError, ValueError)
 # Most heads are shorter.
 USUAL_HEAD_BYTES = 1 << 13
 # The start of a record behind a place that cannot be read. Both kinds are checked when it is read.
-_WARC_START = re.compile(rb"(?<=\n)WARC/\d")
+_WARC_START = re.compile(rb"(?<=\n)WARC/\d", re.IGNORECASE)
 _ARC_START = re.compile(rb"(?<=\n)" + ARC_LINE.pattern, re.IGNORECASE)
 # Heads of ARC records are shorter; what a search holds in memory at once besides a block.
 OVERLAP_BYTES = 1 << 14
@@ -85,9 +86,9 @@ class _Window:
         return True
 
     def skip_line_ends(self) -> bool:
-        """Pass over line ends. False at the end of the source."""
+        """Pass over line ends and zeros, which fill files up. False at the end of the source."""
         while self._fill(1):
-            rest = self._buffer.lstrip(b"\r\n")
+            rest = self._buffer.lstrip(b"\r\n\0")
             self.offset += len(self._buffer) - len(rest)
             self._buffer = rest
             if rest:
@@ -159,7 +160,7 @@ def read_records(source: Source, keep_bytes: int, offset: int = 0) -> Iterator[R
 
 
 def _records_in(window: _Window, keep_bytes: int) -> Iterator[Record | BadRecord]:
-    is_arc = window.peek(1) != b"W"
+    is_arc = not starts_as_warc(window.peek(len(WARC_SIGN)))
     returns = 0
     while window.skip_line_ends():
         start = window.offset
@@ -197,7 +198,7 @@ def _reason_against(head: RecordHead | None, window: _Window) -> str | None:
     if head is None:
         # A head is None, too, where everything ends inside it.
         start = window.peek(MAX_HEAD_BYTES)
-        is_cut = start.startswith(WARC_SIGN) and len(start) < MAX_HEAD_BYTES
+        is_cut = starts_as_warc(start) and len(start) < MAX_HEAD_BYTES
         return "damaged" if is_cut else "not_a_record"
     return "length_mismatch" if head.length is None else None
 

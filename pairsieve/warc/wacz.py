@@ -13,6 +13,7 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from typing import IO, cast
@@ -135,6 +136,25 @@ def _is_archive(info: zipfile.ZipInfo) -> bool:
     return info.filename.startswith(ARCHIVE_FOLDER) and not info.is_dir()
 
 
+def start_of_archive(stream: Stream, offset: int) -> int:
+    """Where the archive begins that holds the byte at an offset: 0, or its place in a WACZ.
+
+    Raises NotAWacz if the file is a WACZ that cannot be read.
+    """
+    stream.seek(0)
+    if not is_wacz(stream.read(len(ZIP_SIGN))):
+        return 0
+    for wacz in waczs_in(stream):
+        if isinstance(wacz, NotAWacz) or offset >= wacz.end:
+            continue
+        # What cannot be read in one WACZ does not keep from what lies in another one.
+        with suppress(NotAWacz):
+            for entry in entries_in(wacz):
+                if entry.start <= offset < entry.end:
+                    return entry.start
+    return 0
+
+
 class EntryStream:
     """An entry that is compressed in its zip file, as a stream. Going back is slow.
 
@@ -198,6 +218,13 @@ def entry_of(wacz: Part, info: zipfile.ZipInfo) -> Entry:
     start = _content_start(wacz, info)
     is_stored = info.compress_type == zipfile.ZIP_STORED
     return Entry(info.filename, start, start + info.compress_size, is_stored, wacz.end)
+
+
+def entries_in(wacz: Part) -> Iterator[Entry]:
+    """The WARC files in a WACZ whose place can be told. Raises NotAWacz."""
+    for info in archives_in(wacz):
+        with suppress(NotAWacz):
+            yield entry_of(wacz, info)
 
 
 def _content_start(stream: Stream, info: zipfile.ZipInfo) -> int:

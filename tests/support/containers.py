@@ -89,6 +89,17 @@ MEMBERS: dict[str, Pack] = {
             "2.WACZ": wacz({"x.warc.zst": zstds(records[2:])}),
         }
     ),
+    "WACZ with a dictionary": lambda records: wacz_of_waczs(
+        {
+            "0.wacz": wacz({"w.warc.zst": zstds(records[:1])}),
+            "1.wacz": wacz(
+                {
+                    "x.warc.gz": gzipped(records[1:2]),
+                    "y.warc.zst": with_dictionary(records[2:], DICTIONARY.dict_content),
+                }
+            ),
+        }
+    ),
     "WACZ with LZ4": lambda records: wacz({"x.warc.lz4": lz4s(records)}),
 }
 STREAMS: dict[str, Pack] = {

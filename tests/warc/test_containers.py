@@ -10,12 +10,14 @@ import pytest
 
 from pairsieve.records.outcome import Counted, Noted, Rejection, balance, notes, tally_of
 from pairsieve.records.page import Location, Page
-from pairsieve.warc.cdx import BadIndex, excerpts
+from pairsieve.warc.cdx import BadIndex, BadRow, excerpts
 from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import ReadSettings, read_places
 from pairsieve.warc.source import ArchiveSettings, read_at
+from pairsieve.warc.wacz import NotAWacz
 from tests.support.archives import ALL, pages, problems, read, read_file
 from tests.support.containers import (
+    DICTIONARY,
     EVERY,
     MEMBERS,
     PLAIN,
@@ -25,6 +27,7 @@ from tests.support.containers import (
     skippable,
     wacz,
     wacz_of_waczs,
+    with_dictionary,
 )
 from tests.support.warcs import cdxj
 
@@ -180,6 +183,39 @@ def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
         item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
     ]
     assert pages(found) == [ALL[0], ALL[2]]
-    path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj([("y.warc.gz", 0, 10)])))
-    with pytest.raises(BadIndex, match=r"row 1 of the index in .* names no record"):
+    inner = wacz({"x.warc.gz": archive}, index=cdxj(places))
+    path.write_bytes(
+        wacz_of_waczs(
+            {"0.wacz": wacz({"x.warc.gz": archive}, index=cdxj(places[:1])), "1.wacz": inner}
+        )
+    )
+    found = [
+        item for excerpt in excerpts(str(path), "", {}) for item in read_places(excerpt, settings)
+    ]
+    assert pages(found) == [ALL[0], ALL[0], ALL[2]]
+    path.write_bytes(wacz_of_waczs({"0.wacz": b"PK", "1.wacz": wacz({}), "2.wacz": inner}))
+    bad, none, excerpt = excerpts(str(path), "", {})
+    assert isinstance(bad, BadRow)
+    assert isinstance(none, BadRow)
+    assert pages(read_places(excerpt, settings)) == [ALL[0], ALL[2]]
+    path.write_bytes(wacz_of_waczs({"0.wacz": b"PK"}))
+    with pytest.raises(NotAWacz):
         list(excerpts(str(path), "", {}))
+    heading, end = b" CDX g V\n", len(archive)
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=heading + b"x.warc.gz %d\n" % sizes[0]))
+    (excerpt,) = excerpts(str(path), "", {})
+    assert pages(read_places(excerpt, settings)) == [ALL[1]]
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=heading + b"x.warc.gz %d\n" % end))
+    with pytest.raises(BadIndex):
+        list(excerpts(str(path), "", {}))
+    path.write_bytes(wacz({"x.warc.gz": archive}, index=cdxj([("y.warc.gz", 0, 10)])))
+    with pytest.raises(BadIndex, match=r"row 1 of the index .* names no file"):
+        list(excerpts(str(path), "", {}))
+
+
+def test_a_picture_behind_a_wacz_that_cannot_be_read(tmp_path):
+    archive = with_dictionary(RECORDS, DICTIONARY.dict_content)
+    content = wacz_of_waczs({"0.wacz": wacz({}), "1.wacz": wacz({"x.warc.zst": archive})})
+    (location,) = (item for item in read(tmp_path, content) if isinstance(item, Location))
+    _, body = read_at(location.warc_file, location.record_offset, ArchiveSettings(100))
+    assert body == b"pixels"

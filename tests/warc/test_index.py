@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
 from pairsieve.records.page import Page
-from pairsieve.warc.cdx import BadIndex, excerpts
+from pairsieve.warc.cdx import BadIndex, Excerpt, excerpts
 from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import read_places
 from tests.support.archives import ALL, SETTINGS, A, B, C, pages, problems
+from tests.support.containers import DICTIONARY, RECORDS, with_dictionary
 from tests.support.warcs import cdxj, plain
 from transforms.read import InputSettings, split_input
 
@@ -75,6 +77,96 @@ def test_urls_with_braces_in_an_index(key, crawl):
     record = json.dumps({"filename": "x.warc.gz", "offset": "0", "length": str(len(A))})
     (crawl / "i").write_bytes(f"{key} {record}\n{key}\t{record}\n".encode())
     assert pages(list(read_index(crawl, "i"))) == [ALL[0], ALL[0]]
+
+
+NINE, TEN, ELEVEN = (
+    " CDX N b a m s k r V g",
+    " CDX N b a m s k r M V g",
+    " CDX N b a m s k r M S V g",
+)
+START = "com,example)/ 20140103030321 http://example.com/ text/html 200 B2LTWWPUOYAH7UIPQ7ZU"
+AT, SIZE = len(A), len(B)
+JSON = "com,example)/ 20140103030321 "
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # https://iipc.github.io/warc-specifications/specifications/cdx-format/cdx-2015/
+        [ELEVEN, f"{START} - - {SIZE} {AT} x.warc.gz"],
+        [NINE, f"{START} - {AT} x.warc.gz"],
+        ["CDX N b a m s k r V g", f"{START} - {AT} x.warc.gz"],
+        [
+            " CDX A b e a m s c k r V v D d g M n",
+            f"a 2 1.2.3.4 a t 200 c k - {AT} 7 7 7 x.warc.gz - 7",
+        ],
+        ["|CDX|g|V|a", f"x.warc.gz|{AT}|http://a.example/with a blank"],
+        # A heading that stands again in the middle, of files that were put together.
+        [NINE, ELEVEN, f"{START} - - {SIZE} {AT} x.warc.gz"],
+        # pywb, warcserver/index/cdxobject.py, CDX_FORMATS; jwarc, CdxReaderTest.
+        [f"{START} - - {SIZE} {AT} x.warc.gz"],
+        [f"{START} - - {AT} x.warc.gz"],
+        [f"{START} - {AT} x.warc.gz"],
+        [f"{START} - - {SIZE} {AT} x.warc.gz 1 2 y.warc.gz"],
+        [f"{START} - - {AT} x.warc.gz 1 2 y.warc.gz"],
+        [f"{START} - {AT} x.warc.gz 1 2 y.warc.gz"],
+        [f"{START} - - - {AT} x.warc.gz"],
+        [f"- 20220302214434 http://a.example/ text/html 200 AQLN - - {SIZE} {AT} x.warc.gz"],
+        # The index of a compressed index begins so; pywb's tests have rows without a length.
+        [
+            '!meta 0 {"format": "cdxj-gzip-1.0"}',
+            "",
+            f'{JSON}{{"filename": "x.warc.gz", "offset": "{AT}"}}',
+        ],
+        [f'{JSON}{{"filename": "x.warc.gz", "offset": {AT}, "length": "-"}}'],
+        # https://iipc.github.io/warc-specifications/specifications/cdx-format/openwayback-cdxj/
+        [
+            "!OpenWayback-CDXJ 1.0",
+            f'(com,example,)/ 2015-09-03T13:27:52Z - response {{"ref": "warcfile:x.warc.gz#{AT}"}}',
+        ],
+        [f'(com,example,)/ 2015 - response {{"ref": "warcfile:x.warc.gz#{AT}", "rle": {SIZE}}}'],
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_flavours_of_indexes(lines, line_end, crawl):
+    (crawl / "i").write_text("".join(f"{line}{line_end}" for line in lines), newline="")
+    found = list(read_index(crawl, "i"))
+    assert pages(found) == [ALL[1]]
+    assert problems(found) == []
+    assert [item.origin.record_offset for item in found if isinstance(item, Page)] == [AT]
+
+
+def test_rows_without_a_length_that_name_no_record(crawl):
+    rows = [f"{START} - {AT + 1} x.warc.gz\n", f"{START} - 0 gone.warc.gz\n"]
+    (crawl / "i").write_text("".join(rows))
+    found = list(read_index(crawl, "i"))
+    assert [reason for _, reason in problems(found)] == ["damaged", "unreadable_FileNotFoundError"]
+
+
+def test_records_that_need_the_dictionary_of_their_file(crawl):
+    """The CDX that the Internet Archive makes of ArchiveTeam's .warc.zst names such records."""
+    content = with_dictionary(RECORDS, DICTIONARY.dict_content)
+    (crawl / "y").write_bytes(content)
+    start = content.index(b"\x28\xb5\x2f\xfd", 8 + len(DICTIONARY.dict_content))
+    second = content.index(b"\x28\xb5\x2f\xfd", start + 4)
+    (crawl / "i").write_bytes(cdxj([("y", start, second - start)]))
+    assert pages(list(read_index(crawl, "i"))) == [ALL[0]]
+
+
+def test_a_bad_row_costs_itself_alone(crawl):
+    """Other rows were lost with it: the whole index was refused."""
+    bad = [f"{START} - - {SIZE} - x.warc.gz", f"{START} - - 7 7 -", "no row", f'{JSON}{{"a": 1}}']
+    rows = [bad[0], f"{START} - - {SIZE} {AT} x.warc.gz", *bad[1:]]
+    (crawl / "i").write_text("\n".join(rows))
+    settings = InputSettings(kind="index", base=f"{crawl}/")
+    found = list(split_input(str(crawl / "i"), settings, {}))
+    assert problems(found) == [("record", "unreadable_row")] * 4
+    where = [item.where for item in found if isinstance(item, Rejection)]
+    assert where == ["i@1", "i@3", "i@4", "i@5"]
+    (excerpt,) = (item for item in found if isinstance(item, Excerpt))
+    assert pages(list(read_places(excerpt, SETTINGS))) == [ALL[1]]
+    tally = tally_of(item for item in found if isinstance(item, (Counted, Rejection)))
+    assert balance(tally, "record").adds_up
 
 
 @pytest.mark.parametrize("pack", [zstd.compress, lz4.frame.compress, bytes])

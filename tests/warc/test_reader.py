@@ -382,3 +382,64 @@ def test_next_start_over_blocks():
         stream = io.BytesIO(b"\0" * gap + A)
         assert next_start(stream, 0) == gap
         assert next_start(stream, gap + 1) is None
+
+
+PLAIN_RECORDS = [plain(member) for member in (A, B, C)]
+PADDED = {
+    # https://github.com/apache/stormcrawler/pull/652: warcio cannot read such files.
+    "a zero behind each record, in its member": b"".join(
+        gzip.compress(record + b"\0") for record in PLAIN_RECORDS
+    ),
+    # gzip(1), DIAGNOSTICS: "decompression OK, trailing zero bytes ignored".
+    "zeros behind the last member": A + B + C + bytes(512),
+    "many zeros behind the last member": A + B + C + bytes(1 << 17),
+    "zeros between members": A + bytes(512) + B + bytes(7) + C,
+    "zeros behind a stream": gzip.compress(b"".join(PLAIN_RECORDS)) + bytes(512),
+    "zeros behind a plain file": b"".join(PLAIN_RECORDS) + bytes(512),
+    "a zero behind each plain record": b"\0".join(PLAIN_RECORDS),
+    "members of line ends alone": A + gzip.compress(b"\r\n") + B + gzip.compress(b"") + C,
+}
+
+
+@pytest.mark.parametrize("split_bytes", [None, 100])
+@pytest.mark.parametrize("name", PADDED)
+def test_what_fills_files_up_is_no_record(name, split_bytes, tmp_path):
+    path = tmp_path / "x.warc.gz"
+    path.write_bytes(PADDED[name])
+    found = list(read_file(path, split_bytes=split_bytes))
+    assert pages(found) == ALL
+    assert problems(found) == []
+    records = [item for item in found if isinstance(item, Counted) and item.unit == "record"]
+    assert sum(item.number for item in records if item.outcome == "in") == 3
+
+
+def test_a_zero_in_place_of_content_is_no_padding(tmp_path):
+    longer = gzip.compress(PLAIN_RECORDS[1][:-4] + bytes(8))
+    assert problems(read(tmp_path, A + longer + C)) == [("record", "length_mismatch")]
+
+
+HTTP_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>a page"
+LOWER = [record.replace(b"WARC/1.0", b"warc/1.0") for record in PLAIN_RECORDS]
+OTHER_HEADS = {
+    # JWAT, test-upper-lower-case.warc.
+    "version in lower case": b"".join(LOWER),
+    "version in either case": PLAIN_RECORDS[0] + LOWER[1] + PLAIN_RECORDS[2],
+    "damage before lower case": PLAIN_RECORDS[0] + LOWER[1] + b"xyz\r\n" + LOWER[2],
+    # warcio reads it (recordloader.py, ARCHeadersParser): five fields, of which one is empty.
+    "ARC without a type": b"".join(
+        b"%s 1.2.3.4 20080101000000  %d\n%s\n" % (url.encode(), len(HTTP_PAGE), HTTP_PAGE)
+        for url in ALL
+    ),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("name", OTHER_HEADS)
+def test_other_heads_of_records(name, pack, tmp_path):
+    assert pages(read(tmp_path, pack(OTHER_HEADS[name]))) == ALL
+
+
+def test_members_with_other_heads_in_splits(tmp_path):
+    path = tmp_path / "x.warc.gz"
+    path.write_bytes(b"".join(map(gzip.compress, LOWER)))
+    assert pages(read_file(path, split_bytes=100)) == ALL
