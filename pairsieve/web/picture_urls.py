@@ -74,6 +74,7 @@ _PICTURE_SUFFIX = re.compile(
     r"\.(?:jpe?g|jpe|jfif|pjpe?g|png|webp|gif|avif|heic|jxl|bmp|tiff?)(?:$|[?#!@&;,/:|]|%3f|%26)",
     re.IGNORECASE,
 )
+_PICTURE_END = re.compile(r"\.(?:jpe?g|png|webp|gif|avif)(?:[?#]|$)", re.IGNORECASE)
 _OTHER_SUFFIX = re.compile(
     r"\.(?:html?|xhtml|js|css|json|xml|pdf|mp4|webm|mov|mp3|zip|woff2?|ttf)(?:$|[?#])",
     re.IGNORECASE,
@@ -84,6 +85,18 @@ _PLAYER = re.compile(
     re.IGNORECASE,
 )
 _LOOKS_LIKE_URL = re.compile(r"(?:https?:)?//[^/]|/[^/]|\.{1,2}/", re.IGNORECASE)
+# Of a loader's own attribute: a path without a mark at its beginning, or a script with arguments.
+_RELATIVE_PATH = re.compile(
+    r"(?=[^a-z/]*+[a-z])[^\s:?#/]++(?:/[^\s?#]|(?:(?<=\.[a-z]{3})|(?<=\.[a-z]{4}))\?)",
+    re.IGNORECASE,
+)
+_MEDIA_TYPE = re.compile(r"(?:image|video|audio|text|application)/[a-z0-9.+-]+$", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# Several files, not one.
+_SEVERAL = re.compile(
+    r"\.(?:jpe?g|png|webp|gif)\s*[,;]\s*[^,;]+\.(?:jpe?g|png|webp|gif)$", re.IGNORECASE
+)
+_NOT_IN_FILE_NAME = re.compile(r"[<>\"{}`\x00-\x1f]")
 _NOT_IN_URL = re.compile(r"[<>\"{}\\^`\x00-\x1f\[\]]|\s\S*\s\S*\s\S*\s")
 
 # Templates as they are written and as the WHATWG rules escape them: of Mustache, Jinja, Vue,
@@ -215,12 +228,30 @@ def names_picture(value: str) -> bool:
     return bool(_PICTURE_SUFFIX.search(value)) and looks_like_url(value)
 
 
+def is_source_url(value: str) -> bool:
+    """Whether the value of an attribute that is named as a source may be the URL of a picture."""
+    if _RELATIVE_PATH.match(value) and not _MEDIA_TYPE.match(value):
+        return _may_be_url(value) and _NOT_IN_URL.search(value) is None
+    if _PICTURE_END.search(value) and not _NOT_IN_FILE_NAME.search(value):
+        return _may_be_url(value)  # my photo of [one] cat.jpg
+    return looks_like_url(value)
+
+
 def looks_like_url(value: str) -> bool:
     """Whether an attribute's value may be the URL of a picture, by its form."""
     return (
         (_LOOKS_LIKE_URL.match(value) or _PICTURE_SUFFIX.search(value)) is not None
         and _NOT_IN_URL.search(value) is None
-        and _OTHER_SUFFIX.search(value) is None
+        and _may_be_url(value)
+    )
+
+
+def _may_be_url(value: str) -> bool:
+    """Whether nothing says that a value is something else than the URL of one picture."""
+    return (
+        _OTHER_SUFFIX.search(value) is None
+        and _OTHER_SCHEME.match(value) is None
+        and _SEVERAL.search(value) is None
         and _PLAYER.match(value) is None
         and not is_stand_in(value)
         and not is_template(value)

@@ -22,9 +22,9 @@ from pairsieve.web.picture_urls import (
     is_drawing,
     is_gif,
     is_smaller,
+    is_source_url,
     is_stand_in,
     is_template,
-    looks_like_url,
     names_picture,
     says_nothing,
     width_in,
@@ -65,7 +65,8 @@ _OTHER_PICTURES = frozenset(
         "link", "permalink", "back", "flip", "next", "prev", "before", "swap", "secondary",
         "second", "background", "bg", "noimage", "default", "loading", "loader", "spinner",
         "author", "page", "post", "sizes", "description", "caption", "title", "pin", "mobile",
-        "mini", "xsmall", "name", "filename", "key", "id",
+        "mini", "xsmall", "name", "filename", "key", "id", "type", "mime", "after", "alternate",
+        "image2", "img2", "share",
     }
 )  # fmt: skip
 # Attributes of templates, whose values are expressions (Vue, Angular, Alpine).
@@ -89,6 +90,7 @@ _LAZY_CLASS = re.compile(
 )
 # Foundation's Interchange: [small.jpg, small], [large.jpg, large]
 _INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
+_SET_NAMES = ("srcset", "-set", "_set")
 _SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
 _WIDTH_FIELD = re.compile(r"(?:\{|%7b)(?:width|w)(?:\}|%7d)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,5}")
@@ -124,8 +126,10 @@ def best_reference(
         found += _of_set(srcset, "srcset", src)
     lazy = _lazy_attributes(attributes) if has_lazy else []
     for name, value in lazy:
-        if name.endswith("set") or _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
+        if name.endswith(_SET_NAMES) and _kind_of(name) != "other":
             found += _of_set(value, "lazy")
+        elif _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
+            found += [known for known in _of_set(value, "lazy") if names_picture(known.url)]
     if found:
         return max(found, key=_by_size)
     return _single_reference(src, lazy, attributes)
@@ -181,7 +185,8 @@ def _of_source(attributes: Mapping[str, str | None]) -> Iterator[Reference]:
     if kind not in PICTURE_TYPES:
         return
     for name, value in attributes.items():
-        if value and name.endswith("srcset") and (name == "srcset" or _kind_of(name)):
+        is_set = name.endswith(_SET_NAMES) and _kind_of(name) not in (None, "other")
+        if value and (name == "srcset" or is_set):
             yield from _of_set(value, "picture")
 
 
@@ -226,11 +231,17 @@ def _lazy_url(lazy: list[tuple[str, str]], widths: str, *, has_picture: bool) ->
     src (`has_picture`) a loose name is not believed alone.
     """
     found = list[str]()
+    of_loose_names = list[str]()
     kinds = [(_KINDS.index(_kind_of(name)), value) for name, value in lazy]
     for order, value in sorted(kinds, key=itemgetter(0)):
-        kind = _KINDS[order]
-        is_source = kind != "other" and not (kind == "loose source" and has_picture)
-        found += _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
+        is_loose = _KINDS[order] == "loose source"
+        is_source = _KINDS[order] != "other" and not (is_loose and has_picture)
+        urls = _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
+        if is_loose and not any(map(names_picture, urls)):
+            of_loose_names += urls
+        else:
+            found += urls
+    found = found or of_loose_names
     if not found:
         return None
     best = found[0]
@@ -248,7 +259,7 @@ def _urls_in(value: str, is_source: bool, widths: str) -> list[str]:
         return [url for url in reversed(_INTERCHANGE.findall(value)) if names_picture(url)]
     # bLazy writes "a.jpg|a@2x.jpg"; lazysizes and Shopify fill {width} in
     url = _WIDTH_FIELD.sub(widths or str(DEFAULT_WIDTH), value.rpartition("|")[2].strip())
-    is_picture = looks_like_url(url) if is_source else names_picture(url)
+    is_picture = is_source_url(url) if is_source else names_picture(url)
     return [url] if is_picture else []
 
 

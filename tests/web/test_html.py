@@ -318,6 +318,12 @@ HOSTILE = {
     "a long srcset": '<img alt=words srcset="' + "a 1x," * 200_000 + '">',
     "commas": '<img alt=words src=b.jpg srcset="' + "," * 1_000_000 + '">',
     "stand-ins": '<img alt=words data-src=b.jpg src="' + "_blank" * 150_000 + '/x.jpg">',
+    "a long value without a mark": "<img alt=words src=b.jpg data-src='"
+    + "a" * 500_000
+    + "/'>"
+    + "<img alt=words src=b.jpg data-src='"
+    + "a.jpg " * 100_000
+    + "'>" * 50,
     "images in one picture": "<picture>"
     + "<source srcset='a 1x'>" * 20_000
     + "<img src=b alt=words>" * 20_000,
