@@ -244,6 +244,22 @@ SOURCES = ("alt", "title", "aria-label", "figcaption")
             [("inner",)],
         ),
         ("<figure><img src=b></figure><figcaption>none</figcaption>", SOURCES, []),
+        # HTML standard, 3.2.8, innerText: words end where lines do, and scripts are not shown
+        (
+            "<figure><img src=b><figcaption>H<sub>2</sub>O caf<b>é</b>s<!-- c -->!</figcaption></figure>",
+            ("figcaption",),
+            [("H2O cafés!",)],
+        ),
+        (
+            "<figure><img src=b><figcaption><p>one</p>two<br>three<div>four</div></figcaption></figure>",
+            ("figcaption",),
+            [("one two three four",)],
+        ),
+        (
+            "<figure><img src=b><figcaption>a<script>x()</script><style>y</style><noscript>n</noscript></figcaption></figure>",
+            ("figcaption",),
+            [("a",)],
+        ),
         (
             "<img src=b alt=A title=T><img src=b alt=A title=U>",
             ("alt", "title"),
@@ -345,6 +361,10 @@ def test_captions_of_nested_figures_are_bounded():
     nested = "<figure><img src=b><figcaption>" * 3_000 + "x" * 1_000
     with pytest.raises(PageTooCostly):
         parse_page(page(nested), "plain", ("figcaption",)).images  # noqa: B018
+    # the same where only elements are many
+    empty = "<figure><img src=b><figcaption>" * 3_000
+    with pytest.raises(PageTooCostly):
+        parse_page(page(empty), "plain", ("figcaption",)).images  # noqa: B018
 
 
 @pytest.mark.timeout(60)
