@@ -14,7 +14,9 @@ from functools import lru_cache
 KNOWN, KNOWN_CHARS = 1 << 12, 500
 
 # Schemes and words that name no file.
-_NO_FILE = re.compile(r"(?:data|about|javascript|blob|cid|chrome-extension):|#|$", re.IGNORECASE)
+_NO_FILE = re.compile(
+    r"(?:data|about|javascript|blob|cid|chrome-extension):|//:0|#|$", re.IGNORECASE
+)
 _NO_VALUE = frozenset({"undefined", "null", "none", "nan", "false", "true", "auto", "lazy"})
 _SERVICES = (
     "//via.placeholder.com/",
@@ -74,6 +76,7 @@ _PICTURE_SUFFIX = re.compile(
     r"\.(?:jpe?g|jpe|jfif|pjpe?g|png|webp|gif|avif|heic|jxl|bmp|tiff?)(?:$|[?#!@&;,/:|]|%3f|%26)",
     re.IGNORECASE,
 )
+_OTHER_FORMAT = re.compile(r"\.(?:svgz?|avifs?|jxl|heic|heif|apng)(?:[?#]|$)", re.IGNORECASE)
 _PICTURE_END = re.compile(r"\.(?:jpe?g|png|webp|gif|avif)(?:[?#]|$)", re.IGNORECASE)
 _OTHER_SUFFIX = re.compile(
     r"\.(?:html?|xhtml|js|css|json|xml|pdf|mp4|webm|mov|mp3|zip|woff2?|ttf)(?:$|[?#])",
@@ -216,6 +219,11 @@ def is_template(url: str) -> bool:
     has_word = "undefined" in low or "null" in low or "nan" in low
     has_word = has_word or "none" in low or "false" in low
     return has_word and _NO_VALUE_IN_URL.search(url) is not None
+
+
+def is_of_other_format(url: str) -> bool:
+    """Whether a suffix names a format that no `<source>` is taken for where its type is said."""
+    return _OTHER_FORMAT.search(url) is not None
 
 
 def is_drawing(url: str) -> bool:

@@ -165,6 +165,47 @@ def test_any_tags(pieces):
 
 
 BEST = [
+    # HTML standard, 4.8.4.3.6: a source whose media does not match is not taken
+    (
+        '<picture><source srcset="dark.png" media="(prefers-color-scheme: dark)"><source srcset="light.png" media="(prefers-color-scheme: light)"><img src=b.png alt=words></picture>',
+        [("light.png", "picture")],
+    ),
+    (
+        '<picture><source srcset="p.jpg 900w" media="print"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="n.jpg" media="not all"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px)"><source srcset="m.jpg" media="(max-width: 1200px)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px), screen"><img src=b.jpg alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    (
+        '<picture><source srcset="m.jpg" media="(min-width: 600px) and (max-width: 2000px)"><img src=b.jpg alt=words></picture>',
+        [("m.jpg", "picture")],
+    ),
+    (
+        '<picture><source data-srcset="s.jpg" media="(max-width: 600px)"><img data-src=b.jpg alt=words></picture>',
+        [("b.jpg", "lazy")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px)"><img alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    # a suffix says what a type would
+    (
+        '<picture><source srcset="l.avif 900w"><source srcset="l.webp"><img src=b.jpg alt=words></picture>',
+        [("l.webp", "picture")],
+    ),
+    ('<img src="b.png" srcset="b.svg 2x" alt=words>', [("b.png", "src")]),
+    ('<img srcset="b.avif 2x" alt=words>', [("b.avif", "srcset")]),
+    ('<img src="//:0" data-q="b.jpg" alt=words>', [("b.jpg", "lazy")]),
     ('<img src="\xa0b.jpg" srcset="" alt=words>', [("%C2%A0b.jpg", "src")]),
     ('<svg><base href="/e/"></svg><img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
