@@ -238,11 +238,17 @@ def names_picture(value: str) -> bool:
 
 def is_source_url(value: str) -> bool:
     """Whether the value of an attribute that is named as a source may be the URL of a picture."""
+    if value.startswith(("/", "http")):  # as most do
+        return looks_like_url(value) or _is_file_name(value)
     if _RELATIVE_PATH.match(value) and not _MEDIA_TYPE.match(value):
         return _may_be_url(value) and _NOT_IN_URL.search(value) is None
-    if _PICTURE_END.search(value) and not _NOT_IN_FILE_NAME.search(value):
-        return _may_be_url(value)  # my photo of [one] cat.jpg
-    return looks_like_url(value)
+    return looks_like_url(value) or _is_file_name(value)
+
+
+def _is_file_name(value: str) -> bool:
+    """Whether a value ends like a picture, as `my photo of [one] cat.jpg` does."""
+    is_one = _PICTURE_END.search(value) is not None and _NOT_IN_FILE_NAME.search(value) is None
+    return is_one and _may_be_url(value)
 
 
 def looks_like_url(value: str) -> bool:
@@ -258,8 +264,8 @@ def _may_be_url(value: str) -> bool:
     """Whether nothing says that a value is something else than the URL of one picture."""
     return (
         _OTHER_SUFFIX.search(value) is None
-        and _OTHER_SCHEME.match(value) is None
-        and _SEVERAL.search(value) is None
+        and (":" not in value or _OTHER_SCHEME.match(value) is None)
+        and (("," not in value and ";" not in value) or _SEVERAL.search(value) is None)
         and _PLAYER.match(value) is None
         and not is_stand_in(value)
         and not is_template(value)
@@ -293,7 +299,6 @@ def is_smaller(url: str, other: str) -> bool | None:
 
 def _is_original(url: str, other: str) -> bool:
     """Whether another URL names the same picture scaled down, and this one as it was uploaded."""
-    path, mark, query = other.partition("?")
-    if mark and url == path:  # a.jpg and a.jpg?w=500 (WordPress.com)
-        return width_in("?" + query) is not None
+    if other.startswith(url) and other[len(url) : len(url) + 1] == "?":
+        return width_in(other[len(url) :]) is not None  # a.jpg?w=500 (WordPress.com)
     return url == _SCALED_DOWN.sub("", other) != other
