@@ -301,4 +301,4 @@ def _is_original(url: str, other: str) -> bool:
     """Whether another URL names the same picture scaled down, and this one as it was uploaded."""
     if other.startswith(url) and other[len(url) : len(url) + 1] == "?":
         return width_in(other[len(url) :]) is not None  # a.jpg?w=500 (WordPress.com)
-    return url == _SCALED_DOWN.sub("", other) != other
+    return "x" in other and url == _SCALED_DOWN.sub("", other) != other

@@ -157,7 +157,7 @@ def _single_reference(
         src = _WIDTH_FIELD.sub(widths, src)
     has_picture = bool(src) and _names_file(src)
     loaded = _lazy_url(lazy, widths, has_picture=has_picture) if lazy else None
-    if loaded and _is_better(loaded, src, attributes):
+    if loaded and (not has_picture or _is_better(loaded, src, attributes)):
         return Reference(loaded, "lazy")
     return Reference(src, "src") if src else None
 
@@ -250,7 +250,8 @@ def _lazy_url(lazy: list[tuple[str, str]], widths: str, *, has_picture: bool) ->
     found = list[str]()
     of_loose_names = list[str]()
     kinds = [(_KINDS.index(_kind_of(name)), value) for name, value in lazy]
-    for order, value in sorted(kinds, key=itemgetter(0)):
+    kinds.sort(key=itemgetter(0))
+    for order, value in kinds:
         is_loose = _KINDS[order] == "loose source"
         is_source = _KINDS[order] != "other" and not (is_loose and has_picture)
         urls = _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
@@ -297,8 +298,8 @@ def _widths(attributes: Mapping[str, str | None]) -> str:
 
 
 def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> bool:
-    """Whether what a lazy loader names is the picture, and src what is shown until it is there."""
-    if not src or not _names_file(src) or (is_drawing(src) and not is_drawing(lazy)):
+    """Whether what a lazy loader names is the picture, and what src names is shown until then."""
+    if is_drawing(src) and not is_drawing(lazy):
         return True
     is_larger = is_smaller(src, lazy)
     if is_larger is not None:
