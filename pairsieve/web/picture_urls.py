@@ -14,7 +14,9 @@ from functools import lru_cache
 KNOWN, KNOWN_CHARS = 1 << 12, 500
 
 # Schemes and words that name no file.
-_NO_FILE = re.compile(r"(?:data|about|javascript|blob|cid|chrome-extension):|#|$", re.IGNORECASE)
+_NO_FILE = re.compile(
+    r"(?:data|about|javascript|blob|cid|chrome-extension):|//:0|#|$", re.IGNORECASE
+)
 _NO_VALUE = frozenset({"undefined", "null", "none", "nan", "false", "true", "auto", "lazy"})
 _SERVICES = (
     "//via.placeholder.com/",
@@ -74,6 +76,8 @@ _PICTURE_SUFFIX = re.compile(
     r"\.(?:jpe?g|jpe|jfif|pjpe?g|png|webp|gif|avif|heic|jxl|bmp|tiff?)(?:$|[?#!@&;,/:|]|%3f|%26)",
     re.IGNORECASE,
 )
+_OTHER_FORMAT = re.compile(r"\.(?:svgz?|avifs?|jxl|heic|heif|apng)(?:[?#]|$)", re.IGNORECASE)
+_PICTURE_END = re.compile(r"\.(?:jpe?g|png|webp|gif|avif)(?:[?#]|$)", re.IGNORECASE)
 _OTHER_SUFFIX = re.compile(
     r"\.(?:html?|xhtml|js|css|json|xml|pdf|mp4|webm|mov|mp3|zip|woff2?|ttf)(?:$|[?#])",
     re.IGNORECASE,
@@ -84,6 +88,18 @@ _PLAYER = re.compile(
     re.IGNORECASE,
 )
 _LOOKS_LIKE_URL = re.compile(r"(?:https?:)?//[^/]|/[^/]|\.{1,2}/", re.IGNORECASE)
+# Of a loader's own attribute: a path without a mark at its beginning, or a script with arguments.
+_RELATIVE_PATH = re.compile(
+    r"(?=[^a-z/]*+[a-z])[^\s:?#/]++(?:/[^\s?#]|(?:(?<=\.[a-z]{3})|(?<=\.[a-z]{4}))\?)",
+    re.IGNORECASE,
+)
+_MEDIA_TYPE = re.compile(r"(?:image|video|audio|text|application)/[a-z0-9.+-]+$", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# Several files, not one.
+_SEVERAL = re.compile(
+    r"\.(?:jpe?g|png|webp|gif)\s*[,;]\s*[^,;]+\.(?:jpe?g|png|webp|gif)$", re.IGNORECASE
+)
+_NOT_IN_FILE_NAME = re.compile(r"[<>\"{}`\x00-\x1f]")
 _NOT_IN_URL = re.compile(r"[<>\"{}\\^`\x00-\x1f\[\]]|\s\S*\s\S*\s\S*\s")
 
 # Templates as they are written and as the WHATWG rules escape them: of Mustache, Jinja, Vue,
@@ -205,6 +221,11 @@ def is_template(url: str) -> bool:
     return has_word and _NO_VALUE_IN_URL.search(url) is not None
 
 
+def is_of_other_format(url: str) -> bool:
+    """Whether a suffix names a format that no `<source>` is taken for where its type is said."""
+    return _OTHER_FORMAT.search(url) is not None
+
+
 def is_drawing(url: str) -> bool:
     """Whether a URL names an SVG file, which holds no pixels."""
     return _NOT_PATH.split(url, maxsplit=1)[0].lower().endswith(".svg")
@@ -215,12 +236,36 @@ def names_picture(value: str) -> bool:
     return bool(_PICTURE_SUFFIX.search(value)) and looks_like_url(value)
 
 
+def is_source_url(value: str) -> bool:
+    """Whether the value of an attribute that is named as a source may be the URL of a picture."""
+    if value.startswith(("/", "http")):  # as most do
+        return looks_like_url(value) or _is_file_name(value)
+    if _RELATIVE_PATH.match(value) and not _MEDIA_TYPE.match(value):
+        return _may_be_url(value) and _NOT_IN_URL.search(value) is None
+    return looks_like_url(value) or _is_file_name(value)
+
+
+def _is_file_name(value: str) -> bool:
+    """Whether a value ends like a picture, as `my photo of [one] cat.jpg` does."""
+    is_one = _PICTURE_END.search(value) is not None and _NOT_IN_FILE_NAME.search(value) is None
+    return is_one and _may_be_url(value)
+
+
 def looks_like_url(value: str) -> bool:
     """Whether an attribute's value may be the URL of a picture, by its form."""
     return (
         (_LOOKS_LIKE_URL.match(value) or _PICTURE_SUFFIX.search(value)) is not None
         and _NOT_IN_URL.search(value) is None
-        and _OTHER_SUFFIX.search(value) is None
+        and _may_be_url(value)
+    )
+
+
+def _may_be_url(value: str) -> bool:
+    """Whether nothing says that a value is something else than the URL of one picture."""
+    return (
+        _OTHER_SUFFIX.search(value) is None
+        and (":" not in value or _OTHER_SCHEME.match(value) is None)
+        and (("," not in value and ";" not in value) or _SEVERAL.search(value) is None)
         and _PLAYER.match(value) is None
         and not is_stand_in(value)
         and not is_template(value)
@@ -254,7 +299,6 @@ def is_smaller(url: str, other: str) -> bool | None:
 
 def _is_original(url: str, other: str) -> bool:
     """Whether another URL names the same picture scaled down, and this one as it was uploaded."""
-    path, mark, query = other.partition("?")
-    if mark and url == path:  # a.jpg and a.jpg?w=500 (WordPress.com)
-        return width_in("?" + query) is not None
-    return url == _SCALED_DOWN.sub("", other) != other
+    if other.startswith(url) and other[len(url) : len(url) + 1] == "?":
+        return width_in(other[len(url) :]) is not None  # a.jpg?w=500 (WordPress.com)
+    return "x" in other and url == _SCALED_DOWN.sub("", other) != other

@@ -1,9 +1,11 @@
 """Which of the references of an `<img>` to take: the largest picture, not what stands in for it.
 
-`sizes` and `media` are not looked at: they say what a browser window needs, and the largest
-candidate is the picture at its best. Attributes of lazy loaders are known by their values, which
-are URLs of pictures; names of attributes only say what a value is not (the picture of a hover, a
-link). What is unlike a picture (`data-src` on a page's template, JSON) is passed over.
+`sizes` and the widths in `media` are not looked at: they say what a browser window needs, and the
+largest candidate is the picture at its best. What is for small windows, for paper or for dark pages
+alone comes last, as do formats that not every browser shows. Attributes of lazy loaders are known
+by their values, which are URLs of pictures; names of attributes only say what a value is not (the
+picture of a hover, a link). What is unlike a picture (`data-src` on a page's template, JSON) is
+passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Literal
@@ -21,10 +23,11 @@ from selectolax.lexbor import LexborNode
 from pairsieve.web.picture_urls import (
     is_drawing,
     is_gif,
+    is_of_other_format,
     is_smaller,
+    is_source_url,
     is_stand_in,
     is_template,
-    looks_like_url,
     names_picture,
     says_nothing,
     width_in,
@@ -65,7 +68,8 @@ _OTHER_PICTURES = frozenset(
         "link", "permalink", "back", "flip", "next", "prev", "before", "swap", "secondary",
         "second", "background", "bg", "noimage", "default", "loading", "loader", "spinner",
         "author", "page", "post", "sizes", "description", "caption", "title", "pin", "mobile",
-        "mini", "xsmall", "name", "filename", "key", "id",
+        "mini", "xsmall", "name", "filename", "key", "id", "type", "mime", "after", "alternate",
+        "image2", "img2", "share",
     }
 )  # fmt: skip
 # Attributes of templates, whose values are expressions (Vue, Angular, Alpine).
@@ -89,6 +93,13 @@ _LAZY_CLASS = re.compile(
 )
 # Foundation's Interchange: [small.jpg, small], [large.jpg, large]
 _INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
+# Media queries of a `<source>` that no wide window with a light page on a screen meets.
+_IN_FEW_WINDOWS = re.compile(
+    r"^(?!.*min-width).*max-width|^\s*(?:only\s+)?(?:print|speech)\b|^\s*not\s+(?:all|screen)\b"
+    r"|prefers-color-scheme:\s*dark|prefers-(?:reduced-motion|reduced-data):\s*reduce",
+    re.IGNORECASE,
+)
+_SET_NAMES = ("srcset", "-set", "_set")
 _SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
 _WIDTH_FIELD = re.compile(r"(?:\{|%7b)(?:width|w)(?:\}|%7d)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,5}")
@@ -96,13 +107,14 @@ _NUMBER = re.compile(r"\d{1,5}")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A URL as the page wrote it, the attribute that named it, and how large it says to be (`w` or
-    `x`, else 1).
+    """A URL as the page wrote it, the attribute that named it, how large it says to be (`w` or `x`,
+    else 1), and whether it is taken only where there is no other.
     """
 
     url: str
     attribute: Attribute
     size: float = 1.0
+    is_last: bool = False
 
 
 def best_reference(
@@ -124,11 +136,16 @@ def best_reference(
         found += _of_set(srcset, "srcset", src)
     lazy = _lazy_attributes(attributes) if has_lazy else []
     for name, value in lazy:
-        if name.endswith("set") or _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
+        if name.endswith(_SET_NAMES) and _kind_of(name) != "other":
             found += _of_set(value, "lazy")
-    if found:
-        return max(found, key=_by_size)
-    return _single_reference(src, lazy, attributes)
+        elif _SET_LIKE.search(value[:MAX_VALUE_CHARS]):
+            found += [known for known in _of_set(value, "lazy") if names_picture(known.url)]
+    best = max(found, key=_by_worth, default=None)
+    if best is not None and not best.is_last:
+        return best
+    single = _single_reference(src, lazy, attributes)
+    is_single = is_usable(single) and not is_of_other_format(single.url if single else "")
+    return single if best is None or is_single else best
 
 
 def _single_reference(
@@ -140,7 +157,7 @@ def _single_reference(
         src = _WIDTH_FIELD.sub(widths, src)
     has_picture = bool(src) and _names_file(src)
     loaded = _lazy_url(lazy, widths, has_picture=has_picture) if lazy else None
-    if loaded and _is_better(loaded, src, attributes):
+    if loaded and (not has_picture or _is_better(loaded, src, attributes)):
         return Reference(loaded, "lazy")
     return Reference(src, "src") if src else None
 
@@ -169,7 +186,7 @@ def picture_references(pictures: Iterable[LexborNode]) -> dict[int, Reference]:
         for child in picture.iter():
             if child.tag == "source":
                 own = _of_source(child.attributes)
-                largest = max(filter(None, (largest, *own)), key=_by_size, default=None)
+                largest = max(filter(None, (largest, *own)), key=_by_worth, default=None)
             elif child.tag == "img" and largest is not None:
                 found[child.mem_id] = largest
     return found
@@ -180,9 +197,12 @@ def _of_source(attributes: Mapping[str, str | None]) -> Iterator[Reference]:
     kind = (attributes.get("type") or "").partition(";")[0].strip().lower()
     if kind not in PICTURE_TYPES:
         return
+    is_last = all(map(_IN_FEW_WINDOWS.search, (attributes.get("media") or "").split(",")))
     for name, value in attributes.items():
-        if value and name.endswith("srcset") and (name == "srcset" or _kind_of(name)):
-            yield from _of_set(value, "picture")
+        is_set = name.endswith(_SET_NAMES) and _kind_of(name) not in (None, "other")
+        if value and (name == "srcset" or is_set):
+            own = _of_set(value, "picture")
+            yield from (replace(one, is_last=True) for one in own) if is_last else own
 
 
 def _of_set(srcset: str, attribute: Attribute, src: str = "") -> list[Reference]:
@@ -190,7 +210,9 @@ def _of_set(srcset: str, attribute: Attribute, src: str = "") -> list[Reference]
     standard, 4.8.4.3.8, "update the source set").
     """
     usable = [candidate for candidate in candidates(srcset) if _names_file(candidate.url)]
-    references = [Reference(url, attribute, size) for url, size, _ in usable]
+    references = [
+        Reference(url, attribute, size, is_of_other_format(url)) for url, size, _ in usable
+    ]
     if not src or not _names_file(src):
         return references
     # A width, or another candidate of density 1, takes the place of `src`.
@@ -226,11 +248,18 @@ def _lazy_url(lazy: list[tuple[str, str]], widths: str, *, has_picture: bool) ->
     src (`has_picture`) a loose name is not believed alone.
     """
     found = list[str]()
+    of_loose_names = list[str]()
     kinds = [(_KINDS.index(_kind_of(name)), value) for name, value in lazy]
-    for order, value in sorted(kinds, key=itemgetter(0)):
-        kind = _KINDS[order]
-        is_source = kind != "other" and not (kind == "loose source" and has_picture)
-        found += _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
+    kinds.sort(key=itemgetter(0))
+    for order, value in kinds:
+        is_loose = _KINDS[order] == "loose source"
+        is_source = _KINDS[order] != "other" and not (is_loose and has_picture)
+        urls = _urls_in(value[:MAX_VALUE_CHARS], is_source, widths)
+        if is_loose and not any(map(names_picture, urls)):
+            of_loose_names += urls
+        else:
+            found += urls
+    found = found or of_loose_names
     if not found:
         return None
     best = found[0]
@@ -248,7 +277,7 @@ def _urls_in(value: str, is_source: bool, widths: str) -> list[str]:
         return [url for url in reversed(_INTERCHANGE.findall(value)) if names_picture(url)]
     # bLazy writes "a.jpg|a@2x.jpg"; lazysizes and Shopify fill {width} in
     url = _WIDTH_FIELD.sub(widths or str(DEFAULT_WIDTH), value.rpartition("|")[2].strip())
-    is_picture = looks_like_url(url) if is_source else names_picture(url)
+    is_picture = is_source_url(url) if is_source else names_picture(url)
     return [url] if is_picture else []
 
 
@@ -269,8 +298,8 @@ def _widths(attributes: Mapping[str, str | None]) -> str:
 
 
 def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> bool:
-    """Whether what a lazy loader names is the picture, and src what is shown until it is there."""
-    if not src or not _names_file(src) or (is_drawing(src) and not is_drawing(lazy)):
+    """Whether what a lazy loader names is the picture, and what src names is shown until then."""
+    if is_drawing(src) and not is_drawing(lazy):
         return True
     is_larger = is_smaller(src, lazy)
     if is_larger is not None:
@@ -285,5 +314,5 @@ def _is_better(lazy: str, src: str, attributes: Mapping[str, str | None]) -> boo
     return not same_file and _LAZY_CLASS.search(attributes.get("class") or "") is not None
 
 
-def _by_size(reference: Reference) -> float:
-    return reference.size
+def _by_worth(reference: Reference) -> tuple[bool, float]:
+    return not reference.is_last, reference.size

@@ -165,6 +165,47 @@ def test_any_tags(pieces):
 
 
 BEST = [
+    # HTML standard, 4.8.4.3.6: a source whose media does not match is not taken
+    (
+        '<picture><source srcset="dark.png" media="(prefers-color-scheme: dark)"><source srcset="light.png" media="(prefers-color-scheme: light)"><img src=b.png alt=words></picture>',
+        [("light.png", "picture")],
+    ),
+    (
+        '<picture><source srcset="p.jpg 900w" media="print"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="n.jpg" media="not all"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px)"><source srcset="m.jpg" media="(max-width: 1200px)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px), screen"><img src=b.jpg alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    (
+        '<picture><source srcset="m.jpg" media="(min-width: 600px) and (max-width: 2000px)"><img src=b.jpg alt=words></picture>',
+        [("m.jpg", "picture")],
+    ),
+    (
+        '<picture><source data-srcset="s.jpg" media="(max-width: 600px)"><img data-src=b.jpg alt=words></picture>',
+        [("b.jpg", "lazy")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-width: 600px)"><img alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    # a suffix says what a type would
+    (
+        '<picture><source srcset="l.avif 900w"><source srcset="l.webp"><img src=b.jpg alt=words></picture>',
+        [("l.webp", "picture")],
+    ),
+    ('<img src="b.png" srcset="b.svg 2x" alt=words>', [("b.png", "src")]),
+    ('<img srcset="b.avif 2x" alt=words>', [("b.avif", "srcset")]),
+    ('<img src="//:0" data-q="b.jpg" alt=words>', [("b.jpg", "lazy")]),
     ('<img src="\xa0b.jpg" srcset="" alt=words>', [("%C2%A0b.jpg", "src")]),
     ('<svg><base href="/e/"></svg><img src="b.jpg" alt=words>', [("b.jpg", "src")]),
     ('<img src="b.jpg" alt=words>', [("b.jpg", "src")]),
@@ -244,6 +285,22 @@ SOURCES = ("alt", "title", "aria-label", "figcaption")
             [("inner",)],
         ),
         ("<figure><img src=b></figure><figcaption>none</figcaption>", SOURCES, []),
+        # HTML standard, 3.2.8, innerText: words end where lines do, and scripts are not shown
+        (
+            "<figure><img src=b><figcaption>H<sub>2</sub>O caf<b>é</b>s<!-- c -->!</figcaption></figure>",
+            ("figcaption",),
+            [("H2O cafés!",)],
+        ),
+        (
+            "<figure><img src=b><figcaption><p>one</p>two<br>three<div>four</div></figcaption></figure>",
+            ("figcaption",),
+            [("one two three four",)],
+        ),
+        (
+            "<figure><img src=b><figcaption>a<script>x()</script><style>y</style><noscript>n</noscript></figcaption></figure>",
+            ("figcaption",),
+            [("a",)],
+        ),
         (
             "<img src=b alt=A title=T><img src=b alt=A title=U>",
             ("alt", "title"),
@@ -318,6 +375,12 @@ HOSTILE = {
     "a long srcset": '<img alt=words srcset="' + "a 1x," * 200_000 + '">',
     "commas": '<img alt=words src=b.jpg srcset="' + "," * 1_000_000 + '">',
     "stand-ins": '<img alt=words data-src=b.jpg src="' + "_blank" * 150_000 + '/x.jpg">',
+    "a long value without a mark": "<img alt=words src=b.jpg data-src='"
+    + "a" * 500_000
+    + "/'>"
+    + "<img alt=words src=b.jpg data-src='"
+    + "a.jpg " * 100_000
+    + "'>" * 50,
     "images in one picture": "<picture>"
     + "<source srcset='a 1x'>" * 20_000
     + "<img src=b alt=words>" * 20_000,
@@ -339,6 +402,10 @@ def test_captions_of_nested_figures_are_bounded():
     nested = "<figure><img src=b><figcaption>" * 3_000 + "x" * 1_000
     with pytest.raises(PageTooCostly):
         parse_page(page(nested), "plain", ("figcaption",)).images  # noqa: B018
+    # the same where only elements are many
+    empty = "<figure><img src=b><figcaption>" * 3_000
+    with pytest.raises(PageTooCostly):
+        parse_page(page(empty), "plain", ("figcaption",)).images  # noqa: B018
 
 
 @pytest.mark.timeout(60)

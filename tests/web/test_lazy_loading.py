@@ -258,7 +258,52 @@ SHAPES = {
         '<img src="https://b.example/a/w72-h72-p-k-no-nu/x.jpg" data-src="https://b.example/a/w640-h480/x.jpg" alt=words>',
         "https://b.example/a/w640-h480/x.jpg",
     ),
+    "a set of old (vanilla-lazyload), in a <picture>": (
+        '<picture><source data-original-set="s.webp 300w, r.webp 900w"><img data-original="r.jpg" alt=words></picture>',
+        "r.webp",
+    ),
+    "a path without a mark": (
+        f'<img src="{GIF}" data-src="uploads/p/abc" alt=words>',
+        "uploads/p/abc",
+    ),
+    "a script with arguments": (
+        f'<img src="{GIF}" data-original="thumb.aspx?id=3" alt=words>',
+        "thumb.aspx?id=3",
+    ),
+    "a name with blanks and brackets": (
+        f'<img src="{GIF}" data-src="my photo of one cat [1].jpg" alt=words>',
+        "my%20photo%20of%20one%20cat%20[1].jpg",
+    ),
+    "a page by a loose name before a picture": (
+        f'<img src="{GIF}" data-url="https://a.example/post/1" data-q="r.jpg" alt=words>',
+        "r.jpg",
+    ),
     # what is real stays
+    "an offset, whose name ends like a set": (
+        '<img src="r.jpg" data-offset="0.5" data-parallax-offset="10.5" alt=words>',
+        "r.jpg",
+    ),
+    "an asset (AEM)": ('<img src="r.jpg" data-asset="/content/dam/x/y" alt=words>', "r.jpg"),
+    "words that look like a set": (
+        '<img src="r.jpg" data-note="see fig. 2 300w, ok" data-x="10.5, 20w, " alt=words>',
+        "r.jpg",
+    ),
+    "a media type and a ratio": (
+        '<img src="r.png" data-src-mime="image/jpeg" data-lazy="image/jpeg" data-src-ratio="16/9" alt=words>',
+        "r.png",
+    ),
+    "an address for mail": (
+        '<img src="r.jpg" class="lazy" data-src="mailto:a@b.jpg" alt=words>',
+        "r.jpg",
+    ),
+    "several files": (
+        '<img src="r.jpg" class="lazy" data-srcs="a.jpg,b.jpg" alt=words>',
+        "r.jpg",
+    ),
+    "a second picture": (
+        '<img src="r-300x300.jpg" data-image2="b-1200x1200.jpg" data-after="c-1200x1200.jpg" alt=words>',
+        "r-300x300.jpg",
+    ),
     "a page of a picture, by a loose name": (
         '<img class="lazy" src="r.jpg" data-url="https://a.example/post/1" alt=words>',
         "r.jpg",
