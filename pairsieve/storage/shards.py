@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -48,9 +48,10 @@ RESTORE = (
 
 
 def shard_bytes(table: pa.Table, sorted_by: str | None = None) -> bytes:
-    """Encode a table as a shard; `sorted_by` is that of `open_shard`."""
+    """Encode a table as a shard; `sorted_by` names the column by which its rows are sorted."""
+    order = [pq.SortingColumn(table.schema.get_field_index(sorted_by))] if sorted_by else []
     buffer = io.BytesIO()
-    with open_shard(buffer, table.schema, sorted_by) as writer:
+    with open_shard(buffer, table.schema, order) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     return buffer.getvalue()
 
@@ -70,11 +71,11 @@ class Target(Protocol):
 
 @contextmanager
 def open_shard(
-    stream: Target, schema: pa.Schema, sorted_by: str | None = None
+    stream: Target, schema: pa.Schema, order: Sequence[pq.SortingColumn] = ()
 ) -> Iterator[pq.ParquetWriter]:
     """Write a shard into a stream: zstd parquet with statistics and a page index.
 
-    `sorted_by` names the column by which the rows are sorted; readers may search it by bisection.
+    `order` names the columns by which the rows are sorted; readers may search these by bisection.
     Each table that the block writes begins a row group.
 
     Pages end where the content says so, and not after a number of rows. Without one of its rows a
@@ -82,16 +83,13 @@ def open_shard(
     keep and send only these (https://arrow.apache.org/docs/python/parquet.html, "Content-Defined
     Chunking").
     """
-    sorting_columns = None
-    if sorted_by:
-        sorting_columns = [pq.SortingColumn(schema.get_field_index(sorted_by))]
     with pq.ParquetWriter(
         stream,
         schema,
         compression="zstd",
         write_statistics=True,
         write_page_index=True,
-        sorting_columns=sorting_columns,
+        sorting_columns=order or None,
         use_content_defined_chunking=True,
         use_dictionary=_with_dictionary(schema),
     ) as writer:

@@ -42,7 +42,8 @@ TABLE = pa.table(
 
 def shard(table=TABLE, rows=1_000, sorted_by="key"):
     stream = io.BytesIO()
-    with open_shard(stream, table.schema, sorted_by) as writer:
+    order = [pq.SortingColumn(table.schema.get_field_index(sorted_by))] if sorted_by else ()
+    with open_shard(stream, table.schema, order) as writer:
         writer.write_table(table, row_group_size=rows)
     return stream.getvalue()
 

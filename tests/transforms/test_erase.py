@@ -211,6 +211,17 @@ def test_all_other_rows_stay_in_their_row_groups(sizes, data):
     assert left == len(values) - len(gone)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_shard_stays_sorted_as_it_says(descending):
+    """Others sort their files by columns of their own (parquet.thrift, SortingColumn)."""
+    stream = io.BytesIO()
+    order = [pq.SortingColumn(1, descending=descending)]
+    table = pa.table({"n": [4, 2, 9], "URL": ["a", "b", "c"]})
+    pq.write_table(table, stream, sorting_columns=order)
+    _, content = without(stream.getvalue(), [1])
+    assert pq.read_metadata(io.BytesIO(content)).row_group(0).sorting_columns == tuple(order)
+
+
 def test_a_row_changes_few_bytes():
     """Other row groups stay as they are, and so do the pages before and behind the row."""
     random = np.random.default_rng(0)

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from pairsieve.records.manifest import ListedFile
 from pairsieve.records.outcome import Counted
-from pairsieve.records.row import KEY
 from pairsieve.storage import files
 from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout
@@ -179,10 +178,9 @@ def _encoded(shard: pq.ParquetFile, tables: Iterable[pa.Table]) -> bytes:
 
 
 def _encode(shard: pq.ParquetFile, tables: Iterable[pa.Table], target: Target) -> None:
-    # The new shard is sorted only where the present one says that it is.
-    is_sorted = shard.num_row_groups and shard.metadata.row_group(0).sorting_columns
-    sorted_by = KEY if is_sorted else None
-    with open_shard(target, shard.schema_arrow, sorted_by) as writer:
+    # An adopted shard may be sorted by other columns than ours, or by none.
+    order = shard.metadata.row_group(0).sorting_columns if shard.num_row_groups else ()
+    with open_shard(target, shard.schema_arrow, order) as writer:
         for table in tables:
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)
