@@ -29,6 +29,7 @@ from pipeline.dataset.found_rows import Findings
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.writer import COMMIT, STAGING, recover
 from pipeline.orchestrate.erase_job import EraseJobs
+from transforms.erase.found import FoundShard
 from transforms.erase.rewrite import RewriteSettings, ShardToRewrite
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def write_next_version(
     # A job that was given up may go on writing somewhere: each has a folder of its own.
     attempt = f"rewritten-{uuid4().hex}"
     settings = RewriteSettings(dataset, files.join(staging, attempt), findings.folder)
-    rewritten = jobs.rewrite(_shards_to_rewrite(findings.paths, listed), settings)
+    rewritten = jobs.rewrite(_shards_to_rewrite(findings.found.shards, listed), settings)
     listed |= {each.path: each for each in rewritten}
     version = manifest.version + 1
     delta_path = f"{DELTAS}/delta-{version:05d}.parquet"
@@ -162,18 +163,18 @@ def write_next_version(
 
 
 def _shards_to_rewrite(
-    paths: Iterable[str], listed: Mapping[str, ListedFile]
+    found: Iterable[FoundShard], listed: Mapping[str, ListedFile]
 ) -> list[ShardToRewrite]:
     """Shards, with the listed files of vectors that belong to them, row by row.
 
     `embeddings/en/part-....npy` belongs to `dataset/en/part-....parquet`.
     """
     shards = []
-    for path in paths:
-        stem = path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
+    for shard in found:
+        stem = shard.path.replace("dataset/", "embeddings/", 1).removesuffix(".parquet")
         vectors = listed.get(f"{stem}.npy")
         beside = (vectors,) if vectors else ()
-        shards.append(ShardToRewrite(listed[path], beside))
+        shards.append(ShardToRewrite(listed[shard.path], shard.rows, beside))
     return shards
 
 

@@ -10,7 +10,7 @@ from pairsieve.erasure.match import EXACT_COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.storage import files
-from pairsieve.storage.shards import shard_paths
+from pairsieve.storage.shards import ROW_GROUP_ROWS, shard_paths
 from pipeline.orchestrate.engine import Engine, make_engine
 from pipeline.orchestrate.job_folder import folder_for_job
 from pipeline.orchestrate.shards_job import run_over_shards
@@ -26,9 +26,11 @@ from transforms.erase.search import SearchSettings, search_work, write_requests_
 JOB_FOLDER = ".erase.job"
 """Behind the name of a dataset: the private folder in which jobs put what they find."""
 
-# Rows that one core handles in a second (docs/benchmarks.md): by keys and digests, by addresses and
-# perceptual hashes, and of shards that are written anew.
-EXACT_PER_CORE_S, FOUND_PER_CORE_S, WRITTEN_PER_CORE_S = 5_000_000, 700_000, 150_000
+# Rows that one core handles in a second (docs/benchmarks.md). It searches them by keys and digests,
+# or by addresses and perceptual hashes.
+EXACT_PER_CORE_S, FOUND_PER_CORE_S = 5_000_000, 700_000
+# The same of a shard that loses rows: row groups that lose some are encoded, the others are copied.
+WRITTEN_PER_CORE_S, COPIED_PER_CORE_S = 150_000, 3_000_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ class EraseJobs:
 
         A file that is not what the manifest lists stops the job.
         """
-        rows = sum(shard.table.rows for shard in shards)
-        engine = self.engine.for_work(rows / WRITTEN_PER_CORE_S)
+        engine = self.engine.for_work(sum(map(rewriting_s, shards)))
         work = rewrite_work(settings)
         run_over_shards(engine, "pairsieve-erase/rewrite", shards, work, self.bars)
         return read_rewritten(settings.folder)
@@ -77,6 +78,13 @@ def _found_per_core_s(requests: Sequence[Request]) -> int:
     # Row groups can be passed over by their statistics only where all columns are exact.
     is_exact = set(Matcher(requests).columns) <= set(EXACT_COLUMNS)
     return EXACT_PER_CORE_S if is_exact else FOUND_PER_CORE_S
+
+
+def rewriting_s(shard: ShardToRewrite) -> float:
+    """Return the seconds of one core that a shard takes at most, if it was written by a run."""
+    rows = shard.table.rows
+    encoded_rows = min(rows, shard.gone * ROW_GROUP_ROWS)
+    return rows / COPIED_PER_CORE_S + encoded_rows / WRITTEN_PER_CORE_S
 
 
 @contextmanager

@@ -281,5 +281,5 @@ def test_a_damaged_shard_is_not_written(tmp_path):
     listed = ListedFile("s.parquet", 5, 1, "0" * 64)
     rewriting = RewriteSettings(str(tmp_path), str(tmp_path / "new"), settings.folder)
     with pytest.raises(Damaged, match="is damaged"):
-        list(rewrite_shard(ShardToRewrite(listed), rewriting))
+        list(rewrite_shard(ShardToRewrite(listed, 1), rewriting))
     assert not (tmp_path / "new").exists()

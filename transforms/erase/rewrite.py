@@ -54,9 +54,13 @@ class RewriteSettings:
 
 @dataclass(frozen=True, slots=True)
 class ShardToRewrite:
-    """A shard as the manifest lists it, and the files of vectors that belong to it row by row."""
+    """A shard as the manifest lists it, and the files of vectors that belong to it row by row.
+
+    `gone` is how many of its rows go.
+    """
 
     table: ListedFile
+    gone: int
     vectors: Sequence[ListedFile] = ()
 
     @property
