@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from pairsieve.storage.thrift import (
+    BINARY,
     I32,
     I64,
     LIST,
@@ -127,7 +128,8 @@ class Layout:
     def check_goes_with(self, other: Layout) -> None:
         """Raise OtherLayout unless row groups of another file can stand in this one."""
         for layout in (self, other):
-            if not bytes(layout.footer[CREATED_BY][1]).startswith(WRITER):
+            kind, writer = layout.footer.get(CREATED_BY, (BINARY, b""))
+            if kind != BINARY or not writer.startswith(WRITER):
                 raise OtherLayout("the file was not written by pyarrow")
         for number in (VERSION, SCHEMA, COLUMN_ORDERS):
             if self.footer.get(number) != other.footer.get(number):
