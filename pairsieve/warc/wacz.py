@@ -184,7 +184,14 @@ class EntryStream:
 
 
 def index_lines(wacz: Part) -> Iterator[bytes]:
-    """The lines of all indexes in a WACZ. Raises NotAWacz, and what reading raises."""
+    """The lines of all indexes in a WACZ. Raises NotAWacz, also where one of them is damaged."""
+    try:
+        yield from _index_lines(wacz)
+    except (*ENTRY_ERRORS, gzip.BadGzipFile, EOFError):
+        raise NotAWacz("an index in the zip file is damaged") from None
+
+
+def _index_lines(wacz: Part) -> Iterator[bytes]:
     with _zip_file(wacz) as opened:
         names = [
             name
