@@ -97,7 +97,7 @@ _INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
 _IN_FEW_WINDOWS = re.compile(
     r"^(?!.*min-width).*max-width|^\s*(?:only\s+)?(?:print|speech)\b|^\s*not\s+(?:all|screen)\b"
     r"|prefers-color-scheme:\s*dark|prefers-(?:reduced-motion|reduced-data):\s*reduce",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _SET_NAMES = ("srcset", "-set", "_set")
 _SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
