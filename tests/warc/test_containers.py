@@ -206,6 +206,23 @@ def test_a_damaged_index_of_a_wacz_costs_itself_alone(damaged, tmp_path):
     assert pages(read_places(excerpt, ReadSettings(10_000, locate=True))) == [ALL[0]]
 
 
+GOOD = wacz({"x.warc.gz": gzipped(RECORDS)}, index=LINES)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"PK", b"PK\3\4" + bytes(500), GOOD[:-30]])
+def test_a_wacz_behind_another_is_not_taken_for_that(damaged, tmp_path):
+    """A zip file is looked for from its end backwards: the records of the first came twice."""
+    content = wacz_of_waczs({"0.wacz": GOOD, "1.wacz": damaged})
+    found = read(tmp_path, content)
+    assert pages(found) == ALL
+    assert problems(found) == [("split", "unreadable_NotAWacz")]
+    path = tmp_path / "x.wacz"
+    path.write_bytes(content)
+    excerpt, bad = sorted(excerpts(str(path), "", {}), key=lambda item: isinstance(item, BadRow))
+    assert isinstance(bad, BadRow)
+    assert pages(read_places(excerpt, ReadSettings(10_000, locate=True))) == [ALL[0]]
+
+
 def test_only_the_records_that_a_wacz_names_are_read(tmp_path):
     archive = gzipped(RECORDS)
     path = tmp_path / "x.wacz"
