@@ -126,8 +126,9 @@ class _Window:
         blank = BLANK_LINE.search(ahead)
         if blank is not None:
             self.skip(max(0, blank.end() - MAX_HEAD_BYTES - 1))
-        elif len(ahead) == 2 * MAX_HEAD_BYTES:
-            self.skip(MAX_HEAD_BYTES - 1)
+        else:
+            is_end = len(ahead) < 2 * MAX_HEAD_BYTES
+            self.skip(max(0, (len(ahead) if is_end else MAX_HEAD_BYTES) - 1))
 
     def head(self) -> RecordHead | None:
         """The head of the record that begins here; None if none does."""
