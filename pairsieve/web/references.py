@@ -286,7 +286,7 @@ def _urls_by_size(value: str) -> list[str]:
     try:
         sides_of = json.loads(value)
         largest = max(sides_of, key=lambda url: int(sides_of[url][0]), default="")
-    except (AttributeError, KeyError, LookupError, TypeError, ValueError, RecursionError):
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         return []
     return [largest] if names_picture(largest) else []
 

@@ -432,3 +432,10 @@ def test_templates(reference):
 )  # fmt: skip
 def test_urls_are_no_templates(url):
     assert not is_template(f"https://a.example{url if url.startswith('/') else '/' + url}")
+
+
+@pytest.mark.parametrize("sides", ["[1e999]", "[Infinity]", "[NaN]", "[]", "{}", "5", '["a"]'])
+def test_sides_that_are_no_numbers_cost_the_attribute_alone(sides):
+    """Infinity cost all images of the page."""
+    body = f"""<img src=b.jpg data-a='{{"/r.jpg": {sides}}}' alt=words>"""
+    assert references(body) == ["b.jpg"]
