@@ -7,7 +7,8 @@ that it has written consists of
 
 Nothing but the footer and the offset indexes says where something lies. So a row group may move if
 its positions in these two are moved with it. The result is, byte for byte, what pyarrow would have
-written (tests/storage/test_row_groups.py).
+written (tests/storage/test_row_groups.py). Only what the footer keeps for pyarrow itself stays as
+it was: Arrow's schema, in which elements of lists may have another name than in parquet.
 
 A file with anything else in it is refused, before anything is written: other parts, unknown fields,
 bloom filters, encryption. The numbers of fields are those of

@@ -106,6 +106,22 @@ def test_row_groups_without_erased_rows_are_copied(rows, spliced):
     assert spliced == list(range(1, -(-ROWS // rows)))
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.map_(pa.string(), pa.string())])
+def test_what_the_footer_keeps_for_arrow_stays(kind, spliced):
+    """Parquet names elements of lists and entries of maps in its own way."""
+    cell = [("a", "b")] if pa.types.is_map(kind) else ["a"]
+    table = pa.table({"key": KEYS, "cells": pa.array([cell] * ROWS, kind)})
+    content = shard(table)
+    after, anew = without(content, [5]), all_anew(content, [5])
+    assert spliced == [1, 2, 3]
+    before, metadata = (pq.read_metadata(io.BytesIO(file)) for file in (content, after))
+    assert metadata.metadata == before.metadata
+    expected = pq.read_table(io.BytesIO(anew))
+    assert pq.read_table(io.BytesIO(after)).equals(expected)
+    end = read_layout(io.BytesIO(after)).groups[-1].end
+    assert after[:end] == anew[:end]
+
+
 def test_a_file_of_one_row_group_is_written_anew(spliced):
     assert without(shard(rows=ROWS), [7]) == all_anew(shard(rows=ROWS), [7])
     assert spliced == []
