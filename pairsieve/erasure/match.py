@@ -25,6 +25,8 @@ COLUMNS = ("key", *IMAGE_URLS, PAGE_URL, "sha256", "md5", *PDQ_COLUMNS)
 EXACT_COLUMNS = ("key", "sha256", "md5")
 # URLs of this form have the host that is written in them, whoever reads them.
 _PLAIN = r"^https?://(?P<host>[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#]|$)"
+# The capital letters beside those of ASCII of which Arrow makes a small letter of ASCII.
+_OTHER_CAPITALS = {"k": "\N{KELVIN SIGN}", "i": "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"}
 MAX_ENDS = 100
 """Hosts of requests up to which the ends of all hosts are compared with each of them."""
 Hits = dict[int, set[int]]
@@ -242,7 +244,7 @@ def _may_lie_between(value: str, least: str, most: str) -> bool:
     for at, letter in enumerate(value):
         longer = set[tuple[bool, bool]]()
         for is_behind, is_before in beginnings:
-            for written in {letter.lower(), letter.upper()}:
+            for written in _ways_to_write(letter):
                 if (is_behind or written >= least[at : at + 1]) and (
                     is_before or written <= most[at : at + 1]
                 ):
@@ -252,3 +254,7 @@ def _may_lie_between(value: str, least: str, most: str) -> bool:
             return True
         beginnings = longer
     return any(is_behind or len(least) <= len(value) for is_behind, _ in beginnings)
+
+
+def _ways_to_write(letter: str) -> set[str]:
+    return {letter.lower(), letter.upper(), _OTHER_CAPITALS.get(letter, letter)}

@@ -221,7 +221,8 @@ def _decode(
         width, height = stored_size
         if _turn_upright(image):
             width, height = height, width
-        return Decoded(_on_white(_halved(image)), _format_of(image), width, height)
+        halved = _halved(_without_unused_alpha(image))
+        return Decoded(_on_white(halved), _format_of(image), width, height)
 
 
 def _scale_transparent_colour(image: ImageFile.ImageFile) -> None:
@@ -327,6 +328,17 @@ def _is_in_exif(orientation: int, image: Image.Image) -> bool:
     return exif_alone.getexif().get(ORIENTATION) == orientation
 
 
+def _without_unused_alpha(image: Image.Image) -> Image.Image:
+    """Return a BMP whose alpha is zero everywhere without it: programs reserve its place and leave
+    it empty. Copies that are halved would be black.
+    """
+    if image.format == "BMP" and image.mode == "RGBA":
+        _, highest_alpha = image.getchannel("A").getextrema()
+        if highest_alpha == 0:
+            return image.convert("RGB")
+    return image
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     """Return the picture in RGB, laid on white where it is transparent."""
     if image.mode in WIDE_GREYS:
@@ -336,10 +348,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     alpha = rgba.getchannel("A")
     # Most pictures with an alpha channel are opaque everywhere.
-    lowest_alpha, highest_alpha = alpha.getextrema()
-    # A BMP has no alpha where all of it is zero: programs reserve its place and leave it empty.
-    is_unused = image.format == "BMP" and highest_alpha == 0
-    if lowest_alpha == OPAQUE or is_unused:
+    lowest_alpha, _ = alpha.getextrema()
+    if lowest_alpha == OPAQUE:
         return rgba.convert("RGB")
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=alpha)

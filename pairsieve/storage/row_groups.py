@@ -7,7 +7,8 @@ that it has written consists of
 
 Nothing but the footer and the offset indexes says where something lies. So a row group may move if
 its positions in these two are moved with it. The result is, byte for byte, what pyarrow would have
-written (tests/storage/test_row_groups.py).
+written (tests/storage/test_row_groups.py). Only what the footer keeps for pyarrow itself stays as
+it was: Arrow's schema, in which elements of lists may have another name than in parquet.
 
 A file with anything else in it is refused, before anything is written: other parts, unknown fields,
 bloom filters, encryption. The numbers of fields are those of
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from pairsieve.storage.thrift import (
+    BINARY,
     I32,
     I64,
     LIST,
@@ -127,7 +129,8 @@ class Layout:
     def check_goes_with(self, other: Layout) -> None:
         """Raise OtherLayout unless row groups of another file can stand in this one."""
         for layout in (self, other):
-            if not bytes(layout.footer[CREATED_BY][1]).startswith(WRITER):
+            kind, writer = layout.footer.get(CREATED_BY, (BINARY, b""))
+            if kind != BINARY or not writer.startswith(WRITER):
                 raise OtherLayout("the file was not written by pyarrow")
         for number in (VERSION, SCHEMA, COLUMN_ORDERS):
             if self.footer.get(number) != other.footer.get(number):

@@ -21,7 +21,7 @@ from pairsieve.warc.record import MAX_OFFSET
 _JSON = re.compile(rb"(?<!\S)\{.*", re.DOTALL)
 # The first character of a heading parts the columns; some writers leave it out.
 _HEADING = re.compile(r"(\W)CDX\1(.+)|CDX(\W)(.+)")
-_REFERENCE = re.compile(r"(?:warcfile:)+([^#]+)#(\d+)")
+_REFERENCE = re.compile(r"(?:warcfile:)++([^#]++)#(\d+)")
 _NUMBER = re.compile(r"\s*([0-9]{1,19})(?:\.0)?\s*")
 
 # The letters of CDX for the columns that name a record.

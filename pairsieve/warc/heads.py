@@ -16,7 +16,7 @@ from pairsieve.records.page import Headers
 # Chromium refuses HTTP heads that are longer (net/http/http_stream_parser.h, kMaxHeaderBufSize).
 MAX_HEAD_BYTES = 1 << 18
 
-_BLANK_LINE = re.compile(rb"\n\r*\n")
+BLANK_LINE = re.compile(rb"\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n|\r")
 _FOLD = re.compile(r"\n[ \t]+")
 _FIELD = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\n]*)", re.MULTILINE)
@@ -62,7 +62,7 @@ def read_head(content: bytes, start: int = 0, end: int | None = None) -> Head | 
     first_end = _LINE_END.search(content, start, limit)
     if first_end is None:
         return None
-    blank = _BLANK_LINE.search(content, start, limit)
+    blank = BLANK_LINE.search(content, start, limit)
     if first_end[0] == b"\r":
         # Only where the first line ends with CR alone can two of them be a blank line: some servers
         # write CR CR LF behind every line.

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pairsieve.attempt import Failure, attempt
 from pairsieve.storage.resume import TRANSIENT_ERRORS
-from pairsieve.warc.heads import MAX_HEAD_BYTES
+from pairsieve.warc.heads import BLANK_LINE, MAX_HEAD_BYTES
 from pairsieve.warc.members import BLOCK_BYTES
 from pairsieve.warc.record import (
     ARC_LINE,
@@ -105,11 +105,30 @@ class _Window:
                 head = self.head()
                 if head is not None and "warc-type" in head.fields:
                     return True
+                if not is_arc:
+                    self._skip_false_start(head)
                 continue
             # A start may lie across the end of what was read.
             self.skip(max(0, len(self._buffer) - OVERLAP_BYTES))
             if not self._fill(len(self._buffer) + 1):
                 return False
+
+    def _skip_false_start(self, head: RecordHead | None) -> None:
+        """Pass over the starts that share the blank line of one that begins no record, or lack one
+        as it does: a hostile file has a start in every line. The byte before the next start stays.
+        """
+        if head is not None:
+            # One with CR alone as line end has no blank line that others share.
+            if self._buffer[head.block_start - 1 : head.block_start] == b"\n":
+                self.skip(head.block_start - 1)
+            return
+        ahead = self.peek(2 * MAX_HEAD_BYTES)
+        blank = BLANK_LINE.search(ahead)
+        if blank is not None:
+            self.skip(max(0, blank.end() - MAX_HEAD_BYTES - 1))
+        else:
+            is_end = len(ahead) < 2 * MAX_HEAD_BYTES
+            self.skip(max(0, (len(ahead) if is_end else MAX_HEAD_BYTES) - 1))
 
     def head(self) -> RecordHead | None:
         """The head of the record that begins here; None if none does."""

@@ -120,7 +120,14 @@ def _inner_wacz(stream: Stream, info: zipfile.ZipInfo, last_end: int) -> Part:
     if info.header_offset < last_end:
         # Nobody makes such files, but they could hold the same records without end.
         raise NotAWacz("two WACZ files lie in the same place of another one")
-    return Part(stream, _content_start(stream, info) + info.compress_size)
+    start = _content_start(stream, info)
+    wacz = Part(stream, start + info.compress_size)
+    with _zip_file(wacz) as inner:
+        first = min((entry.header_offset for entry in inner.infolist()), default=start)
+    if first < start:
+        # It was cut or damaged, and this is the directory of the one before it.
+        raise NotAWacz("a WACZ in the zip file has no directory of its own")
+    return wacz
 
 
 def archives_in(wacz: Part) -> list[zipfile.ZipInfo]:
@@ -184,7 +191,14 @@ class EntryStream:
 
 
 def index_lines(wacz: Part) -> Iterator[bytes]:
-    """The lines of all indexes in a WACZ. Raises NotAWacz, and what reading raises."""
+    """The lines of all indexes in a WACZ. Raises NotAWacz, also where one of them is damaged."""
+    try:
+        yield from _index_lines(wacz)
+    except (*ENTRY_ERRORS, gzip.BadGzipFile, EOFError):
+        raise NotAWacz("an index in the zip file is damaged") from None
+
+
+def _index_lines(wacz: Part) -> Iterator[bytes]:
     with _zip_file(wacz) as opened:
         names = [
             name

@@ -105,14 +105,16 @@ _NOT_IN_URL = re.compile(r"[<>\"{}\\^`\x00-\x1f\[\]]|\s\S*\s\S*\s\S*\s")
 # Templates as they are written and as the WHATWG rules escape them: of Mustache, Jinja, Vue,
 # Angular, Smarty, JavaScript, JSP, ERB and PHP; of one name in braces (Svelte, Tumblr's
 # {PhotoURL-500}), which is no GUID; of MODX and Template Toolkit in brackets; of Mailchimp and
-# ThinkPHP; and JavaScript that puts strings together ("' + url + '").
+# ThinkPHP; and JavaScript that puts strings together ("' + url + '"). In a query such quotes may
+# stand around words that are looked for (?q="red"+or+"blue"): there only the first quote counts.
 _TEMPLATE = re.compile(
     r"(?:\{|%7b){2}|(?:[$#@]|%24|%23)(?:\{|%7b)|(?:\{|%7b)(?:[$!#~]|%2[34]|%25|%(?![0-9a-f]{2}))"
     r"|(?:<|%3c)(?:[?#]|%3f|%23|%25|%(?![0-9a-f]{2}))"
     r"|(?:\{|%7b)(?:[wh]|(?![0-9a-f]{8}-)[a-z_][a-z_][\w.-]*)(?:\}|%7d)"
     r"|(?:\[|%5b)object(?: |%20)[a-z]|(?:\[|%5b)(?:\[|%5b|([*+!~])[\w.-]+\1|%25|%(?![0-9a-f]{2}))"
     r"|%(?![0-9a-f]{2})[a-z_]{2,}%(?![0-9a-f]{2})|\*(?:\||%7c)\w+(?:\||%7c)\*|(?:^|/)(?-i:__[A-Z]+__)/"
-    r"|(?:['\"]|%2[27])(?: |%20)*\+[^'\"]{1,80}\+(?: |%20)*(?:['\"]|%2[27])",
+    r"|^(?:[^?]*|(?:(?!%2[27])[^'\"])*+)(?:['\"]|%2[27])(?: |%20)*\+[^'\"]{1,80}\+(?: |%20)*"
+    r"(?:['\"]|%2[27])",
     re.IGNORECASE,
 )
 # What a script writes where it has no value: a whole segment of the path, or an argument that

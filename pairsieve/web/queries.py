@@ -8,7 +8,7 @@ each is what its decoder reads, turned round, where the standard does not say ot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 
 import webencodings
 
@@ -77,7 +77,7 @@ def _missing(character: str) -> str:
     return f"%26%23{ord(character)}%3B"
 
 
-@lru_cache(8)
+@cache  # there are some forty encodings, and one of two bytes takes 40 ms
 def _codes(name: str) -> Mapping[str, bytes]:
     """Character -> the bytes of one or two that an encoding writes it with."""
     encoding = webencodings.lookup(name)

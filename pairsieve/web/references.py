@@ -97,7 +97,7 @@ _INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
 _IN_FEW_WINDOWS = re.compile(
     r"^(?!.*min-width).*max-width|^\s*(?:only\s+)?(?:print|speech)\b|^\s*not\s+(?:all|screen)\b"
     r"|prefers-color-scheme:\s*dark|prefers-(?:reduced-motion|reduced-data):\s*reduce",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _SET_NAMES = ("srcset", "-set", "_set")
 _SET_LIKE = re.compile(r"\s\d+(?:\.\d+)?[wx]\s*(?:,|$)")
@@ -286,7 +286,7 @@ def _urls_by_size(value: str) -> list[str]:
     try:
         sides_of = json.loads(value)
         largest = max(sides_of, key=lambda url: int(sides_of[url][0]), default="")
-    except (AttributeError, KeyError, LookupError, TypeError, ValueError, RecursionError):
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         return []
     return [largest] if names_picture(largest) else []
 

@@ -8,6 +8,7 @@ import sys
 from random import Random
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,6 +239,19 @@ def test_a_range_is_ruled_out_where_no_spelling_lies_in_it(value, least, most):
     spellings = map("".join, itertools.product(*({c, c.upper()} for c in value)))
     expected = any(least <= spelling <= most for spelling in spellings)
     assert matcher.may_match("key", least, most) == expected
+
+
+def test_ranges_hold_all_that_a_search_finds():
+    """Arrow makes a small letter of ASCII of some capital letters that are not of ASCII."""
+    points = (point for point in range(0x110000) if not 0xD800 <= point < 0xE000)
+    cells = pa.array(map(chr, points))
+    small = pc.utf8_lower(cells)
+    ascii_letters = pc.match_substring_regex(small, "^[a-z]$")
+    for cell in cells.filter(ascii_letters).to_pylist():
+        (value,) = pc.utf8_lower(pa.array([cell])).to_pylist()
+        matcher = Matcher([Request("key", (f"a{value}",))])
+        assert matcher.find(pa.table({"key": [f"a{cell}"]})) == {0: {0}}
+        assert matcher.may_match("key", f"a{cell}", f"a{cell}")
 
 
 def test_long_values_are_ruled_out_in_linear_time():

@@ -263,6 +263,17 @@ def test_alpha_of_a_bmp(alphas, expected):
     assert list(map(decoded.image.getpixel, [(0, 0), (1, 0)])) == expected
 
 
+def test_unused_alpha_of_a_large_bmp(monkeypatch):
+    monkeypatch.setattr("pairsieve.images.decode.LARGE_PIXELS", 1)
+    small = decode(bmp_with_alpha(0, 0), replace(SETTINGS, formats=("BMP",)))
+    monkeypatch.undo()
+    whole = decode(bmp_with_alpha(0, 0), replace(SETTINGS, formats=("BMP",)))
+    assert isinstance(small, Decoded)
+    assert isinstance(whole, Decoded)
+    assert small.image.size == (1, 1)
+    assert small.image.getpixel((0, 0)) == whole.image.getpixel((0, 0))
+
+
 def test_signs_of_a_tiff():
     """Rights in a TIFF file are looked for in each file that Pillow takes for one."""
     assert set(TIFF_SIGNS) == set(TiffImagePlugin.PREFIXES)

@@ -12,9 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout
+from pairsieve.storage.row_groups import (
+    CREATED_BY,
+    END_BYTES,
+    MAGIC,
+    OtherLayout,
+    Splicer,
+    read_layout,
+)
 from pairsieve.storage.shards import open_shard
-from pairsieve.storage.thrift import NotReadable, read_struct, struct_bytes
+from pairsieve.storage.thrift import BINARY, I64, NotReadable, read_struct, struct_bytes
 from transforms.erase import rewrite
 from transforms.erase.rewrite import Digesting, write_table_without
 
@@ -100,6 +107,22 @@ def test_row_groups_without_erased_rows_are_copied(rows, spliced):
     assert spliced == list(range(1, -(-ROWS // rows)))
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.map_(pa.string(), pa.string())])
+def test_what_the_footer_keeps_for_arrow_stays(kind, spliced):
+    """Parquet names elements of lists and entries of maps in its own way."""
+    cell = [("a", "b")] if pa.types.is_map(kind) else ["a"]
+    table = pa.table({"key": KEYS, "cells": pa.array([cell] * ROWS, kind)})
+    content = shard(table)
+    after, anew = without(content, [5]), all_anew(content, [5])
+    assert spliced == [1, 2, 3]
+    before, metadata = (pq.read_metadata(io.BytesIO(file)) for file in (content, after))
+    assert metadata.metadata == before.metadata
+    expected = pq.read_table(io.BytesIO(anew))
+    assert pq.read_table(io.BytesIO(after)).equals(expected)
+    end = read_layout(io.BytesIO(after)).groups[-1].end
+    assert after[:end] == anew[:end]
+
+
 def test_a_file_of_one_row_group_is_written_anew(spliced):
     assert without(shard(rows=ROWS), [7]) == all_anew(shard(rows=ROWS), [7])
     assert spliced == []
@@ -157,6 +180,19 @@ def test_other_files_are_written_anew(how, spliced):
     assert after == all_anew(content, [5])
     assert pq.read_table(io.BytesIO(after)).num_rows == ROWS - 1
     assert spliced == []
+
+
+@pytest.mark.parametrize("created_by", [None, (BINARY, b""), (I64, 2**50)])
+def test_a_file_that_does_not_name_its_writer_is_written_anew(created_by, spliced):
+    """The name is optional in parquet."""
+    layout = read_layout(io.BytesIO(SHARD))
+    footer = {number: field for number, field in layout.footer.items() if number != CREATED_BY}
+    if created_by:
+        footer[CREATED_BY] = created_by
+    old_bytes, new = len(struct_bytes(layout.footer)), struct_bytes(footer)
+    content = SHARD[: -old_bytes - END_BYTES] + new + len(new).to_bytes(4, "little") + MAGIC
+    assert without(content, [5]) == without(SHARD, [5])
+    assert spliced == [1, 2, 3]  # of SHARD alone
 
 
 def test_a_file_of_another_writer_is_written_anew(tmp_path, spliced):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zipfile
 
 import lz4.frame
@@ -170,6 +171,56 @@ def test_compressed_and_overlapping_waczs_in_a_wacz(tmp_path):
     found = read(tmp_path, twice[: at + 42] + first_place + twice[at + 46 :])
     assert pages(found) == ALL
     assert problems(found) == [("split", f"unreadable_{WACZ}")]
+
+
+def _with_index(index: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        made.writestr("archive/x.warc.gz", gzipped(RECORDS))
+        made.writestr("indexes/index.cdx.gz", index)
+    return buffer.getvalue()
+
+
+LINES = cdxj([("x.warc.gz", 0, len(gzip.compress(RECORDS[0])))])
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        _with_index(gzip.compress(LINES)[:-9]),
+        _with_index(b"\x1f\x8b\x08\0 not deflated"),
+        _with_index(b"\x1f\x8b\x07\0 no method"),
+        _with_index(LINES).replace(LINES, LINES.swapcase()),
+    ],
+)
+def test_a_damaged_index_of_a_wacz_costs_itself_alone(damaged, tmp_path):
+    path = tmp_path / "x.wacz"
+    path.write_bytes(damaged)
+    with pytest.raises(NotAWacz, match="index"):
+        list(excerpts(str(path), "", {}))
+    path.write_bytes(
+        wacz_of_waczs({"0.wacz": damaged, "1.wacz": _with_index(gzip.compress(LINES))})
+    )
+    bad, excerpt = excerpts(str(path), "", {})
+    assert isinstance(bad, BadRow)
+    assert pages(read_places(excerpt, ReadSettings(10_000, locate=True))) == [ALL[0]]
+
+
+GOOD = wacz({"x.warc.gz": gzipped(RECORDS)}, index=LINES)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"PK", b"PK\3\4" + bytes(500), GOOD[:-30]])
+def test_a_wacz_behind_another_is_not_taken_for_that(damaged, tmp_path):
+    """A zip file is looked for from its end backwards: the records of the first came twice."""
+    content = wacz_of_waczs({"0.wacz": GOOD, "1.wacz": damaged})
+    found = read(tmp_path, content)
+    assert pages(found) == ALL
+    assert problems(found) == [("split", "unreadable_NotAWacz")]
+    path = tmp_path / "x.wacz"
+    path.write_bytes(content)
+    excerpt, bad = sorted(excerpts(str(path), "", {}), key=lambda item: isinstance(item, BadRow))
+    assert isinstance(bad, BadRow)
+    assert pages(read_places(excerpt, ReadSettings(10_000, locate=True))) == [ALL[0]]
 
 
 def test_only_the_records_that_a_wacz_names_are_read(tmp_path):

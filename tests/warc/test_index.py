@@ -13,6 +13,7 @@ import pytest
 from pairsieve.records.outcome import Counted, Rejection, balance, tally_of
 from pairsieve.records.page import Page
 from pairsieve.warc.cdx import BadIndex, Excerpt, excerpts
+from pairsieve.warc.cdx_lines import named_in_lines
 from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import read_places
 from tests.support.archives import ALL, SETTINGS, A, B, C, pages, problems
@@ -134,6 +135,12 @@ def test_flavours_of_indexes(lines, line_end, crawl):
     assert pages(found) == [ALL[1]]
     assert problems(found) == []
     assert [item.origin.record_offset for item in found if isinstance(item, Page)] == [AT]
+
+
+def test_long_rows_take_linear_time():
+    """Such a row of 900 kB had not been read after three minutes."""
+    row = b'a {"ref": "%b"}' % (b"warcfile:" * 90_000)
+    assert list(named_in_lines([row])) == [None]
 
 
 def test_rows_without_a_length_that_name_no_record(crawl):

@@ -443,3 +443,15 @@ def test_members_with_other_heads_in_splits(tmp_path):
     path = tmp_path / "x.warc.gz"
     path.write_bytes(b"".join(map(gzip.compress, LOWER)))
     assert pages(read_file(path, split_bytes=100)) == ALL
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"", b"a" * 600_000 + b"\n"])
+def test_starts_of_records_without_heads_take_linear_time(end, line_end, tmp_path):
+    """1.4 MB of them took 45 seconds: for each one 256 kB were looked through."""
+    starts = (b"WARC/1" + line_end) * 200_000
+    damaged = plain(A) + b"junk\n" + starts + end
+    found = read(tmp_path, damaged + plain(B))
+    assert pages(found) == [ALL[0], ALL[1]]
+    assert problems(found) == [("record", "not_a_record")]
+    assert pages(read(tmp_path, damaged)) == [ALL[0]]

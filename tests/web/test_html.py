@@ -191,6 +191,14 @@ BEST = [
         [("m.jpg", "picture")],
     ),
     (
+        '<picture><source srcset="m.jpg" media="(max-width: 2000px)\n and (min-width: 600px)"><img src=b.jpg alt=words></picture>',
+        [("m.jpg", "picture")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="\n(max-width: 600px)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
         '<picture><source data-srcset="s.jpg" media="(max-width: 600px)"><img data-src=b.jpg alt=words></picture>',
         [("b.jpg", "lazy")],
     ),

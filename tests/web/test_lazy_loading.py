@@ -416,7 +416,7 @@ def test_stand_ins(url):
     assert is_stand_in(f"https://a.example/images/{url}")
 
 
-TEMPLATES = ["{{ image.url }}", "/img/{{ x }}.jpg", "%7B%7B%20url%20%7D%7D", "${src}", "/a/${item.image}", "<%= image %>", "<?php echo $x ?>", "{% static 'a.jpg' %}", "{$url}", "undefined", "null", "/images/undefined", "undefined.jpg", "[object Object]", "/a/[object%20Object]", "[[image]]", "NaN", "/_next/image?url=undefined&w=3", "p_{width}x.jpg", "{url}", "{image.url}", "{imageUrl}", "/img/{id}.jpg", "{PhotoURL-500}", "{{{image}}}", "#{image}", "<#= img #>", "{!! $x !!}", "{~ img ~}", "[%image%]", "[*image*]", "[+image+]", "*|IMAGE|*", "%image%", "__STATIC__/a.png", "' + data.img + '", "'+url+'?v=1'+'", "[object HTMLImageElement]", "/img/None", "false"]  # fmt: skip
+TEMPLATES = ["{{ image.url }}", "/img/{{ x }}.jpg", "%7B%7B%20url%20%7D%7D", "${src}", "/a/${item.image}", "<%= image %>", "<?php echo $x ?>", "{% static 'a.jpg' %}", "{$url}", "undefined", "null", "/images/undefined", "undefined.jpg", "[object Object]", "/a/[object%20Object]", "[[image]]", "NaN", "/_next/image?url=undefined&w=3", "p_{width}x.jpg", "{url}", "{image.url}", "{imageUrl}", "/img/{id}.jpg", "{PhotoURL-500}", "{{{image}}}", "#{image}", "<#= img #>", "{!! $x !!}", "{~ img ~}", "[%image%]", "[*image*]", "[+image+]", "*|IMAGE|*", "%image%", "__STATIC__/a.png", "' + data.img + '", "'+url+'?v=1'+'", "'/img/' + name + '.jpg'", "/i.php?id=' + id + '", "[object HTMLImageElement]", "/img/None", "false"]  # fmt: skip
 
 
 @pytest.mark.parametrize("reference", TEMPLATES)
@@ -428,7 +428,14 @@ def test_templates(reference):
 
 @pytest.mark.parametrize(
     "url",
-    ["photo.jpg?v=undefined", "/null-island/a.jpg", "/a/%E3%83%8A.jpg", "/{8A3F2B1C-11}/a.jpg", "/nan/bread.jpg", "/a%7Bb.jpg", "/a[1].jpg", "/undefined-behaviour.png", "/100%25.jpg", "/a%3C2.jpg", "/{A3F2B1C8-1122-3344}/a.jpg", "/photo{1}.jpg", "/100%wool%20x.jpg", "/a[+18].jpg", "/__init__.png", "/rock'n'roll+a.jpg", "/a+b+c.jpg", "/none-such.jpg", "/falseflag", "/50%_off_20%.jpg"],
+    ["photo.jpg?v=undefined", "/null-island/a.jpg", "/a/%E3%83%8A.jpg", "/{8A3F2B1C-11}/a.jpg", "/nan/bread.jpg", "/a%7Bb.jpg", "/a[1].jpg", "/undefined-behaviour.png", "/100%25.jpg", "/a%3C2.jpg", "/{A3F2B1C8-1122-3344}/a.jpg", "/photo{1}.jpg", "/100%wool%20x.jpg", "/a[+18].jpg", "/__init__.png", "/rock'n'roll+a.jpg", "/a+b+c.jpg", "/none-such.jpg", "/falseflag", "/50%_off_20%.jpg", "/th?q=%22red+car%22+and+%22blue+car%22", '/th?q="red"+or+"blue"'],
 )  # fmt: skip
 def test_urls_are_no_templates(url):
     assert not is_template(f"https://a.example{url if url.startswith('/') else '/' + url}")
+
+
+@pytest.mark.parametrize("sides", ["[1e999]", "[Infinity]", "[NaN]", "[]", "{}", "5", '["a"]'])
+def test_sides_that_are_no_numbers_cost_the_attribute_alone(sides):
+    """Infinity cost all images of the page."""
+    body = f"""<img src=b.jpg data-a='{{"/r.jpg": {sides}}}' alt=words>"""
+    assert references(body) == ["b.jpg"]
