@@ -94,8 +94,11 @@ _LAZY_CLASS = re.compile(
 # Foundation's Interchange: [small.jpg, small], [large.jpg, large]
 _INTERCHANGE = re.compile(r"\[([^\[\],]++),[^\[\]]*+\]")
 # Media queries of a `<source>` that no wide window with a light page on a screen meets.
+# Widths may be ranges, too: (400px <= width < 700px) (Media Queries 4, 2.4.3).
 _IN_FEW_WINDOWS = re.compile(
-    r"^(?!.*min-width).*max-width|^\s*(?:only\s+)?(?:print|speech)\b|^\s*not\s+(?:all|screen)\b"
+    r"^(?!.*(?:min-(?:device-)?width|width\s*>|<=?\s*width))"
+    r".*(?:max-(?:device-)?width|width\s*<|>=?\s*width)"
+    r"|^\s*(?:only\s+)?(?:print|speech)\b|^\s*not\s+(?:all|screen)\b"
     r"|prefers-color-scheme:\s*dark|prefers-(?:reduced-motion|reduced-data):\s*reduce",
     re.IGNORECASE | re.DOTALL,
 )

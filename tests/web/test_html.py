@@ -206,6 +206,31 @@ BEST = [
         '<picture><source srcset="s.jpg" media="(max-width: 600px)"><img alt=words></picture>',
         [("s.jpg", "picture")],
     ),
+    # ranges of widths (Media Queries 4, 2.4.3)
+    (
+        '<picture><source srcset="s.jpg" media="(width <= 600px)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(600px >= width)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(width < 37.5em)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(width >= 600px)"><img src=b.jpg alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(400px <= width <= 700px)"><img src=b.jpg alt=words></picture>',
+        [("s.jpg", "picture")],
+    ),
+    (
+        '<picture><source srcset="s.jpg" media="(max-device-width: 480px)"><img src=b.jpg alt=words></picture>',
+        [("b.jpg", "src")],
+    ),
     # a suffix says what a type would
     (
         '<picture><source srcset="l.avif 900w"><source srcset="l.webp"><img src=b.jpg alt=words></picture>',
