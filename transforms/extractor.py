@@ -23,14 +23,13 @@ from pairsieve.records.outcome import Counted, Noted, Rejection
 from pairsieve.records.page import Page
 from pairsieve.records.pair import Evidence, Pair, evidence_of_image, key_of
 from pairsieve.storage.files import public_name
-from pairsieve.web.cost import is_costly
+from pairsieve.web.cost import PageTooCostly, is_costly
 from pairsieve.web.html import (
     ALT_ALONE,
     TOO_LONG,
     CaptionSource,
     ImageElement,
     ImageRule,
-    PageTooCostly,
     ParsedPage,
     parse_page,
 )

@@ -67,6 +67,10 @@ _MANY_ATTRIBUTES = re.compile(
 Bytes = NDArray[np.uint8]
 
 
+class PageTooCostly(ValueError):
+    """A page with more elements than pages have that people wrote."""
+
+
 @lru_cache(1)
 def _openings() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether a formatting element may begin: by the first byte behind a `<`, and by the first two

@@ -11,7 +11,9 @@ import webencodings
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pairsieve.records.page import Headers, Page
+from pairsieve.web.cost import PageTooCostly
 from pairsieve.web.fields import TYPOGRAPHIC_QUOTES, without_quotes
+from pairsieve.web.figure_captions import FigureCaptions
 from pairsieve.web.media_type import media_type
 from pairsieve.web.picture_urls import is_smaller, is_template
 from pairsieve.web.queries import in_encoding_of_page
@@ -38,20 +40,8 @@ _BEST = "img, base[href], picture, noscript"
 # Elements of SVG and MathML in which there is HTML again (HTML standard, 13.2.6.5)
 _HTML_INSIDE = frozenset({"foreignObject", "desc", "title", "annotation-xml"})
 
-# Elements at which no line ends (HTML standard, 15.3, "rendering")
-_INLINE = frozenset(
-    {
-        "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn",
-        "em", "font", "i", "ins", "kbd", "label", "mark", "nobr", "q", "s", "samp", "small", "span",
-        "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr",
-    }
-)  # fmt: skip
-_NOT_SHOWN = frozenset({"script", "style", "noscript", "template"})
-
 MAX_ELEMENTS = 100_000  # of those that are looked at: one costs 5 us
 MAX_FOREIGN_DEPTH = 16  # elements between a title or base and its drawing
-MAX_FIGURE_DEPTH = 8  # elements between an image and its figure: links, divs, picture
-MAX_FIGCAPTION_CHARS = 1_000_000  # of a page; captions of nested figures hold each other
 
 Elements = Mapping[str, list[LexborNode]]
 ImageRule = Literal["plain", "best"]
@@ -61,10 +51,6 @@ lazy loaders name.
 CaptionSource = Literal["alt", "title", "aria-label", "figcaption"]
 """Where the words of an image may stand: attributes of it, or the caption of its figure."""
 ALT_ALONE: tuple[CaptionSource, ...] = ("alt",)
-
-
-class PageTooCostly(ValueError):
-    """A page with more elements than pages have that people wrote."""
 
 
 @dataclass(frozen=True)
@@ -322,59 +308,6 @@ def _reader_of_texts(captions: Sequence[CaptionSource]) -> ReadTexts:
         return tuple(texts) if has_source else None
 
     return read
-
-
-class FigureCaptions:
-    """The captions of the figures of one page, each read once."""
-
-    def __init__(self) -> None:
-        self._text_of: dict[int, str | None] = {}
-        self._chars = 0
-
-    def of(self, node: LexborNode) -> str | None:
-        """The caption of the nearest figure around an image. Raises PageTooCostly."""
-        parent = node.parent
-        for _ in range(MAX_FIGURE_DEPTH):
-            if parent is None:
-                return None
-            if parent.tag == "figure":
-                return self._caption(parent)
-            parent = parent.parent
-        return None
-
-    def _caption(self, figure: LexborNode) -> str | None:
-        if figure.mem_id not in self._text_of:
-            captions = (child for child in figure.iter() if child.tag == "figcaption")
-            caption = next(captions, None)
-            self._text_of[figure.mem_id] = None if caption is None else self._text(caption)
-        return self._text_of[figure.mem_id]
-
-    def _text(self, caption: LexborNode) -> str:
-        """The text that is shown of a caption: blanks stand where a line may end, not around `<b>`
-        and the like (HTML standard, 3.2.8, "innerText"). Raises PageTooCostly.
-        """
-        parts, open_elements = list[str](), [("", caption.iter(include_text=True))]
-        while open_elements:
-            blank, children = open_elements[-1]
-            node = next(children, None)
-            if node is None:
-                open_elements.pop()
-                parts.append(blank)
-                continue
-            self._count(1)
-            if node.is_text_node:
-                parts.append(node.text_content or "")
-                self._count(len(parts[-1]))
-            elif node.is_element_node and node.tag not in _NOT_SHOWN:
-                blank = "" if node.tag in _INLINE else " "
-                parts.append(blank)
-                open_elements.append((blank, node.iter(include_text=True)))
-        return "".join(parts)
-
-    def _count(self, chars: int) -> None:
-        self._chars += chars
-        if self._chars > MAX_FIGCAPTION_CHARS:
-            raise PageTooCostly("more text in captions of figures than is read")
 
 
 def _plain_images(tree: LexborHTMLParser, captions: Sequence[CaptionSource]) -> PageImages:

@@ -72,8 +72,9 @@ _OTHER_PICTURES = frozenset(
         "image2", "img2", "share",
     }
 )  # fmt: skip
-# Attributes of templates, whose values are expressions (Vue, Angular, Alpine).
+# The kinds in the order in which they are believed.
 _KINDS: tuple[Kind, ...] = ("large source", "source", "loose source", "other")
+# Attributes of templates, whose values are expressions (Vue, Angular, Alpine).
 _BINDINGS = (":", "[", "(", "@", "*", "v-bind:", "x-bind:", "bind:")
 _SOURCES = frozenset(
     {
@@ -147,8 +148,11 @@ def best_reference(
     if best is not None and not best.is_last:
         return best
     single = _single_reference(src, lazy, attributes)
-    is_single = is_usable(single) and not is_of_other_format(single.url if single else "")
-    return single if best is None or is_single else best
+    if best is None:
+        return single
+    if single is None or not is_usable(single) or is_of_other_format(single.url):
+        return best
+    return single
 
 
 def _single_reference(
