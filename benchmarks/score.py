@@ -122,9 +122,9 @@ def run(options: argparse.Namespace, rounds: int, loop_pairs: int, folder: str) 
     work = read_work(options.input, folder)
     checkpoint = options.checkpoint or random_checkpoint(options.model, folder)
     model = ModelSettings(options.model, checkpoint)
-    encoder = load_encoder(
-        model, identify(model), EncoderSettings(options.device, precision=options.precision)
-    )
+    passes = (os.cpu_count() or 1) if options.device == "cpu" else 1
+    settings = EncoderSettings(options.device, precision=options.precision, passes=passes)
+    encoder = load_encoder(model, identify(model), settings)
     decoded = {
         sha256.encode(): prepare(content, DECODE, [encoder.square], None)
         for sha256, content in work.contents.items()
@@ -200,7 +200,7 @@ def _measure_bytes(
     )
     seconds = time.perf_counter() - started
     times.from_bytes_s.append(seconds)
-    times.model_share.append(fresh.meter.busy_s / seconds)
+    times.model_share.append(fresh.meter.busy_s / fresh.passes / seconds)
     return scores
 
 

@@ -174,9 +174,9 @@ class ScoreConfig:
 
     `device`, `batch_size`, `precision`, `compile`: see pairsieve/clip/settings.py. With `precision:
     auto` each worker measures which precision is fastest on it; name one to get the same digits on
-    all machines of a kind. `threads` are those of one worker inside the model. `decode_processes`
-    are those of one worker (default: as many as there are cores, divided among the workers of one
-    machine).
+    all machines of a kind. `threads` are those of one worker inside the model, and each computes a
+    batch of its own. `decode_processes` are those of one worker (default: as many as there are
+    cores, divided among the workers of one machine).
 
     `accelerator` is Beam's resource hint for the workers of this job alone, like
     "type:nvidia-tesla-t4;count:1;install-nvidia-driver", and `min_ram` the one for their memory,
@@ -201,7 +201,9 @@ class ScoreConfig:
     @property
     def encoder(self) -> EncoderSettings:
         """How models are run."""
-        return EncoderSettings(self.device, self.batch_size, self.precision, self.compile)
+        return EncoderSettings(
+            self.device, self.batch_size, self.precision, self.compile, self.threads
+        )
 
 
 @dataclass(frozen=True)

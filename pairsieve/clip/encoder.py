@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from torch.nn.functional import normalize
 
 from pairsieve.clip.filled import filled
 from pairsieve.clip.model import checkpoint_of, identify
+from pairsieve.clip.passes import Meter, open_passes
 from pairsieve.clip.precision import Probe, with_precision
 from pairsieve.clip.settings import (
     LOCAL,
@@ -51,19 +53,12 @@ PROBE_ROWS = 8
 TOKENS_A_ROW = 48
 
 
-@dataclass
-class Meter:
-    """What a model did: the seconds it was busy, and the number of rows of each batch."""
-
-    busy_s: float = 0.0
-    batches: list[int] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Encoder:
     """Gives unit vectors (float32, on the CPU) of pictures and texts.
 
-    `precision` is the chosen one, never "auto".
+    `precision` is the chosen one, never "auto". Batches are computed on the threads of `executor`,
+    `passes` at once.
     """
 
     identity: ModelIdentity
@@ -75,6 +70,8 @@ class Encoder:
     batch_size: int
     precision: str
     dtype: torch.dtype
+    passes: int
+    executor: ThreadPoolExecutor
     meter: Meter = field(default_factory=Meter)
     _text_cache: MutableMapping[str, Vectors] = field(default_factory=lambda: LRUCache(KEPT_TEXTS))
     _prompts: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
@@ -86,11 +83,12 @@ class Encoder:
 
     def pictures(self, pixels: Sequence[Pixels]) -> Vectors:
         """Unit vectors (n, d) of pictures that were prepared as `square` says."""
-        vectors = [
-            self._encode_pictures(torch.from_numpy(np.stack(rows)))
-            for rows in _batches(pixels, self.batch_size)
-        ]
-        return np.concatenate(vectors)
+        batches = [self.start_pictures(rows) for rows in _batches(pixels, self.batch_size)]
+        return np.concatenate([batch.result() for batch in batches])
+
+    def start_pictures(self, pixels: Sequence[Pixels]) -> Future[Vectors]:
+        """Start a batch of at most `batch_size` pictures; its result is that of `pictures`."""
+        return self.executor.submit(self._encode_pictures, pixels)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors (n, d) of texts. The last KEPT_TEXTS of them are cached."""
@@ -115,10 +113,14 @@ class Encoder:
         return self.batch_size * TOKENS_A_ROW
 
     def _encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        tokens = self.text_tokens
+        batches = []
+        for indices, token_rows in self.text_tower.batches(texts, tokens):
+            batch = self.executor.submit(self._run, self.text_tower.encode, token_rows, tokens)
+            batches.append((indices, batch))
         vectors: dict[str, Vectors] = {}
-        for indices, token_rows in self.text_tower.batches(texts, self.text_tokens):
-            batch = self._run(self.text_tower.encode, token_rows, self.text_tokens)
-            for index, vector in zip(indices, batch, strict=True):
+        for indices, batch in batches:
+            for index, vector in zip(indices, batch.result(), strict=True):
                 vectors[texts[index]] = vector
         return vectors
 
@@ -132,7 +134,8 @@ class Encoder:
     def _per_channel(self, values: Any) -> Tensor:
         return torch.tensor(values, device=self.device).view(1, 3, 1, 1)
 
-    def _encode_pictures(self, rows: Tensor) -> Vectors:
+    def _encode_pictures(self, pictures: Sequence[Pixels]) -> Vectors:
+        rows = torch.from_numpy(np.stack(pictures))
         scale, shift = self._scaling
 
         def encode(batch: Tensor, size: int) -> Tensor:
@@ -150,8 +153,7 @@ class Encoder:
         started = time.perf_counter()
         vectors = _encode_in_halves(encode, rows, size).float()
         unit_vectors = normalize(vectors, dim=-1).cpu().numpy()
-        self.meter.busy_s += time.perf_counter() - started
-        self.meter.batches.append(len(rows))
+        self.meter.add(time.perf_counter() - started, len(rows))
         return np.asarray(unit_vectors, np.float32)
 
 
@@ -231,6 +233,8 @@ def load_encoder(
         batch_size=settings.rows,
         precision=precision,
         dtype=next(converted.parameters()).dtype,
+        passes=settings.passes,
+        executor=open_passes(settings.passes),
     )
 
 

@@ -54,13 +54,15 @@ class EncoderSettings:
 
     `device` is torch's name ("cpu", "cuda"). `batch_size` is CPU_BATCH or DEVICE_BATCH unless it is
     given. `precision` "auto" picks the fastest one by a short measurement
-    (pairsieve/clip/precision.py). `compile` compiles the picture tower with torch.compile.
+    (pairsieve/clip/precision.py). `compile` compiles the picture tower with torch.compile. `passes`
+    batches are computed side by side (pairsieve/clip/passes.py).
     """
 
     device: str = "cpu"
     batch_size: int | None = None
     precision: Precision = "auto"
     compile: bool = False
+    passes: int = 1
 
     @property
     def rows(self) -> int:

@@ -195,7 +195,6 @@ def score_settings(
         identities=models,
         routes=score.routes,
         encoder=score.encoder,
-        threads=score.threads,
         decode_processes=score.decode_processes,
         decode=score.decode,
         looking=looking,

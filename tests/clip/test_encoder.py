@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,41 @@ def test_company_order_and_place_do_not_change_a_bit(precision, small):
         texts, np.concatenate([load(small, precision=precision).texts([one]) for one in CAPTIONS])
     )
     assert np.array_equal(texts, load(small, precision=precision).texts(CAPTIONS[::-1])[::-1])
+
+
+@pytest.fixture
+def one_thread():
+    """torch with one thread in a pass, as a worker has it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_passes_side_by_side_do_not_change_a_bit(precision, small, one_thread):
+    alone = load(small, precision=precision)
+    for passes in (2, 3):
+        encoder = load(small, precision=precision, passes=passes)
+        assert np.array_equal(encoder.pictures(PIXELS), alone.pictures(PIXELS))
+        assert np.array_equal(encoder.texts(CAPTIONS), alone.texts(CAPTIONS))
+        assert sorted(encoder.meter.batches) == sorted(alone.meter.batches)
+        alone.meter.reset()
+        alone._text_cache.clear()
+
+
+def test_passes_run_at_the_same_time(small):
+    """Two passes that wait for each other come to an end."""
+    encoder = load(small, passes=2)
+    both = threading.Barrier(2, timeout=60)
+    encode = encoder.model.encode_image
+
+    def meeting(rows):
+        both.wait()
+        return encode(rows)
+
+    encoder.model.encode_image = meeting
+    assert len(encoder.pictures(PIXELS[:8])) == 8, "two batches of four"
 
 
 def test_bf16_is_within_two_thousandths(vit_b_32):

@@ -184,7 +184,8 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
 
         from pairsieve.clip.encoder import load_encoder
 
-    torch.set_num_threads(settings.threads)
+    # With more threads in one pass the last digits of a result would depend on their number.
+    torch.set_num_threads(1)
     encoders = {
         name: load_encoder(settings.models[name], identity, settings.encoder)
         for name, identity in settings.identities.items()
@@ -221,15 +222,16 @@ def load_costly(settings: ScoreSettings, picture_detectors: Sequence[Detector]) 
 def _measure(scorer: Scorer, seconds: float) -> None:
     """Count the seconds of scoring, those inside models, and the rows of each batch, in Beam.
 
-    The difference between the two shows an idle accelerator.
+    The difference between the two shows an idle accelerator. Where several passes run side by side,
+    the seconds inside models are their mean.
     """
     Metrics.counter(NAMESPACE, "score_ms").inc(round(1000 * seconds))
     for encoder in scorer.encoders.values():
-        Metrics.counter(NAMESPACE, "model_ms").inc(round(1000 * encoder.meter.busy_s))
+        busy_s = encoder.meter.busy_s / encoder.passes
+        Metrics.counter(NAMESPACE, "model_ms").inc(round(1000 * busy_s))
         for rows in encoder.meter.batches:
             Metrics.distribution(NAMESPACE, "batch_rows").update(rows)
-        encoder.meter.busy_s = 0.0
-        encoder.meter.batches.clear()
+        encoder.meter.reset()
 
 
 def score_outcome(score: Score) -> Rejection | Counted:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -20,8 +21,22 @@ from pairsieve.images.prepare import Prepared
 from pairsieve.records.pair import Evidence, Pair
 from pairsieve.records.sample import Image, Score
 from transforms.score.comparison import Comparison, EmbeddedPicture, PairsByModel, score_of
-from transforms.score.decode_ahead import DecodedPicture, decode_ahead
-from transforms.score.scorer import KnownPicture, Scorer, Vector
+from transforms.score.decode_ahead import DecodedPicture, ahead, decode_ahead
+from transforms.score.scorer import KnownPicture, Scorer, Vector, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures that go through a model together."""
+
+    model: str
+    pictures: Sequence[DecodedPicture]
+
+    @property
+    def prepared(self) -> list[Prepared]:
+        """The pixels of the pictures."""
+        results = (picture.result for picture in self.pictures)
+        return [result for result in results if isinstance(result, Prepared)]
 
 
 def score_rows(
@@ -117,69 +132,87 @@ def _scores(pictures: Iterable[DecodedPicture], comparison: Comparison) -> Itera
     The scores of a batch come after the next batch has gone through the model, so that its
     detectors have time to finish.
     """
-    previous: list[EmbeddedPicture] = []
-    for model, batch in _batches(pictures, comparison):
-        if model is None:
-            yield from _failed_scores(batch, comparison)
+    scorer = comparison.scorer
+    batches = _batches(pictures, comparison)
+    start = partial(_start, scorer=scorer)
+    finish = partial(_finish, comparison=comparison)
+    previous: Sequence[EmbeddedPicture] = ()
+    for finished in ahead(batches, start, finish, scorer.batches_under_way):
+        if isinstance(finished, DecodedPicture):
+            yield from _failed_scores(finished, comparison)
             continue
-        embedded = list(_embed(model, batch, comparison))
         for picture in previous:
             yield from _finished_scores(picture, comparison)
-        previous = embedded
+        previous = finished
     for picture in previous:
         yield from _finished_scores(picture, comparison)
 
 
-def _failed_scores(batch: Sequence[DecodedPicture], comparison: Comparison) -> Iterator[Score]:
-    """The scores of pictures that could not be decoded."""
-    for picture in batch:
-        result = picture.result
-        errors: tuple[str, ...] = ()
-        if isinstance(result, Failure):
-            status = "error"
-            errors = (result.error,)
-        else:
-            assert isinstance(result, Undecodable)
-            status = result.reason
-        sha256 = picture.image.sha256
-        for pairs in comparison.pairs_of(picture.image).values():
-            for pair in pairs:
-                yield Score(pair.key, status, errors=errors, scored_sha256=sha256)
+def _failed_scores(picture: DecodedPicture, comparison: Comparison) -> Iterator[Score]:
+    """The scores of a picture that could not be decoded."""
+    result = picture.result
+    errors: tuple[str, ...] = ()
+    if isinstance(result, Failure):
+        status = "error"
+        errors = (result.error,)
+    else:
+        assert isinstance(result, Undecodable)
+        status = result.reason
+    sha256 = picture.image.sha256
+    for pairs in comparison.pairs_of(picture.image).values():
+        for pair in pairs:
+            yield Score(pair.key, status, errors=errors, scored_sha256=sha256)
 
 
 def _batches(
     pictures: Iterable[DecodedPicture], comparison: Comparison
-) -> Iterator[tuple[str | None, list[DecodedPicture]]]:
-    """Yield (model, a full batch of its pictures). The last batch of a model may be shorter.
+) -> Iterator[Batch | DecodedPicture]:
+    """Yield full batches of the pictures of each model. The last batch of a model may be shorter.
 
-    A picture that could not be decoded comes alone, as (None, [picture]).
+    A picture that could not be decoded is yielded by itself.
     """
     encoders = comparison.scorer.encoders
     waiting: dict[str, list[DecodedPicture]] = {}
     for picture in pictures:
         if isinstance(picture.result, Undecodable | Failure):
-            yield None, [picture]
+            yield picture
             continue
         for model in comparison.pairs_of(picture.image):
             batch = waiting.setdefault(model, [])
             batch.append(picture)
             if len(batch) == encoders[model].batch_size:
-                yield model, waiting.pop(model)
-    yield from waiting.items()
+                yield Batch(model, waiting.pop(model))
+    for model, batch in waiting.items():
+        yield Batch(model, batch)
 
 
-def _embed(
-    model: str, batch: Sequence[DecodedPicture], comparison: Comparison
-) -> Iterator[EmbeddedPicture]:
-    """Run a batch through a model, and compare each picture with its captions."""
-    scorer = comparison.scorer
-    encoder = scorer.encoders[model]
+def _start(
+    batch: Batch | DecodedPicture, scorer: Scorer
+) -> tuple[Batch, Future[Vectors]] | DecodedPicture:
+    """Start a batch on its way through its model."""
+    if isinstance(batch, DecodedPicture):
+        return batch
+    encoder = scorer.encoders[batch.model]
     square_index = scorer.squares.index(encoder.square)
-    prepared = [picture.result for picture in batch if isinstance(picture.result, Prepared)]
-    vectors = encoder.pictures([pixels.squares[square_index] for pixels in prepared])
-    for picture, pixels, vector in zip(batch, prepared, vectors, strict=True):
+    squares = [pixels.squares[square_index] for pixels in batch.prepared]
+    return batch, encoder.start_pictures(squares)
+
+
+def _finish(
+    started: tuple[Batch, Future[Vectors]] | DecodedPicture, comparison: Comparison
+) -> list[EmbeddedPicture] | DecodedPicture:
+    """Wait for the vectors of a batch, and compare each picture with its captions."""
+    if isinstance(started, DecodedPicture):
+        return started
+    batch, vectors = started
+    model = batch.model
+    embedded = []
+    for picture, pixels, vector in zip(
+        batch.pictures, batch.prepared, vectors.result(), strict=True
+    ):
         known = KnownPicture(pixels.width, pixels.height, pixels.format, {model: vector})
-        yield comparison.compare(picture.image, model, known, pixels.small)
+        embedded.append(comparison.compare(picture.image, model, known, pixels.small))
+    return embedded
 
 
 def _finished_scores(picture: EmbeddedPicture, comparison: Comparison) -> Iterator[Score]:

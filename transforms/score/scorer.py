@@ -31,6 +31,7 @@ CACHED_PICTURES = 30_000
 PICTURE_SIDE = 640
 
 Vector = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +97,8 @@ class Scorer:
     def depth(self) -> int:
         """How many pictures are decoded ahead of the model."""
         return BATCHES_AHEAD * max(encoder.batch_size for encoder in self.encoders.values())
+
+    @property
+    def batches_under_way(self) -> int:
+        """How many batches are in the models or wait for them: one of them waits."""
+        return 1 + max(encoder.passes for encoder in self.encoders.values())

@@ -17,17 +17,15 @@ class ScoreSettings:
     """Which models score, and how they are run.
 
     `models` and `identities` are by name; an identity is the one that the run was started with.
-    `routes` names the model of each subset. `threads` limits the threads of one worker process
-    inside the model: with more than one, the last digits of a result may change. `looking` says at
-    which pairs picture detectors look, and `sparing` are the rules that it names. `archive` says
-    how pictures are read that stayed in their WARC files.
+    `routes` names the model of each subset. `looking` says at which pairs picture detectors look,
+    and `sparing` are the rules that it names. `archive` says how pictures are read that stayed in
+    their WARC files.
     """
 
     models: Mapping[str, ModelSettings]
     identities: Mapping[str, ModelIdentity]
     routes: Mapping[str, str]
     encoder: EncoderSettings
-    threads: int
     decode_processes: int | None
     decode: DecodeSettings
     looking: Looking
