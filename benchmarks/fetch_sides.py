@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from filters.detector import Needs
 from filters.registry import build_detectors, build_rules, needing
-from pairsieve.images.decode import Decoded, DecodeSettings, decode
+from pairsieve.images.decode import DecodeSettings
 from pairsieve.records.outcome import Tally
 from pairsieve.records.pair import PAIR_SCHEMA, Pair, key_of
 from pairsieve.records.table import schema_with, to_table
@@ -106,13 +106,20 @@ async def _bare_requests(urls: Sequence[str]) -> Cost:
 
 
 def ours(
-    pool: ProcessPoolExecutor, urls: Sequence[str], folder: Path, port: int, pixels: bool = False
+    pool: ProcessPoolExecutor,
+    urls: Sequence[str],
+    folder: Path,
+    port: int,
+    side: int | None = None,
 ) -> Cost:
-    """Run the fetch stage over parts of pairs, with one lane for each process."""
+    """Run the fetch stage over parts of pairs, with one lane for each process.
+
+    With `side` larger pictures are stored with so many pixels (`fetch.store_size`).
+    """
     shutil.rmtree(folder, ignore_errors=True)
     lanes = make_lanes(_write_parts(urls, folder), PROCESSES, max_shares=PROCESSES)
     started = time.perf_counter()
-    costs = list(pool.map(partial(_fetch_lane, folder=folder, port=port, pixels=pixels), lanes))
+    costs = list(pool.map(partial(_fetch_lane, folder=folder, port=port, side=side), lanes))
     seconds = time.perf_counter() - started
     pictures = sum(cost.pictures for cost in costs)
     if pictures != len(urls):
@@ -203,45 +210,33 @@ def _gate() -> Gate:
     return load_gate(consent())
 
 
-def _fetch_lane(lane: Lane, folder: Path, port: int, pixels: bool) -> Cost:
-    """Fetch a lane as a worker does; with `pixels`, decode its pictures too."""
+def _fetch_lane(lane: Lane, folder: Path, port: int, side: int | None) -> Cost:
+    """Fetch a lane as a worker does."""
     folders = FetchFolders(
         str(folder / "pairs"), str(folder / "images"), str(folder / "pictures"), BUCKETS
     )
     source = WebSource(client_settings(port), SiteTextCache(str(folder / "sites"), BUCKETS, 0))
     started = time.perf_counter()
-    cpu_started = time.process_time()
-    settings = FetchSettings(consent(), source, folders, StoreSettings(DECODE))
+    cpu_started = time.process_time() + _children_cpu_s()
+    settings = FetchSettings(consent(), source, folders, StoreSettings(DECODE, side=side))
     fetcher = Fetcher(_gate(), settings)
     number = sum(counted.number for counted in fetcher(lane) if counted.outcome == "kept")
-    if pixels:
-        for name in lane.names:
-            _decode_part(folders.pictures, name)
     seconds = time.perf_counter() - started
-    return Cost(number, seconds, time.process_time() - cpu_started, peak_mb())
-
-
-def _decode_part(folder: str, name: str) -> None:
-    """Decode the pictures of a part and resize them for CLIP, as score does."""
-    with parts.open_pictures(folder, name) as pictures:
-        for sha256 in pictures.names():
-            decoded = decode(pictures.read(sha256), DECODE)
-            if isinstance(decoded, Decoded):
-                image = decoded.image
-                scale = SIDE / min(image.size)
-                size = (round(image.width * scale), round(image.height * scale))
-                image.resize(size, resample=3)
+    # Processes that make pictures smaller have ended by now.
+    cpu_s = time.process_time() + _children_cpu_s() - cpu_started
+    return Cost(number, seconds, cpu_s, peak_mb())
 
 
 def peers(python: str, urls: Sequence[str], folder: Path) -> list[Cost]:
-    """Measure img2dataset, with bytes stored as served, and resized."""
+    """Measure img2dataset: bytes as served, larger pictures resized as ours, and all resized."""
     url_list = folder / "urls.txt"
     url_list.write_text("\n".join(urls))
     as_served = ["--resize_mode", "no", "--skip_reencode", "True"]
-    resized = ["--image_size", str(SIDE), "--resize_mode", "keep_ratio"]
+    all_resized = ["--image_size", str(SIDE), "--resize_mode", "keep_ratio"]
+    larger_resized = [*all_resized, "--resize_only_if_bigger", "True", "--skip_reencode", "True"]
     return [
         _img2dataset(python, url_list, folder / "peer", options, len(urls))
-        for options in (as_served, resized)
+        for options in (as_served, larger_resized, all_resized)
     ]
 
 

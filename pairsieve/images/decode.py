@@ -87,10 +87,14 @@ class DecodeSettings:
 
 @dataclass(frozen=True)
 class LeastSize:
-    """The pixels that the shorter and the longer side of a picture must keep."""
+    """The pixels that the shorter and the longer side of a picture must keep.
+
+    With `larger_only` a picture whose shorter side has no more pixels to lose is not decoded.
+    """
 
     shorter: int
     longer: int = 0
+    larger_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +214,8 @@ def _decode(
         if reason:
             return Undecodable(reason)
         stored_size = image.size
+        if at_least is not None and at_least.larger_only and min(stored_size) <= at_least.shorter:
+            return Undecodable("not_larger")
         _scale_transparent_colour(image)
         if at_least is not None:
             # Does nothing for other formats than JPEG.

@@ -166,18 +166,21 @@ class PictureWriter:
 
 def _one_picture(sha256: str, content: bytes, stored_sha256: str) -> pa.RecordBatch:
     columns = [
-        pa.array([sha256], pa.string()),
-        _one_binary(content),
-        pa.array([stored_sha256], pa.string()),
+        _one_value(pa.string(), sha256.encode(), "=2i"),
+        _one_value(pa.large_binary(), content, "=2q"),
+        _one_value(pa.string(), stored_sha256.encode(), "=2i"),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=PICTURES_SCHEMA)
 
 
-def _one_binary(content: bytes) -> pa.LargeBinaryArray:
-    """Return an array with one value, which is not copied."""
-    # Arrow's form: where the value begins and ends, and its bytes.
-    offsets = pa.py_buffer(struct.pack("=2q", 0, len(content)))
-    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(content)])
+def _one_value(kind: pa.DataType, content: bytes, offsets: str) -> pa.Array:
+    """Return an array with one value, which is not copied; `pa.array` takes ten times as long.
+
+    `offsets` is the format of the two numbers that say where the value begins and ends: 32 bits
+    each, or 64 in a large type (Arrow columnar format, variable-size binary layout).
+    """
+    ends = pa.py_buffer(struct.pack(offsets, 0, len(content)))
+    return pa.Array.from_buffers(kind, 1, [None, ends, pa.py_buffer(content)])
 
 
 @contextmanager

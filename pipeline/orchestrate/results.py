@@ -44,6 +44,7 @@ SCORE_LEAVES_OUT = (
     "models",
     "accelerator",
     "min_ram",
+    "threads",
     "decode_processes",
     "detect_timeout_s",
     "detect_margin",
@@ -51,7 +52,7 @@ SCORE_LEAVES_OUT = (
 
 # Raise a number when the code of the stage gives another result for the same input. Results of
 # older code are then made anew.
-VERSIONS = {"extract": 11, "fetch": 8, "score": 11, "compare": 1, "publish": 12}
+VERSIONS = {"extract": 11, "fetch": 9, "score": 11, "compare": 1, "publish": 12}
 
 PICTURES = "pictures"
 

@@ -405,3 +405,17 @@ def test_formats_that_a_config_may_take(kind, content):
 def test_formats_that_cannot_be_decoded_are_named():
     assert problem_of_formats(FORMATS[:7]) is None
     assert "'JXL' is not among JPEG, " in problem_of_formats(["JPEG", "JXL"])
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [((20, 80), "not_larger"), ((40, 90), "not_larger"), ((41, 90), None)],
+)
+def test_only_larger_pictures_are_decoded(size, reason):
+    whole = encoded(RED.resize(size), "PNG")
+    at_least = LeastSize(40, larger_only=True)
+    found = decode(whole, SETTINGS, at_least)
+    assert (found.reason if isinstance(found, Undecodable) else None) == reason
+    # The header alone tells.
+    if reason:
+        assert decode(whole[:60], SETTINGS, at_least) == Undecodable(reason)

@@ -34,6 +34,25 @@ def test_workers_of_one_machine_share_its_cores(
     assert job.settings.decode_processes == decoders
 
 
+@pytest.mark.parametrize(
+    ("setting", "is_same"),
+    [
+        # Passes on several threads give the same digits (tests/clip/test_encoder.py).
+        ("score.threads=2", True),
+        ("score.decode_processes=2", True),
+        ("score.precision=bf16", False),
+        ("score.batch_size=7", False),
+    ],
+)
+def test_settings_that_change_no_score_keep_the_scores(setting, is_same, demo_run):
+    given = {"output": str(demo_run.output), "work": str(demo_run.work)}
+    before, after = (
+        Results(make_plan(load_config(DEMO, sets, given))).scored.stage.fingerprint
+        for sets in ((), (setting,))
+    )
+    assert (before == after) == is_same
+
+
 def test_each_part_of_an_archive_has_a_lane_of_its_own(demo_run, monkeypatch):
     names = [f"part-00012-{chunk:04}" for chunk in range(3)]  # all of one host
     monkeypatch.setattr(Jobs, "unfinished", lambda self, folder: names)
