@@ -252,5 +252,5 @@ class PictureReader:
 def open_pictures(folder: str, name: str) -> Iterator[PictureReader]:
     """Open the picture store of a part for reading."""
     path = pictures_path(folder, name)
-    with files.open_read(path) as stream, ipc.open_file(stream) as reader:
+    with files.open_near(path) as stream, ipc.open_file(stream) as reader:
         yield PictureReader(reader, path)

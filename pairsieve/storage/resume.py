@@ -1,4 +1,4 @@
-"""A stream that survives broken connections.
+"""A stream that survives broken connections, and asks an object store for what will be read.
 
 It opens the file again and reads on at the same offset.
 """
@@ -6,9 +6,11 @@ It opens the file again and reads on at the same offset.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from types import TracebackType
 from typing import IO, TypeVar
@@ -24,6 +26,9 @@ PERMANENT_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError)
 
 # Seconds to wait after each transient error. One more error than there are waits is raised.
 WAITS_S = (0.5, 2.0, 8.0, 30.0)
+# An object store takes some tens of milliseconds to answer, and sends as much in that time as the
+# lesser of these two; the greater one is twice what a piece of an archive has (input.split_mb).
+LITTLE_BYTES, AHEAD_BYTES = 256 * 1024, 8_000_000
 LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -50,6 +55,19 @@ def with_retries(attempt: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S)
     return attempt(), len(waits_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Bytes of a file that an object store has already sent, from `start` on."""
+
+    start: int
+    content: bytes
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes at an offset of the file; none outside of the window."""
+        at = offset - self.start
+        return self.content[at : at + size] if at >= 0 else b""
+
+
 class ResumedStream:
     """A seekable binary stream. `resumed` counts the transient errors that it survived.
 
@@ -67,6 +85,18 @@ class ResumedStream:
         self._offset = 0
         # Unknown until the file is opened.
         self._size: int | None = None
+        self._is_local = files.is_local(path)
+        self._window = Window(0, b"")
+        # Where reading goes on: nowhere until `expect` says it.
+        self._expected = range(0)
+
+    def expect(self, start: int, end: int | None) -> None:
+        """Say that the bytes from `start` to `end`, or to the end of the file, will be read.
+
+        An object store is then asked for up to AHEAD_BYTES of them at a time, and for LITTLE_BYTES
+        elsewhere.
+        """
+        self._expected = range(start, sys.maxsize if end is None else end + LITTLE_BYTES)
 
     def __enter__(self) -> ResumedStream:
         self._retry(self._open)
@@ -112,9 +142,27 @@ class ResumedStream:
         if self._size is not None and self._offset >= self._size:
             # Stores and systems raise errors for such offsets, and would be asked again.
             return b""
+        if self._is_local or size < 0:
+            return self._read_at(stream, self._offset, size)
+        content = self._window.read(self._offset, size)
+        missing = min(size, (self._size or 0) - self._offset) - len(content)
+        if missing > 0:
+            start = self._offset + len(content)
+            ahead = self._read_at(stream, start, max(missing, self._bytes_ahead(start)))
+            self._window = Window(start, ahead)
+            content += ahead[:missing]
+        return content
+
+    def _bytes_ahead(self, offset: int) -> int:
+        """For how many bytes an object store is asked at an offset."""
+        if offset in self._expected:
+            return min(self._expected.stop - offset, AHEAD_BYTES)
+        return LITTLE_BYTES
+
+    def _read_at(self, stream: IO[bytes], offset: int, size: int) -> bytes:
         try:
-            if stream.tell() != self._offset:
-                stream.seek(self._offset)
+            if stream.tell() != offset:
+                stream.seek(offset)
             return stream.read(size)
         except TRANSIENT_ERRORS:
             # The connection may be broken. The next attempt opens a new one.

@@ -222,7 +222,7 @@ def _record_in_file(place: Place, keep_bytes: int, options: files.Options) -> Re
     """The record at a place, read from its file up to where the record itself says that it ends."""
 
     def read(place: Place) -> Record | BadRecord:
-        with files.open_read(place.path, options) as stream:
+        with files.open_excerpt(place.path, options) as stream:
             return _record_at(stream, place.offset, keep_bytes)
 
     def read_again(place: Place) -> Record | BadRecord:

@@ -18,7 +18,7 @@ from pairsieve.warc.record import ARC_LINE, starts_as_warc
 BLOCK_BYTES = 1 << 16  # read from the file at a time
 PIECE_BYTES = 1 << 20  # inflated at a time
 STEP_BYTES = 1 << 12  # decompressed at a time where all of it is lost if there is damage in it
-SEARCH_BYTES = 1 << 20  # searched for a start at a time
+SEARCH_BYTES = 1 << 17  # searched for a start at a time
 
 # A gzip header with its extra fields and name. The start of a longer one is not found.
 HEADER_BYTES = 4096

@@ -127,6 +127,7 @@ def _read_split(split: Split, settings: ReadSettings) -> Iterator[ReadItem]:
     read = _read_members if split.form == "members" else _read_stream
     try:
         with ResumedStream(split.path, settings.options) as stream:
+            stream.expect(split.start, split.end or split.archive_end)
             yield from read(split.part_of(stream), split, settings)
             if stream.resumed:
                 yield Noted("file", "read_resumed", stream.resumed)
@@ -160,10 +161,11 @@ def _read_members(stream: Stream, split: Split, settings: ReadSettings) -> Itera
     codec = codec_of(stream, split.archive_start)
     if codec is None:
         raise ValueError("the file is not compressed any more")
+    # The end first: what an object store sends for the start is then read on without a gap.
+    end = None if split.end is None else next_start(stream, split.end, codec)
     at: int | None = split.archive_start
     if split.start > split.archive_start:
         at = next_start(stream, split.start, codec)
-    end = None if split.end is None else next_start(stream, split.end, codec)
     while at is not None and (end is None or at < end):
         try:
             for member in read_members(stream, at, end, settings.keep_bytes, codec):

@@ -6,7 +6,9 @@ extract wrote where the archive holds the files of each host. Images are read at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import IO
 
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
 from pairsieve.storage import files
@@ -41,6 +43,60 @@ class ArchiveSettings:
     options: files.Options = field(default_factory=dict)
 
 
+class ArchiveReader:
+    """Reads single records of archives. It keeps the last archive open.
+
+    Where records are read in the order in which they lie, an object store is asked once for several
+    of them.
+    """
+
+    def __init__(self, settings: ArchiveSettings) -> None:
+        self.settings = settings
+        self._open = ExitStack()
+        self._path = ""
+        self._stream: IO[bytes] | None = None
+
+    def record_at(self, warc_file: str, record_offset: int) -> Record:
+        """Read one record, its payload as it was served. Raises READ_ERRORS."""
+        try:
+            stream = self._stream_of(warc_file)
+            return read_record_at(stream, record_offset, self.settings.max_bytes + CODING_BYTES)
+        except READ_ERRORS:
+            # A connection that has failed is not used again.
+            self.close()
+            raise
+
+    def read_at(self, warc_file: str, record_offset: int) -> tuple[Headers, bytes]:
+        """Read the HTTP headers and the decoded payload of one record. Raises READ_ERRORS."""
+        record = self.record_at(warc_file, record_offset)
+        return record.headers, self.body(record)
+
+    def body(self, record: Record) -> bytes:
+        """Decode the payload of a record. Raises READ_ERRORS."""
+        # One byte more than allowed shows that a body is too large.
+        return decoded(record.payload, record.headers, self.settings.max_bytes + 1)
+
+    def close(self) -> None:
+        """Close the archive that is open."""
+        self._open.close()
+        self._path = ""
+        self._stream = None
+
+    def _stream_of(self, warc_file: str) -> IO[bytes]:
+        if self._stream is None or warc_file != self._path:
+            self.close()
+            opened = files.open_excerpt(warc_file, self.settings.options)
+            self._stream = self._open.enter_context(opened)
+            self._path = warc_file
+        return self._stream
+
+
+def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tuple[Headers, bytes]:
+    """Read the HTTP headers and the decoded payload of a single record. Raises READ_ERRORS."""
+    with closing(ArchiveReader(settings)) as archives:
+        return archives.read_at(warc_file, record_offset)
+
+
 def read_locations(path: str) -> dict[str, Location]:
     """Read URL -> location; empty if the archive holds nothing of a bucket. Raises Damaged."""
     if not files.exists(path):
@@ -61,8 +117,9 @@ def fetch_from_archive(
         else:
             located.append((location, request))
     located.sort(key=lambda pair: (pair[0].warc_file, pair[0].record_offset))
-    for location, request in located:
-        request.deliver(_answer(location, request, find, settings))
+    with closing(ArchiveReader(settings)) as archives:
+        for location, request in located:
+            request.deliver(_answer(location, request, find, archives))
 
 
 def follow(url: str, find: Find) -> Location | str:
@@ -83,7 +140,7 @@ def follow(url: str, find: Find) -> Location | str:
 
 
 def _answer(
-    location: Location, request: FetchRequest, find: Find, settings: ArchiveSettings
+    location: Location, request: FetchRequest, find: Find, archives: ArchiveReader
 ) -> Answer:
     answer = Answer(
         url=request.url,
@@ -95,14 +152,14 @@ def _answer(
     if location.http_status != 200:
         return replace(answer, status="http_error")
     try:
-        record = _read(location.warc_file, location.record_offset, settings)
-        body = _body(record, settings)
+        record = archives.record_at(location.warc_file, location.record_offset)
+        body = archives.body(record)
     except READ_ERRORS:
         return replace(answer, status="archive_unreadable")
     status = (
         request.check_headers(request.url, location.url, record.headers)
-        or _licence_refusal(request, record, find, settings)
-        or _body_status(record, body, settings)
+        or _licence_refusal(request, record, find, archives)
+        or _body_status(record, body, archives.settings)
     )
     return replace(
         answer,
@@ -115,7 +172,7 @@ def _answer(
 
 
 def _licence_refusal(
-    request: FetchRequest, record: Record, find: Find, settings: ArchiveSettings
+    request: FetchRequest, record: Record, find: Find, archives: ArchiveReader
 ) -> str | None:
     """The status with which a licence file (RSL) refuses the picture, or None.
 
@@ -127,7 +184,7 @@ def _licence_refusal(
     addresses = linked_licences(link_headers, request.url)
     licences_of_answer = [PageLicence(address, request.url) for address in addresses]
     for licence in (*request.licences, *licences_of_answer):
-        text = _licence_text(licence.address, find, settings)
+        text = _licence_text(licence.address, find, archives)
         origin = origin_of(licence.page_url)
         # A licence may be about the picture, or about the page.
         for url in (request.url, licence.page_url):
@@ -137,13 +194,13 @@ def _licence_refusal(
     return None
 
 
-def _licence_text(address: str, find: Find, settings: ArchiveSettings) -> str:
+def _licence_text(address: str, find: Find, archives: ArchiveReader) -> str:
     """The text of a licence file; empty if the archive does not hold it."""
     location = follow(address, find)
     if isinstance(location, str) or location.http_status != 200:
         return ""
     try:
-        _, body = read_at(location.warc_file, location.record_offset, settings)
+        _, body = archives.read_at(location.warc_file, location.record_offset)
         return text_of(body)
     except READ_ERRORS:
         return ""
@@ -167,19 +224,3 @@ def _is_whole(record: Record) -> bool:
     )
     joined = decoded(record.payload, transfer_headers, len(record.payload))
     return digest_matches(joined, record.payload_digest) is True
-
-
-def read_at(warc_file: str, record_offset: int, settings: ArchiveSettings) -> tuple[Headers, bytes]:
-    """Read the HTTP headers and the decoded payload of one record. Raises READ_ERRORS."""
-    record = _read(warc_file, record_offset, settings)
-    return record.headers, _body(record, settings)
-
-
-def _read(warc_file: str, record_offset: int, settings: ArchiveSettings) -> Record:
-    with files.open_read(warc_file, settings.options) as stream:
-        return read_record_at(stream, record_offset, settings.max_bytes + CODING_BYTES)
-
-
-def _body(record: Record, settings: ArchiveSettings) -> bytes:
-    # One byte more than allowed shows that a body is too large.
-    return decoded(record.payload, record.headers, settings.max_bytes + 1)

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from pairsieve.records.sample import IMAGE_SCHEMA, SCORE_SCHEMA, Image, Score
 from pairsieve.records.table import from_table, schema_with, to_table
 from pairsieve.storage import parts
 from pairsieve.storage.settled import settled_scores
-from pairsieve.warc.source import read_at
+from pairsieve.warc.source import ArchiveReader
 from transforms.plumbing.working_on import WorkingOn
 from transforms.score.prospects import Prospects
 from transforms.score.score_rows import score_rows
@@ -143,8 +143,9 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
         """The function that returns the bytes of an image.
 
         It reads them from the archive if they stayed there, else from the picture store of the
-        part. `stack` keeps the stores open.
+        part. `stack` keeps archive and stores open.
         """
+        archives = stack.enter_context(closing(ArchiveReader(self._settings.archive)))
         stores: dict[bytes, parts.PictureReader] = {}
         for part in unscored_parts:
             stored = [image.key for _, image in part.to_score if _is_stored(image)]
@@ -156,7 +157,7 @@ class PartHandler(ModelHandler[str, ScoredPart, Scorer]):  # type: ignore[misc]
 
         def read(image: Image) -> bytes:
             if image.warc_file is not None and image.record_offset is not None:
-                _, content = read_at(image.warc_file, image.record_offset, self._settings.archive)
+                _, content = archives.read_at(image.warc_file, image.record_offset)
                 return content
             if image.sha256 is None:
                 raise KeyError("an image without bytes")

@@ -44,8 +44,8 @@ def score_rows(
 ) -> list[Score]:
     """The score of each pair, in the order of the pairs.
 
-    `read` returns the bytes of an image. Distinct pictures are taken in the order of their hashes,
-    so that the same rows give the same batches.
+    `read` returns the bytes of an image. Distinct pictures are taken in the order in which they lie
+    in archives, or of their hashes, so that the same rows give the same batches.
     """
     # What has no picture keeps this status.
     scores = {pair.key: Score(pair.key, "no_image") for pair in pairs}
@@ -53,8 +53,11 @@ def score_rows(
     known = _known_pictures(pairs_by_picture, scorer)
 
     # Start decoding new pictures first, so that captions are embedded in the meantime.
-    new = sorted(pairs_by_picture.keys() - known.keys())
-    decoded = decode_ahead([images_by_picture[sha256] for sha256 in new], read, scorer)
+    new = sorted(
+        (images_by_picture[sha256] for sha256 in pairs_by_picture if sha256 not in known),
+        key=_place,
+    )
+    decoded = decode_ahead(new, read, scorer)
     caption_vectors = _caption_vectors(pairs_by_picture.values(), scorer)
     images_by_key = {image.key: image for image in images}
     comparison = Comparison(pairs_by_picture, images_by_key, caption_vectors, scorer)
@@ -93,6 +96,11 @@ def _by_picture(
         pairs_by_model.setdefault(routes[pair.subset], []).append(pair)
     # Sorted, so that batches do not depend on the order of the pairs.
     return dict(sorted(pairs_by_picture.items())), images_by_picture
+
+
+def _place(image: Image) -> tuple[str, int, str]:
+    """Where a picture lies: archives are read from their start to their end."""
+    return image.warc_file or "", image.record_offset or 0, image.sha256 or ""
 
 
 def _known_pictures(
