@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -71,10 +72,23 @@ class Matcher:
         """
         if column not in self._exact:
             return True
-        return any(
-            not value.isascii() or _may_lie_between(value, least, most)
-            for value in self._exact[column]
-        )
+        for value in self._exact[column]:
+            if not value.isascii():
+                return True
+            first, last = self._spellings[value]
+            # Most values lie far from the range.
+            if first <= most and last >= least and _may_lie_between(value, least, most):
+                return True
+        return False
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, tuple[str, str]]:
+        """For each value, the first and the last way to write it, in the order of texts."""
+        spellings = {}
+        for value in chain.from_iterable(self._exact.values()):
+            ways = [_ways_to_write(letter) for letter in value]
+            spellings[value] = ("".join(map(min, ways)), "".join(map(max, ways)))
+        return spellings
 
     def _matches(self, table: pa.Table) -> Iterator[tuple[int, int]]:
         """Yield (row, number of a request) for each match."""

@@ -22,12 +22,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from threading import Lock
-from typing import Any, Literal
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any, Literal
 
 from pairsieve.erasure.requests import RECEIPT, RECEIPT_FORM, parse_request
 from pairsieve.storage import files
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 State = Literal["received", "approved", "applied", "refused"]
 OPEN: tuple[State, ...] = ("received", "approved")
@@ -163,6 +164,8 @@ def _read(queue: str, receipt: str) -> QueuedRequest:
 
 @lru_cache(1)
 def _adapter() -> TypeAdapter[QueuedRequest]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(QueuedRequest)
 
 

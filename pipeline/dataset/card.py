@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from filters.measured import measured, threshold_source
 from pairsieve.audit.result import HEAD
 from pairsieve.recheck.result import HEAD as RECHECK_HEAD
@@ -51,6 +49,8 @@ def data_card(facts: Facts) -> str:
 
     Every statement follows from the manifest or was counted in the shards.
     """
+    from jinja2 import Environment, StrictUndefined
+
     manifest = facts.manifest
     environment = Environment(  # noqa: S701 - Markdown, not HTML
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True

@@ -9,8 +9,6 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment
-
 from pairsieve.audit.result import HEAD, NUMERIC
 from pairsieve.recheck.result import HEAD as RECHECK_HEAD
 from pairsieve.recheck.result import NUMERIC as RECHECK_NUMERIC
@@ -109,6 +107,8 @@ def render(
     sections: Sequence[Section],
 ) -> str:
     """Fill the template; every value is escaped, since a dataset's texts come from strangers."""
+    from jinja2 import Environment
+
     source = files("pipeline.dataset").joinpath("report.html.j2").read_text("utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source).render(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
-
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from typing import TYPE_CHECKING, Literal
 
 from pairsieve.records.outcome import Unit, UnitCounts
 from pairsieve.storage import files
 from pipeline.monitoring.progress import read_history
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 METRICS, COUNTERS = "metrics.prom", "counters.json"
 Counts = Mapping[str, Mapping[Unit, UnitCounts]]
@@ -42,6 +43,8 @@ def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
     - `pairsieve_stage_seconds{stage}`: how long all runs together worked at a stage.
     - `pairsieve_beam_counter{stage,name,kind}`: Beam's counters of a stage's last job.
     """
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
     registry = CollectorRegistry()
     _add_outcomes(registry, counts)
     seconds = Gauge("pairsieve_stage_seconds", "Seconds of work", ("stage",), registry=registry)
@@ -62,6 +65,8 @@ def metrics_text(counts: Counts, folders: Mapping[str, str]) -> str:
 
 
 def _add_outcomes(registry: CollectorRegistry, counts: Counts) -> None:
+    from prometheus_client import Gauge
+
     outcomes = Gauge(
         "pairsieve_outcomes",
         "Units by what became of them",

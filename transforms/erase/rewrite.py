@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import IO
 
 import numpy as np
@@ -134,19 +135,23 @@ def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int
     groups = list(_groups(shard, gone))
     if all(len(group.gone) for group in groups):
         return _write_all_anew(shard, groups, target)
+    changed = [group for group in groups if 0 < len(group.gone) < group.rows]
+    encoded = (_encoded(shard, [_left_of(shard, group)]) for group in changed)
+    # Made before anything is written: it tells whether other row groups can be copied beside it.
+    first = next(encoded, None) or _encoded(shard, [])
     try:
         layout = read_layout(source)
-        layout.check_goes_with(read_layout(io.BytesIO(_encoded(shard, []))))
+        layout.check_goes_with(read_layout(io.BytesIO(first)))
     except OtherLayout as error:
         LOGGER.debug("all row groups are written anew: %s", error)
         return _write_all_anew(shard, groups, target)
+    anew = chain([first], encoded)
     splicer = Splicer(layout, source, target)
     for group in groups:
         if not len(group.gone) and group.rows:
             splicer.copy(group.number)
         elif group.rows > len(group.gone):
-            table = _without(shard.read_row_group(group.number), group.gone)
-            splicer.add(_encoded(shard, [table]))
+            splicer.add(next(anew))
     return splicer.finish()
 
 
@@ -169,9 +174,13 @@ def _groups(shard: pq.ParquetFile, gone: Gone) -> Iterator[_Group]:
 
 def _write_all_anew(shard: pq.ParquetFile, groups: Sequence[_Group], target: Digesting) -> int:
     """Decode and encode all row groups; returns how many rows are left."""
-    tables = (_without(shard.read_row_group(group.number), group.gone) for group in groups)
-    _encode(shard, tables, target)
+    _encode(shard, (_left_of(shard, group) for group in groups), target)
     return sum(group.rows - len(group.gone) for group in groups)
+
+
+def _left_of(shard: pq.ParquetFile, group: _Group) -> pa.Table:
+    """The rows of a group that stay."""
+    return _without(shard.read_row_group(group.number), group.gone)
 
 
 def _encoded(shard: pq.ParquetFile, tables: Iterable[pa.Table]) -> bytes:
