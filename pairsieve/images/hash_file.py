@@ -92,7 +92,7 @@ def read_pictures(path: str) -> KnownPictures:
     """
     name = files.public_name(path)
     try:
-        with files.open_read(path) as stream:
+        with files.open_columns(path) as stream:
             file = pq.ParquetFile(stream)
             columns = [name for name in WITH_VECTORS.names if name in file.schema_arrow.names]
             if PDQ not in columns and EMBEDDING not in columns:

@@ -88,7 +88,7 @@ def read_urls_and_captions(
 def _batches(
     group: RowGroup, mapping: Mapping[str, str], options: files.Options
 ) -> Iterator[tuple[pa.RecordBatch, LinkColumns]]:
-    with files.open_read(group.path, options) as stream:
+    with files.open_row_groups(group.path, options) as stream:
         table = pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
         columns = find_columns(table.schema_arrow.names, mapping)
         # a worker has one core, and each thread keeps memory of its own

@@ -43,7 +43,7 @@ def batches(
 
     `rows` is the most of a batch. `names` maps our names to the dataset's own.
     """
-    with files.open_read(path) as stream:
+    with files.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         present = set(shard.schema_arrow.names)
         our_names = [name for name in columns if names.get(name, name) in present]

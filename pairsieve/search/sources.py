@@ -72,8 +72,10 @@ def read_vectors(dataset: str, source: Source) -> Iterator[Vectors]:
 
     Raises ValueError for a file that is cut off, or is no array of vectors.
     """
-    with files.open_read(files.join(dataset, source.vectors)) as stream:
-        if source.vectors.endswith(".npy"):
+    is_array = source.vectors.endswith(".npy")
+    open_file = files.open_read if is_array else files.open_columns
+    with open_file(files.join(dataset, source.vectors)) as stream:
+        if is_array:
             blocks = vector_blocks(stream, read_vector_header(stream), BLOCK_ROWS)
         else:
             blocks = _of_column(stream)

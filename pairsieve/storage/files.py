@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -26,6 +26,8 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 # What is asked for at a time where little is read: it comes in about the time in which a store
 # begins to answer (tens of milliseconds).
 EXCERPT_BYTES = 1024 * 1024
+# Columns are read in pieces that come in about as long as a store takes to begin, and few are kept.
+PIECE_BYTES, PIECES_KEPT = 4 * 1024 * 1024, 8
 COPY_BYTES = 16 * 1024 * 1024
 # What may sign a URL: user name and password, query, fragment.
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)
@@ -134,6 +136,31 @@ def open_excerpt(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]
     """
     fs, name = filesystem(path, options)
     with fs.open(name, "rb", block_size=EXCERPT_BYTES) as stream:
+        yield stream
+
+
+@contextmanager
+def open_columns(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
+    """Open a parquet file of which some columns are read, in all row groups.
+
+    An object store is asked for pieces that hold bytes of them, for each once. pyarrow's threads
+    read columns in any order, and fsspec by itself reads 5 or 50 MB beyond each.
+    """
+    fs, name = filesystem(path, options)
+    kept = {"maxblocks": PIECES_KEPT}
+    with fs.open(
+        name, "rb", block_size=PIECE_BYTES, cache_type="blockcache", cache_options=kept
+    ) as stream:
+        yield stream
+
+
+@contextmanager
+def open_row_groups(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
+    """Open a parquet file of which few row groups are read, or columns that lie side by side.
+
+    An object store is asked for what is read: pyarrow reads such columns at once.
+    """
+    with closing(open_stream(path, options)) as stream:
         yield stream
 
 
@@ -464,9 +491,10 @@ def _seconds(time: Any) -> float:
 def size_of(path: str, options: Options = NO_OPTIONS) -> int:
     """Bytes of a file; -1 if the file is missing, or a server does not tell its size."""
     fs, name = filesystem(path, options)
-    if not fs.exists(name):
+    try:
+        size = fs.size(name)
+    except FileNotFoundError:
         return -1
-    size = fs.size(name)
     return -1 if size is None else int(size)
 
 

@@ -174,7 +174,7 @@ def _is_below(name: str, base: str) -> bool:
 
 def _parquet_rows(path: str, options: files.Options) -> Iterator[Named | None]:
     """The record that each row of a columnar index names."""
-    with files.open_read(path, options) as stream:
+    with files.open_row_groups(path, options) as stream:
         table = pq.ParquetFile(stream)
         missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
         if missing:

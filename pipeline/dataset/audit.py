@@ -156,7 +156,7 @@ def _kept_out(dataset: str, manifest: Manifest, question: Question) -> Iterator[
 def _decisions_in(path: str) -> dict[str, list[tuple[str, str]]]:
     """Id of a row -> (action, reason) of each decision of a ledger's file that keeps it out."""
     decisions: dict[str, list[tuple[str, str]]] = {}
-    with files.open_read(path) as stream:
+    with files.open_columns(path) as stream:
         columns = ["id", "action", "reason"]
         for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
             for row in batch.to_pylist():

@@ -106,7 +106,7 @@ def _rows_with(
     """The rows of these files below a folder that have one of the values in a column."""
     is_wanted = pc.field(column).isin(pa.array(sorted(values)))
     for parquet in listed:
-        with files.open_read(files.join(folder, parquet.path)) as stream:
+        with files.open_row_groups(files.join(folder, parquet.path)) as stream:
             yield from pq.read_table(stream, filters=is_wanted).to_pylist()
 
 

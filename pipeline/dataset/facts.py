@@ -180,7 +180,7 @@ def _columns_of(path: str) -> tuple[str, ...]:
 
 def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The batches of a file, with those of the columns that it has."""
-    with files.open_read(path) as stream:
+    with files.open_columns(path) as stream:
         parquet = pq.ParquetFile(stream)
         present = [name for name in columns if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(columns=present):

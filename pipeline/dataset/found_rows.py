@@ -163,7 +163,7 @@ def rows_where(
 
 def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
     """Read those of the columns that a shard has; `own_names` maps ours to the dataset's."""
-    with files.open_read(path) as stream:
+    with files.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         present = {}
         for name in columns:

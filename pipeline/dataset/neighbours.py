@@ -90,7 +90,7 @@ def _near(
         nearest = np.argsort(-cosines)[:MAX_NEIGHBOURS]
         rows = [int(row) for row in nearest if cosines[row] >= MIN_COSINE]
         # The vectors stand in the order of the shard's rows.
-        with files.open_read(files.join(dataset, shard.path)) as stream:
+        with files.open_columns(files.join(dataset, shard.path)) as stream:
             table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(rows, pa.int64()))
         for row, values in zip(rows, table.to_pylist(), strict=True):
             yield Neighbour(number, values["key"], float(cosines[row]), values["URL"])

@@ -30,7 +30,7 @@ def private_results(work: str, dataset: str, manifest: Manifest) -> str:
     shards = [listed.path for listed in manifest.below("dataset/") if listed.rows]
     if not shards or not files.exists(results):
         return ""
-    with files.open_read(files.join(dataset, shards[0])) as stream:
+    with files.open_columns(files.join(dataset, shards[0])) as stream:
         keys = set(pq.read_table(stream, columns=[KEY])[KEY].to_pylist())
     runs = [files.join(results, name) for name in files.folders_in(results)]
     with_columns = [run for run in runs if files.exists(files.join(run, SENSITIVE_FOLDER))]

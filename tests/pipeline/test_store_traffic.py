@@ -11,23 +11,32 @@ import io
 from collections import Counter
 from contextlib import closing
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from warcio.warcwriter import WARCWriter
 
+from pairsieve.erasure.match import Matcher
+from pairsieve.erasure.requests import Request
+from pairsieve.links.tables import read_urls_and_captions, row_groups
 from pairsieve.records.page import Location
-from pairsieve.storage import parts
+from pairsieve.search.rows import batches
+from pairsieve.storage import files, parts
+from pairsieve.warc.cdx import excerpts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
 from pairsieve.warc.splits import split_file
+from transforms.erase.search import matches_in
 
 RECORD_BYTES = 60_000
 RECORDS = 250
 SPLIT_BYTES = 4_000_000
+ROWS, ROWS_OF_GROUP, CELL_BYTES = 40_000, 2_000, 80
 
 
-def noise(number: int) -> bytes:
+def noise(number: int, size: int = RECORD_BYTES) -> bytes:
     """Bytes that do not compress, like those of a picture."""
-    return hashlib.shake_256(str(number).encode()).digest(RECORD_BYTES)
+    return hashlib.shake_256(str(number).encode()).digest(size)
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +127,85 @@ def test_pictures_in_any_order(on_s3, asked, monkeypatch):
         for sha256 in sorted(contents):
             assert reader.read(sha256) == contents[sha256]
     assert asked["bytes"] < 1.1 * sum(map(len, contents.values()))
+
+
+@pytest.fixture(scope="module")
+def table() -> bytes:
+    """A table of 24 MB in 20 row groups, sorted by key; its texts do not compress."""
+    texts = [noise(number, CELL_BYTES).hex() for number in range(ROWS)]
+    columns = {
+        "URL": [f"https://host{number}.example/{text}" for number, text in enumerate(texts)],
+        "other": texts[1:] + texts[:1],
+        "TEXT": texts[2:] + texts[:2],
+        "warc_filename": ["crawl.warc.gz"] * ROWS,
+        "warc_record_offset": range(ROWS),
+        "warc_record_length": [1] * ROWS,
+        "last": texts[3:] + texts[:3],
+        "key": [f"{number:032x}" for number in range(ROWS)],
+    }
+    written = io.BytesIO()
+    pq.write_table(pa.table(columns), written, row_group_size=ROWS_OF_GROUP)
+    return written.getvalue()
+
+
+@pytest.fixture
+def stored_table(on_s3, table) -> str:
+    place, store = on_s3
+    store.pipe_file("runs/traffic/table.parquet", table)
+    return f"{place}/traffic/table.parquet"
+
+
+def stored_bytes(table: bytes, *names: str) -> int:
+    """The bytes of some columns."""
+    footer = pq.read_metadata(pa.BufferReader(table))
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    return sum(each.total_compressed_size for each in columns if each.path_in_schema in names)
+
+
+def test_links_by_row_group(stored_table, table, asked):
+    rows = 0
+    for group in row_groups(stored_table, {}):
+        rows += sum(len(urls) for urls, _ in read_urls_and_captions(group, {}))
+    assert rows == ROWS
+    footers = 100_000 * (ROWS // ROWS_OF_GROUP)
+    assert asked["bytes"] < 1.1 * stored_bytes(table, "URL", "TEXT") + footers
+    assert asked["requests"] < 5 * (ROWS // ROWS_OF_GROUP)
+
+
+def test_a_columnar_index(stored_table, table, asked):
+    read = list(excerpts(stored_table, "", {}))
+    assert sum(len(excerpt.places) for excerpt in read) == ROWS
+    assert asked["bytes"] < len(table) / 20
+
+
+def test_a_row_that_is_sought_by_its_key(stored_table, table, asked):
+    matcher = Matcher([Request("key", (f"{ROWS // 4:032x}",))])
+    assert list(matches_in(stored_table, {}, matcher)) == [{0}]
+    assert asked["bytes"] < len(table) / 10
+
+
+def test_columns_of_all_rows(stored_table, table, asked):
+    read = batches(stored_table, ["key", "URL", "TEXT"], {})
+    assert sum(batch.num_rows for batch in read) == ROWS
+    # The piece with the footer is asked for again with its rows.
+    assert asked["bytes"] <= len(table) + files.PIECE_BYTES
+    assert asked["requests"] <= len(table) / files.PIECE_BYTES + 2
+
+
+def test_the_size_of_a_file(on_s3, stored, archive, monkeypatch):
+    """One request says whether a file is there and how large it is."""
+    import s3fs
+
+    calls = []
+    call_s3 = s3fs.S3FileSystem._call_s3
+
+    def counting(self, method: str, *arguments, **named):
+        calls.append(method)
+        return call_s3(self, method, *arguments, **named)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", counting)
+    on_s3[1].invalidate_cache()
+    assert files.size_of(stored) == len(archive)
+    assert calls == ["head_object"]
+    assert files.size_of(f"{stored}.missing") == -1

@@ -118,7 +118,7 @@ def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[in
 
 def matches_in(path: str, own_names: Mapping[str, str], matcher: Matcher) -> Iterator[set[int]]:
     """Yield the numbers of the requests that are about a row, for each such row of a shard."""
-    with files.open_read(path) as stream:
+    with files.open_row_groups(path) as stream:
         shard = open_columns(stream, own_names, matcher.columns)
         for _, _, hits in groups_with_matches(shard, matcher):
             yield from hits.values()
@@ -131,7 +131,7 @@ def search_shard(path: str, settings: SearchSettings, matcher: Matcher) -> Found
     """
     rows, rows_of = 0, Counter[int]()
     with (
-        files.open_read(files.join(settings.dataset, path)) as stream,
+        files.open_row_groups(files.join(settings.dataset, path)) as stream,
         open_rows(settings.folder, path) as add,
     ):
         shard = open_columns(stream, settings.own_names, (*COLUMNS, *SHOWN))

@@ -80,7 +80,7 @@ class Chosen:
 
 def rows_of_shard(path: str, own_names: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows of a shard that have a URL of the web."""
-    with files.open_read(path) as stream:
+    with files.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         # our name of a column -> its name in the shard, for those that the shard has
         names = {name: own_names.get(name, name) for name in COLUMNS}
