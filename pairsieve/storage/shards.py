@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,7 +119,7 @@ def _paths(path: str, kind: pa.DataType) -> list[str]:
 def read_listed(dataset: str, listed: ListedFile) -> bytes:
     """Read a file that a manifest lists. Raises Damaged if its sha256 is not the listed one.
 
-    Commands that write what they read must read it here or ask `check_listed`: otherwise a damaged
+    Commands that write what they read must read it here or by `open_listed`: otherwise a damaged
     file would get a new, valid checksum.
     """
     path = files.join(dataset, listed.path)
@@ -130,11 +130,19 @@ def read_listed(dataset: str, listed: ListedFile) -> bytes:
     return content
 
 
-def check_listed(dataset: str, listed: ListedFile) -> None:
-    """As `read_listed`, for files that may be larger than the memory."""
+@contextmanager
+def open_listed(dataset: str, listed: ListedFile) -> Iterator[IO[bytes]]:
+    """As `read_listed`, for files that may be larger than the memory: opens the file.
+
+    One in an object store is copied to this machine, because it is read twice.
+    """
     path = files.join(dataset, listed.path)
-    if files.sha256_of(path) != listed.sha256:
-        raise Damaged(path, RESTORE)
+    with files.open_near(path) as stream:
+        digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
+        if digest.hexdigest() != listed.sha256:
+            raise Damaged(path, RESTORE)
+        stream.seek(0)
+        yield stream
 
 
 def shard_paths(manifest: Manifest) -> list[str]:

@@ -19,6 +19,7 @@ from warcio.warcwriter import WARCWriter
 from pairsieve.erasure.match import Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.links.tables import read_urls_and_captions, row_groups
+from pairsieve.records.manifest import ListedFile
 from pairsieve.records.page import Location
 from pairsieve.search.rows import batches
 from pairsieve.storage import files, parts
@@ -26,6 +27,8 @@ from pairsieve.warc.cdx import excerpts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
 from pairsieve.warc.splits import split_file
+from transforms.erase.found import ROW, open_rows
+from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, rewrite_shard
 from transforms.erase.search import matches_in
 
 RECORD_BYTES = 60_000
@@ -191,6 +194,18 @@ def test_columns_of_all_rows(stored_table, table, asked):
     # The piece with the footer is asked for again with its rows.
     assert asked["bytes"] <= len(table) + files.PIECE_BYTES
     assert asked["requests"] <= len(table) / files.PIECE_BYTES + 2
+
+
+def test_a_shard_that_is_written_without_a_row(stored_table, table, asked, tmp_path):
+    """Its checksum is checked first, but it is asked for once."""
+    folder, name = stored_table.rsplit("/", 1)
+    listed = ListedFile(name, ROWS, len(table), hashlib.sha256(table).hexdigest())
+    with open_rows(str(tmp_path), name) as add:
+        add(pa.table({ROW: [ROWS // 2]}))
+    settings = RewriteSettings(folder, str(tmp_path / "new"), str(tmp_path))
+    (written,) = rewrite_shard(ShardToRewrite(listed, 1), settings)
+    assert written.rows == ROWS - 1
+    assert asked["bytes"] == len(table)
 
 
 def test_the_size_of_a_file(on_s3, stored, archive, monkeypatch):

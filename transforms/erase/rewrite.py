@@ -28,7 +28,7 @@ from pairsieve.records.outcome import Counted
 from pairsieve.storage import files
 from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout
-from pairsieve.storage.shards import Target, check_listed, open_shard
+from pairsieve.storage.shards import Target, open_listed, open_shard
 from transforms.erase.found import read_row_numbers
 from transforms.plumbing.shard_work import ShardWork
 
@@ -86,10 +86,9 @@ def _rewritten(
     settings: RewriteSettings,
     write: Callable[[IO[bytes], Digesting], int],
 ) -> ListedFile:
-    # First, since the new entry has the digest of what is written: it would hide the damage.
-    check_listed(settings.dataset, listed)
     with (
-        files.open_read(files.join(settings.dataset, listed.path)) as source,
+        # Checked first: the new entry has the digest of what is written, and would hide a damage.
+        open_listed(settings.dataset, listed) as source,
         files.open_whole(files.join(settings.staging, listed.path)) as stream,
     ):
         target = Digesting(stream)
