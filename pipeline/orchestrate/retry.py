@@ -21,7 +21,7 @@ from pairsieve.storage.settled import (
     scored_pictures,
     stored_pictures,
 )
-from pipeline.orchestrate.stage_result import MANIFEST, StageResult
+from pipeline.orchestrate.stage_result import MANIFEST, StageResult, summaries
 
 GENERATION = "generation"
 
@@ -85,14 +85,13 @@ def _unscored(
 
 def _transient(folder: str, transient: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield (part, number of its images with a transient status), of parts that have some."""
-    for name in parts.part_names(folder):
-        tally = parts.part_summary(folder, name).tally
+    for part in summaries(folder, parts.part_names(folder)):
         # A part that dropped nothing need not be read: all of its images are there.
-        if not any(outcome == "dropped" for _, outcome, _ in tally):
+        if not any(outcome == "dropped" for _, outcome, _ in part.tally):
             continue
-        table = parts.read_part(folder, name).select(["status", "http_status"])
+        table = parts.read_part(folder, part.name).select(["status", "http_status"])
         number = sum(
             is_transient(row["status"], row["http_status"], transient) for row in table.to_pylist()
         )
         if number:
-            yield name, number
+            yield part.name, number

@@ -188,6 +188,14 @@ def test_a_row_that_is_sought_by_its_key(stored_table, table, asked):
     assert asked["bytes"] < len(table) / 10
 
 
+def test_rows_that_are_sought_by_their_domain(stored_table, table, asked):
+    """Every row group is read, so that little is asked for often."""
+    matcher = Matcher([Request("domain", ("host7.example",))])
+    assert list(matches_in(stored_table, {}, matcher)) == [{0}]
+    assert asked["bytes"] <= len(table) + files.PIECE_BYTES
+    assert asked["requests"] <= len(table) / files.PIECE_BYTES + 2
+
+
 def test_columns_of_all_rows(stored_table, table, asked):
     read = batches(stored_table, ["key", "URL", "TEXT"], {})
     assert sum(batch.num_rows for batch in read) == ROWS

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,9 +118,15 @@ def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[in
         first_row += shard.file.metadata.row_group(group).num_rows
 
 
+def open_searched(path: str, matcher: Matcher) -> AbstractContextManager[IO[bytes]]:
+    """Open a shard to find rows; statistics tell where a key may be, but not where a domain is."""
+    is_told = set(matcher.columns) <= set(EXACT_COLUMNS)
+    return files.open_row_groups(path) if is_told else files.open_columns(path)
+
+
 def matches_in(path: str, own_names: Mapping[str, str], matcher: Matcher) -> Iterator[set[int]]:
     """Yield the numbers of the requests that are about a row, for each such row of a shard."""
-    with files.open_row_groups(path) as stream:
+    with open_searched(path, matcher) as stream:
         shard = open_columns(stream, own_names, matcher.columns)
         for _, _, hits in groups_with_matches(shard, matcher):
             yield from hits.values()
@@ -131,7 +139,7 @@ def search_shard(path: str, settings: SearchSettings, matcher: Matcher) -> Found
     """
     rows, rows_of = 0, Counter[int]()
     with (
-        files.open_row_groups(files.join(settings.dataset, path)) as stream,
+        open_searched(files.join(settings.dataset, path), matcher) as stream,
         open_rows(settings.folder, path) as add,
     ):
         shard = open_columns(stream, settings.own_names, (*COLUMNS, *SHOWN))
