@@ -19,6 +19,7 @@ from pairsieve.storage import parts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
 from pairsieve.warc.splits import split_file
+from tests.support.containers import DICTIONARY, with_dictionary
 
 RECORD_BYTES = 60_000
 RECORDS = 250
@@ -30,18 +31,20 @@ def noise(number: int) -> bytes:
     return hashlib.shake_256(str(number).encode()).digest(RECORD_BYTES)
 
 
+def record(number: int, gzip: bool) -> bytes:
+    """A picture as a crawler writes it."""
+    written = io.BytesIO()
+    writer = WARCWriter(written, gzip=gzip)
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + noise(number)
+    url = f"https://a.example/{number}.png"
+    writer.write_record(writer.create_warc_record(url, "response", payload=io.BytesIO(http)))
+    return written.getvalue()
+
+
 @pytest.fixture(scope="module")
 def archive() -> bytes:
-    """Pictures in an archive of 15 MB, as a crawler writes it."""
-    written = io.BytesIO()
-    writer = WARCWriter(written, gzip=True)
-    for number in range(RECORDS):
-        http = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + noise(number)
-        record = writer.create_warc_record(
-            f"https://a.example/{number}.png", "response", payload=io.BytesIO(http)
-        )
-        writer.write_record(record)
-    return written.getvalue()
+    """An archive of 15 MB."""
+    return b"".join(record(number, gzip=True) for number in range(RECORDS))
 
 
 @pytest.fixture
@@ -103,6 +106,21 @@ def test_records_that_lie_side_by_side(stored, archive, asked):
             archives.read_at(stored, place.record_offset)
     assert asked["bytes"] < 1.2 * len(archive)
     assert asked["requests"] < RECORDS / 5
+
+
+def test_records_that_need_the_dictionary_of_their_archive(on_s3, asked):
+    place, store = on_s3
+    records = [record(number, gzip=False) for number in range(100)]
+    archive = with_dictionary(records, DICTIONARY.dict_content)
+    store.pipe_file("runs/traffic/pictures.warc.zst", archive)
+    path = f"{place}/traffic/pictures.warc.zst"
+    places = locations(path)
+    asked.clear()
+    with closing(ArchiveReader(ArchiveSettings(1_000_000))) as archives:
+        for found in places:
+            archives.read_at(path, found.record_offset)
+    assert len(places) == len(records)
+    assert asked["bytes"] < len(archive) + 3 * 1024 * 1024, "the dictionary is read once"
 
 
 def test_pictures_in_any_order(on_s3, asked, monkeypatch):
