@@ -20,6 +20,7 @@ from typing import IO, Any, Protocol, cast
 from uuid import uuid4
 
 import fsspec
+from fsspec.implementations.cached import CachingFileSystem
 
 TEMPORARY = ".tmp"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -132,8 +133,7 @@ def open_excerpt(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]
     `open_read` is for files that are read from their start: fsspec then asks for 5 MB beyond what
     is read (gcsfs), or for 50 MB (s3fs).
     """
-    fs, name = filesystem(path, options)
-    with fs.open(name, "rb", block_size=EXCERPT_BYTES) as stream:
+    with _open_as_asked(path, options, {"block_size": EXCERPT_BYTES}) as stream:
         yield stream
 
 
@@ -162,8 +162,16 @@ def open_stream(path: str, options: Options) -> IO[bytes]:
 
     An object store is asked for what is read, and for no more.
     """
+    return _open_as_asked(path, options, {"cache_type": "none"})
+
+
+def _open_as_asked(path: str, options: Options, asking: Mapping[str, Any]) -> IO[bytes]:
+    """Open a file; `asking` tells fsspec how an object store is asked."""
     fs, name = filesystem(path, options)
-    return cast(IO[bytes], fs.open(name, "rb", cache_type="none"))
+    if isinstance(fs, CachingFileSystem):
+        # fsspec's caches on disk (`blockcache::`) have a way of their own, and accept no other.
+        asking = {}
+    return cast(IO[bytes], fs.open(name, "rb", **asking))
 
 
 def read_range(byte_range: tuple[str, int, int], options: Options) -> bytes:

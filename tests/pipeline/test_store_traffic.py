@@ -6,8 +6,10 @@ would be a hundred gigabytes of traffic.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
+import tempfile
 from collections import Counter
 from contextlib import closing
 
@@ -85,6 +87,20 @@ def test_an_archive_in_pieces(stored, archive, asked):
     """Some of the start is read for each piece, and some around its borders."""
     assert len(locations(stored)) == RECORDS
     assert asked["bytes"] < 1.3 * len(archive)
+
+
+# fsspec leaves the file of a blockcache open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("cache", ["blockcache", "filecache", "simplecache"])
+def test_a_cache_of_fsspec_before_the_store(cache, stored, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = f"{cache}::{stored}"
+    places = locations(path)
+    assert len(places) == RECORDS
+    with closing(ArchiveReader(ArchiveSettings(1_000_000))) as archives:
+        _, body = archives.read_at(path, places[7].record_offset)
+    assert body == noise(int(places[7].url.rpartition("/")[2].removesuffix(".png")))
+    gc.collect()
 
 
 def test_single_records(stored, asked):

@@ -259,3 +259,14 @@ def test_a_connection_that_has_failed_is_not_used_again(monkeypatch):
             with pytest.raises(aiohttp.ServerDisconnectedError):
                 archives.read_at("s3://b/x.warc.gz", 0)
     assert len(opened) == 2
+
+
+def test_one_reader_reads_several_archives_in_turn(tmp_path):
+    paths = []
+    for number in range(2):
+        path = tmp_path / f"{number}.warc.gz"
+        path.write_bytes(picture("/a.png", b"picture %d" % number))
+        paths.append(str(path))
+    with closing(ArchiveReader(SETTINGS)) as archives:
+        bodies = [archives.read_at(paths[number], 0)[1] for number in (0, 0, 1, 0, 1)]
+    assert bodies == [b"picture %d" % number for number in (0, 0, 1, 0, 1)]
