@@ -210,12 +210,16 @@ def _probe(
 
 
 def load_encoder(
-    model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings
+    model: ModelSettings,
+    identity: ModelIdentity,
+    settings: EncoderSettings,
+    executor: ThreadPoolExecutor | None = None,
 ) -> Encoder:
     """Load a model onto a device.
 
-    open_clip checks that the weights fit the architecture. Raises ModelError when the weights are
-    not those of `identity`, or when one of them is not a finite number.
+    Models that work at the same time share an `executor` (`open_passes`). open_clip checks that the
+    weights fit the architecture. Raises ModelError when the weights are not those of `identity`, or
+    when one of them is not a finite number.
     """
     loaded = _load_checked(model, identity, settings.device)
     tokenize = open_clip.get_tokenizer(model.architecture)
@@ -237,7 +241,7 @@ def load_encoder(
         precision=precision,
         dtype=next(converted.parameters()).dtype,
         passes=settings.passes,
-        executor=open_passes(settings.passes),
+        executor=executor or open_passes(settings.passes),
     )
 
 
