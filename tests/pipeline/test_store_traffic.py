@@ -17,7 +17,7 @@ import pytest
 from warcio.warcwriter import WARCWriter
 
 from pairsieve.records.page import Location
-from pairsieve.storage import parts
+from pairsieve.storage import files, parts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
 from pairsieve.warc.splits import split_file
@@ -137,6 +137,36 @@ def test_records_that_need_the_dictionary_of_their_archive(on_s3, asked):
             archives.read_at(path, found.record_offset)
     assert len(places) == len(records)
     assert asked["bytes"] < len(archive) + 3 * 1024 * 1024, "the dictionary is read once"
+
+
+def test_gcsfs_asks_for_a_megabyte_at_a_time(monkeypatch):
+    """Its files guess what is read next, unless they are told."""
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    gcsfs = pytest.importorskip("gcsfs")
+    content = b"".join(noise(number) for number in range(100))
+    requests = []
+
+    class Bucket(gcsfs.GCSFileSystem):
+        def info(self, path, **_):
+            return {"name": path, "size": len(content), "type": "file"}
+
+        def cat_file(self, path, start, end, **_):
+            requests.append(start)
+            return content[start:end]
+
+        async def _cat_file_concurrent(self, path, start, end, **options):
+            return self.cat_file(path, start, end)
+
+    bucket = Bucket(token="anon", project="test", skip_instance_cache=True)
+    monkeypatch.setattr(files, "filesystem", lambda path, options: (bucket, path))
+    with files.open_excerpt("bucket/pictures") as stream:
+        for start in range(0, len(content), RECORD_BYTES):
+            stream.seek(start)
+            sign = stream.read(4)
+            stream.seek(start)
+            assert stream.read(RECORD_BYTES) == content[start : start + RECORD_BYTES]
+            assert sign == content[start : start + 4]
+    assert len(requests) <= 1 + len(content) / files.EXCERPT_BYTES
 
 
 def test_pictures_in_any_order(on_s3, asked, monkeypatch):

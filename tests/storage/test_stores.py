@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import urllib.request
+import zipfile
 from os import SEEK_END
 
 import pytest
@@ -315,6 +316,14 @@ def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
     with pytest.raises(kind), ResumedStream("x", {}):
         pass
     assert len(tried) == 1
+
+
+def test_an_excerpt_of_a_file_in_a_zip_file(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr("x", bytes(range(100)))
+    with files.open_excerpt(f"zip://x::{tmp_path}/a.zip") as stream:
+        stream.seek(90)
+        assert stream.read(3) == bytes((90, 91, 92))
 
 
 class Unreliable(io.BytesIO):
