@@ -7,11 +7,17 @@ slow. And the last digits of a vector do not depend on how many passes run at on
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -44,3 +50,23 @@ def open_passes(number: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, "forward-pass")
     # torch keeps a number of threads for each thread that calls it.
     return ThreadPoolExecutor(number, "forward-pass", torch.set_num_threads, (1,))
+
+
+def in_order(
+    executor: ThreadPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    number: int,
+) -> Iterator[Result]:
+    """Yield the result of each item, in order, with `number` items under way and one that waits.
+
+    If all waited at once, a process that is interrupted, or whose first batch fails, would still
+    compute all of them before it ends.
+    """
+    under_way: deque[Future[Result]] = deque()
+    for item in items:
+        under_way.append(executor.submit(function, item))
+        if len(under_way) > number:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()
