@@ -7,7 +7,6 @@ slow. And the last digits of a vector do not depend on how many passes run at on
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from threading import Lock
 from typing import TypeVar
 
 import torch
+
+from pairsieve.ahead import ahead
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,15 +59,13 @@ def in_order(
     items: Iterable[Item],
     number: int,
 ) -> Iterator[Result]:
-    """Yield the result of each item, in order, with `number` items under way and one that waits.
+    """Return the result of each item, in order, with `number` items under way and one that waits.
 
     If all waited at once, a process that is interrupted, or whose first batch fails, would still
     compute all of them before it ends.
     """
-    under_way: deque[Future[Result]] = deque()
-    for item in items:
-        under_way.append(executor.submit(function, item))
-        if len(under_way) > number:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+
+    def start(item: Item) -> Future[Result]:
+        return executor.submit(function, item)
+
+    return ahead(items, start, Future.result, number + 1)

@@ -1,6 +1,6 @@
 """How many bytes an object store is asked for, where little of a file is read, or in any order.
 
-fsspec reads 5 or 50 MB beyond each place (gcsfs, s3fs): one archive of a gigabyte in pieces of 4 MB
+fsspec reads 5 MB beyond each place, and s3fs 50: one archive of a gigabyte in pieces of 4 MB
 would be a hundred gigabytes of traffic.
 """
 
