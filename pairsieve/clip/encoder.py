@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 
 from pairsieve.clip.filled import filled
 from pairsieve.clip.model import checkpoint_of, identify
-from pairsieve.clip.passes import Meter, open_passes
+from pairsieve.clip.passes import Meter, in_order, open_passes
 from pairsieve.clip.precision import Probe, with_precision
 from pairsieve.clip.settings import (
     LOCAL,
@@ -83,8 +83,9 @@ class Encoder:
 
     def pictures(self, pixels: Sequence[Pixels]) -> Vectors:
         """Unit vectors (n, d) of pictures that were prepared as `square` says."""
-        batches = [self.start_pictures(rows) for rows in _batches(pixels, self.batch_size)]
-        return np.concatenate([batch.result() for batch in batches])
+        batches = _batches(pixels, self.batch_size)
+        vectors = in_order(self.executor, self._encode_pictures, batches, self.passes)
+        return np.concatenate(list(vectors))
 
     def start_pictures(self, pixels: Sequence[Pixels]) -> Future[Vectors]:
         """Start a batch of at most `batch_size` pictures; its result is that of `pictures`."""
@@ -114,13 +115,15 @@ class Encoder:
 
     def _encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         tokens = self.text_tokens
-        batches = []
-        for indices, token_rows in self.text_tower.batches(texts, tokens):
-            batch = self.executor.submit(self._run, self.text_tower.encode, token_rows, tokens)
-            batches.append((indices, batch))
+
+        def encode(batch: tuple[list[int], list[Tensor]]) -> tuple[list[int], Vectors]:
+            indices, token_rows = batch
+            return indices, self._run(self.text_tower.encode, token_rows, tokens)
+
+        batches = self.text_tower.batches(texts, tokens)
         vectors: dict[str, Vectors] = {}
-        for indices, batch in batches:
-            for index, vector in zip(indices, batch.result(), strict=True):
+        for indices, encoded in in_order(self.executor, encode, batches, self.passes):
+            for index, vector in zip(indices, encoded, strict=True):
                 vectors[texts[index]] = vector
         return vectors
 
@@ -207,12 +210,16 @@ def _probe(
 
 
 def load_encoder(
-    model: ModelSettings, identity: ModelIdentity, settings: EncoderSettings
+    model: ModelSettings,
+    identity: ModelIdentity,
+    settings: EncoderSettings,
+    executor: ThreadPoolExecutor | None = None,
 ) -> Encoder:
     """Load a model onto a device.
 
-    open_clip checks that the weights fit the architecture. Raises ModelError when the weights are
-    not those of `identity`, or when one of them is not a finite number.
+    Models that work at the same time share an `executor` (`open_passes`). open_clip checks that the
+    weights fit the architecture. Raises ModelError when the weights are not those of `identity`, or
+    when one of them is not a finite number.
     """
     loaded = _load_checked(model, identity, settings.device)
     tokenize = open_clip.get_tokenizer(model.architecture)
@@ -234,7 +241,7 @@ def load_encoder(
         precision=precision,
         dtype=next(converted.parameters()).dtype,
         passes=settings.passes,
-        executor=open_passes(settings.passes),
+        executor=executor or open_passes(settings.passes),
     )
 
 

@@ -7,11 +7,18 @@ slow. And the last digits of a vector do not depend on how many passes run at on
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TypeVar
 
 import torch
+
+from pairsieve.ahead import ahead
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -44,3 +51,21 @@ def open_passes(number: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, "forward-pass")
     # torch keeps a number of threads for each thread that calls it.
     return ThreadPoolExecutor(number, "forward-pass", torch.set_num_threads, (1,))
+
+
+def in_order(
+    executor: ThreadPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    number: int,
+) -> Iterator[Result]:
+    """Return the result of each item, in order, with `number` items under way and one that waits.
+
+    If all waited at once, a process that is interrupted, or whose first batch fails, would still
+    compute all of them before it ends.
+    """
+
+    def start(item: Item) -> Future[Result]:
+        return executor.submit(function, item)
+
+    return ahead(items, start, Future.result, number + 1)

@@ -20,6 +20,7 @@ from typing import IO, Any, Protocol, cast
 from uuid import uuid4
 
 import fsspec
+from fsspec.implementations.cached import CachingFileSystem
 
 TEMPORARY = ".tmp"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -129,13 +130,15 @@ def open_read(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def open_excerpt(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
-    """Open a file of which little is read, at one place: an object store is asked for no more.
+    """Open a file of which little is read, at one place.
 
-    `open_read` is for files that are read from their start: fsspec then asks for 5 MB beyond what
-    is read (gcsfs), or for 50 MB (s3fs).
+    An object store is asked for EXCERPT_BYTES beyond what is read. `open_read` is for files that
+    are read from their start: each file system then reads ahead in its own way, s3fs 50 MB.
     """
+    # Without a name of the cache gcsfs guesses, and asks several times for each record.
+    asking = {"block_size": EXCERPT_BYTES, "cache_type": "readahead"}
     fs, name = filesystem(path, options)
-    with fs.open(name, "rb", block_size=EXCERPT_BYTES) as stream:
+    with fs.open(name, "rb", **_accepted(asking, fs)) as stream:
         yield stream
 
 
@@ -190,7 +193,15 @@ def open_stream(path: str, options: Options) -> IO[bytes]:
     An object store is asked for what is read, and for no more.
     """
     fs, name = filesystem(path, options)
-    return cast(IO[bytes], fs.open(name, "rb", cache_type="none"))
+    return cast(IO[bytes], fs.open(name, "rb", **_accepted({"cache_type": "none"}, fs)))
+
+
+def _accepted(asking: Mapping[str, Any], fs: Any) -> Mapping[str, Any]:
+    """How a store is asked, where the filesystem lets itself be told.
+
+    fsspec's caches on disk (`blockcache::`) have a way of their own, and accept no other.
+    """
+    return {} if isinstance(fs, CachingFileSystem) else asking
 
 
 def read_range(byte_range: tuple[str, int, int], options: Options) -> bytes:

@@ -96,6 +96,7 @@ class ResumedStream:
         An object store is then asked for up to AHEAD_BYTES of them at a time, and for LITTLE_BYTES
         elsewhere.
         """
+        # The last record may go beyond the end.
         self._expected = range(start, sys.maxsize if end is None else end + LITTLE_BYTES)
 
     def __enter__(self) -> ResumedStream:

@@ -8,15 +8,40 @@ from pairsieve.warc.member_records import first_record
 from pairsieve.warc.members import read_members
 from pairsieve.warc.record import Record
 from pairsieve.warc.stream_records import read_record
-from pairsieve.warc.wacz import start_of_archive
+from pairsieve.warc.wacz import archive_around
 
 
-def read_record_at(stream: Stream, offset: int, keep_bytes: int) -> Record:
+class Codecs:
+    """Tells the codecs of the members of one file. A dictionary is read once for its archive."""
+
+    def __init__(self) -> None:
+        # The offsets of the archive that was asked for last, and its codec.
+        self._archive = range(0)
+        self._codec: Codec | None = None
+
+    def at(self, stream: Stream, offset: int) -> Codec | None:
+        """The codec of the member at an offset."""
+        codec = codec_of(stream, offset)
+        if codec is None or codec.name != "zstd":
+            return codec
+        # Frames of zstd may need the dictionary at the start of their archive.
+        if offset not in self._archive:
+            archive = archive_around(stream, offset)
+            self._codec = codec_of(stream, archive.start)
+            self._archive = archive
+        is_same = self._codec is not None and self._codec.name == "zstd"
+        return self._codec if is_same else codec
+
+
+def read_record_at(
+    stream: Stream, offset: int, keep_bytes: int, codecs: Codecs | None = None
+) -> Record:
     """Read the record at an offset, its payload cut at `keep_bytes`.
 
-    Raises BadRecord, DamagedMember, EOFError, and what the stream raises.
+    `codecs` are those that were found in the same file. Raises BadRecord, DamagedMember, EOFError,
+    and what the stream raises.
     """
-    codec = _codec_at(stream, offset)
+    codec = (codecs or Codecs()).at(stream, offset)
     stream.seek(offset)
     if codec is None:
         return read_record(stream, offset, keep_bytes)
@@ -24,14 +49,3 @@ def read_record_at(stream: Stream, offset: int, keep_bytes: int) -> Record:
     if member is None:
         raise EOFError("no record at this offset")
     return first_record(member)
-
-
-def _codec_at(stream: Stream, offset: int) -> Codec | None:
-    """The codec of the member at an offset."""
-    codec = codec_of(stream, offset)
-    if codec is None or codec.name != "zstd":
-        return codec
-    # Frames of zstd may need the dictionary at the start of their archive.
-    codec_of_archive = codec_of(stream, start_of_archive(stream, offset))
-    is_same = codec_of_archive is not None and codec_of_archive.name == "zstd"
-    return codec_of_archive if is_same else codec

@@ -12,11 +12,12 @@ from typing import IO
 
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
 from pairsieve.storage import files
+from pairsieve.storage.resume import TRANSIENT_ERRORS
 from pairsieve.storage.sealed import read_sealed
 from pairsieve.warc.codings import decoded
 from pairsieve.warc.reader import CODING_BYTES, READ_ERRORS
 from pairsieve.warc.record import Record, digest_matches
-from pairsieve.warc.record_at import read_record_at
+from pairsieve.warc.record_at import Codecs, read_record_at
 from pairsieve.web.answer import Answer, FetchRequest, PageLicence
 from pairsieve.web.body import text_of
 from pairsieve.web.places import address_key
@@ -55,13 +56,15 @@ class ArchiveReader:
         self._open = ExitStack()
         self._path = ""
         self._stream: IO[bytes] | None = None
+        self._codecs = Codecs()
 
     def record_at(self, warc_file: str, record_offset: int) -> Record:
         """Read one record, its payload as it was served. Raises READ_ERRORS."""
         try:
             stream = self._stream_of(warc_file)
-            return read_record_at(stream, record_offset, self.settings.max_bytes + CODING_BYTES)
-        except READ_ERRORS:
+            keep_bytes = self.settings.max_bytes + CODING_BYTES
+            return read_record_at(stream, record_offset, keep_bytes, self._codecs)
+        except (*READ_ERRORS, *TRANSIENT_ERRORS):
             # A connection that has failed is not used again.
             self.close()
             raise
@@ -81,6 +84,7 @@ class ArchiveReader:
         self._open.close()
         self._path = ""
         self._stream = None
+        self._codecs = Codecs()
 
     def _stream_of(self, warc_file: str) -> IO[bytes]:
         if self._stream is None or warc_file != self._path:

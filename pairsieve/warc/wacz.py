@@ -10,6 +10,7 @@ Browsertrix gives a collection, or a crawl of several workers, as such a file.
 from __future__ import annotations
 
 import gzip
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -143,14 +144,15 @@ def _is_archive(info: zipfile.ZipInfo) -> bool:
     return info.filename.startswith(ARCHIVE_FOLDER) and not info.is_dir()
 
 
-def start_of_archive(stream: Stream, offset: int) -> int:
-    """Where the archive begins that holds the byte at an offset: 0, or its place in a WACZ.
+def archive_around(stream: Stream, offset: int) -> range:
+    """The offsets of the archive that holds the byte at an offset: all, or its place in a WACZ.
 
-    Raises NotAWacz if the file is a WACZ that cannot be read.
+    None where no archive of a WACZ holds it. Raises NotAWacz if the file is a WACZ that cannot be
+    read.
     """
     stream.seek(0)
     if not is_wacz(stream.read(len(ZIP_SIGN))):
-        return 0
+        return range(sys.maxsize)
     for wacz in waczs_in(stream):
         if isinstance(wacz, NotAWacz) or offset >= wacz.end:
             continue
@@ -158,8 +160,8 @@ def start_of_archive(stream: Stream, offset: int) -> int:
         with suppress(NotAWacz):
             for entry in entries_in(wacz):
                 if entry.start <= offset < entry.end:
-                    return entry.start
-    return 0
+                    return range(entry.start, entry.end)
+    return range(0)
 
 
 class EntryStream:

@@ -142,6 +142,22 @@ def test_passes_run_at_the_same_time(small):
     assert len(encoder.pictures(PIXELS[:8])) == 8, "two batches of four"
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_after_an_error_few_batches_are_still_computed(passes, small):
+    encoder = load(small, passes=passes)
+    begun = []
+
+    def failing(rows):
+        begun.append(len(rows))
+        raise RuntimeError("a broken device")
+
+    encoder.model.encode_image = failing
+    with pytest.raises(RuntimeError, match="a broken device"):
+        encoder.pictures(PIXELS[:1] * 80)
+    encoder.executor.shutdown()
+    assert len(begun) <= passes + 1, "of twenty"
+
+
 def test_bf16_is_within_two_thousandths(vit_b_32):
     pixels = list(np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8))
     exact, fast = (load(vit_b_32, precision=precision) for precision in ("fp32", "bf16"))

@@ -6,8 +6,10 @@ import io
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import open_clip
@@ -23,11 +25,15 @@ from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
 from pairsieve.images.processes import Processes
 from pairsieve.records.pair import PerCaption
+from pairsieve.storage.settled import Looking
+from pairsieve.warc.source import ArchiveSettings
 from tests.support.clip_models import DEMO, small_model
 from tests.support.scoring import CAPTIONS, CONTENTS, png, row
+from transforms.score.handler import load_scorer
 from transforms.score.prospects import Prospects
 from transforms.score.score_rows import score_rows
 from transforms.score.scorer import Costly, Scorer
+from transforms.score.settings import ScoreSettings
 
 DECODE = DecodeSettings(formats=("JPEG", "PNG"), max_pixels=1_000_000, max_aspect_ratio=20)
 
@@ -426,3 +432,51 @@ def test_evidence_of_a_caption_is_that_of_each_pair():
     broken = {"letters": PerCaption(lambda caption: 1 / 0)}
     scorer = demo_scorer(detect_from=-1.0, observe_picture=lambda picture: broken)
     assert score([row(0)], scorer)[0].errors == ("ZeroDivisionError",)
+
+
+def test_pictures_are_read_in_the_order_in_which_they_lie():
+    """An object store then sends several of an archive at once."""
+    places = [("b", 7), ("a", 90), ("b", 3), ("a", 100)]
+    rows = []
+    for number, (archive, offset) in enumerate(places):
+        pair, image = row(number)
+        rows.append((pair, replace(image, warc_file=archive, record_offset=offset)))
+    read = []
+
+    def content(image):
+        read.append((image.warc_file, image.record_offset))
+        return CONTENTS[image.sha256]
+
+    score(rows, demo_scorer(), content)
+    assert read == sorted(places)
+
+
+def test_all_models_share_the_threads_of_a_worker():
+    settings = ScoreSettings(
+        models={"one": DEMO, "other": DEMO},
+        identities={"one": identify(DEMO), "other": identify(DEMO)},
+        routes={"en": "one", "multi": "other", "nolang": "other"},
+        encoder=EncoderSettings(batch_size=2, precision="fp32"),
+        decode_processes=1,
+        decode=DECODE,
+        looking=Looking(),
+        detect_timeout_s=60,
+        keep_embeddings=False,
+        archive=ArchiveSettings(1),
+    )
+    threads = torch.get_num_threads()
+    scorer = load_scorer(settings, ())
+    torch.set_num_threads(threads)
+    computing = threading.Lock()
+
+    def alone(encode, rows):
+        assert computing.acquire(blocking=False), "another pass runs already"
+        time.sleep(0.05)
+        vectors = encode(rows)
+        computing.release()
+        return vectors
+
+    for encoder in scorer.encoders.values():
+        encoder.model.encode_image = partial(alone, encoder.model.encode_image)
+    scores = score([row(n, subset=("en", "multi")[n % 2]) for n in range(8)], scorer)
+    assert {found.status for found in scores} == {"ok"}

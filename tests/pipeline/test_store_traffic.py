@@ -1,13 +1,15 @@
 """How many bytes an object store is asked for, where little of a file is read, or in any order.
 
-fsspec reads 5 or 50 MB beyond each place (gcsfs, s3fs): one archive of a gigabyte in pieces of 4 MB
+fsspec reads 5 MB beyond each place, and s3fs 50: one archive of a gigabyte in pieces of 4 MB
 would be a hundred gigabytes of traffic.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
+import tempfile
 from collections import Counter
 from contextlib import closing
 
@@ -27,6 +29,7 @@ from pairsieve.warc.cdx import excerpts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
 from pairsieve.warc.splits import split_file
+from tests.support.containers import DICTIONARY, with_dictionary
 from transforms.erase.found import ROW, open_rows
 from transforms.erase.rewrite import RewriteSettings, ShardToRewrite, rewrite_shard
 from transforms.erase.search import matches_in
@@ -42,18 +45,20 @@ def noise(number: int, size: int = RECORD_BYTES) -> bytes:
     return hashlib.shake_256(str(number).encode()).digest(size)
 
 
+def record(number: int, gzip: bool) -> bytes:
+    """A picture as a crawler writes it."""
+    written = io.BytesIO()
+    writer = WARCWriter(written, gzip=gzip)
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + noise(number)
+    url = f"https://a.example/{number}.png"
+    writer.write_record(writer.create_warc_record(url, "response", payload=io.BytesIO(http)))
+    return written.getvalue()
+
+
 @pytest.fixture(scope="module")
 def archive() -> bytes:
-    """Pictures in an archive of 15 MB, as a crawler writes it."""
-    written = io.BytesIO()
-    writer = WARCWriter(written, gzip=True)
-    for number in range(RECORDS):
-        http = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + noise(number)
-        record = writer.create_warc_record(
-            f"https://a.example/{number}.png", "response", payload=io.BytesIO(http)
-        )
-        writer.write_record(record)
-    return written.getvalue()
+    """An archive of 15 MB."""
+    return b"".join(record(number, gzip=True) for number in range(RECORDS))
 
 
 @pytest.fixture
@@ -96,6 +101,20 @@ def test_an_archive_in_pieces(stored, archive, asked):
     assert asked["bytes"] < 1.3 * len(archive)
 
 
+# fsspec leaves the file of a blockcache open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("cache", ["blockcache", "filecache", "simplecache"])
+def test_a_cache_of_fsspec_before_the_store(cache, stored, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = f"{cache}::{stored}"
+    places = locations(path)
+    assert len(places) == RECORDS
+    with closing(ArchiveReader(ArchiveSettings(1_000_000))) as archives:
+        _, body = archives.read_at(path, places[7].record_offset)
+    assert body == noise(int(places[7].url.rpartition("/")[2].removesuffix(".png")))
+    gc.collect()
+
+
 def test_single_records(stored, asked):
     places = locations(stored)
     asked.clear()
@@ -115,6 +134,51 @@ def test_records_that_lie_side_by_side(stored, archive, asked):
             archives.read_at(stored, place.record_offset)
     assert asked["bytes"] < 1.2 * len(archive)
     assert asked["requests"] < RECORDS / 5
+
+
+def test_records_that_need_the_dictionary_of_their_archive(on_s3, asked):
+    place, store = on_s3
+    records = [record(number, gzip=False) for number in range(100)]
+    archive = with_dictionary(records, DICTIONARY.dict_content)
+    store.pipe_file("runs/traffic/pictures.warc.zst", archive)
+    path = f"{place}/traffic/pictures.warc.zst"
+    places = locations(path)
+    asked.clear()
+    with closing(ArchiveReader(ArchiveSettings(1_000_000))) as archives:
+        for found in places:
+            archives.read_at(path, found.record_offset)
+    assert len(places) == len(records)
+    assert asked["bytes"] < len(archive) + 3 * 1024 * 1024, "the dictionary is read once"
+
+
+def test_gcsfs_asks_for_a_megabyte_at_a_time(monkeypatch):
+    """Its files guess what is read next, unless they are told."""
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    gcsfs = pytest.importorskip("gcsfs")
+    content = b"".join(noise(number) for number in range(100))
+    requests = []
+
+    class Bucket(gcsfs.GCSFileSystem):
+        def info(self, path, **_):
+            return {"name": path, "size": len(content), "type": "file"}
+
+        def cat_file(self, path, start, end, **_):
+            requests.append(start)
+            return content[start:end]
+
+        async def _cat_file_concurrent(self, path, start, end, **options):
+            return self.cat_file(path, start, end)
+
+    bucket = Bucket(token="anon", project="test", skip_instance_cache=True)
+    monkeypatch.setattr(files, "filesystem", lambda path, options: (bucket, path))
+    with files.open_excerpt("bucket/pictures") as stream:
+        for start in range(0, len(content), RECORD_BYTES):
+            stream.seek(start)
+            sign = stream.read(4)
+            stream.seek(start)
+            assert stream.read(RECORD_BYTES) == content[start : start + RECORD_BYTES]
+            assert sign == content[start : start + 4]
+    assert len(requests) <= 1 + len(content) / files.EXCERPT_BYTES
 
 
 def test_pictures_in_any_order(on_s3, asked, monkeypatch):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import random
 import threading
 import time
 import urllib.request
+import zipfile
 from os import SEEK_END
 
 import pytest
@@ -313,3 +316,55 @@ def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
     with pytest.raises(kind), ResumedStream("x", {}):
         pass
     assert len(tried) == 1
+
+
+def test_an_excerpt_of_a_file_in_a_zip_file(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr("x", bytes(range(100)))
+    with files.open_excerpt(f"zip://x::{tmp_path}/a.zip") as stream:
+        stream.seek(90)
+        assert stream.read(3) == bytes((90, 91, 92))
+
+
+class Unreliable(io.BytesIO):
+    """An object that breaks now and then, and gives less than it was asked for."""
+
+    def __init__(self, content: bytes, chance: random.Random) -> None:
+        super().__init__(content)
+        self.chance = chance
+
+    def read(self, size: int | None = -1) -> bytes:
+        luck = self.chance.random()
+        if luck < 0.2:
+            super().read(3)
+            raise ConnectionResetError
+        if luck < 0.3 and size and size > 1:
+            size = self.chance.randrange(1, size)
+        return super().read(size)
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 8000, 30_000])
+def test_a_store_is_read_like_a_file_at_any_places(size, monkeypatch):
+    monkeypatch.setattr("pairsieve.storage.resume.LITTLE_BYTES", 256)
+    monkeypatch.setattr("pairsieve.storage.resume.AHEAD_BYTES", 8000)
+    chance = random.Random(size)
+    content = chance.randbytes(size)
+    monkeypatch.setattr(
+        "pairsieve.storage.resume.files.open_stream",
+        lambda path, options: Unreliable(content, chance),
+    )
+    with ResumedStream("memory://x", {}, waits_s=(0,) * 30) as stream:
+        for _ in range(500):
+            if chance.random() < 0.1:
+                start = chance.randrange(size + 300)
+                stream.expect(start, chance.choice([None, start + 300, start + 9000]))
+            if chance.random() < 0.4:
+                stream.seek(chance.randrange(size + 300))
+            at = stream.tell()
+            wanted = chance.choice([-1, 0, 1, 64, 256, 257, 8001])
+            found = stream.read(wanted)
+            expected = content[at:] if wanted < 0 else content[at : at + wanted]
+            # Fewer bytes only where the store gave fewer, and none only at the end.
+            assert expected.startswith(found)
+            assert found or not expected
+            assert stream.tell() == at + len(found)

@@ -10,6 +10,7 @@ ROOMS = (
     "records",
     "storage",
     "web",
+    "ahead",
     "attempt",
     "images",
     "recheck",

@@ -6,6 +6,7 @@ import apache_beam as beam
 
 from pairsieve.clip.settings import EncoderSettings
 from pairsieve.images.decode import DecodeSettings
+from pairsieve.storage.settled import Looking
 from pairsieve.warc.source import ArchiveSettings
 from pipeline.flow import ScoreJob, score
 from transforms.score.handler import CPU_PARTS, DEVICE_PARTS, PartHandler
@@ -22,10 +23,9 @@ def settings(device: str = "cpu") -> ScoreSettings:
         {},
         {},
         EncoderSettings(device),
-        1,
         None,
         DecodeSettings((), 1, 1.0),
-        0.3,
+        Looking(0.3),
         1.0,
         False,
         ArchiveSettings(1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from contextlib import closing
 
 import lz4.frame
 import pytest
@@ -14,7 +15,7 @@ from pairsieve.records.page import Location, Page
 from pairsieve.warc.cdx import BadIndex, BadRow, excerpts
 from pairsieve.warc.codecs import zstd_library
 from pairsieve.warc.reader import ReadSettings, read_places
-from pairsieve.warc.source import ArchiveSettings, read_at
+from pairsieve.warc.source import ArchiveReader, ArchiveSettings, read_at
 from pairsieve.warc.wacz import NotAWacz
 from tests.support.archives import ALL, pages, problems, read, read_file
 from tests.support.containers import (
@@ -270,3 +271,18 @@ def test_a_picture_behind_a_wacz_that_cannot_be_read(tmp_path):
     (location,) = (item for item in read(tmp_path, content) if isinstance(item, Location))
     _, body = read_at(location.warc_file, location.record_offset, ArchiveSettings(100))
     assert body == b"pixels"
+
+
+def test_each_archive_of_a_wacz_is_read_with_its_own_dictionary(tmp_path):
+    other = zstd.train_dict([bytes(str(number), "ascii") * 99 for number in range(400)], 1000)
+    archives = {
+        "0.warc.zst": with_dictionary(RECORDS, DICTIONARY.dict_content),
+        "1.warc.zst": skippable(other.dict_content)
+        + b"".join(zstd.compress(record, zstd_dict=other) for record in RECORDS),
+    }
+    found = read(tmp_path, wacz(archives))
+    first, second = (item for item in found if isinstance(item, Location))
+    with closing(ArchiveReader(ArchiveSettings(100))) as reader:
+        for location in (first, second, second, first):
+            _, body = reader.read_at(location.warc_file, location.record_offset)
+            assert body == b"pixels"

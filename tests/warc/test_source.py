@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+from contextlib import closing, contextmanager
 from dataclasses import astuple
 
+import aiohttp
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -13,7 +15,7 @@ from warcio.warcwriter import WARCWriter
 from pairsieve.records.packed import pack_rows
 from pairsieve.records.page import Location
 from pairsieve.warc.reader import ReadSettings, read_split
-from pairsieve.warc.source import ArchiveSettings, fetch_from_archive, follow
+from pairsieve.warc.source import ArchiveReader, ArchiveSettings, fetch_from_archive, follow
 from pairsieve.warc.splits import split_file
 from pairsieve.web.answer import Answer, FetchRequest
 from pairsieve.web.urls import bucket_of_url
@@ -237,3 +239,34 @@ def test_a_redirect_to_another_spelling_is_no_loop(tmp_path):
     redirect = moved("/%7Ep.png", "/~p.png")
     assert ask(tmp_path, "/~p.png", redirect, picture("/~p.png")).status == "ok"
     assert ask(tmp_path, "/%7Ep.png", redirect).status == "not_in_archive"
+
+
+def test_a_connection_that_has_failed_is_not_used_again(monkeypatch):
+    opened = []
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise aiohttp.ServerDisconnectedError
+
+    @contextmanager
+    def open_broken(path, options):
+        opened.append(path)
+        yield Broken()
+
+    monkeypatch.setattr("pairsieve.warc.source.files.open_excerpt", open_broken)
+    with closing(ArchiveReader(ArchiveSettings(100))) as archives:
+        for _ in range(2):
+            with pytest.raises(aiohttp.ServerDisconnectedError):
+                archives.read_at("s3://b/x.warc.gz", 0)
+    assert len(opened) == 2
+
+
+def test_one_reader_reads_several_archives_in_turn(tmp_path):
+    paths = []
+    for number in range(2):
+        path = tmp_path / f"{number}.warc.gz"
+        path.write_bytes(picture("/a.png", b"picture %d" % number))
+        paths.append(str(path))
+    with closing(ArchiveReader(SETTINGS)) as archives:
+        bodies = [archives.read_at(paths[number], 0)[1] for number in (0, 0, 1, 0, 1)]
+    assert bodies == [b"picture %d" % number for number in (0, 0, 1, 0, 1)]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
+from pairsieve.ahead import ahead
 from pairsieve.attempt import Failure, attempt
 from pairsieve.images.decode import Undecodable
 from pairsieve.images.prepare import Prepared, prepare
 from pairsieve.images.processes import Crashed, Task
 from pairsieve.records.sample import Image
 from transforms.score.scorer import PICTURE_SIDE, Scorer
-
-Item = TypeVar("Item")
-Started = TypeVar("Started")
-Finished = TypeVar("Finished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +48,3 @@ def decode_ahead(
         return DecodedPicture(image, result)
 
     return ahead(images, start, finish, scorer.depth)
-
-
-def ahead(
-    items: Iterable[Item],
-    start: Callable[[Item], Started],
-    finish: Callable[[Started], Finished],
-    depth: int,
-) -> Iterator[Finished]:
-    """Results in order, with up to `depth` items under way. The first are started by this call."""
-    waiting = iter(items)
-    running = deque(start(item) for item in islice(waiting, depth))
-
-    # An inner generator, because a generator function would start nothing before it is iterated.
-    def results() -> Iterator[Finished]:
-        while running:
-            result = finish(running.popleft())
-            for item in islice(waiting, 1):
-                running.append(start(item))
-            yield result
-
-    return results()

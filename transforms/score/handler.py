@@ -184,11 +184,14 @@ def load_scorer(settings: ScoreSettings, detectors: Sequence[Detector]) -> Score
         import torch
 
         from pairsieve.clip.encoder import load_encoder
+        from pairsieve.clip.passes import open_passes
 
     # With more threads in one pass the last digits of a result would depend on their number.
     torch.set_num_threads(1)
+    # All models share the threads that the config gives a worker.
+    passes = open_passes(settings.encoder.passes)
     encoders = {
-        name: load_encoder(settings.models[name], identity, settings.encoder)
+        name: load_encoder(settings.models[name], identity, settings.encoder, passes)
         for name, identity in settings.identities.items()
     }
     picture_detectors = needing(detectors, Needs.IMAGE)

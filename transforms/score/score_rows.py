@@ -15,13 +15,14 @@ from itertools import chain
 
 import numpy as np
 
+from pairsieve.ahead import ahead
 from pairsieve.attempt import Failure
 from pairsieve.images.decode import Undecodable
 from pairsieve.images.prepare import Prepared
 from pairsieve.records.pair import Evidence, Pair
 from pairsieve.records.sample import Image, Score
 from transforms.score.comparison import Comparison, EmbeddedPicture, PairsByModel, score_of
-from transforms.score.decode_ahead import DecodedPicture, ahead, decode_ahead
+from transforms.score.decode_ahead import DecodedPicture, decode_ahead
 from transforms.score.scorer import KnownPicture, Scorer, Vector, Vectors
 
 
