@@ -149,11 +149,13 @@ def open_columns(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]
     An object store is asked for pieces that hold bytes of them, for each once. pyarrow's threads
     read columns in any order, and fsspec by itself reads 5 or 50 MB beyond each.
     """
+    asking = {
+        "block_size": PIECE_BYTES,
+        "cache_type": "blockcache",
+        "cache_options": {"maxblocks": PIECES_KEPT},
+    }
     fs, name = filesystem(path, options)
-    kept = {"maxblocks": PIECES_KEPT}
-    with fs.open(
-        name, "rb", block_size=PIECE_BYTES, cache_type="blockcache", cache_options=kept
-    ) as stream:
+    with fs.open(name, "rb", **_accepted(asking, fs)) as stream:
         yield stream
 
 

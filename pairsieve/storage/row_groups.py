@@ -137,6 +137,19 @@ class Layout:
                 raise OtherLayout("the file has another schema")
 
 
+@dataclass(frozen=True)
+class WholeFile:
+    """The bytes of a file, and how it is laid out."""
+
+    content: bytes
+    layout: Layout
+
+
+def whole_file(content: bytes) -> WholeFile:
+    """Read how a file is laid out that is in memory. Raises OtherLayout."""
+    return WholeFile(content, read_layout(io.BytesIO(content)))
+
+
 def read_layout(stream: IO[bytes]) -> Layout:
     """Read how a file is laid out. Raises OtherLayout."""
     try:
@@ -248,12 +261,11 @@ class Splicer:
         group = self._layout.groups[number]
         self._copy_bytes(self._source, group)
 
-    def add(self, content: bytes) -> None:
-        """Add all row groups of another file, given as its bytes. Raises OtherLayout."""
-        stream = io.BytesIO(content)
-        layout = read_layout(stream)
-        self._layout.check_goes_with(layout)
-        for group in layout.groups:
+    def add(self, file: WholeFile) -> None:
+        """Add all row groups of another file. Raises OtherLayout."""
+        self._layout.check_goes_with(file.layout)
+        stream = io.BytesIO(file.content)
+        for group in file.layout.groups:
             self._copy_bytes(stream, group)
 
     def _copy_bytes(self, source: IO[bytes], group: RowGroup) -> None:

@@ -27,7 +27,7 @@ from pairsieve.records.manifest import ListedFile
 from pairsieve.records.outcome import Counted
 from pairsieve.storage import files
 from pairsieve.storage.npy import read_vector_header, vector_blocks
-from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout
+from pairsieve.storage.row_groups import OtherLayout, Splicer, read_layout, whole_file
 from pairsieve.storage.shards import Target, open_listed, open_shard
 from transforms.erase.found import read_row_numbers
 from transforms.plumbing.shard_work import ShardWork
@@ -135,12 +135,12 @@ def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int
     if all(len(group.gone) for group in groups):
         return _write_all_anew(shard, groups, target)
     changed = [group for group in groups if 0 < len(group.gone) < group.rows]
-    encoded = (_encoded(shard, [_left_of(shard, group)]) for group in changed)
-    # Made before anything is written: it tells whether other row groups can be copied beside it.
-    first = next(encoded, None) or _encoded(shard, [])
+    encoded = (whole_file(_encoded(shard, [_left_of(shard, group)])) for group in changed)
     try:
         layout = read_layout(source)
-        layout.check_goes_with(read_layout(io.BytesIO(first)))
+        # Made before anything is written: it tells whether others can be copied beside it.
+        first = next(encoded, None) or whole_file(_encoded(shard, []))
+        layout.check_goes_with(first.layout)
     except OtherLayout as error:
         LOGGER.debug("all row groups are written anew: %s", error)
         return _write_all_anew(shard, groups, target)
