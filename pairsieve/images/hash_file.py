@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pairsieve.images.cells import Vectors, unit
 from pairsieve.images.pdq import Hashes, as_hashes
 from pairsieve.records.table import vectors_from_arrow, vectors_to_arrow
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 
 PDQ, MODEL, EMBEDDING = "pdq", "model", "embedding"
 SCHEMA = pa.schema([(PDQ, pa.string())])
@@ -92,7 +92,7 @@ def read_pictures(path: str) -> KnownPictures:
     """
     name = files.public_name(path)
     try:
-        with files.open_columns(path) as stream:
+        with openers.open_columns(path) as stream:
             file = pq.ParquetFile(stream)
             columns = [name for name in WITH_VECTORS.names if name in file.schema_arrow.names]
             if PDQ not in columns and EMBEDDING not in columns:

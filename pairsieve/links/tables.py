@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pairsieve.links.columns import LinkColumns, find_columns
 from pairsieve.records.link import Link
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 
 BATCH_ROWS = 4096
 # Of a column that are read at a time. Otherwise a column of a whole row group is held.
@@ -88,7 +88,7 @@ def read_urls_and_captions(
 def _batches(
     group: RowGroup, mapping: Mapping[str, str], options: files.Options
 ) -> Iterator[tuple[pa.RecordBatch, LinkColumns]]:
-    with files.open_row_groups(group.path, options) as stream:
+    with openers.open_row_groups(group.path, options) as stream:
         table = pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
         columns = find_columns(table.schema_arrow.names, mapping)
         # a worker has one core, and each thread keeps memory of its own

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.origin_columns import PDQ_COLUMNS
-from pairsieve.storage import files
+from pairsieve.storage import openers
 from pairsieve.web.pasted_addresses import alike_of
 from pairsieve.web.places import address_key, hosts_of
 from pairsieve.web.urls import registered_domain
@@ -43,7 +43,7 @@ def batches(
 
     `rows` is the most of a batch. `names` maps our names to the dataset's own.
     """
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         present = set(shard.schema_arrow.names)
         our_names = [name for name in columns if names.get(name, name) in present]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import EMBEDDING
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.npy import read_vector_header, vector_blocks
 from pairsieve.storage.shards import shard_paths
 
@@ -73,7 +73,7 @@ def read_vectors(dataset: str, source: Source) -> Iterator[Vectors]:
     Raises ValueError for a file that is cut off, or is no array of vectors.
     """
     is_array = source.vectors.endswith(".npy")
-    open_file = files.open_read if is_array else files.open_columns
+    open_file = files.open_read if is_array else openers.open_columns
     with open_file(files.join(dataset, source.vectors)) as stream:
         if is_array:
             blocks = vector_blocks(stream, read_vector_header(stream), BLOCK_ROWS)

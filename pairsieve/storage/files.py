@@ -11,25 +11,17 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol
 from uuid import uuid4
 
 import fsspec
-from fsspec.implementations.cached import CachingFileSystem
 
 TEMPORARY = ".tmp"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
-# What is asked for at a time where little is read: it comes in about the time in which a store
-# begins to answer (tens of milliseconds).
-EXCERPT_BYTES = 1024 * 1024
-# Columns are read in pieces that come in about as long as a store takes to begin, and few are kept.
-PIECE_BYTES, PIECES_KEPT = 4 * 1024 * 1024, 8
-COPY_BYTES = 16 * 1024 * 1024
 # What may sign a URL: user name and password, query, fragment.
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#@]*@|[?#].*", re.DOTALL)
 
@@ -128,82 +120,10 @@ def open_read(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
         yield stream
 
 
-@contextmanager
-def open_excerpt(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
-    """Open a file of which little is read, at one place.
-
-    An object store is asked for EXCERPT_BYTES beyond what is read. `open_read` is for files that
-    are read from their start: each file system then reads ahead in its own way, s3fs 50 MB.
-    """
-    # Without a name of the cache gcsfs guesses, and asks several times for each record.
-    asking = {"block_size": EXCERPT_BYTES, "cache_type": "readahead"}
-    fs, name = filesystem(path, options)
-    with fs.open(name, "rb", **_accepted(asking, fs)) as stream:
-        yield stream
-
-
-@contextmanager
-def open_columns(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
-    """Open a parquet file of which some columns are read, in all row groups.
-
-    An object store is asked for pieces that hold bytes of them, for each once. pyarrow's threads
-    read columns in any order, and fsspec by itself reads 5 or 50 MB beyond each.
-    """
-    asking = {
-        "block_size": PIECE_BYTES,
-        "cache_type": "blockcache",
-        "cache_options": {"maxblocks": PIECES_KEPT},
-    }
-    fs, name = filesystem(path, options)
-    with fs.open(name, "rb", **_accepted(asking, fs)) as stream:
-        yield stream
-
-
-@contextmanager
-def open_row_groups(path: str, options: Options = NO_OPTIONS) -> Iterator[IO[bytes]]:
-    """Open a parquet file of which few row groups are read, or columns that lie side by side.
-
-    An object store is asked for what is read: pyarrow reads such columns at once.
-    """
-    with closing(open_stream(path, options)) as stream:
-        yield stream
-
-
-@contextmanager
-def open_near(path: str) -> Iterator[IO[bytes]]:
-    """Open a file that is read in any order. One in an object store is copied to this machine."""
-    with open_read(path) as stream:
-        if is_local(path):
-            yield stream
-            return
-        # The system removes such a file, which has no name, also where the process is killed.
-        with tempfile.TemporaryFile() as copy:
-            shutil.copyfileobj(stream, copy, COPY_BYTES)
-            copy.seek(0)
-            yield copy
-
-
 def sha256_of(path: str) -> str:
     """Compute the sha256 of a file in hex; the file may be larger than memory."""
     with open_read(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-
-
-def open_stream(path: str, options: Options) -> IO[bytes]:
-    """Open a file as a seekable binary stream, which the caller must close.
-
-    An object store is asked for what is read, and for no more.
-    """
-    fs, name = filesystem(path, options)
-    return cast(IO[bytes], fs.open(name, "rb", **_accepted({"cache_type": "none"}, fs)))
-
-
-def _accepted(asking: Mapping[str, Any], fs: Any) -> Mapping[str, Any]:
-    """How a store is asked, where the filesystem lets itself be told.
-
-    fsspec's caches on disk (`blockcache::`) have a way of their own, and accept no other.
-    """
-    return {} if isinstance(fs, CachingFileSystem) else asking
 
 
 def read_range(byte_range: tuple[str, int, int], options: Options) -> bytes:

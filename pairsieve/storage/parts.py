@@ -19,7 +19,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from pairsieve.records.outcome import Tally
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.sealed import Damaged, read_sealed, seal_of, write_sealed
 from pairsieve.storage.worklog import log_finished, stage_in
 
@@ -252,5 +252,5 @@ class PictureReader:
 def open_pictures(folder: str, name: str) -> Iterator[PictureReader]:
     """Open the picture store of a part for reading."""
     path = pictures_path(folder, name)
-    with files.open_near(path) as stream, ipc.open_file(stream) as reader:
+    with openers.open_near(path) as stream, ipc.open_file(stream) as reader:
         yield PictureReader(reader, path)

@@ -17,7 +17,7 @@ from typing import IO, TypeVar
 
 import aiohttp
 
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 
 # A store or a network raises these. Trying again may help.
 TRANSIENT_ERRORS = (OSError, aiohttp.ClientError)
@@ -26,8 +26,8 @@ PERMANENT_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError)
 
 # Seconds to wait after each transient error. One more error than there are waits is raised.
 WAITS_S = (0.5, 2.0, 8.0, 30.0)
-# An object store takes some tens of milliseconds to answer, and sends as much in that time as the
-# lesser of these two; the greater one is twice what a piece of an archive has (input.split_mb).
+# What an object store is asked for at a time: a few records, where nobody has said what will be
+# read; and otherwise up to twice what a piece of an archive has (input.split_mb).
 LITTLE_BYTES, AHEAD_BYTES = 256 * 1024, 8_000_000
 LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -174,7 +174,7 @@ class ResumedStream:
         """The open stream; opens it if need be."""
         if self._stream is not None:
             return self._stream
-        stream = files.open_stream(self._path, self._options)
+        stream = openers.open_stream(self._path, self._options)
         with ExitStack() as cleanup:
             # If this fails, the next attempt opens the file anew, and asks for its size again.
             cleanup.callback(_close_quietly, stream)

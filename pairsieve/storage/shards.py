@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pairsieve.records.manifest import ListedFile, Manifest
 from pairsieve.records.origin_columns import PDQ_COLUMNS
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.sealed import Damaged
 
 DELTAS = "erasures"
@@ -137,7 +137,7 @@ def open_listed(dataset: str, listed: ListedFile) -> Iterator[IO[bytes]]:
     One in an object store is copied to this machine, because it is read twice.
     """
     path = files.join(dataset, listed.path)
-    with files.open_near(path) as stream:
+    with openers.open_near(path) as stream:
         digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
         if digest.hexdigest() != listed.sha256:
             raise Damaged(path, RESTORE)

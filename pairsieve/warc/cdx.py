@@ -17,7 +17,7 @@ from itertools import starmap
 import pyarrow.parquet as pq
 
 from pairsieve.attempt import Failure, attempt
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.files import Stream
 from pairsieve.storage.resume import TRANSIENT_ERRORS, ResumedStream, with_retries
 from pairsieve.warc.cdx_lines import Named, named, named_in_lines
@@ -174,7 +174,7 @@ def _is_below(name: str, base: str) -> bool:
 
 def _parquet_rows(path: str, options: files.Options) -> Iterator[Named | None]:
     """The record that each row of a columnar index names."""
-    with files.open_row_groups(path, options) as stream:
+    with openers.open_row_groups(path, options) as stream:
         table = pq.ParquetFile(stream)
         missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
         if missing:
@@ -222,7 +222,7 @@ def _record_in_file(place: Place, keep_bytes: int, options: files.Options) -> Re
     """The record at a place, read from its file up to where the record itself says that it ends."""
 
     def read(place: Place) -> Record | BadRecord:
-        with files.open_excerpt(place.path, options) as stream:
+        with openers.open_excerpt(place.path, options) as stream:
             return _record_at(stream, place.offset, keep_bytes)
 
     def read_again(place: Place) -> Record | BadRecord:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from pairsieve.records.page import LOCATION_SCHEMA, Headers, Location
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.resume import TRANSIENT_ERRORS
 from pairsieve.storage.sealed import read_sealed
 from pairsieve.warc.codings import decoded
@@ -89,7 +89,7 @@ class ArchiveReader:
     def _stream_of(self, warc_file: str) -> IO[bytes]:
         if self._stream is None or warc_file != self._path:
             self.close()
-            opened = files.open_excerpt(warc_file, self.settings.options)
+            opened = openers.open_excerpt(warc_file, self.settings.options)
             self._stream = self._open.enter_context(opened)
             self._path = warc_file
         return self._stream

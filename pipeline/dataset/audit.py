@@ -26,7 +26,7 @@ from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import MANIFEST, Manifest
 from pairsieve.records.row import KEY
 from pairsieve.search.rows import batches
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.marked import mark
 from pairsieve.storage.shards import shard_paths
 from pipeline.dataset.facts import read_audits
@@ -156,7 +156,7 @@ def _kept_out(dataset: str, manifest: Manifest, question: Question) -> Iterator[
 def _decisions_in(path: str) -> dict[str, list[tuple[str, str]]]:
     """Id of a row -> (action, reason) of each decision of a ledger's file that keeps it out."""
     decisions: dict[str, list[tuple[str, str]]] = {}
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         columns = ["id", "action", "reason"]
         for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
             for row in batch.to_pylist():

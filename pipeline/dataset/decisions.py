@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pairsieve.records.layout import LEDGER_FOLDER, sidecar_path
 from pairsieve.records.ledger import keyed
 from pairsieve.records.manifest import ListedFile
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.secret import BadSecret, read_secret
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 from pipeline.dataset.sidecar import needed_private_results
@@ -106,7 +106,7 @@ def _rows_with(
     """The rows of these files below a folder that have one of the values in a column."""
     is_wanted = pc.field(column).isin(pa.array(sorted(values)))
     for parquet in listed:
-        with files.open_row_groups(files.join(folder, parquet.path)) as stream:
+        with openers.open_row_groups(files.join(folder, parquet.path)) as stream:
             yield from pq.read_table(stream, filters=is_wanted).to_pylist()
 
 

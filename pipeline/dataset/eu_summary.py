@@ -26,7 +26,7 @@ from pairsieve.records.foreign import as_ours
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.ranking import largest_first
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.shards import shard_paths
 from pairsieve.web.client_settings import ROBOTS_AGENT
 from pairsieve.web.reservations import RESERVATIONS
@@ -133,7 +133,7 @@ def count(dataset: str) -> Content:
 def _add_shard(content: Content, path: str) -> None:
     # A dataset of others has names of its own for these columns.
     names = {content.manifest.columns.get(ours, ours): ours for ours in _COLUMNS}
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         present = [name for name in names if name in shard.schema_arrow.names]
         for batch in shard.iter_batches(columns=present):
@@ -164,7 +164,7 @@ def _add_rows(content: Content, table: pa.Table) -> None:
 
 def _add_ledger(content: Content, path: str) -> None:
     names = ("rule", "action", "reason")
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(columns=list(names)):
             columns = [batch[name].to_pylist() for name in names]
             content.decisions.update(zip(*columns, strict=True))

@@ -31,7 +31,7 @@ from pairsieve.records.aggregates import (
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.layout import LEDGER_FOLDER
 from pairsieve.records.manifest import Manifest
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.web.domains import count_domains
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
 
@@ -180,7 +180,7 @@ def _columns_of(path: str) -> tuple[str, ...]:
 
 def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The batches of a file, with those of the columns that it has."""
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         parquet = pq.ParquetFile(stream)
         present = [name for name in columns if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(columns=present):

@@ -18,7 +18,7 @@ from pairsieve.erasure.decisions import RowCount, RowCounts
 from pairsieve.erasure.match import COLUMNS, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.records.foreign import as_ours
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.shards import shard_paths
 from pipeline.dataset.manifest import read_manifest
 from pipeline.orchestrate.erase_job import EraseJobs
@@ -163,7 +163,7 @@ def rows_where(
 
 def read_columns(path: str, columns: Sequence[str], own_names: Mapping[str, str]) -> pa.Table:
     """Read those of the columns that a shard has; `own_names` maps ours to the dataset's."""
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         present = {}
         for name in columns:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pairsieve.erasure.requests import EXAMPLES, Request
 from pairsieve.images.prepare import Prepared, prepare
 from pairsieve.search.sources import Source, read_vectors, sources
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pipeline.config import Config
 from pipeline.dataset.encoders import load_encoders
 from pipeline.dataset.manifest import NoSuchDataset, read_manifest
@@ -90,7 +90,7 @@ def _near(
         nearest = np.argsort(-cosines)[:MAX_NEIGHBOURS]
         rows = [int(row) for row in nearest if cosines[row] >= MIN_COSINE]
         # The vectors stand in the order of the shard's rows.
-        with files.open_columns(files.join(dataset, shard.path)) as stream:
+        with openers.open_columns(files.join(dataset, shard.path)) as stream:
             table = pq.read_table(stream, columns=["key", "URL"]).take(pa.array(rows, pa.int64()))
         for row, values in zip(rows, table.to_pylist(), strict=True):
             yield Neighbour(number, values["key"], float(cosines[row]), values["URL"])

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from pairsieve.records.layout import SENSITIVE_FOLDER
 from pairsieve.records.manifest import Manifest
 from pairsieve.records.row import KEY
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.sidecar import Cells, read_cells
 from pipeline.dataset.manifest import NoSuchDataset
 
@@ -30,7 +30,7 @@ def private_results(work: str, dataset: str, manifest: Manifest) -> str:
     shards = [listed.path for listed in manifest.below("dataset/") if listed.rows]
     if not shards or not files.exists(results):
         return ""
-    with files.open_columns(files.join(dataset, shards[0])) as stream:
+    with openers.open_columns(files.join(dataset, shards[0])) as stream:
         keys = set(pq.read_table(stream, columns=[KEY])[KEY].to_pylist())
     runs = [files.join(results, name) for name in files.folders_in(results)]
     with_columns = [run for run in runs if files.exists(files.join(run, SENSITIVE_FOLDER))]

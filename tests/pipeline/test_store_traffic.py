@@ -24,7 +24,7 @@ from pairsieve.links.tables import read_urls_and_captions, row_groups
 from pairsieve.records.manifest import ListedFile
 from pairsieve.records.page import Location
 from pairsieve.search.rows import batches
-from pairsieve.storage import files, parts
+from pairsieve.storage import files, openers, parts
 from pairsieve.warc.cdx import excerpts
 from pairsieve.warc.reader import ReadSettings, read_split
 from pairsieve.warc.source import ArchiveReader, ArchiveSettings
@@ -171,14 +171,14 @@ def test_gcsfs_asks_for_a_megabyte_at_a_time(monkeypatch):
 
     bucket = Bucket(token="anon", project="test", skip_instance_cache=True)
     monkeypatch.setattr(files, "filesystem", lambda path, options: (bucket, path))
-    with files.open_excerpt("bucket/pictures") as stream:
+    with openers.open_excerpt("bucket/pictures") as stream:
         for start in range(0, len(content), RECORD_BYTES):
             stream.seek(start)
             sign = stream.read(4)
             stream.seek(start)
             assert stream.read(RECORD_BYTES) == content[start : start + RECORD_BYTES]
             assert sign == content[start : start + 4]
-    assert len(requests) <= 1 + len(content) / files.EXCERPT_BYTES
+    assert len(requests) <= 1 + len(content) / openers.EXCERPT_BYTES
 
 
 def test_pictures_in_any_order(on_s3, asked, monkeypatch):
@@ -256,16 +256,16 @@ def test_rows_that_are_sought_by_their_domain(stored_table, table, asked):
     """Every row group is read, so that little is asked for often."""
     matcher = Matcher([Request("domain", ("host7.example",))])
     assert list(matches_in(stored_table, {}, matcher)) == [{0}]
-    assert asked["bytes"] <= len(table) + files.PIECE_BYTES
-    assert asked["requests"] <= len(table) / files.PIECE_BYTES + 2
+    assert asked["bytes"] <= len(table) + openers.PIECE_BYTES
+    assert asked["requests"] <= len(table) / openers.PIECE_BYTES + 2
 
 
 def test_columns_of_all_rows(stored_table, table, asked):
     read = batches(stored_table, ["key", "URL", "TEXT"], {})
     assert sum(batch.num_rows for batch in read) == ROWS
     # The piece with the footer is asked for again with its rows.
-    assert asked["bytes"] <= len(table) + files.PIECE_BYTES
-    assert asked["requests"] <= len(table) / files.PIECE_BYTES + 2
+    assert asked["bytes"] <= len(table) + openers.PIECE_BYTES
+    assert asked["requests"] <= len(table) / openers.PIECE_BYTES + 2
 
 
 def test_a_shard_that_is_written_without_a_row(stored_table, table, asked, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from pairsieve.records.outcome import Noted, Rejection
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from pairsieve.storage.resume import FileChanged, ResumedStream
 from pairsieve.warc.cdx import Excerpt, Place
 from pairsieve.warc.splits import Split
@@ -252,7 +252,7 @@ class Failing:
 def opened(monkeypatch, *streams) -> None:
     waiting = list(streams)
     monkeypatch.setattr(
-        "pairsieve.storage.resume.files.open_stream", lambda path, options: waiting.pop(0)
+        "pairsieve.storage.resume.openers.open_stream", lambda path, options: waiting.pop(0)
     )
 
 
@@ -312,7 +312,7 @@ def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
         tried.append(path)
         raise kind
 
-    monkeypatch.setattr("pairsieve.storage.resume.files.open_stream", fail)
+    monkeypatch.setattr("pairsieve.storage.resume.openers.open_stream", fail)
     with pytest.raises(kind), ResumedStream("x", {}):
         pass
     assert len(tried) == 1
@@ -321,7 +321,7 @@ def test_what_is_not_there_is_not_waited_for(kind, monkeypatch):
 def test_an_excerpt_of_a_file_in_a_zip_file(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
         made.writestr("x", bytes(range(100)))
-    with files.open_excerpt(f"zip://x::{tmp_path}/a.zip") as stream:
+    with openers.open_excerpt(f"zip://x::{tmp_path}/a.zip") as stream:
         stream.seek(90)
         assert stream.read(3) == bytes((90, 91, 92))
 
@@ -350,7 +350,7 @@ def test_a_store_is_read_like_a_file_at_any_places(size, monkeypatch):
     chance = random.Random(size)
     content = chance.randbytes(size)
     monkeypatch.setattr(
-        "pairsieve.storage.resume.files.open_stream",
+        "pairsieve.storage.resume.openers.open_stream",
         lambda path, options: Unreliable(content, chance),
     )
     with ResumedStream("memory://x", {}, waits_s=(0,) * 30) as stream:

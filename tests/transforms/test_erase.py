@@ -71,7 +71,8 @@ def test_no_statistics_hide_a_row(cells, wanted, group_rows, has_statistics):
     requests = [{"key": key} for key in sorted(wanted)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "transforms.erase.search.files.open_row_groups", lambda _: io.BytesIO(stream.getvalue())
+            "transforms.erase.search.openers.open_row_groups",
+            lambda _: io.BytesIO(stream.getvalue()),
         )
         found = list(matches_in("shard", {}, matcher_of(*requests)))
     expected = [

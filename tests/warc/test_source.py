@@ -253,7 +253,7 @@ def test_a_connection_that_has_failed_is_not_used_again(monkeypatch):
         opened.append(path)
         yield Broken()
 
-    monkeypatch.setattr("pairsieve.warc.source.files.open_excerpt", open_broken)
+    monkeypatch.setattr("pairsieve.warc.source.openers.open_excerpt", open_broken)
     with closing(ArchiveReader(ArchiveSettings(100))) as archives:
         for _ in range(2):
             with pytest.raises(aiohttp.ServerDisconnectedError):

@@ -138,7 +138,8 @@ def write_table_without(source: IO[bytes], target: Digesting, gone: Gone) -> int
     encoded = (whole_file(_encoded(shard, [_left_of(shard, group)])) for group in changed)
     try:
         layout = read_layout(source)
-        # Made before anything is written: it tells whether others can be copied beside it.
+        # Made before anything is written: it tells whether others can be copied beside it. Where
+        # only whole row groups go, an empty file tells.
         first = next(encoded, None) or whole_file(_encoded(shard, []))
         layout.check_goes_with(first.layout)
     except OtherLayout as error:

@@ -22,7 +22,7 @@ from pairsieve.erasure.match import COLUMNS, EXACT_COLUMNS, Hits, Matcher
 from pairsieve.erasure.requests import Request
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.outcome import Counted
-from pairsieve.storage import files
+from pairsieve.storage import files, openers
 from transforms.erase.found import (
     COVERS_COPIES,
     ROW,
@@ -121,7 +121,7 @@ def groups_with_matches(shard: OpenShard, matcher: Matcher) -> Iterator[tuple[in
 def open_searched(path: str, matcher: Matcher) -> AbstractContextManager[IO[bytes]]:
     """Open a shard to find rows; statistics tell where a key may be, but not where a domain is."""
     is_told = set(matcher.columns) <= set(EXACT_COLUMNS)
-    return files.open_row_groups(path) if is_told else files.open_columns(path)
+    return openers.open_row_groups(path) if is_told else openers.open_columns(path)
 
 
 def matches_in(path: str, own_names: Mapping[str, str], matcher: Matcher) -> Iterator[set[int]]:

@@ -31,7 +31,7 @@ from pairsieve.recheck.links import (
 from pairsieve.records.foreign import as_ours
 from pairsieve.records.outcome import Tally
 from pairsieve.records.packed import pack_rows, unpack_rows
-from pairsieve.storage import files, parts
+from pairsieve.storage import files, openers, parts
 from pairsieve.web.urls import bucket_of_url, host_of, url_digest, url_id
 from transforms.plumbing.packing import PackByKey
 from transforms.plumbing.working_on import named
@@ -80,7 +80,7 @@ class Chosen:
 
 def rows_of_shard(path: str, own_names: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows of a shard that have a URL of the web."""
-    with files.open_columns(path) as stream:
+    with openers.open_columns(path) as stream:
         shard = pq.ParquetFile(stream)
         # our name of a column -> its name in the shard, for those that the shard has
         names = {name: own_names.get(name, name) for name in COLUMNS}
